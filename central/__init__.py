@@ -1,0 +1,1 @@
+"""The central service: ingest, claims, the nightly audit, console and API."""

@@ -1,0 +1,1 @@
+"""What a site needs to run it: the command, the demo, broker, certificates, units."""

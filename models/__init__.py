@@ -1,0 +1,1 @@
+"""Faces: catalogue, conversion, detection, alignment, quality, embedding, comparison, evaluation."""
