@@ -1,0 +1,385 @@
+"""Attendance events: CloudEvents 1.0 in JSON, one frozen model a type.
+
+`parse_event` is the only way in and `Event.to_json` the only way out; both edge and central use them, so an
+event that one side can write the other can read. Recorded payloads of every version stay in the tests.
+"""
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+import orjson
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
+
+from renzheng.contracts.errors import InputError
+from renzheng.contracts.ids import DeviceId, new_id
+
+PREFIX = "renzheng.v1."
+
+
+class EventError(InputError):
+    """A message is not an event of this contract."""
+
+
+class Purpose(StrEnum):
+    """What somebody was there for."""
+
+    DIALYSIS = "dialysis"
+    INPATIENT = "inpatient"
+    OUTPATIENT = "outpatient"
+    PHARMACY = "pharmacy"
+
+
+class Outcome(StrEnum):
+    """How an attempt to establish identity ended; our decision, not the truth (ISO/IEC 2382-37)."""
+
+    MATCH = "match"
+    NON_MATCH = "non_match"
+    ATTACK_SUSPECTED = "attack_suspected"
+    NOT_ACQUIRED = "not_acquired"
+    MANUAL = "manual"
+    DECLINED = "declined"
+
+
+class Pad(StrEnum):
+    """What presentation attack detection showed (ISO/IEC 30107-3); absent or failed is `NOT_SHOWN`."""
+
+    BONA_FIDE = "bona_fide"
+    ATTACK = "attack"
+    NOT_SHOWN = "not_shown"
+
+
+class CoverageState(StrEnum):
+    """Whether a device could have seen someone."""
+
+    UP = "up"
+    DEGRADED = "degraded"
+    DOWN = "down"
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+UtcDatetime = Annotated[AwareDatetime, AfterValidator(lambda moment: moment.astimezone(UTC))]
+Text = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class Clock(_Frozen):
+    """What the device knew of its own clock when it recorded the event.
+
+    Args:
+        trusted: the wall clock was synchronised and had not jumped; an untrusted clock is data, not an error.
+        boot_id: names the boot of the machine, within which `monotonic_ms` is comparable.
+        monotonic_ms: milliseconds on the boot clock, sleep included.
+    """
+
+    trusted: bool
+    boot_id: Text
+    monotonic_ms: Annotated[int, Field(ge=0)]
+
+
+class Data(_Frozen):
+    """What every event carries."""
+
+    institution_id: Text
+    clock: Clock
+
+
+class AttendanceData(Data):
+    """One finished attempt to show who is there.
+
+    Args:
+        comparison_score: in the engine's unit, larger is more alike; None when nothing was compared.
+        threshold: the score from which the engine calls it a match.
+        false_match_rate: the rate that `threshold` stands for, in (0, 1].
+        witness_id: who vouched when the outcome is `manual` or `declined`.
+        reason: why the other way was taken, or why nothing was acquired; a code, not free text.
+        engine: name and version of the face engine.
+        identifiers: which two identifiers were used; a bed or room number never is one (WS/T 840-2025).
+        decision_ms: from the first usable face to the decision, in milliseconds.
+    """
+
+    purpose: Purpose
+    outcome: Outcome
+    pad: Pad
+    comparison_score: float | None = None
+    threshold: float | None = None
+    false_match_rate: Annotated[float, Field(gt=0, le=1)] | None = None
+    witness_id: Text | None = None
+    session_id: Text | None = None
+    reason: Text | None = None
+    engine: Text | None = None
+    identifiers: tuple[Text, ...] = ()
+    attempts: Annotated[int, Field(ge=0)] = 0
+    decision_ms: Annotated[int, Field(ge=0)] | None = None
+
+    @model_validator(mode="after")
+    def _whole(self) -> "AttendanceData":
+        if self.outcome is Outcome.MATCH and (self.comparison_score is None or self.threshold is None):
+            raise ValueError("a match names its comparison_score and threshold")
+        if self.outcome in (Outcome.MANUAL, Outcome.DECLINED) and self.witness_id is None:
+            raise ValueError("a manual or declined attempt names its witness_id")
+        return self
+
+
+class SpotCheckResult(StrEnum):
+    """The answer of a bedside check."""
+
+    PRESENT = "present"
+    ABSENT = "absent"
+    AWAY_APPROVED = "away_approved"
+    IDENTITY_MISMATCH = "identity_mismatch"
+    REFUSED = "refused"
+    UNANSWERED = "unanswered"
+
+
+class SpotCheckData(Data):
+    """The answer to one drawn bedside check."""
+
+    check_id: Text
+    round_id: Text
+    visit_id: Text
+    drawn_at: UtcDatetime
+    due_at: UtcDatetime
+    result: SpotCheckResult
+    inspector_id: Text | None = None
+
+
+class ConsentData(Data):
+    """A consent, its refusal or its withdrawal, for one version of one notice."""
+
+    notice: Text
+    notice_version: Text
+    given: bool
+    witness_id: Text | None = None
+
+
+class EnrolmentData(Data):
+    """References of a person were captured on this device; the references themselves stay there."""
+
+    engine: Text
+    references: Annotated[int, Field(ge=1)]
+    source: Literal["live", "photograph"]
+    witness_id: Text | None = None
+
+
+class CoverageData(Data):
+    """A stretch in which a device could see, was degraded, or was down; half open, [from_at, to_at)."""
+
+    purpose: Purpose
+    from_at: UtcDatetime
+    to_at: UtcDatetime
+    state: CoverageState
+    cause: Text | None = None
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "CoverageData":
+        if self.to_at <= self.from_at:
+            raise ValueError("to_at is not after from_at")
+        return self
+
+
+class DeviceData(Data):
+    """The agent started or stopped."""
+
+    software: Text
+    reason: Text | None = None
+
+
+class ClockData(Data):
+    """The clock was compared, stepped or lost its source.
+
+    Args:
+        offset_ms: wall clock minus reference; positive when the device is fast; None when unknown.
+    """
+
+    change: Literal["synchronised", "lost", "jumped", "compared"]
+    offset_ms: int | None = None
+
+
+class EvidenceData(Data):
+    """A crop was released, encrypted to the recipient's key, for a stated purpose."""
+
+    evidence_event_id: Text
+    stated_purpose: Text
+    released_to: Text
+
+
+class _Event(_Frozen):
+    """A CloudEvents 1.0 envelope; `source` names the device, `subject` the person."""
+
+    specversion: Literal["1.0"] = "1.0"
+    id: Text = Field(default_factory=new_id)
+    source: Annotated[str, Field(pattern=r"^urn:renzheng:device:[A-Za-z0-9._-]{1,64}$")]
+    time: UtcDatetime
+    datacontenttype: Literal["application/json"] = "application/json"
+
+    @property
+    def device_id(self) -> DeviceId:
+        """The device named by `source`."""
+        return DeviceId(self.source.rsplit(":", 1)[-1])
+
+    def to_json(self) -> bytes:
+        """Write the event as one line of JSON with sorted keys; fields that are None are left out."""
+        return orjson.dumps(self.model_dump(mode="json", exclude_none=True), option=orjson.OPT_SORT_KEYS)
+
+
+class _PersonEvent(_Event):
+    subject: Text
+
+
+class SignIn(_PersonEvent):
+    """A patient arrived, or tried to show that they did."""
+
+    type: Literal["renzheng.v1.attendance.sign_in"] = "renzheng.v1.attendance.sign_in"
+    data: AttendanceData
+
+
+class SignOut(_PersonEvent):
+    """A patient left."""
+
+    type: Literal["renzheng.v1.attendance.sign_out"] = "renzheng.v1.attendance.sign_out"
+    data: AttendanceData
+
+
+class Presence(_PersonEvent):
+    """A camera or a mid-session check showed that a patient is there."""
+
+    type: Literal["renzheng.v1.attendance.presence"] = "renzheng.v1.attendance.presence"
+    data: AttendanceData
+
+
+class IdentityCheck(_PersonEvent):
+    """An attempt under a patient's number that did not sign them in."""
+
+    type: Literal["renzheng.v1.attendance.identity_check"] = "renzheng.v1.attendance.identity_check"
+    data: AttendanceData
+
+
+class SpotCheckAnswered(_PersonEvent):
+    """A bedside check was answered."""
+
+    type: Literal["renzheng.v1.spot_check.answered"] = "renzheng.v1.spot_check.answered"
+    data: SpotCheckData
+
+
+class ConsentRecorded(_PersonEvent):
+    """A patient consented, or refused."""
+
+    type: Literal["renzheng.v1.consent.recorded"] = "renzheng.v1.consent.recorded"
+    data: ConsentData
+
+
+class ConsentWithdrawn(_PersonEvent):
+    """A patient took a consent back."""
+
+    type: Literal["renzheng.v1.consent.withdrawn"] = "renzheng.v1.consent.withdrawn"
+    data: ConsentData
+
+
+class EnrolmentCaptured(_PersonEvent):
+    """References were captured."""
+
+    type: Literal["renzheng.v1.enrolment.captured"] = "renzheng.v1.enrolment.captured"
+    data: EnrolmentData
+
+
+class DeviceCoverage(_Event):
+    """A stretch of coverage was closed."""
+
+    type: Literal["renzheng.v1.device.coverage"] = "renzheng.v1.device.coverage"
+    data: CoverageData
+
+
+class DeviceStarted(_Event):
+    """The agent started."""
+
+    type: Literal["renzheng.v1.device.started"] = "renzheng.v1.device.started"
+    data: DeviceData
+
+
+class DeviceStopped(_Event):
+    """The agent stopped on purpose, or found at its next start that it had been stopped."""
+
+    type: Literal["renzheng.v1.device.stopped"] = "renzheng.v1.device.stopped"
+    data: DeviceData
+
+
+class DeviceClock(_Event):
+    """The device's clock changed its standing."""
+
+    type: Literal["renzheng.v1.device.clock"] = "renzheng.v1.device.clock"
+    data: ClockData
+
+
+class EvidenceReleased(_PersonEvent):
+    """A crop left the device."""
+
+    type: Literal["renzheng.v1.evidence.released"] = "renzheng.v1.evidence.released"
+    data: EvidenceData
+
+
+Event = (
+    SignIn
+    | SignOut
+    | Presence
+    | IdentityCheck
+    | SpotCheckAnswered
+    | ConsentRecorded
+    | ConsentWithdrawn
+    | EnrolmentCaptured
+    | DeviceCoverage
+    | DeviceStarted
+    | DeviceStopped
+    | DeviceClock
+    | EvidenceReleased
+)
+Attendance = SignIn | SignOut | Presence | IdentityCheck
+
+_ADAPTER: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="type")])
+
+
+def device_source(device_id: str) -> str:
+    """Build the `source` of a device's events."""
+    return f"urn:renzheng:device:{device_id}"
+
+
+def parse_event(value: bytes | str | dict[str, Any]) -> Event:
+    """Read one event.
+
+    Raises:
+        EventError: it is no JSON object, or breaks the model of its type; the message names the fields,
+            never their values, which may be personal.
+    """
+    try:
+        if isinstance(value, dict):
+            return _ADAPTER.validate_json(orjson.dumps(value))
+        return _ADAPTER.validate_json(value)
+    except (ValidationError, orjson.JSONEncodeError) as error:
+        raise EventError(
+            f"A message is not an event of {PREFIX}*: {_places(error)}.",
+            why="What cannot be read cannot be counted as evidence.",
+            do="Check the sender's software version; the message is kept in quarantine.",
+        ) from None
+
+
+def _places(error: ValidationError | orjson.JSONEncodeError) -> str:
+    if not isinstance(error, ValidationError):
+        return "it holds a value that JSON cannot"
+    found = error.errors(include_url=False, include_input=False, include_context=False)
+    return "; ".join(f"{'.'.join(map(str, item['loc'])) or 'message'}: {item['msg']}" for item in found[:5])
+
+
+def utc_now() -> datetime:
+    """Read the wall clock; only a process's entry point calls this, the cores take `now`."""
+    return datetime.now(UTC)
