@@ -1,7 +1,75 @@
-SHELL := /bin/bash
-HOUSE := contracts models edge central rules deploy
+# Two commands: `make demo` plays a dialysis day, `make test` passes the tests. The rest serves these two.
 
-.PHONY: types
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+HOUSE := contracts models edge central rules deploy
+VENV  := .venv
+BIN   := $(VENV)/bin
+CACHE := .cache
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+    command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' && echo $$p && break; done)
+PIP   := $(BIN)/python -m pip --disable-pip-version-check
+
+.PHONY: help setup demo test check format types lock bench faults docs clean
+
+help:  ## Show this list.
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: $(VENV)/.ready  ## Make the environment in .venv and install; nothing else.
+
+demo: $(VENV)/.ready  ## Play a dialysis day: faces at the kiosk, events to central, verdicts on the bill.
+	@$(BIN)/renzheng demo
+
+test: $(VENV)/.ready-dev check  ## Pass all tests; sets up the real parts they need.
+	@RENZHENG_PORTRAITS=$(CURDIR)/$(CACHE)/portraits $(BIN)/python -m pytest $(PYTEST)
+
+check: $(VENV)/.ready-dev types  ## Lint and type-check; part of `make test`.
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy $(foreach part,$(HOUSE),-p renzheng.$(part))
+
+format: $(VENV)/.ready-dev  ## Let the formatter and the fixable lints have their way.
+	@$(BIN)/ruff check --fix-only .
+	@$(BIN)/ruff format .
+
+# The folders are installed as renzheng.<folder>; mypy finds them through links of those names.
 types:
 	@mkdir -p build/house/renzheng
-	@for p in $(HOUSE); do ln -sfn ../../../$$p build/house/renzheng/$$p; done
+	@for part in $(HOUSE); do ln -sfn ../../../$$part build/house/renzheng/$$part; done
+
+$(VENV)/.made:
+	@test -n "$(PYTHON)" || { echo 'renzheng needs Python 3.11 or newer. Install it, then run this again.' >&2; exit 1; }
+	@deploy/setup/environment.sh "$(PYTHON)" "$(VENV)"
+	@touch $@
+
+$(VENV)/.run: requirements.lock $(VENV)/.made
+	@echo 'Installing the locked packages ...'
+	@$(PIP) install --quiet --no-deps --require-hashes -r requirements.lock
+	@touch $@
+
+$(VENV)/.house: pyproject.toml setup.py $(VENV)/.run
+	@$(PIP) install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(CACHE)/portraits/.ready: deploy/setup/portraits.lock deploy/setup/portraits.sh $(VENV)/.run
+	@echo 'Fetching the public-domain portraits of the demo ...'
+	@deploy/setup/portraits.sh "$(BIN)/python" "$(CACHE)"
+	@touch $@
+
+$(VENV)/.ready: $(VENV)/.house $(CACHE)/portraits/.ready
+	@$(BIN)/renzheng models convert
+	@touch $@
+
+$(VENV)/.ready-dev: requirements-dev.lock $(VENV)/.ready
+	@echo 'Installing the packages of the tests ...'
+	@$(PIP) install --quiet --no-deps --require-hashes -r requirements-dev.lock
+	@deploy/setup/real-parts.sh
+	@touch $@
+
+lock: $(VENV)/.ready-dev  ## Renew both lock files from pyproject.toml.
+	@deploy/setup/lock.sh "$(BIN)/uv"
+
+clean:  ## Remove the environment, caches and outputs; sources stay.
+	@rm -rf $(VENV) $(CACHE) build artefacts demo-out

@@ -1,0 +1,155 @@
+"""An MQTT broker inside the process (amqtt), for the demo and for a single site without its own.
+
+It forgets everything when it stops, which is no loss: only central's own acknowledgement means *stored*.
+"""
+
+import asyncio
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from amqtt.broker import Broker
+from amqtt.contexts import BrokerConfig
+from amqtt.plugins.base import BaseAuthPlugin, BaseTopicPlugin
+from amqtt.session import Session
+from cryptography import x509
+from cryptography.x509.oid import NameOID
+
+from renzheng.contracts.errors import FaultError
+from renzheng.deploy.broker.access import Access, Action
+
+
+class BrokerFaultError(FaultError):
+    """The embedded broker could not start."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """PEM files of the site: its CA, and the broker's own certificate and key."""
+
+    ca: Path
+    certificate: Path
+    key: Path
+
+
+class AccessAuthentication(BaseAuthPlugin):
+    """Admits by client certificate under TLS, by password on loopback; never anonymously."""
+
+    @dataclass
+    class Config:
+        """The access rule to ask."""
+
+        access: Any = None
+
+    async def authenticate(self, *, session: Session) -> bool | None:
+        """Decide on one connection; under TLS the user becomes the certificate's common name."""
+        access: Access = self.config.access
+        if session.ssl_object is None:
+            return access.admits(session.username, session.password)
+        session.username = common_name(session.ssl_object.getpeercert(binary_form=True))
+        return access.admits_certificate(session.username)
+
+
+class AccessTopics(BaseTopicPlugin):
+    """Lets a device use its own topics only."""
+
+    @dataclass
+    class Config:
+        """The access rule to ask."""
+
+        access: Any = None
+
+    async def topic_filtering(
+        self, *, session: Session | None = None, topic: str | None = None, action: Any = None
+    ) -> bool | None:
+        """Decide on one publish, subscription or delivery."""
+        access: Access = self.config.access
+        return access.allows(session.username if session else None, topic, Action(str(action)))
+
+
+def common_name(der: bytes | None) -> str | None:
+    """Read the common name of a certificate in DER; None without a certificate or name."""
+    if not der:
+        return None
+    names = x509.load_der_x509_certificate(der).subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    return str(names[0].value) if names else None
+
+
+class EmbeddedBroker:
+    """The broker, on a thread and event loop of its own; a context manager.
+
+    Args:
+        port: TCP port on `host`.
+        access: who may do what; may be changed while the broker runs (revocation).
+        tls: certificates; None only on loopback.
+        host: address to listen on.
+    """
+
+    def __init__(self, port: int, access: Access, tls: Tls | None = None, host: str = "127.0.0.1") -> None:
+        self.host, self.port, self.access, self.tls = host, port, access, tls
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._broker: Broker | None = None
+        self._thread: threading.Thread | None = None
+
+    def __enter__(self) -> "EmbeddedBroker":
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Start and return when the port answers.
+
+        Raises:
+            BrokerFaultError: it cannot listen (port taken, certificate unreadable).
+        """
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="broker", daemon=True)
+        self._thread.start()
+        try:
+            asyncio.run_coroutine_threadsafe(self._start(), self._loop).result(timeout=30)
+        except Exception as error:
+            self._end_loop()
+            raise BrokerFaultError(
+                f"The embedded broker cannot listen on {self.host}:{self.port} ({error}).",
+                why="Without a broker no event reaches central; the kiosks keep them until then.",
+                do="Free the port or choose another.",
+            ) from error
+
+    def stop(self) -> None:
+        """Stop; clients see their connection end."""
+        if self._loop is None or self._broker is None:
+            return
+        try:
+            asyncio.run_coroutine_threadsafe(self._broker.shutdown(), self._loop).result(timeout=30)
+        finally:
+            self._broker = None
+            self._end_loop()
+
+    async def _start(self) -> None:
+        listener: dict[str, Any] = {"type": "tcp", "bind": f"{self.host}:{self.port}"}
+        if self.tls:
+            listener |= {"ssl": True, "cafile": self.tls.ca}
+            listener |= {"certfile": self.tls.certificate, "keyfile": self.tls.key}
+        config = BrokerConfig.from_dict(
+            {
+                "listeners": {"default": listener},
+                "plugins": {
+                    f"{__name__}.{AccessAuthentication.__name__}": {"access": self.access},
+                    f"{__name__}.{AccessTopics.__name__}": {"access": self.access},
+                },
+            }
+        )
+        self._broker = Broker(config)
+        await self._broker.start()
+
+    def _end_loop(self) -> None:
+        loop, thread = self._loop, self._thread
+        self._loop = self._thread = None
+        if loop is None or thread is None:
+            return
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(timeout=10)
+        loop.close()

@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# The tests use real parts: brokers, databases, a browser. Install what is missing when allowed; else name it once.
+set -euo pipefail
+
+declare -A part=(
+  [mosquitto]=mosquitto [chromium]=chromium [ffmpeg]=ffmpeg [java]=default-jre-headless
+  [ip]=iproute2 [espeak-ng]=espeak-ng
+)
+missing=()
+for program in "${!part[@]}"; do
+  PATH="$PATH:/usr/sbin:/sbin" command -v "$program" >/dev/null || missing+=("${part[$program]}")
+done
+compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null || missing+=(postgresql)
+[ -e /usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc ] || missing+=(fonts-noto-cjk)
+[ ${#missing[@]} = 0 ] && exit 0
+
+command=(apt-get install -y --no-install-recommends "${missing[@]}")
+as_root=()
+[ "$(id -u)" = 0 ] || as_root=(sudo -n)
+if command -v apt-get >/dev/null && "${as_root[@]}" true 2>/dev/null; then
+  echo "Installing the real parts of the tests: ${missing[*]} ..."
+  export DEBIAN_FRONTEND=noninteractive
+  if "${as_root[@]}" apt-get update -qq && "${as_root[@]}" "${command[@]}" >/dev/null; then
+    exit 0
+  fi
+fi
+echo "The tests miss real parts: ${missing[*]}." >&2
+echo "Tests that need them are skipped here and fail in CI. To install: sudo ${command[*]}" >&2

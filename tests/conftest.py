@@ -1,0 +1,46 @@
+"""What every test shares: real parts are there, or the test says loudly why not."""
+
+import glob
+import os
+import shutil
+from collections.abc import Mapping
+
+import pytest
+
+SYSTEM_PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
+REAL_PARTS: Mapping[str, tuple[str, str]] = {
+    "chromium": ("chromium", "chromium"),
+    "mosquitto": ("mosquitto", "mosquitto"),
+    "spark": ("java", "default-jre-headless"),
+    "ffmpeg": ("ffmpeg", "ffmpeg"),
+}
+
+
+def missing_part(marker: str) -> str | None:
+    """Name the Debian package that a test with this marker needs and the machine lacks."""
+    if marker == "postgresql":
+        return None if glob.glob("/usr/lib/postgresql/*/bin/postgres") else "postgresql"
+    if marker in REAL_PARTS:
+        program, package = REAL_PARTS[marker]
+        return None if shutil.which(program, path=SYSTEM_PATH) else package
+    return None
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Fail in CI, skip loudly elsewhere, when a real part is missing."""
+    packages = [package for marker in item.iter_markers() if (package := missing_part(marker.name))]
+    if packages:
+        names = " ".join(packages)
+        message = f"needs {names}: sudo apt-get install -y --no-install-recommends {names}"
+        if os.environ.get("CI"):
+            pytest.fail(message, pytrace=False)
+        pytest.skip(message)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave `long` tests out unless they are asked for with -m."""
+    if config.option.markexpr:
+        return
+    chosen = [item for item in items if not item.get_closest_marker("long")]
+    config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("long")])
+    items[:] = chosen
