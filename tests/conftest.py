@@ -1,9 +1,9 @@
 """What every test shares: real parts are there, or the test says loudly why not."""
 
-import glob
 import os
 import shutil
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 
@@ -19,7 +19,7 @@ REAL_PARTS: Mapping[str, tuple[str, str]] = {
 def missing_part(marker: str) -> str | None:
     """Name the Debian package that a test with this marker needs and the machine lacks."""
     if marker == "postgresql":
-        return None if glob.glob("/usr/lib/postgresql/*/bin/postgres") else "postgresql"
+        return None if any(Path("/usr/lib/postgresql").glob("*/bin/postgres")) else "postgresql"
     if marker in REAL_PARTS:
         program, package = REAL_PARTS[marker]
         return None if shutil.which(program, path=SYSTEM_PATH) else package

@@ -1,7 +1,7 @@
 """Who may do what on the broker; pure, so that the embedded broker and Mosquitto's ACL follow one rule.
 
-A device publishes under its own ``.../<device>/up/`` and reads its own ``.../<device>/down/``; central does the
-opposite for every device; nobody else does anything.
+A device publishes under its own ``.../<device>/up/`` and reads its own ``.../<device>/down/``; central does
+the opposite for every device; nobody else does anything.
 """
 
 import hmac

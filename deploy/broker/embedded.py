@@ -7,7 +7,7 @@ import asyncio
 import threading
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from amqtt.broker import Broker
 from amqtt.contexts import BrokerConfig
@@ -92,7 +92,7 @@ class EmbeddedBroker:
         self._broker: Broker | None = None
         self._thread: threading.Thread | None = None
 
-    def __enter__(self) -> "EmbeddedBroker":
+    def __enter__(self) -> Self:
         self.start()
         return self
 
