@@ -10,7 +10,7 @@ from renzheng.contracts import keys, log, messages
 from renzheng.contracts.events import Event, parse_event
 
 RECORDED = Path(__file__).parent / "recorded" / "v1"
-EVENTS = sorted(path for path in RECORDED.glob("*.json") if path.name != "status.json")
+EVENTS = sorted((RECORDED / "events").glob("*.json"))
 DEVICE = "kiosk-01"
 
 
