@@ -1,0 +1,172 @@
+"""One access rule, two brokers: the embedded one and a real Mosquitto refuse and allow the same over TLS."""
+
+import contextlib
+import queue
+import ssl
+import subprocess
+import time
+from pathlib import Path
+
+import paho.mqtt.client as mqtt
+import pytest
+from parts.certificates import CertificateAuthority
+from parts.processes import end, find_program, free_port, listens, wait_until
+
+from renzheng.deploy.broker.access import CENTRAL_USER, Access
+from renzheng.deploy.broker.embedded import BrokerFaultError, EmbeddedBroker, Tls
+from renzheng.deploy.broker.mosquitto import MosquittoSite, render_acl, render_config
+
+SECONDS = 10
+LOG = "renzheng/v1/s0/{}/up/log"
+ACK = "renzheng/v1/s0/{}/down/ack"
+
+
+class RunningEmbedded:
+    def __init__(self, tls, folder):  # noqa: ARG002 - as its sibling
+        self.access = Access()
+        self.port = free_port()
+        self._broker = EmbeddedBroker(self.port, self.access, tls)
+
+    def __enter__(self):
+        self._broker.start()
+        return self
+
+    def __exit__(self, *_):
+        self._broker.stop()
+
+    def revoke(self, user):
+        self.access.revoked.add(user)
+
+
+class RunningMosquitto:
+    def __init__(self, tls, folder):
+        self.port = free_port()
+        self._acl = folder / "acl"
+        self._acl.write_text(render_acl())
+        self._acl.chmod(0o700)
+        site = MosquittoSite(tls, self._acl, host="127.0.0.1", port=self.port, log=f"file {folder / 'log'}")
+        self._config = folder / "mosquitto.conf"
+        self._config.write_text(render_config(site) + "user root\n")
+
+    def __enter__(self):
+        program = find_program("mosquitto", "mosquitto", [Path("/usr/sbin")])
+        self._process = subprocess.Popen([str(program), "-c", str(self._config)])
+        wait_until(lambda: listens(self.port), within_seconds=SECONDS, what="mosquitto listens")
+        return self
+
+    def __exit__(self, *_):
+        end(self._process)
+
+    def revoke(self, user):
+        self._acl.write_text(render_acl([user]))
+        self._process.send_signal(subprocess.signal.SIGHUP)
+        time.sleep(0.5)  # it reads the file when its loop comes round
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory):
+    return CertificateAuthority(tmp_path_factory.mktemp("site"))
+
+
+@pytest.fixture(params=[RunningEmbedded, pytest.param(RunningMosquitto, marks=pytest.mark.mosquitto)])
+def broker(request, authority, tmp_path):
+    server = authority.issue("broker")
+    with request.param(Tls(authority.certificate, server.certificate, server.key), tmp_path) as running:
+        yield running
+
+
+class Client:
+    """A paho client that collects what it receives."""
+
+    def __init__(self, broker, authority, identity=None, name=""):
+        self.received = queue.Queue()
+        self.connected = queue.Queue()
+        self._client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, name, protocol=mqtt.MQTTv311)
+        self._client.on_message = lambda _c, _u, message: self.received.put((message.topic, message.payload))
+        self._client.on_connect = lambda _c, _u, _f, reason, _p: self.connected.put(reason)
+        context = ssl.create_default_context(cafile=str(authority.certificate))
+        if identity:
+            context.load_cert_chain(identity.certificate, identity.key)
+        self._client.tls_set_context(context)
+        self._client.connect("127.0.0.1", broker.port)
+        self._client.loop_start()
+
+    def subscribe(self, *topics):
+        self._client.subscribe([(topic, 1) for topic in topics])
+        time.sleep(0.3)
+
+    def publish(self, topic, payload=b"x"):
+        self._client.publish(topic, payload, qos=1)
+
+    def close(self):
+        self._client.disconnect()
+        self._client.loop_stop()
+
+
+@pytest.fixture
+def connect(broker, authority):
+    with contextlib.ExitStack() as stack:
+
+        def make(common_name):
+            client = Client(broker, authority, authority.issue(common_name), common_name)
+            stack.callback(client.close)
+            assert client.connected.get(timeout=SECONDS) == 0
+            return client
+
+        yield make
+
+
+def test_a_device_reaches_central_and_central_the_device(connect):
+    central, device = connect(CENTRAL_USER), connect("kiosk-01")
+    central.subscribe("renzheng/v1/s0/+/up/log", "renzheng/v1/s0/+/up/status")
+    device.subscribe(ACK.format("kiosk-01"))
+    device.publish(LOG.format("kiosk-01"), b"b" * 160_000)
+    assert central.received.get(timeout=SECONDS) == (LOG.format("kiosk-01"), b"b" * 160_000)
+    central.publish(ACK.format("kiosk-01"), b"a")
+    assert device.received.get(timeout=SECONDS) == (ACK.format("kiosk-01"), b"a")
+
+
+def test_a_device_cannot_write_or_read_anothers_topics(connect):
+    central, thief, victim = connect(CENTRAL_USER), connect("kiosk-02"), connect("kiosk-01")
+    central.subscribe("renzheng/v1/s0/+/up/log")
+    thief.subscribe(ACK.format("kiosk-01"), "renzheng/v1/s0/+/down/ack", "#")
+    thief.publish(LOG.format("kiosk-01"), b"forged")
+    central.publish(ACK.format("kiosk-01"), b"for another")
+    victim.publish(LOG.format("kiosk-01"), b"genuine")
+    assert central.received.get(timeout=SECONDS) == (LOG.format("kiosk-01"), b"genuine")
+    assert central.received.empty()
+    assert thief.received.empty()
+
+
+def test_a_revoked_device_is_silent_at_once_on_an_open_connection(connect, broker):
+    central, revoked, other = connect(CENTRAL_USER), connect("kiosk-01"), connect("kiosk-02")
+    central.subscribe("renzheng/v1/s0/+/up/log")
+    revoked.publish(LOG.format("kiosk-01"), b"before")
+    assert central.received.get(timeout=SECONDS)[1] == b"before"
+    broker.revoke("kiosk-01")
+    revoked.publish(LOG.format("kiosk-01"), b"after")
+    other.publish(LOG.format("kiosk-02"), b"other")
+    assert central.received.get(timeout=SECONDS)[1] == b"other"
+    assert central.received.empty()
+
+
+@pytest.mark.parametrize("who", ["nobody", "impostor"])
+def test_without_a_certificate_of_the_site_nobody_connects(broker, authority, tmp_path, who):
+    impostor = CertificateAuthority(tmp_path / "elsewhere").issue("kiosk-01") if who == "impostor" else None
+    try:
+        client = Client(broker, authority, impostor, "kiosk-01")
+    except (ssl.SSLError, ConnectionError):
+        return
+    try:
+        with contextlib.suppress(queue.Empty):
+            assert client.connected.get(timeout=2) != 0
+    finally:
+        client.close()
+
+
+def test_a_taken_port_is_said_so():
+    with (
+        EmbeddedBroker(free_port(), Access()) as first,
+        pytest.raises(BrokerFaultError, match=str(first.port)),
+    ):
+        EmbeddedBroker(first.port, Access()).start()
