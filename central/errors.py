@@ -1,0 +1,23 @@
+"""The errors that the central service raises on purpose."""
+
+from renzheng.contracts.errors import FaultError, InputError, UsageError
+
+
+class SettingsError(UsageError):
+    """The configuration file is missing or wrong."""
+
+
+class RegistrationError(InputError):
+    """A device, key or institution cannot be registered as asked."""
+
+
+class StoreError(FaultError):
+    """The store cannot be opened or is of another version."""
+
+
+class BrokerError(FaultError):
+    """The broker cannot be reached at start."""
+
+
+class NightError(InputError):
+    """A nightly run cannot start with what is there."""

@@ -1,0 +1,1 @@
+"""From MQTT to the store: verify, place, commit, and only then acknowledge."""

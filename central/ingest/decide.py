@@ -1,0 +1,184 @@
+"""The core of the ingest: what a device sent, set against what central holds of it.
+
+Values in, values out. A batch ends in one of three ways: `Commit` these entries, all are `AlreadyStored`, or
+`Refused` with a named problem. Nothing here reads a clock, a database or a network.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from joserfc.jwk import OKPKey
+
+from renzheng.contracts import log
+from renzheng.contracts.keys import SignatureError
+from renzheng.contracts.log import Entry, Head
+
+
+class Problem(StrEnum):
+    """Why a message was not taken; each is an alarm of its own."""
+
+    UNKNOWN_DEVICE = "unknown_device"
+    WRONG_DEVICE = "wrong_device"
+    UNKNOWN_KEY = "unknown_key"
+    REVOKED = "revoked"
+    SIGNATURE = "signature"
+    MALFORMED = "malformed"
+    ALTERED = "altered"
+    GAP = "gap"
+    FORK = "fork"
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceKey:
+    """One of a device's public keys, and whether it still counts."""
+
+    public: OKPKey
+    revoked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceState:
+    """What central holds of a device: who it is, its keys, and the head of its chain."""
+
+    device_id: str
+    institution_id: str
+    revoked: bool
+    keys: Mapping[str, DeviceKey]
+    head: Head
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """An entry with its hash (hex)."""
+
+    entry: Entry
+    hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A batch whose signature and inner chain hold; not yet set against the device's head.
+
+    `header` and `signature` are the envelope's first and last part: with the entries' lines they are all
+    that is needed to verify the signature again, years later.
+    """
+
+    key_id: str
+    entries: tuple[Placed, ...]
+    header: bytes
+    signature: bytes
+
+    @property
+    def first(self) -> int:
+        """Sequence number of the first entry."""
+        return self.entries[0].entry.sequence
+
+    @property
+    def last(self) -> int:
+        """Sequence number of the last entry."""
+        return self.entries[-1].entry.sequence
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The batch was not taken; `sequence` is where it does not hold, when that is known."""
+
+    problem: Problem
+    detail: str
+    sequence: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AlreadyStored:
+    """Every entry of the batch is in the store as it was sent; a resend, harmless."""
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """These entries follow the head without a hole; the last of them is the new head."""
+
+    entries: tuple[Placed, ...]
+    head: Head
+
+
+def open_message(device: DeviceState | None, envelope: bytes) -> Opened | Refused:
+    """Verify a message that came on a device's topic.
+
+    Args:
+        device: what central holds of the device that the topic names; None when it holds nothing.
+        envelope: the message's bytes, as they came.
+    """
+    if device is None:
+        return Refused(Problem.UNKNOWN_DEVICE, "The device is not registered.")
+    try:
+        header = log.read_batch_header(envelope)
+    except SignatureError as error:
+        return Refused(Problem.SIGNATURE, error.what)
+    except log.LogError as error:
+        return Refused(Problem.MALFORMED, error.what)
+    key = _find_key(device, header)
+    return key if isinstance(key, Refused) else _open(envelope, header.key_id, key)
+
+
+def _find_key(device: DeviceState, header: log.BatchHeader) -> OKPKey | Refused:
+    if header.device_id != device.device_id:
+        return Refused(Problem.WRONG_DEVICE, f"The batch names the device {header.device_id[:64]!r}.")
+    key = device.keys.get(header.key_id)
+    if key is None:
+        return Refused(Problem.UNKNOWN_KEY, f"The device has no key {header.key_id[:64]!r}.")
+    if device.revoked or key.revoked:
+        return Refused(Problem.REVOKED, "The device or its key was revoked.")
+    return key.public
+
+
+def _open(envelope: bytes, key_id: str, public: OKPKey) -> Opened | Refused:
+    try:
+        batch = log.open_batch(envelope, public)
+        first = log.read_entry(batch.lines[0])
+        start = Head(first.sequence - 1, first.previous)
+        entries = tuple(Placed(entry, head.hash) for entry, head in log.follow(start, batch.lines))
+    except SignatureError as error:
+        return Refused(Problem.SIGNATURE, error.what)
+    except log.BrokenChainError as error:
+        problem = Problem.MALFORMED if error.problem == "malformed" else Problem.ALTERED
+        return Refused(problem, error.what, error.sequence or None)
+    except log.LogError as error:
+        return Refused(Problem.MALFORMED, error.what)
+    parts = envelope.split(b".")
+    return Opened(key_id, entries, parts[0], parts[2])
+
+
+def place(head: Head, opened: Opened, stored: Mapping[int, str]) -> Commit | AlreadyStored | Refused:
+    """Set an opened batch against the device's head.
+
+    Args:
+        head: the end of the chain that central holds.
+        opened: the batch.
+        stored: hashes of the stored entries whose sequence numbers the batch repeats (at least those).
+    """
+    if opened.first > head.sequence + 1:
+        return Refused(
+            Problem.GAP, f"Entry {head.sequence + 1} is missing before {opened.first}.", opened.first
+        )
+    for placed in opened.entries:
+        held = stored.get(placed.entry.sequence)
+        if held is not None and held != placed.hash:
+            return _fork(placed.entry.sequence)
+    fresh = tuple(placed for placed in opened.entries if placed.entry.sequence > head.sequence)
+    if not fresh:
+        return AlreadyStored()
+    if fresh[0].entry.previous != head.hash:
+        return _fork(head.sequence)
+    return Commit(fresh, Head(fresh[-1].entry.sequence, fresh[-1].hash))
+
+
+def _fork(sequence: int) -> Refused:
+    detail = f"Entry {sequence} is not the one that was acknowledged: the device has two histories."
+    return Refused(Problem.FORK, detail, sequence)
+
+
+def sha256_hex(payload: bytes) -> str:
+    """Name a refused message by its content."""
+    return hashlib.sha256(payload).hexdigest()

@@ -1,0 +1,319 @@
+"""Takes messages off a queue and puts them into the store, a group of them in one transaction.
+
+Order of things, which is the whole point: verify, commit, and only then sign the acknowledgements. A group
+that fails is tried again message by message, so that one message which the store cannot hold ends in
+quarantine and takes no other with it.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from joserfc.jwk import OKPKey
+
+from renzheng.central.ingest import decide
+from renzheng.central.ingest.decide import (
+    AlreadyStored,
+    Commit,
+    DeviceState,
+    Opened,
+    Problem,
+    Refused,
+)
+from renzheng.central.ingest.project import Flaw, Projection, Row, project, read_event
+from renzheng.central.metrics import Metrics
+from renzheng.central.store import bulk, devices, log, refusals, schema, status
+from renzheng.central.store.database import Database
+from renzheng.central.store.times import to_us
+from renzheng.contracts.log import Entry, Head, genesis
+from renzheng.contracts.messages import Ack, MessageError, Status, parse_status, sign_ack
+from renzheng.contracts.topics import Channel, Topic, TopicError, parse_topic
+
+logger = logging.getLogger(__name__)
+
+ACK_PROBLEM: Mapping[Problem, str] = {
+    Problem.UNKNOWN_DEVICE: "unknown_key",
+    Problem.WRONG_DEVICE: "signature",
+    **{
+        problem: problem.value
+        for problem in Problem
+        if problem not in (Problem.UNKNOWN_DEVICE, Problem.WRONG_DEVICE)
+    },
+}
+"""The contract's words for a refusal; a stranger learns no more than that its key is not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message as the broker delivered it."""
+
+    topic: str
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A message to publish."""
+
+    topic: str
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """A message after everything that needs no lock: opened, or refused, or a device's status."""
+
+    message: Message
+    topic: Topic | None
+    content: Opened | Refused | Status
+    rows: Mapping[int, tuple[Projection | None, str | None]] = field(default_factory=dict)
+
+
+@dataclass
+class _Work:
+    """What one transaction writes."""
+
+    received_us: int
+    states: dict[str, DeviceState]
+    gaps: set[str]
+    entries: list[Row] = field(default_factory=list)
+    batches: list[Row] = field(default_factory=list)
+    projected: dict[str, list[Row]] = field(default_factory=dict)
+    moved: set[str] = field(default_factory=set)
+    pending: dict[str, dict[int, str]] = field(default_factory=dict)
+    answers: list[tuple[Topic, Ack]] = field(default_factory=list)
+    counts: list[str] = field(default_factory=list)
+    flaws: int = 0
+
+
+class Ingest:
+    """Puts messages into the store and answers them.
+
+    Args:
+        database: the store.
+        key: central's signing key.
+        clock: gives the receipt time.
+        metrics: where it counts.
+    """
+
+    def __init__(
+        self, database: Database, key: OKPKey, clock: Callable[[], datetime], metrics: Metrics | None = None
+    ) -> None:
+        self._database = database
+        self._key = key
+        self._clock = clock
+        self._metrics = metrics or Metrics()
+
+    def take(self, messages: Sequence[Message]) -> list[Reply]:
+        """Commit a group of messages and return the answers, one to each message that carries log entries.
+
+        Raises:
+            sqlalchemy.exc.OperationalError: the store cannot be reached; nothing of the group is in it.
+        """
+        began = time.monotonic()
+        try:
+            work = self._commit(messages)
+        except sa.exc.OperationalError:
+            self._metrics.add("renzheng_ingest_store_faults_total")
+            raise
+        except Exception:
+            if len(messages) > 1:
+                logger.exception("a group of %d messages failed, trying them one by one", len(messages))
+                return [reply for message in messages for reply in self.take([message])]
+            logger.exception("a message cannot be stored, it goes into quarantine")
+            work = self._set_aside(messages[0])
+        self._count(work, time.monotonic() - began)
+        return [Reply(str(topic), sign_ack(ack, self._key)) for topic, ack in work.answers]
+
+    def _commit(self, messages: Sequence[Message]) -> _Work:
+        received_us = to_us(self._clock())
+        topics = [_topic(message) for message in messages]
+        named = {topic.device_id for topic in topics if topic}
+        with self._database.reading() as connection:
+            known = devices.states(connection, named, lock=False)
+        prepared = [_prepare(m, t, known, received_us) for m, t in zip(messages, topics, strict=True)]
+        with self._database.writing() as connection:
+            fresh = devices.states(connection, named, lock=True)
+            work = _Work(received_us, dict(fresh), refusals.devices_with_gaps(connection))
+            for one in prepared:
+                _settle(connection, work, one)
+            _write(connection, work)
+        return work
+
+    def _set_aside(self, message: Message) -> _Work:
+        """Keep a message that broke the transaction it was in."""
+        received_us = to_us(self._clock())
+        topic = _topic(message)
+        refused = Refused(Problem.MALFORMED, "The message cannot be stored; the service's log says why.")
+        with self._database.writing() as connection:
+            named = {topic.device_id} if topic else set()
+            work = _Work(received_us, dict(devices.states(connection, named, lock=True)), set())
+            _refuse(connection, work, _Prepared(message, topic, refused), refused)
+        return work
+
+    def _count(self, work: _Work, seconds: float) -> None:
+        for ending in work.counts:
+            self._metrics.add("renzheng_ingest_messages_total", ending=ending)
+        self._metrics.add("renzheng_ingest_entries_total", len(work.entries))
+        self._metrics.add("renzheng_ingest_flaws_total", work.flaws)
+        self._metrics.observe("renzheng_ingest_commit_seconds", seconds)
+
+
+def _topic(message: Message) -> Topic | None:
+    try:
+        return parse_topic(message.topic)
+    except TopicError:
+        return None
+
+
+def _prepare(
+    message: Message, topic: Topic | None, known: Mapping[str, DeviceState], received_us: int
+) -> _Prepared:
+    """Do with a message what needs no transaction: signature, inner chain, events, rows."""
+    if topic is None or topic.channel not in (Channel.LOG, Channel.STATUS):
+        refused = Refused(Problem.MALFORMED, "The topic is none of a device's two.")
+        return _Prepared(message, None, refused)
+    device = known.get(topic.device_id)
+    if topic.channel is Channel.STATUS:
+        return _Prepared(message, topic, _read_status(message, topic, device))
+    opened = decide.open_message(device, message.payload)
+    if isinstance(opened, Refused) or device is None:
+        return _Prepared(message, topic, opened)
+    head = device.head.sequence
+    rows = {
+        placed.entry.sequence: _row(placed.entry, device, received_us)
+        for placed in opened.entries
+        if placed.entry.sequence > head
+    }
+    return _Prepared(message, topic, opened, rows)
+
+
+def _row(entry: Entry, device: DeviceState, received_us: int) -> tuple[Projection | None, str | None]:
+    event = read_event(entry, device.device_id, device.institution_id)
+    found = event if isinstance(event, Flaw) else project(event, entry.sequence, received_us)
+    return (None, found.detail) if isinstance(found, Flaw) else (found, None)
+
+
+def _read_status(message: Message, topic: Topic, device: DeviceState | None) -> Status | Refused:
+    if device is None:
+        return Refused(Problem.UNKNOWN_DEVICE, "The device is not registered.")
+    if device.revoked:
+        return Refused(Problem.REVOKED, "The device was revoked.")
+    try:
+        said = parse_status(message.payload)
+    except (MessageError, OverflowError):
+        return Refused(Problem.MALFORMED, "It is no status message of version 1.")
+    if said.device_id != topic.device_id:
+        return Refused(Problem.WRONG_DEVICE, "The status names another device.")
+    if max(said.sequence, said.acknowledged) > status.LARGEST:
+        return Refused(Problem.MALFORMED, "A sequence number is larger than any log.")
+    return said
+
+
+def _settle(connection: sa.Connection, work: _Work, prepared: _Prepared) -> None:
+    """Set one message against the store as the transaction sees it."""
+    content, topic = prepared.content, prepared.topic
+    device = work.states.get(topic.device_id) if topic else None
+    if isinstance(content, Refused) or topic is None or device is None:
+        refused = content if isinstance(content, Refused) else Refused(Problem.UNKNOWN_DEVICE, "It is gone.")
+        _refuse(connection, work, prepared, refused)
+        return
+    if isinstance(content, Status):
+        status.put(connection, content, work.received_us)
+        work.counts.append("status")
+        return
+    decision = _decide(connection, work, device, content)
+    if isinstance(decision, Refused):
+        _refuse(connection, work, prepared, decision)
+        return
+    if isinstance(decision, Commit):
+        _accept(connection, work, device, prepared, decision)
+    work.counts.append("stored" if isinstance(decision, Commit) else "already_stored")
+    _answer(work, topic, None)
+
+
+def _decide(
+    connection: sa.Connection, work: _Work, device: DeviceState, opened: Opened
+) -> Commit | AlreadyStored | Refused:
+    key = device.keys.get(opened.key_id)
+    if device.revoked or key is None or key.revoked:
+        return Refused(Problem.REVOKED, "The device or its key was revoked.")
+    stored: dict[int, str] = {}
+    if opened.first <= device.head.sequence:
+        stored.update(log.hashes(connection, device.device_id, opened.first, opened.last))
+        stored.update(work.pending.get(device.device_id, {}))
+    return decide.place(device.head, opened, stored)
+
+
+def _accept(
+    connection: sa.Connection, work: _Work, device: DeviceState, prepared: _Prepared, commit: Commit
+) -> None:
+    device_id = device.device_id
+    opened = prepared.content
+    assert isinstance(opened, Opened)
+    pending = work.pending.setdefault(device_id, {})
+    for placed in commit.entries:
+        entry = placed.entry
+        row, flaw = prepared.rows.get(entry.sequence) or _row(entry, device, work.received_us)
+        work.entries.append((device_id, entry.sequence, placed.hash, entry.line, work.received_us, flaw))
+        pending[entry.sequence] = placed.hash
+        work.flaws += flaw is not None
+        if row is not None:
+            work.projected.setdefault(row.table, []).append(row.row)
+    work.batches.append(
+        (
+            device_id,
+            opened.first,
+            opened.last,
+            opened.key_id,
+            opened.header,
+            opened.signature,
+            work.received_us,
+        )
+    )
+    work.states[device_id] = replace(device, head=commit.head)
+    work.moved.add(device_id)
+    if device_id in work.gaps:
+        refusals.close_gap(connection, device_id, commit.head.sequence, work.received_us)
+
+
+def _refuse(connection: sa.Connection, work: _Work, prepared: _Prepared, refused: Refused) -> None:
+    message, topic = prepared.message, prepared.topic
+    device_id = topic.device_id if topic else "-"
+    logger.warning("refused a message of device %s: %s", device_id, refused.problem.value)
+    refusal = refusals.Refusal(
+        message.topic.replace("\0", ""),
+        device_id,
+        refused.problem.value,
+        refused.detail.replace("\0", ""),
+        message.payload,
+        decide.sha256_hex(message.payload),
+        refused.sequence if refused.sequence is None or refused.sequence <= status.LARGEST else None,
+    )
+    refusals.keep(connection, refusal, work.received_us)
+    if refused.problem is Problem.GAP:
+        work.gaps.add(device_id)
+    work.counts.append(refused.problem.value)
+    if topic is not None and topic.channel is Channel.LOG:
+        _answer(work, topic, refused)
+
+
+def _answer(work: _Work, topic: Topic, refused: Refused | None) -> None:
+    device = work.states.get(topic.device_id)
+    head: Head = device.head if device else genesis(topic.device_id)
+    problem: Any = ACK_PROBLEM[refused.problem] if refused else None
+    ack = Ack(device_id=topic.device_id, upto=head.sequence, head_hash=head.hash, problem=problem)
+    work.answers.append((topic._replace(channel=Channel.ACK), ack))
+
+
+def _write(connection: sa.Connection, work: _Work) -> None:
+    bulk.insert_rows(connection, schema.log_entries, work.entries)
+    bulk.insert_rows(connection, schema.log_batches, work.batches)
+    for name, rows in work.projected.items():
+        bulk.insert_rows(connection, schema.metadata.tables[name], rows)
+    for device_id in work.moved:
+        log.move_head(connection, device_id, work.states[device_id].head, work.received_us)

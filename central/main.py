@@ -1,0 +1,129 @@
+"""Wires the central service together; the only place that does."""
+
+import logging
+import os
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+from joserfc.jwk import OKPKey
+
+from renzheng.central.errors import SettingsError
+from renzheng.central.ingest.consumer import Consumer
+from renzheng.central.ingest.service import Ingest
+from renzheng.central.metrics import Metrics
+from renzheng.central.nightly.night import Night
+from renzheng.central.settings import Settings
+from renzheng.central.store import devices
+from renzheng.central.store.database import Database
+from renzheng.central.store.devices import Device, Institution
+from renzheng.central.web.app import build_app
+from renzheng.central.web.server import WebServer
+from renzheng.contracts import keys
+from renzheng.contracts.events import utc_now
+
+logger = logging.getLogger(__name__)
+CONNECT_SECONDS = 15.0
+
+
+def make_signing_key(path: Path) -> OKPKey:
+    """Make central's signing key at `path`, readable by its owner only; an existing one is kept."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        pem = keys.private_pem(keys.generate_key())
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:  # noqa: PTH123 - mode from the start
+            file.write(pem)
+    return keys.load_private_key(path.read_bytes())
+
+
+class Central:
+    """The service in one process: consumers, console and API over one store.
+
+    Attributes:
+        settings: what it was told.
+        database: its store.
+        night: runs the audit of some days.
+    """
+
+    def __init__(self, settings: Settings, clock: Callable[[], datetime]) -> None:
+        if not settings.key_file.exists():
+            raise SettingsError(
+                f"Central has no signing key at {settings.key_file}.",
+                why="Devices forget an entry only on central's signed word.",
+                do="Make one with: renzheng central init",
+            )
+        self.settings = settings
+        self.clock = clock
+        self.metrics = Metrics()
+        self._key = keys.load_private_key(settings.key_file.read_bytes())
+        self.database = Database(settings.database)
+        self.night = Night(self.database, settings, clock)
+        self._consumers = [self._consumer(shard) for shard in settings.shards]
+        self._web = WebServer(build_app(self.database, settings, clock, self.metrics, self.night), settings)
+
+    def _consumer(self, shard: str) -> Consumer:
+        ingest = Ingest(self.database, self._key, self.clock, self.metrics)
+        return Consumer(shard, self.settings.broker, ingest, self.metrics)
+
+    @property
+    def url(self) -> str:
+        """Address of the console; the port is known once it has started."""
+        return self._web.url
+
+    @property
+    def public_key(self) -> OKPKey:
+        """The key by which devices know central's acknowledgements."""
+        return keys.load_public_key(keys.public_pem(self._key))
+
+    def start(self, *, connect_seconds: float = CONNECT_SECONDS) -> None:
+        """Bring the store to this version, consume, and serve; returns when messages can arrive.
+
+        Raises:
+            BrokerError: the broker does not answer within `connect_seconds`; nothing is left running.
+            StoreError: the store cannot be opened.
+        """
+        self.database.migrate()
+        self.night.mend()
+        self._web.start()
+        started = []
+        try:
+            for consumer in self._consumers:
+                consumer.start()
+                started.append(consumer)
+            for consumer in started:
+                consumer.wait_until_subscribed(connect_seconds)
+        except BaseException:
+            for consumer in started:
+                consumer.stop()
+            self._web.stop()
+            raise
+        logger.info("central serves at %s", self.url)
+
+    def stop(self) -> None:
+        """Stop in good order: what was not committed, the devices send again."""
+        for consumer in self._consumers:
+            consumer.stop()
+        self._web.stop()
+        self.database.close()
+
+    def register_institution(self, institution: Institution) -> None:
+        """Register an institution, or bring its data up to date."""
+        with self.database.writing() as connection:
+            devices.put_institution(connection, institution)
+
+    def register_device(self, device: Device, public_key: OKPKey) -> None:
+        """Register a device with its first public key; the same again changes nothing."""
+        with self.database.writing() as connection:
+            devices.register(connection, device, public_key, self.clock())
+
+    def revoke_device(self, device_id: str) -> None:
+        """Revoke a device: its next message is refused."""
+        with self.database.writing() as connection:
+            devices.revoke(connection, device_id, self.clock())
+
+
+def build_central(settings: Settings, *, clock: Callable[[], datetime] = utc_now) -> Central:
+    """Wire the service; `start` runs it. The store is migrated, so that devices can be registered before."""
+    central = Central(settings, clock)
+    central.database.migrate()
+    return central

@@ -1,0 +1,184 @@
+"""What the central service is told at start: one TOML file, read once and checked as a whole."""
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal, Self, TypeVar
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from renzheng.central.errors import SettingsError
+from renzheng.contracts.errors import InputError
+from renzheng.contracts.ids import topic_level
+
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+_M = TypeVar("_M", bound=BaseModel)
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class BrokerSettings(_Settings):
+    """Where the broker is and how to show who we are.
+
+    Args:
+        protocol: MQTT version; the embedded broker speaks 3.1.1 only.
+        ca_file: the site's CA (PEM); with it the link is TLS, without it plain and for loopback only.
+        password_file: a file that holds the password of `username`, for brokers without certificates.
+    """
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=1, le=65535)] = 1883
+    protocol: Literal["5", "3.1.1"] = "5"
+    ca_file: Path | None = None
+    certificate_file: Path | None = None
+    key_file: Path | None = None
+    username: str | None = None
+    password_file: Path | None = None
+
+    @model_validator(mode="after")
+    def _plain_stays_home(self) -> Self:
+        if self.ca_file is None and self.host not in LOOPBACK:
+            raise ValueError("without ca_file the link is not encrypted, so host must be loopback")
+        return self
+
+
+class AuditSettings(_Settings):
+    """What the nightly run reads besides the store.
+
+    Args:
+        tables_dir: folder with the imported canonical tables; empty: `tables` under the data folder.
+        rules_dir: the rule pack; None is the one that comes with the product.
+        region: region code whose overrides apply; None applies none.
+        margin_days: attendance and coverage of so many days before and after are exported too, since a
+            session may cross midnight and a line may be billed late.
+    """
+
+    tables_dir: Path | None = None
+    rules_dir: Path | None = None
+    region: str | None = None
+    engine: Literal["duckdb", "spark"] = "duckdb"
+    margin_days: Annotated[int, Field(ge=1, le=62)] = 2
+
+
+class Settings(_Settings):
+    """Everything the central service is told.
+
+    Args:
+        data_dir: store, keys, audit runs.
+        database_url: SQLAlchemy address; empty is SQLite in the data folder.
+        shards: one consumer each; a device belongs to one shard.
+        host: address of console and API; anything but loopback needs `access_token_file`.
+        access_token_file: a file that holds the token which console and API then ask for.
+        timezone: the time zone of service days where an institution names none.
+    """
+
+    data_dir: Path
+    database_url: str = ""
+    shards: Annotated[tuple[str, ...], Field(min_length=1)] = ("s1",)
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 8600
+    access_token_file: Path | None = None
+    timezone: str = "Asia/Shanghai"
+    broker: BrokerSettings = BrokerSettings()
+    audit: AuditSettings = AuditSettings()
+
+    @field_validator("shards")
+    @classmethod
+    def _shards_are_topic_levels(cls, shards: tuple[str, ...]) -> tuple[str, ...]:
+        for shard in shards:
+            try:
+                topic_level(shard, "shard")
+            except InputError as error:
+                raise ValueError(str(error)) from None
+        return shards
+
+    @field_validator("timezone")
+    @classmethod
+    def _timezone_is_known(cls, timezone: str) -> str:
+        try:
+            ZoneInfo(timezone)
+        except (ZoneInfoNotFoundError, ValueError) as error:
+            raise ValueError(f"{timezone!r} is no time zone of the IANA list") from error
+        return timezone
+
+    @model_validator(mode="after")
+    def _open_only_with_a_token(self) -> Self:
+        if self.host not in LOOPBACK and self.access_token_file is None:
+            raise ValueError("a host other than loopback needs access_token_file")
+        return self
+
+    @property
+    def database(self) -> str:
+        """SQLAlchemy address of the store."""
+        return self.database_url or f"sqlite:///{(self.data_dir / 'central.sqlite').resolve()}"
+
+    @property
+    def key_file(self) -> Path:
+        """Central's signing key (PKCS #8, PEM, mode 600)."""
+        return self.data_dir / "keys" / "central.pem"
+
+    @property
+    def tables_dir(self) -> Path:
+        """Folder of the imported canonical tables."""
+        return self.audit.tables_dir or self.data_dir / "tables"
+
+    @property
+    def runs_dir(self) -> Path:
+        """Folder of the audit runs: the tables that each read and what it wrote."""
+        return self.data_dir / "runs"
+
+
+def read_settings(path: Path) -> Settings:
+    """Read the configuration file; relative paths in it are relative to the file.
+
+    Raises:
+        SettingsError: it cannot be read, is no TOML, or breaks the model; every problem is named.
+    """
+    try:
+        value = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError(
+            f"The configuration {path} cannot be read: {error}.", do="Make one with: renzheng central init"
+        ) from error
+    try:
+        return _absolute(Settings.model_validate(value), path.resolve().parent)
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_input=False)
+        problems = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'file'}: {e['msg']}" for e in found)
+        raise SettingsError(f"The configuration {path} is wrong: {problems}.") from None
+
+
+def _absolute(settings: Settings, folder: Path) -> Settings:
+    def fixed(model: _M) -> _M:
+        values = {name: getattr(model, name) for name in type(model).model_fields}
+        changed = {name: folder / value for name, value in values.items() if isinstance(value, Path)}
+        return model.model_copy(update=changed)
+
+    return fixed(settings).model_copy(
+        update={"broker": fixed(settings.broker), "audit": fixed(settings.audit)}
+    )
+
+
+def write_settings(settings: Settings, path: Path) -> None:
+    """Write a configuration file with what differs from the defaults."""
+    value = settings.model_dump(mode="json", exclude_defaults=True)
+    tables = {name: part for name, part in value.items() if isinstance(part, dict)}
+    lines = [f"{name} = {_toml(part)}" for name, part in value.items() if name not in tables]
+    for name, part in tables.items():
+        lines += ["", f"[{name}]", *(f"{key} = {_toml(item)}" for key, item in part.items())]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list):
+        return f"[{', '.join(_toml(item) for item in value)}]"
+    if isinstance(value, str):
+        escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+        return f'"{escaped}"'
+    return str(value)

@@ -1,0 +1,1 @@
+"""Central's store: SQLAlchemy Core over SQLite or PostgreSQL, migrated by Alembic."""

@@ -1,0 +1,125 @@
+"""Opens the store: engine, pragmas, transactions, migrations.
+
+SQLite runs through `pysqlite3`, whose SQLite has no WAL-reset race (3.7.0 to 3.51.2 can lose a commit when
+two connections use WAL). Every writing transaction begins IMMEDIATE, so that writers queue and do not fail.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pysqlite3.dbapi2
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import event
+
+from renzheng.central.errors import StoreError
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+BUSY_SECONDS = 30.0
+"""How long a SQLite writer waits for another one before it gives up."""
+
+
+class Database:
+    """One store; `reading` and `writing` are the only ways in.
+
+    Args:
+        url: SQLAlchemy address, SQLite or PostgreSQL.
+    """
+
+    def __init__(self, url: str) -> None:
+        address = sa.make_url(url)
+        self.backend = address.get_backend_name()
+        if self.backend == "sqlite":
+            self.engine = _sqlite_engine(address)
+        elif self.backend == "postgresql":
+            self.engine = sa.create_engine(
+                address.set(drivername="postgresql+psycopg"), pool_pre_ping=True, pool_size=8, max_overflow=16
+            )
+        else:
+            raise StoreError(f"{self.backend} is no backend of the store.", do="Use SQLite or PostgreSQL.")
+
+    @contextmanager
+    def reading(self) -> Iterator[sa.Connection]:
+        """Open a transaction that only reads; everything in it is of one moment."""
+        level = {"isolation_level": "REPEATABLE READ"} if self.backend == "postgresql" else {}
+        with self.engine.connect().execution_options(writes=False, **level) as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[sa.Connection]:
+        """Open a transaction that writes; it is committed, durably, when the block ends without an error."""
+        with self.engine.connect().execution_options(writes=True) as connection, connection.begin():
+            yield connection
+
+    def migrate(self) -> None:
+        """Bring the store to this version.
+
+        Raises:
+            StoreError: it cannot be opened, or was written by a newer version.
+        """
+        try:
+            with self.engine.connect().execution_options(writes=True) as connection, connection.begin():
+                found = MigrationContext.configure(connection).get_current_revision()
+                known = {script.revision for script in ScriptDirectory(str(MIGRATIONS)).walk_revisions()}
+                if found is not None and found not in known:
+                    raise StoreError(
+                        f"The store is of version {found}, which this software does not know.",
+                        why="A newer version has written it.",
+                        do="Install that version, or restore the backup made before it.",
+                    )
+                command.upgrade(_config(connection), "head")
+        except sa.exc.OperationalError as error:
+            raise StoreError(
+                f"The store cannot be opened: {error.orig}.",
+                do="Check database_url and that the server runs.",
+            ) from error
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.engine.dispose()
+
+
+def _config(connection: sa.Connection) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = connection
+    return config
+
+
+def _sqlite_engine(address: sa.URL) -> sa.Engine:
+    if address.database:
+        Path(address.database).parent.mkdir(parents=True, exist_ok=True)
+    engine = sa.create_engine(
+        address.set(drivername="sqlite+pysqlite"),
+        module=pysqlite3.dbapi2,
+        connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False},
+        pool_size=8,
+        max_overflow=24,
+    )
+
+    @event.listens_for(engine, "connect")
+    def _prepare(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # `begin` below says how a transaction begins, not the driver
+        cursor = connection.cursor()
+        for pragma in (
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            "foreign_keys=ON",
+            "cache_size=-65536",
+            "wal_autocheckpoint=4000",
+        ):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: sa.Connection) -> None:
+        writes = connection.get_execution_options().get("writes", True)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine

@@ -1,0 +1,154 @@
+"""Institutions, devices and their keys in the store."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+
+import sqlalchemy as sa
+from joserfc.jwk import OKPKey
+
+from renzheng.central.errors import RegistrationError
+from renzheng.central.ingest.decide import DeviceKey, DeviceState
+from renzheng.central.store import schema
+from renzheng.central.store.times import to_us
+from renzheng.contracts import keys
+from renzheng.contracts.events import Purpose
+from renzheng.contracts.ids import topic_level
+from renzheng.contracts.log import Head, genesis
+
+
+@dataclass(frozen=True, slots=True)
+class Institution:
+    """A designated institution."""
+
+    institution_id: str
+    name: str
+    region_code: str
+    timezone: str = "Asia/Shanghai"
+    dialysis_machines: int | None = None
+    beds: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A device to register; `label` is what people call it."""
+
+    device_id: str
+    institution_id: str
+    shard: str
+    purpose: Purpose
+    label: str = ""
+
+
+@lru_cache(maxsize=4096)
+def _public_key(pem: str) -> OKPKey:
+    return keys.load_public_key(pem)
+
+
+def put_institution(connection: sa.Connection, institution: Institution) -> None:
+    """Register an institution, or bring its data up to date."""
+    table = schema.institutions
+    values = {name: getattr(institution, name) for name in Institution.__slots__}
+    key = table.c.institution_id == institution.institution_id
+    if connection.execute(sa.update(table).where(key).values(values)).rowcount == 0:
+        connection.execute(sa.insert(table).values(values))
+
+
+def register(connection: sa.Connection, device: Device, public_key: OKPKey | None, now: datetime) -> None:
+    """Register a device of a known institution with its first key.
+
+    Registering it again with the same key and place changes nothing.
+
+    Raises:
+        RegistrationError: the institution is unknown, or the device id or key is taken.
+    """
+    topic_level(device.device_id, "device id")
+    topic_level(device.shard, "shard")
+    institutions, devices = schema.institutions, schema.devices
+    at = institutions.c.institution_id == device.institution_id
+    if connection.execute(sa.select(institutions.c.institution_id).where(at)).first() is None:
+        raise RegistrationError(
+            f"There is no institution {device.institution_id!r}.",
+            do="Register it first: renzheng central register-institution",
+        )
+    found = connection.execute(sa.select(devices).where(devices.c.device_id == device.device_id)).first()
+    if found is None:
+        head = genesis(device.device_id)
+        connection.execute(
+            sa.insert(devices).values(
+                device_id=device.device_id,
+                institution_id=device.institution_id,
+                shard=device.shard,
+                purpose=device.purpose.value,
+                label=device.label or device.device_id,
+                registered_at=to_us(now),
+                head_sequence=head.sequence,
+                head_hash=head.hash,
+            )
+        )
+    elif (found.institution_id, found.shard) != (device.institution_id, device.shard):
+        raise RegistrationError(
+            f"The device {device.device_id!r} stands at {found.institution_id!r}, shard {found.shard!r}.",
+            why="A device id names one device for its whole life.",
+            do="Choose another id, or revoke that device first.",
+        )
+    if public_key is not None:
+        add_key(connection, device.device_id, public_key, now)
+
+
+def add_key(connection: sa.Connection, device_id: str, public_key: OKPKey, now: datetime) -> None:
+    """Give a device a further public key.
+
+    Raises:
+        RegistrationError: another device has that key, or it was revoked.
+    """
+    table, key_id = schema.device_keys, keys.key_id(public_key)
+    found = connection.execute(sa.select(table).where(table.c.key_id == key_id)).first()
+    if found is None:
+        pem = keys.public_pem(public_key)
+        connection.execute(
+            sa.insert(table).values(key_id=key_id, device_id=device_id, public_pem=pem, valid_from=to_us(now))
+        )
+    elif found.device_id != device_id or found.revoked_at is not None:
+        raise RegistrationError(
+            f"The key {key_id} cannot become a key of {device_id!r}.",
+            why="A key belongs to one device, and once revoked it stays so.",
+            do="Make a new key on the device.",
+        )
+
+
+def revoke(connection: sa.Connection, device_id: str, now: datetime) -> None:
+    """Revoke a device and its keys; the next message of it is refused.
+
+    Raises:
+        RegistrationError: there is no such device.
+    """
+    table, keys_table = schema.devices, schema.device_keys
+    stated = sa.update(table).where(table.c.device_id == device_id)
+    if connection.execute(stated.values(revoked_at=to_us(now))).rowcount == 0:
+        raise RegistrationError(f"There is no device {device_id!r}.", do="See: renzheng central devices")
+    held = (keys_table.c.device_id == device_id) & keys_table.c.revoked_at.is_(None)
+    connection.execute(sa.update(keys_table).where(held).values(revoked_at=to_us(now)))
+
+
+def states(
+    connection: sa.Connection, device_ids: Collection[str], *, lock: bool
+) -> Mapping[str, DeviceState]:
+    """Read what the ingest must know of some devices; with `lock` nobody else moves their heads meanwhile."""
+    devices, device_keys = schema.devices, schema.device_keys
+    chosen = sa.select(devices).where(devices.c.device_id.in_(device_ids)).order_by(devices.c.device_id)
+    of_device: dict[str, dict[str, DeviceKey]] = {}
+    for row in connection.execute(sa.select(device_keys).where(device_keys.c.device_id.in_(device_ids))):
+        key = DeviceKey(_public_key(row.public_pem), row.revoked_at is not None)
+        of_device.setdefault(row.device_id, {})[row.key_id] = key
+    return {
+        row.device_id: DeviceState(
+            row.device_id,
+            row.institution_id,
+            row.revoked_at is not None,
+            of_device.get(row.device_id, {}),
+            Head(row.head_sequence, row.head_hash),
+        )
+        for row in connection.execute(chosen.with_for_update() if lock else chosen)
+    }

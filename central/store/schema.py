@@ -1,0 +1,281 @@
+"""The tables of central's store.
+
+Moments (`*_at`, `*_us`) are microseconds since 1970 in UTC (`times`), money is in fen, days are ISO text.
+The log is the truth; `attendance`, `coverage`, `spot_checks` and `device_clocks` are projections of it and
+can be made again from it.
+"""
+
+from sqlalchemy import (
+    REAL,
+    BigInteger,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+# On SQLite only INTEGER makes a row id; on PostgreSQL the numbers outgrow 32 bits.
+_Big = BigInteger().with_variant(Integer(), "sqlite")
+# STRICT tables know REAL and not DOUBLE; PostgreSQL's REAL has 32 bits only.
+_Real = Double().with_variant(REAL(), "sqlite")
+
+
+def _table(name: str, *parts: Column[object] | Index | UniqueConstraint, rowid: bool = True) -> Table:
+    return Table(name, metadata, *parts, sqlite_with_rowid=rowid, sqlite_strict=True)
+
+
+institutions = _table(
+    "institutions",
+    Column("institution_id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("region_code", Text, nullable=False),
+    Column("timezone", Text, nullable=False),
+    Column("dialysis_machines", Integer),
+    Column("beds", Integer),
+)
+
+persons = _table(
+    "persons",
+    Column("person_id", Text, primary_key=True),
+    Column("sex", Text, nullable=False),
+    Column("birth_date", Text),
+    Column("death_date", Text),
+)
+
+devices = _table(
+    "devices",
+    Column("device_id", Text, primary_key=True),
+    Column("institution_id", Text, ForeignKey("institutions.institution_id"), nullable=False),
+    Column("shard", Text, nullable=False),
+    Column("purpose", Text, nullable=False),
+    Column("label", Text, nullable=False),
+    Column("registered_at", _Big, nullable=False),
+    Column("revoked_at", _Big),
+    # The end of the chain that central holds; written in the transaction that writes the entries.
+    Column("head_sequence", _Big, nullable=False),
+    Column("head_hash", Text, nullable=False),
+    Column("head_received_at", _Big),
+)
+
+device_keys = _table(
+    "device_keys",
+    Column("key_id", Text, primary_key=True),
+    Column("device_id", Text, ForeignKey("devices.device_id"), nullable=False, index=True),
+    Column("public_pem", Text, nullable=False),
+    Column("valid_from", _Big, nullable=False),
+    Column("revoked_at", _Big),
+)
+
+log_entries = _table(
+    "log_entries",
+    Column("device_id", Text, primary_key=True),
+    Column("sequence", _Big, primary_key=True, autoincrement=False),
+    Column("hash", Text, nullable=False),
+    Column("line", LargeBinary, nullable=False),
+    Column("received_at", _Big, nullable=False),
+    Column("flaw", Text),  # why the event in a validly signed entry cannot be used; the entry itself stands
+    rowid=False,
+)
+
+log_batches = _table(
+    "log_batches",
+    Column("device_id", Text, primary_key=True),
+    Column("first_sequence", _Big, primary_key=True, autoincrement=False),
+    Column("last_sequence", _Big, primary_key=True, autoincrement=False),
+    Column("key_id", Text, nullable=False),
+    Column("header", LargeBinary, nullable=False),  # with the entries' lines, all that a JWS verifier needs
+    Column("signature", LargeBinary, nullable=False),
+    Column("received_at", _Big, nullable=False),
+    rowid=False,
+)
+
+attendance = _table(
+    "attendance",
+    Column("device_id", Text, primary_key=True),
+    Column("sequence", _Big, primary_key=True, autoincrement=False),
+    Column("event_id", Text, nullable=False, index=True),
+    Column("institution_id", Text, nullable=False),
+    Column("person_id", Text, nullable=False),
+    Column("event_type", Text, nullable=False),
+    Column("purpose", Text, nullable=False),
+    Column("occurred_at", _Big, nullable=False, index=True),
+    Column("received_at", _Big, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("comparison_score", _Real),
+    Column("threshold", _Real),
+    Column("pad", Text, nullable=False),
+    Column("witness_id", Text),
+    Column("session_id", Text),
+    Column("clock_trusted", Integer, nullable=False),
+    rowid=False,
+)
+
+coverage = _table(
+    "coverage",
+    Column("device_id", Text, primary_key=True),
+    Column("sequence", _Big, primary_key=True, autoincrement=False),
+    Column("institution_id", Text, nullable=False),
+    Column("purpose", Text, nullable=False),
+    Column("from_at", _Big, nullable=False, index=True),
+    Column("to_at", _Big, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("cause", Text),
+    Column("received_at", _Big, nullable=False),
+    rowid=False,
+)
+
+spot_checks = _table(
+    "spot_checks",
+    Column("device_id", Text, primary_key=True),
+    Column("sequence", _Big, primary_key=True, autoincrement=False),
+    Column("check_id", Text, nullable=False),
+    Column("round_id", Text, nullable=False),
+    Column("institution_id", Text, nullable=False),
+    Column("visit_id", Text, nullable=False),
+    Column("person_id", Text, nullable=False),
+    Column("drawn_at", _Big, nullable=False, index=True),
+    Column("due_at", _Big, nullable=False),
+    Column("answered_at", _Big, nullable=False),
+    Column("result", Text, nullable=False),
+    Column("inspector_id", Text),
+    rowid=False,
+)
+
+device_clocks = _table(
+    "device_clocks",
+    Column("device_id", Text, primary_key=True),
+    Column("sequence", _Big, primary_key=True, autoincrement=False),
+    Column("change", Text, nullable=False),
+    Column("offset_ms", _Big),
+    Column("trusted", Integer, nullable=False),
+    Column("occurred_at", _Big, nullable=False),
+    Column("received_at", _Big, nullable=False),
+    rowid=False,
+)
+
+device_status = _table(
+    "device_status",
+    Column("device_id", Text, primary_key=True),
+    Column("state", Text, nullable=False),
+    Column("sequence", _Big, nullable=False),
+    Column("acknowledged", _Big, nullable=False),
+    Column("waiting_since", _Big),
+    Column("software", Text, nullable=False),
+    Column("said_at", _Big, nullable=False),
+    Column("received_at", _Big, nullable=False),
+)
+
+quarantine = _table(
+    "quarantine",
+    Column("quarantine_id", _Big, primary_key=True),
+    Column("topic", Text, nullable=False),
+    Column("device_id", Text),  # as the topic says; it need not exist
+    Column("problem", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("sequence", _Big),
+    Column("sha256", Text, nullable=False),
+    Column("payload", LargeBinary, nullable=False),
+    Column("first_received_at", _Big, nullable=False),
+    Column("last_received_at", _Big, nullable=False),
+    Column("times", _Big, nullable=False),  # a sender that repeats itself fills one row, not the disk
+    UniqueConstraint("topic", "problem", "sha256"),
+)
+
+alarms = _table(
+    "alarms",
+    Column("alarm_id", _Big, primary_key=True),
+    Column("device_id", Text, nullable=False),
+    Column("problem", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("sequence", _Big),
+    Column("first_at", _Big, nullable=False),
+    Column("last_at", _Big, nullable=False),
+    Column("times", _Big, nullable=False),
+    Column("resolved_at", _Big),
+    Index("ix_alarms_device_id_problem", "device_id", "problem"),
+)
+
+audit_runs = _table(
+    "audit_runs",
+    Column("run_id", Text, primary_key=True),
+    Column("from_day", Text, nullable=False),
+    Column("to_day", Text, nullable=False),
+    Column("state", Text, nullable=False),  # running, done, failed
+    Column("step", Text, nullable=False),
+    Column("steps_done", Integer, nullable=False),
+    Column("steps_total", Integer, nullable=False),
+    Column("started_at", _Big, nullable=False),
+    Column("finished_at", _Big),
+    Column("problem", Text),
+    Column("summary", Text),
+    Column("folder", Text, nullable=False),
+)
+
+# Which run speaks for a service day. Switched in one transaction, so a run is seen whole or not at all.
+audit_days = _table(
+    "audit_days",
+    Column("service_day", Text, primary_key=True),
+    Column("run_id", Text, ForeignKey("audit_runs.run_id"), nullable=False),
+)
+
+verdicts = _table(
+    "verdicts",
+    Column("run_id", Text, primary_key=True),
+    Column("line_id", Text, primary_key=True),
+    Column("service_day", Text, nullable=False),
+    Column("institution_id", Text, nullable=False),
+    Column("person_id", Text, nullable=False),
+    Column("item_code", Text, nullable=False),
+    Column("item_name", Text, nullable=False),
+    Column("service_at", _Big, nullable=False),
+    Column("quantity", Text, nullable=False),
+    Column("amount_fen", _Big, nullable=False),
+    Column("verdict", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("coverage_ratio", _Real),
+    Column("evidence", Text, nullable=False),  # JSON list of ids
+    Column("rule_id", Text, nullable=False),
+    Column("rule_version", Text, nullable=False),
+    Index("ix_verdicts_run_id_service_day", "run_id", "service_day"),
+    Index("ix_verdicts_line_id", "line_id"),
+    rowid=False,
+)
+
+findings = _table(
+    "findings",
+    Column("run_id", Text, primary_key=True),
+    Column("finding_id", Text, primary_key=True),
+    Column("service_day", Text, nullable=False),
+    Column("rule_id", Text, nullable=False),
+    Column("rule_version", Text, nullable=False),
+    Column("severity", Text, nullable=False),
+    Column("verdict", Text, nullable=False),
+    Column("institution_id", Text, nullable=False),
+    Column("person_id", Text),
+    Column("line_ids", Text, nullable=False),
+    Column("amount_fen", _Big, nullable=False),
+    Column("from_at", _Big),
+    Column("to_at", _Big),
+    Column("evidence", Text, nullable=False),
+    Column("explanation_zh", Text, nullable=False),
+    Column("explanation_en", Text, nullable=False),
+    Column("parameters", Text, nullable=False),
+    Index("ix_findings_run_id_service_day", "run_id", "service_day"),
+    Index("ix_findings_finding_id", "finding_id"),
+    rowid=False,
+)
