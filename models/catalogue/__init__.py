@@ -1,0 +1,1 @@
+"""The models that are known here: one folder each, with a card."""

@@ -1,0 +1,91 @@
+"""How alike two faces are: centred cosine, several references and probes fused. Values in, values out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from renzheng.models.errors import TemplateMismatchError
+from renzheng.models.templates import ModelId, Template, parts, require_same
+
+Rows = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Space:
+    """The space in which templates are compared.
+
+    Attributes:
+        model: the networks that made the templates.
+        centre: float32, (length,): the mean template of a population, subtracted before the angle is taken.
+            A network sees a population it was not trained on in a corner of its space, where every angle is small;
+            from that corner's own centre the people stand apart again.
+        weights: a number for every part of the model: how much its cosine counts. They sum to 1.
+    """
+
+    model: ModelId
+    centre: Rows
+    weights: tuple[float, ...]
+
+    def project(self, values: NDArray[np.floating]) -> Rows:
+        """Centre templates and give them unit length, so that a dot product is the comparison score.
+
+        Args:
+            values: (..., length).
+        """
+        centred = np.asarray(values, dtype=np.float32) - self.centre
+        pieces = [
+            _unit(piece) * np.float32(np.sqrt(weight))
+            for piece, weight in zip(parts(centred, self.model), self.weights, strict=True)
+        ]
+        return np.concatenate(pieces, axis=-1)
+
+    def fuse(self, values: NDArray[np.floating]) -> Rows:
+        """Fuse several templates of one person, (count, length), into one projected row, (length,).
+
+        Each is projected first, so that each counts alike; the mean is given unit length part by part.
+        """
+        mean = self.project(values).mean(axis=0)
+        pieces = [
+            _unit(piece) * np.float32(np.sqrt(weight))
+            for piece, weight in zip(parts(mean, self.model), self.weights, strict=True)
+        ]
+        return np.concatenate(pieces, axis=-1)
+
+
+def plain_space(model: ModelId) -> Space:
+    """Return the space without a centre, all parts weighing the same."""
+    sizes = [piece.shape[-1] for piece in parts(np.zeros(_length(model), np.float32), model)]
+    return Space(model, np.zeros(sum(sizes), np.float32), tuple(1 / len(sizes) for _ in sizes))
+
+
+def compare(probes: Sequence[Template], references: Sequence[Template], space: Space) -> float:
+    """Return the comparison score of one attempt's probes with one person's references.
+
+    Returns:
+        The cosine, -1 to 1 (weighted over the parts of the model); higher is more alike. Symmetric.
+
+    Raises:
+        TemplateMismatchError: the templates are not all of the space's model and of one key.
+    """
+    require_same(*probes, *references)
+    if probes[0].model != space.model:
+        raise TemplateMismatchError(
+            f"The templates are of {probes[0].model}, the calibration is of {space.model}.",
+            do="Run: renzheng models calibrate",
+        )
+    probe = space.fuse(np.stack([template.values for template in probes]))
+    reference = space.fuse(np.stack([template.values for template in references]))
+    return float(np.clip(probe @ reference, -1.0, 1.0))
+
+
+def _length(model: ModelId) -> int:
+    return sum(int(part.split(":")[2]) for part in model.split("+"))
+
+
+def _unit(rows: NDArray[np.floating]) -> Rows:
+    norms = np.linalg.norm(rows, axis=-1, keepdims=True)
+    # A template that is the centre itself points nowhere: it stays zero and scores 0 with everyone.
+    unit: Rows = np.divide(rows, norms, out=np.zeros_like(rows, dtype=np.float32), where=norms > 0)
+    return unit

@@ -1,0 +1,197 @@
+"""Bytes to pixels, or a named reason why not."""
+
+import io
+import warnings
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from renzheng.models.errors import (
+    EmptyImageError,
+    ImageTooLargeError,
+    ImageTooSmallError,
+    NotAnImageError,
+    PixelLayoutError,
+    TruncatedImageError,
+)
+
+Pixels = NDArray[np.uint8]
+
+# A phone's largest photograph today; three bytes a pixel, it stays within the memory of a small machine.
+LARGEST_PIXELS = 64_000_000
+LARGEST_BYTES = 64 * 1024 * 1024
+SMALLEST_SIDE_PX = 20  # a face of fewer pixels holds no identity
+WORKING_SIDE_PX = 2000  # a face in any larger image is still found, and aligned, at this size
+
+_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "MPO", "PPM")
+_SIXTEEN_BIT_MODES = ("I;16", "I;16B", "I;16L", "I;16N", "I", "F")
+_EIGHT_BITS = 255
+
+
+def decode(data: bytes, *, largest_pixels: int = LARGEST_PIXELS) -> Pixels:
+    """Decode an image file to upright 8-bit RGB, (rows, columns, 3).
+
+    EXIF orientation is applied, transparency is laid on white, CMYK and palettes are converted, 16 bits are scaled to
+    8, and of an animation the first picture counts. An image with a side above `WORKING_SIDE_PX` is made smaller.
+
+    Raises:
+        EmptyImageError: no bytes.
+        NotAnImageError: in no format that is read here.
+        TruncatedImageError: the data end too early or are damaged.
+        ImageTooLargeError: more bytes or pixels than allowed.
+        ImageTooSmallError: a side of fewer than `SMALLEST_SIDE_PX`.
+    """
+    if not data:
+        raise EmptyImageError("The image is empty (0 bytes).", do="Take the picture again.")
+    if len(data) > LARGEST_BYTES:
+        raise ImageTooLargeError(
+            f"The image has {len(data)} bytes.", do=f"Send at most {LARGEST_BYTES} bytes."
+        )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow warns of oddities in metadata, which are not used
+        image = _opened(data, largest_pixels)
+        pixels = np.asarray(_eight_bit_rgb(_shrunk(_loaded(image))), dtype=np.uint8)
+    return check(np.ascontiguousarray(pixels))
+
+
+def check(image: Pixels) -> Pixels:
+    """Return an array that may go into the engine.
+
+    Raises:
+        PixelLayoutError: it is not uint8 of (rows, columns, 3).
+        ImageTooSmallError: a side of fewer than `SMALLEST_SIDE_PX`.
+    """
+    if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:  # noqa: PLR2004 - rows, columns, RGB
+        raise PixelLayoutError(
+            "An image must be unsigned 8-bit RGB of (rows, columns, 3); this is "
+            f"{getattr(image, 'dtype', type(image).__name__)} of {getattr(image, 'shape', 'no shape')}.",
+            do="Decode files with renzheng.models.images.decode; for BGR frames use image[:, :, ::-1].",
+        )
+    if min(image.shape[:2]) < SMALLEST_SIDE_PX:
+        raise ImageTooSmallError(
+            f"The image has only {image.shape[1]} x {image.shape[0]} pixels.",
+            do=f"Send at least {SMALLEST_SIDE_PX} pixels a side.",
+        )
+    return np.ascontiguousarray(image)
+
+
+def _opened(data: bytes, largest_pixels: int) -> Image.Image:
+    try:
+        image = Image.open(io.BytesIO(data), formats=_FORMATS)
+    except UnidentifiedImageError:
+        raise NotAnImageError(
+            "The data are in no image format that is read here.", do=f"Send one of: {', '.join(_FORMATS)}."
+        ) from None
+    except Image.DecompressionBombError:
+        raise ImageTooLargeError(
+            "The image has far too many pixels.", do=f"Send at most {largest_pixels} pixels."
+        ) from None
+    except _DAMAGE as error:
+        raise _damaged(error) from error
+    if image.width * image.height > largest_pixels:
+        raise ImageTooLargeError(
+            f"The image has {image.width} x {image.height} pixels.",
+            do=f"Send at most {largest_pixels} pixels.",
+        )
+    if image.format == "JPEG":
+        image.draft(
+            "RGB", (WORKING_SIDE_PX, WORKING_SIDE_PX)
+        )  # decodes at half or a quarter where that suffices
+    return image
+
+
+# What Pillow's plug-ins raise on damaged data, found by cutting and flipping bytes of every format.
+_DAMAGE = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    IndexError,
+    KeyError,
+    TypeError,
+    OverflowError,
+    MemoryError,
+)
+
+
+def _damaged(error: Exception) -> TruncatedImageError:
+    return TruncatedImageError(
+        "The image ends too early or its data are damaged.", why=str(error)[:120], do="Send the file again."
+    )
+
+
+def _loaded(image: Image.Image) -> Image.Image:
+    try:
+        image.load()
+    except Image.DecompressionBombError:
+        raise ImageTooLargeError(
+            "The image unpacks to far too many pixels.", do="Send a smaller one."
+        ) from None
+    except _DAMAGE as error:
+        raise _damaged(error) from error
+    except Exception as error:  # zlib and the TIFF reader raise classes of their own
+        raise _damaged(error) from error
+    return image
+
+
+def _shrunk(image: Image.Image) -> Image.Image:
+    if max(image.size) <= WORKING_SIDE_PX or image.mode in _SIXTEEN_BIT_MODES:
+        return image
+    factor = max(image.size) // WORKING_SIDE_PX
+    return image.reduce(factor) if factor > 1 and image.mode in ("RGB", "RGBA", "L", "CMYK") else image
+
+
+def _eight_bit_rgb(image: Image.Image) -> Image.Image:
+    upright = _upright(image)
+    convert = _CONVERSIONS.get(upright.mode, _plain)
+    pixels = convert(upright)
+    if max(pixels.size) > WORKING_SIDE_PX:
+        pixels.thumbnail((WORKING_SIDE_PX, WORKING_SIDE_PX), Image.Resampling.BOX)
+    return pixels
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    try:
+        return ImageOps.exif_transpose(image) or image
+    except Exception:  # noqa: BLE001 - broken EXIF data must not lose a good picture
+        return image
+
+
+def _plain(image: Image.Image) -> Image.Image:
+    return image.convert("RGB")
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    opaque = image.convert("RGBA")
+    ground = Image.new("RGBA", opaque.size, "white")
+    return Image.alpha_composite(ground, opaque).convert("RGB")
+
+
+def _from_palette(image: Image.Image) -> Image.Image:
+    return _on_white(image) if "transparency" in image.info else _plain(image)
+
+
+def _from_many_bits(image: Image.Image) -> Image.Image:
+    """Scale 16-bit and floating-point grey to 8 bits: by the format's range, or by the values' where it has none."""
+    values = np.asarray(image, dtype=np.float64)
+    top = values.max(initial=0.0)
+    if not np.isfinite(top):
+        raise TruncatedImageError("The image holds values that are not finite.", do="Send an 8-bit image.")
+    if image.mode == "F":
+        full = 1.0 if top <= 1.0 else max(top, float(_EIGHT_BITS))
+    else:
+        full = 65535.0 if top > _EIGHT_BITS else float(_EIGHT_BITS)
+    grey = np.clip(values / full * _EIGHT_BITS, 0, _EIGHT_BITS).astype(np.uint8)
+    return Image.fromarray(grey).convert("RGB")
+
+
+_CONVERSIONS: dict[str, Callable[[Image.Image], Image.Image]] = {
+    "RGB": lambda image: image,
+    "RGBA": _on_white,
+    "LA": _on_white,
+    "PA": _on_white,
+    "P": _from_palette,
+    **dict.fromkeys(_SIXTEEN_BIT_MODES, _from_many_bits),
+}

@@ -1,0 +1,88 @@
+"""Five points of a face, by dlib's own predictor (the 68-point file is not free for commercial use, and not used)."""
+
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+import dlib
+import numpy as np
+from numpy.typing import NDArray
+
+from renzheng.models.detection.boxes import Box
+from renzheng.models.errors import ModelFileError
+from renzheng.models.home import dlib_file
+
+Pixels = NDArray[np.uint8]
+Point = tuple[float, float]
+
+PREDICTOR_FILE = "shape_predictor_5_face_landmarks.dat"
+PREDICTOR_SHA256 = "c4b1e9804792707d3a405c2c16a80a20269e6675021f64a41d30fffafbc41888"
+
+
+@dataclass(frozen=True)
+class Landmarks:
+    """Both corners of both eyes and the base of the nose, as (x, y) in pixels.
+
+    Left and right are the subject's own; the subject's left eye is on the right of the picture.
+    """
+
+    left_eye_outer: Point
+    left_eye_inner: Point
+    right_eye_outer: Point
+    right_eye_inner: Point
+    nose_base: Point
+
+    @property
+    def left_eye(self) -> Point:
+        """Centre of the subject's left eye."""
+        return _middle(self.left_eye_outer, self.left_eye_inner)
+
+    @property
+    def right_eye(self) -> Point:
+        """Centre of the subject's right eye."""
+        return _middle(self.right_eye_outer, self.right_eye_inner)
+
+    @property
+    def points(self) -> tuple[Point, ...]:
+        """The five points in dlib's order."""
+        return (
+            self.left_eye_outer,
+            self.left_eye_inner,
+            self.right_eye_outer,
+            self.right_eye_inner,
+            self.nose_base,
+        )
+
+
+class FivePointPredictor:
+    """dlib's predictor of five points inside a detector's box.
+
+    Raises:
+        ModelMissingError: face_recognition_models is not installed.
+        ModelFileError: its file is not the published one.
+    """
+
+    def __init__(self, path: Path | None = None) -> None:
+        path = path or dlib_file(PREDICTOR_FILE)
+        found = sha256(path.read_bytes()).hexdigest()
+        if found != PREDICTOR_SHA256:
+            raise ModelFileError(
+                f"{path.name} has SHA-256 {found}, published is {PREDICTOR_SHA256}.",
+                do="Install the package face_recognition_models again.",
+                path=str(path),
+            )
+        self._predictor = dlib.shape_predictor(str(path))
+
+    def locate(self, image: Pixels, box: Box) -> Landmarks:
+        """Return the five points of the face in `box`; they may lie outside of the image."""
+        shape = self._predictor(image, as_rectangle(box))
+        return Landmarks(*((float(point.x), float(point.y)) for point in shape.parts()))
+
+
+def as_rectangle(box: Box) -> dlib.rectangle:
+    """Return a box in dlib's whole pixels."""
+    return dlib.rectangle(*(round(edge) for edge in (box.left, box.top, box.right, box.bottom)))
+
+
+def _middle(one: Point, other: Point) -> Point:
+    return ((one[0] + other[0]) / 2, (one[1] + other[1]) / 2)

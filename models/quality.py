@@ -1,0 +1,176 @@
+"""Whether a face sample is good enough, in the terms of ISO/IEC 29794-5, and what the person should do about it.
+
+The bounds are deliberately mild: they turn away what cannot work, not what is merely imperfect. They were set on
+photographs that the embedder still recognises (docs/faces.md).
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from renzheng.models.detection.boxes import Box
+from renzheng.models.landmarks import Landmarks
+
+Pixels = NDArray[np.uint8]
+
+
+class Problem(StrEnum):
+    """What is wrong with a sample; the names follow ISO/IEC 29794-5's quality components."""
+
+    INTEROCULAR_DISTANCE = "interocular_distance"
+    SHARPNESS = "sharpness"
+    UNDER_EXPOSURE = "under_exposure"
+    OVER_EXPOSURE = "over_exposure"
+    POSE_YAW = "pose_yaw"
+    POSE_ROLL = "pose_roll"
+    CROPPED = "crop_of_the_face"
+    NO_FACE = "no_face"
+    SEVERAL_FACES = "single_face_present"
+
+
+class Guidance(StrEnum):
+    """What to tell the person; `zh` and `en` hold the words."""
+
+    STEP_INTO_VIEW = "step_into_view"
+    ONE_PERSON_ONLY = "one_person_only"
+    COME_CLOSER = "come_closer"
+    CENTRE_FACE = "centre_face"
+    LOOK_AT_CAMERA = "look_at_camera"
+    HOLD_HEAD_UPRIGHT = "hold_head_upright"
+    MORE_LIGHT = "more_light"
+    LESS_LIGHT = "less_light"
+    HOLD_STILL = "hold_still"
+
+    @property
+    def zh(self) -> str:
+        """The words in Chinese."""
+        return _WORDS[self][0]
+
+    @property
+    def en(self) -> str:
+        """The words in English."""
+        return _WORDS[self][1]
+
+
+_WORDS = {
+    Guidance.STEP_INTO_VIEW: ("请站到摄像头前", "Please step in front of the camera"),
+    Guidance.ONE_PERSON_ONLY: ("请一个人面对摄像头", "One person at a time, please"),
+    Guidance.COME_CLOSER: ("请靠近一点", "Please come a little closer"),
+    Guidance.CENTRE_FACE: ("请将脸移到画面中间", "Please bring your face to the middle"),
+    Guidance.LOOK_AT_CAMERA: ("请正对摄像头", "Please look into the camera"),
+    Guidance.HOLD_HEAD_UPRIGHT: ("请把头摆正", "Please hold your head upright"),
+    Guidance.MORE_LIGHT: ("光线太暗，请到亮一点的地方", "Too dark: please move into the light"),
+    Guidance.LESS_LIGHT: ("光线太亮，请避开强光", "Too bright: please turn away from the glare"),
+    Guidance.HOLD_STILL: ("请保持不动", "Please hold still"),
+}
+
+# The order in which problems are put to the person: one at a time, the most telling first.
+GUIDANCE_FOR: dict[Problem, Guidance] = {
+    Problem.NO_FACE: Guidance.STEP_INTO_VIEW,
+    Problem.SEVERAL_FACES: Guidance.ONE_PERSON_ONLY,
+    Problem.INTEROCULAR_DISTANCE: Guidance.COME_CLOSER,
+    Problem.CROPPED: Guidance.CENTRE_FACE,
+    Problem.POSE_YAW: Guidance.LOOK_AT_CAMERA,
+    Problem.POSE_ROLL: Guidance.HOLD_HEAD_UPRIGHT,
+    Problem.UNDER_EXPOSURE: Guidance.MORE_LIGHT,
+    Problem.OVER_EXPOSURE: Guidance.LESS_LIGHT,
+    Problem.SHARPNESS: Guidance.HOLD_STILL,
+}
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """What a sample must keep within; the units are those of `Quality`."""
+
+    interocular_px: float = 30.0
+    sharpness: float = 4.0
+    darkest_mean: float = 40.0
+    brightest_mean: float = 220.0
+    largest_clipped_share: float = 0.35
+    largest_yaw: float = 0.55
+    largest_roll_degrees: float = 35.0
+    smallest_inside_share: float = 0.85
+
+
+@dataclass(frozen=True)
+class Quality:
+    """Measured properties of a face sample.
+
+    Attributes:
+        interocular_px: distance of the eyes' centres, in pixels of the image.
+        sharpness: deviation of the Laplacian over the face, scaled to a face of 100 px, in grey levels.
+        exposure_mean: mean luminance of the face, 0 to 255.
+        clipped_share: share of the face's pixels at either end of the scale, 0 to 1.
+        yaw: how far the nose stands from the middle of the eyes, in half interocular distances; 0 is frontal, the
+            sign is positive towards the right of the picture.
+        roll_degrees: tilt of the line through the eyes, positive clockwise.
+        inside_share: share of the face's box that lies inside the image, 0 to 1.
+    """
+
+    interocular_px: float
+    sharpness: float
+    exposure_mean: float
+    clipped_share: float
+    yaw: float
+    roll_degrees: float
+    inside_share: float
+
+
+def measure(image: Pixels, box: Box, landmarks: Landmarks) -> Quality:
+    """Measure one face of an image (rows, columns, 3; RGB)."""
+    right, left = np.array(landmarks.right_eye), np.array(landmarks.left_eye)
+    across = left - right
+    interocular = float(np.hypot(*across))
+    nose = np.array(landmarks.nose_base) - (left + right) / 2
+    yaw = float(nose @ across / interocular**2 * 2) if interocular > 0 else 0.0
+    face = _grey_face(image, box)
+    return Quality(
+        interocular_px=interocular,
+        sharpness=float(cv2.Laplacian(face, cv2.CV_32F).std()),
+        exposure_mean=float(face.mean()),
+        clipped_share=float(np.mean((face <= 4) | (face >= 251))),  # noqa: PLR2004 - the ends of the scale
+        yaw=yaw,
+        roll_degrees=float(np.degrees(np.arctan2(across[1], across[0]))),
+        inside_share=_inside_share(image, box),
+    )
+
+
+def judge(quality: Quality, bounds: Bounds) -> tuple[Problem, ...]:
+    """Return what is wrong, in the order in which to say it; empty where nothing is."""
+    found = {
+        Problem.INTEROCULAR_DISTANCE: quality.interocular_px < bounds.interocular_px,
+        Problem.CROPPED: quality.inside_share < bounds.smallest_inside_share,
+        Problem.POSE_YAW: abs(quality.yaw) > bounds.largest_yaw,
+        Problem.POSE_ROLL: abs(quality.roll_degrees) > bounds.largest_roll_degrees,
+        Problem.UNDER_EXPOSURE: quality.exposure_mean < bounds.darkest_mean,
+        Problem.OVER_EXPOSURE: quality.exposure_mean > bounds.brightest_mean
+        or quality.clipped_share > bounds.largest_clipped_share,
+        Problem.SHARPNESS: quality.sharpness < bounds.sharpness,
+    }
+    return tuple(problem for problem in GUIDANCE_FOR if found.get(problem))
+
+
+_FACE_SIDE_PX = 100
+
+
+def _grey_face(image: Pixels, box: Box) -> NDArray[np.uint8]:
+    """Return the face as 100 x 100 grey levels, so that sharpness does not depend on the distance."""
+    rows, columns = image.shape[:2]
+    left, top = max(0, int(box.left)), max(0, int(box.top))
+    right, bottom = min(columns, max(left + 1, int(box.right))), min(rows, max(top + 1, int(box.bottom)))
+    face = image[min(top, rows - 1) : bottom, min(left, columns - 1) : right]
+    grey = cv2.cvtColor(face, cv2.COLOR_RGB2GRAY)
+    resized: NDArray[np.uint8] = cv2.resize(
+        grey, (_FACE_SIDE_PX, _FACE_SIDE_PX), interpolation=cv2.INTER_AREA
+    )
+    return resized
+
+
+def _inside_share(image: Pixels, box: Box) -> float:
+    rows, columns = image.shape[:2]
+    width = min(box.right, columns) - max(box.left, 0)
+    height = min(box.bottom, rows) - max(box.top, 0)
+    return max(width, 0.0) * max(height, 0.0) / box.area if box.area else 0.0
