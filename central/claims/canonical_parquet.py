@@ -1,0 +1,63 @@
+"""Canonical tables as Parquet (a time without a zone is UTC), under the same constraints as other input."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from renzheng.central.claims.mapped import table_of
+from renzheng.central.claims.rejects import Place
+from renzheng.central.claims.rows import Draft
+from renzheng.central.claims.source import Advance, InputFile, Item, Missing, Options
+from renzheng.contracts.errors import InputError
+from renzheng.contracts.tables import INPUT_TABLES
+
+_BATCH_ROWS = 10_000
+
+
+class ParquetError(InputError):
+    """A file is no Parquet file."""
+
+
+class ParquetSource:
+    """Parquet files whose columns are those of a canonical table; which one, the columns say."""
+
+    tables: Sequence[str] = tuple(INPUT_TABLES)
+    sources: Mapping[str, str] = {}
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+
+    def check(self, files: Sequence[InputFile]) -> None:
+        """Open every file and name the columns that it lacks."""
+        missing = Missing()
+        for file in files:
+            columns = _open(file).schema_arrow.names
+            table, lacking = table_of(columns)
+            missing.add(file.name, [f"{name} (of {table})" for name in lacking])
+        missing.raise_if_any("Write the columns of the canonical table, or use --format csv with --mapping.")
+
+    def read(self, file: InputFile, advance: Advance) -> Iterator[Item]:
+        """Read one file in batches; a place's line is the row's number."""
+        parquet = _open(file)
+        table, _ = table_of(parquet.schema_arrow.names)
+        row_number, told, size = 0, 0, file.path.stat().st_size
+        rows = max(parquet.metadata.num_rows, 1)
+        for batch in parquet.iter_batches(_BATCH_ROWS):
+            for values in batch.to_pylist():
+                row_number += 1
+                yield Draft(table, Place(file.name, row_number), values, zone=UTC)
+            advance(size * row_number // rows - told)
+            told = size * row_number // rows
+
+
+def _open(file: InputFile) -> pq.ParquetFile:
+    try:
+        return pq.ParquetFile(file.path)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise ParquetError(
+            f"{file.name} cannot be read as Parquet: {error}",
+            do="Write it again, or name its format with --format.",
+            path=str(file.path),
+        ) from error

@@ -1,0 +1,106 @@
+"""``renzheng claims import``: files into canonical tables, with what was not taken and why."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from renzheng.central.claims.importer import (
+    Format,
+    ImportSummary,
+    NothingReadError,
+    import_claims,
+)
+from renzheng.central.claims.importer import Progress as Step
+from renzheng.central.claims.source import Options
+
+app = typer.Typer(no_args_is_help=True, help="导入费用明细与住院信息 · Import claim lines and stays.")
+
+
+@app.callback()
+def claims() -> None:
+    """导入费用明细与住院信息 · Import claim lines and stays."""
+
+
+@app.command("import")
+def import_(  # noqa: PLR0917 - the parameters are the command line
+    path: Annotated[Path, typer.Argument(help="文件或文件夹 · A file, or a folder of files of one format.")],
+    out: Annotated[
+        Path, typer.Option("--out", help="规范表所在文件夹 · The folder of the canonical tables.")
+    ],
+    file_format: Annotated[
+        Format, typer.Option("--format", help="文件格式 · The format of the files.")
+    ] = Format.NHSA,
+    mapping: Annotated[
+        Path | None, typer.Option(help="映射文件 (TOML) · A mapping file: columns, codes, time formats.")
+    ] = None,
+    institution: Annotated[
+        str | None, typer.Option(help="机构编码 · The institution of rows that do not name theirs.")
+    ] = None,
+    transaction: Annotated[
+        str | None, typer.Option(help="交易编号 · The NHSA transaction of files that do not name theirs.")
+    ] = None,
+    encoding: Annotated[
+        str | None, typer.Option(help="utf-8 / gb18030; 默认自动判断 · Detected by default.")
+    ] = None,
+    timezone: Annotated[str, typer.Option(help="当地时间的时区 · Zone of local times.")] = "Asia/Shanghai",
+    as_json: Annotated[
+        bool, typer.Option("--json", help="以 JSON 输出摘要 · Print the summary as JSON.")
+    ] = False,
+) -> None:
+    """导入 · Import files; rows not taken are listed in OUT/rejected with file, line, field and reason.
+
+    结束状态 · Exit status: 0 done, with or without rejects; 1 nothing could be read, or a column is missing.
+    """
+    options = Options(mapping, institution, transaction, encoding, timezone)
+    try:
+        summary = _run(path, out, file_format, options)
+    except NothingReadError as error:
+        _print(error.attributes["summary"], as_json=as_json)
+        raise
+    _print(summary, as_json=as_json)
+
+
+def _run(path: Path, out: Path, file_format: Format, options: Options) -> ImportSummary:
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("导入 importing", total=None)
+
+        def show(step: Step) -> None:
+            bar.update(task, completed=step.done, total=step.total, description=step.file)
+
+        return import_claims(path, out, file_format=file_format, options=options, progress=show)
+
+
+def _print(summary: ImportSummary, *, as_json: bool) -> None:
+    if as_json:
+        json.dump(summary.to_json(), sys.stdout, ensure_ascii=False, indent=2)
+        sys.stdout.write("\n")
+        return
+    console = Console()
+    table = Table(title=f"导入 Import: {summary.files} 个文件 file(s), {summary.seconds:.1f} s")
+    for heading in (
+        "表 table",
+        "读入 read",
+        "新增 added",
+        "已有 unchanged",
+        "拒收 rejected",
+        "提示 warnings",
+    ):
+        table.add_column(heading, justify="left" if heading.startswith("表") else "right")
+    for name, counts in summary.tables.items():
+        numbers = (counts.read, counts.added, counts.unchanged, counts.rejected, counts.warnings)
+        table.add_row(name, *(f"{number:,}" for number in numbers))
+    console.print(table)
+    for name, counts in summary.tables.items():
+        for reason, number in counts.reasons.items():
+            console.print(f"  {name}: {number:,} x {reason}", highlight=False)
+    for folder in ("rejected", "warnings"):
+        path = Path(summary.out) / folder
+        if path.exists():
+            console.print(f"  {folder}: {path}", highlight=False, soft_wrap=True)

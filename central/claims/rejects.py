@@ -1,0 +1,180 @@
+"""What an importer says of a row it did not take, or took with a remark: file, line, field, reason."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """Why a row was not taken, or, where `is_warning`, what to know of a row that was."""
+
+    UNDECODABLE = "undecodable"
+    MIXED_ENCODING = "mixed_encoding"
+    REPLACEMENT_CHARACTER = "replacement_character"
+    NUL_BYTE = "nul_byte"
+    CONTROL_CHARACTER = "control_character"
+    TOO_LONG = "too_long"
+    UNCLOSED_QUOTE = "unclosed_quote"
+    FIELD_COUNT = "field_count"
+    NOT_PARSABLE = "not_parsable"
+    UNKNOWN_MESSAGE = "unknown_message"
+    MISSING = "missing"
+    SPREADSHEET_NUMBER = "spreadsheet_number"
+    BAD_TIME = "bad_time"
+    TIME_WITHOUT_OFFSET = "time_without_offset"
+    TIME_OUT_OF_RANGE = "time_out_of_range"
+    BAD_DATE = "bad_date"
+    BAD_DECIMAL = "bad_decimal"
+    BAD_NUMBER = "bad_number"
+    BAD_BOOLEAN = "bad_boolean"
+    TOO_MANY_DECIMALS = "too_many_decimals"
+    OUT_OF_RANGE = "out_of_range"
+    UNKNOWN_VALUE = "unknown_value"
+    ZERO_QUANTITY = "zero_quantity"
+    NEGATIVE_WITHOUT_REVERSAL = "negative_without_reversal"
+    REVERSAL_NOT_NEGATIVE = "reversal_not_negative"
+    REVERSAL_OF_ITSELF = "reversal_of_itself"
+    AMOUNT_SIGN = "amount_sign"
+    DUPLICATE = "duplicate"
+    DUPLICATE_DIFFERS = "duplicate_differs"
+    END_BEFORE_START = "end_before_start"
+    NO_ADMISSION = "no_admission"
+    OUT_OF_SEQUENCE = "out_of_sequence"
+    NOTHING_TO_CANCEL = "nothing_to_cancel"
+    REVERSAL_OF_NOTHING = "reversal_of_nothing"
+    AMOUNT_SIGN_TURNED = "amount_sign_turned"
+    NOT_USED = "not_used"
+
+    @property
+    def is_warning(self) -> bool:
+        """Whether the row was taken all the same."""
+        return self in _WARNINGS
+
+    @property
+    def explanation(self) -> tuple[str, str]:
+        """What happened and what to do, in Chinese and in English."""
+        return _EXPLANATIONS[self]
+
+
+_WARNINGS = frozenset(
+    {Reason.REVERSAL_OF_NOTHING, Reason.AMOUNT_SIGN_TURNED, Reason.NOTHING_TO_CANCEL, Reason.OUT_OF_SEQUENCE}
+)
+
+_EXPLANATIONS: dict[Reason, tuple[str, str]] = {
+    Reason.UNDECODABLE: (
+        "该行字节不符合文件编码,请重新导出",
+        "The line's bytes are not valid in the file's encoding; export it again.",
+    ),
+    Reason.MIXED_ENCODING: (
+        "该行编码与文件其余部分不同,请统一编码后导出",
+        "The line is in another encoding than the rest of the file; export the file in one encoding.",
+    ),
+    Reason.REPLACEMENT_CHARACTER: (
+        "字段中有替换字符,原文在导出前已丢失",
+        "The field holds a replacement character: the text was lost before this file was written.",
+    ),
+    Reason.NUL_BYTE: ("该行含空字节,文件可能已损坏", "The line holds a NUL byte; the file may be damaged."),
+    Reason.CONTROL_CHARACTER: (
+        "编号或代码中有换行或控制字符",
+        "An id or a code holds a line break or another control character.",
+    ),
+    Reason.TOO_LONG: ("超出允许长度", "It is longer than allowed."),
+    Reason.UNCLOSED_QUOTE: (
+        "引号未闭合,该行已跳过,其后各行照常读取",
+        "A quotation mark is not closed; this line is skipped, those after it are read.",
+    ),
+    Reason.FIELD_COUNT: ("字段个数与表头不符", "The number of fields is not that of the header."),
+    Reason.NOT_PARSABLE: ("无法按该格式解析", "It cannot be read in this format."),
+    Reason.UNKNOWN_MESSAGE: ("未知的交易或消息类型", "An unknown kind of transaction, message or resource."),
+    Reason.MISSING: ("必填字段为空", "A required field is empty."),
+    Reason.SPREADSHEET_NUMBER: (
+        "编号被电子表格改写为科学计数,请以文本格式导出",
+        "A spreadsheet turned the id into a rounded number; export it as text.",
+    ),
+    Reason.BAD_TIME: ("时间无法识别", "The time cannot be read."),
+    Reason.TIME_WITHOUT_OFFSET: (
+        "时间缺少时区,规范表须为 RFC 3339",
+        "The time has no offset; canonical tables hold RFC 3339.",
+    ),
+    Reason.TIME_OUT_OF_RANGE: ("时间超出 1900 至 2199 年", "The time is not between 1900 and 2199."),
+    Reason.BAD_DATE: ("日期无法识别", "The date cannot be read."),
+    Reason.BAD_DECIMAL: ("不是十进制数", "It is not a decimal number."),
+    Reason.BAD_NUMBER: ("不是数字", "It is not a number."),
+    Reason.BAD_BOOLEAN: ("不是 true 或 false", "It is neither true nor false."),
+    Reason.TOO_MANY_DECIMALS: ("小数位数过多", "It has more decimal places than the field holds."),
+    Reason.OUT_OF_RANGE: ("数值超出范围", "The value is out of range."),
+    Reason.UNKNOWN_VALUE: ("不在允许的取值之内", "It is none of the values allowed here."),
+    Reason.ZERO_QUANTITY: ("数量为零", "The quantity is zero."),
+    Reason.NEGATIVE_WITHOUT_REVERSAL: (
+        "数量为负而未指明被冲销的明细",
+        "The quantity is negative but names no line that it reverses.",
+    ),
+    Reason.REVERSAL_NOT_NEGATIVE: (
+        "指明了被冲销的明细而数量不为负",
+        "It names a line that it reverses, but its quantity is not negative.",
+    ),
+    Reason.REVERSAL_OF_ITSELF: ("冲销自身", "The line reverses itself."),
+    Reason.AMOUNT_SIGN: ("数量为正而金额为负", "The quantity is positive but the amount is negative."),
+    Reason.DUPLICATE: (
+        "编号重复,内容相同,保留首行",
+        "A repeated id with the same content; the first is kept.",
+    ),
+    Reason.DUPLICATE_DIFFERS: (
+        "编号重复而内容不同,保留首行",
+        "A repeated id with other content; the first is kept.",
+    ),
+    Reason.END_BEFORE_START: ("结束早于开始", "The end is before the start."),
+    Reason.NO_ADMISSION: ("未见该次住院的入院信息", "Nothing tells of this stay's admission."),
+    Reason.OUT_OF_SEQUENCE: (
+        "与该次住院的其他消息不符,已忽略",
+        "It does not fit the stay's other messages and was passed over.",
+    ),
+    Reason.NOTHING_TO_CANCEL: ("未见被取消的消息", "The message that it cancels was not seen."),
+    Reason.REVERSAL_OF_NOTHING: (
+        "未见被冲销的明细,该行已收",
+        "The line that it reverses was not seen; the row was taken.",
+    ),
+    Reason.AMOUNT_SIGN_TURNED: (
+        "冲销金额为正,已按负数收入",
+        "The amount of a reversal was positive and was taken as negative.",
+    ),
+    Reason.NOT_USED: (
+        "审核各表无处存放,未使用",
+        "No table of the audit has a place for it; it was not used.",
+    ),
+}
+
+_SHOWN = 120
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a row stood: file name, and its first line (1-based; row number in Parquet)."""
+
+    file: str
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong, or worth knowing, about one field; `value` is what stood there."""
+
+    field: str
+    reason: Reason
+    value: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """A problem with its place and the table the row was meant for."""
+
+    table: str
+    place: Place
+    problem: Problem
+
+
+def shown(value: object) -> str:
+    """Make a value safe to show: 120 printable characters at most, no formula for a spreadsheet to run."""
+    text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(value)[:_SHOWN])
+    return (
+        f"'{text}" if text[:1] in {"=", "+", "@"} or (text[:1] == "-" and not text[1:2].isdigit()) else text
+    )

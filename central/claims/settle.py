@@ -1,0 +1,214 @@
+"""Settling an import: repeated ids, reversals of nothing, merging with earlier rows, lists of remarks."""
+
+# ruff: noqa: S608 - the names are those of the canonical tables, the paths are quoted; COPY takes no parameters
+
+import os
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from renzheng.central.claims.rejects import Reason
+from renzheng.contracts.errors import InputError
+from renzheng.contracts.tables import Table
+
+REMARK_COLUMNS = ("file", "line", "field", "reason", "explanation_zh", "explanation_en", "value")
+
+
+class OutputError(InputError):
+    """The output folder holds a table in a form that an import cannot add to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """How many rows a table gained, and how many were there already, word for word."""
+
+    added: int
+    unchanged: int
+
+
+def literal(value: str | Path) -> str:
+    """Quote a text as an SQL literal; DuckDB takes no parameters in COPY."""
+    return "'" + str(value).replace("'", "''") + "'"
+
+
+def check_output(out: Path, tables: Collection[str]) -> None:
+    """See that the tables of `out` that an import may add to are single Parquet files, or absent.
+
+    Raises:
+        OutputError: one lies there as CSV or as a folder.
+    """
+    wrong = [path for name in tables for path in (out / f"{name}.csv", out / name) if path.exists()]
+    if wrong:
+        raise OutputError(
+            f"{', '.join(path.name for path in wrong)} in {out} cannot be added to.",
+            why="An import adds to NAME.parquet; a second form of the same table would be ambiguous.",
+            do="Import into another folder, or convert the table to Parquet.",
+            path=str(out),
+        )
+
+
+def begin_remarks(database: duckdb.DuckDBPyConnection, staged: Path) -> None:
+    """Make the table `remarks` of what has been said so far, and that of the reasons' explanations."""
+    database.execute(f"CREATE TABLE remarks AS FROM read_parquet({literal(staged)})")
+    database.execute(
+        "CREATE TABLE explanations (reason VARCHAR, explanation_zh VARCHAR, explanation_en VARCHAR)"
+    )
+    database.executemany(
+        "INSERT INTO explanations VALUES (?, ?, ?)",
+        [(reason.value, *reason.explanation) for reason in Reason],
+    )
+
+
+def settle_table(
+    database: duckdb.DuckDBPyConnection, table: Table, staged: Path, out: Path, sources: Mapping[str, str]
+) -> Settled:
+    """Merge one staged table into `out`; what is to be said of repeated rows goes to the table `remarks`.
+
+    The first of several rows with one id is kept, an earlier import's before all. A row that an earlier
+    import brought word for word is counted as unchanged: importing a file twice changes nothing.
+
+    Args:
+        database: with `remarks` begun.
+        table: the canonical table.
+        staged: its staged rows.
+        out: the folder of the tables.
+        sources: canonical column to the name in the file, for remarks.
+    """
+    target = out / f"{table.name}.parquet"
+    names = [column.name for column in table.columns]
+    columns = ", ".join(names)
+    _view(database, table, "staged", staged, ", _ordinal, _file, _line")
+    if target.exists():
+        _view(database, table, "existing", target, "")
+    else:
+        database.execute(f"CREATE OR REPLACE VIEW existing AS SELECT {columns}, _key FROM staged WHERE false")
+    database.execute(_REPEATS.format(columns=columns))
+    field = sources.get(table.key[0], table.key[0]) if table.key else ""
+    database.execute(_REPEAT_REMARKS, {"target": table.name, "field": field})
+    if table.name == "claim_lines":
+        database.execute(_REVERSALS_OF_NOTHING, [sources.get("reverses_line_id", "reverses_line_id")])
+    merged = staged.with_suffix(".merged")
+    database.execute(
+        f"COPY (SELECT {columns} FROM existing UNION ALL SELECT {columns} FROM staged "
+        f"ANTI JOIN repeats USING (_ordinal)) TO {literal(merged)} (FORMAT parquet, COMPRESSION zstd)"
+    )
+    unchanged = count(database, "SELECT count(*) FROM repeats WHERE unchanged")
+    added = count(database, "SELECT (SELECT count(*) FROM staged) - (SELECT count(*) FROM repeats)")
+    replace(merged, target)
+    return Settled(added, unchanged)
+
+
+_REPEATS = """
+CREATE OR REPLACE TEMP TABLE repeated AS
+SELECT _key, min(_ordinal) AS first_ordinal, min(_ordinal) FILTER (_ordinal > 0) AS first_staged
+FROM (SELECT _key, _ordinal FROM staged UNION ALL SELECT _key, 0 FROM existing)
+GROUP BY _key HAVING count(*) > 1;
+
+CREATE OR REPLACE TEMP TABLE firsts AS
+SELECT _key, row({columns})::VARCHAR AS content
+FROM staged JOIN repeated USING (_key) WHERE _ordinal = first_ordinal
+UNION ALL
+SELECT _key, row({columns})::VARCHAR FROM existing JOIN repeated USING (_key) WHERE first_ordinal = 0;
+
+CREATE OR REPLACE TEMP TABLE repeats AS
+SELECT
+    _ordinal, _file, _line, _key,
+    row({columns})::VARCHAR = content AS same,
+    same AND first_ordinal = 0 AND _ordinal = first_staged AS unchanged
+FROM staged JOIN repeated USING (_key) JOIN firsts USING (_key)
+WHERE _ordinal > first_ordinal
+"""
+
+_REPEAT_REMARKS = """
+INSERT INTO remarks
+SELECT $target, _file, _line, $field, if(same, 'duplicate', 'duplicate_differs'), left(_key, 120), false
+FROM repeats WHERE NOT unchanged
+"""
+
+_REVERSALS_OF_NOTHING = """
+INSERT INTO remarks
+SELECT 'claim_lines', _file, _line, ?, 'reversal_of_nothing', left(reverses_line_id, 120), true
+FROM staged ANTI JOIN (FROM repeats WHERE NOT unchanged) USING (_ordinal)
+WHERE reverses_line_id IS NOT NULL
+  AND reverses_line_id NOT IN (SELECT line_id FROM staged)
+  AND reverses_line_id NOT IN (SELECT line_id FROM existing)
+"""
+
+
+def _view(database: duckdb.DuckDBPyConnection, table: Table, name: str, path: Path, more: str) -> None:
+    """View a file as a canonical table with `_key`, its id, or its whole content where it has none."""
+    source = f"read_parquet({literal(path)})"
+    present = {row[0] for row in database.execute(f"DESCRIBE FROM {source}").fetchall()}
+    columns = ", ".join(
+        column.name if column.name in present else f"NULL::VARCHAR AS {column.name}"
+        for column in table.columns
+    )
+    key = (
+        table.key[0]
+        if len(table.key) == 1
+        else f"row({', '.join(table.key or tuple(table.by_name))})::VARCHAR"
+    )
+    database.execute(
+        f"CREATE OR REPLACE VIEW {name} AS "
+        f"SELECT *, {key} AS _key FROM (SELECT {columns}{more} FROM {source})"
+    )
+
+
+def write_remarks(
+    database: duckdb.DuckDBPyConnection, out: Path, files: Collection[str], scratch: Path
+) -> None:
+    """Write ``rejected/NAME.csv`` and ``warnings/NAME.csv``; earlier remarks on other files stay."""
+    database.execute("CREATE TABLE imported (file VARCHAR)")
+    database.executemany("INSERT INTO imported VALUES (?)", [(name,) for name in files])
+    for warning, folder in ((False, out / "rejected"), (True, out / "warnings")):
+        tables = {
+            row[0]
+            for row in database.execute(
+                "SELECT DISTINCT target FROM remarks WHERE warning = ?", [warning]
+            ).fetchall()
+        }
+        for name in sorted(tables | {path.stem for path in folder.glob("*.csv")}):
+            _write_list(database, name, folder / f"{name}.csv", scratch, warning=warning)
+
+
+def _write_list(
+    database: duckdb.DuckDBPyConnection, name: str, path: Path, scratch: Path, *, warning: bool
+) -> None:
+    columns = ", ".join(REMARK_COLUMNS)
+    query = (
+        f"SELECT {columns} FROM remarks JOIN explanations USING (reason) "
+        f"WHERE target = {literal(name)} AND warning = {warning}"
+    )
+    if path.exists():
+        query += (
+            f" UNION ALL SELECT {columns} FROM read_csv({literal(path)}, header = true, all_varchar = true) "
+            "ANTI JOIN imported USING (file)"
+        )
+    written = scratch / "remarks.csv"
+    order = "file, line::BIGINT, field, reason, value"
+    database.execute(
+        f"COPY (SELECT * FROM ({query}) ORDER BY {order}) TO {literal(written)} (FORMAT csv, HEADER)"
+    )
+    path.parent.mkdir(exist_ok=True)
+    replace(written, path)
+    if (
+        count(database, f"SELECT count(*) FROM read_csv({literal(path)}, header = true, all_varchar = true)")
+        == 0
+    ):
+        path.unlink()
+
+
+def count(database: duckdb.DuckDBPyConnection, query: str) -> int:
+    """Run a query that counts."""
+    row = database.execute(query).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def replace(source: Path, target: Path) -> None:
+    """Put a finished file in its place, on disk before it is seen."""
+    with source.open("rb") as written:
+        os.fsync(written.fileno())
+    source.replace(target)

@@ -1,0 +1,90 @@
+"""What every format is to the importer: something that checks its files first and then yields items."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from renzheng.central.claims.rejects import Remark
+from renzheng.central.claims.rows import Draft
+from renzheng.central.claims.stay_events import StayEvent, VisitFact
+from renzheng.contracts.errors import InputError
+
+Item = Draft | Remark | StayEvent | VisitFact
+Advance = Callable[[int], None]
+
+
+class ColumnsError(InputError):
+    """Columns that an import cannot do without are missing; all of them are named."""
+
+
+@dataclass(frozen=True, slots=True)
+class InputFile:
+    """One file to read; `name` is how remarks call it (its path within the folder that was given)."""
+
+    path: Path
+    name: str
+
+
+class Source(Protocol):
+    """One format."""
+
+    tables: Sequence[str]
+    """The canonical tables it can add to."""
+
+    sources: Mapping[str, str]
+    """Canonical column to the field's name in this format, for remarks about repeated rows."""
+
+    def check(self, files: Sequence[InputFile]) -> None:
+        """Look at every file's beginning; raise once, naming everything that is missing anywhere."""
+
+    def read(self, file: InputFile, advance: Advance) -> Iterator[Item]:
+        """Read one file; `advance` is told of bytes done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the user says about the input.
+
+    Args:
+        mapping: a mapping file (TOML).
+        institution: code of the institution for rows that do not name theirs.
+        transaction: NHSA transaction number for files that do not name theirs.
+        encoding: utf-8 or gb18030 where it is known; detected otherwise.
+        zone: name of the zone of local times, for institutions that have none of their own.
+    """
+
+    mapping: Path | None = None
+    institution: str | None = None
+    transaction: str | None = None
+    encoding: str | None = None
+    zone: str = "Asia/Shanghai"
+
+
+@dataclass(slots=True)
+class Missing:
+    """Gathers missing columns over files, to be raised together."""
+
+    by_file: dict[str, list[str]] = field(default_factory=dict)
+
+    def add(self, file: str, columns: Sequence[str]) -> None:
+        """Note what a file lacks."""
+        if columns:
+            self.by_file[file] = list(columns)
+
+    def raise_if_any(self, do: str) -> None:
+        """Raise when anything is missing.
+
+        Raises:
+            ColumnsError: naming every file with every column that it lacks.
+        """
+        if self.by_file:
+            raise ColumnsError(
+                "; ".join(
+                    f"{file} has no column {', '.join(columns)}" for file, columns in self.by_file.items()
+                )
+                + ".",
+                why="Without them no row can be read; nothing was imported.",
+                do=do,
+                missing=self.by_file,
+            )

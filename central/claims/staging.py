@@ -1,0 +1,165 @@
+"""Where rows wait until the whole input has been read: Parquet files beside the output, in bounded memory.
+
+What one row cannot tell of itself (a repeated id, a reversal of a line that never came) is settled at the end
+by DuckDB, which spills to disk. The finished tables then replace the old ones, each in one rename.
+"""
+
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from renzheng.central.claims.rejects import Place, Problem
+from renzheng.central.claims.rows import Refused, Row
+from renzheng.contracts.tables import INPUT_TABLES, Table, arrow_schema
+
+_BATCH_ROWS = 20_000
+_MEMORY = "1GB"
+PLACE_FIELDS = (
+    pa.field("_ordinal", pa.int64()),
+    pa.field("_file", pa.string()),
+    pa.field("_line", pa.int64()),
+)
+REMARKS = pa.schema(
+    [
+        pa.field("target", pa.string()),
+        pa.field("file", pa.string()),
+        pa.field("line", pa.int64()),
+        pa.field("field", pa.string()),
+        pa.field("reason", pa.string()),
+        pa.field("value", pa.string()),
+        pa.field("warning", pa.bool_()),
+    ]
+)
+
+
+@dataclass(slots=True)
+class _Spool:
+    """One Parquet file being written, column by column."""
+
+    path: Path
+    schema: pa.Schema
+    columns: list[list[Any]] = field(default_factory=list)
+    writer: pq.ParquetWriter | None = None
+
+    def __post_init__(self) -> None:
+        self.columns = [[] for _ in self.schema]
+
+    def add(self, values: tuple[Any, ...]) -> None:
+        for column, value in zip(self.columns, values, strict=True):
+            column.append(value)
+        if len(self.columns[0]) >= _BATCH_ROWS:
+            self.flush()
+
+    def flush(self) -> None:
+        if self.writer is None:
+            self.writer = pq.ParquetWriter(self.path, self.schema, compression="lz4")
+        arrays = [
+            pa.array(column, type=kind.type) for column, kind in zip(self.columns, self.schema, strict=True)
+        ]
+        self.writer.write_batch(pa.record_batch(arrays, schema=self.schema))
+        self.columns = [[] for _ in self.schema]
+
+    def close(self) -> None:
+        self.flush()
+        if self.writer is not None:
+            self.writer.close()
+
+
+class Staging:
+    """Rows, and remarks about rows, of one import, in a folder of its own that goes away afterwards."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.read: dict[str, int] = {}
+        self._ordinal = 0
+        self._spools: dict[str, _Spool] = {}
+        self._remarks = self._spool("remarks", REMARKS)
+
+    @classmethod
+    @contextmanager
+    def beside(cls, out: Path) -> Iterator[Self]:
+        """Stage in a new folder within `out`, on the same file system, so that renames are atomic."""
+        out.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix=".importing-", dir=out))
+        try:
+            yield cls(folder)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def take(self, outcome: Row | Refused) -> None:
+        """Stage a row with its warnings, or the reasons why it was refused."""
+        self.count(outcome.table)
+        if isinstance(outcome, Refused):
+            self.remark(outcome.table, outcome.place, *outcome.problems)
+            return
+        self.add(
+            outcome.table,
+            staged_schema(INPUT_TABLES[outcome.table]),
+            (*outcome.values.values(), *self.position(outcome.place)),
+        )
+        self.remark(outcome.table, outcome.place, *outcome.warnings)
+
+    def count(self, table: str) -> None:
+        """Count one row read for a table."""
+        self.read[table] = self.read.get(table, 0) + 1
+
+    def position(self, place: Place) -> tuple[int, str, int]:
+        """Give the next ordinal, with the place."""
+        self._ordinal += 1
+        return self._ordinal, place.file, place.line
+
+    def add(self, name: str, schema: pa.Schema, values: tuple[Any, ...]) -> None:
+        """Stage one tuple under any name; the first call fixes its schema."""
+        spool = self._spools.get(name) or self._spool(name, schema)
+        spool.add(values)
+
+    def remark(self, table: str, place: Place, *problems: Problem) -> None:
+        """Stage what there is to say about a row."""
+        for problem in problems:
+            self._remarks.add(
+                (
+                    table,
+                    place.file,
+                    place.line,
+                    problem.field,
+                    problem.reason.value,
+                    problem.value,
+                    problem.reason.is_warning,
+                )
+            )
+
+    def close(self) -> Mapping[str, Path]:
+        """Write out what is still in memory; return the staged files by name."""
+        for spool in self._spools.values():
+            spool.close()
+        return {name: spool.path for name, spool in self._spools.items()}
+
+    def _spool(self, name: str, schema: pa.Schema) -> _Spool:
+        spool = self._spools[name] = _Spool(self.folder / f"{name}.staged.parquet", schema)
+        return spool
+
+
+def staged_schema(table: Table) -> pa.Schema:
+    """Give the canonical schema with ordinal, file and line behind it."""
+    return pa.schema([*arrow_schema(table), *PLACE_FIELDS])
+
+
+@contextmanager
+def database(folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open DuckDB in memory, bounded, spilling to `folder`."""
+    connection = duckdb.connect(
+        config={"memory_limit": _MEMORY, "temp_directory": str(folder / "spill"), "threads": 2}
+    )
+    try:
+        connection.execute("SET TimeZone = 'UTC'")
+        yield connection
+    finally:
+        connection.close()

@@ -1,0 +1,164 @@
+"""Delimited text: encodings decided over the file, and broken lines that cost nothing but themselves."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from renzheng.central.claims.delimited import BadLine, HeaderError, Record, open_table
+from renzheng.central.claims.encoding import LINE_LIMIT_BYTES, Encoding, EncodingError, detect_encoding
+from renzheng.central.claims.rejects import Reason
+
+
+def _open(tmp_path, content, **options):
+    path = tmp_path / "a.csv"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return open_table(path, **options)
+
+
+def _rows(tmp_path, content, **options):
+    """Each row as (line, values) or (line, reason)."""
+    return [
+        (row.place.line, tuple(row.fields.values()) if isinstance(row, Record) else row.problem.reason)
+        for row in _open(tmp_path, content, **options).rows
+    ]
+
+
+@pytest.mark.parametrize(
+    ("codec", "bom"),
+    [("utf-8", b""), ("utf-8", b"\xef\xbb\xbf"), ("gb18030", b"")],
+    ids=["utf-8", "utf-8-bom", "gb18030"],
+)
+def test_the_encoding_is_found(tmp_path, codec, bom):
+    rows = _rows(tmp_path, bom + "编号,名称\r\n1,血液透析\r\n2,镕𬭎\r\n".encode(codec))
+    assert rows == [(2, ("1", "血液透析")), (3, ("2", "镕𬭎"))]
+    assert _open(tmp_path, bom + "编号,名称\n".encode(codec)).columns == ("编号", "名称")
+
+
+def test_ascii_is_utf8(tmp_path):
+    (tmp_path / "a").write_bytes(b"a,b\n1,2\n")
+    assert detect_encoding(tmp_path / "a") == Encoding("utf-8")
+
+
+def test_a_stray_gb18030_line_in_a_utf8_file_is_refused(tmp_path):
+    content = "a,b\n1,血液\n2,透析\n".encode() + "3,床位费\n".encode("gb18030") + "4,好\n".encode()
+    assert _rows(tmp_path, content) == [
+        (2, ("1", "血液")),
+        (3, ("2", "透析")),
+        (4, Reason.UNDECODABLE),
+        (5, ("4", "好")),
+    ]
+
+
+def test_a_stray_utf8_line_in_a_gb18030_file_is_refused_and_not_garbled(tmp_path):
+    content = "a,b\n1,血液\n2,透析\n".encode("gb18030") + "3,床位费用\n".encode() + "4,好\n".encode("gb18030")
+    assert "3,床位费用".encode().decode("gb18030")  # it would decode, to something else
+    assert _rows(tmp_path, content)[2] == (4, Reason.MIXED_ENCODING)
+
+
+@pytest.mark.parametrize("text", ["联通", "一二三", "血液透析费", "张三丰,李四", "é"])
+def test_real_gb18030_text_is_not_taken_for_utf8(text):
+    assert Encoding("gb18030").decode(text.encode("gb18030")) == text
+
+
+@pytest.mark.parametrize("text", ["café", "β2-MG", "血液", "血清α测定", "£5"])
+def test_real_utf8_text_is_not_taken_for_gb18030(text):
+    assert Encoding("utf-8").decode(text.encode()) == text
+
+
+def test_gb18030_that_happens_to_be_utf8_is_not_garbled(tmp_path):
+    assert "血液".encode("gb18030").decode("utf-8") == "ѪҺ"
+    assert _rows(tmp_path, "a,b\n1,血液\n".encode("gb18030")) == [(2, ("1", "血液"))]
+    content = "a,b\n1,透析\n".encode() + "2,血液\n".encode("gb18030")
+    assert _rows(tmp_path, content) == [(2, ("1", "透析")), (3, Reason.MIXED_ENCODING)]
+
+
+@given(st.text(st.characters(min_codepoint=0x4E00, max_codepoint=0x9FA5), min_size=3, max_size=12))
+def test_chinese_text_comes_back_in_either_encoding(tmp_path_factory, text):
+    path = tmp_path_factory.mktemp("any") / "a.csv"
+    for codec in ("utf-8", "gb18030"):
+        path.write_bytes(f"a,b\n血液透析治疗,{text}\n".encode(codec))
+        assert [row.fields["b"] for row in open_table(path).rows] == [text]
+
+
+def test_a_given_encoding_is_held_to(tmp_path):
+    assert _rows(tmp_path, "a,b\n1,床位费用\n".encode(), encoding="gbk") == [(2, Reason.MIXED_ENCODING)]
+
+
+@pytest.mark.parametrize("codec", ["utf-16-le", "utf-16-be"])
+def test_utf16_is_refused_by_name(tmp_path, codec):
+    with pytest.raises(EncodingError, match="UTF-16"):
+        _open(tmp_path, "\ufeffa,b\n".encode(codec))
+
+
+def test_an_unknown_encoding_is_refused(tmp_path):
+    with pytest.raises(EncodingError, match="latin-1"):
+        _open(tmp_path, b"a,b\n", encoding="latin-1")
+
+
+@pytest.mark.parametrize(
+    ("body", "rows"),
+    [
+        ("1,2\n3\n4,5\n", [(2, ("1", "2")), (3, Reason.FIELD_COUNT), (4, ("4", "5"))]),
+        ("1,2,3\n4,5\n", [(2, Reason.FIELD_COUNT), (3, ("4", "5"))]),
+        ("1,2\n\n , \n3,4\n", [(2, ("1", "2")), (5, ("3", "4"))]),
+        ('1,"x,y"\n', [(2, ("1", "x,y"))]),
+        ('1,"x""y"\n', [(2, ("1", 'x"y'))]),
+        ('1,"x\ny"\n3,4\n', [(2, ("1", "x\ny")), (4, ("3", "4"))]),
+        ('1,"x\n3,4\n5,6\n', [(2, Reason.UNCLOSED_QUOTE), (3, ("3", "4")), (4, ("5", "6"))]),
+        ('1,"x"z\n3,4\n', [(2, Reason.UNCLOSED_QUOTE), (3, ("3", "4"))]),
+        ('1,5" pipe\n3,4\n', [(2, ("1", '5" pipe')), (3, ("3", "4"))]),
+        ('1,"x\n', [(2, Reason.UNCLOSED_QUOTE)]),
+        ("1,\x002\n3,4\n", [(2, Reason.NUL_BYTE), (3, ("3", "4"))]),
+        ("1,2", [(2, ("1", "2"))]),
+    ],
+)
+def test_a_broken_line_costs_only_itself(tmp_path, body, rows):
+    assert _rows(tmp_path, "a,b\n" + body) == rows
+
+
+def test_an_open_quote_at_the_top_does_not_swallow_the_file(tmp_path):
+    body = '1,"open\n' + "".join(f"{n},x\n" for n in range(2, 1000)) + '1000,"closed"\n'
+    rows = _rows(tmp_path, "a,b\n" + body)
+    assert rows[0] == (2, Reason.UNCLOSED_QUOTE)
+    assert [row[1][0] for row in rows[1:]] == [str(n) for n in range(2, 1001)]
+
+
+def test_a_line_without_end_is_refused_in_bounded_memory(tmp_path):
+    content = b"a,b\n" + b"1," + b"x" * (3 * LINE_LIMIT_BYTES) + b"\n3,4\n"
+    assert _rows(tmp_path, content) == [(2, Reason.TOO_LONG), (3, ("3", "4"))]
+
+
+@pytest.mark.parametrize("separator", [",", "\t", "|", ";"])
+def test_the_delimiter_is_that_of_the_header(tmp_path, separator):
+    assert _rows(tmp_path, f"a{separator}b\n1{separator}2\n") == [(2, ("1", "2"))]
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"", "no header"),
+        (b"\n1,2\n", "no header"),
+        (b"a,b,a\n", "twice: a"),
+        (b"\xff\xff\xff\n", "undecodable"),
+    ],
+)
+def test_a_header_that_cannot_be_used_is_named(tmp_path, content, says):
+    with pytest.raises(HeaderError, match=says):
+        _open(tmp_path, content)
+
+
+@given(st.binary(max_size=400))
+def test_any_bytes_are_rows_or_reasons(tmp_path_factory, content):
+    path = tmp_path_factory.mktemp("any") / "a.csv"
+    path.write_bytes(b"a,b\n" + content)
+    for row in open_table(path).rows:
+        assert isinstance(row, BadLine) or set(row.fields) == {"a", "b"}
+        assert row.place.line >= 2
+
+
+def test_progress_adds_up_to_the_file(tmp_path):
+    told = []
+    content = b"a,b\n" + b"1,2\n" * 5000
+    list(_open(tmp_path, content, advance=told.append).rows)
+    assert sum(told) == len(content)
+    assert len(told) > 2
