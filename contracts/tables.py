@@ -1,7 +1,8 @@
 """The canonical tables of the audit, as data: names, columns, types, constraints.
 
-Schemas for Arrow, DuckDB and Spark, the validation of what is read, empty tables and the table reference in the
-documentation are all derived from here, so that they cannot drift apart. Times are UTC instants; ids are text.
+Schemas for Arrow, DuckDB and Spark, the validation of what is read, empty tables and the table reference in
+the documentation are all derived from here, so that they cannot drift apart. Times are UTC instants; ids are
+text.
 """
 
 import enum

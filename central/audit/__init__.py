@@ -1,0 +1,1 @@
+"""The audit: canonical tables in, a verdict on every line in scope and findings out."""

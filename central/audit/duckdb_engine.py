@@ -1,0 +1,118 @@
+"""DuckDB as the engine of the audit: one scratch database, spilling to disk when memory runs short."""
+
+# ruff: noqa: S608 - SQL is put together from the names in contracts.tables, paths are quoted
+
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import duckdb
+import pyarrow as pa
+
+from renzheng.central.audit.errors import EngineError
+from renzheng.central.audit.sources import UNREADABLE, Source, canonical_nulls, quoted
+
+COMPRESSION = "zstd"
+
+
+class DuckDBEngine:
+    """Runs steps in a scratch database of its own, which is gone afterwards.
+
+    Args:
+        scratch: an existing, empty folder for the database and what spills.
+        memory_limit: such as `5GB`.
+        threads: worker threads; all cores when None.
+    """
+
+    name = "duckdb"
+
+    def __init__(self, scratch: Path, *, memory_limit: str, threads: int | None = None) -> None:
+        self._connection = duckdb.connect(str(scratch / "steps.duckdb"))
+        self._run(f"SET memory_limit = '{memory_limit}'")
+        self._run(f"SET temp_directory = '{scratch / 'spill'}'")
+        self._run("SET TimeZone = 'UTC'")
+        self._run("SET preserve_insertion_order = false")
+        self._run("SET enable_progress_bar = false")
+        if threads is not None:
+            self._run(f"SET threads = {int(threads)}")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._connection.close()
+
+    def source(self, source: Source, name: str) -> None:
+        """Make one input table readable under `name`; a missing one is a view without rows."""
+        empty = f"SELECT {canonical_nulls(source.table)}, CAST(NULL AS VARCHAR) AS {UNREADABLE} WHERE false"
+        self.view(name, source.select or empty)
+
+    def micros(self, column: str) -> str:
+        """Write the expression for a timestamp as microseconds since 1970 in UTC."""
+        return f"epoch_us({column})"
+
+    def day(self, column: str) -> str:
+        """Write the expression for a date as days since 1970-01-01."""
+        return f"CAST({column} - DATE '1970-01-01' AS BIGINT)"
+
+    def table(self, name: str, sql: str) -> None:
+        """Run one step and keep its rows under `name`."""
+        self._run(f"CREATE OR REPLACE TABLE {name} AS {sql}")
+
+    def view(self, name: str, sql: str) -> None:
+        """Give a query a name; it runs where it is used."""
+        self._run(f"CREATE OR REPLACE VIEW {name} AS {sql}")
+
+    def drop(self, name: str) -> None:
+        """Forget a table that no later step reads."""
+        self._run(f"DROP TABLE IF EXISTS {name}")
+
+    def add(self, name: str, table: pa.Table) -> None:
+        """Take in a table that was computed elsewhere."""
+        self._connection.register("arrow_in", table)
+        self._run(f"CREATE OR REPLACE TABLE {name} AS SELECT * FROM arrow_in")
+        self._connection.unregister("arrow_in")
+
+    def rows(self, sql: str) -> pa.Table:
+        """Run a query and fetch all of its rows."""
+        return self._fetch(sql).to_arrow_table()
+
+    def batches(self, sql: str, size: int = 100_000) -> Iterator[pa.RecordBatch]:
+        """Run a query and fetch its rows piece by piece."""
+        yield from self._fetch(sql).to_arrow_reader(size)
+
+    def write(self, sql: str, path: Path) -> None:
+        """Write a query's rows to one Parquet file, in the order that the query gives."""
+        self._run("SET preserve_insertion_order = true")
+        self._run(
+            f"COPY ({sql}) TO '{quoted(path)}' (FORMAT parquet, COMPRESSION {COMPRESSION}, ROW_GROUP_SIZE 122880)"
+        )
+        self._run("SET preserve_insertion_order = false")
+
+    def describe(self, sql: str) -> list[tuple[str, str]]:
+        """Name the columns of a query and their DuckDB types."""
+        return [(str(row[0]), str(row[1])) for row in self._run(f"DESCRIBE {sql}").fetchall()]
+
+    def _fetch(self, sql: str) -> duckdb.DuckDBPyRelation:
+        try:
+            return self._connection.sql(sql)
+        except duckdb.Error as error:
+            raise _failed(sql, error) from error
+
+    def _run(self, sql: str) -> duckdb.DuckDBPyConnection:
+        try:
+            return self._connection.execute(sql)
+        except duckdb.Error as error:
+            raise _failed(sql, error) from error
+
+
+def _failed(sql: str, error: duckdb.Error) -> EngineError:
+    return EngineError(
+        f"DuckDB could not run a step: {error}",
+        why="The audit stopped; nothing was put in place of an earlier result.",
+        do="Check free disk space and memory; `renzheng audit explain` prints every step.",
+        sql=sql,
+    )

@@ -1,0 +1,45 @@
+"""What an audit needs of an engine; DuckDB and Spark each give it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
+
+import pyarrow as pa
+
+from renzheng.central.audit.sources import Source
+
+
+class Engine(Protocol):
+    """Runs the named steps, all written once in the closed dialect."""
+
+    name: str
+
+    def source(self, source: Source, name: str) -> None:
+        """Make one input table readable under `name`, with its canonical types and `unreadable_`."""
+
+    def table(self, name: str, sql: str) -> None:
+        """Run one step and keep its rows under `name`."""
+
+    def view(self, name: str, sql: str) -> None:
+        """Give a query a name; it runs where it is used."""
+
+    def drop(self, name: str) -> None:
+        """Forget a table that no later step reads."""
+
+    def add(self, name: str, table: pa.Table) -> None:
+        """Take in a table that was computed elsewhere."""
+
+    def rows(self, sql: str) -> pa.Table:
+        """Run a query and fetch all of its rows."""
+
+    def batches(self, sql: str) -> Iterator[pa.RecordBatch]:
+        """Run a query and fetch its rows piece by piece."""
+
+    def write(self, sql: str, path: Path) -> None:
+        """Write a query's rows to one Parquet file, in the order that the query gives."""
+
+    def micros(self, column: str) -> str:
+        """Write the expression for a timestamp as microseconds since 1970 in UTC."""
+
+    def day(self, column: str) -> str:
+        """Write the expression for a date as days since 1970-01-01."""

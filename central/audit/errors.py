@@ -1,0 +1,15 @@
+"""What can go wrong in an audit."""
+
+from renzheng.contracts.errors import FaultError, InputError, UsageError
+
+
+class TablesUnusableError(InputError):
+    """Input tables cannot be read as the canonical tables; carries every problem found."""
+
+
+class AuditUsageError(UsageError):
+    """The audit was called with arguments that make no sense."""
+
+
+class EngineError(FaultError):
+    """DuckDB or Spark failed while running a step."""

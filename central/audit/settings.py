@@ -1,0 +1,66 @@
+"""The parameters of the line verdicts, resolved for each local day, in the units that the steps use."""
+
+import datetime as dt
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+
+import pyarrow as pa
+
+from renzheng.central.audit.request import day_number
+
+MINUTE_US = 60_000_000
+HOUR_US = 60 * MINUTE_US
+MARGIN_DAYS = 7
+"""Days on both sides of the period of which events are looked at, for sessions around midnight."""
+
+DEFAULTS: Mapping[str, Decimal] = {
+    "match_window_hours": Decimal(12),
+    "max_session_hours": Decimal(12),
+    "mid_session_minutes": Decimal(60),
+    "min_duration_ratio": Decimal("0.5"),
+    "min_session_minutes": Decimal(90),
+    "elsewhere_margin_minutes": Decimal(60),
+    "coverage_needed": Decimal("0.95"),
+    "coverage_from_hour": Decimal(5),
+    "coverage_to_hour": Decimal(24),
+    "bed_day_from_hour": Decimal(0),
+    "bed_day_to_hour": Decimal(24),
+}
+
+Resolve = Callable[[dt.date], Mapping[str, Decimal]]
+
+
+def day_settings(from_day: dt.date, to_day: dt.date, resolve: Resolve) -> tuple[pa.Table, pa.Table]:
+    """Lay out the parameters day by day.
+
+    Returns:
+        `days` (day, the parameters of the dialysis steps) and `windows` (day, purpose, from_us, to_us after local
+        midnight), each from MARGIN_DAYS before the period to MARGIN_DAYS after it.
+    """
+    days, windows = [], []
+    span = (to_day - from_day).days + 2 * MARGIN_DAYS + 1
+    for offset in range(span):
+        date = from_day + dt.timedelta(days=offset - MARGIN_DAYS)
+        day, values = day_number(date), resolve(date)
+        days.append(
+            {
+                "day": day,
+                "match_window_us": int(values["match_window_hours"] * HOUR_US),
+                "max_session_us": int(values["max_session_hours"] * HOUR_US),
+                "mid_session_us": int(values["mid_session_minutes"] * MINUTE_US),
+                "min_session_us": int(values["min_session_minutes"] * MINUTE_US),
+                "min_duration_ppm": int(values["min_duration_ratio"] * 1_000_000),
+                "elsewhere_margin_us": int(values["elsewhere_margin_minutes"] * MINUTE_US),
+                "coverage_needed_ppm": int(values["coverage_needed"] * 1_000_000),
+            }
+        )
+        for purpose, name in (("dialysis", "coverage"), ("inpatient", "bed_day")):
+            windows.append(
+                {
+                    "day": day,
+                    "purpose": purpose,
+                    "from_us": int(values[f"{name}_from_hour"] * HOUR_US),
+                    "to_us": int(values[f"{name}_to_hour"] * HOUR_US),
+                }
+            )
+    return pa.Table.from_pylist(days), pa.Table.from_pylist(windows)

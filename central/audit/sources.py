@@ -1,0 +1,259 @@
+"""Find the input tables in a folder and read them, whatever form they have, as the canonical types."""
+
+# ruff: noqa: S608 - SQL is put together from the names in contracts.tables, paths are quoted
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from renzheng.central.audit.errors import TablesUnusableError
+from renzheng.contracts.tables import INPUT_TABLES, Column, ColumnType, Table
+
+UNREADABLE = "unreadable_"
+"""Extra column of a typed source: what in the row could not be read as its type; NULL when all could."""
+
+_PLAIN: dict[ColumnType, str] = {
+    ColumnType.TEXT: "VARCHAR",
+    ColumnType.INTEGER: "BIGINT",
+    ColumnType.DOUBLE: "DOUBLE",
+    ColumnType.BOOLEAN: "BOOLEAN",
+    ColumnType.DATE: "DATE",
+    ColumnType.TIMESTAMP: "TIMESTAMP WITH TIME ZONE",
+    ColumnType.QUANTITY: "DECIMAL(16,4)",
+    ColumnType.AMOUNT: "DECIMAL(16,2)",
+}
+
+_WHOLE = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT")
+_NUMBERS = (*_WHOLE, "HUGEINT", "FLOAT", "DOUBLE", "DECIMAL")
+_ACCEPTED: dict[ColumnType, tuple[str, ...]] = {
+    ColumnType.TEXT: ("VARCHAR", "ENUM", "UUID"),
+    ColumnType.INTEGER: _WHOLE,
+    ColumnType.DOUBLE: _NUMBERS,
+    ColumnType.BOOLEAN: ("BOOLEAN",),
+    ColumnType.DATE: ("DATE",),
+    ColumnType.TIMESTAMP: ("TIMESTAMP", "TIMESTAMPTZ"),
+    ColumnType.QUANTITY: _NUMBERS,
+    ColumnType.AMOUNT: _NUMBERS,
+}
+"""Physical types that hold a canonical type without guessing; a naive timestamp is UTC, as every time is."""
+
+_NAMED: dict[ColumnType, str] = {
+    ColumnType.TEXT: "text",
+    ColumnType.INTEGER: "a whole number",
+    ColumnType.DOUBLE: "a number",
+    ColumnType.BOOLEAN: "true or false",
+    ColumnType.DATE: "a date (YYYY-MM-DD)",
+    ColumnType.TIMESTAMP: "a UTC timestamp (in CSV: RFC 3339 with an offset)",
+    ColumnType.QUANTITY: "DECIMAL(16,4)",
+    ColumnType.AMOUNT: "DECIMAL(16,2)",
+}
+
+_RFC3339 = r"^\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?([Zz]|[+-]\d{2}(:?\d{2})?)$"
+_ISO_DATE = r"^\d{4}-\d{2}-\d{2}$"
+
+
+@dataclass(frozen=True)
+class Source:
+    """One input table as found.
+
+    Args:
+        table: the canonical table.
+        select: DuckDB query that yields the canonical columns, typed, and `unreadable_`; None when missing.
+        parquet: the Parquet files that already have the canonical types, for an engine of its own.
+    """
+
+    table: Table
+    select: str | None
+    parquet: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Why a table cannot be read, with what to do about it."""
+
+    table: str
+    column: str
+    rows: int | None
+    what: str
+    do: str
+
+    def __str__(self) -> str:
+        place = f"{self.table}.{self.column}" if self.column else self.table
+        rows = "" if self.rows is None else f" ({self.rows:,} rows)"
+        return f"{place}{rows}: {self.what}. {self.do}"
+
+
+def find_sources(folder: Path) -> dict[str, Source]:
+    """Look for every input table in `folder`.
+
+    Raises:
+        TablesUnusableError: with every missing or mistyped column of every table.
+    """
+    connection = duckdb.connect()
+    connection.execute("SET TimeZone = 'UTC'")
+    sources: dict[str, Source] = {}
+    problems: list[Problem] = []
+    try:
+        for table in INPUT_TABLES.values():
+            source, found = _find(connection, folder, table)
+            sources[table.name] = source
+            problems.extend(found)
+    finally:
+        connection.close()
+    if problems:
+        raise TablesUnusableError(
+            f"{len(problems)} problem(s) in the tables of {folder}:\n"
+            + "\n".join(f"  - {problem}" for problem in problems),
+            why="An audit on half-read tables could accuse someone wrongly, so nothing was run.",
+            do="Mend the columns named above and run it again.",
+            problems=problems,
+        )
+    return sources
+
+
+def _find(connection: duckdb.DuckDBPyConnection, folder: Path, table: Table) -> tuple[Source, list[Problem]]:
+    parquet, csv, parts = folder / f"{table.name}.parquet", folder / f"{table.name}.csv", folder / table.name
+    forms = [path for path in (parquet, csv, parts) if path.exists()]
+    if len(forms) > 1:
+        names = ", ".join(path.name for path in forms)
+        problem = Problem(table.name, "", None, f"there are several: {names}", "Keep the one that is meant")
+        return Source(table, None), [problem]
+    if not forms:
+        return Source(table, None), []
+    try:
+        if csv.is_file():
+            return _csv(connection, csv, table)
+        files = tuple(sorted(parts.rglob("*.parquet"))) if parts.is_dir() else (parquet,)
+        return (
+            _parquet(connection, files, table, partitioned=parts.is_dir())
+            if files
+            else (
+                Source(table, None),
+                [],
+            )
+        )
+    except duckdb.Error as error:
+        first = str(error).splitlines()[0]
+        problem = Problem(table.name, "", None, f"cannot be read: {first}", "Write the file anew")
+        return Source(table, None), [problem]
+
+
+def _parquet(
+    connection: duckdb.DuckDBPyConnection, files: tuple[Path, ...], table: Table, *, partitioned: bool
+) -> tuple[Source, list[Problem]]:
+    names = ", ".join(f"'{quoted(path)}'" for path in files)
+    hive = ", hive_partitioning = true, hive_types_autocast = false" if partitioned else ""
+    origin = f"read_parquet([{names}], union_by_name = true{hive})"
+    physical = {
+        str(row[0]): str(row[1]).strip('"')
+        for row in connection.execute(f"DESCRIBE SELECT * FROM {origin}").fetchall()
+    }
+    rows = _scalar(connection, f"SELECT count(*) FROM {origin}")
+    problems = list(_missing(table, physical, rows))
+    selected, exact = [], len(files) > 0
+    for column in table.columns:
+        kind = physical.get(column.name)
+        if kind is None:
+            selected.append(f"CAST(NULL AS {_PLAIN[column.type]}) AS {column.name}")
+            exact = False
+            continue
+        if not _holds(connection, origin, column, kind):
+            problems.append(_mistyped(table, column, rows, kind))
+        same = kind == _PLAIN[column.type]
+        exact = exact and same
+        selected.append(
+            column.name if same else f"CAST({column.name} AS {_PLAIN[column.type]}) AS {column.name}"
+        )
+    select = f"SELECT {', '.join(selected)}, CAST(NULL AS VARCHAR) AS {UNREADABLE} FROM {origin}"
+    return Source(table, select, files if exact else ()), problems
+
+
+def _holds(connection: duckdb.DuckDBPyConnection, origin: str, column: Column, kind: str) -> bool:
+    """Tell whether a physical type holds the canonical one; a column without any value always does."""
+    base = kind.split("(", maxsplit=1)[0].removesuffix("_NS").removesuffix("_MS").removesuffix("_S")
+    base = base.replace(" WITH TIME ZONE", "TZ")
+    if base in _ACCEPTED[column.type]:
+        return True
+    return _scalar(connection, f"SELECT count({column.name}) FROM {origin}") == 0
+
+
+def _csv(connection: duckdb.DuckDBPyConnection, path: Path, table: Table) -> tuple[Source, list[Problem]]:
+    origin = f"read_csv('{quoted(path)}', all_varchar = true, header = true, nullstr = '', delim = ',', quote = '\"')"
+    physical = {str(row[0]): "VARCHAR" for row in connection.execute(f"DESCRIBE FROM {origin}").fetchall()}
+    rows = _scalar(connection, f"SELECT count(*) FROM {origin}")
+    problems = list(_missing(table, physical, rows))
+    selected, failures = [], []
+    for column in table.columns:
+        if column.name not in physical:
+            selected.append(f"CAST(NULL AS {_PLAIN[column.type]}) AS {column.name}")
+            continue
+        parsed = _parsed(column)
+        selected.append(f"{parsed} AS {column.name}")
+        if column.type is not ColumnType.TEXT:
+            bad = f"{column.name} IS NOT NULL AND {parsed} IS NULL"
+            failures.append(
+                f"CASE WHEN {bad} THEN '{column.name} is not {_NAMED[column.type]}: ' || {column.name} END"
+            )
+            problems.extend(_all_unreadable(connection, origin, table, column, bad))
+    reasons = f"nullif(concat_ws('; ', {', '.join(failures)}), '')" if failures else "CAST(NULL AS VARCHAR)"
+    return Source(table, f"SELECT {', '.join(selected)}, {reasons} AS {UNREADABLE} FROM {origin}"), problems
+
+
+def _parsed(column: Column) -> str:
+    """Write the DuckDB expression that reads one CSV text as the column's type, or NULL."""
+    name, kind = column.name, _PLAIN[column.type]
+    match column.type:
+        case ColumnType.TEXT:
+            return name
+        case ColumnType.TIMESTAMP:
+            upper = f"upper({name})"
+            return f"CASE WHEN regexp_matches({name}, '{_RFC3339}') THEN TRY_CAST({upper} AS {kind}) END"
+        case ColumnType.DATE:
+            return f"CASE WHEN regexp_matches({name}, '{_ISO_DATE}') THEN TRY_CAST({name} AS DATE) END"
+        case _:
+            return f"TRY_CAST({name} AS {kind})"
+
+
+def _all_unreadable(
+    connection: duckdb.DuckDBPyConnection, origin: str, table: Table, column: Column, bad: str
+) -> Iterator[Problem]:
+    """Report a column as mistyped when none of its values, and there are several, can be read."""
+    filled, failed = connection.execute(
+        f"SELECT count({column.name}), count(*) FILTER (WHERE {bad}) FROM {origin}"
+    ).fetchall()[0]
+    if filled == failed and failed > 1:
+        yield _mistyped(table, column, filled, "text that cannot be read as that")
+
+
+def _missing(table: Table, physical: dict[str, str], rows: int) -> Iterator[Problem]:
+    for column in table.columns:
+        if column.name not in physical and not column.may_be_absent:
+            yield Problem(
+                table.name,
+                column.name,
+                rows,
+                "the column is missing",
+                f"Add it as {_NAMED[column.type]}" + (", empty where unknown" if column.nullable else ""),
+            )
+
+
+def _mistyped(table: Table, column: Column, rows: int, kind: str) -> Problem:
+    return Problem(
+        table.name, column.name, rows, f"the column is {kind}", f"Write it as {_NAMED[column.type]}"
+    )
+
+
+def _scalar(connection: duckdb.DuckDBPyConnection, sql: str) -> int:
+    return int(connection.execute(sql).fetchall()[0][0])
+
+
+def canonical_nulls(table: Table) -> str:
+    """Write the select list of a canonical table without rows, in DuckDB's types."""
+    return ", ".join(f"CAST(NULL AS {_PLAIN[column.type]}) AS {column.name}" for column in table.columns)
+
+
+def quoted(path: Path | str) -> str:
+    """Escape a path for a SQL string."""
+    return str(path).replace("'", "''")

@@ -1,0 +1,35 @@
+-- Lines during which the person was verified at another institution, with the evidence,
+-- unless a verified sign-in shows the person here that day.
+WITH elsewhere AS (
+  SELECT l.line_id, l.institution_id, l.person_id, l.service_day, e.event_id AS evidence
+  FROM dialysis_lines l
+  JOIN attendance e
+    ON l.person_id = e.person_id
+    AND l.institution_id <> e.institution_id
+    AND e.occurred_at BETWEEN l.service_time - l.elsewhere_margin_us AND l.service_time + l.elsewhere_margin_us
+  WHERE e.verified
+    AND e.occurred_at_day BETWEEN $from_day - 5 AND $to_day + 5
+  UNION ALL
+  SELECT l.line_id, l.institution_id, l.person_id, l.service_day, s.session AS evidence
+  FROM dialysis_lines l
+  JOIN dialysis_sessions s
+    ON l.person_id = s.person_id
+    AND l.institution_id <> s.institution_id
+    AND s.signed_in_at <= l.service_time + l.elsewhere_margin_us
+    AND s.surely_until >= l.service_time - l.elsewhere_margin_us
+  WHERE s.sign_in_verified
+),
+here AS (
+  SELECT DISTINCT institution_id, person_id, occurred_at_day
+  FROM attendance
+  WHERE verified
+    AND event_type = 'sign_in'
+    AND occurred_at_day BETWEEN $from_day - 5 AND $to_day + 5
+)
+SELECT e.line_id, array_agg(DISTINCT e.evidence) AS evidence
+FROM elsewhere e
+ANTI JOIN here h
+  ON e.institution_id = h.institution_id
+  AND e.person_id = h.person_id
+  AND e.service_day = h.occurred_at_day
+GROUP BY e.line_id

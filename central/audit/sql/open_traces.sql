@@ -1,0 +1,21 @@
+-- What those traces say about each open line, leaving out what belongs to sessions that were already dealt with.
+WITH apart AS (
+  SELECT t.*
+  FROM (
+    SELECT t.*, l.institution_id, l.person_id, l.mid_session_us
+    FROM traces t
+    JOIN open_lines l ON t.line_id = l.line_id
+  ) t
+  ANTI JOIN dialysis_sessions s
+    ON t.institution_id = s.institution_id
+    AND t.person_id = s.person_id
+    AND t.from_at <= s.watched_until + t.mid_session_us
+    AND t.until_at >= s.signed_in_at - t.mid_session_us
+)
+SELECT
+  line_id,
+  count(CASE WHEN kind = 'shown' THEN 1 END) AS shown,
+  count(CASE WHEN kind = 'attempt' AND clock_trusted AND dialysis THEN 1 END) AS attempts,
+  list_filter(array_agg(DISTINCT CASE WHEN trace <> 'rejected' AND (kind = 'shown' OR (clock_trusted AND dialysis)) THEN trace END), lambda x: x IS NOT NULL) AS evidence
+FROM apart
+GROUP BY line_id

@@ -1,0 +1,10 @@
+-- The session each line would choose if it were alone: a supporting one first, then the nearest in time.
+WITH ranked AS (
+  SELECT
+    *,
+    row_number() OVER (PARTITION BY line_id ORDER BY supporting DESC, gap_us, signed_in_at, session) AS place
+  FROM session_choices
+)
+SELECT line_id, institution_id, person_id, item_class, needed, session
+FROM ranked
+WHERE place = 1

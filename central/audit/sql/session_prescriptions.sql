@@ -1,0 +1,9 @@
+-- The prescribed minutes of each session; where several prescriptions hold, the one that asks least.
+SELECT s.session, min(p.session_minutes) AS minutes
+FROM session_spans s
+JOIN prescriptions p
+  ON s.institution_id = p.institution_id
+  AND s.person_id = p.person_id
+  AND s.signed_in_day >= p.valid_from
+  AND (p.valid_to IS NULL OR s.signed_in_day <= p.valid_to)
+GROUP BY s.session

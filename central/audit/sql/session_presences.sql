@@ -1,0 +1,19 @@
+-- The last moment within each session at which a camera or a check verified the person on site.
+WITH seen AS (
+  SELECT
+    s.session,
+    e.event_id,
+    e.occurred_at,
+    row_number() OVER (PARTITION BY s.session ORDER BY e.occurred_at DESC, e.event_id) AS place
+  FROM session_spans s
+  JOIN attendance e
+    ON s.institution_id = e.institution_id
+    AND s.person_id = e.person_id
+    AND e.occurred_at BETWEEN s.signed_in_at AND s.watched_until
+  WHERE e.verified
+    AND e.event_type IN ('presence', 'identity_check')
+    AND e.occurred_at_day BETWEEN $from_day - 5 AND $to_day + 5
+)
+SELECT session, event_id, occurred_at
+FROM seen
+WHERE place = 1

@@ -1,0 +1,61 @@
+-- Everything at the institution that bears the person's name on the day of an open line.
+-- An event with an untrusted clock also counts on the day it was received; its own day proves nothing.
+SELECT
+  l.line_id,
+  e.event_id AS trace,
+  CASE
+    WHEN e.outcome IN ('non_match', 'attack_suspected') OR (e.outcome = 'match' AND e.pad = 'attack') THEN 'attempt'
+    ELSE 'shown'
+  END AS kind,
+  e.clock_trusted,
+  e.purpose = 'dialysis' AS dialysis,
+  e.occurred_at AS from_at,
+  e.occurred_at AS until_at
+FROM open_lines l
+JOIN attendance e
+  ON l.institution_id = e.institution_id
+  AND l.person_id = e.person_id
+  AND (l.service_day = e.occurred_at_day OR (NOT e.clock_trusted AND l.service_day = e.received_at_day))
+UNION ALL
+SELECT
+  l.line_id,
+  m.machine_id || '@' || CAST(m.started_at // 1000000 AS VARCHAR) AS trace,
+  'shown' AS kind,
+  true AS clock_trusted,
+  true AS dialysis,
+  m.started_at AS from_at,
+  m.ended_at AS until_at
+FROM open_lines l
+JOIN machine_sessions m
+  ON l.institution_id = m.institution_id
+  AND l.person_id = m.person_id
+  AND l.service_day BETWEEN m.started_at_day AND m.ended_at_day
+UNION ALL
+SELECT
+  l.line_id,
+  c.check_id AS trace,
+  'shown' AS kind,
+  true AS clock_trusted,
+  false AS dialysis,
+  coalesce(c.answered_at, c.drawn_at) AS from_at,
+  coalesce(c.answered_at, c.drawn_at) AS until_at
+FROM open_lines l
+JOIN spot_checks c
+  ON l.institution_id = c.institution_id
+  AND l.person_id = c.person_id
+  AND l.service_day = coalesce(c.answered_at_day, c.drawn_at_day)
+WHERE c.result = 'present'
+UNION ALL
+SELECT
+  l.line_id,
+  'rejected' AS trace,
+  'shown' AS kind,
+  false AS clock_trusted,
+  false AS dialysis,
+  CAST(NULL AS BIGINT) AS from_at,
+  CAST(NULL AS BIGINT) AS until_at
+FROM open_lines l
+JOIN doubts d
+  ON l.institution_id = d.institution_id
+  AND l.person_id = d.person_id
+  AND l.service_day = coalesce(d.day, l.service_day)
