@@ -18,7 +18,7 @@ Codec = Literal["utf-8", "gb18030"]
 
 UTF8_BOM = b"\xef\xbb\xbf"
 _OTHER_BOMS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
-_ENOUGH = 200_000  # lines that are not ASCII; by then the vote is clear
+_ENOUGH = 20_000  # lines that are not ASCII; by then the vote is clear
 LINE_LIMIT_BYTES = 1 << 20
 _CHINESE = re.compile("[\u2e80-\u9fff\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff]")
 _LATIN_AND_GREEK_END = "\u0400"

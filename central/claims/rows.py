@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, tzinfo
 from decimal import Decimal
 from enum import Enum
+from functools import cache
 from typing import Any
 
 from renzheng.central.claims.rejects import Place, Problem, Reason, shown
@@ -77,25 +78,30 @@ ZoneOf = Callable[[str], tzinfo]
 
 def finish(draft: Draft, zone_of: ZoneOf) -> Row | Refused:
     """Type a draft's values, hold them against the table's constraints, and name every problem at once."""
-    table = INPUT_TABLES[draft.table]
     zone = _zone(draft, zone_of)
     problems = list(draft.problems)
-    known = {problem.field for problem in problems}
     values: dict[str, Any] = {}
-    for column in table.columns:
-        raw = draft.values.get(column.name)
-        source = draft.sources.get(column.name, column.name)
+    for name, may_be_empty, read in _readers(draft.table):
+        raw = draft.values.get(name)
+        values[name] = None
         try:
-            values[column.name] = _read(column, raw, zone)
+            if raw is not None and (not isinstance(raw, str) or raw.strip()):
+                values[name] = read(raw, zone)
+            elif not may_be_empty:
+                _note(problems, draft.sources.get(name, name), Reason.MISSING, raw)
         except ValueProblem as problem:
-            values[column.name] = None
-            if source not in known:
-                problems.append(Problem(source, problem.reason, shown("" if raw is None else raw)))
+            _note(problems, draft.sources.get(name, name), problem.reason, raw)
     if not problems:
-        problems = _check(table, values, draft.sources)
+        problems = _check(INPUT_TABLES[draft.table], values, draft.sources)
     if any(not problem.reason.is_warning for problem in problems):
         return Refused(draft.table, draft.place, tuple(problems))
     return Row(draft.table, draft.place, values, tuple(problems))
+
+
+def _note(problems: list[Problem], field_name: str, reason: Reason, raw: object) -> None:
+    """Add a problem, unless the format's reader has named one of that field already."""
+    if all(known.field != field_name for known in problems):
+        problems.append(Problem(field_name, reason, shown("" if raw is None else raw)))
 
 
 def _zone(draft: Draft, zone_of: ZoneOf) -> tzinfo | None:
@@ -107,17 +113,31 @@ def _zone(draft: Draft, zone_of: ZoneOf) -> tzinfo | None:
     return zone_of(str(draft.values.get("institution_id") or ""))
 
 
-def _read(column: Column, raw: object, zone: tzinfo | None) -> object:
-    if raw is None or (isinstance(raw, str) and not raw.strip()):
-        if column.nullable or column.may_be_absent:
-            return None
-        raise ValueProblem(Reason.MISSING)
-    if column.type is ColumnType.TEXT:
-        value = read_text(raw) if column.name in FREE_TEXT else read_id(raw)
-        if column.choices and value not in column.choices:
+Reader = Callable[[object, tzinfo | None], object]
+
+
+@cache
+def _readers(table: str) -> tuple[tuple[str, bool, Reader], ...]:
+    """Give each column of a table with whether it may be empty and what reads its values."""
+    return tuple(
+        (column.name, column.nullable or column.may_be_absent, _reader(column))
+        for column in INPUT_TABLES[table].columns
+    )
+
+
+def _reader(column: Column) -> Reader:
+    if column.type is not ColumnType.TEXT:
+        return _TYPED[column.type]
+    read = read_text if column.name in FREE_TEXT else read_id
+    choices = frozenset(column.choices)
+
+    def text(raw: object, _: tzinfo | None) -> str:
+        value = read(raw)
+        if choices and value not in choices:
             raise ValueProblem(Reason.UNKNOWN_VALUE)
         return value
-    return _TYPED[column.type](raw, zone)
+
+    return text
 
 
 def _time(raw: object, zone: tzinfo | None) -> datetime:
@@ -167,7 +187,7 @@ def _boolean(raw: object, _: tzinfo | None) -> bool:
         raise ValueProblem(Reason.BAD_BOOLEAN) from None
 
 
-_TYPED: Mapping[ColumnType, Callable[[object, tzinfo | None], object]] = {
+_TYPED: Mapping[ColumnType, Reader] = {
     ColumnType.TIMESTAMP: _time,
     ColumnType.DATE: _date,
     ColumnType.QUANTITY: _decimal(16, 4),

@@ -6,7 +6,7 @@ by DuckDB, which spills to disk. The finished tables then replace the old ones, 
 
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -102,7 +102,7 @@ class Staging:
             return
         self.add(
             outcome.table,
-            staged_schema(INPUT_TABLES[outcome.table]),
+            lambda: staged_schema(INPUT_TABLES[outcome.table]),
             (*outcome.values.values(), *self.position(outcome.place)),
         )
         self.remark(outcome.table, outcome.place, *outcome.warnings)
@@ -116,9 +116,9 @@ class Staging:
         self._ordinal += 1
         return self._ordinal, place.file, place.line
 
-    def add(self, name: str, schema: pa.Schema, values: tuple[Any, ...]) -> None:
+    def add(self, name: str, schema: Callable[[], pa.Schema], values: tuple[Any, ...]) -> None:
         """Stage one tuple under any name; the first call fixes its schema."""
-        spool = self._spools.get(name) or self._spool(name, schema)
+        spool = self._spools.get(name) or self._spool(name, schema())
         spool.add(values)
 
     def remark(self, table: str, place: Place, *problems: Problem) -> None:

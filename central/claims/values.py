@@ -38,6 +38,11 @@ def read_id(value: object) -> str:
         ValueProblem: it is empty, too long, damaged by a spreadsheet, or has control or replacement
             characters.
     """
+    return _id(value) if isinstance(value, str) else _id(_text(value))
+
+
+@lru_cache(maxsize=65536)
+def _id(value: str) -> str:
     text = _text(value)
     if not text.isprintable():
         raise ValueProblem(Reason.CONTROL_CHARACTER)
