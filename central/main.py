@@ -59,7 +59,7 @@ class Central:
         self.database = Database(settings.database)
         self.night = Night(self.database, settings, clock)
         self._consumers = [self._consumer(shard) for shard in settings.shards]
-        self._web = WebServer(build_app(self.database, settings, clock, self.metrics, self.night), settings)
+        self._web = WebServer(build_app(self.database, settings, clock, self.metrics), settings)
 
     def _consumer(self, shard: str) -> Consumer:
         ingest = Ingest(self.database, self._key, self.clock, self.metrics)

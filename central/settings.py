@@ -1,8 +1,9 @@
 """What the central service is told at start: one TOML file, read once and checked as a whole."""
 
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -144,12 +145,21 @@ def read_settings(path: Path) -> Settings:
         raise SettingsError(
             f"The configuration {path} cannot be read: {error}.", do="Make one with: renzheng central init"
         ) from error
+    return _absolute(make_settings(value, f"The configuration {path}"), path.resolve().parent)
+
+
+def make_settings(value: Mapping[str, Any], origin: str = "What was given") -> Settings:
+    """Check settings given as plain values.
+
+    Raises:
+        SettingsError: they break the model; every problem is named.
+    """
     try:
-        return _absolute(Settings.model_validate(value), path.resolve().parent)
+        return Settings.model_validate(value)
     except ValidationError as error:
         found = error.errors(include_url=False, include_input=False)
         problems = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'file'}: {e['msg']}" for e in found)
-        raise SettingsError(f"The configuration {path} is wrong: {problems}.") from None
+        raise SettingsError(f"{origin} is wrong: {problems}.") from None
 
 
 def _absolute(settings: Settings, folder: Path) -> Settings:

@@ -1,0 +1,206 @@
+"""`renzheng central`: make, run and tend the central service."""
+
+import datetime as dt
+import signal
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+from zoneinfo import ZoneInfo
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from renzheng.contracts.events import Purpose, utc_now
+
+if TYPE_CHECKING:
+    from renzheng.central.store.database import Database
+
+app = typer.Typer(no_args_is_help=True)
+
+Config = Annotated[Path, typer.Option("--config", help="The configuration file.")]
+CONFIG = Path("central.toml")
+DAY = ["%Y-%m-%d"]
+
+
+@app.callback()
+def overview() -> None:
+    """Run the central service."""
+
+
+@app.command()
+def init(  # noqa: PLR0917 - each is an option
+    directory: Annotated[Path, typer.Option("--dir", help="Folder for configuration, store and key.")],
+    broker_host: Annotated[
+        str, typer.Option(help="The broker; loopback while the link is plain.")
+    ] = "127.0.0.1",
+    broker_port: Annotated[int, typer.Option(min=1, max=65535)] = 1883,
+    protocol: Annotated[str, typer.Option(help="MQTT version: 5, or 3.1.1 for the embedded broker.")] = "5",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port of console and API.")] = 8600,
+    shard: Annotated[list[str] | None, typer.Option(help="A shard to consume; may be given again.")] = None,
+    database_url: Annotated[
+        str, typer.Option(help="SQLAlchemy address; empty is SQLite in the folder.")
+    ] = "",
+) -> None:
+    """Make configuration, signing key and store; what is there already is kept."""
+    from renzheng.central.main import make_signing_key
+    from renzheng.central.settings import make_settings, read_settings, write_settings
+    from renzheng.central.store.database import Database
+    from renzheng.contracts import keys
+
+    path = directory / "central.toml"
+    directory.mkdir(parents=True, exist_ok=True)
+    if not path.exists():
+        broker = {"host": broker_host, "port": broker_port, "protocol": protocol}
+        told = {"port": port, "shards": shard or ["s1"], "database_url": database_url, "broker": broker}
+        write_settings(make_settings({"data_dir": "data", **told}), path)
+    settings = read_settings(path)
+    key = make_signing_key(settings.key_file)
+    public_file = settings.key_file.with_suffix(".public.pem")
+    public_file.write_text(keys.public_pem(key), encoding="ascii")
+    settings.tables_dir.mkdir(parents=True, exist_ok=True)
+    database = Database(settings.database)
+    database.migrate()
+    database.close()
+    console = Console()
+    console.print(f"configuration  {path}", highlight=False)
+    console.print(f"public key     {public_file}  (give it to the devices)", highlight=False)
+    console.print(
+        f"import claims  renzheng claims import PATH --format nhsa --out {settings.tables_dir}",
+        highlight=False,
+    )
+    console.print(f"run            renzheng central run --config {path}", highlight=False)
+
+
+@app.command()
+def run(config: Config = CONFIG) -> None:
+    """Consume the devices' logs and serve console and API until interrupted."""
+    from renzheng.central.main import build_central
+    from renzheng.central.settings import read_settings
+
+    ended = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: ended.set())
+    central = build_central(read_settings(config))
+    central.start()
+    Console().print(f"console  {central.url}", highlight=False)
+    try:
+        ended.wait()
+    finally:
+        central.stop()
+
+
+@app.command()
+def register_institution(  # noqa: PLR0917 - each is an option
+    institution: Annotated[str, typer.Option(help="Its id, as in the claims.")],
+    name: Annotated[str, typer.Option()],
+    region: Annotated[str, typer.Option(help="Its region's code.")],
+    config: Config = CONFIG,
+    timezone: Annotated[str, typer.Option(help="IANA name.")] = "Asia/Shanghai",
+    dialysis_machines: Annotated[int | None, typer.Option(min=0)] = None,
+    beds: Annotated[int | None, typer.Option(min=0)] = None,
+) -> None:
+    """Register an institution, or bring its data up to date."""
+    from renzheng.central.store import devices
+    from renzheng.central.store.devices import Institution
+
+    ZoneInfo(timezone)
+    found = Institution(institution, name, region, timezone, dialysis_machines, beds)
+    with _store(config).writing() as connection:
+        devices.put_institution(connection, found)
+    Console().print(f"registered {institution}", highlight=False)
+
+
+@app.command()
+def register_device(  # noqa: PLR0917 - each is an option
+    device: Annotated[str, typer.Option(help="The device's id, also its name in topics and certificates.")],
+    institution: Annotated[str, typer.Option(help="Where it stands.")],
+    public_key: Annotated[Path, typer.Option(help="The device's public key (PEM).")],
+    config: Config = CONFIG,
+    purpose: Annotated[Purpose, typer.Option(help="What people are there for.")] = Purpose.DIALYSIS,
+    shard: Annotated[str, typer.Option()] = "s1",
+    label: Annotated[str, typer.Option(help="What people call it.")] = "",
+) -> None:
+    """Register a device with its public key."""
+    from renzheng.central.errors import RegistrationError
+    from renzheng.central.store import devices
+    from renzheng.central.store.devices import Device
+    from renzheng.contracts import keys
+
+    try:
+        key = keys.load_public_key(public_key.read_bytes())
+    except (OSError, ValueError) as error:
+        raise RegistrationError(f"{public_key} holds no public key: {type(error).__name__}.") from error
+    with _store(config).writing() as connection:
+        devices.register(connection, Device(device, institution, shard, purpose, label), key, utc_now())
+    Console().print(f"registered {device}, key {keys.key_id(key)}", highlight=False)
+
+
+@app.command()
+def revoke_device(device: Annotated[str, typer.Option()], config: Config = CONFIG) -> None:
+    """Revoke a device and its keys at once: its next message is refused."""
+    from renzheng.central.store import devices
+
+    with _store(config).writing() as connection:
+        devices.revoke(connection, device, utc_now())
+    Console().print(f"revoked {device}", highlight=False)
+
+
+@app.command("devices")
+def list_devices(config: Config = CONFIG) -> None:
+    """List the devices: head of the log here, and what they hold back."""
+    from renzheng.central.store import reading
+
+    with _store(config).reading() as connection:
+        rows = reading.devices(connection)
+    table = Table("device", "institution", "shard", "head", "waiting", "state", "open alarms", box=None)
+    for row in rows:
+        waiting = max((row["said_sequence"] or 0) - row["head_sequence"], 0)
+        state = "revoked" if row["revoked_at"] else row["state"] or "never seen"
+        numbers = (str(row["head_sequence"]), str(waiting), state, str(row["open_alarms"]))
+        table.add_row(row["device_id"], row["institution_id"], row["shard"], *numbers)
+    Console().print(table)
+
+
+@app.command()
+def night(
+    config: Config = CONFIG,
+    day: Annotated[
+        dt.datetime | None, typer.Option(formats=DAY, help="First service day; yesterday when left out.")
+    ] = None,
+    to: Annotated[
+        dt.datetime | None, typer.Option(formats=DAY, help="Last service day; the first when left out.")
+    ] = None,
+) -> None:
+    """Audit service days over what has arrived, and publish the verdicts."""
+    from renzheng.central.nightly.night import Night
+    from renzheng.central.settings import read_settings
+    from renzheng.central.store.database import Database
+
+    settings = read_settings(config)
+    yesterday = utc_now().astimezone(ZoneInfo(settings.timezone)).date() - dt.timedelta(days=1)
+    first = day.date() if day else yesterday
+    last = to.date() if to else first
+    database = Database(settings.database)
+    database.migrate()
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True)) as bars:
+        task = bars.add_task("begin", total=None)
+        report = Night(database, settings, utc_now).run(
+            first,
+            last,
+            lambda step, done, total: bars.update(task, description=step, completed=done, total=total),
+        )
+    database.close()
+    console = Console()
+    console.print(f"run {report.run_id}: {first} to {last}, kept in {report.folder}", highlight=False)
+
+
+def _store(config: Path) -> "Database":
+    from renzheng.central.settings import read_settings
+    from renzheng.central.store.database import Database
+
+    database = Database(read_settings(config).database)
+    database.migrate()
+    return database

@@ -1,0 +1,1 @@
+"""The console: pages for auditors and administrators, made on the server."""

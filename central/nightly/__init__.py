@@ -1,0 +1,1 @@
+"""The nightly run: tables out of the store, through the audit, verdicts into the store."""

@@ -1,0 +1,121 @@
+"""Brings what an audit run wrote into rows of the store."""
+
+from collections.abc import Iterator
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import orjson
+
+from renzheng.central.audit.request import AuditResult
+from renzheng.central.nightly import lake
+from renzheng.central.store.times import from_us
+
+ROWS_AT_ONCE = 20_000
+Row = tuple[Any, ...]
+
+# A partial reversal lowers what a line is worth; a whole one has taken the line out of the audit already.
+_VERDICTS = """
+WITH given_back AS (
+    SELECT reverses_line_id AS line_id, sum(quantity) AS quantity, sum(amount) AS amount
+    FROM claim_lines WHERE reverses_line_id IS NOT NULL GROUP BY reverses_line_id
+)
+SELECT v.line_id, v.institution_id, c.person_id, c.item_code, c.item_name, epoch_us(c.service_time),
+       c.quantity + coalesce(g.quantity, 0), c.amount + coalesce(g.amount, 0),
+       v.verdict, v.reason, v.coverage_ratio, v.evidence, v.rule_id, v.rule_version
+FROM read_parquet(?) v JOIN claim_lines c USING (line_id) LEFT JOIN given_back g USING (line_id)
+"""
+_FINDINGS = """
+SELECT finding_id, rule_id, rule_version, severity, verdict, institution_id, person_id, line_ids, amount,
+       epoch_us(from_at), epoch_us(to_at), evidence, explanation_zh, explanation_en, parameters
+FROM read_parquet(?)
+"""
+
+
+def read_zones(tables: Path, default: ZoneInfo) -> dict[str, ZoneInfo]:
+    """Read each institution's time zone."""
+    rows = lake.read(tables, "institutions").to_pylist()
+    return {row["institution_id"]: _zone(row["timezone"], default) for row in rows}
+
+
+def _zone(name: str | None, default: ZoneInfo) -> ZoneInfo:
+    try:
+        return ZoneInfo(name) if name else default
+    except (KeyError, ValueError, OSError):
+        return default
+
+
+def read_verdicts(
+    run_id: str, result: AuditResult, tables: Path, zones: dict[str, ZoneInfo], default: ZoneInfo
+) -> Iterator[list[Row]]:
+    """Read the verdicts with what the pages show of their lines, in pieces."""
+    with lake.opened(tables) as connection:
+        found = connection.execute(_VERDICTS, [str(result.line_verdicts)])
+        while part := found.fetchmany(ROWS_AT_ONCE):
+            yield [_verdict(run_id, row, zones, default) for row in part]
+
+
+def _verdict(run_id: str, row: Row, zones: dict[str, ZoneInfo], default: ZoneInfo) -> Row:
+    (line, institution, person, code, name, service_us, quantity, amount) = row[:8]
+    (verdict, reason, coverage_ratio, evidence, rule_id, rule_version) = row[8:]
+    day = from_us(service_us).astimezone(zones.get(institution, default)).date().isoformat()
+    return (
+        run_id,
+        line,
+        day,
+        institution,
+        person,
+        code,
+        name,
+        service_us,
+        f"{quantity.normalize():f}",
+        _fen(amount),
+        verdict,
+        reason,
+        coverage_ratio,
+        orjson.dumps(evidence or []).decode(),
+        rule_id,
+        rule_version,
+    )
+
+
+def read_findings(
+    run_id: str, result: AuditResult, tables: Path, days: tuple[date, date], default: ZoneInfo
+) -> Iterator[list[Row]]:
+    """Read the findings, in pieces; each stands under the day on which it begins, or the run's first."""
+    with lake.opened(tables) as connection:
+        found = connection.execute(_FINDINGS, [str(result.findings)])
+        while part := found.fetchmany(ROWS_AT_ONCE):
+            yield [_finding(run_id, row, days, default) for row in part]
+
+
+def _finding(run_id: str, row: Row, days: tuple[date, date], default: ZoneInfo) -> Row:
+    (finding_id, rule_id, rule_version, severity, verdict, institution, person, lines, amount) = row[:9]
+    (begin_us, end_us, evidence, explanation_zh, explanation_en, parameters) = row[9:]
+    begins = from_us(begin_us).astimezone(default).date() if begin_us is not None else days[0]
+    day = min(max(begins, days[0]), days[1])
+    return (
+        run_id,
+        finding_id,
+        day.isoformat(),
+        rule_id,
+        rule_version,
+        severity,
+        verdict,
+        institution,
+        person,
+        orjson.dumps(lines or []).decode(),
+        _fen(amount),
+        begin_us,
+        end_us,
+        orjson.dumps(evidence or []).decode(),
+        explanation_zh,
+        explanation_en,
+        parameters or "{}",
+    )
+
+
+def _fen(amount: Decimal | None) -> int:
+    return int((amount or Decimal(0)) * 100)

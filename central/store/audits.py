@@ -1,0 +1,97 @@
+"""Audit runs, verdicts and findings in the store.
+
+Rows of a run are written while it goes on and belong to nobody; `publish` makes them the word on their days
+in one transaction. So a page shows a day by one run, whole, or by the run before it.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
+from typing import Any
+
+import orjson
+import sqlalchemy as sa
+
+from renzheng.central.store import bulk, schema
+
+RUNS, DAYS = schema.audit_runs, schema.audit_days
+
+
+def begin(
+    connection: sa.Connection, run_id: str, first: date, last: date, *, folder: str, now_us: int
+) -> None:
+    """Record that a run begins."""
+    connection.execute(
+        sa.insert(RUNS).values(
+            run_id=run_id,
+            from_day=first.isoformat(),
+            to_day=last.isoformat(),
+            state="running",
+            step="begin",
+            steps_done=0,
+            steps_total=1,
+            started_at=now_us,
+            folder=folder,
+        )
+    )
+
+
+def note_step(connection: sa.Connection, run_id: str, step: str, done: int, total: int) -> None:
+    """Record how far a run is."""
+    connection.execute(
+        sa.update(RUNS).where(RUNS.c.run_id == run_id).values(step=step, steps_done=done, steps_total=total)
+    )
+
+
+def fail(connection: sa.Connection, run_id: str, problem: str, now_us: int) -> None:
+    """Record that a run failed, and let go of what it had written."""
+    values = {"state": "failed", "problem": problem, "finished_at": now_us}
+    connection.execute(sa.update(RUNS).where(RUNS.c.run_id == run_id).values(values))
+    for table in (schema.verdicts, schema.findings):
+        connection.execute(sa.delete(table).where(table.c.run_id == run_id))
+
+
+def fail_unfinished(connection: sa.Connection, problem: str, now_us: int) -> None:
+    """Fail every run that is still called running: its process is gone."""
+    running = sa.select(RUNS.c.run_id).where(RUNS.c.state == "running")
+    for run_id in connection.execute(running).scalars().all():
+        fail(connection, run_id, problem, now_us)
+
+
+def add_verdicts(connection: sa.Connection, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Write verdicts of a run, in the order of the table's columns."""
+    bulk.insert_rows(connection, schema.verdicts, rows)
+
+
+def add_findings(connection: sa.Connection, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Write findings of a run, in the order of the table's columns."""
+    bulk.insert_rows(connection, schema.findings, rows)
+
+
+def publish(
+    connection: sa.Connection,
+    run_id: str,
+    first: date,
+    last: date,
+    *,
+    summary: Mapping[str, Any],
+    now_us: int,
+) -> None:
+    """Make a run the word on its days, and let go of rows that no day speaks by any more."""
+    days = [(first + timedelta(days=n)).isoformat() for n in range((last - first).days + 1)]
+    connection.execute(sa.delete(DAYS).where(DAYS.c.service_day.in_(days)))
+    connection.execute(sa.insert(DAYS), [{"service_day": day, "run_id": run_id} for day in days])
+    total = sa.select(RUNS.c.steps_total).where(RUNS.c.run_id == run_id).scalar_subquery()
+    connection.execute(
+        sa.update(RUNS)
+        .where(RUNS.c.run_id == run_id)
+        .values(
+            state="done",
+            step="done",
+            steps_done=total,
+            finished_at=now_us,
+            summary=orjson.dumps(summary, option=orjson.OPT_SORT_KEYS).decode(),
+        )
+    )
+    speaking = sa.select(DAYS.c.run_id)
+    for table in (schema.verdicts, schema.findings):
+        connection.execute(sa.delete(table).where(table.c.run_id.not_in(speaking)))

@@ -1,0 +1,316 @@
+"""What pages and API read. Verdicts and findings are seen only through the run that speaks for their day."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from renzheng.central.store import schema
+
+Row = Mapping[str, Any]
+VERDICTS, FINDINGS, DAYS, RUNS = schema.verdicts, schema.findings, schema.audit_days, schema.audit_runs
+
+
+def _rows(connection: sa.Connection, query: sa.Select[Any]) -> list[Row]:
+    return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def _row(connection: sa.Connection, query: sa.Select[Any]) -> Row | None:
+    found = connection.execute(query).mappings().first()
+    return dict(found) if found else None
+
+
+def _spoken(table: sa.Table) -> sa.FromClause:
+    """Join verdicts or findings to the run that speaks for their day."""
+    return table.join(DAYS, (DAYS.c.run_id == table.c.run_id) & (DAYS.c.service_day == table.c.service_day))
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which rows of a list are wanted; empty text takes all."""
+
+    day: str = ""
+    verdict: str = ""
+    reason: str = ""
+    institution_id: str = ""
+    text: str = ""
+    limit: int = 100
+    offset: int = 0
+
+
+def audited_days(connection: sa.Connection, limit: int = 60) -> list[str]:
+    """Name the days that have verdicts to show, newest first."""
+    query = sa.select(DAYS.c.service_day).order_by(DAYS.c.service_day.desc()).limit(limit)
+    return list(connection.execute(query).scalars())
+
+
+def run_of_day(connection: sa.Connection, day: str) -> Row | None:
+    """Read the run that speaks for a day."""
+    return _row(connection, sa.select(RUNS).join(DAYS).where(DAYS.c.service_day == day))
+
+
+def day_totals(connection: sa.Connection, day: str) -> list[Row]:
+    """Count a day's lines and money by verdict and reason."""
+    query = (
+        sa.select(
+            VERDICTS.c.verdict,
+            VERDICTS.c.reason,
+            sa.func.count().label("lines"),
+            sa.func.sum(VERDICTS.c.amount_fen).label("amount_fen"),
+        )
+        .select_from(_spoken(VERDICTS))
+        .where(VERDICTS.c.service_day == day)
+        .group_by(VERDICTS.c.verdict, VERDICTS.c.reason)
+        .order_by(VERDICTS.c.verdict, sa.desc("amount_fen"), VERDICTS.c.reason)
+    )
+    return _rows(connection, query)
+
+
+def day_institutions(connection: sa.Connection, day: str) -> list[Row]:
+    """Name the institutions with lines on a day."""
+    named = schema.institutions
+    query = (
+        sa.select(VERDICTS.c.institution_id, sa.func.min(named.c.name).label("name"))
+        .select_from(_spoken(VERDICTS).outerjoin(named, named.c.institution_id == VERDICTS.c.institution_id))
+        .where(VERDICTS.c.service_day == day)
+        .group_by(VERDICTS.c.institution_id)
+        .order_by(VERDICTS.c.institution_id)
+    )
+    return _rows(connection, query)
+
+
+def verdicts(connection: sa.Connection, choice: Choice) -> tuple[int, list[Row]]:
+    """Read the verdicts that a choice takes, and how many there are in all; contradicted and dear first."""
+    where = _matching(choice)
+    count = sa.select(sa.func.count()).select_from(_spoken(VERDICTS)).where(*where)
+    order = sa.case({"contradicted": 0, "insufficient": 1}, value=VERDICTS.c.verdict, else_=2)
+    query = (
+        sa.select(VERDICTS, schema.institutions.c.name.label("institution_name"))
+        .select_from(
+            _spoken(VERDICTS).outerjoin(
+                schema.institutions, schema.institutions.c.institution_id == VERDICTS.c.institution_id
+            )
+        )
+        .where(*where)
+        .order_by(order, VERDICTS.c.amount_fen.desc(), VERDICTS.c.line_id)
+        .limit(choice.limit)
+        .offset(choice.offset)
+    )
+    return int(connection.execute(count).scalar_one()), _rows(connection, query)
+
+
+def _matching(choice: Choice) -> Sequence[sa.ColumnElement[bool]]:
+    wanted = {
+        VERDICTS.c.service_day: choice.day,
+        VERDICTS.c.verdict: choice.verdict,
+        VERDICTS.c.reason: choice.reason,
+        VERDICTS.c.institution_id: choice.institution_id,
+    }
+    where = [column == value for column, value in wanted.items() if value]
+    if choice.text:
+        where.append((VERDICTS.c.line_id == choice.text) | (VERDICTS.c.person_id == choice.text))
+    return where
+
+
+def verdict(connection: sa.Connection, line_id: str) -> Row | None:
+    """Read the verdict of one line, with the folder of the run that gave it."""
+    query = (
+        sa.select(
+            VERDICTS,
+            RUNS.c.folder,
+            RUNS.c.finished_at.label("run_finished_at"),
+            schema.institutions.c.name.label("institution_name"),
+            schema.institutions.c.timezone,
+        )
+        .select_from(
+            _spoken(VERDICTS)
+            .join(RUNS, RUNS.c.run_id == VERDICTS.c.run_id)
+            .outerjoin(schema.institutions, schema.institutions.c.institution_id == VERDICTS.c.institution_id)
+        )
+        .where(VERDICTS.c.line_id == line_id)
+        .order_by(VERDICTS.c.service_day.desc())
+    )
+    return _row(connection, query)
+
+
+def findings(
+    connection: sa.Connection, *, day: str = "", rule_id: str = "", limit: int = 100, offset: int = 0
+) -> tuple[int, list[Row]]:
+    """Read findings, and how many there are in all; severe and dear ones first."""
+    wanted = {FINDINGS.c.service_day: day, FINDINGS.c.rule_id: rule_id}
+    where = [column == value for column, value in wanted.items() if value]
+    count = sa.select(sa.func.count()).select_from(_spoken(FINDINGS)).where(*where)
+    severity = sa.case({"high": 0, "medium": 1}, value=FINDINGS.c.severity, else_=2)
+    query = (
+        sa.select(FINDINGS, schema.institutions.c.name.label("institution_name"))
+        .select_from(
+            _spoken(FINDINGS).outerjoin(
+                schema.institutions, schema.institutions.c.institution_id == FINDINGS.c.institution_id
+            )
+        )
+        .where(*where)
+        .order_by(severity, FINDINGS.c.amount_fen.desc(), FINDINGS.c.finding_id)
+        .limit(limit)
+        .offset(offset)
+    )
+    return int(connection.execute(count).scalar_one()), _rows(connection, query)
+
+
+def finding(connection: sa.Connection, finding_id: str) -> Row | None:
+    """Read one finding, with the folder of the run that made it."""
+    query = (
+        sa.select(
+            FINDINGS,
+            RUNS.c.folder,
+            schema.institutions.c.name.label("institution_name"),
+            schema.institutions.c.timezone,
+        )
+        .select_from(
+            _spoken(FINDINGS)
+            .join(RUNS, RUNS.c.run_id == FINDINGS.c.run_id)
+            .outerjoin(schema.institutions, schema.institutions.c.institution_id == FINDINGS.c.institution_id)
+        )
+        .where(FINDINGS.c.finding_id == finding_id)
+    )
+    return _row(connection, query)
+
+
+def verdicts_of_lines(connection: sa.Connection, run_id: str, line_ids: Sequence[str]) -> list[Row]:
+    """Read the verdicts of some lines of a run."""
+    query = sa.select(VERDICTS).where(VERDICTS.c.run_id == run_id, VERDICTS.c.line_id.in_(line_ids[:500]))
+    return _rows(connection, query.order_by(VERDICTS.c.service_at, VERDICTS.c.line_id))
+
+
+def findings_of_line(connection: sa.Connection, run_id: str, line_id: str) -> list[Row]:
+    """Read the findings of a run that name a line."""
+    listed = FINDINGS.c.line_ids.contains(f'"{line_id}"', autoescape=True)
+    query = sa.select(FINDINGS).where(FINDINGS.c.run_id == run_id, listed)
+    return _rows(connection, query.order_by(FINDINGS.c.finding_id))
+
+
+def runs(connection: sa.Connection, limit: int = 50) -> list[Row]:
+    """Read the latest runs, newest first."""
+    return _rows(connection, sa.select(RUNS).order_by(RUNS.c.started_at.desc()).limit(limit))
+
+
+def run(connection: sa.Connection, run_id: str) -> Row | None:
+    """Read one run."""
+    return _row(connection, sa.select(RUNS).where(RUNS.c.run_id == run_id))
+
+
+def devices(connection: sa.Connection, device_id: str = "") -> list[Row]:
+    """Read devices with their status, latest clock word and open alarms."""
+    table, said, clocks, alarms = (
+        schema.devices,
+        schema.device_status,
+        schema.device_clocks,
+        schema.alarms,
+    )
+    latest = (
+        sa.select(clocks.c.device_id, sa.func.max(clocks.c.sequence).label("sequence"))
+        .group_by(clocks.c.device_id)
+        .subquery()
+    )
+    open_alarms = (
+        sa.select(alarms.c.device_id, sa.func.count().label("open_alarms"))
+        .where(alarms.c.resolved_at.is_(None))
+        .group_by(alarms.c.device_id)
+        .subquery()
+    )
+    source = (
+        table.outerjoin(said, said.c.device_id == table.c.device_id)
+        .outerjoin(schema.institutions, schema.institutions.c.institution_id == table.c.institution_id)
+        .outerjoin(latest, latest.c.device_id == table.c.device_id)
+        .outerjoin(
+            clocks, (clocks.c.device_id == latest.c.device_id) & (clocks.c.sequence == latest.c.sequence)
+        )
+        .outerjoin(open_alarms, open_alarms.c.device_id == table.c.device_id)
+    )
+    query = sa.select(
+        table,
+        schema.institutions.c.name.label("institution_name"),
+        said.c.state,
+        said.c.sequence.label("said_sequence"),
+        said.c.acknowledged.label("said_acknowledged"),
+        said.c.waiting_since,
+        said.c.software,
+        said.c.said_at,
+        said.c.received_at.label("status_received_at"),
+        clocks.c.offset_ms.label("clock_offset_ms"),
+        clocks.c.trusted.label("clock_trusted"),
+        sa.func.coalesce(open_alarms.c.open_alarms, 0).label("open_alarms"),
+    ).select_from(source)
+    if device_id:
+        query = query.where(table.c.device_id == device_id)
+    return _rows(connection, query.order_by(table.c.institution_id, table.c.device_id))
+
+
+def alarms(connection: sa.Connection, *, device_id: str = "", limit: int = 200) -> list[Row]:
+    """Read alarms, open and newest first."""
+    table = schema.alarms
+    query = sa.select(table)
+    if device_id:
+        query = query.where(table.c.device_id == device_id)
+    order = (table.c.resolved_at.is_not(None), table.c.last_at.desc())
+    return _rows(connection, query.order_by(*order).limit(limit))
+
+
+def quarantined(connection: sa.Connection, *, limit: int = 100, offset: int = 0) -> tuple[int, list[Row]]:
+    """Read what is in quarantine, newest first, without the messages themselves."""
+    table = schema.quarantine
+    columns = [column for column in table.c if column.name != "payload"]
+    query = sa.select(*columns, sa.func.length(table.c.payload).label("bytes"))
+    count = connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one()
+    return int(count), _rows(
+        connection, query.order_by(table.c.last_received_at.desc()).limit(limit).offset(offset)
+    )
+
+
+def coverage(connection: sa.Connection, device_id: str, *, limit: int = 200) -> list[Row]:
+    """Read a device's stretches of coverage, newest first."""
+    table = schema.coverage
+    query = sa.select(table).where(table.c.device_id == device_id)
+    return _rows(connection, query.order_by(table.c.from_at.desc()).limit(limit))
+
+
+def log_tail(connection: sa.Connection, device_id: str, *, limit: int = 20) -> list[Row]:
+    """Read the end of a device's log: sequence, hash, receipt, flaw; not the events."""
+    table = schema.log_entries
+    query = sa.select(table.c.sequence, table.c.hash, table.c.received_at, table.c.flaw).where(
+        table.c.device_id == device_id
+    )
+    return _rows(connection, query.order_by(table.c.sequence.desc()).limit(limit))
+
+
+def incomplete_devices(connection: sa.Connection, before_us: int) -> list[Row]:
+    """Name the devices that hold events from before a moment which central does not have yet."""
+    table, said = schema.devices, schema.device_status
+    query = (
+        sa.select(
+            table.c.device_id,
+            table.c.institution_id,
+            said.c.waiting_since,
+            (said.c.sequence - table.c.head_sequence).label("waiting"),
+        )
+        .join_from(table, said, said.c.device_id == table.c.device_id)
+        .where(said.c.sequence > table.c.head_sequence, said.c.waiting_since < before_us)
+    )
+    return _rows(connection, query.order_by(table.c.device_id))
+
+
+def counts(connection: sa.Connection) -> Row:
+    """Count what a health check and the metrics show."""
+    held, alarms_, kept = schema.devices, schema.alarms, schema.quarantine
+    open_by = (
+        sa.select(alarms_.c.problem, sa.func.count())
+        .where(alarms_.c.resolved_at.is_(None))
+        .group_by(alarms_.c.problem)
+    )
+    kept_by = sa.select(kept.c.problem, sa.func.count()).group_by(kept.c.problem)
+    of_use = sa.select(sa.func.count()).select_from(held).where(held.c.revoked_at.is_(None))
+    return {
+        "devices": connection.execute(of_use).scalar_one(),
+        "open_alarms": {row[0]: row[1] for row in connection.execute(open_by)},
+        "quarantined": {row[0]: row[1] for row in connection.execute(kept_by)},
+    }

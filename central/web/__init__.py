@@ -1,0 +1,1 @@
+"""One web application: the console for people, the API for programs."""

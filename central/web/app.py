@@ -1,0 +1,127 @@
+"""Puts console and API together: errors in one form, headers, access."""
+
+import logging
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, PlainTextResponse
+from fastapi.staticfiles import StaticFiles
+from starlette.exceptions import HTTPException
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+
+from renzheng.central.api import routes
+from renzheng.central.console import pages
+from renzheng.central.metrics import Labels, Metrics
+from renzheng.central.settings import LOOPBACK, Settings
+from renzheng.central.store import reading
+from renzheng.central.store.database import Database
+from renzheng.central.store.times import to_us
+from renzheng.central.web.access import Gate, Next, read_token
+from renzheng.contracts.errors import RenzhengError
+
+logger = logging.getLogger(__name__)
+STATIC = Path(__file__).parent / "static"
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; "
+    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "no-store",
+}
+
+
+def build_app(
+    database: Database, settings: Settings, clock: Callable[[], datetime], metrics: Metrics
+) -> FastAPI:
+    """Build the application over a store."""
+    app = FastAPI(
+        title="renzheng central",
+        version="1",
+        description="Devices, line verdicts, findings and audit runs. 设备、逐条结论、疑点与稽核运行。",
+        openapi_url="/api/v1/openapi.json",
+        docs_url=None,  # its page loads from a CDN
+        redoc_url=None,
+    )
+    gate = Gate(read_token(settings.access_token_file))
+    app.middleware("http")(gate)
+    app.middleware("http")(_with_headers)
+    if settings.host in LOOPBACK:  # a page elsewhere cannot reach us under another name (DNS rebinding)
+        app.add_middleware(TrustedHostMiddleware, allowed_hosts=[*LOOPBACK, "[::1]"])
+    _handle_errors(app)
+    app.include_router(routes.build_router(database, settings), prefix="/api/v1")
+    app.include_router(pages.build_router(database, settings, clock, gate))
+    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+
+    @app.get("/metrics", include_in_schema=False)
+    def show_metrics() -> PlainTextResponse:
+        return PlainTextResponse(metrics.text(_gauges(database, to_us(clock()))), media_type=METRICS_TYPE)
+
+    return app
+
+
+METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+def _gauges(database: Database, now_us: int) -> list[tuple[str, Labels, float]]:
+    with database.reading() as connection:
+        counts, held = reading.counts(connection), reading.devices(connection)
+    gauges: list[tuple[str, Labels, float]] = [("renzheng_devices", (), float(counts["devices"]))]
+    for name, by_problem in (
+        ("renzheng_open_alarms", counts["open_alarms"]),
+        ("renzheng_quarantined_messages", counts["quarantined"]),
+    ):
+        gauges += [(name, (("problem", problem),), float(n)) for problem, n in by_problem.items()]
+    for device in held:
+        label: Labels = (("device", device["device_id"]),)
+        if device["said_sequence"] is not None:
+            backlog = max(device["said_sequence"] - device["head_sequence"], 0)
+            gauges.append(("renzheng_device_backlog_entries", label, float(backlog)))
+        if device["waiting_since"] is not None:
+            age = max(now_us - device["waiting_since"], 0) / 1e6
+            gauges.append(("renzheng_device_oldest_waiting_seconds", label, age))
+    return gauges
+
+
+async def _with_headers(request: Request, call_next: Next) -> Response:
+    answer = await call_next(request)
+    for name, value in HEADERS.items():
+        answer.headers.setdefault(name, value)
+    if request.url.path.startswith("/static/"):
+        answer.headers["Cache-Control"] = "max-age=3600"
+    return answer
+
+
+def _handle_errors(app: FastAPI) -> None:
+    """Answer every error in one form: what, why, what next; never the caller's own input."""
+
+    @app.exception_handler(RequestValidationError)
+    async def _invalid(_request: Request, error: RequestValidationError) -> JSONResponse:
+        # The stock handler echoes the input, and answers 500 to a number such as 1e999.
+        fields = [
+            {"place": ".".join(str(part) for part in item["loc"])[:200], "problem": str(item["msg"])[:200]}
+            for item in error.errors()[:20]
+        ]
+        return _error(422, "The request does not have the form that this address asks for.", fields=fields)
+
+    @app.exception_handler(HTTPException)
+    async def _refused(request: Request, error: HTTPException) -> Response:
+        if not request.url.path.startswith("/api/"):
+            return pages.error_page(request, error.status_code)
+        return _error(error.status_code, str(error.detail))
+
+    @app.exception_handler(RenzhengError)
+    async def _ours(_request: Request, error: RenzhengError) -> JSONResponse:
+        return _error(400, error.what, why=error.why, do=error.do)
+
+    @app.exception_handler(Exception)
+    async def _fault(request: Request, error: Exception) -> JSONResponse:
+        logger.error("a request to %s failed", request.scope.get("route"), exc_info=error)
+        return _error(500, "The service failed at this request; its log says why.")
+
+
+def _error(status: int, what: str, **more: Any) -> JSONResponse:
+    return JSONResponse({"error": {"what": what, **{k: v for k, v in more.items() if v}}}, status_code=status)

@@ -1,0 +1,60 @@
+"""Runs the web application in a thread of its own, so that tests and the demo can hold it in one process."""
+
+import socket
+import threading
+import time
+
+import uvicorn
+from fastapi import FastAPI
+
+from renzheng.central.errors import SettingsError
+from renzheng.central.settings import Settings
+
+START_SECONDS = 10.0
+
+
+class WebServer:
+    """Serves an application on the configured address; port 0 takes a free one."""
+
+    def __init__(self, app: FastAPI, settings: Settings) -> None:
+        self._host = settings.host
+        self._port = settings.port
+        config = uvicorn.Config(app, log_config=None, access_log=False, server_header=False, lifespan="off")
+        self._server = uvicorn.Server(config)
+        self._thread: threading.Thread | None = None
+
+    @property
+    def url(self) -> str:
+        """Where a browser on this machine finds it."""
+        host = "127.0.0.1" if self._host in ("0.0.0.0", "::") else self._host  # noqa: S104 - compared, not bound
+        return f"http://[{host}]:{self._port}" if ":" in host else f"http://{host}:{self._port}"
+
+    def start(self) -> None:
+        """Bind and serve; returns when requests are answered.
+
+        Raises:
+            SettingsError: the address cannot be bound.
+        """
+        family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((self._host, self._port))
+        except OSError as error:
+            listener.close()
+            raise SettingsError(
+                f"The console cannot listen on {self._host}:{self._port}: {error.strerror}.",
+                do="Choose another host or port in the configuration.",
+            ) from error
+        self._port = listener.getsockname()[1]
+        self._thread = threading.Thread(target=self._server.run, args=([listener],), name="web")
+        self._thread.start()
+        deadline = time.monotonic() + START_SECONDS
+        while not self._server.started and self._thread.is_alive() and time.monotonic() < deadline:
+            time.sleep(0.01)
+
+    def stop(self) -> None:
+        """Finish what is being answered and end."""
+        self._server.should_exit = True
+        if self._thread is not None:
+            self._thread.join()
