@@ -1,6 +1,6 @@
 """The console's pages: each reads from the store, and fills one template."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
@@ -155,7 +155,7 @@ def _add_days(router: APIRouter, database: Database, zone: ZoneInfo) -> None:
             if run is None:
                 raise HTTPException(404)
             total, lines = reading.verdicts(connection, choice)
-            values = {
+            values: dict[str, Any] = {
                 "run": run,
                 "days": reading.audited_days(connection),
                 "totals": reading.day_totals(connection, key),
@@ -177,7 +177,7 @@ def _add_days(router: APIRouter, database: Database, zone: ZoneInfo) -> None:
         )
 
 
-def _cards(totals: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+def _cards(totals: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
     """Add up a day's totals by verdict, with each one's share of the money."""
     money_of_all = sum(row["amount_fen"] for row in totals) or 1
     cards = []
@@ -288,7 +288,7 @@ def _add_devices(
             rows = reading.devices(connection, device_id)
             if not rows:
                 raise HTTPException(404)
-            values = {
+            values: dict[str, Any] = {
                 "alarms": reading.alarms(connection, device_id=device_id),
                 "coverage": reading.coverage(connection, device_id, limit=60),
                 "tail": reading.log_tail(connection, device_id),

@@ -125,7 +125,7 @@ class Consumer:
         """Ask for no session: the broker keeps nothing for us, and we rely on nothing it keeps."""
         if self._broker.protocol != "5":
             return {}
-        properties = Properties(PacketTypes.CONNECT)
+        properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
         properties.ReceiveMaximum = RECEIVE_MAXIMUM
         return {"clean_start": True, "properties": properties}
 

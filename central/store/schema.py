@@ -5,6 +5,8 @@ The log is the truth; `attendance`, `coverage`, `spot_checks` and `device_clocks
 can be made again from it.
 """
 
+from typing import Any
+
 from sqlalchemy import (
     REAL,
     BigInteger,
@@ -32,7 +34,7 @@ metadata = MetaData(
 # On SQLite only INTEGER makes a row id; on PostgreSQL the numbers outgrow 32 bits.
 _Big = BigInteger().with_variant(Integer(), "sqlite")
 # STRICT tables know REAL and not DOUBLE; PostgreSQL's REAL has 32 bits only.
-_Real = Double().with_variant(REAL(), "sqlite")
+_Real: Double[Any] = Double().with_variant(REAL(), "sqlite")
 
 
 def _table(name: str, *parts: Column[object] | Index | UniqueConstraint, rowid: bool = True) -> Table:
