@@ -1,0 +1,113 @@
+"""``renzheng edge``: run the agent, enrol from photographs, enter witnesses, check the log."""
+
+import logging
+import signal
+import threading
+from datetime import date
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from renzheng.contracts.errors import InputError
+
+app = typer.Typer(no_args_is_help=True, help="Run the agent of one clinic machine.")
+log_app = typer.Typer(no_args_is_help=True, help="The device's own log.")
+app.add_typer(log_app, name="log")
+
+Config = Annotated[Path, typer.Option("--config", help="The agent's settings (TOML).")]
+
+
+@app.command()
+def run(config: Config) -> None:
+    """Run the agent until it is told to stop (SIGTERM, Ctrl-C)."""
+    from renzheng.edge.main import build_agent
+    from renzheng.edge.settings import load_settings
+
+    ended = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: ended.set())
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    agent = build_agent(load_settings(config))
+    agent.start()
+    print(f"kiosk page: {agent.kiosk_url}", flush=True)
+    ended.wait()
+    agent.stop()
+
+
+@app.command()
+def enrol(  # noqa: PLR0917 - Typer's options
+    config: Config,
+    person: Annotated[str, typer.Option(help="The insured person's id.")],
+    surname: Annotated[str, typer.Option(help="What the roster shows of the name.")],
+    card: Annotated[str, typer.Option(help="Card number; only its hash and last digits are kept.")],
+    images: Annotated[
+        list[Path], typer.Argument(help="Photographs of this person.", exists=True, dir_okay=False)
+    ],
+    consented: Annotated[
+        bool, typer.Option(help="The patient's consent is on paper; it is recorded.")
+    ] = False,
+    roster: Annotated[str | None, typer.Option(help="Expect the patient on this day (2026-03-31).")] = None,
+) -> None:
+    """Enrol a person from photographs."""
+    from renzheng.edge.main import build_agent
+    from renzheng.edge.settings import load_settings
+
+    settings = load_settings(config)
+    unlinked = settings.model_copy(
+        update={
+            "link": settings.link.model_copy(update={"host": None}),
+            "kiosk": settings.kiosk.model_copy(update={"port": 0}),
+        }
+    )
+    agent = build_agent(unlinked)
+    event_id = agent.enrol(
+        person,
+        surname=surname,
+        card_number=card,
+        photographs=[image.read_bytes() for image in images],
+        consented=consented,
+        on_roster=_day(roster),
+    )
+    print(f"enrolled {person}: {len(images)} reference(s), event {event_id}")
+
+
+def _day(text: str | None) -> date | None:
+    try:
+        return None if text is None else date.fromisoformat(text)
+    except ValueError:
+        raise InputError(f"{text!r} is no day.", do="Write it as 2026-03-31.") from None
+
+
+@app.command()
+def witness(
+    config: Config,
+    number: Annotated[str, typer.Option("--witness", help="The witness's number.")],
+) -> None:
+    """Enter a witness, or set a new PIN; the PIN is asked for and never shown."""
+    from renzheng.edge.settings import load_settings
+    from renzheng.edge.store.database import Store
+    from renzheng.edge.store.people import People
+
+    pin = typer.prompt("PIN", hide_input=True, confirmation_prompt=True)
+    store = Store(load_settings(config).device.data_dir / "device.sqlite")
+    People(store).put_witness(number, pin)
+    store.close()
+    print(f"witness {number} may vouch")
+
+
+@log_app.command("verify")
+def verify(config: Config) -> None:
+    """Check this device's own log: every entry, every hash."""
+    from renzheng.edge.log import DeviceLog
+    from renzheng.edge.settings import load_settings
+    from renzheng.edge.store.database import Store
+
+    settings = load_settings(config)
+    store = Store(settings.device.data_dir / "device.sqlite")
+    log = DeviceLog(store, settings.device.device_id)
+    base, head = log.base(), log.verify()
+    print(
+        f"{settings.device.device_id}: entries {base.sequence + 1} to {head.sequence} hold; head {head.hash}"
+    )
+    store.close()

@@ -1,0 +1,31 @@
+"""What can go wrong on a clinic machine; each leaf is one line."""
+
+from renzheng.contracts.errors import FaultError, InputError
+
+
+class SettingsError(InputError):
+    """The settings file cannot be used as it is."""
+
+
+class StoreError(FaultError):
+    """The store on this machine cannot be read or written."""
+
+
+class EventTooLargeError(InputError):
+    """An event is larger than a batch may be, so no broker would ever take it."""
+
+
+class UnknownPersonError(InputError):
+    """Nobody of this number or id is on this kiosk's roster."""
+
+
+class UnknownWitnessError(InputError):
+    """No witness of this id, or another PIN."""
+
+
+class PhotographRefusedError(InputError):
+    """A photograph cannot serve as a reference; `reason` says why."""
+
+
+class CallError(InputError):
+    """A call to the kiosk's own pages is not of the form it asks for, or comes at the wrong moment."""

@@ -1,0 +1,257 @@
+"""The agent's own web pages on loopback: kiosk, enrolment, health.
+
+The page sends frames and hears screens over one WebSocket; what a person does goes through small JSON calls.
+Only pages of this very address may call (host and origin are checked), so that another page open on the same
+machine cannot sign anybody in.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from importlib import resources
+from typing import Any
+from urllib.parse import urlsplit
+
+from fastapi import FastAPI, Request, Response, WebSocket, WebSocketDisconnect
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import FileResponse, JSONResponse
+from fastapi.staticfiles import StaticFiles
+
+from renzheng.contracts.errors import FaultError, RenzhengError
+from renzheng.edge.errors import (
+    CallError,
+    PhotographRefusedError,
+    UnknownPersonError,
+    UnknownWitnessError,
+)
+from renzheng.edge.kiosk import session
+from renzheng.edge.kiosk.enrolling import Enrolling
+from renzheng.edge.kiosk.faces import MAX_FRAME_BYTES
+from renzheng.edge.kiosk.screen import (
+    CameraCall,
+    ConsentCall,
+    EnrolCall,
+    IdentifyCall,
+    LatencyCall,
+    Screen,
+    WitnessCall,
+)
+from renzheng.edge.kiosk.station import Station
+
+LOGGER = logging.getLogger(__name__)
+_PAGE = resources.files("renzheng.edge.kiosk") / "page"
+_LOCAL_HOSTS = ("127.0.0.1", "localhost", "[::1]")
+_PROBLEMS: dict[type[RenzhengError], tuple[int, str]] = {
+    UnknownPersonError: (404, "unknown_person"),
+    UnknownWitnessError: (403, "unknown_witness"),
+    PhotographRefusedError: (422, "photograph_refused"),
+    CallError: (409, "wrong_moment"),
+}
+_POLICY = (
+    "default-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; frame-ancestors 'none'; "
+    "base-uri 'none'; form-action 'self'"
+)
+
+
+def build_app(station: Station, enrolling: Enrolling, *, health: Callable[[], dict[str, Any]]) -> FastAPI:
+    """Put the routes together."""
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        running = asyncio.ensure_future(station.run())
+        yield
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+    app = FastAPI(title="renzheng kiosk", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
+    app.middleware("http")(_only_own_pages)
+    app.add_exception_handler(RequestValidationError, _malformed)
+    app.add_exception_handler(RenzhengError, _named_problem)
+    app.mount("/static", StaticFiles(directory=str(_PAGE)), name="static")
+    _add_pages(app)
+    _add_calls(app, station)
+    _add_reports(app, station, health)
+    _add_enrolment(app, enrolling)
+    app.add_api_websocket_route("/kiosk/socket", _socket_of(station))
+    return app
+
+
+def _add_pages(app: FastAPI) -> None:
+    async def kiosk() -> FileResponse:
+        return FileResponse(str(_PAGE / "index.html"))
+
+    async def enrol() -> FileResponse:
+        return FileResponse(str(_PAGE / "enrol.html"))
+
+    app.get("/")(kiosk)
+    app.get("/enrol")(enrol)
+
+
+def _add_calls(app: FastAPI, station: Station) -> None:
+    async def identify(call: IdentifyCall) -> Screen:
+        await station.identify(call)
+        return station.screen()
+
+    async def consent(call: ConsentCall) -> Screen:
+        await station.must_take(session.ConsentAnswered(call.given))
+        return station.screen()
+
+    async def witness(call: WitnessCall) -> Screen:
+        await station.witness(call)
+        return station.screen()
+
+    def simple(happened: session.Input) -> Callable[[], Awaitable[Screen]]:
+        async def endpoint() -> Screen:
+            await station.must_take(happened)
+            return station.screen()
+
+        return endpoint
+
+    async def camera(call: CameraCall) -> Screen:
+        station.camera(call)
+        return station.screen()
+
+    app.post("/kiosk/identify")(identify)
+    app.post("/kiosk/consent")(consent)
+    app.post("/kiosk/witness")(witness)
+    app.post("/kiosk/go-on")(simple(session.GoOn()))
+    app.post("/kiosk/other-way")(simple(session.OtherWayAsked()))
+    app.post("/kiosk/more-time")(simple(session.MoreTime()))
+    app.post("/kiosk/cancel")(simple(session.Cancelled()))
+    app.post("/kiosk/camera")(camera)
+
+
+def _add_reports(app: FastAPI, station: Station, health: Callable[[], dict[str, Any]]) -> None:
+    async def roster() -> list[dict[str, str]]:
+        patients = await asyncio.to_thread(station.roster)
+        return [
+            {"person_id": p.person_id, "surname": p.surname, "masked_number": p.masked_number}
+            for p in patients
+        ]
+
+    async def state() -> Screen:
+        return station.screen()
+
+    async def settings() -> dict[str, Any]:
+        kiosk = station.settings.kiosk
+        return {
+            "frames_per_second": kiosk.frames_per_second,
+            "notice_version": kiosk.notice_version,
+            "identifiers": [identifier.value for identifier in session.WITNESSED_IDENTIFIERS],
+            "causes": [cause.value for cause in session.WITNESSED_CAUSES],
+        }
+
+    async def latencies() -> list[dict[str, Any]]:
+        return [
+            {
+                "event_id": kept.event_id,
+                "person_id": kept.person_id,
+                "intent": kept.intent,
+                "milliseconds": kept.milliseconds,
+            }
+            for kept in station.latencies
+        ]
+
+    async def keep_latency(call: LatencyCall) -> dict[str, bool]:
+        station.keep_latency(call)
+        return {"kept": True}
+
+    async def healthy() -> dict[str, Any]:
+        return await asyncio.to_thread(health)
+
+    app.get("/kiosk/roster")(roster)
+    app.get("/kiosk/state")(state)
+    app.get("/kiosk/settings")(settings)
+    app.get("/kiosk/latencies")(latencies)
+    app.post("/kiosk/latencies")(keep_latency)
+    app.get("/health")(healthy)
+
+
+def _add_enrolment(app: FastAPI, enrolling: Enrolling) -> None:
+    async def begin(call: EnrolCall) -> dict[str, Any]:
+        return await enrolling.begin(call)
+
+    async def frame(request: Request) -> dict[str, Any]:
+        body = await request.body()
+        if len(body) > MAX_FRAME_BYTES:
+            raise CallError("The frame is too large.")
+        return await enrolling.take(body)
+
+    app.post("/enrol/begin")(begin)
+    app.post("/enrol/frame")(frame)
+
+
+def _socket_of(station: Station) -> Callable[[WebSocket], Awaitable[None]]:
+    async def socket(websocket: WebSocket) -> None:
+        if not _is_own(websocket.headers.get("host"), websocket.headers.get("origin")):
+            await websocket.close(code=1008)
+            return
+        await websocket.accept()
+        changed = station.listen(websocket)
+        telling = asyncio.ensure_future(_tell(websocket, station, changed))
+        try:
+            await _hear(websocket, station)
+        except WebSocketDisconnect:
+            pass
+        finally:
+            station.forget(websocket)
+            telling.cancel()
+            await asyncio.gather(telling, return_exceptions=True)
+
+    return socket
+
+
+async def _hear(websocket: WebSocket, station: Station) -> None:
+    """Count the binary messages: a frame's number is its place among them, from 1."""
+    number = 0
+    while True:
+        message = await websocket.receive()
+        if message["type"] == "websocket.disconnect":
+            return
+        if message.get("bytes") is not None:
+            number += 1
+            station.show_frame(number, message["bytes"])
+
+
+async def _tell(websocket: WebSocket, station: Station, changed: asyncio.Event) -> None:
+    """Send the newest screen; what changed while one was being sent is sent once."""
+    while True:
+        changed.clear()
+        await websocket.send_text(station.screen().model_dump_json())
+        await changed.wait()
+
+
+def _is_own(host: str | None, origin: str | None) -> bool:
+    name = (host or "").rsplit(":", 1)[0]
+    if name not in _LOCAL_HOSTS:
+        return False
+    return origin is None or urlsplit(origin).netloc == host
+
+
+async def _only_own_pages(request: Request, go_on: Callable[[Request], Awaitable[Response]]) -> Response:
+    if not _is_own(request.headers.get("host"), request.headers.get("origin")):
+        return JSONResponse({"problem": "foreign_page"}, status_code=403)
+    response = await go_on(request)
+    response.headers["Content-Security-Policy"] = _POLICY
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+async def _malformed(_request: Request, error: Exception) -> JSONResponse:
+    """Name the fields, never the values that were sent."""
+    assert isinstance(error, RequestValidationError)
+    fields = sorted({".".join(map(str, item["loc"][1:])) or "body" for item in error.errors()})
+    LOGGER.info("a call was malformed: %s", ", ".join(fields)[:200])
+    return JSONResponse({"problem": "malformed", "fields": fields[:20]}, status_code=422)
+
+
+async def _named_problem(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RenzhengError)
+    status, problem = _PROBLEMS.get(type(error), (500 if isinstance(error, FaultError) else 400, "fault"))
+    LOGGER.info("a call ended as %s: %s", problem, error.what)
+    answer = {"problem": problem, "what": error.what, "do": error.do}
+    if isinstance(error, PhotographRefusedError):
+        answer["reason"] = str(error.attributes.get("reason", ""))
+    return JSONResponse(answer, status_code=status)

@@ -1,0 +1,107 @@
+"""Live enrolment by the webcam: a witness begins it, frames are taken until there are enough good ones."""
+
+import asyncio
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from renzheng.edge.enrolment import LIVE_REFERENCES, Enrolment, take_template
+from renzheng.edge.errors import CallError, PhotographRefusedError
+from renzheng.edge.kiosk.faces import UNREADABLE, decode
+from renzheng.edge.kiosk.screen import EnrolCall
+from renzheng.edge.kiosk.session import RecordConsent
+from renzheng.edge.kiosk.station import Station
+from renzheng.edge.kiosk.watcher import now_ms
+from renzheng.edge.store.people import Patient
+from renzheng.models.templates import Template
+
+APART_MS = 600
+"""References are taken this far apart, so that they are not three times the same picture."""
+
+LONGEST = timedelta(minutes=3)
+
+
+@dataclass(slots=True)
+class _Under:
+    patient: Patient
+    witness_id: str
+    began_ms: int
+    templates: list[Template] = field(default_factory=list)
+    taken_ms: int = 0
+
+
+class Enrolling:
+    """At most one live enrolment at a time."""
+
+    def __init__(self, station: Station, enrolment: Enrolment) -> None:
+        self._station = station
+        self._enrolment = enrolment
+        self._under: _Under | None = None
+        self._lock = asyncio.Lock()
+
+    async def begin(self, call: EnrolCall) -> dict[str, Any]:
+        """Begin; the patient is entered and put on today's roster.
+
+        Raises:
+            UnknownWitnessError: number or PIN is not right.
+            CallError: the patient has not consented.
+        """
+        witness_id = await self._station.check_witness(call.witness_id, call.pin.get_secret_value())
+        if not call.consented:
+            raise CallError(
+                "Without consent no face is enrolled.", do="Register the patient for the other way."
+            )
+        self._under = await asyncio.to_thread(self._enter, call, witness_id)
+        return {"accepted": 0, "wanted": LIVE_REFERENCES, "done": False, "guidance": None}
+
+    def _enter(self, call: EnrolCall, witness_id: str) -> _Under:
+        station = self._station
+        patient = station.people.put_patient(
+            call.person_id, surname=call.surname, card_number=call.card_number
+        )
+        wall = station.clock.read().wall.astimezone(ZoneInfo(station.settings.device.time_zone))
+        station.people.put_on_roster(wall.date(), [patient.person_id])
+        station.recorder.consent(RecordConsent(patient, given=True), witness_id=witness_id)
+        return _Under(patient, witness_id, now_ms())
+
+    async def take(self, jpeg: bytes) -> dict[str, Any]:
+        """Take one frame; says what is wrong with it, or how many are still wanted.
+
+        Raises:
+            CallError: no enrolment is under way.
+        """
+        async with self._lock:
+            under = self._under
+            if under is None or now_ms() - under.began_ms > LONGEST.total_seconds() * 1000:
+                raise CallError("No enrolment is under way.", do="Begin again.")
+            guidance = await asyncio.to_thread(self._judge, under, jpeg)
+            done = len(under.templates) >= LIVE_REFERENCES
+            if done:
+                await asyncio.to_thread(
+                    self._enrolment.enrol,
+                    under.patient.person_id,
+                    under.templates,
+                    source="live",
+                    witness_id=under.witness_id,
+                )
+                self._under = None
+            return {
+                "accepted": len(under.templates),
+                "wanted": LIVE_REFERENCES,
+                "done": done,
+                "guidance": guidance,
+            }
+
+    def _judge(self, under: _Under, jpeg: bytes) -> str | None:
+        if now_ms() - under.taken_ms < APART_MS:
+            return None
+        image = decode(jpeg)
+        if image is None:
+            return UNREADABLE
+        try:
+            under.templates.append(take_template(self._enrolment.engine, image, "The frame"))
+        except PhotographRefusedError as error:
+            return str(error.attributes["reason"])
+        under.taken_ms = now_ms()
+        return None

@@ -1,0 +1,115 @@
+"""What the kiosk asks of the face engine, and one frame's analysis in the few values an attempt needs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from renzheng.models.analysis import Analysis, Face, OneFace, PoorQuality
+from renzheng.models.decision import Decision
+from renzheng.models.templates import ModelId, Template
+
+Image = NDArray[np.uint8]
+"""RGB, shape (height, width, 3)."""
+
+UNREADABLE = "unreadable_frame"
+"""Guidance of a frame that is no picture; the others are renzheng.models.quality.Guidance."""
+
+MAX_FRAME_BYTES = 2_000_000
+MAX_SIDE_PX = 4096
+MIN_SIDE_PX = 64
+
+
+class FaceEngine(Protocol):
+    """The part of renzheng.models.engine.FaceEngine that the kiosk uses; called from one thread at a time."""
+
+    name: str
+    model: ModelId
+
+    def analyse(self, image: Image) -> Analysis:
+        """Say what is to be seen in an image."""
+
+    def embed(self, image: Image, face: Face, *, mirrored: bool = False) -> Template:
+        """Turn a face into a template."""
+
+    def verify(
+        self, probes: Sequence[Template], references: Sequence[Template], at_fmr: float = 1e-3
+    ) -> Decision:
+        """Decide whether the probes are of the references' person."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What one frame shows.
+
+    Args:
+        centre: middle between the eyes in pixels, when there is exactly one face.
+        interocular_px: distance of the eyes; 0 without a face.
+        guidance: what keeps the frame from being usable; None when it can be compared.
+        quality: larger is better; decides which probes are compared.
+    """
+
+    centre: tuple[float, float] | None
+    interocular_px: float
+    guidance: str | None
+    quality: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Eyes:
+    """The middles of the eyes in pixels, the one on the left of the picture first."""
+
+    first: tuple[float, float]
+    second: tuple[float, float]
+
+    @property
+    def apart_px(self) -> float:
+        """Their distance."""
+        return float(np.hypot(self.second[0] - self.first[0], self.second[1] - self.first[1]))
+
+    @property
+    def centre(self) -> tuple[float, float]:
+        """The point between them."""
+        return (self.first[0] + self.second[0]) / 2, (self.first[1] + self.second[1]) / 2
+
+
+def eyes_of(analysis: Analysis) -> Eyes | None:
+    """Take the eyes of the one face, if there is one."""
+    match analysis:
+        case OneFace() | PoorQuality():
+            landmarks = analysis.face.landmarks
+            first, second = sorted((landmarks.right_eye, landmarks.left_eye))
+            return Eyes(first, second)
+        case _:
+            return None
+
+
+def look_of(analysis: Analysis) -> Look:
+    """Reduce an analysis to what an attempt needs."""
+    eyes = eyes_of(analysis)
+    if eyes is None:
+        return Look(None, 0.0, None if analysis.guidance is None else analysis.guidance.value)
+    match analysis:
+        case OneFace(quality=quality):
+            frontal = max(0.0, 1.0 - abs(quality.yaw))
+            return Look(eyes.centre, eyes.apart_px, None, quality=frontal * min(quality.sharpness, 30.0))
+        case _:
+            return Look(
+                eyes.centre, eyes.apart_px, None if analysis.guidance is None else analysis.guidance.value
+            )
+
+
+def decode(jpeg: bytes) -> Image | None:
+    """Decode one frame; None when it is no JPEG, or far larger or smaller than a frame should be."""
+    if not jpeg.startswith(b"\xff\xd8") or len(jpeg) > MAX_FRAME_BYTES:
+        return None
+    try:
+        image = cv2.imdecode(np.frombuffer(jpeg, dtype=np.uint8), cv2.IMREAD_COLOR_RGB)
+    except cv2.error:
+        return None
+    if image is None or max(image.shape[:2]) > MAX_SIDE_PX or min(image.shape[:2]) < MIN_SIDE_PX:
+        return None
+    return np.asarray(image, dtype=np.uint8)

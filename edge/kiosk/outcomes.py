@@ -1,0 +1,57 @@
+"""How one look can end: a closed set. A fault is none of these; it is an exception."""
+
+from dataclasses import dataclass
+
+from renzheng.contracts.events import Pad
+from renzheng.models.decision import Compared
+
+
+@dataclass(frozen=True, slots=True)
+class Matched:
+    """The probes match the patient's references.
+
+    Args:
+        compared: score, threshold and the rate it stands for.
+        pad: what liveness showed; a match with `not_shown` still signs in, the audit weighs it.
+        decision_ms: from the first usable face to the decision.
+    """
+
+    compared: Compared
+    pad: Pad
+    decision_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class NotMatched:
+    """The probes are somebody else's, as far as the engine can tell."""
+
+    compared: Compared
+    pad: Pad
+    decision_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class NotSure:
+    """The score lies where neither answer would be honest."""
+
+    compared: Compared
+    pad: Pad
+    decision_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class NotAcquired:
+    """No usable face came within the time; `reason` is the commonest thing that was wrong."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class AttackSuspected:
+    """What was shown moves like a flat picture; `compared` is what it would have scored."""
+
+    compared: Compared
+    decision_ms: int
+
+
+LookOutcome = Matched | NotMatched | NotSure | NotAcquired | AttackSuspected

@@ -1,0 +1,48 @@
+// Live enrolment: a witness begins it, the camera gives frames until there are enough good ones.
+import { Camera } from "/static/camera.js";
+import { known, say, speak, speakOther } from "/static/words.js";
+
+const $ = (id) => document.getElementById(id);
+const camera = new Camera($("video"));
+let waiting = false;
+
+async function post(path, body, type) {
+  const answer = await fetch(path, { method: "POST", headers: { "content-type": type }, body });
+  return { ok: answer.ok, ...(await answer.json()) };
+}
+
+function progress(answer) {
+  $("count").textContent = `${say("enrol.count")} ${answer.accepted ?? 0} / ${answer.wanted ?? 3}`;
+  $("guidance").textContent = say(answer.guidance ? `guidance.${answer.guidance}` : "guidance.ready");
+  document.body.dataset.usable = answer.guidance ? "no" : "yes";
+}
+
+function fail(answer) {
+  camera.stop();
+  document.body.dataset.screen = "consent";
+  $("problem").textContent = say(known(`problem.${answer.problem}`) ? `problem.${answer.problem}` : "problem.fault");
+}
+
+async function take(blob) {
+  waiting = true;
+  const answer = await post("/enrol/frame", blob, "image/jpeg").finally(() => { waiting = false; });
+  if (!answer.ok) { fail(answer); return; }
+  progress(answer);
+  if (answer.done) { camera.stop(); document.body.dataset.screen = "done"; }
+}
+
+$("form").onsubmit = async (event) => {
+  event.preventDefault();
+  const answer = await post("/enrol/begin", JSON.stringify({
+    person_id: $("person").value, surname: $("surname").value, card_number: $("card").value,
+    witness_id: $("witness").value, pin: $("pin").value, consented: $("consented").checked,
+  }), "application/json");
+  $("pin").value = "";
+  if (!answer.ok) { fail(answer); return; }
+  document.body.dataset.screen = "looking";
+  progress(answer);
+  camera.start(5, () => !waiting, take).catch(() => { $("guidance").textContent = say("camera_failed"); });
+};
+$("language").onclick = () => speakOther().then(() => { $("language").textContent = say("other_language"); });
+await speak();
+$("language").textContent = say("other_language");

@@ -1,0 +1,99 @@
+"""From a session's effects to durable events: what the state machine decided becomes an entry of the log."""
+
+from renzheng.contracts import events
+from renzheng.contracts.events import AttendanceData, ConsentData, ConsentRecorded, device_source
+from renzheng.contracts.ids import EventId, new_id
+from renzheng.edge.clock import Clock, Reading
+from renzheng.edge.kiosk.session import Kind, RecordAttempt, RecordConsent
+from renzheng.edge.log import Also, DeviceLog
+from renzheng.edge.settings import Settings
+from renzheng.edge.store.people import People
+
+NOTICE = "face_recognition"
+_MODELS = {
+    Kind.SIGN_IN: events.SignIn,
+    Kind.SIGN_OUT: events.SignOut,
+    Kind.IDENTITY_CHECK: events.IdentityCheck,
+}
+
+
+class Recorder:
+    """Writes attendance and consent; an event and what follows from it stand or fall together.
+
+    Args:
+        settings: which device, institution and purpose.
+        log: where events go.
+        people: sessions and consents that change with them.
+        clock: when it is.
+        engine_name: name and model of the face engine, for the events.
+    """
+
+    def __init__(
+        self, settings: Settings, log: DeviceLog, people: People, clock: Clock, engine_name: str
+    ) -> None:
+        self._settings = settings
+        self._log = log
+        self._people = people
+        self._clock = clock
+        self._engine_name = engine_name
+
+    def attempt(self, record: RecordAttempt) -> EventId:
+        """Write one finished attempt; synced to disk when this returns."""
+        reading = self._clock.read()
+        starts = record.kind is Kind.SIGN_IN
+        session_id = new_id() if starts else record.session_id
+        compared = record.compared
+        event = _MODELS[record.kind](
+            source=device_source(self._settings.device.device_id),
+            time=reading.wall,
+            subject=record.patient.person_id,
+            data=AttendanceData(
+                institution_id=self._settings.device.institution_id,
+                clock=reading.as_event_clock(),
+                purpose=self._settings.device.purpose,
+                outcome=record.outcome,
+                pad=record.pad,
+                comparison_score=None if compared is None else round(compared.comparison_score, 6),
+                threshold=None if compared is None else round(compared.threshold.score, 6),
+                false_match_rate=None if compared is None else compared.fmr,
+                witness_id=record.witness_id,
+                session_id=session_id,
+                reason=record.reason,
+                engine=None if compared is None else self._engine_name,
+                identifiers=tuple(identifier.value for identifier in record.identifiers),
+                attempts=record.attempts,
+                decision_ms=record.decision_ms,
+            ),
+        )
+        self._log.append(event, self._session_change(record, session_id, reading))
+        return EventId(event.id)
+
+    def _session_change(self, record: RecordAttempt, session_id: str | None, reading: Reading) -> Also | None:
+        if record.kind is Kind.SIGN_IN and session_id is not None:
+            return self._people.signed_in(record.patient.person_id, session_id, reading.wall)
+        if record.kind is Kind.SIGN_OUT and session_id is not None:
+            return self._people.signed_out(session_id, reading.wall)
+        return None
+
+    def consent(self, record: RecordConsent, *, witness_id: str | None = None) -> EventId:
+        """Write a consent or a refusal."""
+        reading = self._clock.read()
+        version = self._settings.kiosk.notice_version
+        event = ConsentRecorded(
+            source=device_source(self._settings.device.device_id),
+            time=reading.wall,
+            subject=record.patient.person_id,
+            data=ConsentData(
+                institution_id=self._settings.device.institution_id,
+                clock=reading.as_event_clock(),
+                notice=NOTICE,
+                notice_version=version,
+                given=record.given,
+                witness_id=witness_id,
+            ),
+        )
+        change = self._people.put_consent(
+            record.patient.person_id, NOTICE, version, given=record.given, at=reading.wall
+        )
+        self._log.append(event, change)
+        return EventId(event.id)

@@ -1,0 +1,142 @@
+"""What the page is told: one frozen message a screen, and the calls it may make. Version 1."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+from renzheng.edge.kiosk import session
+from renzheng.edge.kiosk.session import Cause, Identifier
+
+ShortText = Annotated[str, Field(min_length=1, max_length=64)]
+
+
+class _Message(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class ScreenPatient(_Message):
+    """What may stand on the screen."""
+
+    surname: str
+    masked_number: str
+
+
+class Screen(_Message):
+    """What to show now.
+
+    Args:
+        screen: which of the screens.
+        guidance: code of the one sentence to show while looking.
+        advice: code of what to do better after a failed attempt.
+        frame: the newest frame that was looked at.
+        first_usable_frame: the frame that carried the first usable face of this attempt.
+        event_id: the event behind a `done`, for the latency report.
+        network_away: central has not got the newest events; the patient is signed in all the same.
+    """
+
+    version: Literal[1] = 1
+    screen: Literal["idle", "consent", "already", "looking", "failed", "other_way", "done", "fault"]
+    patient: ScreenPatient | None = None
+    intent: Literal["sign_in", "sign_out"] | None = None
+    identifier: str | None = None
+    guidance: str | None = None
+    advice: str | None = None
+    cause: str | None = None
+    tries_left: int | None = None
+    warned: bool = False
+    manual: bool = False
+    frame: int | None = None
+    first_usable_frame: int | None = None
+    event_id: str | None = None
+    network_away: bool = False
+
+
+_NAMES: dict[type[session.State], str] = {
+    session.Idle: "idle",
+    session.Consenting: "consent",
+    session.AlreadyIn: "already",
+    session.Looking: "looking",
+    session.Failed: "failed",
+    session.OtherWay: "other_way",
+    session.Done: "done",
+}
+
+
+def screen_of(state: session.State, *, tries: int, **more: object) -> Screen:
+    """Say a state the way the page needs it; `more` are the fields that the state does not know."""
+    values: dict[str, object] = {"screen": _NAMES[type(state)], **more}
+    if not isinstance(state, session.Idle):
+        visit = state.visit
+        values |= {
+            "patient": ScreenPatient(
+                surname=visit.patient.surname, masked_number=visit.patient.masked_number
+            ),
+            "intent": visit.intent.value,
+            "identifier": visit.identifier.value,
+            "tries_left": max(0, tries - visit.failed),
+            "warned": state.warned,
+        }
+    match state:
+        case session.Failed(advice=advice):
+            values["advice"] = advice
+        case session.OtherWay(cause=cause):
+            values["cause"] = cause.value
+        case session.Done(manual=manual):
+            values["manual"] = manual
+        case _:
+            pass
+    return Screen.model_validate(values)
+
+
+class IdentifyCall(_Message):
+    """Name the patient by a card's number or by a touch on the roster."""
+
+    card_number: Annotated[str, Field(min_length=1, max_length=64)] | None = None
+    person_id: ShortText | None = None
+
+
+class ConsentCall(_Message):
+    """The patient's answer to the notice."""
+
+    given: bool
+
+
+class WitnessCall(_Message):
+    """A witness vouches."""
+
+    witness_id: ShortText
+    pin: Annotated[SecretStr, Field(min_length=1, max_length=64)]
+    identifier: Identifier
+    cause: Cause
+
+
+class CameraCall(_Message):
+    """The page's word about its camera."""
+
+    state: Literal["up", "failed"]
+    cause: Annotated[str, Field(pattern="^[A-Za-z_]{1,40}$")] | None = None
+
+
+class LatencyCall(_Message):
+    """From the first usable face to green, as the page measured it.
+
+    Args:
+        event_id: the event behind the green screen.
+        frame: the frame that carried the first usable face.
+        milliseconds: from the capture of that frame to the first paint of the green screen.
+    """
+
+    event_id: ShortText
+    frame: Annotated[int, Field(ge=0)]
+    milliseconds: Annotated[float, Field(ge=0, le=600_000)]
+
+
+class EnrolCall(_Message):
+    """Begin the enrolment of a person, vouched for by a witness."""
+
+    person_id: ShortText
+    surname: Annotated[str, Field(min_length=1, max_length=40)]
+    card_number: Annotated[str, Field(min_length=4, max_length=64)]
+    witness_id: ShortText
+    pin: Annotated[SecretStr, Field(min_length=1, max_length=64)]
+    consented: bool

@@ -1,0 +1,377 @@
+"""The station: holds the session's state, carries out its effects, tells the page.
+
+Lives on the event loop; frames are looked at in the watcher's thread and events written in a worker thread.
+The order is always: write, sync, then show.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from zoneinfo import ZoneInfo
+
+from renzheng.contracts.errors import RenzhengError
+from renzheng.contracts.events import CoverageState
+from renzheng.contracts.ids import WitnessId
+from renzheng.edge.clock import Clock
+from renzheng.edge.coverage import Standing
+from renzheng.edge.errors import CallError, UnknownWitnessError
+from renzheng.edge.kiosk import session
+from renzheng.edge.kiosk.faces import FaceEngine
+from renzheng.edge.kiosk.recorder import NOTICE, Recorder
+from renzheng.edge.kiosk.screen import (
+    CameraCall,
+    IdentifyCall,
+    LatencyCall,
+    Screen,
+    WitnessCall,
+    screen_of,
+)
+from renzheng.edge.kiosk.session import (
+    BeginLook,
+    EndLook,
+    Identified,
+    Identifier,
+    Idle,
+    Looking,
+    RecordAttempt,
+    RecordConsent,
+    Rules,
+    Witnessed,
+)
+from renzheng.edge.kiosk.watcher import Frame, Progress, Watcher, now_ms
+from renzheng.edge.settings import Settings
+from renzheng.edge.store.people import Patient, People
+
+LOGGER = logging.getLogger(__name__)
+LATENCIES_KEPT = 1_000
+PIN_TRIES = 5
+PIN_PAUSE_MS = 60_000
+_TICK_S = 0.25
+
+
+@dataclass(slots=True)
+class PinGuard:
+    """Slows down the guessing of PINs: after `PIN_TRIES` failures in a row nobody may try for a while."""
+
+    failures: int = 0
+    closed_until_ms: int = 0
+
+    def check(self, now: int) -> None:
+        """Let the next try through.
+
+        Raises:
+            UnknownWitnessError: too many failed; the wait is named.
+        """
+        if now < self.closed_until_ms:
+            raise UnknownWitnessError(
+                "Too many wrong PINs.",
+                why="A PIN must not be found by trying.",
+                do=f"Wait {(self.closed_until_ms - now) // 1000 + 1} s.",
+            )
+
+    def count(self, *, right: bool, now: int) -> None:
+        """Keep how the try went."""
+        self.failures = 0 if right else self.failures + 1
+        if self.failures >= PIN_TRIES:
+            self.failures, self.closed_until_ms = 0, now + PIN_PAUSE_MS
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """One report of the page: from the first usable face to green."""
+
+    event_id: str
+    person_id: str
+    intent: str
+    milliseconds: float
+
+
+@dataclass(slots=True)
+class _Live:
+    """What the page is told beside the session's state."""
+
+    frame: int | None = None
+    first_usable_frame: int | None = None
+    guidance: str | None = None
+    event_id: str | None = None
+    fault_until_ms: int = 0
+    recent: dict[str, tuple[str, str]] = field(default_factory=dict)
+
+
+class Station:
+    """One kiosk's session, effects and screens.
+
+    Args:
+        settings: the agent's settings.
+        people: who is known here.
+        recorder: writes what the session decides.
+        engine: the face engine.
+        clock: the wall clock, for the roster's day and the age of sessions.
+        network_away: whether central is out of reach.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        people: People,
+        recorder: Recorder,
+        engine: FaceEngine,
+        clock: Clock,
+        *,
+        network_away: Callable[[], bool],
+    ) -> None:
+        kiosk = settings.kiosk
+        self.settings = settings
+        self.people = people
+        self.recorder = recorder
+        self.engine = engine
+        self.clock = clock
+        self.watcher = Watcher(engine, settings.face.false_match_rate, self._progressed_elsewhere)
+        self.latencies: deque[Latency] = deque(maxlen=LATENCIES_KEPT)
+        self._network_away = network_away
+        self._rules = Rules(
+            tries=kiosk.tries,
+            idle_ms=round(kiosk.idle_seconds * 1000),
+            done_ms=round(kiosk.done_seconds * 1000),
+            already=timedelta(minutes=kiosk.already_minutes),
+            open_too_long=timedelta(hours=kiosk.open_too_long_hours),
+        )
+        self._state: session.State = session.IDLE
+        self._live = _Live()
+        self._look_id = 0
+        self._lock = asyncio.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._listeners: dict[object, asyncio.Event] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._pins = PinGuard()
+        self._page_seen_ms: int | None = None
+        self._camera: CameraCall | None = None
+
+    async def run(self) -> None:
+        """Serve until cancelled: keeps time for the session."""
+        self._loop = asyncio.get_running_loop()
+        self.watcher.start()
+        try:
+            while True:
+                await asyncio.sleep(_TICK_S)
+                if self._listeners:
+                    self._page_seen_ms = now_ms()
+                await self.take(session.Tick())
+                if self._live.fault_until_ms and now_ms() >= self._live.fault_until_ms:
+                    self._live.fault_until_ms = 0
+                    self._announce()
+        finally:
+            self.watcher.stop()
+
+    def standing(self) -> Standing:
+        """What this kiosk can see at this moment, for coverage."""
+        if not self.settings.coverage.page_expected:
+            return Standing(CoverageState.UP)
+        grace_ms = self.settings.coverage.longest_silence_seconds * 1000
+        if self._page_seen_ms is None or now_ms() - self._page_seen_ms > grace_ms:
+            return Standing(CoverageState.DOWN, "no_page")
+        if self._camera is not None and self._camera.state == "failed":
+            return Standing(CoverageState.DEGRADED, f"camera_{self._camera.cause or 'failed'}")
+        return Standing(CoverageState.UP)
+
+    def screen(self) -> Screen:
+        """What the page should show now."""
+        live = self._live
+        if live.fault_until_ms:
+            return Screen(screen="fault")
+        return screen_of(
+            self._state,
+            tries=self._rules.tries,
+            frame=live.frame,
+            first_usable_frame=live.first_usable_frame,
+            guidance=live.guidance,
+            event_id=live.event_id if isinstance(self._state, session.Done) else None,
+            network_away=self._network_away(),
+        )
+
+    def listen(self, listener: object) -> asyncio.Event:
+        """Register a page; its event is set whenever the screen changes."""
+        self._listeners[listener] = asyncio.Event()
+        self._page_seen_ms = now_ms()
+        return self._listeners[listener]
+
+    def forget(self, listener: object) -> None:
+        """A page went away."""
+        self._listeners.pop(listener, None)
+
+    def show_frame(self, number: int, jpeg: bytes) -> None:
+        """Take a frame from the page; returns at once."""
+        if isinstance(self._state, Looking):
+            self.watcher.show(Frame(number, jpeg, now_ms()))
+
+    def roster(self) -> list[Patient]:
+        """Today's patients."""
+        today = self.clock.read().wall.astimezone(ZoneInfo(self.settings.device.time_zone)).date()
+        return self.people.roster(today)
+
+    async def identify(self, call: IdentifyCall) -> None:
+        """Begin a visit.
+
+        Raises:
+            UnknownPersonError: nobody here is named by that.
+            CallError: neither or both ways of naming, or somebody else's visit is under way.
+        """
+        if (call.card_number is None) == (call.person_id is None):
+            raise CallError("Give either card_number or person_id.")
+        named = await asyncio.to_thread(self._named, call)
+        await self.must_take(named)
+
+    def _named(self, call: IdentifyCall) -> Identified:
+        if call.card_number is not None:
+            patient, identifier = self.people.by_card(call.card_number), Identifier.INSURANCE_CARD
+        else:
+            patient, identifier = self.people.by_id(call.person_id or ""), Identifier.NAME_AND_NUMBER
+        version = self.settings.kiosk.notice_version
+        return Identified(
+            patient=patient,
+            identifier=identifier,
+            open_session=self.people.open_session(patient.person_id),
+            has_reference=bool(self.people.references(patient.person_id, self.engine.model)),
+            consent=self.people.consented(patient.person_id, NOTICE, version),
+            now=self.clock.read().wall,
+        )
+
+    async def witness(self, call: WitnessCall) -> None:
+        """Let a witness vouch.
+
+        Raises:
+            UnknownWitnessError: number or PIN is not right, or too many were wrong.
+            CallError: the identifier is the one the patient was named by, or nobody asked.
+        """
+        witness_id = await self.check_witness(call.witness_id, call.pin.get_secret_value())
+        await self.must_take(Witnessed(witness_id, call.identifier, call.cause))
+
+    async def check_witness(self, witness_id: str, pin: str) -> WitnessId:
+        """Check a PIN, slowly.
+
+        Raises:
+            UnknownWitnessError: number or PIN is not right, or too many were wrong.
+        """
+        self._pins.check(now_ms())
+        try:
+            known = await asyncio.to_thread(self.people.witness, witness_id, pin)
+        except UnknownWitnessError:
+            self._pins.count(right=False, now=now_ms())
+            raise
+        self._pins.count(right=True, now=now_ms())
+        return known
+
+    def camera(self, call: CameraCall) -> None:
+        """Keep the page's word about its camera."""
+        if call.state == "failed" and (self._camera is None or self._camera.state != "failed"):
+            LOGGER.warning("the page's camera failed: %s", call.cause)
+        self._camera = call
+
+    def keep_latency(self, call: LatencyCall) -> None:
+        """Keep what the page measured.
+
+        Raises:
+            CallError: no recent green screen has that event.
+        """
+        if call.event_id not in self._live.recent:
+            raise CallError("No recent sign-in has that event_id.")
+        person_id, intent = self._live.recent.pop(call.event_id)
+        self.latencies.append(Latency(call.event_id, person_id, intent, call.milliseconds))
+
+    async def must_take(self, happened: session.Input) -> None:
+        """Take an input that somebody waits for.
+
+        Raises:
+            CallError: it means nothing now.
+        """
+        if not await self.take(happened):
+            raise CallError(
+                "This cannot be done now.",
+                why=f"The kiosk shows {self.screen().screen}.",
+                do="Look at the screen again.",
+            )
+
+    async def take(self, happened: session.Input) -> bool:
+        """Take an input; False when it means nothing in the present state."""
+        async with self._lock:
+            taken = session.step(self._state, happened, now_ms(), self._rules)
+            if taken is None:
+                return False
+            try:
+                for effect in taken.effects:
+                    await self._carry_out(effect)
+            except RenzhengError as error:
+                LOGGER.exception("not recorded")
+                self._fail(error)
+                return True
+            self._state = taken.state
+            if isinstance(taken.state, Idle):
+                self._live = _Live(recent=self._live.recent)
+            self._announce()
+            return True
+
+    async def _carry_out(self, effect: session.Effect) -> None:
+        match effect:
+            case RecordAttempt():
+                event_id = await asyncio.to_thread(self.recorder.attempt, effect)
+                self._live.event_id = event_id
+                self._live.recent[event_id] = (effect.patient.person_id, effect.kind.value)
+                while len(self._live.recent) > LATENCIES_KEPT:
+                    self._live.recent.pop(next(iter(self._live.recent)))
+            case RecordConsent():
+                await asyncio.to_thread(self.recorder.consent, effect)
+            case BeginLook(visit):
+                references = await asyncio.to_thread(
+                    self.people.references, visit.patient.person_id, self.engine.model
+                )
+                self._look_id += 1
+                self._live = _Live(recent=self._live.recent)
+                limit_ms = round(self.settings.kiosk.attempt_seconds * 1000)
+                self.watcher.begin(self._look_id, references, limit_ms)
+            case EndLook():
+                self._look_id += 1
+                self.watcher.end()
+
+    def _fail(self, error: RenzhengError) -> None:
+        """Show the fault screen: the patient is *not* signed in, and is told so."""
+        LOGGER.error("fault screen: %s", error.what)
+        self.watcher.end()
+        self._look_id += 1
+        self._state = session.IDLE
+        self._live = _Live(fault_until_ms=now_ms() + self._rules.done_ms, recent=self._live.recent)
+        self._announce()
+
+    def _progressed_elsewhere(self, progress: Progress) -> None:
+        """In the watcher's thread: hand over to the loop."""
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._progressed, progress)
+
+    def _progressed(self, progress: Progress) -> None:
+        if progress.look_id != self._look_id or not isinstance(self._state, Looking):
+            return
+        if progress.fault is not None:
+            self._fail(progress.fault)
+            return
+        if progress.frame is not None:
+            self._live.frame = progress.frame
+        self._live.guidance = progress.guidance
+        self._live.first_usable_frame = progress.first_usable_frame
+        if progress.outcome is None:
+            self._announce()
+            return
+        self.watcher.end()
+        self._look_id += 1
+        task = asyncio.ensure_future(self._end_look(progress))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _end_look(self, progress: Progress) -> None:
+        assert progress.outcome is not None
+        await self.take(session.LookEnded(progress.outcome))
+
+    def _announce(self) -> None:
+        for event in self._listeners.values():
+            event.set()

@@ -1,0 +1,103 @@
+"""Following points of a face through frames (Lucas-Kanade), for `liveness`."""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from renzheng.edge.kiosk.faces import Eyes, Image
+from renzheng.edge.kiosk.liveness import MIN_POINTS, Points, Track
+
+_MOST_POINTS = 80
+_FORTH_AND_BACK_PX = 0.6
+"""A point that does not come back to where it was, followed forth and back, is not the same point."""
+
+LONGEST_MS = 2_500
+"""Points followed for longer drift; a new track begins."""
+
+_WINDOW_PX = (17, 17)
+_LEVELS = 3
+_UNTIL = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 20, 0.01)
+
+
+class FaceTracker:
+    """Keeps one track: begins with a face, goes on while enough of its points are found again."""
+
+    def __init__(self) -> None:
+        self._grey: NDArray[np.uint8] | None = None
+        self._interocular_px = 0.0
+        self._points: list[Points] = []
+        self._at_ms: list[int] = []
+
+    def follow(self, image: Image, eyes: Eyes | None, at_ms: int) -> Track | None:
+        """Take one frame; None when there is no face to follow."""
+        grey = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
+        if eyes is None:
+            self.forget()
+            return None
+        if not self._goes_on(grey, at_ms):
+            self._begin(grey, eyes, at_ms)
+        if self._grey is None:
+            return None
+        return Track(self._interocular_px, tuple(self._points), tuple(self._at_ms))
+
+    def forget(self) -> None:
+        """Let go of the face: the next one may be another's."""
+        self._grey, self._points, self._at_ms = None, [], []
+
+    def _begin(self, grey: NDArray[np.uint8], eyes: Eyes, at_ms: int) -> None:
+        self.forget()
+        found = cv2.goodFeaturesToTrack(
+            grey,
+            maxCorners=_MOST_POINTS,
+            qualityLevel=0.008,
+            minDistance=max(4.0, 0.1 * eyes.apart_px),
+            mask=_face_mask(grey.shape, eyes),
+        )
+        if found is not None and len(found) >= MIN_POINTS:
+            self._grey, self._interocular_px = grey, eyes.apart_px
+            self._points, self._at_ms = [np.asarray(found, dtype=np.float32).reshape(-1, 2)], [at_ms]
+
+    def _goes_on(self, grey: NDArray[np.uint8], at_ms: int) -> bool:
+        if self._grey is None or self._grey.shape != grey.shape or at_ms - self._at_ms[0] > LONGEST_MS:
+            return False
+        before = self._points[-1].reshape(-1, 1, 2)
+        after, found = _followed(self._grey, grey, before)
+        back, found_back = _followed(grey, self._grey, after)
+        astray = np.linalg.norm((back - before).reshape(-1, 2), axis=1)
+        kept = found & found_back & (astray < _FORTH_AND_BACK_PX)
+        if int(kept.sum()) < MIN_POINTS:
+            return False
+        self._points = [points[kept] for points in self._points]
+        self._points.append(np.asarray(after, dtype=np.float32).reshape(-1, 2)[kept])
+        self._at_ms.append(at_ms)
+        self._grey = grey
+        return True
+
+
+def _followed(
+    one: NDArray[np.uint8], other: NDArray[np.uint8], points: Points
+) -> tuple[Points, NDArray[np.bool_]]:
+    """Find points of one frame in another; (n, 1, 2) and which were found."""
+    after, found, _ = cv2.calcOpticalFlowPyrLK(
+        one,
+        other,
+        points,
+        np.empty_like(points),
+        winSize=_WINDOW_PX,
+        maxLevel=_LEVELS,
+        criteria=_UNTIL,
+    )
+    return np.asarray(after, dtype=np.float32), np.asarray(found.ravel() == 1, dtype=np.bool_)
+
+
+def _face_mask(shape: tuple[int, ...], eyes: Eyes) -> NDArray[np.uint8]:
+    """An ellipse from the brows to the chin, inside the face's outline, so that no background is followed."""
+    mask = np.zeros(shape[:2], dtype=np.uint8)
+    unit = max(eyes.apart_px, 1.0)
+    along = (np.array(eyes.second) - np.array(eyes.first)) / unit
+    down = np.array([-along[1], along[0]])
+    centre = np.array(eyes.centre) + 0.45 * unit * down
+    tilt = float(np.degrees(np.arctan2(along[1], along[0])))
+    axes = (round(0.95 * unit), round(1.05 * unit))
+    cv2.ellipse(mask, (round(float(centre[0])), round(float(centre[1]))), axes, tilt, 0, 360, 255, -1)
+    return mask

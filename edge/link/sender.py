@@ -1,0 +1,175 @@
+"""What to send next, decided from central's acknowledgements alone; pure, times in milliseconds.
+
+A broker's acknowledgement means nothing here. Up to `WINDOW` batches are under way at once; central answers
+each with the last sequence that it has committed (`upto`) and the hash of that entry. Whatever goes wrong on
+the way, lost, doubled or shuffled, the sender goes back to `upto` and sends from there; central takes every
+entry once.
+"""
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from renzheng.contracts.messages import Ack
+
+WINDOW = 4
+"""Batches under way at once: with 100 events each this keeps a fast link busy, and a loss costs little."""
+
+HOLD_MS = 500
+"""After going back, the answers to batches that were still under way ask for the same again; they are
+answers to the old try and are not followed for this long."""
+
+FIRST_PAUSE_MS = 5_000
+LONGEST_PAUSE_MS = 300_000
+_LAGGING = "gap"
+
+
+class Alarm(StrEnum):
+    """What an acknowledgement can show that a person must look at."""
+
+    FORK = "fork"
+    """Central holds another entry under a sequence number of ours."""
+    AHEAD = "ahead"
+    """Central holds entries that this device does not have: the device was set back to an older copy."""
+    FORGOTTEN = "forgotten"
+    """Central asks for entries that this device has already pruned: central was set back."""
+    REFUSED = "refused"
+    """Central refuses our batches: unknown or revoked key, bad signature, malformed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Where sending stands.
+
+    Args:
+        acknowledged: the last sequence that central is known to have.
+        sent_upto: the last sequence sent on this connection, or `acknowledged`.
+        outstanding: the last sequence of each batch that is not answered yet, ascending.
+        connected: a broker takes messages.
+        progress_at_ms: when an acknowledgement last moved things on, or sending began.
+        rewound_at_ms: when the sender last went back.
+        paused_until_ms: central refused; nothing is sent before.
+        pause_ms: how long the next pause will be.
+        halted: an alarm that only a person can clear; nothing is sent.
+    """
+
+    acknowledged: int
+    sent_upto: int
+    outstanding: tuple[int, ...] = ()
+    connected: bool = False
+    progress_at_ms: int = 0
+    rewound_at_ms: int = -HOLD_MS
+    paused_until_ms: int = 0
+    pause_ms: int = FIRST_PAUSE_MS
+    halted: Alarm | None = None
+
+    def next_after(self, head: int, now_ms: int) -> int | None:
+        """After which sequence the next batch begins; None when there is nothing to send now."""
+        ready = self.connected and self.halted is None and now_ms >= self.paused_until_ms
+        if ready and len(self.outstanding) < WINDOW and self.sent_upto < head:
+            return self.sent_upto
+        return None
+
+    def sent(self, upto: int, now_ms: int) -> "Sender":
+        """A batch that ends at `upto` was handed to the broker."""
+        began = self.progress_at_ms if self.outstanding else now_ms
+        return replace(self, sent_upto=upto, outstanding=(*self.outstanding, upto), progress_at_ms=began)
+
+    def joined(self, now_ms: int) -> "Sender":
+        """The connection stands; what an earlier one had under way is sent again."""
+        fresh = self._back_to(self.acknowledged, now_ms)
+        return replace(fresh, connected=True, paused_until_ms=0, rewound_at_ms=now_ms - HOLD_MS)
+
+    def parted(self) -> "Sender":
+        """The connection is gone."""
+        return replace(self, connected=False, outstanding=())
+
+    def tick(self, now_ms: int, patience_ms: int) -> "Sender":
+        """Without progress for `patience_ms` while batches are under way: go back."""
+        if self.outstanding and now_ms - self.progress_at_ms >= patience_ms:
+            return self._back_to(self.acknowledged, now_ms)
+        return self
+
+    def answered(
+        self, ack: Ack, own_hash: str | None, *, head: int, base: int, now_ms: int
+    ) -> tuple["Sender", Alarm | None]:
+        """Take one acknowledgement.
+
+        Args:
+            ack: central's word, its signature verified.
+            own_hash: hash of our entry `ack.upto`; None when we have none.
+            head: last sequence of our log.
+            base: last sequence that we have pruned.
+            now_ms: the boot clock.
+
+        Returns:
+            The new state, and an alarm to raise, if any.
+        """
+        alarm = _disagreement(ack, own_hash, head, base)
+        if alarm is not None:
+            return replace(self, halted=alarm), alarm
+        if ack.problem not in (None, _LAGGING):
+            return self._refused(ack.upto, now_ms)
+        if ack.upto > self.acknowledged:
+            return self._progressed(ack.upto, now_ms), None
+        asked_again = ack.problem == _LAGGING and now_ms - self.rewound_at_ms >= HOLD_MS
+        if ack.upto < self.acknowledged or asked_again:
+            return self._back_to(ack.upto, now_ms), None
+        return self, None
+
+    def _progressed(self, upto: int, now_ms: int) -> "Sender":
+        return replace(
+            self,
+            acknowledged=upto,
+            sent_upto=max(self.sent_upto, upto),
+            outstanding=tuple(end for end in self.outstanding if end > upto),
+            progress_at_ms=now_ms,
+            pause_ms=FIRST_PAUSE_MS,
+        )
+
+    def _refused(self, upto: int, now_ms: int) -> tuple["Sender", Alarm | None]:
+        if now_ms < self.paused_until_ms:
+            return self, None
+        paused = replace(
+            self._back_to(upto, now_ms),
+            paused_until_ms=now_ms + self.pause_ms,
+            pause_ms=min(2 * self.pause_ms, LONGEST_PAUSE_MS),
+        )
+        return paused, Alarm.REFUSED
+
+    def _back_to(self, upto: int, now_ms: int) -> "Sender":
+        return replace(
+            self,
+            acknowledged=upto,
+            sent_upto=upto,
+            outstanding=(),
+            progress_at_ms=now_ms,
+            rewound_at_ms=now_ms,
+        )
+
+
+def _disagreement(ack: Ack, own_hash: str | None, head: int, base: int) -> Alarm | None:
+    if ack.upto > head:
+        return Alarm.AHEAD
+    if ack.upto < base:
+        return Alarm.FORGOTTEN
+    if own_hash != ack.head_hash or ack.problem == "fork":
+        return Alarm.FORK
+    return None
+
+
+def begin(acknowledged: int) -> Sender:
+    """The state of a device that has just started."""
+    return Sender(acknowledged, acknowledged)
+
+
+def back_off_ms(failures: int, first_ms: float, longest_ms: float, chance: float) -> float:
+    """How long to wait before the next try to connect: exponential, with full jitter.
+
+    Args:
+        failures: tries that failed so far, from 1.
+        first_ms: the most that the first wait may be.
+        longest_ms: the most that any wait may be.
+        chance: from the caller's randomness, in [0, 1); keeps a thousand kiosks from coming back at once.
+    """
+    ceiling = min(longest_ms, first_ms * 2.0 ** min(failures - 1, 30))
+    return ceiling * (0.1 + 0.9 * chance)

@@ -1,0 +1,141 @@
+"""The device's own log: an event, its place in the chain and its place in the outbox are one row.
+
+An entry waits for central while its sequence lies above `acknowledged`, so that writing the entry *is*
+queuing it: one row, one transaction, synced before `append` returns.
+"""
+
+import logging
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from sqlite_utils import Database
+
+from renzheng.contracts import log as chain
+from renzheng.contracts.events import Event
+from renzheng.contracts.log import Head
+from renzheng.edge.errors import EventTooLargeError, StoreError
+from renzheng.edge.store.database import Store
+
+LOGGER = logging.getLogger(__name__)
+Also = Callable[[Database], None]
+
+
+class DeviceLog:
+    """Append to, read and check one device's log.
+
+    Args:
+        store: the device's database.
+        device_id: whose log it is; a file that holds another device's is refused.
+
+    Raises:
+        StoreError: the file holds another device's log.
+    """
+
+    def __init__(self, store: Store, device_id: str) -> None:
+        self.store = store
+        self.device_id = device_id
+        self._listeners: list[Callable[[], None]] = []
+        genesis = chain.genesis(device_id)
+        with store.writing() as database:
+            database.execute(
+                "INSERT OR IGNORE INTO log_state VALUES (1, ?, ?, ?, 0)",
+                (device_id, genesis.sequence, genesis.hash),
+            )
+        if self._state()["device_id"] != device_id:
+            raise StoreError(
+                f"This data folder holds the log of {self._state()['device_id']}, not of {device_id}.",
+                why="A log belongs to one device for its whole life.",
+                do="Set device_id back, or give the new device a data folder of its own.",
+            )
+
+    def on_append(self, listener: Callable[[], None]) -> None:
+        """Call `listener` after each commit; it must return at once."""
+        self._listeners.append(listener)
+
+    def append(self, event: Event, also: Also | None = None) -> Head:
+        """Write one event durably; `also` writes what must stand or fall with it.
+
+        Returns:
+            The new head, already synced to disk.
+
+        Raises:
+            EventTooLargeError: no batch could hold it.
+            StoreError: nothing was written.
+        """
+        event_json = event.to_json()
+        with self.store.writing() as database:
+            entry = chain.append(self.head(), event_json)
+            if len(entry.line) > chain.MAX_BATCH_BYTES:
+                raise EventTooLargeError(
+                    f"An event of {len(event_json)} bytes is larger than a batch of {chain.MAX_BATCH_BYTES}.",
+                    why="It could never be sent, and everything after it would wait behind it.",
+                    do="Put what is large into the evidence store and its id into the event.",
+                )
+            database.execute("INSERT INTO entries VALUES (?, ?, ?)", (entry.sequence, entry.line, event.id))
+            if also is not None:
+                also(database)
+        LOGGER.info("entry %d %s %s", entry.sequence, event.type, event.id)
+        for listener in self._listeners:
+            listener()
+        return Head(entry.sequence, entry.hash)
+
+    def head(self) -> Head:
+        """The end of the chain as it stands on disk."""
+        last = self.store.row("SELECT sequence, line FROM entries ORDER BY sequence DESC LIMIT 1")
+        return self.base() if last is None else _head(last["sequence"], last["line"])
+
+    def base(self) -> Head:
+        """The entry before the first that is kept; genesis until something is pruned."""
+        state = self._state()
+        return Head(state["base_sequence"], state["base_hash"])
+
+    def head_at(self, sequence: int) -> Head | None:
+        """The head as it was at `sequence`; None where this device has no such entry (any more)."""
+        base = self.base()
+        if sequence == base.sequence:
+            return base
+        row = self.store.row("SELECT sequence, line FROM entries WHERE sequence = ?", sequence)
+        return None if row is None else _head(row["sequence"], row["line"])
+
+    def lines(self, after: int, limit: int) -> list[bytes]:
+        """Read the entries that follow `after`, in order."""
+        rows = self.store.rows(
+            "SELECT line FROM entries WHERE sequence > ? ORDER BY sequence LIMIT ?", after, limit
+        )
+        return [row["line"] for row in rows]
+
+    def acknowledged(self) -> int:
+        """The last entry of which this device knows that central has it."""
+        return int(self._state()["acknowledged"])
+
+    def acknowledge(self, upto: int) -> None:
+        """Keep central's word; the caller has held its head hash against `head_at`."""
+        with self.store.writing() as database:
+            database.execute("UPDATE log_state SET acknowledged = ?", (upto,))
+
+    def waiting_since(self) -> datetime | None:
+        """When the oldest entry that central does not have was written; None when it has all."""
+        lines = self.lines(self.acknowledged(), 1)
+        return datetime.fromisoformat(chain.read_entry(lines[0]).event["time"]) if lines else None
+
+    def verify(self) -> Head:
+        """Walk the whole file from its base.
+
+        Raises:
+            BrokenChainError: at the first entry that is missing, altered or no entry.
+        """
+        head = self.base()
+        while lines := self.lines(head.sequence, 1000):
+            for _, reached in chain.follow(head, lines):
+                head = reached
+        return head
+
+    def _state(self) -> dict[str, Any]:
+        state = self.store.row("SELECT * FROM log_state")
+        assert state is not None
+        return state
+
+
+def _head(sequence: int, line: bytes) -> Head:
+    return Head(sequence, chain.Entry(sequence, "", line, {}).hash)

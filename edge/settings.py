@@ -1,0 +1,155 @@
+"""The agent's settings: one TOML file, read once. Relative paths are relative to the file's folder."""
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+
+from renzheng.contracts.events import Purpose
+from renzheng.edge.errors import SettingsError
+
+TopicLevel = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+Seconds = Annotated[float, Field(gt=0, le=86_400)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def _anchored(path: Path | None, info: ValidationInfo) -> Path | None:
+    folder = (info.context or {}).get("folder")
+    return path if path is None or folder is None else folder / path
+
+
+class DeviceSettings(_Section):
+    """Which device this is, and where it keeps its things.
+
+    Args:
+        time_zone: whose midnight ends the roster's day.
+        data_dir: database, keys and evidence; only the agent's user may read it.
+    """
+
+    device_id: TopicLevel
+    institution_id: Annotated[str, Field(min_length=1, max_length=200)]
+    purpose: Purpose = Purpose.DIALYSIS
+    shard: TopicLevel = "0"
+    time_zone: str = "Asia/Shanghai"
+    data_dir: Path = Path("data")
+
+    anchored = field_validator("data_dir")(_anchored)
+
+
+class LinkSettings(_Section):
+    """How to reach central; without a `host` the device keeps everything and sends nothing.
+
+    Args:
+        protocol: 5, or 3.1.1 for the embedded broker.
+        username: None sends no user; `password_file` holds its password.
+        ca_file: turns TLS on; with `certificate_file` and `key_file` the device shows its own certificate.
+        central_key_file: central's public key (PEM); an acknowledgement that it did not sign is refused.
+        progress_seconds: without an acknowledgement for this long, everything since the last is sent again.
+    """
+
+    host: str | None = None
+    port: Annotated[int, Field(ge=1, le=65535)] = 1883
+    protocol: Literal["5", "3.1.1"] = "5"
+    keepalive_seconds: Annotated[int, Field(ge=5, le=3600)] = 20
+    username: str | None = None
+    password_file: Path | None = None
+    ca_file: Path | None = None
+    certificate_file: Path | None = None
+    key_file: Path | None = None
+    central_key_file: Path | None = None
+    progress_seconds: Seconds = 10
+    status_seconds: Seconds = 30
+    reconnect_first_seconds: Seconds = 0.5
+    reconnect_longest_seconds: Seconds = 60
+
+    anchored = field_validator(
+        "password_file", "ca_file", "certificate_file", "key_file", "central_key_file"
+    )(_anchored)
+
+
+class CoverageSettings(_Section):
+    """How often the agent beats and tells.
+
+    Args:
+        page_expected: a kiosk whose page is not connected cannot see anybody and is `down`. False for a
+            device without a page of its own.
+    """
+
+    beat_seconds: Seconds = 10
+    longest_silence_seconds: Seconds = 60
+    tell_every_seconds: Seconds = 900
+    page_expected: bool = True
+
+
+class KioskSettings(_Section):
+    """The station's manners.
+
+    Args:
+        port: 0 takes a free one.
+        tries: failed attempts before the other way is asked for; it is offered on every screen anyway.
+        attempt_seconds: how long one look may take.
+        idle_seconds: without a touch or a face for this long, a screen asks whether more time is needed.
+        already_minutes: a patient who comes again this soon is told that they are signed in already.
+        open_too_long_hours: a session open for longer asks for the nurse.
+        frames_per_second: what the page sends at most.
+    """
+
+    host: Literal["127.0.0.1", "::1"] = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 8600
+    tries: Annotated[int, Field(ge=1, le=10)] = 3
+    attempt_seconds: Annotated[float, Field(ge=3, le=120)] = 12
+    idle_seconds: Annotated[float, Field(ge=30, le=600)] = 45
+    done_seconds: Annotated[float, Field(ge=2, le=60)] = 6
+    already_minutes: Annotated[float, Field(ge=0, le=120)] = 10
+    open_too_long_hours: Annotated[float, Field(gt=0, le=72)] = 12
+    frames_per_second: Annotated[int, Field(ge=2, le=30)] = 12
+    notice_version: Annotated[str, Field(min_length=1, max_length=40)] = "1"
+
+
+class FaceSettings(_Section):
+    """What the face engine is asked for.
+
+    Args:
+        false_match_rate: a score that impostors reach at this rate is a match.
+        model_dir: where the converted networks lie; None takes the engine's own default.
+    """
+
+    false_match_rate: Annotated[float, Field(gt=0, le=0.1)] = 1e-3
+    model_dir: Path | None = None
+
+    anchored = field_validator("model_dir")(_anchored)
+
+
+class Settings(_Section):
+    """Everything one agent needs to know."""
+
+    device: DeviceSettings
+    link: LinkSettings = LinkSettings()
+    coverage: CoverageSettings = CoverageSettings()
+    kiosk: KioskSettings = KioskSettings()
+    face: FaceSettings = FaceSettings()
+
+
+def load_settings(path: Path) -> Settings:
+    """Read a settings file.
+
+    Raises:
+        SettingsError: it is missing, no TOML, or holds a value or a key that is not known; each is named.
+    """
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        return Settings.model_validate(values, context={"folder": path.resolve().parent})
+    except OSError as error:
+        raise SettingsError(
+            f"The settings file {path} cannot be read: {error.strerror}.", do="Give its path with --config."
+        ) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} is no TOML: {error}.", do="Mend the line it names.") from None
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_input=False, include_context=False)
+        listed = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in found)
+        raise SettingsError(f"{path} cannot be used: {listed}.", do="Mend these keys.") from None

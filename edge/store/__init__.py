@@ -1,0 +1,1 @@
+"""SQLite on the device: roster, references, consents, sessions, and the log's rows."""

@@ -1,0 +1,181 @@
+"""Opening the device's one database file: WAL, synchronous=FULL, STRICT tables, numbered migrations."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlite_utils import Database
+from sqlite_utils.migrations import Migrations
+from sqlite_utils.utils import sqlite3  # type: ignore[attr-defined] # pysqlite3 where it is installed
+
+from renzheng.edge.errors import StoreError
+
+MIGRATIONS = Migrations("edge")
+_GOOD_SQLITE = (3, 51, 3)
+"""From 3.7.0 to 3.51.2 two connections in WAL mode can lose a commit when the WAL is reset."""
+
+
+class Store:
+    """One connection and the lock that guards it; a thread that must not wait for others opens its own.
+
+    Args:
+        path: the database file; made when it is missing.
+
+    Raises:
+        StoreError: the file is no database of ours, cannot be opened, or SQLite is too old to be trusted.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = threading.RLock()
+        if sqlite3.sqlite_version_info < _GOOD_SQLITE:
+            raise StoreError(
+                f"SQLite {sqlite3.sqlite_version} can lose commits (WAL reset).",
+                why="The device's log must not lose what it has written.",
+                do="Install pysqlite3 0.6.1 or newer.",
+            )
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            connection = sqlite3.connect(str(path), timeout=10, isolation_level=None, check_same_thread=False)
+            self._database = Database(connection, strict=True)
+            self._database.execute("PRAGMA journal_mode=WAL")
+            self._database.execute("PRAGMA synchronous=FULL")
+            self._database.execute("PRAGMA foreign_keys=ON")
+            with self._lock:
+                MIGRATIONS.apply(self._database)
+        except (sqlite3.Error, OSError) as error:
+            raise _unusable(path, error) from error
+
+    @contextmanager
+    def writing(self) -> Iterator[Database]:
+        """Run a block as one transaction, committed and synced when it leaves, undone when it raises.
+
+        Raises:
+            StoreError: SQLite refused; nothing of the block is kept.
+        """
+        with self._lock:
+            try:
+                if self._database.conn.in_transaction:
+                    yield self._database
+                    return
+                # IMMEDIATE takes the writer's place at once: what is read inside stays true until the commit.
+                self._database.execute("BEGIN IMMEDIATE")
+                try:
+                    yield self._database
+                except BaseException:
+                    self._database.rollback()
+                    raise
+                self._database.commit()
+            except sqlite3.Error as error:
+                if self._database.conn.in_transaction:
+                    self._database.rollback()
+                raise _unusable(self.path, error) from error
+
+    def rows(self, sql: str, *values: Any) -> list[dict[str, Any]]:
+        """Read rows.
+
+        Raises:
+            StoreError: SQLite refused.
+        """
+        with self._lock:
+            try:
+                return list(self._database.query(sql, values))
+            except sqlite3.Error as error:
+                raise _unusable(self.path, error) from error
+
+    def row(self, sql: str, *values: Any) -> dict[str, Any] | None:
+        """Read the first row, or None."""
+        found = self.rows(sql, *values)
+        return found[0] if found else None
+
+    def close(self) -> None:
+        """Close the connection; the file stays."""
+        with self._lock:
+            self._database.close()
+
+
+def _unusable(path: Path, error: Exception) -> StoreError:
+    return StoreError(
+        f"The store {path.name} cannot be used: {error}.",
+        why="An event counts only once it is written.",
+        do="Check the disk's space and the rights on the data folder; sign patients in on paper meanwhile.",
+        path=str(path),
+    )
+
+
+@MIGRATIONS(name="0001_first")
+def _first(database: Database) -> None:
+    statements = """
+        CREATE TABLE entries (
+            sequence INTEGER PRIMARY KEY,
+            line BLOB NOT NULL,
+            event_id TEXT NOT NULL UNIQUE
+        ) STRICT;
+        CREATE TABLE log_state (
+            one INTEGER PRIMARY KEY CHECK (one = 1),
+            device_id TEXT NOT NULL,
+            base_sequence INTEGER NOT NULL,
+            base_hash TEXT NOT NULL,
+            acknowledged INTEGER NOT NULL
+        ) STRICT;
+        CREATE TABLE patients (
+            person_id TEXT PRIMARY KEY,
+            surname TEXT NOT NULL,
+            masked_number TEXT NOT NULL,
+            card_hash TEXT UNIQUE
+        ) STRICT;
+        CREATE TABLE roster (
+            day TEXT NOT NULL,
+            person_id TEXT NOT NULL REFERENCES patients,
+            PRIMARY KEY (day, person_id)
+        ) STRICT;
+        CREATE TABLE person_references (
+            reference_id TEXT PRIMARY KEY,
+            person_id TEXT NOT NULL REFERENCES patients,
+            model_id TEXT NOT NULL,
+            template BLOB NOT NULL,
+            source TEXT NOT NULL,
+            captured_at TEXT NOT NULL
+        ) STRICT;
+        CREATE INDEX person_references_by_person ON person_references (person_id, model_id);
+        CREATE TABLE consents (
+            person_id TEXT NOT NULL,
+            notice TEXT NOT NULL,
+            notice_version TEXT NOT NULL,
+            given INTEGER NOT NULL,
+            recorded_at TEXT NOT NULL,
+            PRIMARY KEY (person_id, notice, notice_version)
+        ) STRICT;
+        CREATE TABLE witnesses (
+            witness_id TEXT PRIMARY KEY,
+            salt BLOB NOT NULL,
+            pin_hash BLOB NOT NULL
+        ) STRICT;
+        CREATE TABLE sessions (
+            session_id TEXT PRIMARY KEY,
+            person_id TEXT NOT NULL,
+            signed_in_at TEXT NOT NULL,
+            signed_out_at TEXT,
+            given_up INTEGER NOT NULL DEFAULT 0
+        ) STRICT;
+        CREATE INDEX sessions_open ON sessions (person_id) WHERE signed_out_at IS NULL;
+        CREATE TABLE heartbeat (
+            one INTEGER PRIMARY KEY CHECK (one = 1),
+            since TEXT NOT NULL,
+            last_beat TEXT NOT NULL,
+            state TEXT NOT NULL,
+            cause TEXT,
+            stopped INTEGER NOT NULL
+        ) STRICT;
+        CREATE TABLE alarms (
+            alarm_id INTEGER PRIMARY KEY,
+            kind TEXT NOT NULL,
+            sequence INTEGER,
+            raised_at TEXT NOT NULL
+        ) STRICT;
+    """
+    for statement in statements.split(";"):
+        if statement.strip():
+            database.execute(statement)

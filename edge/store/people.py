@@ -1,0 +1,233 @@
+"""Who this kiosk knows: patients, today's roster, references, consents, witnesses and open sessions."""
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from sqlite_utils import Database
+
+from renzheng.contracts.ids import PersonId, SessionId, WitnessId, new_id
+from renzheng.edge.errors import UnknownPersonError, UnknownWitnessError
+from renzheng.edge.log import Also
+from renzheng.edge.store.database import Store
+from renzheng.models.templates import Template
+
+_SCRYPT = {"n": 2**14, "r": 8, "p": 1}  # about 50 ms and 16 MiB: a nurse waits for it, a guesser of PINs too
+
+
+@dataclass(frozen=True, slots=True)
+class Patient:
+    """What may stand on the screen of a patient: surname and masked number, nothing more."""
+
+    person_id: PersonId
+    surname: str
+    masked_number: str
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSession:
+    """A sign-in without a sign-out."""
+
+    session_id: SessionId
+    signed_in_at: datetime
+
+
+def mask(number: str) -> str:
+    """Show the last four characters of a card number; of a short one, the last two."""
+    return "****" + number[-min(4, len(number) // 2) :]
+
+
+def _card_hash(card_number: str) -> str:
+    return hashlib.sha256(b"renzheng card " + card_number.strip().upper().encode()).hexdigest()
+
+
+class People:
+    """The kiosk's view of its people, over the device's store."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+
+    def put_patient(self, person_id: str, *, surname: str, card_number: str | None) -> Patient:
+        """Enter a patient, or correct the entry; the card number itself is not kept, its hash is."""
+        masked = mask(card_number or person_id)
+        with self.store.writing() as database:
+            database.execute(
+                "INSERT INTO patients VALUES (?, ?, ?, ?) ON CONFLICT (person_id) DO UPDATE SET"
+                " surname = excluded.surname, masked_number = excluded.masked_number,"
+                " card_hash = excluded.card_hash",
+                (person_id, surname, masked, _card_hash(card_number) if card_number else None),
+            )
+        return Patient(PersonId(person_id), surname, masked)
+
+    def put_on_roster(self, day: date, person_ids: Sequence[str]) -> None:
+        """Say who is expected on a local day."""
+        with self.store.writing() as database:
+            for person_id in person_ids:
+                database.execute("INSERT OR IGNORE INTO roster VALUES (?, ?)", (day.isoformat(), person_id))
+
+    def roster(self, day: date) -> list[Patient]:
+        """Those expected on a day, by surname."""
+        rows = self.store.rows(
+            "SELECT p.* FROM roster r JOIN patients p USING (person_id) WHERE day = ?"
+            " ORDER BY surname, masked_number",
+            day.isoformat(),
+        )
+        return [_patient(row) for row in rows]
+
+    def by_id(self, person_id: str) -> Patient:
+        """Find a patient.
+
+        Raises:
+            UnknownPersonError: there is none of this id.
+        """
+        return self._one("SELECT * FROM patients WHERE person_id = ?", person_id)
+
+    def by_card(self, card_number: str) -> Patient:
+        """Find a patient by the number that a card reader types.
+
+        Raises:
+            UnknownPersonError: no patient here has this card.
+        """
+        return self._one("SELECT * FROM patients WHERE card_hash = ?", _card_hash(card_number))
+
+    def _one(self, sql: str, value: str) -> Patient:
+        row = self.store.row(sql, value)
+        if row is None:
+            raise UnknownPersonError(
+                "Nobody of this number is known at this kiosk.",
+                why="An attempt without a patient proves nothing.",
+                do="Try the card again, pick the name from the roster, or ask the nurse.",
+            )
+        return _patient(row)
+
+    def add_references(
+        self, person_id: str, templates: Sequence[Template], *, source: str, at: datetime
+    ) -> Also:
+        """Prepare new references; `DeviceLog.append` writes them with the event that tells of them."""
+
+        def write(database: Database) -> None:
+            for template in templates:
+                database.execute(
+                    "INSERT INTO person_references VALUES (?, ?, ?, ?, ?, ?)",
+                    (
+                        new_id(),
+                        person_id,
+                        template.model,
+                        template.to_bytes(),
+                        source,
+                        at.isoformat(),
+                    ),
+                )
+
+        return write
+
+    def references(self, person_id: str, model_id: str) -> list[Template]:
+        """The references of a person that this model made; another model's do not compare."""
+        rows = self.store.rows(
+            "SELECT template FROM person_references WHERE person_id = ? AND model_id = ?"
+            " ORDER BY reference_id",
+            person_id,
+            model_id,
+        )
+        return [Template.from_bytes(row["template"]) for row in rows]
+
+    def gallery(self, model_id: str) -> list[tuple[PersonId, Template]]:
+        """Every reference that this model made, with whose it is."""
+        rows = self.store.rows(
+            "SELECT person_id, template FROM person_references WHERE model_id = ? ORDER BY reference_id",
+            model_id,
+        )
+        return [(PersonId(row["person_id"]), Template.from_bytes(row["template"])) for row in rows]
+
+    def put_witness(self, witness_id: str, pin: str) -> None:
+        """Enter a witness with a PIN, of which only a salted hash is kept."""
+        salt = secrets.token_bytes(16)
+        with self.store.writing() as database:
+            database.execute(
+                "INSERT INTO witnesses VALUES (?, ?, ?) ON CONFLICT (witness_id) DO UPDATE SET"
+                " salt = excluded.salt, pin_hash = excluded.pin_hash",
+                (witness_id, salt, _pin_hash(pin, salt)),
+            )
+
+    def witness(self, witness_id: str, pin: str) -> WitnessId:
+        """Check a witness's PIN.
+
+        Raises:
+            UnknownWitnessError: no such witness, or another PIN; the message does not tell which.
+        """
+        row = self.store.row("SELECT * FROM witnesses WHERE witness_id = ?", witness_id)
+        salt, expected = (row["salt"], row["pin_hash"]) if row else (b"\0" * 16, b"")
+        if not hmac.compare_digest(_pin_hash(pin, salt), expected):
+            raise UnknownWitnessError(
+                "Witness number or PIN is not right.",
+                why="Whoever vouches for a patient must be known.",
+                do="Enter both again; the ward's administrator can set a new PIN.",
+            )
+        return WitnessId(witness_id)
+
+    def consented(self, person_id: str, notice: str, version: str) -> bool | None:
+        """What the patient said to one version of a notice; None when they were not asked."""
+        row = self.store.row(
+            "SELECT given FROM consents WHERE person_id = ? AND notice = ? AND notice_version = ?",
+            person_id,
+            notice,
+            version,
+        )
+        return None if row is None else bool(row["given"])
+
+    def put_consent(self, person_id: str, notice: str, version: str, *, given: bool, at: datetime) -> Also:
+        """Prepare a consent or refusal, written with its event."""
+
+        def write(database: Database) -> None:
+            database.execute(
+                "INSERT OR REPLACE INTO consents VALUES (?, ?, ?, ?, ?)",
+                (person_id, notice, version, int(given), at.isoformat()),
+            )
+
+        return write
+
+    def open_session(self, person_id: str) -> OpenSession | None:
+        """The person's session that was signed in and never out; None when there is none."""
+        row = self.store.row(
+            "SELECT * FROM sessions WHERE person_id = ? AND signed_out_at IS NULL AND given_up = 0"
+            " ORDER BY signed_in_at DESC LIMIT 1",
+            person_id,
+        )
+        if row is None:
+            return None
+        return OpenSession(SessionId(row["session_id"]), datetime.fromisoformat(row["signed_in_at"]))
+
+    def signed_in(self, person_id: str, session_id: str, at: datetime) -> Also:
+        """Prepare the opening of a session, written with its sign-in; an older open one is given up."""
+
+        def write(database: Database) -> None:
+            database.execute(
+                "UPDATE sessions SET given_up = 1 WHERE person_id = ? AND signed_out_at IS NULL", (person_id,)
+            )
+            database.execute(
+                "INSERT INTO sessions (session_id, person_id, signed_in_at) VALUES (?, ?, ?)",
+                (session_id, person_id, at.isoformat()),
+            )
+
+        return write
+
+    def signed_out(self, session_id: str, at: datetime) -> Also:
+        """Prepare the end of a session, written with its sign-out."""
+
+        def write(database: Database) -> None:
+            database.execute(
+                "UPDATE sessions SET signed_out_at = ? WHERE session_id = ?", (at.isoformat(), session_id)
+            )
+
+        return write
+
+
+def _patient(row: dict[str, str]) -> Patient:
+    return Patient(PersonId(row["person_id"]), row["surname"], row["masked_number"])
+
+
+def _pin_hash(pin: str, salt: bytes) -> bytes:
+    return hashlib.scrypt(pin.encode(), salt=salt, **_SCRYPT)
