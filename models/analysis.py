@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from renzheng.models.detection.boxes import Box
-from renzheng.models.landmarks import Landmarks
+from renzheng.models.landmarks import Landmarks, Point
 from renzheng.models.quality import GUIDANCE_FOR, Guidance, Problem, Quality
 
 
@@ -15,11 +15,14 @@ class Face:
         box: in pixels of the image; dlib's framing, from the brows to the chin.
         confidence: the detector's score.
         landmarks: corners of the eyes and base of the nose, in pixels of the image.
+        points: the detector's own five points where it gives them: eyes, tip of the nose, corners of the mouth, from
+            the left of the image to the right.
     """
 
     box: Box
     confidence: float
     landmarks: Landmarks
+    points: tuple[Point, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,7 @@ class OneFace:
 
 @dataclass(frozen=True)
 class PoorQuality:
-    """One face that would give an unreliable template; `problems` is never empty, the first one comes first."""
+    """One face that would give an unreliable template; `problems` is never empty, the foremost first."""
 
     face: Face
     quality: Quality
