@@ -30,6 +30,9 @@ PARTS: Mapping[str, Part] = {
     "central": Part("renzheng.central.command", "Run the central service.", "central"),
     "claims": Part("renzheng.central.claims.command", "Import claim lines.", "central"),
     "audit": Part("renzheng.central.audit.command", "Set attendance against billed lines.", "central"),
+    "simulate": Part(
+        "renzheng.central.simulate.command", "Write synthetic tables, truth beside them.", "central"
+    ),
     "models": Part("renzheng.models.command", "Convert, list, check and measure face models.", "edge"),
 }
 
@@ -74,6 +77,7 @@ def overview() -> None:
 def main() -> None:
     """Run the command line; a `RenzhengError` becomes three plain lines and its exit status."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.getLogger("alembic").setLevel(logging.WARNING)
     wanted = sys.argv[1] if len(sys.argv) > 1 else None
     try:
         assemble(wanted)()

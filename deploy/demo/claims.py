@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from renzheng.central.claims.nhsa_lines import join_id
 from renzheng.contracts.tables import INPUT_TABLES, arrow_schema
 from renzheng.deploy.demo import story
 
@@ -27,6 +28,11 @@ BROKEN = (
 def visit_of(line: story.BilledLine) -> str:
     """Name the visit that a line belongs to."""
     return f"V-{line.clinic.institution_id[-3:]}-{line.patient.person_id}"
+
+
+def line_id_of(line: story.BilledLine) -> str:
+    """Name a line as the importer does: by institution, visit and serial number."""
+    return join_id(line.clinic.institution_id, visit_of(line), line.serial)
 
 
 def _row(line: story.BilledLine) -> dict[str, str]:
