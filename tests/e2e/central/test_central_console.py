@@ -1,0 +1,89 @@
+"""The console in a real Chromium: nothing fails to load, nothing is cut off, and a picture for the README.
+
+With RENZHENG_PICTURES set to a folder, the pictures are kept there.
+"""
+
+import os
+from pathlib import Path
+
+import pytest
+from parts.central import OnWire, register, running_central
+from parts.dialysis_day import DAY, write_logs, write_tables
+from parts.mosquitto import Mosquitto
+from playwright.sync_api import sync_playwright
+
+pytestmark = [pytest.mark.chromium, pytest.mark.mosquitto]
+CHROMIUM = "/usr/bin/chromium"
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
+
+
+@pytest.fixture(scope="module")
+def console(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("console")
+    (folder / "broker").mkdir()
+    with (
+        Mosquitto(folder / "broker") as broker,
+        running_central(folder / "central", broker.port) as central,
+    ):
+        wire = OnWire(broker.port, central)
+        for writer in write_logs():
+            register(central.database, writer)
+            wire.send(writer.device_id, writer.batches())
+            wire.wait_for(writer.device_id, writer.head.sequence)
+        wire.close()
+        write_tables(central.settings.tables_dir)
+        central.night.run(DAY, DAY)
+        yield central
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield running
+        running.close()
+
+
+PAGES = {
+    "day": f"/days/{DAY}",
+    "line": "/lines/L-genuine",
+    "devices": "/devices",
+    "device": "/devices/kiosk-1",
+    "quarantine": "/quarantine",
+    "findings": "/findings",
+    "runs": "/runs",
+}
+
+
+@pytest.mark.parametrize("size", [(1280, 800), (820, 1180)])
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_in_a_browser(console, browser, tmp_path, size, name):
+    page = browser.new_page(viewport={"width": size[0], "height": size[1]})
+    complaints = []
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("requestfailed", lambda request: complaints.append(request.url))
+    page.goto(console.url + PAGES[name])
+    page.wait_for_load_state("networkidle")
+    assert complaints == []
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    assert page.locator("h1").inner_text().strip()
+    pictures = Path(os.environ.get("RENZHENG_PICTURES", tmp_path))
+    picture = pictures / f"console-{name}-{size[0]}.png"
+    page.screenshot(path=picture)
+    assert picture.stat().st_size > 10_000
+    page.close()
+
+
+def test_from_the_day_to_the_evidence(console, browser):
+    page = browser.new_page(viewport={"width": 1280, "height": 800})
+    page.goto(console.url)
+    page.click("a.card.contradicted")
+    page.click("text=L-elsewhere")
+    assert page.locator(".answer.contradicted").is_visible()
+    assert page.locator("svg.timeline .mark.elsewhere").count() == 2
+    page.click("a.language")
+    assert page.locator("h2", has_text="Timeline").is_visible()
+    page.goto(f"{console.url}/devices")
+    assert page.locator("h1").inner_text() == "Devices"
+    page.close()

@@ -1,0 +1,87 @@
+"""`renzheng central`, as a person types it."""
+
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import pytest
+from parts.central import eventually
+from parts.devices import LogWriter
+from parts.dialysis_day import DAY, write_tables
+
+from renzheng.contracts import keys
+
+RENZHENG = Path(sys.executable).parent / "renzheng"
+
+
+def renzheng(*arguments, status=0):
+    command = [RENZHENG, "central", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == status, done.stderr
+    return done.stdout + done.stderr
+
+
+@pytest.fixture
+def config(tmp_path):
+    renzheng("init", "--dir", tmp_path / "site", "--port", "0")
+    return tmp_path / "site" / "central.toml"
+
+
+def test_init_keeps_what_is_there(config):
+    key = (config.parent / "data" / "keys" / "central.pem").read_bytes()
+    assert (config.parent / "data" / "keys" / "central.pem").stat().st_mode & 0o077 == 0
+    said = renzheng("init", "--dir", config.parent)
+    assert "public key" in said
+    assert (config.parent / "data" / "keys" / "central.pem").read_bytes() == key
+
+
+def test_a_device_is_registered_listed_and_revoked(config, tmp_path):
+    public = tmp_path / "kiosk.pem"
+    public.write_text(keys.public_pem(LogWriter().key))
+    device = ("--device", "kiosk-1", "--institution", "H1", "--public-key", public)
+    assert "no institution" in renzheng("register-device", "--config", config, *device, status=1)
+    renzheng(
+        "register-institution",
+        "--config",
+        config,
+        "--institution",
+        "H1",
+        "--name",
+        "一院",
+        "--region",
+        "371122",
+    )
+    renzheng("register-device", "--config", config, *device)
+    assert "kiosk-1" in renzheng("devices", "--config", config)
+    renzheng("revoke-device", "--config", config, "--device", "kiosk-1")
+    assert "revoked" in renzheng("devices", "--config", config)
+    assert "no device" in renzheng("revoke-device", "--config", config, "--device", "x", status=1)
+
+
+def test_a_night_without_devices_still_answers_every_line(config):
+    write_tables(config.parent / "data" / "tables")
+    assert "kept in" in renzheng("night", "--config", config, "--day", DAY)
+
+
+def test_a_night_without_a_bill_says_what_to_do(config):
+    assert "renzheng claims import" in renzheng("night", "--config", config, "--day", DAY, status=1)
+
+
+def test_a_missing_configuration_is_a_usage_error(tmp_path):
+    assert "renzheng central init" in renzheng("run", "--config", tmp_path / "none.toml", status=2)
+
+
+@pytest.mark.mosquitto
+def test_run_serves_until_it_is_told_to_stop(config, broker):
+    config.write_text(config.read_text() + f"\n[broker]\nport = {broker.port}\n")
+    command = [RENZHENG, "central", "run", "--config", config]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    assert process.stdout is not None
+    url = process.stdout.readline().split()[-1]
+    with urllib.request.urlopen(f"{url}/api/v1/health") as answer:
+        assert answer.status == 200
+    process.terminate()
+    assert eventually(lambda: process.poll() is not None)
+    assert process.returncode == 0
+    process.stdout.close()

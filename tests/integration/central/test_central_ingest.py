@@ -1,0 +1,262 @@
+"""The ingest over real stores: exactly once in, every refusal kept and named."""
+
+import random
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from parts.central import register
+from parts.devices import MORNING, LogWriter
+
+from renzheng.central.errors import RegistrationError, StoreError
+from renzheng.central.ingest import service
+from renzheng.central.ingest.service import Ingest, Message
+from renzheng.central.metrics import Metrics
+from renzheng.central.store import devices, reading, schema
+from renzheng.central.store.database import Database
+from renzheng.contracts import keys, log
+from renzheng.contracts.events import utc_now
+from renzheng.contracts.messages import Status, open_ack
+
+CENTRAL_KEY = keys.generate_key()
+
+
+@pytest.fixture
+def ingest(database):
+    return Ingest(database, CENTRAL_KEY, utc_now)
+
+
+def messages(writer, batches=None):
+    topic = f"renzheng/v1/s1/{writer.device_id}/up/log"
+    return [Message(topic, batch) for batch in (writer.batches() if batches is None else batches)]
+
+
+def acks(replies):
+    return [open_ack(reply.payload, CENTRAL_KEY) for reply in replies]
+
+
+def rows(database, table):
+    with database.reading() as connection:
+        return connection.execute(sa.select(table).order_by(*table.primary_key)).all()
+
+
+def problems(database):
+    with database.reading() as connection:
+        return {row["problem"] for row in reading.alarms(connection)}
+
+
+def test_the_migrations_make_the_schema(database):
+    with database.engine.connect() as connection:
+        differences = compare_metadata(MigrationContext.configure(connection), schema.metadata)
+    assert differences == []
+
+
+def test_a_store_of_a_newer_version_is_refused(database):
+    with database.writing() as connection:
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(StoreError, match="9999"):
+        database.migrate()
+
+
+def test_entries_attendance_and_head_are_committed_together(database, ingest, writer):
+    writer.many(150)
+    found = acks(ingest.take(messages(writer)))
+    assert [ack.upto for ack in found] == [100, 150]
+    assert found[-1].head_hash == writer.head.hash
+    kept = rows(database, schema.log_entries)
+    assert [row.line for row in kept] == [entry.line for entry in writer.entries]
+    assert [row.hash for row in kept] == [entry.hash for entry in writer.entries]
+    assert len(rows(database, schema.attendance)) == 150
+    assert rows(database, schema.devices)[0].head_hash == writer.head.hash
+
+
+def test_duplicates_and_disorder_end_exactly_once(database, ingest, writer):
+    writer.many(300)
+    cut = [writer.batch(writer.entries[n : n + 20]) for n in range(0, 300, 20)] * 3
+    random.Random(7).shuffle(cut)
+    for _ in range(16):
+        for n in range(0, len(cut), 5):
+            ingest.take(messages(writer, cut[n : n + 5]))
+    assert [row.sequence for row in rows(database, schema.log_entries)] == list(range(1, 301))
+    assert len(rows(database, schema.attendance)) == 300
+
+
+def test_a_duplicate_in_the_same_group_is_stored_once(database, ingest, writer):
+    writer.many(30)
+    twice = [writer.batch(writer.entries[:20]), writer.batch(writer.entries[10:]), writer.batch()]
+    assert [ack.upto for ack in acks(ingest.take(messages(writer, twice)))] == [20, 30, 30]
+    assert len(rows(database, schema.log_entries)) == 30
+
+
+def test_a_gap_is_answered_and_its_alarm_closes_when_it_is_filled(database, ingest, writer):
+    writer.many(30)
+    late = messages(writer, [writer.batch(writer.entries[10:20])])
+    assert [(ack.upto, ack.problem) for ack in acks(ingest.take(late))] == [(0, "gap")]
+    with database.reading() as connection:
+        assert reading.quarantined(connection)[0] == 1
+        assert reading.alarms(connection)[0]["resolved_at"] is None
+    ingest.take(messages(writer, [writer.batch(writer.entries[:10])]))
+    ingest.take(late)
+    with database.reading() as connection:
+        assert reading.quarantined(connection)[0] == 0
+        assert reading.alarms(connection)[0]["resolved_at"] is not None
+    assert rows(database, schema.devices)[0].head_sequence == 20
+
+
+def test_a_fork_is_kept_as_evidence_and_changes_nothing(database, ingest, writer):
+    writer.many(10)
+    ingest.take(messages(writer))
+    other = LogWriter()
+    other.key = writer.key
+    other.many(12)
+    answer = acks(ingest.take(messages(other)))[0]
+    assert (answer.upto, answer.head_hash, answer.problem) == (10, writer.head.hash, "fork")
+    assert problems(database) == {"fork"}
+    assert rows(database, schema.quarantine)[0].payload == other.batch()
+    assert [row.line for row in rows(database, schema.log_entries)] == [e.line for e in writer.entries]
+
+
+def forged(writer):
+    other = LogWriter(writer.device_id)
+    other.many(2)
+    return other.batch()
+
+
+@pytest.mark.parametrize(
+    (("make", "problem_and_answer")),
+    [
+        (lambda _: b"", ("signature", "signature")),
+        (lambda _: b"\xff\x00.\x01.\x02", ("signature", "signature")),
+        (forged, ("unknown_key", "unknown_key")),
+        (lambda w: log.sign_batch("kiosk-9", [b"{}"], w.key), ("wrong_device", "signature")),
+        (lambda w: log.sign_batch(w.device_id, [b"{}"], w.key), ("malformed", "malformed")),
+        (lambda w: w.batch([w.entries[0], w.entries[2]]), ("altered", "altered")),
+    ],
+)
+def test_what_does_not_verify_is_kept_named_and_answered(database, ingest, writer, make, problem_and_answer):
+    problem, answer = problem_and_answer
+    writer.many(3)
+    payload = make(writer)
+    answers = acks(ingest.take(messages(writer, [payload, payload])))
+    assert [(ack.upto, ack.problem) for ack in answers] == [(0, answer)] * 2
+    (kept,) = rows(database, schema.quarantine)
+    assert (kept.problem, kept.payload, kept.times) == (problem, payload, 2)
+    assert problems(database) == {problem}
+    assert rows(database, schema.log_entries) == []
+
+
+def test_an_unknown_device_gets_an_answer_too(database, ingest):
+    stranger = LogWriter("stranger")
+    stranger.many(1)
+    (answer,) = acks(ingest.take(messages(stranger)))
+    assert (answer.upto, answer.problem) == (0, "unknown_key")
+    assert answer.head_hash == log.genesis("stranger").hash
+    assert problems(database) == {"unknown_device"}
+
+
+@pytest.mark.parametrize(
+    "topic", ["renzheng/v1/s1/kiosk-1/down/ack", "elsewhere", "renzheng/v1/s1/a\0b/up/log"]
+)
+def test_a_topic_that_is_none_is_kept(database, ingest, writer, topic):
+    assert ingest.take([Message(topic, b"x")]) == []
+    assert rows(database, schema.quarantine)[0].payload == b"x"
+
+
+def test_revocation_holds_from_the_next_message(database, ingest, writer):
+    writer.many(20)
+    ingest.take(messages(writer, [writer.batch(writer.entries[:10])]))
+    with database.writing() as connection:
+        devices.revoke(connection, writer.device_id, utc_now())
+    (answer,) = acks(ingest.take(messages(writer, [writer.batch(writer.entries[10:])])))
+    assert (answer.upto, answer.problem) == (10, "revoked")
+    assert rows(database, schema.devices)[0].head_sequence == 10
+
+
+def test_an_event_that_cannot_be_used_is_stored_and_flagged(database, ingest, writer):
+    writer.sign_in()
+    writer.append_json(b'{"type":"unheard","text":"\\u0000"}')
+    writer.append_json(b'{"specversion":"1.0","huge":123456789012345678901234567890}')
+    writer.sign_in("P\0X")
+    writer.sign_in("P2")
+    (answer,) = acks(ingest.take(messages(writer)))
+    assert (answer.upto, answer.problem) == (5, None)
+    assert [row.flaw is not None for row in rows(database, schema.log_entries)] == [
+        False,
+        True,
+        True,
+        True,
+        False,
+    ]
+    assert [row.person_id for row in rows(database, schema.attendance)] == ["P1", "P2"]
+
+
+def test_one_message_that_breaks_the_transaction_takes_no_other_with_it(
+    database, ingest, writer, monkeypatch, caplog
+):
+    writer.many(20)
+    good, bad = writer.batch(writer.entries[:10]), writer.batch(writer.entries[10:])
+    write = service._write
+
+    def break_on_eleven(connection, work):
+        if any(row[1] == 11 for row in work.entries):
+            raise RuntimeError("a fault of our own")
+        write(connection, work)
+
+    monkeypatch.setattr(service, "_write", break_on_eleven)
+    answers = acks(ingest.take(messages(writer, [good, bad])))
+    assert [(ack.upto, ack.problem) for ack in answers] == [(10, None), (10, "malformed")]
+    assert rows(database, schema.quarantine)[0].payload == bad
+    assert "a fault of our own" in caplog.text
+
+
+def test_status_is_kept_and_one_of_another_device_is_not(database, ingest, writer):
+    values = {"state": "online", "sequence": 9, "acknowledged": 4, "software": "renzheng 0.1.0"}
+    said = Status(device_id="kiosk-1", at=MORNING, waiting_since=MORNING, **values)
+    topic = "renzheng/v1/s1/kiosk-1/up/status"
+    forged_status = Status(device_id="kiosk-9", at=MORNING, **values)
+    huge = Status(device_id="kiosk-1", at=MORNING, **{**values, "sequence": 2**70})
+    for one in (said, said, forged_status, huge):
+        assert ingest.take([Message(topic, one.to_json())]) == []
+    assert ingest.take([Message(topic, b"{")]) == []
+    with database.reading() as connection:
+        (device,) = reading.devices(connection)
+        assert (device["said_sequence"], device["state"]) == (9, "online")
+        assert reading.incomplete_devices(connection, 2**62)[0]["waiting"] == 9
+    assert problems(database) == {"wrong_device", "malformed"}
+
+
+def test_many_devices_in_one_group(database, ingest):
+    writers = [register(database, LogWriter(f"kiosk-{n}", f"H{n % 3}")) for n in range(12)]
+    group = []
+    for one in writers:
+        one.many(25)
+        group += messages(one)
+    found = acks(ingest.take(group))
+    assert {(ack.device_id, ack.upto) for ack in found} == {(one.device_id, 25) for one in writers}
+    assert len(rows(database, schema.log_entries)) == 300
+
+
+def test_the_metrics_count(database, writer):
+    metrics = Metrics()
+    writer.many(5)
+    Ingest(database, CENTRAL_KEY, utc_now, metrics).take([*messages(writer), Message("nowhere", b"")])
+    assert metrics.value("renzheng_ingest_entries_total") == 5
+    assert metrics.value("renzheng_ingest_messages_total", ending="stored") == 1
+    assert metrics.value("renzheng_ingest_messages_total", ending="malformed") == 1
+
+
+def test_registering_twice_changes_nothing_and_a_taken_id_is_refused(database, writer):
+    register(database, writer)
+    assert len(rows(database, schema.device_keys)) == 1
+    with pytest.raises(RegistrationError, match="stands at"):
+        register(database, LogWriter("kiosk-1", "H2"))
+    thief = LogWriter("kiosk-2")
+    thief.key = writer.key
+    with pytest.raises(RegistrationError, match="cannot become"):
+        register(database, thief)
+
+
+def test_a_server_that_is_not_there_is_named():
+    with pytest.raises(StoreError, match="cannot be opened"):
+        Database("postgresql://nobody@127.0.0.1:9/none").migrate()

@@ -1,0 +1,155 @@
+"""Settings, texts, metrics, the line of time."""
+
+import ast
+import datetime as dt
+import re
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from renzheng import central
+from renzheng.central.console.timeline import lay_out
+from renzheng.central.errors import SettingsError
+from renzheng.central.metrics import HELP, Metrics
+from renzheng.central.nightly.evidence import LineEvidence
+from renzheng.central.settings import make_settings, read_settings, write_settings
+from renzheng.central.store.times import day_bounds_us, from_us, to_us
+from renzheng.central.web.texts import texts
+from renzheng.contracts.events import utc_now
+
+HOME = Path(central.__file__).parent
+SHANGHAI = ZoneInfo("Asia/Shanghai")
+
+
+def test_settings_survive_the_file(tmp_path):
+    path = tmp_path / "central.toml"
+    told = {"data_dir": "data", "shards": ["a", "b"], "broker": {"port": 1884, "protocol": "3.1.1"}}
+    write_settings(make_settings(told), path)
+    found = read_settings(path)
+    assert found.data_dir == tmp_path / "data"
+    assert found.shards == ("a", "b")
+    assert (found.broker.port, found.broker.protocol) == (1884, "3.1.1")
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("data_dir = 'd'\nport = 99999\ntimezone = 'Mars'", ["port", "timezone"]),
+        ("data_dir = 'd'\nhost = '0.0.0.0'", ["access_token_file"]),
+        ("data_dir = 'd'\n[broker]\nhost = 'broker.example'", ["ca_file"]),
+        ("data_dir = 'd'\nshards = ['a/b']", ["shards"]),
+        ("port = ", ["cannot be read"]),
+        ("data_dir = 'd'\nunheard = 1", ["unheard"]),
+    ],
+)
+def test_every_wrong_setting_is_named(tmp_path, text, named):
+    path = tmp_path / "central.toml"
+    path.write_text(text)
+    with pytest.raises(SettingsError) as caught:
+        read_settings(path)
+    assert all(name in str(caught.value) for name in named)
+
+
+def test_both_catalogues_say_the_same_things():
+    chinese, english = texts("zh").catalogue, texts("en").catalogue
+    assert chinese.keys() == english.keys()
+    for key, text in chinese.items():
+        assert set(re.findall(r"\{(\w+)", text)) == set(re.findall(r"\{(\w+)", english[key])), key
+
+
+def test_every_text_that_a_template_says_is_in_the_catalogue():
+    said = set()
+    for template in (HOME / "console" / "templates").glob("*.html"):
+        said |= set(re.findall(r"\bt\('([a-z_.0-9]+)'[,)]", template.read_text(encoding="utf-8")))
+    assert len(said) > 60
+    assert said <= texts("zh").catalogue.keys()
+
+
+REASONS = """
+verified_session corroborated_manual elsewhere after_death too_short identity_mismatch no_session
+more_lines_than_sessions manual_uncorroborated no_sign_out pad_not_shown clock_untrusted coverage_gap
+outside_stay absent_at_check seen approved_leave on_leave not_seen
+""".split()
+
+
+@pytest.mark.parametrize("reason", REASONS)
+def test_every_reason_of_the_audit_has_a_text_and_an_explanation(reason):
+    for language in ("zh", "en"):
+        assert f"reason.{reason}" in texts(language).catalogue
+        assert len(texts(language)(f"reason_says.{reason}")) > 10
+
+
+def test_metrics_are_written_for_a_scraper():
+    metrics = Metrics()
+    metrics.add("renzheng_ingest_messages_total", ending="stored")
+    metrics.add("renzheng_ingest_messages_total", 2, ending='qu"ote')
+    metrics.observe("renzheng_ingest_commit_seconds", 0.003)
+    lines = metrics.text().splitlines()
+    assert 'renzheng_ingest_messages_total{ending="stored"} 1' in lines
+    assert 'renzheng_ingest_messages_total{ending="qu\\"ote"} 2' in lines
+    assert 'renzheng_ingest_commit_seconds_bucket{le="0.0025"} 0' in lines
+    assert 'renzheng_ingest_commit_seconds_bucket{le="0.005"} 1' in lines
+    assert "renzheng_ingest_commit_seconds_count 1" in lines
+
+
+def test_every_metric_in_use_has_a_help_text():
+    used = set()
+    for file in HOME.rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            is_text = isinstance(node, ast.Constant) and isinstance(node.value, str)
+            if is_text and re.fullmatch(r"renzheng_[a-z_]+", node.value) and "cookie" not in node.value:
+                used.add(node.value)
+    used -= {"renzheng_access", "renzheng_language"}
+    assert used == set(HELP)
+
+
+def test_moments_survive_the_store():
+    now = utc_now()
+    assert from_us(to_us(now)) == now
+    start, end = day_bounds_us(dt.date(2026, 3, 2), dt.date(2026, 3, 2), SHANGHAI)
+    assert from_us(start) == dt.datetime(2026, 3, 1, 16, tzinfo=dt.UTC)
+    assert end - start == 86_400_000_000
+
+
+def evidence(**rows):
+    start = dt.datetime(2026, 3, 1, 16, tzinfo=dt.UTC)
+    hour = dt.timedelta(hours=1)
+    empty = dict.fromkeys(
+        ("attendance", "machine_sessions", "coverage", "spot_checks", "leaves", "stays"), ()
+    )
+    line = {"service_time": start + 10 * hour, "institution_id": "H1"}
+    return LineEvidence(
+        line, "haemodialysis", start, start + 24 * hour, prescription=None, **{**empty, **rows}
+    )
+
+
+def test_the_line_of_time_covers_the_local_day():
+    drawn = lay_out(evidence(), [], SHANGHAI)
+    assert drawn.ticks[0].label == "00:00"
+    assert drawn.ticks[-1].label == "24:00"
+    assert drawn.left < drawn.service_x < drawn.width
+    assert [row.lane for row in drawn.rows] == ["attendance", "session", "machine", "coverage"]
+
+
+def test_the_line_of_time_stretches_for_a_session_across_midnight():
+    start = dt.datetime(2026, 3, 2, 14, tzinfo=dt.UTC)
+    machine = {"machine_id": "M", "institution_id": "H1", "started_at": start}
+    machine["ended_at"] = start + dt.timedelta(hours=6)
+    drawn = lay_out(evidence(machine_sessions=(machine,)), [], SHANGHAI)
+    bar = drawn.rows[2].bars[0]
+    assert bar.x + bar.width <= drawn.width
+    assert bar.kind == "machine"
+
+
+def test_a_cited_event_stands_out():
+    event = {
+        "event_id": "e",
+        "institution_id": "H1",
+        "event_type": "sign_in",
+        "outcome": "match",
+        "session_id": "s",
+        "occurred_at": dt.datetime(2026, 3, 2, 1, tzinfo=dt.UTC),
+    }
+    marks = lay_out(evidence(attendance=(event, {**event, "event_id": "f"})), ["e"], SHANGHAI).rows[0].marks
+    assert [mark.cited for mark in marks] == [True, False]
