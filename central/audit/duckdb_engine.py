@@ -28,7 +28,7 @@ class DuckDBEngine:
     name = "duckdb"
 
     def __init__(self, scratch: Path, *, memory_limit: str, threads: int | None = None) -> None:
-        self._connection = duckdb.connect(str(scratch / "steps.duckdb"))
+        self._connection = duckdb.connect()
         self._run(f"SET memory_limit = '{memory_limit}'")
         self._run(f"SET temp_directory = '{scratch / 'spill'}'")
         self._run("SET TimeZone = 'UTC'")
@@ -78,11 +78,17 @@ class DuckDBEngine:
 
     def rows(self, sql: str) -> pa.Table:
         """Run a query and fetch all of its rows."""
-        return self._fetch(sql).to_arrow_table()
+        try:
+            return self._connection.sql(sql).to_arrow_table()
+        except duckdb.Error as error:
+            raise _failed(sql, error) from error
 
     def batches(self, sql: str, size: int = 100_000) -> Iterator[pa.RecordBatch]:
         """Run a query and fetch its rows piece by piece."""
-        yield from self._fetch(sql).to_arrow_reader(size)
+        try:
+            yield from self._connection.sql(sql).to_arrow_reader(size)
+        except duckdb.Error as error:
+            raise _failed(sql, error) from error
 
     def write(self, sql: str, path: Path) -> None:
         """Write a query's rows to one Parquet file, in the order that the query gives."""
@@ -95,12 +101,6 @@ class DuckDBEngine:
     def describe(self, sql: str) -> list[tuple[str, str]]:
         """Name the columns of a query and their DuckDB types."""
         return [(str(row[0]), str(row[1])) for row in self._run(f"DESCRIBE {sql}").fetchall()]
-
-    def _fetch(self, sql: str) -> duckdb.DuckDBPyRelation:
-        try:
-            return self._connection.sql(sql)
-        except duckdb.Error as error:
-            raise _failed(sql, error) from error
 
     def _run(self, sql: str) -> duckdb.DuckDBPyConnection:
         try:

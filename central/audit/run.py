@@ -1,7 +1,6 @@
 """Run the audit: load, step after step, write. It reads as the audit's table of contents."""
 
-
-
+import datetime as dt
 import json
 import shutil
 import tempfile
@@ -10,22 +9,25 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from renzheng.central.audit.duckdb_engine import DuckDBEngine
 from renzheng.central.audit.engine import Engine
 from renzheng.central.audit.errors import AuditUsageError
+from renzheng.central.audit.findings import find, write_findings
+from renzheng.central.audit.knowledge import knowledge_tables
 from renzheng.central.audit.loading import Loaded, Loader
 from renzheng.central.audit.matching import Choice, assign
 from renzheng.central.audit.request import AuditRequest, AuditResult, Progress, day_number, no_progress
-from renzheng.central.audit.settings import DEFAULTS, day_settings
+from renzheng.central.audit.settings import calendar, day_settings
 from renzheng.central.audit.sources import Source, find_sources
-from renzheng.central.audit.steps import ASSIGNMENT, STEPS, filled, read_step
-from renzheng.contracts.tables import FINDINGS, empty_table
+from renzheng.central.audit.steps import ASSIGNMENT, STEPS, VIEWS, filled, read_step
+from renzheng.rules.pack import LINE_RULES, Pack, load_pack
+from renzheng.rules.parameters import resolve
 
 CHOICE_FIELDS = tuple(field.name for field in fields(Choice))
 
@@ -41,6 +43,7 @@ def run_audit(request: AuditRequest, progress: Progress = no_progress) -> AuditR
         EngineError: the engine failed.
     """
     _check(request)
+    pack = load_pack(request.rules)
     request.out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".audit-", dir=request.out) as folder:
         scratch = Path(folder)
@@ -48,7 +51,7 @@ def run_audit(request: AuditRequest, progress: Progress = no_progress) -> AuditR
         made.mkdir()
         sources = find_sources(request.tables)
         with DuckDBEngine(scratch, memory_limit=request.memory_limit, threads=request.threads) as engine:
-            summary = Run(request, engine, made, progress).audit(sources)
+            summary = Run(request, pack, engine, made, progress).audit(sources)
         (made / "summary.json").write_text(
             json.dumps(summary, ensure_ascii=False, indent=2) + "\n", encoding="utf-8"
         )
@@ -61,18 +64,24 @@ class Run:
 
     Args:
         request: what was asked.
+        pack: the rules.
         engine: an engine without tables yet.
         made: folder in which the output is made.
         progress: is told of every step.
     """
 
-    def __init__(self, request: AuditRequest, engine: Engine, made: Path, progress: Progress) -> None:
+    def __init__(
+        self, request: AuditRequest, pack: Pack, engine: Engine, made: Path, progress: Progress
+    ) -> None:
         self._request = request
+        self._pack = pack
         self._engine = engine
         self._made = made
         self._progress = progress
+        self._stays_known = False
+        self._found: dict[str, int] = {}
         self._seconds: dict[str, float] = {}
-        self._steps = ("load", *STEPS, "write")
+        self._steps = ("load", *STEPS, "write", *(rule.id for rule in pack.active))
 
     def audit(self, sources: Mapping[str, Source]) -> dict[str, Any]:
         """Do all of it; the summary is what is returned."""
@@ -82,6 +91,7 @@ class Run:
                 self._step(name)
         with self._timed("write"):
             self._write()
+        self._find()
         return self._summary(loaded)
 
     def _load(self, sources: Mapping[str, Source]) -> list[Loaded]:
@@ -90,10 +100,32 @@ class Run:
             rejected.mkdir()
             period = {"from_day": self._request.from_day, "to_day": self._request.to_day}
             loaded = Loader(self._engine, sources, **period, rejected=rejected).load()
-            days, windows = day_settings(**period, resolve=lambda _: DEFAULTS)
+            days, windows = day_settings(**period, resolve=self._resolve)
+            self._stays_known = any(one.table == "stays" and one.read > one.rejected for one in loaded)
             self._engine.add("days", days)
             self._engine.add("windows", windows)
+            self._engine.add("calendar", calendar(**period))
+            for name, table in knowledge_tables(self._pack).items():
+                self._engine.add(name, table)
         return loaded
+
+    def _resolve(self, day: dt.date) -> dict[str, Decimal]:
+        """Give the parameters of both rules of line verdicts their values on one day."""
+        region, values = self._request.region, {}
+        for name in LINE_RULES:
+            values.update(resolve(self._pack.rules[name].header, self._pack.overrides(region, name), day))
+        return values
+
+    def _find(self) -> None:
+        """Run every rule; each is timed as a step of its own."""
+        findings: list[dict[str, Any]] = []
+        period = {"from_day": self._request.from_day, "to_day": self._request.to_day}
+        for rule in self._pack.active:
+            with self._timed(rule.id):
+                found = list(find(self._engine, rule, self._pack, region=self._request.region, **period))
+            self._found[rule.id] = len(found)
+            findings.extend(found)
+        write_findings(self._made / "findings.parquet", findings)
 
     def _step(self, name: str) -> None:
         if name == ASSIGNMENT:
@@ -102,21 +134,25 @@ class Run:
         values = {
             "from_day": day_number(self._request.from_day),
             "to_day": day_number(self._request.to_day),
+            "stays_known": int(self._stays_known),
         }
-        self._engine.table(name, filled(read_step(name).sql, values))
+        keep = self._engine.view if name in VIEWS else self._engine.table
+        keep(name, filled(read_step(name, self._pack).sql, values))
 
     def _write(self) -> None:
+        versions = " ".join(
+            f"WHEN '{name}' THEN '{self._pack.rules[name].header.version}'" for name in LINE_RULES
+        )
         self._engine.write(
-            "SELECT line_id, institution_id, verdict, reason, coverage_ratio, evidence, "
-            "'line-haemodialysis' AS rule_id, '1' AS rule_version FROM dialysis_verdicts ORDER BY line_id",
+            "SELECT line_id, institution_id, verdict, reason, coverage_ratio, evidence, rule_id, "
+            f"CASE rule_id {versions} END AS rule_version FROM line_verdicts ORDER BY line_id",
             self._made / "line_verdicts.parquet",
         )
-        pq.write_table(empty_table(FINDINGS), self._made / "findings.parquet")
 
     def _summary(self, loaded: list[Loaded]) -> dict[str, Any]:
         verdicts = self._engine.rows(
-            "SELECT v.verdict, v.reason, count(*) AS lines, sum(l.amount) AS amount FROM dialysis_verdicts v "
-            "JOIN scope_lines l ON v.line_id = l.line_id GROUP BY v.verdict, v.reason ORDER BY v.verdict, v.reason"
+            "SELECT verdict, reason, count(*) AS lines, sum(amount) AS amount FROM line_verdicts "
+            "GROUP BY verdict, reason ORDER BY verdict, reason"
         ).to_pylist()
         return {
             "engine": self._engine.name,
@@ -126,7 +162,11 @@ class Run:
             "rows": {one.table: {"read": one.read, "rejected": one.rejected} for one in loaded},
             "missing_tables": [one.table for one in loaded if one.missing],
             "verdicts": [{**row, "amount": str(row["amount"])} for row in verdicts],
-            "findings": {},
+            "findings": self._found,
+            "rules": {
+                rule.id: {"version": rule.header.version, "content_hash": rule.content_hash}
+                for _, rule in sorted(self._pack.rules.items())
+            },
             "seconds": {name: round(seconds, 3) for name, seconds in self._seconds.items()},
         }
 
@@ -166,6 +206,10 @@ def _check(request: AuditRequest) -> None:
             f"There is no folder {request.tables}.",
             why="The audit reads one table a name from it.",
             do="Give the folder with the canonical tables as --tables.",
+        )
+    if request.rules is not None and not request.rules.exists():
+        raise AuditUsageError(
+            f"There are no rules at {request.rules}.", do="Give a pack's folder as --rules."
         )
     if request.out.exists() and not request.out.is_dir():
         raise AuditUsageError(f"{request.out} is a file.", do="Give a folder as --out.")

@@ -13,20 +13,6 @@ HOUR_US = 60 * MINUTE_US
 MARGIN_DAYS = 7
 """Days on both sides of the period of which events are looked at, for sessions around midnight."""
 
-DEFAULTS: Mapping[str, Decimal] = {
-    "match_window_hours": Decimal(12),
-    "max_session_hours": Decimal(12),
-    "mid_session_minutes": Decimal(60),
-    "min_duration_ratio": Decimal("0.5"),
-    "min_session_minutes": Decimal(90),
-    "elsewhere_margin_minutes": Decimal(60),
-    "coverage_needed": Decimal("0.95"),
-    "coverage_from_hour": Decimal(5),
-    "coverage_to_hour": Decimal(24),
-    "bed_day_from_hour": Decimal(0),
-    "bed_day_to_hour": Decimal(24),
-}
-
 Resolve = Callable[[dt.date], Mapping[str, Decimal]]
 
 
@@ -52,6 +38,7 @@ def day_settings(from_day: dt.date, to_day: dt.date, resolve: Resolve) -> tuple[
                 "min_duration_ppm": int(values["min_duration_ratio"] * 1_000_000),
                 "elsewhere_margin_us": int(values["elsewhere_margin_minutes"] * MINUTE_US),
                 "coverage_needed_ppm": int(values["coverage_needed"] * 1_000_000),
+                "bill_on_leave": int(values["bill_on_leave"]),
             }
         )
         for purpose, name in (("dialysis", "coverage"), ("inpatient", "bed_day")):
@@ -64,3 +51,23 @@ def day_settings(from_day: dt.date, to_day: dt.date, resolve: Resolve) -> tuple[
                 }
             )
     return pa.Table.from_pylist(days), pa.Table.from_pylist(windows)
+
+
+def calendar(from_day: dt.date, to_day: dt.date) -> pa.Table:
+    """Give every day of the weeks and months that the period touches its week and month, as whole numbers.
+
+    Weeks begin on Monday; week 0 is that of 1970-01-01. A month is yyyymm.
+    """
+    first = min(from_day.replace(day=1), from_day - dt.timedelta(days=from_day.weekday()))
+    last = max(
+        (to_day.replace(day=28) + dt.timedelta(days=4)).replace(day=1) - dt.timedelta(days=1),
+        to_day + dt.timedelta(days=6 - to_day.weekday()),
+    )
+    days = [first + dt.timedelta(days=offset) for offset in range((last - first).days + 1)]
+    return pa.table(
+        {
+            "day": [day_number(day) for day in days],
+            "week": [(day_number(day) + 3) // 7 for day in days],
+            "month": [day.year * 100 + day.month for day in days],
+        }
+    )

@@ -1,15 +1,27 @@
 """The named steps of the audit, in order; each is one SQL file beside this one."""
 
+import itertools
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from importlib.resources import files
+
+from renzheng.rules.pack import Pack
 
 ASSIGNMENT = "assigned_contested"
 """The one step that is not SQL: the exact assignment of contested sessions (matching.py)."""
 
+VERDICT_RULES: Mapping[str, str] = {
+    "dialysis_verdicts": "line-haemodialysis",
+    "bed_verdicts": "line-bed-day",
+}
+"""Steps whose SQL is a rule of the pack."""
+
 STEPS: tuple[str, ...] = (
     "reversals",
+    "billed_lines",
+    "capped_lines",
     "scope_lines",
     "dialysis_lines",
     "dialysis_signs",
@@ -37,7 +49,39 @@ STEPS: tuple[str, ...] = (
     "coverage_stretches",
     "coverage_days",
     "dialysis_verdicts",
+    "bed_lines",
+    "inpatients",
+    "bed_sightings",
+    "bed_seen",
+    "bed_outside",
+    "bed_checks",
+    "bed_absent",
+    "bed_unseen",
+    "bed_away",
+    "bed_elsewhere",
+    "bed_errands",
+    "bed_on_leave",
+    "bed_verdicts",
+    "line_verdicts",
 )
+
+VIEWS: frozenset[str] = frozenset(
+    {
+        "billed_lines",
+        "dialysis_visits",
+        "sign_outs",
+        "session_machines",
+        "session_presences",
+        "session_prescriptions",
+        "assigned",
+        "traces",
+        "coverage_stretches",
+        "dialysis_verdicts",
+        "bed_sightings",
+        "bed_verdicts",
+    }
+)
+"""Steps that only one other step reads: they run inside it, and their rows are never kept."""
 
 _PLACEHOLDER = re.compile(r"\$(\w+)")
 
@@ -51,16 +95,27 @@ class Step:
     purpose: str
 
 
-def read_step(name: str) -> Step:
-    """Read one step's file."""
+def read_step(name: str, pack: Pack) -> Step:
+    """Read one step: from its file, or, for the verdicts themselves, from their rule."""
     if name == ASSIGNMENT:
         purpose = "The best assignment of sessions to contested lines, exact, in Python: see matching.py."
         return Step(name, "", purpose)
-    text = files(__package__).joinpath("sql", f"{name}.sql").read_text(encoding="utf-8")
-    comment = [line.removeprefix("--").strip() for line in text.splitlines() if line.startswith("--")]
-    return Step(name, text, " ".join(comment))
+    if name in VERDICT_RULES:
+        sql = pack.rules[VERDICT_RULES[name]].sql
+    else:
+        sql = files(__package__).joinpath("sql", f"{name}.sql").read_text(encoding="utf-8")
+    head = itertools.takewhile(lambda line: line.startswith("--"), sql.splitlines())
+    return Step(name, sql, " ".join(line.removeprefix("--").strip() for line in head))
 
 
-def filled(sql: str, values: Mapping[str, int]) -> str:
-    """Put whole numbers in the place of `$name`."""
-    return _PLACEHOLDER.sub(lambda found: str(int(values[found.group(1)])), sql)
+def filled(sql: str, values: Mapping[str, int | Decimal]) -> str:
+    """Put numbers in the place of `$name`."""
+    return _PLACEHOLDER.sub(lambda found: _number(values[found.group(1)]), sql)
+
+
+def _number(value: int | Decimal) -> str:
+    """Write a number as SQL; whole ones are 64 bits wide, for they are multiplied into microseconds."""
+    exact = Decimal(value)
+    if exact == exact.to_integral_value():
+        return f"CAST({int(exact)} AS BIGINT)"
+    return format(exact, "f")

@@ -8,6 +8,7 @@ SELECT
   l.service_time,
   l.service_day,
   l.in_period,
+  l.amount,
   greatest(1, CAST(floor(l.quantity) AS BIGINT)) AS needed,
   coalesce(l.service_day > p.death_date, false) AS after_death,
   d.match_window_us,

@@ -1,12 +1,35 @@
 -- What the assigned sessions say about each line that has any.
+-- Lines that need one session, nearly all, are read off; the others are summed up.
+WITH each AS (
+  SELECT
+    a.line_id,
+    l.needed,
+    s.standing,
+    s.sign_in_verified,
+    list_filter([s.session, s.sign_out, s.run, s.presence], lambda x: x IS NOT NULL) AS evidence
+  FROM assigned a
+  JOIN dialysis_lines l ON a.line_id = l.line_id
+  JOIN dialysis_sessions s ON a.session = s.session
+)
 SELECT
-  a.line_id,
+  line_id,
+  CAST(1 AS BIGINT) AS sessions,
+  CASE WHEN standing <= 1 THEN standing END AS weakest_support,
+  CAST(CASE WHEN standing <= 1 THEN 1 ELSE 0 END AS BIGINT) AS supporting,
+  CASE WHEN standing >= 2 THEN standing END AS failing,
+  sign_in_verified,
+  evidence
+FROM each
+WHERE needed = 1
+UNION ALL
+SELECT
+  line_id,
   count(*) AS sessions,
-  max(CASE WHEN s.standing <= 1 THEN s.standing END) AS weakest_support,
-  count(CASE WHEN s.standing <= 1 THEN 1 END) AS supporting,
-  min(CASE WHEN s.standing >= 2 THEN s.standing END) AS failing,
-  max(CASE WHEN s.sign_in_verified THEN 1 ELSE 0 END) = 1 AS sign_in_verified,
-  flatten(array_agg(list_filter([s.session, s.sign_out, s.run, s.presence], lambda x: x IS NOT NULL))) AS evidence
-FROM assigned a
-JOIN dialysis_sessions s ON a.session = s.session
-GROUP BY a.line_id
+  max(CASE WHEN standing <= 1 THEN standing END) AS weakest_support,
+  count(CASE WHEN standing <= 1 THEN 1 END) AS supporting,
+  min(CASE WHEN standing >= 2 THEN standing END) AS failing,
+  max(CASE WHEN sign_in_verified THEN 1 ELSE 0 END) = 1 AS sign_in_verified,
+  flatten(array_agg(evidence)) AS evidence
+FROM each
+WHERE needed > 1
+GROUP BY line_id

@@ -4,6 +4,7 @@ WITH runs AS (
     s.session,
     m.machine_id || '@' || CAST(m.started_at // 1000000 AS VARCHAR) AS run,
     m.ended_at - least(m.started_at, s.signed_in_at) AS shown_us,
+    m.started_at,
     m.ended_at
   FROM session_spans s
   JOIN machine_sessions m
@@ -16,6 +17,6 @@ ranked AS (
   SELECT *, row_number() OVER (PARTITION BY session ORDER BY shown_us DESC, run) AS place
   FROM runs
 )
-SELECT session, run, shown_us, ended_at
+SELECT session, run, shown_us, started_at, ended_at
 FROM ranked
 WHERE place = 1

@@ -1,0 +1,104 @@
+"""Run the rules and turn their rows into findings: ids, explanations, parameters."""
+
+import datetime as dt
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from renzheng.central.audit.engine import Engine
+from renzheng.central.audit.request import DAY_US, day_number
+from renzheng.central.audit.steps import filled
+from renzheng.contracts.tables import FINDINGS, arrow_schema
+from renzheng.rules.pack import Pack, Rule
+from renzheng.rules.parameters import Segment, segments
+
+REQUIRED = ("institution_id", "person_id", "line_ids", "amount", "from_at", "to_at", "evidence")
+"""What every rule's query yields; further columns can stand in its explanation."""
+
+
+def find(
+    engine: Engine, rule: Rule, pack: Pack, *, region: str | None, from_day: dt.date, to_day: dt.date
+) -> Iterator[dict[str, Any]]:
+    """Run one rule over the period, once for each stretch in which its parameters keep their values."""
+    for segment in segments(rule.header, pack.overrides(region, rule.id), from_day, to_day):
+        sql = filled(rule.sql, _placeholders(segment))
+        for batch in engine.batches(sql):
+            for row in batch.to_pylist():
+                yield as_finding(rule, segment, row)
+
+
+def write_findings(path: Path, findings: list[dict[str, Any]]) -> None:
+    """Write findings in the order of their ids."""
+    findings.sort(key=lambda finding: str(finding["finding_id"]))
+    pq.write_table(pa.Table.from_pylist(findings, schema=arrow_schema(FINDINGS)), path, compression="zstd")
+
+
+def as_finding(rule: Rule, segment: Segment, row: Mapping[str, Any]) -> dict[str, Any]:
+    """Make a finding of one row of a rule's query."""
+    lines, evidence = sorted(set(row["line_ids"])), sorted(set(row["evidence"]))
+    shown = {name: _readable(value) for name, value in row.items() if name not in {"line_ids", "evidence"}}
+    parameters = {name: str(value) for name, value in sorted(segment.values.items())}
+    return {
+        "finding_id": finding_id(rule.id, row, lines, evidence),
+        "rule_id": rule.id,
+        "rule_version": rule.header.version,
+        "severity": rule.header.level,
+        "verdict": rule.header.verdict,
+        "institution_id": row["institution_id"],
+        "person_id": row["person_id"],
+        "line_ids": lines,
+        "amount": Decimal(str(row["amount"])).quantize(Decimal("0.01")),
+        "from_at": _instant(row["from_at"]),
+        "to_at": _instant(row["to_at"]),
+        "evidence": evidence,
+        "explanation_zh": rule.header.explanation.zh.format_map(shown),
+        "explanation_en": rule.header.explanation.en.format_map(shown),
+        "parameters": json.dumps({**parameters, "content_hash": rule.content_hash}, sort_keys=True),
+    }
+
+
+def finding_id(rule_id: str, row: Mapping[str, Any], lines: list[str], evidence: list[str]) -> str:
+    """Hash the facts of a finding; neither version nor wording nor engine changes it."""
+    facts = [
+        rule_id,
+        row["institution_id"],
+        row["person_id"],
+        lines,
+        evidence,
+        int(row["from_at"]),
+        int(row["to_at"]),
+    ]
+    canonical = json.dumps(facts, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _placeholders(segment: Segment) -> dict[str, Decimal]:
+    first, last = day_number(segment.first), day_number(segment.last)
+    return {
+        **segment.values,
+        "from_day": Decimal(first),
+        "to_day": Decimal(last),
+        # a day of slack on both sides: rules that compare instants want every zone's day
+        "from_us": Decimal((first - 1) * DAY_US),
+        "until_us": Decimal((last + 2) * DAY_US),
+    }
+
+
+def _readable(value: Any) -> str:
+    """Write a number as people do: no trailing zeros, a tenth is enough."""
+    if value is None:
+        return "–"
+    if isinstance(value, float | Decimal):
+        text = f"{value:.1f}"
+        return text.removesuffix(".0")
+    return str(value)
+
+
+def _instant(us: int) -> dt.datetime:
+    return dt.datetime(1970, 1, 1, tzinfo=dt.UTC) + dt.timedelta(microseconds=int(us))

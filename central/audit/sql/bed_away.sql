@@ -1,0 +1,19 @@
+-- Verified events at other institutions on the day of an unseen bed line, with what any leave says about them.
+SELECT
+  l.line_id,
+  e.event_id,
+  max(CASE WHEN v.kind IS NOT NULL THEN 1 ELSE 0 END) AS on_leave,
+  max(CASE WHEN v.kind IN ('examination', 'transfer') THEN 1 ELSE 0 END) AS on_errand
+FROM bed_unseen l
+JOIN attendance e
+  ON l.person_id = e.person_id
+  AND l.institution_id <> e.institution_id
+  AND e.occurred_at_local >= l.from_local
+  AND e.occurred_at_local < l.to_local
+LEFT JOIN leaves v
+  ON l.institution_id = v.institution_id
+  AND l.person_id = v.person_id
+  AND e.occurred_at >= v.left_at
+  AND (coalesce(v.returned_at, v.due_back_at) IS NULL OR e.occurred_at <= coalesce(v.returned_at, v.due_back_at))
+WHERE e.verified AND e.occurred_at_day BETWEEN $from_day - 1 AND $to_day + 2
+GROUP BY l.line_id, e.event_id

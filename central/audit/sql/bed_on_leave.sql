@@ -1,0 +1,11 @@
+-- Unseen bed-day lines whose whole day lies within one leave.
+SELECT DISTINCT l.line_id
+FROM bed_unseen l
+JOIN leaves v
+  ON l.institution_id = v.institution_id
+  AND l.person_id = v.person_id
+  AND v.left_at_local <= l.from_local
+  AND (
+    coalesce(v.returned_at_local, v.due_back_at_local) IS NULL
+    OR coalesce(v.returned_at_local, v.due_back_at_local) >= l.to_local
+  )

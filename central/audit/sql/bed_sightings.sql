@@ -1,0 +1,39 @@
+-- On which bed days of the billed institution a verified event or a spot check shows the person, and by what.
+-- A window that reaches past midnight takes in events of the following morning.
+WITH shown AS (
+  SELECT institution_id, person_id, occurred_at_day AS local_day, occurred_at_local AS at_local, event_id AS evidence
+  FROM attendance
+  WHERE verified AND occurred_at_day BETWEEN $from_day AND $to_day + 1
+  UNION ALL
+  SELECT
+    institution_id,
+    person_id,
+    coalesce(answered_at_day, drawn_at_day) AS local_day,
+    coalesce(answered_at_local, drawn_at_local) AS at_local,
+    check_id AS evidence
+  FROM spot_checks
+  WHERE result = 'present'
+),
+there AS (
+  SELECT i.inpatient, s.local_day, s.at_local, s.evidence
+  FROM shown s
+  JOIN inpatients i ON s.institution_id = i.institution_id AND s.person_id = i.person_id
+),
+on_days AS (
+  SELECT t.inpatient, w.day, t.evidence
+  FROM there t
+  JOIN windows w ON t.local_day = w.day
+  WHERE w.purpose = 'inpatient'
+    AND t.at_local >= w.day * 86400000000 + w.from_us
+    AND t.at_local < w.day * 86400000000 + w.to_us
+  UNION ALL
+  SELECT t.inpatient, w.day, t.evidence
+  FROM there t
+  JOIN windows w ON t.local_day = w.day + 1
+  WHERE w.purpose = 'inpatient'
+    AND w.to_us > 86400000000
+    AND t.at_local < w.day * 86400000000 + w.to_us
+)
+SELECT inpatient, day, min(evidence) AS evidence
+FROM on_days
+GROUP BY inpatient, day

@@ -1,0 +1,22 @@
+-- Every line in scope with its one verdict.
+SELECT
+  line_id,
+  institution_id,
+  amount,
+  verdict,
+  reason,
+  coverage_ratio,
+  evidence,
+  'line-haemodialysis' AS rule_id
+FROM dialysis_verdicts
+UNION ALL
+SELECT
+  line_id,
+  institution_id,
+  amount,
+  verdict,
+  reason,
+  coverage_ratio,
+  evidence,
+  'line-bed-day' AS rule_id
+FROM bed_verdicts

@@ -1,0 +1,71 @@
+/*
+id: age-limited-item
+version: "1.0"
+title: {zh: 限定年龄项目, en: Item limited to another age}
+status: stable
+basis: [国家医保“两库”限儿童类知识点 / national knowledge base, age-limited items]
+stage: before
+level: medium
+verdict: contradicted
+known_false_positives:
+  - {zh: 出生日期登记有误, en: a birth date that was registered wrongly}
+explanation:
+  zh: "项目 {item_code} 限年龄 {min_age}–{max_age} 岁，服务当日参保人约 {age} 岁。"
+  en: "Item {item_code} is limited to ages {min_age} to {max_age}; the person was about {age} on the day of service."
+examples:
+  - title: {zh: 五十岁计新生儿项目, en: a neonatal item at the age of fifty}
+    tables:
+      persons: [{person_id: P1, birth_date: 1976-01-01}]
+      item_catalogue: [{item_code: X1, item_class: other, max_age_years: 14}]
+      claim_lines: [{line_id: L1, item_code: X1, service_time: "2026-03-04 10:00", amount: 80}]
+    flags:
+      - {institution_id: H1, person_id: P1, line_ids: [L1], amount: 80}
+    neighbour:
+      title: {zh: 十岁, en: at the age of ten}
+      tables:
+        persons: [{person_id: P1, birth_date: 2016-01-01}]
+  - title: {zh: 未满起始年龄, en: younger than the item allows}
+    tables:
+      persons: [{person_id: P1, birth_date: 2020-01-01}]
+      item_catalogue: [{item_code: X1, item_class: other, min_age_years: 18}]
+      claim_lines: [{line_id: L1, item_code: X1, service_time: "2026-03-04 10:00", amount: 80}]
+    flags: [{line_ids: [L1]}]
+    neighbour:
+      title: {zh: 生日当天, en: on the very birthday}
+      tables:
+        persons: [{person_id: P1, birth_date: 2008-03-04}]
+*/
+-- Ages in hundredths of a day against 365.25 days a year, two days short on either side: a birthday accuses nobody.
+WITH limits AS (
+  SELECT item_code, max(min_age_years) AS min_age, min(max_age_years) AS max_age
+  FROM (
+    SELECT item_code, min_age_years, max_age_years FROM item_catalogue
+    UNION ALL
+    SELECT k.item_code, k.min_age_years, k.max_age_years
+    FROM known_item_limits k
+    ANTI JOIN item_catalogue c ON k.item_code = c.item_code
+  ) both_sources
+  WHERE min_age_years IS NOT NULL OR max_age_years IS NOT NULL
+  GROUP BY item_code
+)
+SELECT
+  l.institution_id,
+  l.person_id,
+  [l.line_id] AS line_ids,
+  l.amount,
+  l.service_time AS from_at,
+  l.service_time AS to_at,
+  CAST([] AS VARCHAR[]) AS evidence,
+  l.item_code,
+  x.min_age,
+  x.max_age,
+  (l.service_day - p.birth_date) * 100 // 36525 AS age
+FROM billed_lines l
+JOIN limits x ON l.item_code = x.item_code
+JOIN persons p ON l.person_id = p.person_id
+WHERE p.birth_date IS NOT NULL
+  AND l.service_day BETWEEN $from_day AND $to_day
+  AND (
+    (l.service_day - p.birth_date) * 100 < x.min_age * 36525 - 200
+    OR (l.service_day - p.birth_date) * 100 > (x.max_age + 1) * 36525 + 200
+  )

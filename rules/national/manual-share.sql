@@ -1,0 +1,79 @@
+/*
+id: manual-share
+version: "1.0"
+title: {zh: 人工签到占比过高（使用评分）, en: Manual sign-ins above a share (usage score)}
+status: stable
+basis: [国家医保局令第7号 / NHSA Order 7]
+stage: during
+level: low
+parameters:
+  most_share:
+    unit: share
+    meaning: {zh: 人工签到占比上限, en: the largest share of sign-ins that may be manual}
+    values:
+      - {from: 2020-01-01, value: 0.20, reference: "usage score of at least 80 %, as in Electronic Visit Verification"}
+  z:
+    unit: standard deviations
+    meaning: {zh: Wilson 区间的置信系数, en: width of the Wilson interval}
+    values:
+      - {from: 2020-01-01, value: 1.96, reference: "95 % interval, Wilson 1927"}
+known_false_positives:
+  - {zh: 摄像头故障期间全部改用人工, en: "a broken camera, during which everybody signs in with a witness"}
+  - {zh: 高龄或重病患者集中的病区, en: a ward of very old or very ill patients}
+explanation:
+  zh: "{institution_id} 透析签到 {sign_ins} 次，其中人工 {manual} 次，占 {share_percent}%。拒绝人脸识别者不计入。"
+  en: "{manual} of {sign_ins} dialysis sign-ins at {institution_id} were manual: {share_percent} %. Patients who declined face verification do not count."
+examples:
+  - title: {zh: 六成人工, en: six in ten manual}
+    tables:
+      attendance:
+        - {repeat: 40, every_minutes: 10, event_id: "E{n}", person_id: "P{n}", occurred_at: "2026-03-04 07:00"}
+        - {repeat: 60, every_minutes: 10, event_id: "F{n}", person_id: "Q{n}", occurred_at: "2026-03-04 07:05", outcome: manual, pad: not_shown}
+    flags:
+      - {institution_id: H1, line_ids: []}
+    neighbour:
+      title: {zh: 拒绝人脸不算人工, en: those who declined do not count}
+      tables:
+        attendance:
+          - {repeat: 40, every_minutes: 10, event_id: "E{n}", person_id: "P{n}", occurred_at: "2026-03-04 07:00"}
+          - {repeat: 60, every_minutes: 10, event_id: "F{n}", person_id: "Q{n}", occurred_at: "2026-03-04 07:05", outcome: declined, pad: not_shown}
+*/
+WITH counted AS (
+  SELECT
+    institution_id,
+    count(*) AS sign_ins,
+    count(CASE WHEN outcome = 'manual' THEN 1 END) AS manual,
+    min(CASE WHEN outcome = 'manual' THEN occurred_at END) AS from_at,
+    max(CASE WHEN outcome = 'manual' THEN occurred_at END) AS to_at,
+    array_agg(CASE WHEN outcome = 'manual' THEN event_id END) AS events
+  FROM attendance
+  WHERE purpose = 'dialysis'
+    AND event_type = 'sign_in'
+    AND outcome IN ('match', 'manual')
+    AND occurred_at_day BETWEEN $from_day AND $to_day
+  GROUP BY institution_id
+),
+rated AS (
+  SELECT *, CAST(sign_ins AS DOUBLE) AS n, CAST(manual AS DOUBLE) / CAST(sign_ins AS DOUBLE) AS share, CAST($z AS DOUBLE) AS z
+  FROM counted
+  WHERE manual > 0
+),
+bounded AS (
+  SELECT
+    *,
+    (share + z * z / (2 * n) - z * sqrt(share * (1 - share) / n + z * z / (4 * n * n))) / (1 + z * z / n) AS low
+  FROM rated
+)
+SELECT
+  institution_id,
+  CAST(NULL AS VARCHAR) AS person_id,
+  CAST([] AS VARCHAR[]) AS line_ids,
+  0 AS amount,
+  from_at,
+  to_at,
+  list_filter(events, lambda x: x IS NOT NULL) AS evidence,
+  sign_ins,
+  manual,
+  share * 100 AS share_percent
+FROM bounded
+WHERE low > CAST($most_share AS DOUBLE)
