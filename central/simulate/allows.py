@@ -1,0 +1,197 @@
+"""What the evidence that was recorded allows to be said of a line, by the wording of AUDIT.md.
+
+This is not the audit: it knows which session a line bills, because the simulator put it there, and never has
+to assign one. It is where a county's `allows` column comes from, so that the audit can be held against it.
+"""
+
+from bisect import bisect_left, bisect_right
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+from renzheng.central.simulate.coverage import NEEDED, DeviceLife, covered_share
+from renzheng.central.simulate.ledger import (
+    DAY,
+    MINUTE,
+    Check,
+    Event,
+    Leave,
+    Ledger,
+    Line,
+    MachineSession,
+    Session,
+    Stay,
+)
+
+Allows = Literal["supported", "contradicted", "insufficient"]
+
+ELSEWHERE_S = 60 * MINUTE
+MID_SESSION_S = 60 * MINUTE
+DIALYSIS_ITEMS = frozenset({"HD", "HDF", "HF", "HP"})
+BED_ITEMS = frozenset({"BED", "BED2"})
+
+
+class Facts:
+    """Everything that was recorded, indexed by whom it is about."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        sessions: Sequence[Session],
+        lives: Mapping[str, Sequence[DeviceLife]],
+        death_days: Mapping[str, int],
+    ) -> None:
+        self._events: dict[str, list[Event]] = defaultdict(list)
+        self._machines: dict[tuple[str, str], list[MachineSession]] = defaultdict(list)
+        self._leaves: dict[str, list[Leave]] = defaultdict(list)
+        self._checks: dict[str, list[Check]] = defaultdict(list)
+        self._sessions: dict[str, list[Session]] = defaultdict(list)
+        self._stays = {stay.visit_id: stay for stay in ledger.stays}
+        self._lives = lives
+        self._death_days = death_days
+        self._shares: dict[tuple[str, int], float] = {}
+        for event in ledger.events:
+            self._events[event.person_id].append(event)
+        for events in self._events.values():
+            events.sort(key=lambda event: event.at)
+        for run in ledger.machines:
+            if run.person_id:
+                self._machines[run.institution_id, run.person_id].append(run)
+        for leave in ledger.leaves:
+            self._leaves[leave.person_id].append(leave)
+        for check in ledger.checks:
+            self._checks[check.person_id].append(check)
+        for session in sessions:
+            self._sessions[session.person_id].append(session)
+
+    def allows(self, line: Line) -> Allows | None:
+        """Say what the evidence allows for a line; None when the line is not in the audit's scope."""
+        if line.dropped or line.reverses:
+            return None
+        if line.item in DIALYSIS_ITEMS:
+            return self._dialysis(line)
+        return self._bed(line) if line.item in BED_ITEMS else None
+
+    def _after_death(self, line: Line) -> bool:
+        death = self._death_days.get(line.person_id)
+        return death is not None and line.at // DAY > death
+
+    def _on_day(self, person_id: str, day: int) -> list[Event]:
+        return self._between(person_id, day * DAY, (day + 1) * DAY - 1)
+
+    def _between(self, person_id: str, start: int, end: int) -> list[Event]:
+        events = self._events.get(person_id, [])
+        low = bisect_left(events, start, key=lambda event: event.at)
+        return events[low : bisect_right(events, end, key=lambda event: event.at)]
+
+    def _dialysis(self, line: Line) -> Allows:
+        day = line.at // DAY
+        here = [e for e in self._on_day(line.person_id, day) if e.institution_id == line.institution_id]
+        if self._after_death(line):
+            return "contradicted"
+        if self._elsewhere(line) and not any(e.verified and e.event_type == "sign_in" for e in here):
+            return "contradicted"
+        if line.session is not None and line.session.sign_in is not None:
+            return of_session(line.session)
+        absent: Allows = "contradicted" if self._covered(line.institution_id, day) else "insufficient"
+        return absent if line.taken else self._unsigned(line, here, absent)
+
+    def _unsigned(self, line: Line, here: Sequence[Event], absent: Allows) -> Allows:
+        """Say what a day without a sign-in that counts allows; `absent` if nothing shows the person."""
+        day = line.at // DAY
+        machines = [
+            run
+            for run in self._machines.get((line.institution_id, line.person_id), [])
+            if run.start < (day + 1) * DAY and run.end >= day * DAY
+        ]
+        outcomes = {event.outcome for event in here}
+        if machines or outcomes - {"non_match", "attack_suspected", "not_acquired"}:
+            return "insufficient"
+        return "contradicted" if outcomes & {"non_match", "attack_suspected"} else absent
+
+    def _elsewhere(self, line: Line) -> bool:
+        start, end = line.at - ELSEWHERE_S, line.at + ELSEWHERE_S
+        if any(
+            event.verified and event.institution_id != line.institution_id
+            for event in self._between(line.person_id, start, end)
+        ):
+            return True
+        return any(
+            session.institution_id != line.institution_id
+            and session.sign_in is not None
+            and session.sign_in.verified
+            and session.sign_in.at <= end
+            and (session.sign_out or session.sign_in).at >= start
+            for session in self._sessions.get(line.person_id, [])
+        )
+
+    def _covered(self, institution_id: str, day: int) -> bool:
+        key = institution_id, day
+        if key not in self._shares:
+            lives = [life for life in self._lives.get(institution_id, ()) if life.purpose == "dialysis"]
+            self._shares[key] = covered_share(lives, day)
+        return self._shares[key] >= NEEDED
+
+    def _bed(self, line: Line) -> Allows:
+        start, end = line.at // DAY * DAY, (line.at // DAY + 1) * DAY
+        stay = self._stays.get(line.visit_id)
+        if self._after_death(line) or stay is None or not _spans(stay, start, end):
+            return "contradicted"
+        leaves = [leave for leave in self._leaves.get(line.person_id, []) if leave.visit_id == line.visit_id]
+        checks = [
+            check
+            for check in self._checks.get(line.person_id, [])
+            if check.institution_id == line.institution_id and start <= (check.answered_at or -1) < end
+        ]
+        absences = [
+            c.answered_at for c in checks if c.result in {"absent", "identity_mismatch"} and c.answered_at
+        ]
+        if any(not _covering(leaves, at) for at in absences):
+            return "contradicted"
+        events = [event for event in self._on_day(line.person_id, line.at // DAY) if event.verified]
+        seen = any(e.institution_id == line.institution_id and e.event_type != "sign_out" for e in events)
+        if seen or any(check.result == "present" for check in checks):
+            return "supported"
+        away = [event.at for event in events if event.institution_id != line.institution_id]
+        away += absences + [c.answered_at for c in checks if c.result == "away_approved" and c.answered_at]
+        if any(leave.kind != "leave" for at in away for leave in _covering(leaves, at)):
+            return "supported"
+        if any(leave.left_at <= start and leave.end >= end for leave in leaves):
+            return "insufficient"
+        outside = [
+            event.at
+            for event in events
+            if event.institution_id != line.institution_id and not _covering(leaves, event.at)
+        ]
+        edge = stay.admitted_at >= start or (stay.discharged_at is not None and stay.discharged_at < end)
+        return "contradicted" if outside and not edge else "insufficient"
+
+
+def of_session(session: Session) -> Allows:
+    """Say what one session's own evidence allows: rules 1, 2, 5 and 8 for the haemodialysis family."""
+    sign_in = session.sign_in
+    assert sign_in is not None
+    if sign_in.outcome in {"manual", "declined"}:
+        return (
+            "supported"
+            if session.machines_named or any(e.verified for e in session.presences)
+            else "insufficient"
+        )
+    if not sign_in.verified:
+        return "insufficient"
+    sign_out = session.sign_out if session.sign_out is not None and session.sign_out.verified else None
+    ends = [run.end for run in session.machines_named if run.end > sign_in.at]
+    ends += [e.at for e in session.presences if e.verified and e.at - sign_in.at >= MID_SESSION_S]
+    if sign_out is not None:
+        ends.append(sign_out.at)
+    if ends and max(ends) - sign_in.at >= session.need_minutes * MINUTE:
+        return "supported"
+    return "contradicted" if sign_out is not None else "insufficient"
+
+
+def _spans(stay: Stay, start: int, end: int) -> bool:
+    return stay.admitted_at < end and (stay.discharged_at is None or stay.discharged_at >= start)
+
+
+def _covering(leaves: Sequence[Leave], at: int) -> list[Leave]:
+    return [leave for leave in leaves if leave.left_at <= at <= leave.end]

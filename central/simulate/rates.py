@@ -1,0 +1,78 @@
+"""How often things happen in a simulated county.
+
+None of these is a measurement: they are set so that a month of a few thousand people holds every case many
+times, noise as well as fraud, in shares that leave genuine lines the large majority. A share is per
+opportunity.
+"""
+
+# People
+DEATHS_A_MONTH = 0.02
+SHORT_DAILY = 0.03
+NOCTURNAL = 0.04
+TWICE_A_WEEK = 0.08
+HAS_PRESCRIPTION = 0.97
+
+# Devices, per device and day
+OUTAGE = 0.14
+UNTRUSTED_CLOCK = 0.03
+NETWORK_DOWN = 0.05
+
+# Dialysis, per session that was due
+NO_SHOW = 0.02
+FRAUD_IN_PLACE = 0.03
+OF_WHICH_LENT_CARD = 0.35
+OF_WHICH_IMPERSONATION = 0.35
+TWIN_SITS_IN = 0.5
+FACE_NOT_PHOTOGRAPH = 0.7
+LENDER_SIGNS_OUT = 0.8
+NAMED_BY_MACHINE = 0.96
+MACHINE_FAILS = 0.02
+CAMERA_GLANCE = 0.3
+NO_SIGN_OUT = 0.03
+MANUAL_SIGN_OUT = 0.01
+SESSION_ID_LOST = 0.1
+NOT_ACQUIRED = 0.5
+HAEMODIAFILTRATION = 0.06
+HAEMOFILTRATION = 0.02
+LATE_BILLING = 0.08
+PERFUSION = 0.03
+REVERSED = 0.02
+PARTLY_REVERSED = 0.01
+PADDED = 0.02
+
+# Dialysis, per free day of a patient, and per day of the county
+PHANTOM = 0.025
+PHANTOM_ELSEWHERE = 0.2
+CAPACITY_PADDING_DAY = 0.15
+BILLED_AFTER_DEATH = 0.5
+
+# Wards, per stay
+ADMISSION_A_MONTH = 0.35
+ADMISSION_ON_DIALYSIS = 0.7
+HANG_BED = 0.08
+INFUSIONS_ONLY = 0.4
+BILLED_AFTER_DISCHARGE = 0.2
+DOUBLE_ROOM = 0.2
+TRANSFERRED = 0.05
+BED_BILLED_AFTER_DEATH = 0.5
+
+# Wards, per day of a stay
+LEAVE = 0.03
+EXAMINATION = 0.03
+SEEN_BY_CAMERA = 0.65
+RETURN_RECORDED = 0.9
+SHOWN_AT_EXAMINATION = 0.8
+CAME_FOR_INFUSION = 0.5
+SEEN_ELSEWHERE = 0.12
+
+# Rounds, per check
+UNANSWERED = 0.04
+REFUSED = 0.02
+IDENTITY_MISMATCH = 0.06
+AWAY_APPROVED = 0.7
+LEAVE_MADE_UP = 0.1
+
+# Outpatients
+SIGNS_IN = 0.7
+PHARMACY = 0.2
+SEX_LIMITED_ITEM = 0.02
