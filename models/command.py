@@ -1,11 +1,25 @@
 """`renzheng models`: convert, list, check and measure face models."""
 
+import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from renzheng.models.evaluation.acquisition import Sample
 
 app = typer.Typer(no_args_is_help=True)
 console = Console()
@@ -37,3 +51,114 @@ def convert(
                 (target / source.target).unlink(missing_ok=True)
             path = ensure_converted(name, target)
             progress.update(task, completed=1, description=f"{source.file} → {path}")
+
+
+@app.command("list")
+def list_models() -> None:
+    """List the catalogue: what each model is, and whether its file is here."""
+    from rich.table import Table
+
+    from renzheng.models.catalogue.cards import cards
+    from renzheng.models.catalogue.files import installed
+
+    table = Table("model", "task", "file", "here", "licence")
+    for known in cards().values():
+        table.add_row(known.name, known.task, known.file, "yes" if installed(known) else "no", known.licence)
+    console.print(table)
+
+
+@app.command()
+def verify() -> None:
+    """Check every model file that is here against its card: hash and shapes. Exit status 1 if one is not right."""
+    from renzheng.models.catalogue.cards import cards
+    from renzheng.models.catalogue.files import State, inspect
+
+    findings = [inspect(known) for known in cards().values()]
+    for finding in findings:
+        console.print(f"{finding.card.name}: {finding.state} {finding.path or ''} {finding.detail}".rstrip())
+    if any(finding.state in (State.ALTERED, State.UNFIT) for finding in findings):
+        raise typer.Exit(1)
+
+
+@app.command()
+def add(file: Annotated[Path, typer.Argument(help="A model file; its card is found by its SHA-256.")]) -> None:
+    """Copy a model file into this machine's folder."""
+    from renzheng.models.catalogue.files import add as add_file
+
+    known = add_file(file)
+    console.print(f"{known.name}: {known.title}\nLicence: {known.licence}\nTrained on: {known.training_data}")
+
+
+@app.command()
+def fetch(name: Annotated[str, typer.Argument(help="A model of the catalogue.")]) -> None:
+    """Download a model from the address on its card; it is kept only if its SHA-256 is right."""
+    from renzheng.models.catalogue.cards import card
+    from renzheng.models.catalogue.files import fetch as fetch_file
+
+    with console.status(f"Fetching {name}"):
+        path = fetch_file(card(name))
+    console.print(str(path))
+
+
+@app.command()
+def evaluate(
+    images: Annotated[Path, typer.Option(help="Folder of photographs.")],
+    pairs: Annotated[Path | None, typer.Option(help="CSV: file_x,file_y,mated (1 or 0).")] = None,
+    identities: Annotated[bool, typer.Option("--identities", help="Each sub-folder is one person.")] = False,
+    references: Annotated[int | None, typer.Option(min=1, help="References a person; without: all pairs.")] = None,
+    engine: Annotated[str, typer.Option(help="Engine to measure.")] = "dlib",
+    groups: Annotated[Path | None, typer.Option(help="CSV: file,group; rates within each group too.")] = None,
+    det: Annotated[Path | None, typer.Option(help="Write the DET curve here, as SVG.")] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="One cut a face, as a kiosk embeds its frames.")] = False,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes; by default one a core.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")] = False,
+) -> None:
+    """Measure an engine on photographs: FMR, FNMR, FTA, EER, DET, open-set identification."""
+    from renzheng.contracts.errors import UsageError
+    from renzheng.models.evaluation import report, sets
+    from renzheng.models.evaluation.run import evaluate as run
+
+    if (pairs is None) == (not identities):
+        raise UsageError("Say what to compare.", do="Give either --pairs PAIRS.csv or --identities.")
+    if pairs is not None and references is not None:
+        raise UsageError("--references needs --identities.", do="Leave one of them out.")
+    photographs = sets.read_pairs(pairs, images) if pairs else sets.read_identities(images)
+    inside = sets.read_groups(groups, photographs.images, images) if groups else None
+    samples = _acquired(photographs.images, engine, thorough=not quick, workers=workers, silent=as_json)
+    result = run(photographs, samples, engine, references, inside)
+    if det:
+        det.write_text(report.det_svg({engine: result.rates.det}), encoding="utf-8")
+    if as_json:
+        print(json.dumps(report.as_json(result), indent=1))
+    else:
+        console.print(report.as_table(result))
+
+
+def _acquired(
+    paths: "Sequence[Path]", engine: str, *, thorough: bool, workers: int | None, silent: bool
+) -> "list[Sample]":
+    from renzheng.models.conversion.convert import SOURCES, ensure_converted
+    from renzheng.models.evaluation.acquisition import acquire_all
+
+    for name in SOURCES:
+        ensure_converted(name)
+    with _progress(silent=silent) as progress:
+        task = progress.add_task("faces", total=len(paths))
+        samples = []
+        for sample in acquire_all(paths, engine, thorough=thorough, workers=workers):
+            samples.append(sample)
+            progress.advance(task)
+    return samples
+
+
+def _progress(*, silent: bool) -> Progress:
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        disable=silent and not console.is_terminal,
+    )

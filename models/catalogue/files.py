@@ -67,6 +67,11 @@ def find_file(known: Card) -> Path:
     return found[0]
 
 
+def installed(known: Card) -> bool:
+    """Return whether a model's file is on this machine, without checking it."""
+    return bool(candidates(known))
+
+
 def check_shapes(network: Network, known: Card) -> None:
     """Compare a network's input and output with its card.
 

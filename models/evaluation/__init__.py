@@ -1,0 +1,1 @@
+"""Measures an engine on photographs, as ISO/IEC 19795-1 has it."""

@@ -1,0 +1,96 @@
+"""Error rates and their intervals. Arrays in, numbers out."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Scores = NDArray[np.float64]
+
+_Z95 = 1.959963984540054  # of a two-sided 95 % interval
+
+
+@dataclass(frozen=True)
+class Rate:
+    """A share and its 95 % interval (Wilson's)."""
+
+    value: float
+    low: float
+    high: float
+
+
+def rate(hits: int, trials: int) -> Rate:
+    """Return hits / trials with Wilson's 95 % interval; of no trials, 0 with the interval 0 to 1."""
+    if trials == 0:
+        return Rate(0.0, 0.0, 1.0)
+    share, z2 = hits / trials, _Z95**2
+    middle = (share + z2 / (2 * trials)) / (1 + z2 / trials)
+    half = _Z95 * math.sqrt(share * (1 - share) / trials + z2 / (4 * trials**2)) / (1 + z2 / trials)
+    # At either end rounding must not push the interval past the share itself.
+    return Rate(share, min(share, max(0.0, middle - half)), max(share, min(1.0, middle + half)))
+
+
+def threshold_for(non_mated: Scores, fmr: float) -> float:
+    """Return the lowest threshold at which at most this share of non-mated scores match (score >= threshold).
+
+    With fewer than 1 / fmr comparisons that is just above the highest of them.
+    """
+    if not len(non_mated):
+        return math.inf
+    allowed = int(fmr * len(non_mated) + 1e-9)
+    ordered = np.sort(non_mated)[::-1]
+    if allowed >= len(ordered):
+        return float(ordered[-1])
+    return float(np.nextafter(ordered[allowed], np.inf))
+
+
+def equal_error_rate(mated: Scores, non_mated: Scores) -> float:
+    """Return the rate at which FMR and FNMR meet."""
+    if not len(mated) or not len(non_mated):
+        return math.nan
+    thresholds = np.unique(np.concatenate([mated, non_mated]))
+    fnmr = np.searchsorted(np.sort(mated), thresholds, side="left") / len(mated)
+    fmr = 1 - np.searchsorted(np.sort(non_mated), thresholds, side="left") / len(non_mated)
+    nearest = int(np.argmin(np.abs(fnmr - fmr)))
+    return float((fnmr[nearest] + fmr[nearest]) / 2)
+
+
+def det_curve(mated: Scores, non_mated: Scores, points: int = 200) -> list[tuple[float, float, float]]:
+    """Return (threshold, FMR, FNMR) at thresholds spread over both kinds of scores, FMR falling."""
+    if not len(mated) or not len(non_mated):
+        return []
+    shares = np.concatenate([np.linspace(0, 0.99, points // 2), 1 - np.geomspace(0.01, 1e-6, points // 2)])
+    thresholds = np.unique(np.concatenate([np.quantile(non_mated, shares), np.quantile(mated, shares)]))
+    below = np.searchsorted(np.sort(mated), thresholds, side="left")
+    reach = len(non_mated) - np.searchsorted(np.sort(non_mated), thresholds, side="left")
+    return [
+        (float(threshold), float(over) / len(non_mated), float(under) / len(mated))
+        for threshold, over, under in zip(thresholds, reach, below, strict=True)
+    ]
+
+
+def fnir_at_fpir(own: Scores, best_other: Scores, fpir: float) -> float:
+    """Return the false negative identification rate of an open-set search.
+
+    Args:
+        own: (probes,) score with the probe's own reference; -inf where there is none to find.
+        best_other: (probes,) highest score among everyone else's references, which is all that a search sees when
+            the probe's person has not enrolled.
+        fpir: the share of such searches that may return someone.
+    """
+    if not len(own):
+        return math.nan
+    threshold = threshold_for(best_other[np.isfinite(best_other)], fpir)
+    return float(np.mean((own < threshold) | (own < best_other)))
+
+
+def share_at_least(scores: Scores, threshold: float) -> Rate:
+    """Return the share of scores at or above a threshold."""
+    return rate(int(np.sum(scores >= threshold)), len(scores))
+
+
+def intervals(rates: Sequence[Rate]) -> list[tuple[float, float]]:
+    """Return the intervals of rates."""
+    return [(each.low, each.high) for each in rates]

@@ -1,0 +1,159 @@
+"""What is compared with what: a list of pairs, or a folder with one sub-folder a person."""
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from renzheng.models.errors import PairsFileError
+
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm"})
+_PAIR_COLUMNS = ("file_x", "file_y", "mated")
+_GROUP_COLUMNS = ("file", "group")
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One comparison to be made: a probe image with one person's reference images (indices into the images)."""
+
+    probe: int
+    references: tuple[int, ...]
+    mated: bool
+
+
+@dataclass(frozen=True)
+class Photographs:
+    """Images and who they are of.
+
+    Attributes:
+        images: paths.
+        person: int, (images,). From a list of pairs: files that mated pairs link are one person.
+        pairs: the comparisons that a list of pairs asks for; None where every image meets every other.
+    """
+
+    images: tuple[Path, ...]
+    person: NDArray[np.int64]
+    pairs: tuple[Comparison, ...] | None = None
+
+
+def read_identities(folder: Path) -> Photographs:
+    """Return the images below `folder`, one sub-folder a person, and who each is of.
+
+    Raises:
+        PairsFileError: fewer than two people have images.
+    """
+    if not folder.is_dir():
+        raise PairsFileError(f"{folder} is no folder.", do="Name a folder with one sub-folder a person.")
+    images: list[Path] = []
+    person: list[int] = []
+    people = 0
+    for sub in sorted(path for path in folder.iterdir() if path.is_dir()):
+        own = sorted(path for path in sub.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+        images += own
+        person += [people] * len(own)
+        people += bool(own)
+    if people < 2:  # noqa: PLR2004 - one cannot be compared with another
+        raise PairsFileError(
+            f"{folder} holds images of {people} people in sub-folders.", do="Give each person a sub-folder of its own."
+        )
+    return Photographs(tuple(images), np.array(person, dtype=np.int64))
+
+
+def all_pairs(person: NDArray[np.int64]) -> tuple[Comparison, ...]:
+    """Compare every image with every other."""
+    count = len(person)
+    return tuple(
+        Comparison(one, (other,), bool(person[one] == person[other]))
+        for one in range(count)
+        for other in range(one + 1, count)
+    )
+
+
+def with_references(person: NDArray[np.int64], acquired: NDArray[np.bool_], count: int) -> tuple[Comparison, ...]:
+    """Compare every image with `count` references of every person.
+
+    The references of a person are taken in turn: those behind the probe in the person's own order of images, so that
+    every image serves. Only acquired images are enrolled, as a site would do; the probe itself never is.
+    """
+    enrolled = {who: np.flatnonzero((person == who) & acquired) for who in np.unique(person)}
+    comparisons = []
+    for probe in range(len(person)):
+        for who, images in enrolled.items():
+            others = images[images != probe]
+            if not len(others):
+                continue
+            start = int(np.searchsorted(others, probe)) if who == person[probe] else probe
+            chosen = tuple(int(others[(start + step) % len(others)]) for step in range(min(count, len(others))))
+            comparisons.append(Comparison(probe, chosen, bool(who == person[probe])))
+    return tuple(comparisons)
+
+
+def read_pairs(path: Path, folder: Path) -> Photographs:
+    """Read `file_x,file_y,mated` (1 or 0), paths relative to `folder`.
+
+    Raises:
+        PairsFileError: with the line of the first fault.
+    """
+    rows = _rows(path, _PAIR_COLUMNS)
+    names: dict[str, int] = {}
+    comparisons = []
+    for line, row in rows:
+        if row["mated"] not in ("0", "1"):
+            raise PairsFileError(
+                f"{path.name} line {line}: mated is {row['mated']!r}.", do="Write 1 (same person) or 0.", line=line
+            )
+        one, other = (names.setdefault(row[column], len(names)) for column in ("file_x", "file_y"))
+        comparisons.append(Comparison(one, (other,), row["mated"] == "1"))
+    images = tuple(folder / name for name in names)
+    missing = next((image for image in images if not image.is_file()), None)
+    if missing is not None:
+        raise PairsFileError(f"{path.name} names {missing}, which does not exist.", do="Check --images and the list.")
+    return Photographs(images, _linked(len(names), comparisons), tuple(comparisons))
+
+
+def read_groups(path: Path, images: Sequence[Path], folder: Path) -> dict[str, NDArray[np.bool_]]:
+    """Read `file,group`, paths relative to `folder`; return which images are in each group."""
+    group_of = {folder / row["file"]: row["group"] for _, row in _rows(path, _GROUP_COLUMNS)}
+    labels = np.array([group_of.get(image, "") for image in images])
+    return {name: labels == name for name in sorted(set(labels.tolist()) - {""})}
+
+
+def _rows(path: Path, columns: tuple[str, ...]) -> list[tuple[int, dict[str, str]]]:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise PairsFileError(f"{path} cannot be read.", why=str(error), do="Write it as UTF-8 CSV.") from error
+    reader = csv.DictReader(text.splitlines())
+    if tuple(reader.fieldnames or ()) != columns:
+        raise PairsFileError(
+            f"{path.name} line 1: the columns are {reader.fieldnames}.", do=f"Write: {','.join(columns)}", line=1
+        )
+    rows: list[tuple[int, dict[str, str]]] = []
+    for row in reader:
+        if None in row or any(value is None or not value.strip() for value in row.values()):
+            raise PairsFileError(
+                f"{path.name} line {reader.line_num}: not {len(columns)} values.", line=reader.line_num
+            )
+        rows.append((reader.line_num, {key: value.strip() for key, value in row.items()}))
+    if not rows:
+        raise PairsFileError(f"{path.name} has no rows.", do=f"Write one comparison a line: {','.join(columns)}")
+    return rows
+
+
+def _linked(count: int, comparisons: Sequence[Comparison]) -> NDArray[np.int64]:
+    """Number the groups of images that mated pairs link."""
+    leader = list(range(count))
+
+    def find(image: int) -> int:
+        while leader[image] != image:
+            leader[image] = leader[leader[image]]
+            image = leader[image]
+        return image
+
+    for comparison in comparisons:
+        if comparison.mated:
+            leader[find(comparison.probe)] = find(comparison.references[0])
+    return np.unique([find(image) for image in range(count)], return_inverse=True)[1].astype(np.int64)
