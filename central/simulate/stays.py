@@ -142,8 +142,9 @@ class WardMonth:
                     self._at_home(planned, day)
                 else:
                     self._in_bed(planned, day)
-            for day in range(planned.last, min(planned.last + planned.billed_after, self.days - 1)):
-                self._bill(planned, day + 1)
+            billed = planned.last + 1
+            for day in range(max(billed, 0), min(billed + planned.billed_after, self.days)):
+                self._bill(planned, day)
             self._bill_the_dead(planned)
         self._rounds()
 
