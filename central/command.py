@@ -37,7 +37,7 @@ def init(  # noqa: PLR0917 - each is an option
     ] = "127.0.0.1",
     broker_port: Annotated[int, typer.Option(min=1, max=65535)] = 1883,
     protocol: Annotated[str, typer.Option(help="MQTT version: 5, or 3.1.1 for the embedded broker.")] = "5",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port of console and API.")] = 8600,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port of console and API.")] = 8700,
     shard: Annotated[list[str] | None, typer.Option(help="A shard to consume; may be given again.")] = None,
     database_url: Annotated[
         str, typer.Option(help="SQLAlchemy address; empty is SQLite in the folder.")
@@ -53,7 +53,7 @@ def init(  # noqa: PLR0917 - each is an option
     directory.mkdir(parents=True, exist_ok=True)
     if not path.exists():
         broker = {"host": broker_host, "port": broker_port, "protocol": protocol}
-        told = {"port": port, "shards": shard or ["s1"], "database_url": database_url, "broker": broker}
+        told = {"port": port, "shards": shard or ["0"], "database_url": database_url, "broker": broker}
         write_settings(make_settings({"data_dir": "data", **told}), path)
     settings = read_settings(path)
     key = make_signing_key(settings.key_file)
@@ -119,7 +119,7 @@ def register_device(  # noqa: PLR0917 - each is an option
     public_key: Annotated[Path, typer.Option(help="The device's public key (PEM).")],
     config: Config = CONFIG,
     purpose: Annotated[Purpose, typer.Option(help="What people are there for.")] = Purpose.DIALYSIS,
-    shard: Annotated[str, typer.Option()] = "s1",
+    shard: Annotated[str, typer.Option()] = "0",
     label: Annotated[str, typer.Option(help="What people call it.")] = "",
 ) -> None:
     """Register a device with its public key."""

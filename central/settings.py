@@ -79,9 +79,9 @@ class Settings(_Settings):
 
     data_dir: Path
     database_url: str = ""
-    shards: Annotated[tuple[str, ...], Field(min_length=1)] = ("s1",)
+    shards: Annotated[tuple[str, ...], Field(min_length=1)] = ("0",)
     host: str = "127.0.0.1"
-    port: Annotated[int, Field(ge=0, le=65535)] = 8600
+    port: Annotated[int, Field(ge=0, le=65535)] = 8700
     access_token_file: Path | None = None
     timezone: str = "Asia/Shanghai"
     broker: BrokerSettings = BrokerSettings()
