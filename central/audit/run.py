@@ -7,7 +7,7 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import fields
 from decimal import Decimal
 from pathlib import Path
@@ -50,7 +50,7 @@ def run_audit(request: AuditRequest, progress: Progress = no_progress) -> AuditR
         made = scratch / "made"
         made.mkdir()
         sources = find_sources(request.tables)
-        with DuckDBEngine(scratch, memory_limit=request.memory_limit, threads=request.threads) as engine:
+        with _engine(request, scratch) as engine:
             summary = Run(request, pack, engine, made, progress).audit(sources)
         (made / "summary.json").write_text(
             json.dumps(summary, ensure_ascii=False, indent=2) + "\n", encoding="utf-8"
@@ -193,6 +193,19 @@ def assign_contested(choices: pa.Table) -> pa.Table:
     return pa.Table.from_pylist(
         assigned, schema=pa.schema([("line_id", pa.string()), ("session", pa.string())])
     )
+
+
+def _engine(request: AuditRequest, scratch: Path) -> AbstractContextManager[Engine]:
+    if request.engine == "duckdb":
+        return DuckDBEngine(scratch, memory_limit=request.memory_limit, threads=request.threads)
+    try:
+        from renzheng.central.audit.spark_engine import SparkEngine  # noqa: PLC0415 - few sites have Spark
+    except ModuleNotFoundError as error:
+        raise AuditUsageError(
+            f"--engine spark needs the package {error.name}, which is not installed.",
+            do="Install it with: pip install pyspark, or run with --engine duckdb.",
+        ) from error
+    return SparkEngine(scratch)
 
 
 def _check(request: AuditRequest) -> None:

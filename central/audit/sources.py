@@ -61,12 +61,14 @@ class Source:
     Args:
         table: the canonical table.
         select: DuckDB query that yields the canonical columns, typed, and `unreadable_`; None when missing.
-        parquet: the Parquet files that already have the canonical types, for an engine of its own.
+        parquet: the Parquet files, when they already have the canonical types: Spark reads them itself.
+        base: the folder that a partitioned table hangs from.
     """
 
     table: Table
     select: str | None
     parquet: tuple[Path, ...] = ()
+    base: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -127,7 +129,7 @@ def _find(connection: duckdb.DuckDBPyConnection, folder: Path, table: Table) -> 
             return _csv(connection, csv, table)
         files = tuple(sorted(parts.rglob("*.parquet"))) if parts.is_dir() else (parquet,)
         return (
-            _parquet(connection, files, table, partitioned=parts.is_dir())
+            _parquet(connection, files, table, parts if parts.is_dir() else None)
             if files
             else (
                 Source(table, None),
@@ -141,10 +143,10 @@ def _find(connection: duckdb.DuckDBPyConnection, folder: Path, table: Table) -> 
 
 
 def _parquet(
-    connection: duckdb.DuckDBPyConnection, files: tuple[Path, ...], table: Table, *, partitioned: bool
+    connection: duckdb.DuckDBPyConnection, files: tuple[Path, ...], table: Table, base: Path | None
 ) -> tuple[Source, list[Problem]]:
     names = ", ".join(f"'{quoted(path)}'" for path in files)
-    hive = ", hive_partitioning = true, hive_types_autocast = false" if partitioned else ""
+    hive = ", hive_partitioning = true, hive_types_autocast = false" if base else ""
     origin = f"read_parquet([{names}], union_by_name = true{hive})"
     physical = {
         str(row[0]): str(row[1]).strip('"')
@@ -167,7 +169,7 @@ def _parquet(
             column.name if same else f"CAST({column.name} AS {_PLAIN[column.type]}) AS {column.name}"
         )
     select = f"SELECT {', '.join(selected)}, CAST(NULL AS VARCHAR) AS {UNREADABLE} FROM {origin}"
-    return Source(table, select, files if exact else ()), problems
+    return Source(table, select, files if exact else (), base), problems
 
 
 def _holds(connection: duckdb.DuckDBPyConnection, origin: str, column: Column, kind: str) -> bool:

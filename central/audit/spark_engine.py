@@ -1,0 +1,169 @@
+"""Spark as the engine of the audit: the same steps, translated; for those whose lake is already on a cluster."""
+
+# ruff: noqa: S608 - SQL is put together from the names in contracts.tables, paths are quoted
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import duckdb
+import pyarrow as pa
+from pyspark import SparkConf
+from pyspark.errors import PySparkException
+from pyspark.sql import DataFrame, SparkSession
+
+from renzheng.central.audit.errors import EngineError
+from renzheng.central.audit.sources import UNREADABLE, Source, canonical_nulls, quoted
+from renzheng.rules.dialect import to_spark
+
+SETTINGS = {
+    "spark.ui.enabled": "false",
+    "spark.ui.showConsoleProgress": "false",
+    "spark.log.level": "ERROR",
+}
+LOCAL_SETTINGS = {"spark.sql.shuffle.partitions": "2", "spark.default.parallelism": "2"}
+"""On one machine the usual 200 partitions would only cost time."""
+NEEDED = {
+    "spark.sql.session.timeZone": "UTC",
+    "spark.sql.sources.partitionColumnTypeInference.enabled": "false",
+    "spark.sql.parquet.compression.codec": "zstd",
+}
+"""What the steps rely on, set on the session whoever made it."""
+
+
+class SparkEngine:
+    """Runs steps in the Spark session there is, or in a local one; drops its own tables afterwards.
+
+    Args:
+        scratch: an existing folder for tables that must be staged and results on their way.
+    """
+
+    name = "spark"
+
+    def __init__(self, scratch: Path) -> None:
+        self._scratch = scratch
+        self._mine: set[str] = set()
+        existing = SparkSession.getActiveSession()
+        try:
+            self._spark = existing or _new_session()
+        except (PySparkException, OSError, RuntimeError) as error:
+            raise EngineError(
+                f"Spark could not be started: {error}",
+                why="The audit was asked to run on Spark, which needs Java 17 or newer.",
+                do="Install Java (Debian: apt install default-jre-headless), or run with --engine duckdb.",
+            ) from error
+        for name, value in NEEDED.items():
+            self._spark.conf.set(name, value)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for name in self._mine:
+            self._spark.catalog.dropTempView(name)
+
+    def source(self, source: Source, name: str) -> None:
+        """Make one input table readable under `name`.
+
+        Parquet that has the canonical types is read by Spark itself; anything else is staged once through DuckDB.
+        """
+        if source.parquet:
+            reader = self._spark.read.option("mergeSchema", "true")
+            if source.base is not None:
+                reader = reader.option("basePath", str(source.base))
+            frame = reader.parquet(*map(str, source.parquet))
+            present = [column.name for column in source.table.columns]
+            frame.select(*present).createOrReplaceTempView(f"found_{name}")
+            self._keep(f"found_{name}", frame.select(*present))
+            self._keep(name, self._sql(f"SELECT *, CAST(NULL AS STRING) AS {UNREADABLE} FROM found_{name}"))
+            return
+        staged = self._scratch / f"{name}.parquet"
+        empty = f"SELECT {canonical_nulls(source.table)}, CAST(NULL AS VARCHAR) AS {UNREADABLE} WHERE false"
+        with duckdb.connect() as connection:
+            connection.execute("SET TimeZone = 'UTC'")
+            connection.execute(f"COPY ({source.select or empty}) TO '{quoted(staged)}' (FORMAT parquet)")
+        self._keep(name, self._spark.read.parquet(str(staged)))
+
+    def table(self, name: str, sql: str) -> None:
+        """Run one step and keep its rows under `name`; its lineage is cut, or plans would grow with every step."""
+        try:
+            self._keep(name, self._sql(sql).localCheckpoint(eager=True))
+        except PySparkException as error:
+            raise _failed(sql, error) from error
+
+    def view(self, name: str, sql: str) -> None:
+        """Give a query a name; it runs where it is used."""
+        self._keep(name, self._sql(sql))
+
+    def drop(self, name: str) -> None:
+        """Forget a table that no later step reads."""
+        self._spark.catalog.dropTempView(name)
+        self._mine.discard(name)
+
+    def add(self, name: str, table: pa.Table) -> None:
+        """Take in a table that was computed elsewhere."""
+        self._keep(name, self._spark.createDataFrame(table))
+
+    def rows(self, sql: str) -> pa.Table:
+        """Run a query and fetch all of its rows."""
+        try:
+            return self._sql(sql).toArrow()
+        except PySparkException as error:
+            raise _failed(sql, error) from error
+
+    def batches(self, sql: str) -> Iterator[pa.RecordBatch]:
+        """Run a query and fetch its rows."""
+        yield from self.rows(sql).to_batches()
+
+    def write(self, sql: str, path: Path) -> None:
+        """Write a query's rows to one Parquet file, in the order that the query gives."""
+        parts = self._scratch / f"{path.name}.parts"
+        try:
+            self._sql(sql).coalesce(1).write.mode("overwrite").parquet(str(parts))
+        except PySparkException as error:
+            raise _failed(sql, error) from error
+        (part,) = parts.glob("part-*.parquet")
+        shutil.move(part, path)
+        shutil.rmtree(parts)
+
+    def micros(self, column: str) -> str:
+        """Write the expression for a timestamp as microseconds since 1970 in UTC."""
+        return f"unix_micros({column})"
+
+    def day(self, column: str) -> str:
+        """Write the expression for a date as days since 1970-01-01."""
+        return f"CAST(unix_date({column}) AS BIGINT)"
+
+    def _keep(self, name: str, frame: DataFrame) -> None:
+        frame.createOrReplaceTempView(name)
+        self._mine.add(name)
+
+    def _sql(self, sql: str) -> DataFrame:
+        try:
+            return self._spark.sql(to_spark(sql))
+        except PySparkException as error:
+            raise _failed(sql, error) from error
+
+
+def _new_session() -> SparkSession:
+    """Start a session; settings of the site (spark-defaults.conf, spark-submit) come first."""
+    conf = (
+        SparkConf().setIfMissing("spark.master", "local[*]").setIfMissing("spark.app.name", "renzheng-audit")
+    )
+    local = str(conf.get("spark.master")).startswith("local")
+    for name, value in {**SETTINGS, **(LOCAL_SETTINGS if local else {})}.items():
+        conf.setIfMissing(name, value)
+    return SparkSession.builder.config(conf=conf).getOrCreate()
+
+
+def _failed(sql: str, error: PySparkException) -> EngineError:
+    return EngineError(
+        f"Spark could not run a step: {str(error).splitlines()[0]}",
+        why="The audit stopped; nothing was put in place of an earlier result.",
+        do="See Spark's own log; `renzheng audit explain --engine spark` prints every step as Spark gets it.",
+        sql=sql,
+    )
