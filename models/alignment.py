@@ -109,7 +109,9 @@ def similarity(source: Matrix, target: Matrix) -> Matrix:
 def _cut(image: Pixels, matrix: Matrix, side: int, variations: Sequence[Variation]) -> list[Pixels]:
     image, matrix = _coarse(image, matrix)
     return [
-        np.asarray(cv2.warpAffine(image, _varied(matrix, side, each), (side, side), flags=cv2.INTER_LINEAR), np.uint8)
+        np.asarray(
+            cv2.warpAffine(image, _varied(matrix, side, each), (side, side), flags=cv2.INTER_LINEAR), np.uint8
+        )
         for each in variations
     ]
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from renzheng.models.evaluation.acquisition import Sample
+    from renzheng.models.templates import Template
 
 app = typer.Typer(no_args_is_help=True)
 console = Console()
@@ -81,7 +82,9 @@ def verify() -> None:
 
 
 @app.command()
-def add(file: Annotated[Path, typer.Argument(help="A model file; its card is found by its SHA-256.")]) -> None:
+def add(
+    file: Annotated[Path, typer.Argument(help="A model file; its card is found by its SHA-256.")],
+) -> None:
     """Copy a model file into this machine's folder."""
     from renzheng.models.catalogue.files import add as add_file
 
@@ -101,15 +104,69 @@ def fetch(name: Annotated[str, typer.Argument(help="A model of the catalogue.")]
 
 
 @app.command()
+def calibrate(
+    images: Annotated[
+        Path | None, typer.Option(help="Photographs of the site's people, a sub-folder each.")
+    ] = None,
+    gallery: Annotated[Path | None, typer.Option(help="Templates, as write_gallery writes them.")] = None,
+    engine: Annotated[str, typer.Option(help="Engine to calibrate.")] = "dlib",
+    folder: Annotated[
+        Path | None, typer.Option("--to", help="Folder of calibrations; by default this machine's own.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Even if the gallery has hardly grown.")] = False,
+) -> None:
+    """Compute the site's centre and thresholds from its own gallery of distinct people."""
+    from datetime import UTC, datetime
+
+    from renzheng.contracts.errors import UsageError
+    from renzheng.models import site
+    from renzheng.models.calibration_files import calibrations_folder, latest, read_gallery, save
+    from renzheng.models.engine import ENGINES, open_engine
+
+    if (images is None) == (gallery is None):
+        raise UsageError("Say whom to calibrate on.", do="Give either --images DIR or --gallery FILE.")
+    model = open_engine(engine).model
+    people = read_gallery(gallery) if gallery else _enrolled(images or Path(), engine)
+    where = folder or calibrations_folder()
+    previous = latest(where, engine, model)
+    if previous and not force and not site.is_due(previous, len(people)):
+        console.print(f"Version {previous.version} ({previous.people} people) still holds for {len(people)}.")
+        return
+    made = site.calibrate(people, ENGINES[engine].trust, now=datetime.now(UTC), previous=previous)
+    path = save(where, engine, made)
+    console.print(f"Version {made.version}: {made.people} people, {made.comparisons} comparisons → {path}")
+    for point in made.thresholds:
+        console.print(
+            f"FMR {point.fmr:g}: threshold {point.score:.4f} ({point.basis}, {point.fmr_low:.2g}-{point.fmr_high:.2g})"
+        )
+
+
+def _enrolled(images: Path, engine: str) -> "dict[str, list[Template]]":
+    from renzheng.models.evaluation.sets import read_identities
+
+    photographs = read_identities(images)
+    samples = _acquired(photographs.images, engine, thorough=True, workers=None, silent=False)
+    people: dict[str, list[Template]] = {}
+    for who, sample in zip(photographs.person.tolist(), samples, strict=True):
+        if sample.template:
+            people.setdefault(str(who), []).append(sample.template)
+    return people
+
+
+@app.command()
 def evaluate(
     images: Annotated[Path, typer.Option(help="Folder of photographs.")],
     pairs: Annotated[Path | None, typer.Option(help="CSV: file_x,file_y,mated (1 or 0).")] = None,
     identities: Annotated[bool, typer.Option("--identities", help="Each sub-folder is one person.")] = False,
-    references: Annotated[int | None, typer.Option(min=1, help="References a person; without: all pairs.")] = None,
+    references: Annotated[
+        int | None, typer.Option(min=1, help="References a person; without: all pairs.")
+    ] = None,
     engine: Annotated[str, typer.Option(help="Engine to measure.")] = "dlib",
     groups: Annotated[Path | None, typer.Option(help="CSV: file,group; rates within each group too.")] = None,
     det: Annotated[Path | None, typer.Option(help="Write the DET curve here, as SVG.")] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="One cut a face, as a kiosk embeds its frames.")] = False,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="One cut a face, as a kiosk embeds its frames.")
+    ] = False,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; by default one a core.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")] = False,
 ) -> None:

@@ -26,7 +26,12 @@ from renzheng.models.detection.detectors import Detector, MmodLooks, YunetLooks
 from renzheng.models.detection.mmod import MmodDetector
 from renzheng.models.detection.yunet import YunetDetector
 from renzheng.models.embedding import ArcfaceEmbedder, DlibEmbedder, Embedder
-from renzheng.models.errors import ModelMissingError, OperatingPointError, UnknownEngineError
+from renzheng.models.errors import (
+    ModelMissingError,
+    OperatingPointError,
+    TemplateMismatchError,
+    UnknownEngineError,
+)
 from renzheng.models.images import check
 from renzheng.models.landmarks import FivePointPredictor
 from renzheng.models.network import Network
@@ -184,6 +189,13 @@ class FaceEngine:
             return NoReference()
         used = calibration or self.card_calibration
         match, unsure = used.threshold_at(at_fmr), used.threshold_at(max(UNSURE_FMR, at_fmr))
+        if calibration is not None and probes[0].key != calibration.key:
+            raise TemplateMismatchError(
+                f"The probe is under key {probes[0].key or 'none'}, "
+                f"the calibration under {calibration.key or 'none'}.",
+                why="The centre was measured in another space.",
+                do="Transform the probe with the site's key, or calibrate again.",
+            )
         score = self.compare(probes, references, used)
         transparency("comparison", score)
         decision = decide(score, match, unsure)
@@ -210,7 +222,9 @@ def open_engine(name: str = "dlib", *, threads: int = 1) -> FaceEngine:
         )
     embedders = [load_embedder(each, threads) for each in wanted.embedders]
     thresholds = thresholds_of(card(wanted.embedders[-1]), name)
-    return FaceEngine(name, load_detector(wanted.detector, threads), FivePointPredictor(), embedders, thresholds)
+    return FaceEngine(
+        name, load_detector(wanted.detector, threads), FivePointPredictor(), embedders, thresholds
+    )
 
 
 @dataclass(frozen=True)

@@ -73,3 +73,7 @@ class PairsFileError(InputError):
 
 class DownloadError(FaultError):
     """A model could not be fetched."""
+
+
+class TemplateKeyError(UsageError):
+    """A template key is missing, unsafe, or would be lost."""

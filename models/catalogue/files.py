@@ -152,7 +152,8 @@ def fetch(known: Card) -> Path:
         raise DownloadError(f"{known.name} is converted, not fetched.", do="Run: renzheng models convert")
     if not known.download.startswith("https://"):
         raise DownloadError(
-            f"The card {known.name} has no download address.", do="Copy the file and run: renzheng models add FILE"
+            f"The card {known.name} has no download address.",
+            do="Copy the file and run: renzheng models add FILE",
         )
     try:
         with urllib.request.urlopen(known.download, timeout=_TIMEOUT_SECONDS) as response:  # noqa: S310 - https only

@@ -143,9 +143,7 @@ def evaluate(
         rates=count_up(wanted, made, scores),
         at_card=at_card(acquired, wanted, made, engine),
         fnir_at_fpir=identification(photographs, acquired, engine, references or 1),
-        groups={
-            name: _within(inside, wanted, made, scores) for name, inside in (groups or {}).items()
-        },
+        groups={name: _within(inside, wanted, made, scores) for name, inside in (groups or {}).items()},
     )
 
 

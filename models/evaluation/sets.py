@@ -57,7 +57,8 @@ def read_identities(folder: Path) -> Photographs:
         people += bool(own)
     if people < 2:  # noqa: PLR2004 - one cannot be compared with another
         raise PairsFileError(
-            f"{folder} holds images of {people} people in sub-folders.", do="Give each person a sub-folder of its own."
+            f"{folder} holds images of {people} people in sub-folders.",
+            do="Give each person a sub-folder of its own.",
         )
     return Photographs(tuple(images), np.array(person, dtype=np.int64))
 
@@ -72,7 +73,9 @@ def all_pairs(person: NDArray[np.int64]) -> tuple[Comparison, ...]:
     )
 
 
-def with_references(person: NDArray[np.int64], acquired: NDArray[np.bool_], count: int) -> tuple[Comparison, ...]:
+def with_references(
+    person: NDArray[np.int64], acquired: NDArray[np.bool_], count: int
+) -> tuple[Comparison, ...]:
     """Compare every image with `count` references of every person.
 
     The references of a person are taken in turn: those behind the probe in the person's own order of images, so that
@@ -86,7 +89,9 @@ def with_references(person: NDArray[np.int64], acquired: NDArray[np.bool_], coun
             if not len(others):
                 continue
             start = int(np.searchsorted(others, probe)) if who == person[probe] else probe
-            chosen = tuple(int(others[(start + step) % len(others)]) for step in range(min(count, len(others))))
+            chosen = tuple(
+                int(others[(start + step) % len(others)]) for step in range(min(count, len(others)))
+            )
             comparisons.append(Comparison(probe, chosen, bool(who == person[probe])))
     return tuple(comparisons)
 
@@ -103,14 +108,18 @@ def read_pairs(path: Path, folder: Path) -> Photographs:
     for line, row in rows:
         if row["mated"] not in ("0", "1"):
             raise PairsFileError(
-                f"{path.name} line {line}: mated is {row['mated']!r}.", do="Write 1 (same person) or 0.", line=line
+                f"{path.name} line {line}: mated is {row['mated']!r}.",
+                do="Write 1 (same person) or 0.",
+                line=line,
             )
         one, other = (names.setdefault(row[column], len(names)) for column in ("file_x", "file_y"))
         comparisons.append(Comparison(one, (other,), row["mated"] == "1"))
     images = tuple(folder / name for name in names)
     missing = next((image for image in images if not image.is_file()), None)
     if missing is not None:
-        raise PairsFileError(f"{path.name} names {missing}, which does not exist.", do="Check --images and the list.")
+        raise PairsFileError(
+            f"{path.name} names {missing}, which does not exist.", do="Check --images and the list."
+        )
     return Photographs(images, _linked(len(names), comparisons), tuple(comparisons))
 
 
@@ -125,11 +134,15 @@ def _rows(path: Path, columns: tuple[str, ...]) -> list[tuple[int, dict[str, str
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise PairsFileError(f"{path} cannot be read.", why=str(error), do="Write it as UTF-8 CSV.") from error
+        raise PairsFileError(
+            f"{path} cannot be read.", why=str(error), do="Write it as UTF-8 CSV."
+        ) from error
     reader = csv.DictReader(text.splitlines())
     if tuple(reader.fieldnames or ()) != columns:
         raise PairsFileError(
-            f"{path.name} line 1: the columns are {reader.fieldnames}.", do=f"Write: {','.join(columns)}", line=1
+            f"{path.name} line 1: the columns are {reader.fieldnames}.",
+            do=f"Write: {','.join(columns)}",
+            line=1,
         )
     rows: list[tuple[int, dict[str, str]]] = []
     for row in reader:
@@ -139,7 +152,9 @@ def _rows(path: Path, columns: tuple[str, ...]) -> list[tuple[int, dict[str, str
             )
         rows.append((reader.line_num, {key: value.strip() for key, value in row.items()}))
     if not rows:
-        raise PairsFileError(f"{path.name} has no rows.", do=f"Write one comparison a line: {','.join(columns)}")
+        raise PairsFileError(
+            f"{path.name} has no rows.", do=f"Write one comparison a line: {','.join(columns)}"
+        )
     return rows
 
 

@@ -1,0 +1,140 @@
+"""Finds a person among many: exact, all at once; "nobody here" is an answer."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from renzheng.models.calibration import Calibration
+from renzheng.models.decision import Threshold
+from renzheng.models.errors import OperatingPointError, TemplateMismatchError
+from renzheng.models.templates import Template, require_same
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """Someone in the gallery who reaches the threshold."""
+
+    person_id: str
+    comparison_score: float
+
+
+@dataclass(frozen=True)
+class Found:
+    """Candidates, best first.
+
+    Attributes:
+        candidates: never empty.
+        threshold: which all of them reach.
+        gallery_size: how many people were searched.
+        expected_false_matches: how many of these people a stranger would be taken for, on average: the threshold's
+            false match rate times the size. Near 1 and above, a hit alone says nothing.
+    """
+
+    candidates: tuple[Candidate, ...]
+    threshold: Threshold
+    gallery_size: int
+    expected_false_matches: float
+
+
+@dataclass(frozen=True)
+class NobodyHere:
+    """No one in the gallery reaches the threshold."""
+
+    threshold: Threshold
+    gallery_size: int
+    expected_false_matches: float
+
+
+Identification = Found | NobodyHere
+
+
+class Gallery:
+    """The references of many people, ready to be searched.
+
+    Args:
+        people: each person's id and references, all of the calibration's model and under its key.
+        calibration: the site's, or a card's.
+    """
+
+    def __init__(self, people: Sequence[tuple[str, Sequence[Template]]], calibration: Calibration) -> None:
+        for _, templates in people:
+            _require(templates, calibration)
+        space = calibration.space
+        rows = [space.fuse(np.stack([each.values for each in templates])) for _, templates in people]
+        empty = np.empty((0, len(space.centre)), dtype=np.float32)
+        self._set([who for who, _ in people], np.stack(rows) if rows else empty, calibration)
+
+    @classmethod
+    def from_rows(cls, ids: Sequence[str], rows: NDArray[np.float32], calibration: Calibration) -> "Gallery":
+        """Make a gallery of rows that `Space.fuse` or `Space.project` gave, (people, length)."""
+        gallery = cls.__new__(cls)
+        gallery._set(list(ids), rows, calibration)
+        return gallery
+
+    def _set(self, ids: list[str], rows: NDArray[np.float32], calibration: Calibration) -> None:
+        self._ids = ids
+        self._rows = np.ascontiguousarray(rows, dtype=np.float32)
+        self._calibration = calibration
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    def search(self, probes: Sequence[Template], *, at_fmr: float, most: int = 10) -> Identification:
+        """Search one attempt's probes.
+
+        Args:
+            probes: one or more templates; they are fused.
+            at_fmr: false match rate of each single comparison.
+            most: how many candidates at most.
+
+        Raises:
+            OperatingPointError: no probe, or nothing measured supports that rate.
+            TemplateMismatchError: probes of another model or key.
+        """
+        if not probes:
+            raise OperatingPointError("There is no probe to search for.", do="Embed at least one face first.")
+        _require(probes, self._calibration)
+        threshold = self._calibration.threshold_at(at_fmr)
+        expected = threshold.fmr * len(self)
+        probe = self._calibration.space.fuse(np.stack([each.values for each in probes]))
+        indices, scores = top(self._rows, probe, threshold.score, most)
+        if not len(indices):
+            return NobodyHere(threshold, len(self), expected)
+        candidates = tuple(
+            Candidate(self._ids[index], float(score)) for index, score in zip(indices, scores, strict=True)
+        )
+        return Found(candidates, threshold, len(self), expected)
+
+
+def top(
+    rows: NDArray[np.float32], probe: NDArray[np.float32], smallest: float, most: int
+) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
+    """Return the indices and scores of the best `most` rows that score at least `smallest`, best first.
+
+    Equal scores come in the order of the rows.
+    """
+    scores = rows @ probe
+    hits = np.flatnonzero(scores >= smallest)
+    if len(hits) > most:
+        # Everything that ties with the last place stays in, so that the order among equals is the rows'.
+        bar = np.partition(scores[hits], len(hits) - most)[len(hits) - most]
+        hits = hits[scores[hits] >= bar]
+    order = np.argsort(-scores[hits], kind="stable")[:most]
+    chosen = hits[order]
+    return chosen, scores[chosen]
+
+
+def _require(templates: Sequence[Template], calibration: Calibration) -> None:
+    require_same(*templates)
+    for template in templates[:1]:
+        wanted = (calibration.space.model, calibration.key)
+        if calibration.version == 0:
+            wanted = (calibration.space.model, template.key)  # a card has no centre: any key's space will do
+        if (template.model, template.key) != wanted:
+            raise TemplateMismatchError(
+                f"A template of {template.model} under key {template.key or 'none'} does not belong to a calibration "
+                f"of {wanted[0]} under key {wanted[1] or 'none'}.",
+                do="Re-issue the template under the site's key, or calibrate again.",
+            )
