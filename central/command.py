@@ -42,10 +42,14 @@ def init(  # noqa: PLR0917 - each is an option
     database_url: Annotated[
         str, typer.Option(help="SQLAlchemy address; empty is SQLite in the folder.")
     ] = "",
+    name: Annotated[
+        list[str] | None, typer.Option(help="Host name or address of this site's broker; may be given again.")
+    ] = None,
 ) -> None:
     """Make configuration, signing key and store; what is there already is kept."""
     from renzheng.central.main import make_signing_key
     from renzheng.central.settings import make_settings, read_settings, write_settings
+    from renzheng.central.site.setup import make_site
     from renzheng.central.store.database import Database
     from renzheng.contracts import keys
 
@@ -59,6 +63,8 @@ def init(  # noqa: PLR0917 - each is an option
     key = make_signing_key(settings.key_file)
     public_file = settings.key_file.with_suffix(".public.pem")
     public_file.write_text(keys.public_pem(key), encoding="ascii")
+    names = [*(name or []), settings.site.broker_host, "localhost", "127.0.0.1"]
+    make_site(settings.site_dir, settings.site.name, list(dict.fromkeys(names)), utc_now())
     settings.tables_dir.mkdir(parents=True, exist_ok=True)
     database = Database(settings.database)
     database.migrate()

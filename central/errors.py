@@ -19,5 +19,9 @@ class BrokerError(FaultError):
     """The broker cannot be reached at start."""
 
 
+class SiteError(InputError):
+    """The site's CA, or a device's request to it, cannot be used."""
+
+
 class NightError(InputError):
     """A nightly run cannot start with what is there."""

@@ -14,6 +14,9 @@ from renzheng.central.ingest.service import Ingest
 from renzheng.central.metrics import Metrics
 from renzheng.central.nightly.night import Night
 from renzheng.central.settings import Settings
+from renzheng.central.site.authority import Authority
+from renzheng.central.site.door import build_door
+from renzheng.central.site.joining import BrokerAddress, Joining
 from renzheng.central.store import devices
 from renzheng.central.store.database import Database
 from renzheng.central.store.devices import Device, Institution
@@ -59,11 +62,30 @@ class Central:
         self.database = Database(settings.database)
         self.night = Night(self.database, settings, clock)
         self._consumers = [self._consumer(shard) for shard in settings.shards]
-        self._web = WebServer(build_app(self.database, settings, clock, self.metrics), settings)
+        console = build_app(self.database, settings, clock, self.metrics)
+        self._web = WebServer(console, settings.host, settings.port)
+        self._door = self._make_door()
 
     def _consumer(self, shard: str) -> Consumer:
         ingest = Ingest(self.database, self._key, self.clock, self.metrics)
         return Consumer(shard, self.settings.broker, ingest, self.metrics)
+
+    def _make_door(self) -> WebServer | None:
+        """Make the address at which devices join, if this site has one."""
+        site = self.settings.site
+        if site.listen_host is None:
+            return None
+        folder = self.settings.site_dir
+        broker = BrokerAddress(site.broker_host, site.broker_port)
+        central_key = keys.public_pem(self._key)
+        joining = Joining(self.database, Authority.load(folder), central_key, broker, self.clock)
+        tls = (folder / "server.pem", folder / "server.key")
+        return WebServer(build_door(joining), site.listen_host, site.listen_port, tls)
+
+    @property
+    def door_url(self) -> str | None:
+        """Address at which devices join; None when joining is off."""
+        return self._door.url if self._door else None
 
     @property
     def url(self) -> str:
@@ -85,8 +107,10 @@ class Central:
         self.database.migrate()
         self.night.mend()
         self._web.start()
-        started = []
+        started: list[Consumer] = []
         try:
+            if self._door:
+                self._door.start()
             for consumer in self._consumers:
                 consumer.start()
                 started.append(consumer)
@@ -95,7 +119,7 @@ class Central:
         except BaseException:
             for consumer in started:
                 consumer.stop()
-            self._web.stop()
+            self._stop_serving()
             raise
         logger.info("central serves at %s", self.url)
 
@@ -103,8 +127,13 @@ class Central:
         """Stop in good order: what was not committed, the devices send again."""
         for consumer in self._consumers:
             consumer.stop()
-        self._web.stop()
+        self._stop_serving()
         self.database.close()
+
+    def _stop_serving(self) -> None:
+        if self._door:
+            self._door.stop()
+        self._web.stop()
 
     def register_institution(self, institution: Institution) -> None:
         """Register an institution, or bring its data up to date."""

@@ -47,6 +47,22 @@ class BrokerSettings(_Settings):
         return self
 
 
+class SiteSettings(_Settings):
+    """How devices reach this site.
+
+    Args:
+        name: the site's name, in its CA's certificate.
+        broker_host: the broker as devices find it, and as its certificate names it.
+        listen_host: address on which devices may join with a code; None leaves joining off.
+    """
+
+    name: Annotated[str, Field(min_length=1, max_length=40)] = "site"
+    broker_host: str = "127.0.0.1"
+    broker_port: Annotated[int, Field(ge=1, le=65535)] = 8883
+    listen_host: str | None = None
+    listen_port: Annotated[int, Field(ge=0, le=65535)] = 8701
+
+
 class AuditSettings(_Settings):
     """What the nightly run reads besides the store.
 
@@ -86,6 +102,7 @@ class Settings(_Settings):
     timezone: str = "Asia/Shanghai"
     broker: BrokerSettings = BrokerSettings()
     audit: AuditSettings = AuditSettings()
+    site: SiteSettings = SiteSettings()
 
     @field_validator("shards")
     @classmethod
@@ -121,6 +138,11 @@ class Settings(_Settings):
     def key_file(self) -> Path:
         """Central's signing key (PKCS #8, PEM, mode 600)."""
         return self.data_dir / "keys" / "central.pem"
+
+    @property
+    def site_dir(self) -> Path:
+        """Folder of the site's CA and certificates."""
+        return self.data_dir / "site"
 
     @property
     def tables_dir(self) -> Path:

@@ -87,6 +87,12 @@ def register(connection: sa.Connection, device: Device, public_key: OKPKey | Non
                 head_hash=head.hash,
             )
         )
+    elif found.revoked_at is not None:
+        raise RegistrationError(
+            f"The device {device.device_id!r} was revoked.",
+            why="What it signed until then stays evidence under that name.",
+            do="Give the machine a new device id.",
+        )
     elif (found.institution_id, found.shard) != (device.institution_id, device.shard):
         raise RegistrationError(
             f"The device {device.device_id!r} stands at {found.institution_id!r}, shard {found.shard!r}.",
@@ -116,6 +122,22 @@ def add_key(connection: sa.Connection, device_id: str, public_key: OKPKey, now: 
             why="A key belongs to one device, and once revoked it stays so.",
             do="Make a new key on the device.",
         )
+
+
+def replace_key(connection: sa.Connection, device_id: str, public_key: OKPKey, now: datetime) -> None:
+    """Make this the device's one key from now on; others of it are revoked.
+
+    Raises:
+        RegistrationError: another device has that key, or it was revoked.
+    """
+    add_key(connection, device_id, public_key, now)
+    table = schema.device_keys
+    others = (
+        (table.c.device_id == device_id)
+        & (table.c.key_id != keys.key_id(public_key))
+        & table.c.revoked_at.is_(None)
+    )
+    connection.execute(sa.update(table).where(others).values(revoked_at=to_us(now)))
 
 
 def revoke(connection: sa.Connection, device_id: str, now: datetime) -> None:

@@ -170,6 +170,27 @@ device_clocks = _table(
     rowid=False,
 )
 
+# One-time codes for joining, by their public part; the secret part is here only as the key stretched from it.
+join_codes = _table(
+    "join_codes",
+    Column("lookup", Text, primary_key=True),
+    Column("device_id", Text, ForeignKey("devices.device_id"), nullable=False),
+    Column("stretched_key", LargeBinary, nullable=False),
+    Column("expires_at", _Big, nullable=False),
+    Column("wrong_answers", Integer, nullable=False),
+)
+
+# Signed notes over the heads of all devices, published where outsiders keep them.
+checkpoints = _table(
+    "checkpoints",
+    Column("checkpoint_id", _Big, primary_key=True),
+    Column("taken_at", _Big, nullable=False),
+    Column("size", _Big, nullable=False),
+    Column("root", Text, nullable=False),
+    Column("note", Text, nullable=False),
+    Column("heads", Text, nullable=False),
+)
+
 device_status = _table(
     "device_status",
     Column("device_id", Text, primary_key=True),

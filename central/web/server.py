@@ -3,23 +3,32 @@
 import socket
 import threading
 import time
+from pathlib import Path
 
 import uvicorn
 from fastapi import FastAPI
 
 from renzheng.central.errors import SettingsError
-from renzheng.central.settings import Settings
 
 START_SECONDS = 10.0
 
 
 class WebServer:
-    """Serves an application on the configured address; port 0 takes a free one."""
+    """Serves an application on an address; port 0 takes a free one, `tls` is certificate and key (PEM)."""
 
-    def __init__(self, app: FastAPI, settings: Settings) -> None:
-        self._host = settings.host
-        self._port = settings.port
-        config = uvicorn.Config(app, log_config=None, access_log=False, server_header=False, lifespan="off")
+    def __init__(self, app: FastAPI, host: str, port: int, tls: tuple[Path, Path] | None = None) -> None:
+        self._host = host
+        self._port = port
+        self._scheme = "https" if tls else "http"
+        config = uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            lifespan="off",
+            ssl_certfile=tls[0] if tls else None,
+            ssl_keyfile=tls[1] if tls else None,
+        )
         self._server = uvicorn.Server(config)
         self._thread: threading.Thread | None = None
 
@@ -27,7 +36,7 @@ class WebServer:
     def url(self) -> str:
         """Where a browser on this machine finds it."""
         host = "127.0.0.1" if self._host in ("0.0.0.0", "::") else self._host  # noqa: S104 - compared, not bound
-        return f"http://[{host}]:{self._port}" if ":" in host else f"http://{host}:{self._port}"
+        return f"{self._scheme}://{f'[{host}]' if ':' in host else host}:{self._port}"
 
     def start(self) -> None:
         """Bind and serve; returns when requests are answered.
@@ -43,7 +52,7 @@ class WebServer:
         except OSError as error:
             listener.close()
             raise SettingsError(
-                f"The console cannot listen on {self._host}:{self._port}: {error.strerror}.",
+                f"Central cannot listen on {self._host}:{self._port}: {error.strerror}.",
                 do="Choose another host or port in the configuration.",
             ) from error
         self._port = listener.getsockname()[1]

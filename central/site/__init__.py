@@ -1,0 +1,1 @@
+"""The site's own small CA, and the devices that join it."""

@@ -1,0 +1,61 @@
+"""`renzheng device provision | revoke`: central's side of bringing a device in and putting it out."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from renzheng.contracts.events import Purpose, utc_now
+
+app = typer.Typer(no_args_is_help=True)
+
+Config = Annotated[Path, typer.Option("--config", help="Central's configuration file.")]
+CONFIG = Path("central.toml")
+
+
+@app.callback()
+def overview() -> None:
+    """Bring devices in and put them out."""
+
+
+@app.command()
+def provision(  # noqa: PLR0917 - each is an option
+    device: Annotated[str, typer.Option(help="The device's id, its name for its whole life.")],
+    institution: Annotated[str, typer.Option(help="Where it stands; registered before.")],
+    config: Config = CONFIG,
+    purpose: Annotated[Purpose, typer.Option(help="What people are there for.")] = Purpose.DIALYSIS,
+    shard: Annotated[str, typer.Option()] = "0",
+    label: Annotated[str, typer.Option(help="What people call it.")] = "",
+) -> None:
+    """Register a device and show the code with which it may join, once, within 15 minutes."""
+    from renzheng.central.settings import read_settings
+    from renzheng.central.site import joining
+    from renzheng.central.store.database import Database
+    from renzheng.central.store.devices import Device
+
+    settings = read_settings(config)
+    database = Database(settings.database)
+    database.migrate()
+    with database.writing() as connection:
+        code = joining.provision(connection, Device(device, institution, shard, purpose, label), utc_now())
+    database.close()
+    console = Console()
+    console.print(f"[bold]{code.text}[/]", highlight=False)
+    console.print("The code lets this one device in, once, for 15 minutes. At the device:", highlight=False)
+    console.print("    renzheng device join", highlight=False)
+
+
+@app.command()
+def revoke(device: Annotated[str, typer.Option()], config: Config = CONFIG) -> None:
+    """Put a device out at once: its next message is refused, whatever it signs it with."""
+    from renzheng.central.settings import read_settings
+    from renzheng.central.store import devices
+    from renzheng.central.store.database import Database
+
+    database = Database(read_settings(config).database)
+    database.migrate()
+    with database.writing() as connection:
+        devices.revoke(connection, device, utc_now())
+    database.close()
+    Console().print(f"revoked {device}", highlight=False)

@@ -1,0 +1,151 @@
+"""Codes for joining, and what happens when a device comes with one."""
+
+import hmac
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+from joserfc.jwk import OKPKey
+
+from renzheng.central.site.authority import Authority
+from renzheng.central.store import devices, schema
+from renzheng.central.store.database import Database
+from renzheng.central.store.devices import Device
+from renzheng.central.store.times import to_us
+from renzheng.contracts import keys, provisioning
+from renzheng.contracts.events import Purpose
+from renzheng.contracts.provisioning import JoinAnswer, JoinCode, ProvisioningError
+
+logger = logging.getLogger(__name__)
+CODES = schema.join_codes
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerAddress:
+    """Where devices find the broker."""
+
+    host: str
+    port: int
+
+
+def provision(connection: sa.Connection, device: Device, now: datetime) -> JoinCode:
+    """Register a device and make the one code with which it may join; an older code of it dies.
+
+    The store keeps the stretched key only, never the code.
+    """
+    devices.register(connection, device, None, now)
+    connection.execute(sa.delete(CODES).where(CODES.c.device_id == device.device_id))
+    code = provisioning.new_code()
+    while connection.execute(sa.select(CODES.c.lookup).where(CODES.c.lookup == code.lookup)).first():
+        code = provisioning.new_code()
+    connection.execute(
+        sa.insert(CODES).values(
+            lookup=code.lookup,
+            device_id=device.device_id,
+            stretched_key=code.key(),
+            expires_at=to_us(now) + provisioning.CODE_SECONDS * 1_000_000,
+            wrong_answers=0,
+        )
+    )
+    return code
+
+
+class Joining:
+    """Answers devices that come with a code.
+
+    Args:
+        database: the store.
+        authority: issues their certificates.
+        central_key: central's public signing key (PEM).
+        broker: where they find the broker.
+        clock: tells whether a code is still good.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        authority: Authority,
+        central_key: str,
+        broker: BrokerAddress,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._database = database
+        self._authority = authority
+        self._central_key = central_key
+        self._broker = broker
+        self._clock = clock
+
+    def answer(self, envelope: bytes) -> bytes:
+        """Let a device in, and return the sealed answer.
+
+        Raises:
+            ProvisioningError: no such code, used, too old, or the request is not signed with it.
+            SiteError: the certificate request cannot be certified.
+            RegistrationError: the signing key is another device's, or was revoked.
+        """
+        lookup = provisioning.read_lookup(envelope)
+        now = self._clock()
+        key = self._key_of(lookup, now)
+        try:
+            request = provisioning.open_request(envelope, key)
+        except ProvisioningError:
+            self._count_wrong(lookup)
+            raise
+        with self._database.writing() as connection:
+            row = connection.execute(
+                sa.select(CODES.c.device_id, CODES.c.stretched_key)
+                .where(CODES.c.lookup == lookup)
+                .with_for_update()
+            ).first()
+            if row is None or not hmac.compare_digest(bytes(row.stretched_key), key):
+                raise _dead()
+            found = connection.execute(
+                sa.select(schema.devices).where(schema.devices.c.device_id == row.device_id)
+            ).one()
+            signing_key = _read_key(request.signing_key)
+            devices.replace_key(connection, found.device_id, signing_key, now)
+            certificate = self._authority.certify(request.certificate_request.encode(), found.device_id, now)
+            connection.execute(sa.delete(CODES).where(CODES.c.lookup == lookup))
+        logger.info("device %s joined with key %s", found.device_id, keys.key_id(signing_key))
+        answer = JoinAnswer(
+            nonce=request.nonce,
+            device_id=found.device_id,
+            institution_id=found.institution_id,
+            shard=found.shard,
+            purpose=Purpose(found.purpose),
+            certificate=certificate.decode(),
+            ca_certificate=self._authority.certificate.decode(),
+            central_key=self._central_key,
+            broker_host=self._broker.host,
+            broker_port=self._broker.port,
+        )
+        return provisioning.seal_answer(answer, key, lookup)
+
+    def _key_of(self, lookup: str, now: datetime) -> bytes:
+        with self._database.reading() as connection:
+            row = connection.execute(sa.select(CODES).where(CODES.c.lookup == lookup)).first()
+        if row is None or row.expires_at <= to_us(now) or row.wrong_answers >= provisioning.MAX_WRONG_ANSWERS:
+            raise _dead()
+        return bytes(row.stretched_key)
+
+    def _count_wrong(self, lookup: str) -> None:
+        with self._database.writing() as connection:
+            counted = sa.update(CODES).where(CODES.c.lookup == lookup)
+            connection.execute(counted.values(wrong_answers=CODES.c.wrong_answers + 1))
+
+
+def _read_key(pem: str) -> OKPKey:
+    try:
+        return keys.load_public_key(pem)
+    except ValueError:
+        raise ProvisioningError("The signing key is no Ed25519 key.", do="Update the device.") from None
+
+
+def _dead() -> ProvisioningError:
+    return ProvisioningError(
+        "That code lets nobody in.",
+        why="It was never made, has been used, is older than 15 minutes, or was tried wrongly too often.",
+        do="Make a new one at central: renzheng device provision",
+    )
