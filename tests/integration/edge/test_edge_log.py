@@ -1,0 +1,158 @@
+"""The device's log on a real SQLite file: whole entries or none, and every alteration shows."""
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from parts.edge import sign_in
+from sqlite_utils import Database
+
+from renzheng.contracts.errors import InputError
+from renzheng.contracts.log import BrokenChainError, Head, genesis, read_entry
+from renzheng.edge.errors import EventTooLargeError, StoreError
+from renzheng.edge.log import DeviceLog
+from renzheng.edge.store.database import Store
+from renzheng.edge.store.people import People
+
+ALTER = """UPDATE entries SET line = CAST(replace(CAST(line AS TEXT), 'bona_fide', 'not_shown') AS BLOB)
+WHERE sequence = 4"""
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "device.sqlite"
+
+
+@pytest.fixture
+def log(path):
+    log = DeviceLog(Store(path), "kiosk-01")
+    yield log
+    log.store.close()
+
+
+def test_entries_are_chained_counted_and_wait_until_acknowledged(log):
+    assert log.head() == genesis("kiosk-01")
+    heads = [log.append(sign_in(number)) for number in (1, 2, 3)]
+    assert [head.sequence for head in heads] == [1, 2, 3]
+    assert log.verify() == log.head() == log.head_at(3) == heads[-1]
+    assert log.waiting_since() == sign_in(1).time
+    log.acknowledge(1)
+    assert log.waiting_since() == sign_in(2).time
+    log.acknowledge(3)
+    assert log.waiting_since() is None
+
+
+def test_what_goes_with_an_event_stands_or_falls_with_it(log):
+    people = People(log.store)
+
+    def fails(database):
+        people.signed_in("P1", "S1", sign_in(1).time)(database)
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        log.append(sign_in(1), fails)
+    assert (log.head().sequence, people.open_session("P1")) == (0, None)
+
+
+def test_the_same_event_twice_is_refused_and_breaks_nothing(log):
+    event = sign_in(1)
+    log.append(event)
+    with pytest.raises(StoreError):
+        log.append(event)
+    assert log.verify().sequence == 1
+
+
+def test_an_event_that_no_batch_holds_is_refused_before_it_blocks_the_line(log):
+    event = sign_in(1)
+    data = event.data.model_copy(update={"identifiers": tuple("x" * 200 for _ in range(700))})
+    with pytest.raises(EventTooLargeError):
+        log.append(event.model_copy(update={"data": data}))
+    assert log.head().sequence == 0
+
+
+def test_a_folder_belongs_to_one_device(log, path):
+    with pytest.raises(StoreError, match="kiosk-01"):
+        DeviceLog(Store(path), "kiosk-02")
+
+
+def test_a_file_that_is_no_database_is_a_named_error(path):
+    path.write_bytes(b"not a database" * 100)
+    with pytest.raises(StoreError, match=r"device\.sqlite"):
+        Store(path)
+
+
+@pytest.mark.parametrize(
+    ("tamper", "problem"),
+    [
+        ("DELETE FROM entries WHERE sequence = 4", "gap"),
+        (ALTER, "altered"),
+        ("UPDATE entries SET line = X'00' WHERE sequence = 4", "malformed"),
+    ],
+)
+def test_every_alteration_shows(log, path, tamper, problem):
+    for number in range(1, 11):
+        log.append(sign_in(number))
+    database = Database(path)
+    database.execute(tamper)
+    database.conn.commit()
+    with pytest.raises(BrokenChainError) as caught:
+        log.verify()
+    assert caught.value.problem == problem
+
+
+WRITER = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[2])
+from parts.edge import sign_in
+from renzheng.edge.log import DeviceLog
+from renzheng.edge.store.database import Store
+from renzheng.edge.store.people import People
+log = DeviceLog(Store(Path(sys.argv[1])), "kiosk-01")
+people = People(log.store)
+number = log.head().sequence
+while True:
+    number += 1
+    event = sign_in(number, subject=f"P{number}")
+    log.append(event, people.signed_in(f"P{number}", f"S{number}", event.time))
+    print(number, flush=True)
+"""
+
+
+def test_killed_in_the_middle_of_appending_nothing_is_half_and_nothing_told_is_lost(path):
+    parts = Path(__file__).resolve().parents[2]
+    told = 0
+    for round_ in range(8):
+        process = subprocess.Popen(
+            [sys.executable, "-c", WRITER, str(path), str(parts)], stdout=subprocess.PIPE, text=True
+        )
+        assert process.stdout is not None
+        first = process.stdout.readline()
+        time.sleep(0.01 * round_)
+        process.send_signal(signal.SIGKILL)
+        lines = [first, *process.stdout.read().split("\n")]
+        process.wait()
+        process.stdout.close()
+        told = max([told, *(int(line) for line in lines if line.strip().isdigit())])
+        log = DeviceLog(Store(path), "kiosk-01")
+        head = log.verify()
+        sessions = log.store.rows("SELECT count(*) AS n FROM sessions")[0]["n"]
+        assert head.sequence >= told
+        assert sessions == head.sequence
+        log.store.close()
+    assert told > 8
+
+
+def test_the_base_is_where_verification_begins(log):
+    assert log.base() == Head(0, genesis("kiosk-01").hash)
+    log.append(sign_in(1))
+    assert read_entry(log.lines(0, 10)[0]).previous == log.base().hash
+    assert log.head_at(7) is None
+
+
+def test_errors_are_the_houses_own(log):
+    with pytest.raises(InputError):
+        People(log.store).by_card("123456")

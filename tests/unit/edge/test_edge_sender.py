@@ -1,0 +1,153 @@
+"""The sender against a central that takes entries once and in order, over a line that does anything."""
+
+import hashlib
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from renzheng.contracts.messages import Ack
+from renzheng.edge.link import sender
+from renzheng.edge.link.sender import Alarm, Sender, back_off_ms
+
+BATCH = 10
+PATIENCE_MS = 10_000
+
+
+def hash_of(sequence):
+    return hashlib.sha256(str(sequence).encode()).hexdigest()
+
+
+def ack(upto, problem=None, head_hash=None):
+    return Ack(device_id="d", upto=upto, head_hash=head_hash or hash_of(upto), problem=problem)
+
+
+def answered(state, message, *, head, base=0, now_ms=0):
+    return state.answered(message, hash_of(message.upto), head=head, base=base, now_ms=now_ms)
+
+
+@dataclass
+class Central:
+    """Commits what follows, answers with what it has."""
+
+    upto: int = 0
+    taken: list[int] = field(default_factory=list)
+
+    def take(self, first, last):
+        if first > self.upto + 1:
+            return ack(self.upto, "gap")
+        self.taken.extend(range(self.upto + 1, last + 1))
+        self.upto = max(self.upto, last)
+        return ack(self.upto)
+
+
+def run(head, fates, lag_ms=40):
+    """Play until everything is acknowledged; each message's fate is the next of `fates`, then all arrive."""
+    state = sender.begin(0).joined(0)
+    central, now, upwards, downwards = Central(), 0, [], []
+    fates = iter(fates)
+    most = 0
+
+    def put(line, message):
+        fate = next(fates, "arrive")
+        if fate != "lose":
+            line.append(message)
+        if fate == "double":
+            line.append(message)
+        if fate == "overtake" and len(line) > 1:
+            line[-1], line[-2] = line[-2], line[-1]
+
+    for _ in range(20_000):
+        now += lag_ms
+        state = state.tick(now, PATIENCE_MS)
+        while (after := state.next_after(head, now)) is not None:
+            last = min(after + BATCH, head)
+            put(upwards, (after + 1, last))
+            state = state.sent(last, now)
+        most = max(most, len(state.outstanding))
+        if upwards:
+            put(downwards, central.take(*upwards.pop(0)))
+        if downwards:
+            state, alarm = answered(state, downwards.pop(0), head=head, now_ms=now)
+            assert alarm is None
+        if state.acknowledged == head and not upwards and not downwards:
+            break
+    return state, central, most
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    head=st.integers(1, 120),
+    fates=st.lists(st.sampled_from(["arrive", "lose", "double", "overtake"]), max_size=80),
+)
+def test_whatever_the_line_does_everything_arrives_once_in_order_and_the_window_holds(head, fates):
+    state, central, most = run(head, fates)
+    assert state.acknowledged == head
+    assert central.taken == list(range(1, head + 1))
+    assert most <= sender.WINDOW
+
+
+def test_a_quiet_line_is_sent_again_after_the_patience_and_not_before():
+    state = sender.begin(0).joined(0).sent(10, 0)
+    assert state.tick(PATIENCE_MS - 1, PATIENCE_MS).next_after(10, 0) is None
+    assert state.tick(PATIENCE_MS, PATIENCE_MS).next_after(10, PATIENCE_MS) == 0
+
+
+def test_one_gap_answered_several_times_is_followed_once():
+    state = sender.begin(0).joined(0)
+    for upto in (10, 20, 30, 40):
+        state = state.sent(upto, 0)
+    state, _ = answered(state, ack(0, "gap"), head=40, now_ms=600)
+    assert state.next_after(40, 600) == 0
+    state = state.sent(10, 600)
+    again, _ = answered(state, ack(0, "gap"), head=40, now_ms=650)
+    assert again == state
+
+
+def test_a_central_that_was_set_back_is_followed_back():
+    state = Sender(acknowledged=50, sent_upto=50, connected=True)
+    back, alarm = answered(state, ack(20, "gap"), head=60)
+    assert (back.acknowledged, back.next_after(60, 0), alarm) == (20, 20, None)
+
+
+@pytest.mark.parametrize(
+    ("message", "base", "alarm"),
+    [
+        (ack(61), 0, Alarm.AHEAD),
+        (ack(30, head_hash="0" * 64), 0, Alarm.FORK),
+        (ack(30, "fork"), 0, Alarm.FORK),
+        (ack(10), 20, Alarm.FORGOTTEN),
+    ],
+)
+def test_a_history_that_is_not_ours_is_an_alarm_and_stops_everything(message, base, alarm):
+    state, raised = answered(sender.begin(50).joined(0), message, head=60, base=base)
+    assert raised is alarm
+    assert state.next_after(60, 0) is None
+    assert state.joined(1).next_after(60, 1) is None
+
+
+def test_a_refusal_pauses_longer_each_time_and_progress_forgets_it():
+    state, now, waits = sender.begin(0).joined(0), 0, []
+    for _ in range(8):
+        state, alarm = answered(state.sent(10, now), ack(0, "unknown_key"), head=10, now_ms=now)
+        assert alarm is Alarm.REFUSED
+        waits.append(state.paused_until_ms - now)
+        assert state.next_after(10, state.paused_until_ms - 1) is None
+        now = state.paused_until_ms
+        assert state.next_after(10, now) == 0
+    assert waits == [5_000, 10_000, 20_000, 40_000, 80_000, 160_000, 300_000, 300_000]
+    state, _ = answered(state.sent(10, now), ack(10), head=10, now_ms=now)
+    assert state.pause_ms == sender.FIRST_PAUSE_MS
+
+
+def test_nothing_is_sent_while_the_connection_is_gone_and_all_of_it_after():
+    state = sender.begin(5).joined(0).sent(15, 0).parted()
+    assert state.next_after(20, 0) is None
+    assert state.joined(10).next_after(20, 10) == 5
+
+
+@given(failures=st.integers(1, 100), chance=st.floats(0, 0.999))
+def test_the_back_off_grows_is_jittered_and_has_a_ceiling(failures, chance):
+    wait = back_off_ms(failures, 500, 60_000, chance)
+    assert 0 < wait <= min(60_000, 500 * 2.0 ** (failures - 1))
