@@ -219,3 +219,25 @@ def _progress(*, silent: bool) -> Progress:
         console=Console(stderr=True),
         disable=silent and not console.is_terminal,
     )
+
+
+@app.command()
+def bench(
+    images: Annotated[Path, typer.Option(help="Folder of photographs, searched through.")],
+    most: Annotated[int, typer.Option(min=1, help="How many photographs at most.")] = 10,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")] = False,
+) -> None:
+    """Time every stage of each engine on one thread, and face_recognition's own work beside it."""
+    from renzheng.models.bench.run import as_table, run
+
+    with _progress(silent=as_json) as progress:
+        task = progress.add_task("bench", total=None)
+
+        def step(name: str, done: int, total: int) -> None:
+            progress.update(task, description=name, completed=done, total=total)
+
+        result = run(images, most, step)
+    if as_json:
+        print(json.dumps(result, indent=1))
+    else:
+        console.print(as_table(result))

@@ -77,3 +77,7 @@ class DownloadError(FaultError):
 
 class TemplateKeyError(UsageError):
     """A template key is missing, unsafe, or would be lost."""
+
+
+class BenchError(FaultError):
+    """A measured process failed."""
