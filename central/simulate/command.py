@@ -13,6 +13,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from renzheng.central.simulate.county import simulate_county
+from renzheng.central.simulate.lake import simulate_lake
 
 app = typer.Typer(no_args_is_help=True, help="模拟数据 · Synthetic tables with the truth beside them.")
 
@@ -50,6 +51,36 @@ def county(
         return
     _print(
         f"{summary.first_day} … {summary.last_day}",
+        {"表 table": summary.rows, "真相/证据 truth/allows": summary.truths},
+    )
+
+
+@app.command()
+def lake(
+    lines: Annotated[int, typer.Option(help="明细行数 · About how many claim lines.")],
+    out: Annotated[Path, typer.Option(help="输出文件夹 · A new folder for the tables and truth.parquet.")],
+    seed: Annotated[int, typer.Option(help="随机种子 · The same seed gives the same bytes.")] = 1,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="以 JSON 输出摘要 · Print the summary as JSON.")
+    ] = False,
+) -> None:
+    """模拟数据湖 · Write a nation's night straight to partitioned Parquet, with the truth beside it."""
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("模拟 simulating", total=None)
+        summary = simulate_lake(
+            lines,
+            out,
+            seed=seed,
+            report=lambda stage, done, total: bar.update(
+                task, description=stage, completed=done, total=total
+            ),
+        )
+    if as_json:
+        json.dump(asdict(summary), sys.stdout, ensure_ascii=False, indent=2)
+        sys.stdout.write("\n")
+        return
+    _print(
+        f"{summary.regions} 个地区 region(s)",
         {"表 table": summary.rows, "真相/证据 truth/allows": summary.truths},
     )
 

@@ -142,6 +142,11 @@ def _play(recorder: Recorder, county: County, days: int, report: Report) -> Fact
     return Facts(ledger, units.sessions, by_institution, death_days)
 
 
+def midnight_us() -> int:
+    """Give the first simulated day's local midnight as UTC microseconds since 1970."""
+    return int(_START.timestamp()) * 1_000_000
+
+
 def _at(seconds: int | None) -> datetime | None:
     return None if seconds is None else _START + timedelta(seconds=seconds)
 
