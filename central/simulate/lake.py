@@ -382,7 +382,7 @@ class _Region:
         backs, wrongs = len(index) - len(wrong), len(index) - 2 * len(wrong)
         ids = _ids(f"LD{self.name}-", number)
         second = month.arrival[index] + 20 * MINUTE
-        second[size:wrongs] += 6 * HOUR
+        second[size:wrongs] = np.minimum(second[size:wrongs] + 6 * HOUR, 23 * HOUR)  # still the same day
         sign = np.where(number >= backs, -1, 1)
         taken_back = _ids(f"LD{self.name}-", number - len(wrong))
         self._claim(
