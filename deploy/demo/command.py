@@ -6,7 +6,8 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
+from urllib.parse import quote
 
 import typer
 from rich.console import Console
@@ -81,7 +82,7 @@ def _check_portraits(folder: Path) -> None:
 
 def _play(
     folder: Path, portraits: Path, out: Path, console: Console, *, headless: bool, stays: bool
-) -> dict[str, object]:
+) -> dict[str, Any]:
     ports = {clinic.device_id: KIOSK_PORT + n for n, clinic in enumerate(story.CLINICS)}
     ports["central"] = CENTRAL_PORT
     visitor = BrowserVisitor(folder, out / "screens") if headless else SocketVisitor()
@@ -90,10 +91,23 @@ def _play(
         result = play.play_day(stage, visitor, console)
         report.write(result, out, {language: texts(language).catalogue for language in LANGUAGES})
         _say_verdicts(result, console)
+        if isinstance(visitor, BrowserVisitor):
+            _picture_pages(stage, visitor, result, out / "screens")
         console.print(f"报告 · report: {out / 'report.html'}")
         if stays:
             _stay(stage, console)
     return result
+
+
+def _picture_pages(stage: Stage, visitor: BrowserVisitor, result: dict[str, Any], folder: Path) -> None:
+    """Keep pictures of the pages that an auditor would open next, and of an idle kiosk."""
+    central = stage.central.url.rstrip("/")
+    contested = next(line for line in result["lines"] if line["reason"] == "more_lines_than_sessions")
+    visitor.picture(f"{central}/days/{story.DAY}", folder / "console-day.png")
+    visitor.picture(f"{central}/lines/{quote(contested['line_id'])}", folder / "console-line.png")
+    visitor.picture(f"{central}/findings", folder / "console-findings.png")
+    visitor.picture(f"{central}/devices", folder / "console-devices.png")
+    visitor.picture(stage.agents[story.NORTH.device_id].kiosk_url, folder / "kiosk.png")
 
 
 def _say_where(stage: Stage, console: Console) -> None:
@@ -103,11 +117,9 @@ def _say_where(stage: Stage, console: Console) -> None:
         console.print(f"  {clinic.name} kiosk  {stage.agents[clinic.device_id].kiosk_url}")
 
 
-def _say_verdicts(result: dict[str, object], console: Console) -> None:
+def _say_verdicts(result: dict[str, Any], console: Console) -> None:
     table = Table("", "患者", "项目", "实情 · what happened", "判定 · verdict", "理由 · reason")
-    lines = result["lines"]
-    assert isinstance(lines, list)
-    for line in lines:
+    for line in result["lines"]:
         colour = COLOURS[line["verdict"]]
         verdict = texts("zh").code("verdict", line["verdict"]) if line["verdict"] else "–"
         reason = texts("zh").code("reason", line["reason"]) if line["reason"] else ""

@@ -20,6 +20,8 @@ from renzheng.deploy.demo.stage import Stage
 from renzheng.deploy.demo.story import Deed
 from renzheng.deploy.demo.visitors import Visitor
 
+TOLD = timedelta(minutes=20)
+"""After this long into the next day, the kiosks have told of their coverage up to midnight."""
 SLACK = timedelta(minutes=10)
 """Within a scene the clock runs with real time; the scene's event lies within this of its moment."""
 
@@ -68,7 +70,7 @@ def _play_scenes(stage: Stage, visitor: Visitor, console: Console) -> None:
             progress.console.print(f"[green]✓[/] {local:%H:%M}  {scene.zh}  [dim]{scene.en}[/]")
             progress.advance(task)
         progress.update(task, description="24:00 一天结束 · the day ends")
-        stage.advance_to(story.end_of_day())
+        stage.advance_to(story.end_of_day() + TOLD)
         for clinic in story.CLINICS:
             stage.wait_until_sent(clinic)
         progress.advance(task)

@@ -43,6 +43,7 @@ from renzheng.models.engine import open_engine
 BEAT = timedelta(minutes=5)
 """The play moves its clock in steps of this length, with one heartbeat of every kiosk a step."""
 REGION = "371121"
+SHARD = "0"
 ARRIVES_SECONDS = 30.0
 
 
@@ -118,6 +119,7 @@ class Stage:
         folder = self.folder / "central"
         settings = CentralSettings(
             data_dir=folder,
+            shards=(SHARD,),
             port=self._ports.get("central", 0),
             broker=BrokerSettings(
                 port=broker_port,
@@ -149,7 +151,7 @@ class Stage:
             )
         )
         key = device_key(self.folder / clinic.device_id)
-        device = Device(clinic.device_id, clinic.institution_id, "s1", Purpose.DIALYSIS, clinic.name)
+        device = Device(clinic.device_id, clinic.institution_id, SHARD, Purpose.DIALYSIS, clinic.name)
         self.central.register_device(device, key)
 
     def start_kiosk(self, clinic: story.Clinic) -> Agent:
@@ -158,7 +160,7 @@ class Stage:
             device=DeviceSettings(
                 device_id=clinic.device_id,
                 institution_id=clinic.institution_id,
-                shard="s1",
+                shard=SHARD,
                 data_dir=self.folder / clinic.device_id,
             ),
             link=LinkSettings(
@@ -176,7 +178,6 @@ class Stage:
             coverage=CoverageSettings(
                 beat_seconds=3600,
                 longest_silence_seconds=BEAT.total_seconds() * 2,
-                tell_every_seconds=3600,
                 page_expected=self._with_pages,
             ),
             kiosk=KioskSettings(

@@ -141,22 +141,32 @@ class BrowserVisitor:
         self._wait(page, "idle")
 
     def be_vouched_for(self, scene: story.Scene) -> None:
-        """Go the other way: the notice is refused, the witness vouches."""
+        """Go the other way, and let the witness vouch; who declines refuses the notice."""
         page = self._identify(scene)
-        self._wait(page, "consent", "looking", "other_way")
         if page.evaluate("document.body.dataset.screen") == "consent":
-            page.click("#refuse")
-        elif page.evaluate("document.body.dataset.screen") == "looking":
+            page.click("#refuse" if scene.expected == "declined" else "#agree")
+            self._wait(page, "looking", "other_way")
+        if page.evaluate("document.body.dataset.screen") == "looking":
             page.click("footer .other-way")
         self._wait(page, "other_way")
         page.click("#identifiers button[data-value=id_card]")
-        page.click("#causes button[data-value=cannot_look]")
+        page.click(f"#causes button[data-value={_cause(scene)}]")
         page.fill("#witness", story.WITNESS_ID)
         page.fill("#pin", story.WITNESS_PIN)
         page.click("#witness-form button[type=submit]")
         self._wait(page, "done")
         self._keep_picture(page, scene)
         self._wait(page, "idle")
+
+    def picture(self, url: str, path: Path, *, size: tuple[int, int] = (1280, 800)) -> None:
+        """Keep a picture of a page as a person sees it at `size`."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        context = self._browser.new_context(viewport={"width": size[0], "height": size[1]}, locale="zh-CN")
+        page = context.new_page()
+        page.goto(url)
+        page.wait_for_load_state("networkidle")
+        page.screenshot(path=str(path))
+        context.close()
 
     def _identify(self, scene: story.Scene) -> Page:
         assert scene.patient is not None
@@ -204,15 +214,16 @@ class SocketVisitor:
         self._await(scene, "idle")
 
     def be_vouched_for(self, scene: story.Scene) -> None:
-        """Go the other way."""
+        """Go the other way, and let the witness vouch; who declines refuses the notice."""
         screen = self._identify(scene)["screen"]
         if screen == "consent":
-            self._call(scene, "/kiosk/consent", {"given": False})
-        elif screen != "other_way":
+            given = scene.expected != "declined"
+            screen = self._call(scene, "/kiosk/consent", {"given": given})["screen"]
+        if screen != "other_way":
             self._call(scene, "/kiosk/other-way", {})
         self._await(scene, "other_way")
         vouched = {"witness_id": story.WITNESS_ID, "pin": story.WITNESS_PIN}
-        self._call(scene, "/kiosk/witness", {**vouched, "identifier": "id_card", "cause": "cannot_look"})
+        self._call(scene, "/kiosk/witness", {**vouched, "identifier": "id_card", "cause": _cause(scene)})
         self._await(scene, "done")
         self._await(scene, "idle")
 
@@ -265,6 +276,11 @@ class SocketVisitor:
         if answer.status != http.HTTPStatus.OK:
             raise VisitError(f"The kiosk refused {path}: {value.get('problem')}.", why=str(value.get("what")))
         return value
+
+
+def _cause(scene: story.Scene) -> str:
+    """Why the witness vouches, in the kiosk's code."""
+    return "face_declined" if scene.expected == "declined" else "cannot_look"
 
 
 def _write_blank(path: Path) -> None:

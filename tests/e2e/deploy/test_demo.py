@@ -1,0 +1,119 @@
+"""The main job, as a user runs it: the day in a headless Chromium, and the same day without a browser."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from renzheng.deploy.demo import story
+
+PICTURES = Path(__file__).parents[3] / "docs" / "images"
+RENZHENG = Path(sys.executable).with_name("renzheng")
+
+
+def run_demo(out, *options):
+    command = [str(RENZHENG), "demo", *options, "--out", str(out)]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=280, check=False)
+    assert ended.returncode == 0, ended.stdout[-3000:] + ended.stderr[-3000:]
+    return json.loads((out / "report.json").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def headless(tmp_path_factory):
+    out = tmp_path_factory.mktemp("demo")
+    return out, run_demo(out, "--headless")
+
+
+@pytest.mark.chromium
+def test_every_billed_line_gets_the_answer_that_the_story_asks_for(headless):
+    _, report = headless
+    answers = {line["serial"]: (line["verdict"], line["reason"]) for line in report["lines"]}
+    assert answers == {line.serial: (line.verdict, line.reason) for line in story.LINES}
+    assert report["ok"] is True
+
+
+@pytest.mark.chromium
+def test_every_scene_leaves_the_event_that_it_must(headless):
+    _, report = headless
+    outcomes = [(scene["at"], scene["outcome"]) for scene in report["scenes"]]
+    assert outcomes == [(scene.when.isoformat(), scene.expected) for scene in story.SCENES]
+
+
+@pytest.mark.chromium
+def test_what_was_signed_without_network_arrived_later(headless):
+    _, report = headless
+    late = {
+        scene["person_id"]
+        for scene in report["scenes"]
+        if scene["late_minutes"] and scene["late_minutes"] > 5
+    }
+    assert late == {story.KE.person_id}
+
+
+@pytest.mark.chromium
+def test_the_verdicts_show_their_evidence(headless):
+    _, report = headless
+    lines = {line["serial"]: line for line in report["lines"]}
+    supported = lines["0001"]["evidence"]
+    assert {item.get("type") for item in supported} >= {"attendance.sign_in", "attendance.sign_out"}
+    assert lines["0009"]["evidence"][0]["outcome"] == "non_match"
+    assert lines["0012"]["coverage_ratio"] < 0.95 <= lines["0004"]["coverage_ratio"]
+
+
+@pytest.mark.chromium
+def test_the_browser_measured_every_green_screen_that_a_face_brought(headless):
+    _, report = headless
+    by_face = [scene for scene in report["scenes"] if scene["outcome"] == "match"]
+    assert all(scene["usable_face_to_green_ms"] > 0 for scene in by_face)
+    assert report["usable_face_to_green_ms"]["count"] == len(by_face) == 4
+
+
+@pytest.mark.chromium
+def test_broken_rows_are_rejected_with_line_and_reason(headless):
+    _, report = headless
+    assert (report["claims"]["read"], report["claims"]["accepted"]) == (17, 14)
+    rejects = [(reject["line"], reject["field"], reject["reason"]) for reject in report["claims"]["rejects"]]
+    assert rejects == [
+        ("16", "fee_ocur_time", "bad_time"),
+        ("17", "cnt", "negative_without_reversal"),
+        ("18", "feedetl_sn", "duplicate"),
+    ]
+
+
+@pytest.mark.chromium
+def test_the_page_for_people_tells_the_same(headless):
+    out, report = headless
+    html = (out / "report.html").read_text(encoding="utf-8")
+    assert all(line["serial"] in html for line in report["lines"])
+    assert "verdict." not in html, "a text is missing in the catalogue"
+    assert "reason." not in html
+    assert 'class="wrong"' not in html
+
+
+@pytest.mark.chromium
+def test_pictures_are_taken_of_the_real_pages(headless):
+    out, _ = headless
+    pictures = {name: out / "screens" / f"{name}.png" for name in ("kiosk", "console-day", "console-line")}
+    assert all(path.stat().st_size > 10_000 for path in pictures.values())
+    if os.environ.get("RENZHENG_PICTURES"):
+        PICTURES.mkdir(parents=True, exist_ok=True)
+        for name, path in pictures.items():
+            shutil.copy(path, PICTURES / f"{name}.png")
+        shutil.copy(out / "screens" / "0730-sign_in.png", PICTURES / "kiosk-signed-in.png")
+
+
+def test_the_day_can_be_played_without_a_browser(tmp_path):
+    report = run_demo(tmp_path, "--no-stay")
+    assert report["ok"] is True
+
+
+def test_missing_portraits_are_said_so_with_the_way_to_get_them(tmp_path):
+    command = [str(RENZHENG), "demo", "--portraits", str(tmp_path)]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == 1
+    assert "obama.jpg" in ended.stderr
+    assert "make setup" in ended.stderr
