@@ -207,6 +207,20 @@ class ClockData(Data):
     offset_ms: int | None = None
 
 
+class KeyRotationData(Data):
+    """The device signs with a new key from the entry after this one on; see `renzheng.contracts.log`.
+
+    Args:
+        new_key: the new public key (PEM).
+        signed_by_old: the rotation statement in an envelope signed with the key used so far.
+        signed_by_new: the same statement signed with the new key, which shows that the device holds it.
+    """
+
+    new_key: Annotated[str, Field(min_length=40, max_length=1000)]
+    signed_by_old: Annotated[str, Field(min_length=1, max_length=4000)]
+    signed_by_new: Annotated[str, Field(min_length=1, max_length=4000)]
+
+
 class EvidenceData(Data):
     """A crop was released, encrypted to the recipient's key, for a stated purpose."""
 
@@ -322,6 +336,13 @@ class DeviceClock(_Event):
     data: ClockData
 
 
+class DeviceKeyRotated(_Event):
+    """The device changed its signing key."""
+
+    type: Literal["renzheng.v1.device.key_rotated"] = "renzheng.v1.device.key_rotated"
+    data: KeyRotationData
+
+
 class EvidenceReleased(_PersonEvent):
     """A crop left the device."""
 
@@ -342,6 +363,7 @@ Event = (
     | DeviceStarted
     | DeviceStopped
     | DeviceClock
+    | DeviceKeyRotated
     | EvidenceReleased
 )
 Attendance = SignIn | SignOut | Presence | IdentityCheck

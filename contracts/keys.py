@@ -3,17 +3,22 @@
 Devices sign batches with it, central signs acknowledgements with it.
 """
 
+import base64
+import binascii
 from typing import Any
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+import orjson
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from joserfc import jws
-from joserfc.errors import JoseError
 from joserfc.jwk import OKPKey
 
 from renzheng.contracts.errors import InputError
 from renzheng.contracts.ids import KeyId
 
 ALGORITHM = "Ed25519"
+MAX_ENVELOPE_BYTES = 300_000
+_TO_PLAIN = bytes.maketrans(b"-_", b"+/")
 
 
 class SignatureError(InputError):
@@ -71,10 +76,7 @@ def read_header(envelope: bytes) -> dict[str, Any]:
     Raises:
         SignatureError: it is not a JWS in compact form.
     """
-    try:
-        return dict(jws.extract_compact(envelope, registry=_REGISTRY).headers())
-    except (JoseError, ValueError, TypeError, AttributeError) as error:
-        raise _refused(f"it is no signed envelope ({type(error).__name__})") from None
+    return _parse_header(_split(envelope)[0])
 
 
 def open_signed(envelope: bytes, key: OKPKey, kind: str) -> bytes:
@@ -83,13 +85,69 @@ def open_signed(envelope: bytes, key: OKPKey, kind: str) -> bytes:
     Raises:
         SignatureError: malformed, of another type, or not signed by `key`.
     """
+    header, payload, signature = _split(envelope)
+    verify_parts(header, payload, signature, key, kind)
+    return _decode(payload)
+
+
+def verify_parts(header: bytes, payload: bytes, signature: bytes, key: OKPKey, kind: str) -> dict[str, Any]:
+    """Verify an envelope given as its three parts, each as it stands between the dots; return its header.
+
+    This is RFC 7515's check written out: a batch passes here by the hundred thousand, and the library's way
+    decodes its payload three times.
+
+    Raises:
+        SignatureError: malformed, of another type, or not signed by `key`.
+    """
+    found = _parse_header(header)
+    if found.get("typ") != kind:
+        raise _refused(f"it is of type {str(found.get('typ'))[:40]!r}, not {kind!r}")
+    if found.get("alg") != ALGORITHM or "crit" in found or "b64" in found:
+        raise _refused("its header asks for what this contract does not have")
+    public = key.get_op_key("verify")
+    assert isinstance(public, Ed25519PublicKey)
     try:
-        opened = jws.deserialize_compact(envelope, key, registry=_REGISTRY)
-    except (JoseError, ValueError, TypeError, AttributeError) as error:
-        raise _refused(f"the signature does not hold ({type(error).__name__})") from None
-    if opened.headers().get("typ") != kind:
-        raise _refused(f"it is of type {str(opened.headers().get('typ'))[:40]!r}, not {kind!r}")
-    return opened.payload
+        public.verify(_decode(signature), b"%b.%b" % (header, payload))
+    except InvalidSignature:
+        raise _refused("the signature does not hold") from None
+    return found
+
+
+def encode(payload: bytes) -> bytes:
+    """Write bytes as they stand between the dots (base64url without padding)."""
+    return base64.urlsafe_b64encode(payload).rstrip(b"=")
+
+
+def _decode(part: bytes) -> bytes:
+    """Undo `encode`; anything that `encode` would have written otherwise is refused."""
+    if b"+" in part or b"/" in part or b"=" in part:
+        raise _refused("it is no signed envelope (base64url)")
+    padded = part.translate(_TO_PLAIN) + b"=" * (-len(part) % 4)
+    try:
+        payload = binascii.a2b_base64(padded, strict_mode=True)
+    except binascii.Error:
+        raise _refused("it is no signed envelope (base64url)") from None
+    spare = len(payload) % 3  # bits left over in the last character must be zero
+    if spare and encode(payload[-spare:]) != part[-spare - 1 :]:
+        raise _refused("it is no signed envelope (base64url)")
+    return payload
+
+
+def _split(envelope: bytes) -> tuple[bytes, bytes, bytes]:
+    parts = envelope.split(b".", 3)
+    if len(parts) != 3 or len(envelope) > MAX_ENVELOPE_BYTES:  # noqa: PLR2004 - header, payload, signature
+        raise _refused("it is no signed envelope (three parts)")
+    return parts[0], parts[1], parts[2]
+
+
+def _parse_header(part: bytes) -> dict[str, Any]:
+    try:
+        header = orjson.loads(_decode(part))
+    except orjson.JSONDecodeError:
+        header = None
+    if not isinstance(header, dict):
+        raise _refused("it is no signed envelope (header)")
+    return header
 
 
 def _refused(what: str) -> SignatureError:

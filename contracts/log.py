@@ -6,20 +6,27 @@ the first entry's is `genesis(device_id)`, so a chain cannot be replayed under a
 
 A *batch* is a JWS whose payload is up to `MAX_BATCH_ENTRIES` entries, one a line, and whose header names the
 device. One signature thus stands for many events (28 to 49 times the throughput of signing each).
+
+A *rotation* is an entry like any other, of type ``device.key_rotated``: it carries the new public key and the
+statement "this device, this sequence, after this entry, this key" signed by both keys. The batch that ends
+with it is the last one that the old key signs; every later entry is signed by the new one.
 """
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
+from joserfc.errors import JoseError
 from joserfc.jwk import OKPKey
 
 from renzheng.contracts import keys
 from renzheng.contracts.errors import InputError
 
 BATCH = "application/vnd.renzheng.batch.v1"
+ROTATION = "application/vnd.renzheng.rotation.v1"
+ROTATION_TYPE = "renzheng.v1.device.key_rotated"
 MAX_BATCH_ENTRIES = 100
 MAX_BATCH_BYTES = 120_000
 HASH_HEX_LENGTH = 64
@@ -123,6 +130,37 @@ def follow(head: Head, lines: Iterable[bytes]) -> Iterator[tuple[Entry, Head]]:
         yield entry, head
 
 
+class Link(NamedTuple):
+    """One entry on the way along a chain: its place, its hash as hex, its exact line, its event's JSON."""
+
+    sequence: int
+    hash: str
+    line: bytes
+    event_json: bytes
+
+
+def walk(head: Head, lines: Iterable[bytes]) -> Iterator[Link]:
+    """Walk `lines` from `head` like `follow`, without reading the events: five times as fast.
+
+    A line that begins as `append` writes it is taken apart by position; whether the event in it is JSON shows
+    when it is read. Any other line is read in full.
+
+    Raises:
+        BrokenChainError: as `follow`.
+    """
+    sequence, previous = head.sequence, head.hash
+    for line in lines:
+        sequence += 1
+        expected = b'{"sequence":%d,"previous":"%b","event":{' % (sequence, previous.encode())
+        if line.startswith(expected) and line.endswith(b"}}"):
+            event_json = line[len(expected) - 1 : -1]
+        else:
+            ((entry, _),) = follow(Head(sequence - 1, previous), [line])
+            event_json = orjson.dumps(entry.event)
+        previous = hashlib.sha256(line).hexdigest()
+        yield Link(sequence, previous, line, event_json)
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
     """A verified batch: who signed it, with which key, and its lines, not yet followed along the chain."""
@@ -190,3 +228,62 @@ def open_batch(envelope: bytes, key: OKPKey) -> Batch:
     if len(lines) > MAX_BATCH_ENTRIES:
         raise LogError(f"A batch holds {len(lines)} entries; {MAX_BATCH_ENTRIES} is the most.")
     return Batch(header.device_id, header.key_id, lines)
+
+
+@dataclass(frozen=True, slots=True)
+class Rotation:
+    """What a rotation entry carries: the new public key (PEM) and the statement, signed by both keys."""
+
+    new_key: str
+    signed_by_old: str
+    signed_by_new: str
+
+
+def sign_rotation(device_id: str, head: Head, old: OKPKey, new: OKPKey) -> Rotation:
+    """Sign a change of key that will be the entry after `head`; the event carries the result."""
+    pem = keys.public_pem(new)
+    statement = _rotation_statement(device_id, head.sequence + 1, head.hash, pem)
+    signed = (keys.sign(statement, key, ROTATION).decode() for key in (old, new))
+    return Rotation(pem, *signed)
+
+
+def is_rotation(entry: Entry) -> bool:
+    """Tell whether an entry changes the device's key."""
+    return entry.event.get("type") == ROTATION_TYPE
+
+
+def open_rotation(device_id: str, entry: Entry, old: OKPKey) -> OKPKey:
+    """Verify a rotation entry and return the key that signs from the next entry on.
+
+    Args:
+        device_id: whose log it stands in.
+        entry: an entry for which `is_rotation` holds.
+        old: the key that is valid up to and including this entry.
+
+    Raises:
+        SignatureError: one of the two signatures does not hold.
+        LogError: the entry carries no key, or a statement about another place, device or key.
+    """
+    data = entry.event.get("data")
+    values = [data.get(name) if isinstance(data, dict) else None for name in Rotation.__slots__]
+    if not all(isinstance(value, str) for value in values):
+        raise LogError(f"Entry {entry.sequence} changes the key without naming one.")
+    rotation = Rotation(*(str(value) for value in values))
+    try:
+        new = keys.load_public_key(rotation.new_key)
+    except (ValueError, TypeError, JoseError):
+        raise LogError(f"Entry {entry.sequence} carries no readable key.") from None
+    wanted = _rotation_statement(device_id, entry.sequence, entry.previous, rotation.new_key)
+    for signed, key in ((rotation.signed_by_old, old), (rotation.signed_by_new, new)):
+        if keys.open_signed(signed.encode(), key, ROTATION) != wanted:
+            raise LogError(
+                f"The change of key in entry {entry.sequence} was signed for another place.",
+                why="A signed change of key must not be used again elsewhere.",
+                do="Treat the device as compromised until it is looked at.",
+            )
+    return new
+
+
+def _rotation_statement(device_id: str, sequence: int, previous: str, new_key: str) -> bytes:
+    statement = {"device_id": device_id, "sequence": sequence, "previous": previous, "new_key": new_key}
+    return orjson.dumps(statement, option=orjson.OPT_SORT_KEYS)

@@ -7,6 +7,7 @@ import orjson
 import pytest
 
 from renzheng.contracts import keys, log, messages
+from renzheng.contracts.errors import InputError
 from renzheng.contracts.events import Event, parse_event
 
 RECORDED = Path(__file__).parent / "recorded" / "v1"
@@ -62,3 +63,35 @@ def test_the_acknowledgement_opens_with_centrals_key_and_names_the_head(lines):
 def test_the_status_is_read_and_written_back():
     recorded = (RECORDED / "status.json").read_bytes().rstrip(b"\n")
     assert messages.parse_status(recorded).to_json() == recorded
+
+
+def recorded_rotation():
+    return log.read_entry((RECORDED / "rotation.ndjson").read_bytes().rstrip(b"\n"))
+
+
+def rotation_key(which):
+    return keys.load_public_key((RECORDED / f"rotation-{which}-key.public.pem").read_bytes())
+
+
+def test_the_change_of_key_follows_the_log_and_both_keys_signed_it(lines):
+    *_, (_, head) = log.follow(log.genesis(DEVICE), lines)
+    entry = recorded_rotation()
+    assert (entry.previous, log.is_rotation(entry)) == (head.hash, True)
+    new = log.open_rotation(DEVICE, entry, rotation_key("old"))
+    assert keys.key_id(new) == keys.key_id(rotation_key("new"))
+
+
+@pytest.mark.parametrize("broken", ["device", "old key", "place", "new key"])
+def test_a_change_of_key_counts_for_one_device_place_and_pair_of_keys_only(broken):
+    entry, old, device = recorded_rotation(), rotation_key("old"), DEVICE
+    if broken == "device":
+        device = "kiosk-02"
+    if broken == "old key":
+        old = rotation_key("new")
+    if broken == "place":
+        entry = log.Entry(entry.sequence, "0" * 64, entry.line, entry.event)
+    if broken == "new key":
+        data = entry.event["data"] | {"new_key": keys.public_pem(keys.generate_key())}
+        entry = log.Entry(entry.sequence, entry.previous, entry.line, entry.event | {"data": data})
+    with pytest.raises(InputError):
+        log.open_rotation(device, entry, old)
