@@ -47,8 +47,8 @@ class Variation:
 
 
 EXACT = Variation()
-# Averaged over these, a template no longer depends on a pixel more or less in the landmarks. The amounts are those
-# by which the landmarks themselves vary from one detection to the next.
+# Averaged over these, a template no longer depends on a pixel more or less in the landmarks. The amounts are
+# those by which the landmarks themselves vary from one detection to the next.
 THOROUGH: tuple[Variation, ...] = (
     EXACT,
     Variation(scale=0.95),
@@ -94,7 +94,7 @@ def arcface_chips(
 
 
 def similarity(source: Matrix, target: Matrix) -> Matrix:
-    """Return the rotation, scaling and shift, (2, 3), that takes points to points with the least squared error."""
+    """Return the rotation, scaling and shift, (2, 3), that best takes points to points."""
     source_mean, target_mean = source.mean(axis=0), target.mean(axis=0)
     from_mean, to_mean = source - source_mean, target - target_mean
     spread = float((from_mean**2).sum())

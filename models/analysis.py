@@ -15,8 +15,8 @@ class Face:
         box: in pixels of the image; dlib's framing, from the brows to the chin.
         confidence: the detector's score.
         landmarks: corners of the eyes and base of the nose, in pixels of the image.
-        points: the detector's own five points where it gives them: eyes, tip of the nose, corners of the mouth, from
-            the left of the image to the right.
+        points: the detector's own five points where it gives them: eyes, tip of the nose, corners of the
+            mouth, from the left of the image to the right.
     """
 
     box: Box

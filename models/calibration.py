@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 
 from renzheng.models.comparison import Space
 from renzheng.models.decision import Threshold
@@ -46,7 +47,7 @@ class Calibration:
                 why="A threshold that nobody measured would promise something that nobody knows.",
                 do="Ask for a rate in that range, or calibrate on more people: renzheng models calibrate",
             )
-        for lower, upper in zip(points, points[1:], strict=False):
+        for lower, upper in pairwise(points):
             if fmr <= upper.fmr * (1 + 1e-9):
                 return _between(lower, upper, fmr)
         return points[-1]

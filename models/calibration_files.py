@@ -122,7 +122,10 @@ def latest(folder: Path, engine: str, model: ModelId, key: KeyId | None = None) 
 
 
 def write_gallery(path: Path, gallery: Mapping[str, Sequence[Template]]) -> None:
-    """Write a gallery, one template a line. The file is as protected as its templates are: transform them first."""
+    """Write a gallery, one template a line.
+
+    The file is as protected as its templates are: transform them first.
+    """
     lines = [
         json.dumps({"person": who, "template": base64.b64encode(template.to_bytes()).decode()})
         for who, templates in gallery.items()

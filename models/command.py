@@ -70,7 +70,10 @@ def list_models() -> None:
 
 @app.command()
 def verify() -> None:
-    """Check every model file that is here against its card: hash and shapes. Exit status 1 if one is not right."""
+    """Check every model file that is here against its card: hash and shapes.
+
+    Exit status 1 if one is not right.
+    """
     from renzheng.models.catalogue.cards import cards
     from renzheng.models.catalogue.files import State, inspect
 
@@ -137,7 +140,8 @@ def calibrate(
     console.print(f"Version {made.version}: {made.people} people, {made.comparisons} comparisons → {path}")
     for point in made.thresholds:
         console.print(
-            f"FMR {point.fmr:g}: threshold {point.score:.4f} ({point.basis}, {point.fmr_low:.2g}-{point.fmr_high:.2g})"
+            f"FMR {point.fmr:g} ({point.fmr_low:.2g}-{point.fmr_high:.2g}, {point.basis}): "
+            f"threshold {point.score:.4f}"
         )
 
 
@@ -154,7 +158,7 @@ def _enrolled(images: Path, engine: str) -> "dict[str, list[Template]]":
 
 
 @app.command()
-def evaluate(
+def evaluate(  # noqa: PLR0917 - each is an option of the command line
     images: Annotated[Path, typer.Option(help="Folder of photographs.")],
     pairs: Annotated[Path | None, typer.Option(help="CSV: file_x,file_y,mated (1 or 0).")] = None,
     identities: Annotated[bool, typer.Option("--identities", help="Each sub-folder is one person.")] = False,

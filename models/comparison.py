@@ -19,8 +19,8 @@ class Space:
     Attributes:
         model: the networks that made the templates.
         centre: float32, (length,): the mean template of a population, subtracted before the angle is taken.
-            A network sees a population it was not trained on in a corner of its space, where every angle is small;
-            from that corner's own centre the people stand apart again.
+            A network sees a population it was not trained on in a corner of its space, where every angle is
+            small; from that corner's own centre the people stand apart again.
         weights: a number for every part of the model: how much its cosine counts. They sum to 1.
     """
 
@@ -80,16 +80,16 @@ def compare(probes: Sequence[Template], references: Sequence[Template], space: S
     return float(np.clip(probe @ reference, -1.0, 1.0))
 
 
-# A centre measured on n people counts n / (n + 2): on photographs of ten people a centre from 2, 4 or 8 of them served
-# best at about 0.65, 0.7 and 0.8 of its length, one from all at its full length (docs/faces.md).
+# A centre measured on n people counts n / (n + 2): on photographs of ten people a centre from 2, 4 or 8 of
+# them served best at about 0.65, 0.7 and 0.8 of its length, one from all at its full length (docs/faces.md).
 _CENTRE_DOUBT = 2.0
 
 
 def centre_of(means: NDArray[np.floating], model: ModelId) -> Rows:
     """Return the centre to subtract, given each person's mean template, (people, length).
 
-    A mean over few people is itself uncertain, so each part of it is shortened: by n / (n + 2), and by the share of
-    its squared length that chance alone would give it (James and Stein's shrinkage).
+    A mean over few people is itself uncertain, so each part of it is shortened: by n / (n + 2), and by the
+    share of its squared length that chance alone would give it (James and Stein's shrinkage).
     """
     people = len(means)
     if people < 2:  # noqa: PLR2004 - a spread takes two

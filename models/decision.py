@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-# Above the score that this share of impostors reaches, a failed comparison is "not sure" rather than a non-match:
-# nine in ten impostors end as non-match, and hardly a true patient does.
+# Above the score that this share of impostors reaches, a failed comparison is "not sure" rather than a
+# non-match: nine in ten impostors end as non-match, and hardly a true patient does.
 UNSURE_FMR = 0.1
 
 
@@ -16,8 +16,8 @@ class Threshold:
         fmr: the share of non-mated comparisons that reach it.
         fmr_low: lower end of the 95 % interval of that share.
         fmr_high: upper end.
-        basis: what it was measured on: `card` (elsewhere), `site-model` (this site's own people, the tail computed
-            from their spread) or `site` (counted among this site's own people).
+        basis: what it was measured on: `card` (elsewhere), `site-model` (this site's own people, the tail
+            computed from their spread) or `site` (counted among this site's own people).
     """
 
     score: float

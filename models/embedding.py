@@ -66,7 +66,7 @@ class ArcfaceEmbedder:
         return arcface_chips(image, face.landmarks, face.points, THOROUGH[:3] if thorough else [EXACT])
 
     def embed(self, chips: Sequence[Pixels], *, mirrored: bool) -> NDArray[np.float32]:
-        """Return the numbers at unit length; the mirror image counts where the card or the caller asks for it."""
+        """Return the numbers at unit length; the card, too, may ask for the mirror image."""
         batch = with_mirrored(chips) if mirrored or self._card.output.mirrored else np.stack(list(chips))
         total = np.zeros(self.length, dtype=np.float32)
         for chip in batch:  # such networks are mostly exported for one picture at a time
@@ -77,7 +77,9 @@ class ArcfaceEmbedder:
 def prepared(chip: Pixels, card: Card) -> NDArray[np.float32]:
     """Return one chip (rows, columns, 3; RGB) as the card's network wants it, with a batch axis."""
     pixels = chip[:, :, ::-1] if card.input.colour == "BGR" else chip
-    values = (pixels.astype(np.float32) - np.float32(card.input.mean)) / np.float32(card.input.deviation)
+    values = (pixels.astype(np.float32) - np.array(card.input.mean, np.float32)) / np.array(
+        card.input.deviation, np.float32
+    )
     return np.ascontiguousarray(values.transpose(2, 0, 1) if card.input.layout == "NCHW" else values)[None]
 
 
@@ -90,4 +92,5 @@ def with_mirrored(chips: Sequence[Pixels]) -> Pixels:
 def unit(values: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return values at unit length; zeros stay."""
     norm = np.linalg.norm(values)
-    return (values / norm if norm > 0 else values).astype(np.float32)
+    scaled: NDArray[np.float32] = values / np.float32(norm) if norm > 0 else values
+    return scaled

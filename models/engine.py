@@ -59,6 +59,7 @@ class FaceEngine:
 
     def __init__(
         self,
+        *,
         name: str,
         detector: Detector,
         predictor: FivePointPredictor,
@@ -114,7 +115,8 @@ class FaceEngine:
     def subject(self, image: Pixels) -> Face | None:
         """Find the face that a photograph is of: large and near the middle; None where there is none.
 
-        Looks as thoroughly as time allows: for enrolment from photographs and for evaluation, not for a kiosk's frames.
+        Looks as thoroughly as time allows: for enrolment from photographs and for evaluation, not for a
+        kiosk's frames.
         """
         image = check(image)
         found = self._detector.search(image)
@@ -138,8 +140,9 @@ class FaceEngine:
             image: the image that was analysed.
             face: one of its faces.
             mirrored: average over the face and its mirror image: twice the time, a little more accuracy.
-            thorough: average over several cuts and their mirror images: 14 times the time, the best accuracy. Meant
-                for enrolment and evaluation. Plain, mirrored and thorough templates all compare with each other.
+            thorough: average over several cuts and their mirror images: 14 times the time, the best accuracy.
+                Meant for enrolment and evaluation. Plain, mirrored and thorough templates all compare with
+                each other.
             transparency: receives the aligned chips and the template.
         """
         image = check(image)
@@ -223,7 +226,11 @@ def open_engine(name: str = "dlib", *, threads: int = 1) -> FaceEngine:
     embedders = [load_embedder(each, threads) for each in wanted.embedders]
     thresholds = thresholds_of(card(wanted.embedders[-1]), name)
     return FaceEngine(
-        name, load_detector(wanted.detector, threads), FivePointPredictor(), embedders, thresholds
+        name=name,
+        detector=load_detector(wanted.detector, threads),
+        predictor=FivePointPredictor(),
+        embedders=embedders,
+        thresholds=thresholds,
     )
 
 
@@ -253,7 +260,7 @@ ENGINES: Mapping[str, Recipe] = {
 
 
 def load_detector(name: str, threads: int) -> Detector:
-    """Load a detector: `mmod`, or `yunet` with dlib's behind it for photographs in which YuNet finds nobody."""
+    """Load `mmod`, or `yunet` with `mmod` behind it for photographs in which YuNet finds nobody."""
     mmod = MmodLooks(MmodDetector(load_network("dlib-mmod", threads)))
     if name == "mmod":
         return mmod
@@ -271,7 +278,7 @@ def load_embedder(name: str, threads: int) -> Embedder:
 
 
 def load_network(name: str, threads: int) -> Network:
-    """Load a model of the catalogue, converting it first where it is one of dlib's; check it against its card."""
+    """Load a model of the catalogue and check it against its card; one of dlib's is converted first."""
     known = card(name)
     path = ensure_converted(name) if name in SOURCES else find_file(known)
     network = Network(path, threads=threads, expected_sha256=known.sha256)
@@ -289,7 +296,7 @@ def thresholds_of(known: Card, engine: str) -> tuple[Threshold, ...]:
 
 
 def prominence(box: Box, columns: int, rows: int) -> float:
-    """Return how likely a face is the one that a photograph was taken of: its size, less towards the edges."""
+    """Rank the faces of a photograph: the larger and the nearer to the middle, the higher."""
     aside = ((box.left + box.right) / 2 - columns / 2) / columns
     off = ((box.top + box.bottom) / 2 - rows / 2) / rows
     return box.width * math.exp(-4 * (aside**2 + off**2))

@@ -21,7 +21,7 @@ def models_folder(environment: Mapping[str, str] = os.environ) -> Path:
 
 
 def search_path(environment: Mapping[str, str] = os.environ) -> tuple[Path, ...]:
-    """Return the folders that may hold model files, first come first served: RENZHENG_MODEL_DIR, then our own."""
+    """Return the folders that may hold model files: RENZHENG_MODEL_DIR's first, then our own."""
     added = environment.get("RENZHENG_MODEL_DIR")
     return (Path(added), models_folder(environment)) if added else (models_folder(environment),)
 

@@ -33,8 +33,9 @@ _EIGHT_BITS = 255
 def decode(data: bytes, *, largest_pixels: int = LARGEST_PIXELS) -> Pixels:
     """Decode an image file to upright 8-bit RGB, (rows, columns, 3).
 
-    EXIF orientation is applied, transparency is laid on white, CMYK and palettes are converted, 16 bits are scaled to
-    8, and of an animation the first picture counts. An image with a side above `WORKING_SIDE_PX` is made smaller.
+    EXIF orientation is applied, transparency is laid on white, CMYK and palettes are converted, 16 bits are
+    scaled to 8, and of an animation the first picture counts. An image with a side above `WORKING_SIDE_PX` is
+    made smaller.
 
     Raises:
         EmptyImageError: no bytes.
@@ -174,7 +175,7 @@ def _from_palette(image: Image.Image) -> Image.Image:
 
 
 def _from_many_bits(image: Image.Image) -> Image.Image:
-    """Scale 16-bit and floating-point grey to 8 bits: by the format's range, or by the values' where it has none."""
+    """Scale 16-bit and floating-point grey to 8 bits, by the format's range or else the values'."""
     values = np.asarray(image, dtype=np.float64)
     top = values.max(initial=0.0)
     if not np.isfinite(top):

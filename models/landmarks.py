@@ -1,4 +1,7 @@
-"""Five points of a face, by dlib's own predictor (the 68-point file is not free for commercial use, and not used)."""
+"""Five points of a face, by dlib's own predictor.
+
+The file of 68 points is not used: what it was trained on is not free for commercial use.
+"""
 
 from dataclasses import dataclass
 from hashlib import sha256
@@ -18,7 +21,8 @@ Point = tuple[float, float]
 PREDICTOR_FILE = "shape_predictor_5_face_landmarks.dat"
 PREDICTOR_SHA256 = "c4b1e9804792707d3a405c2c16a80a20269e6675021f64a41d30fffafbc41888"
 
-# To the right, down (shares of the side) and scale: by as much as a detector's box varies between two of its cells.
+# To the right, down (shares of the side) and scale: by as much as a detector's box varies between two of its
+# cells.
 _BOX_VARIATIONS = (
     (0.0, 0.0, 1.0), (0.08, 0.0, 1.0), (-0.08, 0.0, 1.0), (0.0, 0.08, 1.0), (0.0, -0.08, 1.0),
     (0.0, 0.0, 1.1), (0.0, 0.0, 0.9),
@@ -85,7 +89,7 @@ class FivePointPredictor:
         return Landmarks(*((float(point.x), float(point.y)) for point in shape.parts()))
 
     def locate_finely(self, image: Pixels, box: Box) -> Landmarks:
-        """Return the mean of the points over boxes that vary a little; finer than whole pixels, and steadier."""
+        """Return the mean of the points over boxes that vary a little: finer than whole pixels."""
         placed = [self.locate(image, varied).points for varied in _varied(box)]
         return Landmarks(*((float(x), float(y)) for x, y in np.mean(placed, axis=0)))
 

@@ -2,15 +2,17 @@
 
 Two layers, both from one secret key that is kept outside of the database:
 
-- a keyed orthogonal transform. Scores stay the same among templates under one key; under different keys the same
-  person's templates score like strangers', so a stolen set is of no use elsewhere, cannot be linked, and is revoked by
-  re-issuing the people's templates under a new key, without a new photograph;
-- AES-256-GCM with the person's id, the model and the key's id as associated data: a record that was altered, or moved
+- a keyed orthogonal transform. Scores stay the same among templates under one key; under different keys the
+same
+  person's templates score like strangers', so a stolen set is of no use elsewhere, cannot be linked, and is
+  revoked by re-issuing the people's templates under a new key, without a new photograph;
+- AES-256-GCM with the person's id, the model and the key's id as associated data: a record that was altered,
+or moved
   to another person, does not open.
 
-What is not claimed: whoever holds the key can undo the transform, and so can whoever has both the plain and the
-transformed templates of as many faces as a template has numbers. The transform limits what a stolen *database* is
-worth; the key must not lie beside it.
+What is not claimed: whoever holds the key can undo the transform, and so can whoever has both the plain and
+the transformed templates of as many faces as a template has numbers. The transform limits what a stolen
+*database* is worth; the key must not lie beside it.
 """
 
 import os

@@ -1,7 +1,7 @@
-"""Whether a face sample is good enough, in the terms of ISO/IEC 29794-5, and what the person should do about it.
+"""Whether a face sample is good enough, in the terms of ISO/IEC 29794-5, and what to tell the person.
 
-The bounds are deliberately mild: they turn away what cannot work, not what is merely imperfect. They were set on
-photographs that the embedder still recognises (docs/faces.md).
+The bounds are deliberately mild: they turn away what cannot work, not what is merely imperfect. They were set
+on photographs that the embedder still recognises (docs/faces.md).
 """
 
 from dataclasses import dataclass
@@ -104,8 +104,8 @@ class Quality:
         sharpness: deviation of the Laplacian over the face, scaled to a face of 100 px, in grey levels.
         exposure_mean: mean luminance of the face, 0 to 255.
         clipped_share: share of the face's pixels at either end of the scale, 0 to 1.
-        yaw: how far the nose stands from the middle of the eyes, in half interocular distances; 0 is frontal, the
-            sign is positive towards the right of the picture.
+        yaw: how far the nose stands from the middle of the eyes, in half interocular distances; 0 is frontal,
+            the sign is positive towards the right of the picture.
         roll_degrees: tilt of the line through the eyes, positive clockwise.
         inside_share: share of the face's box that lies inside the image, 0 to 1.
     """
@@ -163,10 +163,8 @@ def _grey_face(image: Pixels, box: Box) -> NDArray[np.uint8]:
     right, bottom = min(columns, max(left + 1, int(box.right))), min(rows, max(top + 1, int(box.bottom)))
     face = image[min(top, rows - 1) : bottom, min(left, columns - 1) : right]
     grey = cv2.cvtColor(face, cv2.COLOR_RGB2GRAY)
-    resized: NDArray[np.uint8] = cv2.resize(
-        grey, (_FACE_SIDE_PX, _FACE_SIDE_PX), interpolation=cv2.INTER_AREA
-    )
-    return resized
+    side = (_FACE_SIDE_PX, _FACE_SIDE_PX)
+    return np.asarray(cv2.resize(grey, side, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _inside_share(image: Pixels, box: Box) -> float:

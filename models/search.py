@@ -28,8 +28,8 @@ class Found:
         candidates: never empty.
         threshold: which all of them reach.
         gallery_size: how many people were searched.
-        expected_false_matches: how many of these people a stranger would be taken for, on average: the threshold's
-            false match rate times the size. Near 1 and above, a hit alone says nothing.
+        expected_false_matches: how many of these people a stranger would be taken for, on average: the
+            threshold's false match rate times the size. Near 1 and above, a hit alone says nothing.
     """
 
     candidates: tuple[Candidate, ...]
@@ -54,29 +54,27 @@ class Gallery:
     """The references of many people, ready to be searched.
 
     Args:
-        people: each person's id and references, all of the calibration's model and under its key.
+        ids: the people's.
+        rows: float32, (people, length), as `Space.fuse` gives them.
         calibration: the site's, or a card's.
     """
 
-    def __init__(self, people: Sequence[tuple[str, Sequence[Template]]], calibration: Calibration) -> None:
+    def __init__(self, ids: Sequence[str], rows: NDArray[np.float32], calibration: Calibration) -> None:
+        self._ids = list(ids)
+        self._rows = np.ascontiguousarray(rows, dtype=np.float32)
+        self._calibration = calibration
+
+    @classmethod
+    def enrolled(
+        cls, people: Sequence[tuple[str, Sequence[Template]]], calibration: Calibration
+    ) -> "Gallery":
+        """Make a gallery of people's references, all of the calibration's model and under its key."""
         for _, templates in people:
             _require(templates, calibration)
         space = calibration.space
         rows = [space.fuse(np.stack([each.values for each in templates])) for _, templates in people]
         empty = np.empty((0, len(space.centre)), dtype=np.float32)
-        self._set([who for who, _ in people], np.stack(rows) if rows else empty, calibration)
-
-    @classmethod
-    def from_rows(cls, ids: Sequence[str], rows: NDArray[np.float32], calibration: Calibration) -> "Gallery":
-        """Make a gallery of rows that `Space.fuse` or `Space.project` gave, (people, length)."""
-        gallery = cls.__new__(cls)
-        gallery._set(list(ids), rows, calibration)
-        return gallery
-
-    def _set(self, ids: list[str], rows: NDArray[np.float32], calibration: Calibration) -> None:
-        self._ids = ids
-        self._rows = np.ascontiguousarray(rows, dtype=np.float32)
-        self._calibration = calibration
+        return cls([who for who, _ in people], np.stack(rows) if rows else empty, calibration)
 
     def __len__(self) -> int:
         return len(self._ids)
@@ -134,7 +132,7 @@ def _require(templates: Sequence[Template], calibration: Calibration) -> None:
             wanted = (calibration.space.model, template.key)  # a card has no centre: any key's space will do
         if (template.model, template.key) != wanted:
             raise TemplateMismatchError(
-                f"A template of {template.model} under key {template.key or 'none'} does not belong to a calibration "
-                f"of {wanted[0]} under key {wanted[1] or 'none'}.",
+                f"A template of {template.model} under key {template.key or 'none'} does not belong to "
+                f"a calibration of {wanted[0]} under key {wanted[1] or 'none'}.",
                 do="Re-issue the template under the site's key, or calibrate again.",
             )

@@ -20,11 +20,11 @@ from renzheng.models.templates import ModelId, Template, lengths, parts, require
 Values = NDArray[np.float32]
 Probe = tuple[int, tuple[int, ...]]
 
-# Fewer people than this say too little about a population: 30 give 435 pairs, of which 43 lie in the upper tenth,
-# and the tail's slope comes out within a third of the truth.
+# Fewer people than this say too little about a population: 30 give 435 pairs, of which 43 lie in the upper
+# tenth, and the tail's slope comes out within a third of the truth.
 SMALLEST_GALLERY_PEOPLE = 30
-# A false match rate is counted, not computed, once this many false matches among the site's own pairs carry it:
-# at 1e-3 from 142 people on, at 1e-4 from 448.
+# A false match rate is counted, not computed, once this many false matches among the site's own pairs carry
+# it: at 1e-3 from 142 people on, at 1e-4 from 448.
 COUNTED_FALSE_MATCHES = 10
 # How far beyond one false match among all pairs the computed tail is followed.
 _FURTHEST_EXTRAPOLATION = 0.02
@@ -36,7 +36,8 @@ _TAIL_SHARE = 0.1
 _RESAMPLES = 200
 _Z95 = 1.959963984540054
 
-# A centre of so many people hardly moves when two are left out; taking it anew for each pair would only take time.
+# A centre of so many people hardly moves when two are left out; taking it anew for each pair would only take
+# time.
 _LEAVE_OUT_PEOPLE = 300
 
 
@@ -98,9 +99,9 @@ def thresholds_from(
 ) -> tuple[Threshold, ...]:
     """Return the operating points that strangers' scores support.
 
-    Where enough of them lie above, the threshold is counted, and its interval comes from drawing the people (not the
-    pairs, which share people) again and again. Beyond, the upper tenth is continued as an exponential, which falls
-    more slowly than such scores do: the computed threshold errs towards safety.
+    Where enough of them lie above, the threshold is counted, and its interval comes from drawing the people
+    (not the pairs, which share people) again and again. Beyond, the upper tenth is continued as an
+    exponential, which falls more slowly than such scores do: the computed threshold errs towards safety.
 
     Args:
         scores: (comparisons,) all non-mated.
@@ -197,7 +198,7 @@ def fusion_weights(non_mated_cosines: NDArray[np.float64], trust: Sequence[float
     return weights
 
 
-def person_means(values: Values, person: NDArray[np.int64], model: ModelId) -> dict[int, Values]:
+def person_means(values: Values, person: NDArray[np.int64]) -> dict[int, Values]:
     """Return each person's mean template over the acquired images."""
     means = {}
     for who in np.unique(person):
@@ -225,7 +226,7 @@ def centred_cosines(
     for index, (probe, references) in enumerate(comparisons):
         one, other = int(person[probe]), int(person[references[0]])
         groups[min(one, other), max(one, other)].append(index)
-    means = person_means(values, person, model)
+    means = person_means(values, person)
     people = np.array(sorted(means))
     stacked = np.stack([means[who] for who in people])
     shared = _space(stacked, model) if len(people) > _LEAVE_OUT_PEOPLE else None

@@ -11,7 +11,7 @@ from renzheng.models.errors import TemplateDamagedError, TemplateMismatchError
 Values = NDArray[np.float32]
 
 ModelId = NewType("ModelId", str)
-"""Which networks made a template, as `name:first twelve digits of the SHA-256:length`, several joined by `+`."""
+"""Which networks made a template: `name:twelve digits of its SHA-256:length`, several joined by `+`."""
 
 KeyId = NewType("KeyId", str)
 """Under which key a template was transformed; the empty string: under none."""
@@ -26,7 +26,8 @@ class Template:
     """One face's numbers.
 
     Attributes:
-        values: float32, (length,); the outputs of the networks of `model`, one behind the other, as they came.
+        values: float32, (length,); the outputs of the networks of `model`, one behind the other, as they
+            came.
         model: which networks made them.
         key: under which key they were transformed (`renzheng.models.protection`), or `NO_KEY`.
     """
@@ -61,7 +62,7 @@ class Template:
         return f"Template(model={self.model!r}, key={self.key!r})"
 
     def to_bytes(self) -> bytes:
-        """Return model, key and little-endian float32 values as bytes. They are not protected: see `protection`."""
+        """Return model, key and little-endian float32 values as bytes, unprotected: see `protection`."""
         head = _SEPARATOR.join((self.model.encode(), self.key.encode(), b""))
         return head + self.values.astype("<f4").tobytes()
 
@@ -118,5 +119,5 @@ def require_same(*templates: Template) -> None:
             "Templates of different models or keys do not compare: "
             + ", ".join(sorted(f"{model} under key {key or 'none'}" for model, key in kinds)),
             why="Their numbers mean different things; a score would be an accident.",
-            do="Compute the older templates again from their photographs, or re-issue them under the present key.",
+            do="Compute the older ones again from their photographs, or re-issue them under the present key.",
         )

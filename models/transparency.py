@@ -7,8 +7,8 @@ from typing import Any, Protocol
 class Transparency(Protocol):
     """Receives each stage's result under the stage's name; must not change it.
 
-    The stages, in their order: `image`, `detections`, `chosen`, `landmarks`, `quality`, `aligned` (a mapping of
-    embedder to chip), `template`, `comparison`, `decision`.
+    The stages, in their order: `image`, `detections`, `chosen`, `landmarks`, `quality`, `aligned` (a mapping
+    of embedder to chip), `template`, `comparison`, `decision`.
     """
 
     def __call__(self, stage: str, value: Any) -> None:

@@ -79,10 +79,17 @@ def is_ready(name: str) -> bool:
 def _measured(task: str, name: str, paths: Sequence[Path]) -> dict[str, Any]:
     command = [sys.executable, "-m", "renzheng.models.bench.worker", task, name, *map(str, paths)]
     finished = subprocess.run(
-        command, env=os.environ | _ONE_THREAD, capture_output=True, text=True, timeout=_TIMEOUT_SECONDS, check=False
+        command,
+        env=os.environ | _ONE_THREAD,
+        capture_output=True,
+        text=True,
+        timeout=_TIMEOUT_SECONDS,
+        check=False,
     )
     if finished.returncode:
-        raise BenchError(f"Measuring {name} failed.", why=finished.stderr.strip()[-400:], do="Mend that first.")
+        raise BenchError(
+            f"Measuring {name} failed.", why=finished.stderr.strip()[-400:], do="Mend that first."
+        )
     result: dict[str, Any] = json.loads(finished.stdout)
     return result
 
@@ -91,8 +98,9 @@ def as_table(result: dict[str, Any]) -> Table:
     """Return what a person wants to read first."""
     library = result["library"]
     title = (
-        f"one thread; embedding {result['embed_ratio']} x, CNN detection {result['detect_cnn_ratio']} x as fast as "
-        f"face_recognition ({library['library_embed_ms']:.0f} and {library['library_detect_cnn_ms']:.0f} ms)"
+        f"one thread; embedding {result['embed_ratio']} x, "
+        f"CNN detection {result['detect_cnn_ratio']} x as fast as face_recognition ("
+        f"{library['library_embed_ms']:.0f} and {library['library_detect_cnn_ms']:.0f} ms)"
     )
     stages = ("detect", "landmarks", "quality", "embed", "compare", "verification")
     table = Table("engine", *(f"{stage} ms" for stage in stages), "peak MB", "cold start s", title=title)

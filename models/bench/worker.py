@@ -45,7 +45,7 @@ def frame_of(image: Pixels) -> Pixels:
 
 
 def close_up(image: Pixels, engine: FaceEngine) -> Pixels | None:
-    """Return the frame of a kiosk's visitor: the photograph cut so that the face fills a third of the height."""
+    """Return the frame of a kiosk's visitor: the face fills a third of its height."""
     face = engine.subject(image)
     if face is None:
         return None
@@ -91,7 +91,9 @@ def _cold_start(engine: FaceEngine, path: Path) -> float:
     return round(time.perf_counter() - _STARTED, 3)
 
 
-def _one_verification(engine: FaceEngine, frame: Pixels, reference: Any, times: dict[str, list[float]]) -> Any:
+def _one_verification(
+    engine: FaceEngine, frame: Pixels, reference: Any, times: dict[str, list[float]]
+) -> Any:
     total = 0.0
 
     def stage(name: str, work: Callable[[], Any]) -> Any:

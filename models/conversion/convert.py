@@ -18,7 +18,7 @@ from renzheng.models.errors import UnknownModelError
 from renzheng.models.home import dlib_file, models_folder
 
 # Bumped whenever the converter writes other bytes: an older file is then converted again.
-CONVERTER_VERSION = 1
+CONVERTER_VERSION = 2
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
 """dlib's layers as plain values, and how each stands in the file.
 
-A dlib network is a type nested from the output inwards. The file first lists the versions of that nesting, from the
-loss to the input, and then the layers' details from the input outwards. `add_layer` has version 2 (3 where it
-holds the input), tags and skips have version 1; two in a row are a tag and the skip around it.
+A dlib network is a type nested from the output inwards. The file first lists the versions of that nesting,
+from the loss to the input, and then the layers' details from the input outwards. `add_layer` has version 2
+(3 where it holds the input), tags and skips have version 1; two in a row are a tag and the skip around it.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -23,7 +23,7 @@ _LONGEST_NETWORK = 1000
 
 @dataclass(frozen=True)
 class Convolution:
-    """A convolution: `filters` (outputs, inputs, rows, columns), `bias` (outputs,), stride and padding (y, x)."""
+    """`filters` (outputs, inputs, rows, columns), `bias` (outputs,), stride and padding (y, x)."""
 
     filters: Weights
     bias: Weights
@@ -33,7 +33,7 @@ class Convolution:
 
 @dataclass(frozen=True)
 class Scale:
-    """What an affine layer, or a batch norm at rest, does to each channel: x * gain + shift; both (channels,)."""
+    """An affine layer, or a batch norm at rest: x * gain + shift; both (channels,)."""
 
     gain: NDArray[np.float64]
     shift: NDArray[np.float64]

@@ -32,7 +32,7 @@ Description = tuple[object, ...]
 
 @dataclass(frozen=True)
 class Overlap:
-    """dlib's `test_box_overlap`: two boxes overlap above this IoU, or where one covers this share of the other."""
+    """dlib's `test_box_overlap`: boxes overlap above this IoU, or if one covers this share of the other."""
 
     iou: float
     covered: float
@@ -102,16 +102,21 @@ def read_detector(data: bytes, name: str) -> Detector:
 
 
 def write_recogniser(network: Recogniser, metadata: dict[str, str]) -> bytes:
-    """Return the recogniser as ONNX: `image` uint8 (batch, 150, 150, 3) RGB to `template` float32 (batch, 128)."""
+    """Return the recogniser as ONNX.
+
+    It takes `image`, uint8 (batch, 150, 150, 3) RGB, and gives `template`, float32 (batch, 128).
+    """
     writer = GraphWriter((CHIP_SIDE, CHIP_SIDE), network.normalisation, TensorProto.UINT8)
     writer.chain(network.layers)
     return writer.model("template", ["batch", TEMPLATE_LENGTH], metadata)
 
 
 def write_detector(network: Detector, metadata: dict[str, str]) -> bytes:
-    """Return the detector as ONNX: `image` float32 (batch, rows, columns, 3) RGB to `scores` (batch, 1, rows, columns).
+    """Return the detector as ONNX.
 
-    The input is not 8-bit: between the scales of a pyramid stand the channels' means, which are no whole numbers.
+    It takes `image`, float32 (batch, rows, columns, 3) RGB, and gives `scores`, float32 (batch, 1, rows, columns).
+    The input is not 8-bit: between the scales of a pyramid stand the channels' means, which are no whole
+    numbers.
     """
     writer = GraphWriter(None, network.normalisation, TensorProto.FLOAT)
     writer.chain(network.layers)

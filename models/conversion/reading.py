@@ -2,7 +2,8 @@
 
 Format (dlib/serialize.h, dlib/float_details.h, dlib/cuda/gpu_data.h):
 
-- integer: a control byte (low nibble: number of bytes that follow, 1 to 8; high bit: negative; the other bits 0),
+- integer: a control byte (low nibble: number of bytes that follow, 1 to 8; high bit: negative; the other bits
+0),
   then the magnitude, little-endian, in the fewest bytes that hold it;
 - string: its length as an integer, then its bytes;
 - floating point: mantissa and exponent (of two) as two integers;

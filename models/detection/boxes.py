@@ -42,8 +42,8 @@ class Detection:
     Attributes:
         box: where, in the coordinates of the image handed in.
         confidence: the detector's own score; comparable within one detector only.
-        points: five landmarks (x, y) where the detector gives them: right eye, left eye, nose, right and left mouth
-            corner of the subject, as seen from the left of the image.
+        points: five landmarks (x, y) where the detector gives them: right eye, left eye, nose, right and left
+            mouth corner of the subject, as seen from the left of the image.
     """
 
     box: Box

@@ -111,8 +111,8 @@ def in_border(look: Look) -> Look:
 def as_dlib_frames(found: Detection) -> Detection:
     """Return a YuNet detection with the box that dlib's detector would have given.
 
-    Fitted on 100 photographs of LFW: dlib's square has 0.88 of the geometric mean of YuNet's sides (deviation 9 %),
-    its middle lies 5 % to the left.
+    Fitted on 100 photographs of LFW: dlib's square has 0.88 of the geometric mean of YuNet's sides (deviation
+    9 %), its middle lies 5 % to the left.
     """
     box = found.box
     side = 0.88 * math.sqrt(max(box.area, 1.0))

@@ -21,10 +21,12 @@ class Plan:
     """How thoroughly to look.
 
     Attributes:
-        longer_side_px: a larger image is made smaller first; faces under 80 px there are missed. None: as it is.
+        longer_side_px: a larger image is made smaller first; faces under 80 px there are missed. None: as it
+            is.
         enlarge: a smaller image is made up to this many times as large, towards `longer_side_px`.
         step: numerator and denominator between two scales; 5/6 is dlib's.
-        smallest_px: scales with a shorter side are left out (a face fills no frame beyond its edges); 0: none.
+        smallest_px: scales with a shorter side are left out (a face fills no frame beyond its edges); 0:
+            none.
     """
 
     longer_side_px: int | None = None
@@ -34,7 +36,8 @@ class Plan:
 
 
 AS_DLIB = Plan()
-# A kiosk's visitor stands within reach: at 640 x 480 this finds faces from about 110 px, in two fifths of the time.
+# A kiosk's visitor stands within reach: at 640 x 480 this finds faces from about 110 px, in two fifths of the
+# time.
 KIOSK = Plan(longer_side_px=384, step=(3, 4), smallest_px=72)
 # For images in which the first look found nobody: at 640 x 480 faces from about 60 px, in 150 ms.
 SECOND_LOOK = Plan(longer_side_px=800, enlarge=2.0)
@@ -59,7 +62,7 @@ class MmodDetector:
         """Return the faces of `image` (rows, columns, 3; RGB), most confident first."""
         factor = shrinkage(image.shape[0], image.shape[1], plan)
         image = _resized(image, factor)
-        layout = plan_layout(*image.shape[:2], *plan.step, smallest_px=plan.smallest_px)
+        layout = plan_layout(image.shape[0], image.shape[1], plan.step, plan.smallest_px)
         scores = self._network.run(pack(image, layout, self._between)[None])[0, 0]
         found = [Detection(each.box.scaled(factor), each.confidence) for each in _read(scores, layout)]
         return suppress(found, self._overlap)
@@ -77,8 +80,7 @@ def _resized(image: Pixels, factor: float) -> Pixels:
         return image
     size = (max(1, round(image.shape[1] / factor)), max(1, round(image.shape[0] / factor)))
     how = cv2.INTER_AREA if factor > 1 else cv2.INTER_LINEAR
-    resized: Pixels = cv2.resize(image, size, interpolation=how)
-    return resized
+    return np.asarray(cv2.resize(image, size, interpolation=how), np.uint8)
 
 
 def _read(scores: NDArray[np.float32], layout: Layout) -> list[Detection]:

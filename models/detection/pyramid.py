@@ -1,7 +1,7 @@
-"""dlib's tiled image pyramid: all scales of an image packed into one, so that one pass finds faces of every size.
+"""dlib's tiled image pyramid: all scales packed into one image, so that one pass finds faces of every size.
 
-Follows dlib's `input_rgb_image_pyramid<pyramid_down<6>>` (each scale 5/6 of the one before), padding 10 and outer
-padding 11, so that the network sees the very pixels that dlib shows it.
+Follows dlib's `input_rgb_image_pyramid<pyramid_down<6>>` (each scale 5/6 of the one before), padding 10 and
+outer padding 11, so that the network sees the very pixels that dlib shows it.
 """
 
 from collections.abc import Sequence
@@ -38,32 +38,29 @@ class Layout:
     tiles: tuple[Tile, ...]
 
 
-def plan_layout(
-    rows: int, columns: int, numerator: int = 5, denominator: int = 6, smallest_px: int = 0
-) -> Layout:
-    """Lay out the scales of an image of `rows` x `columns`, each `numerator`/`denominator` of the one before.
+def plan_layout(rows: int, columns: int, step: tuple[int, int] = (5, 6), smallest_px: int = 0) -> Layout:
+    """Lay out the scales of an image of `rows` x `columns`, each a `step` smaller than the one before.
 
     Args:
         rows: of the image, pixels.
         columns: of the image, pixels.
-        numerator: with `denominator`, the step between two scales; 5/6 is dlib's.
-        denominator: see `numerator`.
+        step: between two scales, as numerator and denominator; 5/6 is dlib's.
         smallest_px: scales whose shorter side is below are left out; 0 keeps all, as dlib does.
     """
-    sizes = _scales(rows, columns, numerator, denominator, smallest_px)
+    sizes = _scales(rows, columns, step, smallest_px)
     first_column = _first_column(sizes)
     height = sum(size[0] + _PADDING_PX for size in sizes[:first_column]) - _PADDING_PX
     tiles: list[Tile] = []
     top = _OUTER_PADDING_PX
-    step = denominator / numerator
+    enlargement = step[1] / step[0]
     for index, (tile_rows, tile_columns) in enumerate(sizes[:first_column]):
-        tiles.append(Tile(_OUTER_PADDING_PX, top, tile_columns, tile_rows, step**index))
+        tiles.append(Tile(_OUTER_PADDING_PX, top, tile_columns, tile_rows, enlargement**index))
         top += tile_rows + _PADDING_PX
     bottom = top - _PADDING_PX
     for index, (tile_rows, tile_columns) in enumerate(sizes[first_column:], start=first_column):
         # The second column is filled upwards along the right edge.
         left = _OUTER_PADDING_PX + columns - tile_columns
-        tiles.append(Tile(left, bottom - tile_rows, tile_columns, tile_rows, step**index))
+        tiles.append(Tile(left, bottom - tile_rows, tile_columns, tile_rows, enlargement**index))
         bottom -= tile_rows + _PADDING_PX
     return Layout(height + 2 * _OUTER_PADDING_PX, columns + 2 * _OUTER_PADDING_PX, tuple(tiles))
 
@@ -74,7 +71,8 @@ def pack(image: Pixels, layout: Layout, between: tuple[float, ...]) -> NDArray[n
     Args:
         image: RGB.
         layout: from `plan_layout` for an image of this size.
-        between: the colour between the scales; the channels' means, which the network sees as zero, as in dlib.
+        between: the colour between the scales; the channels' means, which the network sees as zero, as in
+            dlib.
     """
     packed = np.empty((layout.rows, layout.columns, 3), dtype=np.float32)
     packed[:] = between
@@ -93,10 +91,8 @@ def shrink(image: NDArray[np.float32], rows: int, columns: int) -> NDArray[np.fl
         [[source_x / max(columns - 1, 1), 0, 0], [0, source_y / max(rows - 1, 1), 0]], dtype=np.float64
     )
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    resized: NDArray[np.float32] = cv2.warpAffine(
-        image, matrix, (columns, rows), flags=flags, borderMode=cv2.BORDER_REPLICATE
-    )
-    return resized
+    resized = cv2.warpAffine(image, matrix, (columns, rows), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(resized, np.float32)
 
 
 def nearest_tile(layout: Layout, x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.intp]:
@@ -108,15 +104,14 @@ def nearest_tile(layout: Layout, x: NDArray[np.float64], y: NDArray[np.float64])
             for tile in layout.tiles
         ]
     )
-    return np.argmin(distances, axis=0)
+    nearest: NDArray[np.intp] = np.argmin(distances, axis=0)
+    return nearest
 
 
-def _scales(
-    rows: int, columns: int, numerator: int, denominator: int, smallest_px: int
-) -> list[tuple[int, int]]:
+def _scales(rows: int, columns: int, step: tuple[int, int], smallest_px: int) -> list[tuple[int, int]]:
     sizes = [(rows, columns)]
     while True:
-        rows, columns = numerator * rows // denominator, numerator * columns // denominator
+        rows, columns = step[0] * rows // step[1], step[0] * columns // step[1]
         if rows < max(_SMALLEST_HEIGHT_PX, smallest_px) or columns < max(1, smallest_px):
             return sizes
         sizes.append((rows, columns))

@@ -93,7 +93,7 @@ def _read(
             float(middle_y + half_height),
         )
         points = outputs[f"kps_{stride}"][0, index].reshape(5, 2).astype(np.float64)
-        placed = (points + (column, row)) * stride
+        placed = (points + np.array([column, row])) * stride
         found.append(Detection(box, float(scores[index]), tuple((float(x), float(y)) for x, y in placed)))
     return found
 

@@ -17,7 +17,7 @@ from renzheng.models.templates import Template
 
 @dataclass(frozen=True)
 class Sample:
-    """What became of one photograph: a template, or the reason why not (`no_face`, or the image error's name)."""
+    """A photograph's template, or the reason why there is none: `no_face`, or the image error's name."""
 
     template: Template | None
     reason: str = ""

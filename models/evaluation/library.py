@@ -1,4 +1,4 @@
-"""The library face_recognition as it is: the reference that the engines are held against. Not used in production."""
+"""The library face_recognition as it is: the reference for the engines, not used in production."""
 
 import importlib
 import warnings

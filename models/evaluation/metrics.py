@@ -76,8 +76,8 @@ def fnir_at_fpir(own: Scores, best_other: Scores, fpir: float) -> float:
 
     Args:
         own: (probes,) score with the probe's own reference; -inf where there is none to find.
-        best_other: (probes,) highest score among everyone else's references, which is all that a search sees when
-            the probe's person has not enrolled.
+        best_other: (probes,) highest score among everyone else's references, which is all that a search sees
+            when the probe's person has not enrolled.
         fpir: the share of such searches that may return someone.
     """
     if not len(own):

@@ -109,8 +109,8 @@ def det_svg(curves: Mapping[str, Sequence[tuple[float, float, float]]]) -> str:
     """Draw DET curves (FNMR over FMR, both on normal-deviate axes) as an SVG document."""
     size = _SIDE_PX + 2 * _MARGIN_PX
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {size} {size}" font-family="sans-serif" '
-        'font-size="13" role="img"><title>DET</title>',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {size} {size}" role="img">',
+        "<title>DET</title><style>text { font: 13px sans-serif }</style>",
         f'<rect width="{size}" height="{size}" fill="white"/>',
     ]
     parts += _grid()
@@ -147,7 +147,7 @@ def _grid() -> list[str]:
 
 
 def _place(share: float) -> float:
-    """Return a rate's distance in pixels from the edge, on a scale on which normal scores make a straight line."""
+    """Return a rate's place in pixels, on a scale on which normal scores make a straight line."""
     normal = NormalDist()
     low, high = normal.inv_cdf(_SMALLEST), normal.inv_cdf(_LARGEST)
     at = normal.inv_cdf(min(max(share, _SMALLEST), _LARGEST))

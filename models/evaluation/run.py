@@ -1,8 +1,7 @@
 """One evaluation: acquire, compare, count."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,8 +23,9 @@ from renzheng.models.evaluation.metrics import (
     share_at_least,
     threshold_for,
 )
-from renzheng.models.evaluation.scoring import Values, card_scores, library_scores, site_scores
+from renzheng.models.evaluation.scoring import card_scores, library_scores, site_scores
 from renzheng.models.evaluation.sets import Comparison, Photographs, all_pairs, with_references
+from renzheng.models.site import Values
 from renzheng.models.templates import ModelId, Template
 
 FMRS = (1e-2, 1e-3, 1e-4)
@@ -266,6 +266,3 @@ def _within(
 
 def _is_made(comparison: Comparison, there: NDArray[np.bool_]) -> bool:
     return bool(there[comparison.probe] and there[list(comparison.references)].all())
-
-
-Progress = Callable[[Path], None]

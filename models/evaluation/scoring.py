@@ -1,4 +1,4 @@
-"""Scores comparisons in three ways: as a calibrated site would, by the card alone, and as the library does."""
+"""Scores comparisons: as a calibrated site would, by the card alone, or as the library does."""
 
 from collections.abc import Sequence
 
@@ -20,8 +20,9 @@ def site_scores(
 ) -> NDArray[np.float64]:
     """Score as a site would that has calibrated on its own people, but never on the two it is comparing.
 
-    For each pair of people the centre is taken from everyone else's mean templates. Where a template has several
-    parts, each part's cosine is divided by its deviation over non-mated comparisons and weighted by `trust`.
+    For each pair of people the centre is taken from everyone else's mean templates. Where a template has
+    several parts, each part's cosine is divided by its deviation over non-mated comparisons and weighted by
+    `trust`.
 
     Args:
         values: (images, length); rows of NaN where no template was acquired.

@@ -17,7 +17,7 @@ _GROUP_COLUMNS = ("file", "group")
 
 @dataclass(frozen=True)
 class Comparison:
-    """One comparison to be made: a probe image with one person's reference images (indices into the images)."""
+    """A probe image with one person's reference images, as indices into the images."""
 
     probe: int
     references: tuple[int, ...]
@@ -78,8 +78,9 @@ def with_references(
 ) -> tuple[Comparison, ...]:
     """Compare every image with `count` references of every person.
 
-    The references of a person are taken in turn: those behind the probe in the person's own order of images, so that
-    every image serves. Only acquired images are enrolled, as a site would do; the probe itself never is.
+    The references of a person are taken in turn: those behind the probe in the person's own order of images,
+    so that every image serves. Only acquired images are enrolled, as a site would do; the probe itself never
+    is.
     """
     enrolled = {who: np.flatnonzero((person == who) & acquired) for who in np.unique(person)}
     comparisons = []
