@@ -90,6 +90,7 @@ def test_the_page_for_people_tells_the_same(headless):
     html = (out / "report.html").read_text(encoding="utf-8")
     assert all(line["serial"] in html for line in report["lines"])
     assert "verdict." not in html, "a text is missing in the catalogue"
+    assert "event_type." not in html
     assert "reason." not in html
     assert 'class="wrong"' not in html
 
