@@ -9,6 +9,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
+from joserfc.jwk import OKPKey
 from sqlite_utils import Database
 
 from renzheng.contracts import log as chain
@@ -119,16 +120,23 @@ class DeviceLog:
         lines = self.lines(self.acknowledged(), 1)
         return datetime.fromisoformat(chain.read_entry(lines[0]).event["time"]) if lines else None
 
-    def verify(self) -> Head:
+    def verify(self, first_key: OKPKey | None = None) -> Head:
         """Walk the whole file from its base.
+
+        Args:
+            first_key: the public key that the log begins with; with it every change of key is checked too.
 
         Raises:
             BrokenChainError: at the first entry that is missing, altered or no entry.
+            LogError: a change of key does not hold.
+            SignatureError: a change of key is not signed by both keys.
         """
-        head = self.base()
+        head, key = self.base(), first_key
         while lines := self.lines(head.sequence, 1000):
-            for _, reached in chain.follow(head, lines):
+            for entry, reached in chain.follow(head, lines):
                 head = reached
+                if key is not None and chain.is_rotation(entry):
+                    key = chain.open_rotation(self.device_id, entry, key)
         return head
 
     def _state(self) -> dict[str, Any]:

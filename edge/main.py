@@ -8,14 +8,12 @@ Several agents may live in one process, as in demo and tests; each has its own f
 
 import asyncio
 import logging
-import os
 import socket
 import threading
 import time
 from collections.abc import Sequence
 from datetime import UTC, date, timedelta
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import uvicorn
@@ -25,11 +23,13 @@ from renzheng.contracts import events, keys
 from renzheng.contracts.errors import RenzhengError
 from renzheng.contracts.events import CoverageState, device_source
 from renzheng.contracts.ids import DeviceId, EventId, Shard
+from renzheng.contracts.log import Head
 from renzheng.edge import coverage
 from renzheng.edge.clock import Clock, Reading, SystemClock, watch
 from renzheng.edge.coverage import Intervals, OpenStretch, Standing, Stretch
 from renzheng.edge.enrolment import Enrolment, engine_name, take_template
 from renzheng.edge.errors import SettingsError
+from renzheng.edge.keyring import Keyring, device_key
 from renzheng.edge.kiosk.app import build_app
 from renzheng.edge.kiosk.enrolling import Enrolling
 from renzheng.edge.kiosk.faces import FaceEngine
@@ -45,6 +45,8 @@ from renzheng.edge.store.people import People
 from renzheng.models.engine import open_engine
 from renzheng.models.images import decode as decode_photograph
 
+__all__ = ["SOFTWARE", "Agent", "build_agent", "device_key"]
+
 LOGGER = logging.getLogger(__name__)
 DRAIN_SECONDS = 1.5
 _LOOK_SECONDS = 0.5
@@ -58,27 +60,29 @@ class Agent:
         settings: the device's settings.
         clock: where time comes from.
         engine: the face engine; several agents may share one.
-        key: the device's signing key.
         central_key: whose acknowledgements count; None while central's key is not known.
     """
 
     def __init__(
-        self, settings: Settings, *, clock: Clock, engine: FaceEngine, key: OKPKey, central_key: OKPKey | None
+        self, settings: Settings, *, clock: Clock, engine: FaceEngine, central_key: OKPKey | None
     ) -> None:
         device = settings.device
         path = device.data_dir / "device.sqlite"
         self.settings = settings
         self.clock = clock
-        self.key = key
         self.store = Store(path)
         self.log = DeviceLog(self.store, device.device_id)
+        self.keyring = Keyring(self.store, device.data_dir)
         self.people = People(self.store)
         self.recorder = Recorder(settings, self.log, self.people, clock, engine_name(engine))
         self.enrolment = Enrolment(settings, self.log, self.people, clock, engine)
         self.link: Link | None = None
         if settings.link.host is not None:
-            identity = Identity(DeviceId(device.device_id), Shard(device.shard), key, central_key, SOFTWARE)
             self._link_store = Store(path)
+            keyring = Keyring(self._link_store, device.data_dir)
+            identity = Identity(
+                DeviceId(device.device_id), Shard(device.shard), keyring, central_key, SOFTWARE
+            )
             self.link = Link(
                 settings.link,
                 identity,
@@ -256,6 +260,12 @@ class Agent:
             "alarms": heartbeat.alarms(self.store),
         }
 
+    def rotate_key(self) -> Head:
+        """Change the device's signing key; central learns the new one from the log itself."""
+        return self.keyring.rotate(
+            self.log, institution_id=self.settings.device.institution_id, clock=self.clock
+        )
+
     def enrol(
         self,
         person_id: str,
@@ -329,22 +339,6 @@ class _Server:
         self._socket.close()
 
 
-def device_key(data_dir: Path) -> OKPKey:
-    """Read the device's signing key; make it at the first start. Its public half lies beside it."""
-    path = data_dir / "device.key.pem"
-    if path.exists():
-        return keys.load_private_key(path.read_bytes())
-    data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    key = keys.generate_key()
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(handle, "wb") as out:
-        out.write(keys.private_pem(key))
-        out.flush()
-        os.fsync(out.fileno())
-    (data_dir / "device.pub.pem").write_text(keys.public_pem(key), encoding="ascii")
-    return key
-
-
 def build_agent(
     settings: Settings,
     *,
@@ -376,6 +370,5 @@ def build_agent(
         settings,
         clock=clock or SystemClock(),
         engine=engine or open_engine("dlib", threads=1),
-        key=device_key(settings.device.data_dir),
         central_key=central_key,
     )

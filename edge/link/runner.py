@@ -17,6 +17,7 @@ from renzheng.contracts.errors import RenzhengError
 from renzheng.contracts.ids import DeviceId, Shard
 from renzheng.contracts.topics import Channel, Topic
 from renzheng.edge.errors import StoreError
+from renzheng.edge.keyring import Keyring
 from renzheng.edge.link import sender
 from renzheng.edge.link.mqtt import Appended, Connected, Connection, Disconnected, Happening, Received, Stop
 from renzheng.edge.log import DeviceLog
@@ -33,13 +34,13 @@ class Identity:
     Args:
         device_id: this device.
         shard: the shard that its topics lie in.
-        key: the device's signing key.
+        keyring: which key signs which entries.
         central_key: central's public key; without it no acknowledgement is believed, and nothing is pruned.
     """
 
     device_id: DeviceId
     shard: Shard
-    key: OKPKey
+    keyring: Keyring
     central_key: OKPKey | None
     software: str
 
@@ -200,8 +201,10 @@ class Link:
             after = self._sender.next_after(self._log.head().sequence, _now_ms())
             if after is None:
                 return
-            lines = chain.cut_batch(self._log.lines(after, chain.MAX_BATCH_ENTRIES))
-            batch = chain.sign_batch(self._identity.device_id, lines, self._identity.key)
+            signer = self._identity.keyring.signer(after)
+            most = chain.MAX_BATCH_ENTRIES if signer.until is None else signer.until - after
+            lines = chain.cut_batch(self._log.lines(after, min(most, chain.MAX_BATCH_ENTRIES)))
+            batch = chain.sign_batch(self._identity.device_id, lines, signer.key)
             if not self._connection.publish(self._topic(Channel.LOG), batch):
                 self._lose()
                 return
@@ -236,6 +239,8 @@ class Link:
         )
         if self._sender.acknowledged != before.acknowledged:
             self._log.acknowledge(self._sender.acknowledged)
+            if self._identity.keyring.forget_old(self._sender.acknowledged):
+                LOGGER.info("link: a signing key that is no longer needed was destroyed")
             if self._sender.acknowledged == self._log.head().sequence:
                 self._status_at_ms = 0  # tell at once that nothing waits any more
         if alarm is not None:

@@ -179,3 +179,11 @@ def _first(database: Database) -> None:
     for statement in statements.split(";"):
         if statement.strip():
             database.execute(statement)
+
+
+@MIGRATIONS(name="0002_keys")
+def _keys(database: Database) -> None:
+    database.execute(
+        "CREATE TABLE device_keys (from_sequence INTEGER PRIMARY KEY, key_id TEXT NOT NULL UNIQUE,"
+        " public_pem TEXT NOT NULL) STRICT"
+    )

@@ -13,6 +13,7 @@ from renzheng.contracts import log as chain
 from renzheng.contracts.ids import DeviceId, Shard
 from renzheng.contracts.messages import Ack, sign_ack
 from renzheng.contracts.topics import Channel, Topic, shard_filter
+from renzheng.edge.keyring import Keyring
 from renzheng.edge.link.runner import Identity, Link
 from renzheng.edge.log import DeviceLog
 from renzheng.edge.settings import LinkSettings
@@ -51,13 +52,19 @@ class SmallCentral:
         client.publish(str(Topic(Shard("0"), DEVICE, Channel.ACK)), sign_ack(answer, self.key), qos=1)
 
     def take(self, envelope):
-        batch = chain.open_batch(envelope, self.device_key)
+        if chain.read_batch_header(envelope).key_id == keys.key_id(self.device_key):
+            batch = chain.open_batch(envelope, self.device_key)
+        else:
+            batch = chain.open_batch(envelope, self.old_key)
         fresh = [line for line in batch.lines if chain.read_entry(line).sequence > self.head.sequence]
         problem = None
         try:
             for entry, reached in chain.follow(self.head, fresh):
                 self.lines.append(entry.line)
                 self.head = reached
+                if chain.is_rotation(entry):
+                    self.old_key = self.device_key
+                    self.device_key = chain.open_rotation(DEVICE, entry, self.device_key)
         except chain.BrokenChainError as error:
             problem = error.problem
         return Ack(device_id=DEVICE, upto=self.head.sequence, head_hash=self.head.hash, problem=problem)
@@ -71,9 +78,11 @@ class Device:
     """A log with its link."""
 
     def __init__(self, folder, port, *, protocol="5"):
+        self.folder = folder
         self.store, link_store = Store(folder / "device.sqlite"), Store(folder / "device.sqlite")
         self.log = DeviceLog(self.store, DEVICE)
-        self.key = keys.generate_key()
+        self.keyring = Keyring(self.store, folder)
+        self.key = self.keyring.current()
         self.alarms = []
         self.settings = LinkSettings(
             host="127.0.0.1",
@@ -88,7 +97,9 @@ class Device:
         self._link_log = DeviceLog(link_store, DEVICE)
 
     def start(self, central_key):
-        identity = Identity(DEVICE, Shard("0"), self.key, central_key, "test")
+        identity = Identity(
+            DEVICE, Shard("0"), Keyring(self._link_log.store, self.folder), central_key, "test"
+        )
         clock = stepped_clock()
         self.link = Link(
             self.settings,
@@ -196,3 +207,19 @@ def test_a_central_that_holds_another_history_is_an_alarm_and_gets_nothing_more(
     assert device.alarms[0][0].startswith("fork")
     assert device.link.halted == "fork"
     assert device.log.acknowledged() == 0
+
+
+def test_keys_change_in_the_middle_of_a_backlog_and_the_old_ones_are_destroyed(device, central, tmp_path):
+    for _ in range(3):
+        device.write(30)
+        device.keyring.rotate(device.log, institution_id="H1", clock=stepped_clock())
+    device.write(30)
+    assert len(list(tmp_path.glob("*.key.pem"))) == 4
+    device.start(central.key)
+    assert eventually(device.all_acknowledged)
+    assert keys.key_id(central.device_key) == keys.key_id(device.keyring.current())
+    assert len(central.lines) == 123
+    assert eventually(lambda: len(list(tmp_path.glob("*.key.pem"))) == 1)
+    device.write(5)
+    assert eventually(device.all_acknowledged)
+    assert device.log.verify(device.keyring.first_public()).sequence == 128
