@@ -80,7 +80,8 @@ def prepared(chip: Pixels, card: Card) -> NDArray[np.float32]:
     values = (pixels.astype(np.float32) - np.array(card.input.mean, np.float32)) / np.array(
         card.input.deviation, np.float32
     )
-    return np.ascontiguousarray(values.transpose(2, 0, 1) if card.input.layout == "NCHW" else values)[None]
+    ordered = values.transpose(2, 0, 1) if card.input.layout == "NCHW" else values
+    return np.ascontiguousarray(ordered, dtype=np.float32)[None]
 
 
 def with_mirrored(chips: Sequence[Pixels]) -> Pixels:

@@ -25,7 +25,7 @@ LARGEST_BYTES = 64 * 1024 * 1024
 SMALLEST_SIDE_PX = 20  # a face of fewer pixels holds no identity
 WORKING_SIDE_PX = 2000  # a face in any larger image is still found, and aligned, at this size
 
-_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "MPO", "PPM")
+_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 _SIXTEEN_BIT_MODES = ("I;16", "I;16B", "I;16L", "I;16N", "I", "F")
 _EIGHT_BITS = 255
 

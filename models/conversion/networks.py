@@ -114,7 +114,8 @@ def write_recogniser(network: Recogniser, metadata: dict[str, str]) -> bytes:
 def write_detector(network: Detector, metadata: dict[str, str]) -> bytes:
     """Return the detector as ONNX.
 
-    It takes `image`, float32 (batch, rows, columns, 3) RGB, and gives `scores`, float32 (batch, 1, rows, columns).
+    It takes `image`, float32 (batch, rows, columns, 3) RGB, and gives `scores`, float32 (batch, 1, down,
+    across), in cells.
     The input is not 8-bit: between the scales of a pyramid stand the channels' means, which are no whole
     numbers.
     """
