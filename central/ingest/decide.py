@@ -13,7 +13,7 @@ from joserfc.jwk import OKPKey
 
 from renzheng.contracts import log
 from renzheng.contracts.keys import SignatureError
-from renzheng.contracts.log import Entry, Head
+from renzheng.contracts.log import Head, Link
 
 
 class Problem(StrEnum):
@@ -50,35 +50,30 @@ class DeviceState:
 
 
 @dataclass(frozen=True, slots=True)
-class Placed:
-    """An entry with its hash (hex)."""
-
-    entry: Entry
-    hash: str
-
-
-@dataclass(frozen=True, slots=True)
 class Opened:
     """A batch whose signature and inner chain hold; not yet set against the device's head.
+
+    `before` is the hash that the first entry says it follows.
 
     `header` and `signature` are the envelope's first and last part: with the entries' lines they are all
     that is needed to verify the signature again, years later.
     """
 
     key_id: str
-    entries: tuple[Placed, ...]
+    before: str
+    entries: tuple[Link, ...]
     header: bytes
     signature: bytes
 
     @property
     def first(self) -> int:
         """Sequence number of the first entry."""
-        return self.entries[0].entry.sequence
+        return self.entries[0].sequence
 
     @property
     def last(self) -> int:
         """Sequence number of the last entry."""
-        return self.entries[-1].entry.sequence
+        return self.entries[-1].sequence
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +94,7 @@ class AlreadyStored:
 class Commit:
     """These entries follow the head without a hole; the last of them is the new head."""
 
-    entries: tuple[Placed, ...]
+    entries: tuple[Link, ...]
     head: Head
 
 
@@ -137,8 +132,7 @@ def _open(envelope: bytes, key_id: str, public: OKPKey) -> Opened | Refused:
     try:
         batch = log.open_batch(envelope, public)
         first = log.read_entry(batch.lines[0])
-        start = Head(first.sequence - 1, first.previous)
-        entries = tuple(Placed(entry, head.hash) for entry, head in log.follow(start, batch.lines))
+        entries = tuple(log.walk(Head(first.sequence - 1, first.previous), batch.lines))
     except SignatureError as error:
         return Refused(Problem.SIGNATURE, error.what)
     except log.BrokenChainError as error:
@@ -147,7 +141,7 @@ def _open(envelope: bytes, key_id: str, public: OKPKey) -> Opened | Refused:
     except log.LogError as error:
         return Refused(Problem.MALFORMED, error.what)
     parts = envelope.split(b".")
-    return Opened(key_id, entries, parts[0], parts[2])
+    return Opened(key_id, first.previous, entries, parts[0], parts[2])
 
 
 def place(head: Head, opened: Opened, stored: Mapping[int, str]) -> Commit | AlreadyStored | Refused:
@@ -162,16 +156,17 @@ def place(head: Head, opened: Opened, stored: Mapping[int, str]) -> Commit | Alr
         return Refused(
             Problem.GAP, f"Entry {head.sequence + 1} is missing before {opened.first}.", opened.first
         )
-    for placed in opened.entries:
-        held = stored.get(placed.entry.sequence)
-        if held is not None and held != placed.hash:
-            return _fork(placed.entry.sequence)
-    fresh = tuple(placed for placed in opened.entries if placed.entry.sequence > head.sequence)
+    for link in opened.entries[: max(head.sequence - opened.first + 1, 0)]:
+        held = stored.get(link.sequence)
+        if held is not None and held != link.hash:
+            return _fork(link.sequence)
+    fresh = opened.entries[max(head.sequence - opened.first + 1, 0) :]
     if not fresh:
         return AlreadyStored()
-    if fresh[0].entry.previous != head.hash:
+    known = len(opened.entries) - len(fresh)
+    if (opened.entries[known - 1].hash if known else opened.before) != head.hash:
         return _fork(head.sequence)
-    return Commit(fresh, Head(fresh[-1].entry.sequence, fresh[-1].hash))
+    return Commit(fresh, Head(fresh[-1].sequence, fresh[-1].hash))
 
 
 def _fork(sequence: int) -> Refused:

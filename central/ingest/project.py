@@ -17,7 +17,7 @@ from renzheng.contracts.events import (
     EventError,
     SpotCheckAnswered,
 )
-from renzheng.contracts.log import Entry
+from renzheng.contracts.log import Link, read_entry
 
 INT64_MAX = 2**63 - 1
 Row = tuple[Any, ...]
@@ -38,11 +38,16 @@ class Projection:
     row: Row
 
 
-def read_event(entry: Entry, device_id: str, institution_id: str) -> Event | Flaw:
-    """Read the event of an entry that came from `device_id`, which stands in `institution_id`."""
+def read_event(link: Link, device_id: str, institution_id: str) -> Event | Flaw:
+    """Read the event of an entry that came from `device_id`, which stands in `institution_id`.
+
+    Raises:
+        BrokenChainError: the line is no entry at all.
+    """
     try:
-        event = events.parse_event(entry.event)
+        event = events.parse_event(link.event_json)
     except EventError as error:
+        read_entry(link.line)
         return Flaw(error.what)
     except OverflowError:
         return Flaw("A moment lies outside what a calendar can hold.")
@@ -50,7 +55,7 @@ def read_event(entry: Entry, device_id: str, institution_id: str) -> Event | Fla
         return Flaw("source: the event names another device.")
     if event.data.institution_id != institution_id:
         return Flaw("data.institution_id: the device is registered at another institution.")
-    if b"\\u0000" in entry.line:
+    if b"\\u0000" in link.line:
         return Flaw("A text holds the character NUL, which no table can.")
     return event
 

@@ -29,7 +29,7 @@ from renzheng.central.metrics import Metrics
 from renzheng.central.store import bulk, devices, log, refusals, schema, status
 from renzheng.central.store.database import Database
 from renzheng.central.store.times import to_us
-from renzheng.contracts.log import Entry, Head, genesis
+from renzheng.contracts.log import BrokenChainError, Head, Link, genesis
 from renzheng.contracts.messages import Ack, MessageError, Status, parse_status, sign_ack
 from renzheng.contracts.topics import Channel, Topic, TopicError, parse_topic
 
@@ -183,18 +183,17 @@ def _prepare(
     opened = decide.open_message(device, message.payload)
     if isinstance(opened, Refused) or device is None:
         return _Prepared(message, topic, opened)
-    head = device.head.sequence
-    rows = {
-        placed.entry.sequence: _row(placed.entry, device, received_us)
-        for placed in opened.entries
-        if placed.entry.sequence > head
-    }
+    fresh = opened.entries[max(device.head.sequence - opened.first + 1, 0) :]
+    try:
+        rows = {link.sequence: _row(link, device, received_us) for link in fresh}
+    except BrokenChainError as error:
+        return _Prepared(message, topic, Refused(Problem.MALFORMED, error.what))
     return _Prepared(message, topic, opened, rows)
 
 
-def _row(entry: Entry, device: DeviceState, received_us: int) -> tuple[Projection | None, str | None]:
-    event = read_event(entry, device.device_id, device.institution_id)
-    found = event if isinstance(event, Flaw) else project(event, entry.sequence, received_us)
+def _row(link: Link, device: DeviceState, received_us: int) -> tuple[Projection | None, str | None]:
+    event = read_event(link, device.device_id, device.institution_id)
+    found = event if isinstance(event, Flaw) else project(event, link.sequence, received_us)
     return (None, found.detail) if isinstance(found, Flaw) else (found, None)
 
 
@@ -256,11 +255,10 @@ def _accept(
     opened = prepared.content
     assert isinstance(opened, Opened)
     pending = work.pending.setdefault(device_id, {})
-    for placed in commit.entries:
-        entry = placed.entry
-        row, flaw = prepared.rows.get(entry.sequence) or _row(entry, device, work.received_us)
-        work.entries.append((device_id, entry.sequence, placed.hash, entry.line, work.received_us, flaw))
-        pending[entry.sequence] = placed.hash
+    for link in commit.entries:
+        row, flaw = prepared.rows.get(link.sequence) or _row(link, device, work.received_us)
+        work.entries.append((device_id, link.sequence, link.hash, link.line, work.received_us, flaw))
+        pending[link.sequence] = link.hash
         work.flaws += flaw is not None
         if row is not None:
             work.projected.setdefault(row.table, []).append(row.row)

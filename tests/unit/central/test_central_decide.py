@@ -50,7 +50,7 @@ def test_a_batch_that_follows_the_head_is_committed():
     decision = place(head(0), opened(1, 10), {})
     assert isinstance(decision, Commit)
     assert decision.head == head(10)
-    assert [placed.entry.sequence for placed in decision.entries] == list(range(1, 11))
+    assert [placed.sequence for placed in decision.entries] == list(range(1, 11))
 
 
 def test_a_resent_batch_is_already_stored():
@@ -60,7 +60,7 @@ def test_a_resent_batch_is_already_stored():
 def test_an_overlapping_batch_commits_only_what_is_new():
     decision = place(head(10), opened(8, 14), stored(10))
     assert isinstance(decision, Commit)
-    assert [placed.entry.sequence for placed in decision.entries] == [11, 12, 13, 14]
+    assert [placed.sequence for placed in decision.entries] == [11, 12, 13, 14]
 
 
 def test_a_batch_beyond_the_head_is_a_gap():
@@ -89,9 +89,9 @@ def test_any_order_of_true_batches_never_forks_and_grows_without_a_hole(pieces):
         batch = opened(first, min(first + length - 1, 24))
         match place(current, batch, kept):
             case Commit(entries, grown):
-                assert entries[0].entry.sequence == current.sequence + 1
+                assert entries[0].sequence == current.sequence + 1
                 assert grown.sequence == batch.last
-                kept.update({placed.entry.sequence: placed.hash for placed in entries})
+                kept.update({placed.sequence: placed.hash for placed in entries})
                 current = grown
             case AlreadyStored():
                 assert batch.last <= current.sequence
@@ -146,7 +146,7 @@ def test_a_signed_batch_that_holds_no_entries_is_malformed():
 
 def test_what_is_kept_of_an_envelope_verifies_again():
     found = opened(3, 7)
-    lines = b"\n".join(placed.entry.line for placed in found.entries)
+    lines = b"\n".join(placed.line for placed in found.entries)
     rebuilt = b".".join([found.header, log_payload(lines), found.signature])
     assert log.open_batch(rebuilt, WRITER.public_key).lines == lines.split(b"\n")
 

@@ -8,10 +8,16 @@ from renzheng.central.ingest.project import Flaw, Projection, project, read_even
 from renzheng.central.store.schema import metadata
 from renzheng.central.store.times import to_us
 from renzheng.contracts.events import ClockData, CoverageState, DeviceClock, device_source
+from renzheng.contracts.log import Head, walk
+
+
+def link(entry):
+    (found,) = walk(Head(entry.sequence - 1, entry.previous), [entry.line])
+    return found
 
 
 def read(entry, device_id="kiosk-1", institution_id="H1"):
-    return read_event(entry, device_id, institution_id)
+    return read_event(link(entry), device_id, institution_id)
 
 
 def test_a_sign_in_becomes_a_row_of_attendance():

@@ -1,0 +1,191 @@
+"""The core of the log check: entries and batches in order, the first thing that does not hold out.
+
+Values in, values out. What central holds of a device is good when its entries run from 1 without a hole, each
+carries the hash of the one before, every entry lies in a batch whose signature verifies over the stored lines
+by a key of that device that was not revoked when the batch came, and the last entry is the acknowledged head.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from joserfc.jwk import OKPKey
+
+from renzheng.contracts import keys, log
+from renzheng.contracts.keys import SignatureError
+from renzheng.contracts.log import Head
+
+
+class Fault(StrEnum):
+    """How a stored log can be wrong."""
+
+    MISSING = "missing"
+    REORDERED = "reordered"
+    ALTERED = "altered"
+    FORKED = "forked"
+    UNSIGNED = "unsigned"
+    REVOKED_KEY = "revoked_key"
+    FOREIGN_KEY = "foreign_key"
+    TRUNCATED = "truncated"
+    UNREADABLE = "unreadable"
+
+
+@dataclass(frozen=True, slots=True)
+class BadEntry:
+    """The first entry that does not hold, and why."""
+
+    device_id: str
+    sequence: int
+    fault: Fault
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Good:
+    """A log that holds, with its length."""
+
+    device_id: str
+    entries: int
+
+
+StoredEntry = tuple[int, str, bytes]
+"""An entry as the store has it: sequence number, hash (hex), exact line."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredBatch:
+    """What the store keeps of a batch: its span, and the envelope's header and signature."""
+
+    first: int
+    last: int
+    key_id: str
+    header: bytes
+    signature: bytes
+    received_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoredKey:
+    """One of the device's keys; `revoked_us` is None while it counts."""
+
+    public: OKPKey
+    revoked_us: int | None
+
+
+class LogCheck:
+    """Walks one device's log, piece by piece, and stops at the first fault.
+
+    Args:
+        device_id: whose log it is.
+        acknowledged: the head that central has answered the device with.
+        known_keys: the device's keys, by id.
+        batches: its batches in order of their first entry.
+    """
+
+    def __init__(
+        self,
+        device_id: str,
+        acknowledged: Head,
+        known_keys: Mapping[str, StoredKey],
+        batches: Iterable[StoredBatch],
+    ) -> None:
+        self._device_id = device_id
+        self._acknowledged = acknowledged
+        self._keys = known_keys
+        self._batches = iter(batches)
+        self._batch = next(self._batches, None)
+        self._head = log.genesis(device_id)
+        self._lines: list[bytes] = []  # from entry `_lines_from` on, as long as a batch still needs them
+        self._lines_from = 1
+        self._signed_upto = 0
+
+    def take(self, entries: Iterable[StoredEntry]) -> BadEntry | None:
+        """Walk on over the next entries; None while all hold."""
+        sequence, previous = self._head.sequence, self._head.hash
+        for number, digest, line in entries:
+            begins = b'{"sequence":%d,"previous":"%b","event":{' % (sequence + 1, previous.encode())
+            holds = number == sequence + 1 and line.startswith(begins)
+            if not (holds and hashlib.sha256(line).hexdigest() == digest):
+                self._head = Head(sequence, previous)
+                fault = self._step(number, digest, line)
+                if fault:
+                    return fault
+            sequence, previous = number, digest
+            self._lines.append(line)
+        self._head = Head(sequence, previous)
+        return self._verify_whole_batches()
+
+    def end(self) -> BadEntry | Good:
+        """Say how it ended, after the last entry."""
+        unsigned = self._verify_whole_batches() or self._unsigned()
+        if unsigned:
+            return unsigned
+        if self._head.sequence < self._acknowledged.sequence:
+            return self._bad(
+                self._head.sequence + 1,
+                Fault.TRUNCATED,
+                f"The log ends at {self._head.sequence}; {self._acknowledged.sequence} was acknowledged.",
+            )
+        if self._head != self._acknowledged:
+            return self._bad(self._head.sequence, Fault.FORKED, "The last entry is not the acknowledged one.")
+        return Good(self._device_id, self._head.sequence)
+
+    def _step(self, number: int, digest: str, line: bytes) -> BadEntry | None:
+        """Look closely at an entry that is not written as `log.append` writes it, and name what is wrong."""
+        expected = self._head.sequence + 1
+        if number != expected:
+            return self._bad(expected, Fault.MISSING, f"After {expected - 1} comes {number}.")
+        try:
+            entry = log.read_entry(line)
+        except log.BrokenChainError:
+            return self._bad(expected, Fault.UNREADABLE, "The stored line is not an entry.")
+        if entry.sequence != number:
+            detail = f"The line stored as {number} says that it is {entry.sequence}."
+            return self._bad(expected, Fault.REORDERED, detail)
+        if hashlib.sha256(line).hexdigest() != digest:
+            return self._bad(expected, Fault.ALTERED, "The line does not have the hash stored beside it.")
+        if entry.previous != self._head.hash:
+            return self._bad(expected, Fault.FORKED, "The entry follows another history than the one before.")
+        return None
+
+    def _verify_whole_batches(self) -> BadEntry | None:
+        """Verify every batch whose last line has been walked over, and let its lines go."""
+        while self._batch is not None and self._batch.last <= self._head.sequence:
+            batch = self._batch
+            if batch.first > self._signed_upto + 1:
+                return self._unsigned()
+            fault = self._verify(batch)
+            if fault:
+                return fault
+            self._signed_upto = max(self._signed_upto, batch.last)
+            self._batch = next(self._batches, None)
+        still_needed = self._batch.first if self._batch else self._head.sequence + 1
+        del self._lines[: max(still_needed - self._lines_from, 0)]
+        self._lines_from = max(still_needed, self._lines_from)
+        return None
+
+    def _verify(self, batch: StoredBatch) -> BadEntry | None:
+        key = self._keys.get(batch.key_id)
+        if key is None:
+            return self._bad(batch.first, Fault.FOREIGN_KEY, "The batch is signed by no key of the device.")
+        if key.revoked_us is not None and batch.received_us >= key.revoked_us:
+            return self._bad(batch.first, Fault.REVOKED_KEY, "The batch came after its key was revoked.")
+        lines = self._lines[batch.first - self._lines_from : batch.last + 1 - self._lines_from]
+        payload = keys.encode(b"\n".join(lines))
+        try:
+            header = keys.verify_parts(batch.header, payload, batch.signature, key.public, log.BATCH)
+        except SignatureError:
+            detail = f"The signature over {batch.first} to {batch.last} does not hold."
+            return self._bad(batch.first, Fault.UNSIGNED, detail)
+        if header.get("dev") != self._device_id:
+            return self._bad(batch.first, Fault.FOREIGN_KEY, "The batch names another device.")
+        return None
+
+    def _unsigned(self) -> BadEntry | None:
+        if self._signed_upto >= self._head.sequence:
+            return None
+        return self._bad(self._signed_upto + 1, Fault.UNSIGNED, "No batch carries the entry.")
+
+    def _bad(self, sequence: int, fault: Fault, detail: str) -> BadEntry:
+        return BadEntry(self._device_id, sequence, fault, detail)

@@ -1,0 +1,79 @@
+"""Reads a store's logs and checks them, device after device."""
+
+from collections.abc import Callable, Iterator
+
+import sqlalchemy as sa
+
+from renzheng.central.store import schema
+from renzheng.central.store.database import Database
+from renzheng.central.verify.check import BadEntry, Good, LogCheck, StoredBatch, StoredKey
+from renzheng.contracts import keys
+from renzheng.contracts.log import Head
+
+ENTRIES_AT_ONCE = 2_000
+
+
+def check_store(
+    database: Database, device_id: str | None = None, progress: Callable[[int], None] = lambda _: None
+) -> Iterator[Good | BadEntry]:
+    """Check what a store holds of one device, or of all in order; `progress` is told of entries walked."""
+    table = schema.devices
+    query = sa.select(table.c.device_id).order_by(table.c.device_id)
+    if device_id is not None:
+        query = query.where(table.c.device_id == device_id)
+    with database.reading() as connection:
+        chosen = list(connection.execute(query).scalars())
+    for one in chosen:
+        yield check_device(database, one, progress)
+
+
+def check_device(database: Database, device_id: str, progress: Callable[[int], None]) -> Good | BadEntry:
+    """Check one device's log, all of it as of one moment."""
+    with database.reading() as connection:
+        return _check(connection, device_id, progress)
+
+
+def _check(connection: sa.Connection, device_id: str, progress: Callable[[int], None]) -> Good | BadEntry:
+    devices, entries = schema.devices, schema.log_entries
+    head = connection.execute(
+        sa.select(devices.c.head_sequence, devices.c.head_hash).where(devices.c.device_id == device_id)
+    ).one()
+    check = LogCheck(device_id, Head(*head), _keys(connection, device_id), _batches(connection, device_id))
+    query = (
+        sa.select(entries.c.sequence, entries.c.hash, entries.c.line)
+        .where(entries.c.device_id == device_id)
+        .order_by(entries.c.sequence)
+    )
+    streamed = connection.execution_options(yield_per=ENTRIES_AT_ONCE).execute(query)
+    for part in streamed.partitions():
+        fault = check.take(part)  # type: ignore[arg-type]  # a Row is a tuple of its columns
+        progress(len(part))
+        if fault:
+            streamed.close()
+            return fault
+    return check.end()
+
+
+def _keys(connection: sa.Connection, device_id: str) -> dict[str, StoredKey]:
+    table = schema.device_keys
+    query = sa.select(table).where(table.c.device_id == device_id)
+    return {
+        row.key_id: StoredKey(keys.load_public_key(row.public_pem), row.revoked_at)
+        for row in connection.execute(query)
+    }
+
+
+def _batches(connection: sa.Connection, device_id: str) -> list[StoredBatch]:
+    table = schema.log_batches
+    query = sa.select(table).where(table.c.device_id == device_id)
+    return [
+        StoredBatch(
+            row.first_sequence,
+            row.last_sequence,
+            row.key_id,
+            bytes(row.header),
+            bytes(row.signature),
+            row.received_at,
+        )
+        for row in connection.execute(query.order_by(table.c.first_sequence, table.c.last_sequence))
+    ]
