@@ -12,12 +12,14 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from renzheng.central.verify.command import app as log_command
 from renzheng.contracts.events import Purpose, utc_now
 
 if TYPE_CHECKING:
     from renzheng.central.store.database import Database
 
 app = typer.Typer(no_args_is_help=True)
+app.add_typer(log_command, name="log")
 
 Config = Annotated[Path, typer.Option("--config", help="The configuration file.")]
 CONFIG = Path("central.toml")
@@ -179,10 +181,12 @@ def night(
         dt.datetime | None, typer.Option(formats=DAY, help="Last service day; the first when left out.")
     ] = None,
 ) -> None:
-    """Audit service days over what has arrived, and publish the verdicts."""
+    """Audit service days over what has arrived, publish the verdicts, and sign a checkpoint."""
     from renzheng.central.nightly.night import Night
     from renzheng.central.settings import read_settings
     from renzheng.central.store.database import Database
+    from renzheng.central.verify.publish import take_checkpoint
+    from renzheng.contracts import keys
 
     settings = read_settings(config)
     yesterday = utc_now().astimezone(ZoneInfo(settings.timezone)).date() - dt.timedelta(days=1)
@@ -198,8 +202,11 @@ def night(
             last,
             lambda step, done, total: bars.update(task, description=step, completed=done, total=total),
         )
+    key = keys.load_private_key(settings.key_file.read_bytes())
+    _, note = take_checkpoint(database, settings.log_origin, key, settings.checkpoints_dir, utc_now())
     database.close()
     console = Console()
+    console.print(f"checkpoint {note}", highlight=False)
     console.print(f"run {report.run_id}: {first} to {last}, kept in {report.folder}", highlight=False)
 
 

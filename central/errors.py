@@ -23,5 +23,9 @@ class SiteError(InputError):
     """The site's CA, or a device's request to it, cannot be used."""
 
 
+class LogFaultError(InputError):
+    """What central holds of a device's log does not verify."""
+
+
 class NightError(InputError):
     """A nightly run cannot start with what is there."""

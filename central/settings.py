@@ -56,7 +56,7 @@ class SiteSettings(_Settings):
         listen_host: address on which devices may join with a code; None leaves joining off.
     """
 
-    name: Annotated[str, Field(min_length=1, max_length=40)] = "site"
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,39}$")] = "site"
     broker_host: str = "127.0.0.1"
     broker_port: Annotated[int, Field(ge=1, le=65535)] = 8883
     listen_host: str | None = None
@@ -138,6 +138,16 @@ class Settings(_Settings):
     def key_file(self) -> Path:
         """Central's signing key (PKCS #8, PEM, mode 600)."""
         return self.data_dir / "keys" / "central.pem"
+
+    @property
+    def checkpoints_dir(self) -> Path:
+        """Folder where checkpoints are published."""
+        return self.data_dir / "checkpoints"
+
+    @property
+    def log_origin(self) -> str:
+        """The name of this site's tree of heads, in its checkpoints."""
+        return f"renzheng/{self.site.name}"
 
     @property
     def site_dir(self) -> Path:

@@ -1,0 +1,127 @@
+"""Checkpoints: central binds itself to the heads of all devices, in a form that outsiders can keep.
+
+The heads form an append-only Merkle tree (RFC 6962, section 2.1): each checkpoint adds a leaf for every device
+whose log has grown (`Leaf`). The checkpoint is a C2SP tlog-checkpoint in a C2SP signed-note: origin, size,
+root, and an Ed25519 signature. Who keeps yesterday's can show that central has since changed, dropped or
+forked anything under it.
+"""
+
+import base64
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from joserfc.jwk import OKPKey
+
+from renzheng.contracts.errors import InputError
+from renzheng.contracts.log import Head
+
+_ED25519 = b"\x01"
+_DASH = "\u2014"
+_KEY_HASH_BYTES = 4
+_NOTE_LINES = 3
+
+
+class CheckpointError(InputError):
+    """A note is no checkpoint of this log, or what central holds does not agree with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """The head of one device at the moment of a checkpoint."""
+
+    device_id: str
+    head: Head
+
+    def hash(self) -> bytes:
+        """Hash as a leaf of the tree (RFC 6962)."""
+        text = f"renzheng head v1\n{self.device_id}\n{self.head.sequence}\n{self.head.hash}\n"
+        return hashlib.sha256(b"\x00" + text.encode()).digest()
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """What a note says: whose tree, how many leaves, and their root hash."""
+
+    origin: str
+    size: int
+    root: bytes
+
+    def text(self) -> str:
+        """Write the note's text, without signatures."""
+        return f"{self.origin}\n{self.size}\n{base64.b64encode(self.root).decode()}\n"
+
+
+def root_of(leaf_hashes: Sequence[bytes]) -> bytes:
+    """Compute the root of the tree (RFC 6962): the empty tree's is the hash of nothing."""
+    if not leaf_hashes:
+        return hashlib.sha256(b"").digest()
+    level = list(leaf_hashes)
+    while len(level) > 1:
+        # Pairing neighbours and carrying an odd last one up gives RFC 6962's tree, whose left side is full.
+        paired = [
+            hashlib.sha256(b"\x01" + left + right).digest()
+            for left, right in zip(level[::2], level[1::2], strict=False)
+        ]
+        level = paired + ([level[-1]] if len(level) % 2 else [])
+    return level[0]
+
+
+def sign_note(checkpoint: Checkpoint, key: OKPKey) -> str:
+    """Sign a checkpoint as a note; the signature's name is the origin."""
+    private = key.get_op_key("sign")
+    assert isinstance(private, Ed25519PrivateKey)
+    text = checkpoint.text()
+    signature = _key_hash(checkpoint.origin, private.public_key()) + private.sign(text.encode())
+    return f"{text}\n{_DASH} {checkpoint.origin} {base64.b64encode(signature).decode()}\n"
+
+
+def read_note(note: str, key: OKPKey) -> Checkpoint:
+    """Verify and read a note.
+
+    Raises:
+        CheckpointError: it is no checkpoint, or not signed by `key`.
+    """
+    text, _, signatures = note.partition("\n\n")
+    lines = text.split("\n")
+    try:
+        origin, size, root = lines[0], int(lines[1]), base64.b64decode(lines[2], validate=True)
+    except (IndexError, ValueError):
+        raise CheckpointError("That is no checkpoint.", do="Give the note as central published it.") from None
+    found = Checkpoint(origin, size, root)
+    public = key.get_op_key("verify")
+    assert isinstance(public, Ed25519PublicKey)
+    if len(lines) == _NOTE_LINES and any(_signed(found, line, public) for line in signatures.splitlines()):
+        return found
+    raise CheckpointError(
+        "The checkpoint is not signed by this key.",
+        why="Then it says nothing about what central held.",
+        do="Check that it is central's note, and central's key.",
+    )
+
+
+def verifier_key(origin: str, key: OKPKey) -> str:
+    """Write the key as tools for signed notes take it: ``name+hash+key``."""
+    public = key.get_op_key("verify")
+    assert isinstance(public, Ed25519PublicKey)
+    encoded = base64.b64encode(_ED25519 + public.public_bytes_raw()).decode()
+    return f"{origin}+{_key_hash(origin, public).hex()}+{encoded}"
+
+
+def _signed(checkpoint: Checkpoint, line: str, public: Ed25519PublicKey) -> bool:
+    parts = line.split(" ")
+    if len(parts) != 3 or parts[:2] != [_DASH, checkpoint.origin]:  # noqa: PLR2004 - dash, name, signature
+        return False
+    try:
+        signature = base64.b64decode(parts[2], validate=True)
+        public.verify(signature[_KEY_HASH_BYTES:], checkpoint.text().encode())
+    except (ValueError, InvalidSignature):
+        return False
+    return signature[:_KEY_HASH_BYTES] == _key_hash(checkpoint.origin, public)
+
+
+def _key_hash(name: str, public: Ed25519PublicKey) -> bytes:
+    material = name.encode() + b"\n" + _ED25519 + public.public_bytes_raw()
+    return hashlib.sha256(material).digest()[:_KEY_HASH_BYTES]
