@@ -33,6 +33,7 @@ PARTS: Mapping[str, Part] = {
     "simulate": Part(
         "renzheng.central.simulate.command", "Write synthetic tables, truth beside them.", "central"
     ),
+    "device": Part("renzheng.deploy.device", "Bring devices in and put them out; keys and logs.", "central"),
     "models": Part("renzheng.models.command", "Convert, list, check and measure face models.", "edge"),
 }
 

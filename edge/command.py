@@ -10,9 +10,9 @@ from typing import Annotated
 import typer
 
 from renzheng.contracts.errors import InputError
+from renzheng.edge.device.command import log_app
 
 app = typer.Typer(no_args_is_help=True, help="Run the agent of one clinic machine.")
-log_app = typer.Typer(no_args_is_help=True, help="The device's own log.")
 app.add_typer(log_app, name="log")
 
 Config = Annotated[Path, typer.Option("--config", help="The agent's settings (TOML).")]
@@ -94,20 +94,3 @@ def witness(
     People(store).put_witness(number, pin)
     store.close()
     print(f"witness {number} may vouch")
-
-
-@log_app.command("verify")
-def verify(config: Config) -> None:
-    """Check this device's own log: every entry, every hash."""
-    from renzheng.edge.log import DeviceLog
-    from renzheng.edge.settings import load_settings
-    from renzheng.edge.store.database import Store
-
-    settings = load_settings(config)
-    store = Store(settings.device.data_dir / "device.sqlite")
-    log = DeviceLog(store, settings.device.device_id)
-    base, head = log.base(), log.verify()
-    print(
-        f"{settings.device.device_id}: entries {base.sequence + 1} to {head.sequence} hold; head {head.hash}"
-    )
-    store.close()

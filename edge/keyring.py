@@ -75,9 +75,12 @@ class Keyring:
         assert row is not None
         return self._private(row["key_id"])
 
-    def first_public(self) -> OKPKey:
-        """The public key that the device's log begins with."""
-        row = self._store.row("SELECT public_pem FROM device_keys ORDER BY from_sequence LIMIT 1")
+    def key_at(self, sequence: int) -> OKPKey:
+        """The public key that signs the entry after `sequence`; for 0 the one the log begins with."""
+        row = self._store.row(
+            "SELECT public_pem FROM device_keys WHERE from_sequence <= ? ORDER BY from_sequence DESC LIMIT 1",
+            sequence + 1,
+        )
         assert row is not None
         return keys.load_public_key(row["public_pem"])
 

@@ -222,4 +222,4 @@ def test_keys_change_in_the_middle_of_a_backlog_and_the_old_ones_are_destroyed(d
     assert eventually(lambda: len(list(tmp_path.glob("*.key.pem"))) == 1)
     device.write(5)
     assert eventually(device.all_acknowledged)
-    assert device.log.verify(device.keyring.first_public()).sequence == 128
+    assert device.log.verify(device.keyring.key_at(0)).sequence == 128

@@ -1,0 +1,1 @@
+"""What is done to a device once or seldom: joining a site, changing its key, checking its log."""

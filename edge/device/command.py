@@ -1,0 +1,70 @@
+"""`renzheng device join | rotate-key | log verify`: the device's side; central's lies with central."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(no_args_is_help=True)
+log_app = typer.Typer(no_args_is_help=True, help="The device's own log.")
+app.add_typer(log_app, name="log")
+
+Config = Annotated[Path, typer.Option("--config", help="The agent's settings (TOML).")]
+
+
+@app.command()
+def join(
+    central: Annotated[str, typer.Option(help="Address of central's door: https://central.example:8443")],
+    code: Annotated[
+        str | None, typer.Argument(help="The one-time code; asked for when it is not given.")
+    ] = None,
+    config: Config = Path("edge.toml"),
+    data_dir: Annotated[Path, typer.Option(help="Where keys and store will lie.")] = Path("data"),
+) -> None:
+    """Let this machine join a site with the code that `renzheng device provision` showed."""
+    from renzheng.contracts.provisioning import JoinCode
+    from renzheng.edge.device.joining import join as join_site
+    from renzheng.edge.main import SOFTWARE
+
+    typed = code or typer.prompt("Code")
+    joined = join_site(JoinCode(typed), central, config, data_dir, SOFTWARE)
+    print(f"joined as {joined.answer.device_id} of {joined.answer.institution_id}")
+    print(f"settings: {config}; now run: renzheng edge run --config {config}")
+
+
+@app.command("rotate-key")
+def rotate_key(config: Config = Path("edge.toml")) -> None:
+    """Change the device's signing key; the agent may run meanwhile."""
+    from renzheng.edge.clock import SystemClock
+    from renzheng.edge.keyring import Keyring
+    from renzheng.edge.log import DeviceLog
+    from renzheng.edge.settings import load_settings
+    from renzheng.edge.store.database import Store
+
+    device = load_settings(config).device
+    store = Store(device.data_dir / "device.sqlite")
+    keyring = Keyring(store, device.data_dir)
+    head = keyring.rotate(
+        DeviceLog(store, device.device_id), institution_id=device.institution_id, clock=SystemClock()
+    )
+    store.close()
+    print(f"{device.device_id} signs with a new key from entry {head.sequence + 1} on")
+
+
+@log_app.command("verify")
+def verify(config: Config = Path("edge.toml")) -> None:
+    """Check this device's own log: every entry, every hash, every change of key."""
+    from renzheng.edge.keyring import Keyring
+    from renzheng.edge.log import DeviceLog
+    from renzheng.edge.settings import load_settings
+    from renzheng.edge.store.database import Store
+
+    device = load_settings(config).device
+    store = Store(device.data_dir / "device.sqlite")
+    log = DeviceLog(store, device.device_id)
+    base = log.base()
+    head = log.verify(Keyring(store, device.data_dir).key_at(base.sequence))
+    waiting = head.sequence - log.acknowledged()
+    print(f"{log.device_id}: entries {base.sequence + 1} to {head.sequence} hold; head {head.hash}")
+    print(f"{waiting} wait for central")
+    store.close()

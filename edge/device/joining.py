@@ -1,0 +1,160 @@
+"""The device's side of joining a site: keys made here, a one-time code, settings ready to run."""
+
+import os
+import secrets
+import ssl
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import orjson
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from renzheng.contracts import keys, provisioning
+from renzheng.contracts.errors import FaultError
+from renzheng.contracts.provisioning import JoinAnswer, JoinCode, JoinRequest, ProvisioningError
+from renzheng.edge.keyring import device_key
+
+_LARGEST_ANSWER = 64_000
+_TIMEOUT_S = 20
+
+
+class CentralUnreachableError(FaultError):
+    """Central does not answer at that address."""
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """What the device is from now on."""
+
+    answer: JoinAnswer
+    config_path: Path
+
+
+def join(code: JoinCode, central_url: str, config_path: Path, data_dir: Path, software: str) -> Joined:
+    """Let this device join.
+
+    The settings are written last: until they stand there, nothing has changed but unused key files.
+
+    Args:
+        code: from `renzheng device provision`.
+        central_url: where central's door is; its transport need not be trusted, the code authenticates both.
+        config_path: the settings file to write; must not be there yet.
+        data_dir: where keys and store will lie.
+        software: name and version, for central's list.
+
+    Raises:
+        ProvisioningError: the code is not right or used up, or the settings are there already.
+        CentralUnreachableError: no answer.
+    """
+    if config_path.exists():
+        raise ProvisioningError(
+            f"{config_path} is there already.",
+            why="A device that has joined keeps its name for life.",
+            do="Move the file away if this machine is to become another device, with a new data folder.",
+        )
+    data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    tls_key = ec.generate_private_key(ec.SECP256R1())
+    request = JoinRequest(
+        certificate_request=_certificate_request(tls_key),
+        signing_key=keys.public_pem(device_key(data_dir)),
+        nonce=secrets.token_urlsafe(24),
+        software=software,
+    )
+    answer = provisioning.open_answer(
+        _ask(central_url, provisioning.seal_request(request, code)), code, request
+    )
+    private = tls_key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    _write(data_dir / "tls.key.pem", private, secret=True)
+    _write(data_dir / "tls.certificate.pem", answer.certificate.encode())
+    _write(data_dir / "site-ca.pem", answer.ca_certificate.encode())
+    _write(data_dir / "central.pub.pem", answer.central_key.encode())
+    config_path.parent.mkdir(parents=True, exist_ok=True)
+    _write(config_path, settings_text(answer, data_dir).encode())
+    return Joined(answer, config_path)
+
+
+def settings_text(answer: JoinAnswer, data_dir: Path) -> str:
+    """Write the settings of a device that has joined (TOML); what is not said keeps its default."""
+    device = {
+        "device_id": answer.device_id,
+        "institution_id": answer.institution_id,
+        "purpose": answer.purpose.value,
+        "shard": answer.shard,
+        "data_dir": str(data_dir.resolve()),
+    }
+    link: dict[str, str | int] = {
+        "host": answer.broker_host,
+        "port": answer.broker_port,
+        "ca_file": str((data_dir / "site-ca.pem").resolve()),
+        "certificate_file": str((data_dir / "tls.certificate.pem").resolve()),
+        "key_file": str((data_dir / "tls.key.pem").resolve()),
+        "central_key_file": str((data_dir / "central.pub.pem").resolve()),
+    }
+    written = datetime.now(UTC).date().isoformat()
+    lines = [f"# Written by `renzheng device join` on {written}."]
+    for name, section in (("device", device), ("link", link)):
+        lines.append(f"[{name}]")
+        # A JSON string or number is a TOML one too.
+        lines += [f"{key} = {orjson.dumps(value).decode()}" for key, value in section.items()]
+    return "\n".join(lines) + "\n"
+
+
+def _certificate_request(key: ec.EllipticCurvePrivateKey) -> str:
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "device")])
+    request = x509.CertificateSigningRequestBuilder().subject_name(name).sign(key, hashes.SHA256())
+    return request.public_bytes(serialization.Encoding.PEM).decode()
+
+
+def _ask(central_url: str, body: bytes) -> bytes:
+    url = central_url.rstrip("/") + provisioning.JOIN_PATH
+    if not url.startswith(("http://", "https://")):
+        raise ProvisioningError(
+            f"{central_url!r} is no http address.", do="Write https://central.example:8443"
+        )
+    request = urllib.request.Request(  # noqa: S310 - the scheme was checked
+        url, data=body, headers={"Content-Type": "application/jose"}, method="POST"
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=_TIMEOUT_S, context=_unproven()) as response:  # noqa: S310
+            answer: bytes = response.read(_LARGEST_ANSWER)
+            return answer
+    except urllib.error.HTTPError as error:
+        with error:
+            said = error.read(500).decode(errors="replace")
+        raise ProvisioningError(
+            "Central did not let this device in.", why=said, do="Make a new code: renzheng device provision"
+        ) from None
+    except OSError as error:
+        raise CentralUnreachableError(
+            f"Central does not answer at {central_url}: {error}.",
+            do="Check address and network, then try again.",
+        ) from None
+
+
+def _unproven() -> ssl.SSLContext:
+    """A device that has not joined cannot know the site's CA yet; the sealed answer proves who gave it."""
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def _write(path: Path, content: bytes, *, secret: bool = False) -> None:
+    partial = path.with_name(path.name + ".part")
+    partial.unlink(missing_ok=True)
+    handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600 if secret else 0o644)
+    with os.fdopen(handle, "wb") as out:
+        out.write(content)
+        out.flush()
+        os.fsync(out.fileno())
+    partial.replace(path)
