@@ -16,9 +16,10 @@ SELECT
   o.pad AS out_pad,
   o.clock_trusted AS out_clock_trusted,
   coalesce(o.verified, false) AS out_verified,
-  coalesce(
-    CASE WHEN o.clock_trusted THEN o.occurred_at ELSE least(o.occurred_at, i.signed_in_at + i.max_session_us) END,
-    least(i.signed_in_at + i.max_session_us, i.next_sign_in_at)
-  ) AS watched_until
+  CASE
+    WHEN o.event_id IS NULL THEN least(i.signed_in_at + i.max_session_us, i.next_sign_in_at)
+    WHEN o.clock_trusted THEN o.occurred_at
+    ELSE least(o.occurred_at, i.signed_in_at + i.max_session_us)
+  END AS watched_until
 FROM sign_ins i
 LEFT JOIN sign_outs o ON i.session = o.session
