@@ -4,13 +4,17 @@ import datetime as dt
 import enum
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from renzheng.central.audit.errors import AuditUsageError
 from renzheng.central.audit.request import AuditRequest
+
+if TYPE_CHECKING:
+    from renzheng.central.audit.score import Score, Share
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -82,3 +86,65 @@ def show(summary: Mapping[str, Any]) -> None:
     for name, rows in summary["rows"].items():
         if rows["rejected"]:
             typer.echo(f"Rejected: {rows['rejected']:,} of {rows['read']:,} rows of {name}")
+
+
+@app.command()
+def explain(
+    step: Annotated[str | None, typer.Argument(help="One step or rule; all when left out.")] = None,
+    engine: Annotated[EngineChoice, typer.Option(help="Whose SQL to print.")] = EngineChoice.duckdb,
+    rules: Annotated[Path | None, typer.Option(help="Another rule pack than the national one.")] = None,
+    names: Annotated[bool, typer.Option(help="Only the names, in order.")] = False,
+) -> None:
+    """Print the named steps of the audit, in the order in which they run."""
+    from renzheng.central.audit.steps import explained
+    from renzheng.rules.pack import load_pack
+
+    known = explained(load_pack(rules), spark=engine is EngineChoice.spark)
+    if step is not None and step not in {one.name for one in known}:
+        raise AuditUsageError(f"There is no step {step}.", do="`renzheng audit explain --names` lists them.")
+    for one in known:
+        if names:
+            typer.echo(one.name)
+        elif step in {None, one.name}:
+            typer.echo(f"-- {one.name}: {one.purpose}\n{one.sql}\n")
+
+
+@app.command()
+def score(
+    verdicts: Annotated[Path, typer.Option(help="The --out folder of an audit.")],
+    truth: Annotated[Path, typer.Option(help="Parquet file: line_id, truth, allows.")],
+    tables: Annotated[
+        Path | None, typer.Option(help="The tables of the audit, for amounts; known from its summary.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Write the figures as JSON.")] = False,
+) -> None:
+    """Hold an audit against the truth: false accusations, recall for each kind of fraud, what stayed open."""
+    import json
+
+    from renzheng.central.audit.score import score as scored
+
+    figures = scored(verdicts, truth, tables)
+    if as_json:
+        typer.echo(json.dumps(figures.as_json(), ensure_ascii=False, indent=2))
+        return
+    show_score(figures)
+
+
+def show_score(figures: "Score") -> None:
+    """Print a score as a table."""
+    from rich.table import Table
+
+    def told(share: "Share") -> str:
+        if share.share is None:
+            return "–"
+        return f"{share.share:.6f} [{share.low:.6f}, {share.high:.6f}] ({share.hits:,} of {share.trials:,})"
+
+    table = Table("figure", "value")
+    table.add_row("genuine lines contradicted", told(figures.false_accusation))
+    table.add_row("genuine lines supported where possible", told(figures.genuine_supported))
+    table.add_row("verdict is what the evidence allows", told(figures.agreement))
+    for name, kind in figures.kinds.items():
+        table.add_row(f"recall {name}", f"{told(kind.allowed)}, yuan {kind.yuan_found} / {kind.yuan_missed}")
+    for reason, share in figures.insufficient.items():
+        table.add_row(f"insufficient {reason}", f"{share:.4f}")
+    Console().print(table)

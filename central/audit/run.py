@@ -159,6 +159,7 @@ class Run:
             "from": self._request.from_day.isoformat(),
             "to": self._request.to_day.isoformat(),
             "region": self._request.region,
+            "tables": str(self._request.tables.resolve()),
             "rows": {one.table: {"read": one.read, "rejected": one.rejected} for one in loaded},
             "missing_tables": [one.table for one in loaded if one.missing],
             "verdicts": [{**row, "amount": str(row["amount"])} for row in verdicts],

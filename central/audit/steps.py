@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from importlib.resources import files
 
+from renzheng.rules.dialect import to_spark
 from renzheng.rules.pack import Pack
 
 ASSIGNMENT = "assigned_contested"
@@ -106,6 +107,15 @@ def read_step(name: str, pack: Pack) -> Step:
         sql = files(__package__).joinpath("sql", f"{name}.sql").read_text(encoding="utf-8")
     head = itertools.takewhile(lambda line: line.startswith("--"), sql.splitlines())
     return Step(name, sql, " ".join(line.removeprefix("--").strip() for line in head))
+
+
+def explained(pack: Pack, *, spark: bool) -> list[Step]:
+    """List every step and every rule that runs, in order, as the engine gets them but for the parameters."""
+    known = [read_step(name, pack) for name in STEPS]
+    known += [Step(rule.id, rule.sql, rule.header.title.en) for rule in pack.active]
+    if not spark:
+        return known
+    return [Step(one.name, to_spark(one.sql) if one.sql else "", one.purpose) for one in known]
 
 
 def filled(sql: str, values: Mapping[str, int | Decimal]) -> str:

@@ -1,0 +1,156 @@
+"""Score an audit against the truth: whom it accused wrongly, what it found, what it could not tell."""
+
+# ruff: noqa: S608 - paths are quoted
+
+import math
+from dataclasses import asdict, dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from renzheng.central.audit.errors import TablesUnusableError
+from renzheng.central.audit.readback import read_summary
+from renzheng.central.audit.sources import find_sources, quoted
+
+Z95 = 1.959963984540054
+GENUINE = "genuine"
+
+
+@dataclass(frozen=True)
+class Share:
+    """A share with its 95 % Wilson interval; NaN-free: without any trial there is no share."""
+
+    hits: int
+    trials: int
+    share: float | None
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How one kind of fraud fared: recall over the lines where the evidence allows to contradict."""
+
+    lines: int
+    allowed: Share
+    yuan_found: str
+    yuan_missed: str
+
+
+@dataclass(frozen=True)
+class Score:
+    """The score of one run.
+
+    Args:
+        false_accusation: genuine lines called contradicted, over all genuine lines in scope.
+        kinds: by kind of fraud.
+        insufficient: share of all lines by reason.
+        genuine_supported: genuine lines called supported, where the evidence allows it.
+        agreement: lines on which the verdict is what the evidence allows.
+        without_verdict: lines of the truth that have no verdict; there should be none.
+    """
+
+    false_accusation: Share
+    genuine_supported: Share
+    kinds: dict[str, Kind]
+    insufficient: dict[str, float]
+    agreement: Share
+    without_verdict: int
+    yuan_genuine_accused: str
+
+    def as_json(self) -> dict[str, Any]:
+        """Lay the score out for JSON."""
+        return asdict(self)
+
+
+def wilson(hits: int, trials: int) -> Share:
+    """Give a share its 95 % interval (Wilson 1927)."""
+    if trials == 0:
+        return Share(hits, trials, None, None, None)
+    share = hits / trials
+    centre = share + Z95**2 / (2 * trials)
+    half = Z95 * math.sqrt(share * (1 - share) / trials + Z95**2 / (4 * trials**2))
+    scale = 1 + Z95**2 / trials
+    return Share(hits, trials, share, max(0.0, (centre - half) / scale), min(1.0, (centre + half) / scale))
+
+
+def score(verdicts: Path, truth: Path, tables: Path | None = None) -> Score:
+    """Score the output in `verdicts` against a truth file with the columns line_id, truth and allows.
+
+    Amounts come from the claim lines of `tables`, by default the folder that the audit read.
+
+    Raises:
+        TablesUnusableError: there is no finished audit, or the truth cannot be read.
+    """
+    summary = read_summary(verdicts)
+    with duckdb.connect() as connection:
+        _open(connection, verdicts, truth, tables or Path(summary["tables"]))
+        kinds = [row[0] for row in _rows(connection, "SELECT DISTINCT truth FROM judged ORDER BY truth")]
+        total = _one(connection, "SELECT count(*) FROM judged")
+        reasons = _rows(
+            connection,
+            "SELECT reason, count(*) FROM judged WHERE verdict = 'insufficient' GROUP BY reason ORDER BY reason",
+        )
+        return Score(
+            false_accusation=_share(connection, f"truth = '{GENUINE}'", "verdict = 'contradicted'"),
+            genuine_supported=_share(
+                connection, f"truth = '{GENUINE}' AND allows = 'supported'", "verdict = 'supported'"
+            ),
+            kinds={kind: _kind(connection, kind) for kind in kinds if kind != GENUINE},
+            insufficient={reason: lines / total for reason, lines in reasons},
+            agreement=_share(connection, "true", "verdict = allows"),
+            without_verdict=_one(connection, "SELECT count(*) FROM truth ANTI JOIN verdicts USING (line_id)"),
+            yuan_genuine_accused=_yuan(connection, f"truth = '{GENUINE}' AND verdict = 'contradicted'"),
+        )
+
+
+def _open(connection: duckdb.DuckDBPyConnection, verdicts: Path, truth: Path, tables: Path) -> None:
+    path = quoted(verdicts / "line_verdicts.parquet")
+    try:
+        connection.execute(f"CREATE VIEW verdicts AS SELECT * FROM read_parquet('{path}')")
+        connection.execute(
+            f"CREATE VIEW truth AS SELECT line_id, truth, allows FROM read_parquet('{quoted(truth)}')"
+        )
+    except duckdb.Error as error:
+        raise TablesUnusableError(
+            f"The truth in {truth} cannot be read: {str(error).splitlines()[0]}",
+            do="Give a Parquet file with the columns line_id, truth and allows.",
+        ) from error
+    lines = find_sources(tables)["claim_lines"].select if tables.is_dir() else None
+    amounts = f"SELECT line_id, amount FROM ({lines})" if lines else "SELECT '' AS line_id, 0 AS amount"
+    connection.execute(
+        "CREATE TABLE judged AS SELECT v.verdict, v.reason, t.truth, t.allows, coalesce(a.amount, 0) AS amount "
+        f"FROM verdicts v JOIN truth t USING (line_id) LEFT JOIN ({amounts}) a USING (line_id)"
+    )
+
+
+def _kind(connection: duckdb.DuckDBPyConnection, kind: str) -> Kind:
+    mine = f"truth = '{kind.replace(chr(39), chr(39) * 2)}'"
+    return Kind(
+        lines=_one(connection, f"SELECT count(*) FROM judged WHERE {mine}"),
+        allowed=_share(connection, f"{mine} AND allows = 'contradicted'", "verdict = 'contradicted'"),
+        yuan_found=_yuan(connection, f"{mine} AND verdict = 'contradicted'"),
+        yuan_missed=_yuan(connection, f"{mine} AND verdict <> 'contradicted'"),
+    )
+
+
+def _share(connection: duckdb.DuckDBPyConnection, among: str, hit: str) -> Share:
+    trials, hits = _rows(
+        connection, f"SELECT count(*), count(*) FILTER (WHERE {hit}) FROM judged WHERE {among}"
+    )[0]
+    return wilson(hits, trials)
+
+
+def _yuan(connection: duckdb.DuckDBPyConnection, among: str) -> str:
+    (total,) = _rows(connection, f"SELECT coalesce(sum(amount), 0) FROM judged WHERE {among}")[0]
+    return str(Decimal(total).quantize(Decimal("0.01")))
+
+
+def _one(connection: duckdb.DuckDBPyConnection, sql: str) -> int:
+    return int(_rows(connection, sql)[0][0])
+
+
+def _rows(connection: duckdb.DuckDBPyConnection, sql: str) -> list[tuple[Any, ...]]:
+    return list(connection.execute(sql).fetchall())
