@@ -170,13 +170,13 @@ class Batch:
     lines: Sequence[bytes]
 
 
-def cut_batch(lines: Iterable[bytes]) -> list[bytes]:
-    """Take from `lines` as many as fit one batch; always at least one if there is one."""
+def cut_batch(lines: Iterable[bytes], most_bytes: int = MAX_BATCH_BYTES) -> list[bytes]:
+    """Take from `lines` as many as fit one batch of `most_bytes`; always at least one if there is one."""
     taken: list[bytes] = []
     size = 0
     for line in lines:
         size += len(line) + 1
-        if taken and (len(taken) == MAX_BATCH_ENTRIES or size > MAX_BATCH_BYTES):
+        if taken and (len(taken) == MAX_BATCH_ENTRIES or size > most_bytes):
             break
         taken.append(line)
     return taken

@@ -120,6 +120,33 @@ class DeviceLog:
         lines = self.lines(self.acknowledged(), 1)
         return datetime.fromisoformat(chain.read_entry(lines[0]).event["time"]) if lines else None
 
+    def prune(self, older_than: datetime, *, most: int = 5_000) -> int:
+        """Let go of entries that central has and that are older than a moment; the chain's base moves on.
+
+        Args:
+            older_than: entries written from this moment on stay.
+            most: how many at one time, so that a sign-in never waits long for the store.
+
+        Returns:
+            How many were let go; the last entry always stays.
+        """
+        base = self.base()
+        last = min(self.acknowledged(), self.head().sequence - 1)
+        new_base = base
+        for line in self.lines(base.sequence, most):
+            entry = chain.read_entry(line)
+            if entry.sequence > last or datetime.fromisoformat(entry.event["time"]) >= older_than:
+                break
+            new_base = Head(entry.sequence, entry.hash)
+        if new_base.sequence > base.sequence:
+            with self.store.writing() as database:
+                database.execute("DELETE FROM entries WHERE sequence <= ?", (new_base.sequence,))
+                database.execute(
+                    "UPDATE log_state SET base_sequence = ?, base_hash = ?",
+                    (new_base.sequence, new_base.hash),
+                )
+        return new_base.sequence - base.sequence
+
     def verify(self, first_key: OKPKey | None = None) -> Head:
         """Walk the whole file from its base.
 

@@ -174,7 +174,10 @@ class Link:
 
     def _lose(self) -> None:
         broken, self._connection = self._connection, None
-        self._sender = self._sender.parted()
+        self._sender, alarm = self._sender.parted()
+        if alarm is not None:
+            LOGGER.error("link: alarm %s after %d", alarm.value, self._sender.acknowledged)
+            self._alarm(alarm.value, self._sender.acknowledged)
         if broken is not None:
             broken.drop()
             self._forget_happenings()
@@ -203,7 +206,9 @@ class Link:
                 return
             signer = self._identity.keyring.signer(after)
             most = chain.MAX_BATCH_ENTRIES if signer.until is None else signer.until - after
-            lines = chain.cut_batch(self._log.lines(after, min(most, chain.MAX_BATCH_ENTRIES)))
+            lines = chain.cut_batch(
+                self._log.lines(after, min(most, chain.MAX_BATCH_ENTRIES)), self._sender.batch_bytes
+            )
             batch = chain.sign_batch(self._identity.device_id, lines, signer.key)
             if not self._connection.publish(self._topic(Channel.LOG), batch):
                 self._lose()

@@ -9,6 +9,7 @@ entry once.
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from renzheng.contracts.log import MAX_BATCH_BYTES
 from renzheng.contracts.messages import Ack
 
 WINDOW = 4
@@ -20,6 +21,13 @@ answers to the old try and are not followed for this long."""
 
 FIRST_PAUSE_MS = 5_000
 LONGEST_PAUSE_MS = 300_000
+
+LARGEST_BATCH_BYTES = MAX_BATCH_BYTES
+SMALLEST_BATCH_BYTES = 1
+"""A budget under which a batch holds exactly one entry; less than that cannot be sent."""
+
+GIVE_UP_AFTER = 5
+"""Connections in a row that broke over a single entry before a person is told (broker limit too small?)."""
 _LAGGING = "gap"
 
 
@@ -32,6 +40,9 @@ class Alarm(StrEnum):
     """Central holds entries that this device does not have: the device was set back to an older copy."""
     FORGOTTEN = "forgotten"
     """Central asks for entries that this device has already pruned: central was set back."""
+    UNDELIVERABLE = "undeliverable"
+    """The broker takes the connection but not even one entry in a message of its own: its limit is too
+    small. Nothing is skipped, as a log with a hole proves nothing; the device goes on trying."""
     REFUSED = "refused"
     """Central refuses our batches: unknown or revoked key, bad signature, malformed."""
 
@@ -50,6 +61,9 @@ class Sender:
         paused_until_ms: central refused; nothing is sent before.
         pause_ms: how long the next pause will be.
         halted: an alarm that only a person can clear; nothing is sent.
+        batch_bytes: how large a batch may be; halved when a connection breaks over what is under way, as a
+            broker does with a message above its limit, and doubled again by progress.
+        broken: connections in a row that broke over a smallest batch.
     """
 
     acknowledged: int
@@ -61,6 +75,8 @@ class Sender:
     paused_until_ms: int = 0
     pause_ms: int = FIRST_PAUSE_MS
     halted: Alarm | None = None
+    batch_bytes: int = LARGEST_BATCH_BYTES
+    broken: int = 0
 
     def next_after(self, head: int, now_ms: int) -> int | None:
         """After which sequence the next batch begins; None when there is nothing to send now."""
@@ -79,9 +95,15 @@ class Sender:
         fresh = self._back_to(self.acknowledged, now_ms)
         return replace(fresh, connected=True, paused_until_ms=0, rewound_at_ms=now_ms - HOLD_MS)
 
-    def parted(self) -> "Sender":
-        """The connection is gone."""
-        return replace(self, connected=False, outstanding=())
+    def parted(self) -> tuple["Sender", Alarm | None]:
+        """The connection is gone; perhaps because what was under way is larger than the broker takes."""
+        gone = replace(self, connected=False, outstanding=())
+        if not self.outstanding:
+            return gone, None
+        if self.batch_bytes > SMALLEST_BATCH_BYTES:
+            return replace(gone, batch_bytes=_halved(self.batch_bytes)), None
+        alarm = Alarm.UNDELIVERABLE if self.broken + 1 == GIVE_UP_AFTER else None
+        return replace(gone, broken=self.broken + 1), alarm
 
     def tick(self, now_ms: int, patience_ms: int) -> "Sender":
         """Without progress for `patience_ms` while batches are under way: go back."""
@@ -124,6 +146,8 @@ class Sender:
             outstanding=tuple(end for end in self.outstanding if end > upto),
             progress_at_ms=now_ms,
             pause_ms=FIRST_PAUSE_MS,
+            batch_bytes=min(LARGEST_BATCH_BYTES, max(2 * self.batch_bytes, _LEAST_HALVED)),
+            broken=0,
         )
 
     def _refused(self, upto: int, now_ms: int) -> tuple["Sender", Alarm | None]:
@@ -145,6 +169,14 @@ class Sender:
             progress_at_ms=now_ms,
             rewound_at_ms=now_ms,
         )
+
+
+_LEAST_HALVED = 1_000
+
+
+def _halved(batch_bytes: int) -> int:
+    half = batch_bytes // 2
+    return half if half >= _LEAST_HALVED else SMALLEST_BATCH_BYTES
 
 
 def _disagreement(ack: Ack, own_hash: str | None, head: int, base: int) -> Alarm | None:

@@ -13,6 +13,7 @@ from sqlite_utils.utils import sqlite3  # type: ignore[attr-defined] # pysqlite3
 from renzheng.edge.errors import StoreError
 
 MIGRATIONS = Migrations("edge")
+_WAL_KEPT_BYTES = 8_000_000
 _GOOD_SQLITE = (3, 51, 3)
 """From 3.7.0 to 3.51.2 two connections in WAL mode can lose a commit when the WAL is reset."""
 
@@ -43,6 +44,7 @@ class Store:
             self._database.execute("PRAGMA journal_mode=WAL")
             self._database.execute("PRAGMA synchronous=FULL")
             self._database.execute("PRAGMA foreign_keys=ON")
+            self._database.execute(f"PRAGMA journal_size_limit={_WAL_KEPT_BYTES}")
             with self._lock:
                 MIGRATIONS.apply(self._database)
         except (sqlite3.Error, OSError) as error:

@@ -223,3 +223,20 @@ def test_keys_change_in_the_middle_of_a_backlog_and_the_old_ones_are_destroyed(d
     device.write(5)
     assert eventually(device.all_acknowledged)
     assert device.log.verify(device.keyring.key_at(0)).sequence == 128
+
+
+def test_a_broker_with_a_small_limit_gets_messages_that_fit(tmp_path):
+    folder = tmp_path / "small"
+    folder.mkdir()
+    with Mosquitto(folder) as broker:
+        text = broker.config_file.read_text().replace("max_packet_size 262144", "max_packet_size 6000")
+        broker.config_file.write_text(text)
+        broker.restart()
+        device = Device(tmp_path, broker.port, protocol="3.1.1")
+        central = SmallCentral(broker.port, device.key)
+        device.write(40)
+        device.start(central.key)
+        assert eventually(device.all_acknowledged, within_seconds=30)
+        assert central.lines == device.log.lines(0, 100)
+        device.link.stop()
+        central.close()

@@ -156,3 +156,37 @@ def test_the_base_is_where_verification_begins(log):
 def test_errors_are_the_houses_own(log):
     with pytest.raises(InputError):
         People(log.store).by_card("123456")
+
+
+def test_what_central_has_and_is_old_is_let_go_and_the_rest_still_verifies(log, path):
+    for number in range(1, 101):
+        log.append(sign_in(number))
+    log.acknowledge(60)
+    assert log.prune(sign_in(30).time) == 29
+    assert log.prune(sign_in(1000).time) == 31
+    assert log.prune(sign_in(1000).time) == 0
+    assert (log.base().sequence, log.head().sequence, log.verify().sequence) == (60, 100, 100)
+    log.acknowledge(100)
+    log.prune(sign_in(1000).time)
+    assert log.head().sequence == 100
+    assert log.append(sign_in(101)).sequence == 101
+    assert log.verify().sequence == 101
+
+
+def test_thirty_busy_days_offline_fit_in_200_megabytes(log, path):
+    many = 3_000
+    full = {
+        "reason": "face_changed",
+        "witness_id": "N0001",
+        "engine": "dlib/dlib-resnet:0123456789ab:128",
+        "identifiers": ("name_and_masked_number", "insurance_card"),
+        "attempts": 3,
+        "decision_ms": 1234,
+        "false_match_rate": 0.001,
+    }
+    with log.store.writing():
+        for number in range(many):
+            event = sign_in(number)
+            log.append(event.model_copy(update={"data": event.data.model_copy(update=full)}))
+    log.store.close()
+    assert path.stat().st_size / many * 200_000 < 200_000_000

@@ -142,7 +142,7 @@ def test_a_refusal_pauses_longer_each_time_and_progress_forgets_it():
 
 
 def test_nothing_is_sent_while_the_connection_is_gone_and_all_of_it_after():
-    state = sender.begin(5).joined(0).sent(15, 0).parted()
+    state, _ = sender.begin(5).joined(0).sent(15, 0).parted()
     assert state.next_after(20, 0) is None
     assert state.joined(10).next_after(20, 10) == 5
 
@@ -151,3 +151,21 @@ def test_nothing_is_sent_while_the_connection_is_gone_and_all_of_it_after():
 def test_the_back_off_grows_is_jittered_and_has_a_ceiling(failures, chance):
     wait = back_off_ms(failures, 500, 60_000, chance)
     assert 0 < wait <= min(60_000, 500 * 2.0 ** (failures - 1))
+
+
+def test_a_broker_that_breaks_over_large_messages_gets_smaller_ones_down_to_one_entry_and_then_an_alarm():
+    state, sizes, alarms = sender.begin(0), [], []
+    for _ in range(14):
+        state, alarm = state.joined(0).sent(10, 0).parted()
+        sizes.append(state.batch_bytes)
+        alarms.append(alarm)
+    assert sizes[:3] == [60_000, 30_000, 15_000]
+    assert sizes[-1] == 1
+    assert [alarm for alarm in alarms if alarm] == [Alarm.UNDELIVERABLE]
+    state, _ = answered(state.joined(0).sent(1, 0), ack(1), head=10)
+    assert (state.batch_bytes, state.broken) == (1_000, 0)
+
+
+def test_a_connection_that_breaks_while_nothing_is_under_way_says_nothing_about_size():
+    state, alarm = sender.begin(0).joined(0).parted()
+    assert (state.batch_bytes, alarm) == (sender.LARGEST_BATCH_BYTES, None)
