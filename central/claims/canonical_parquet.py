@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 
 from renzheng.central.claims.mapped import table_of
 from renzheng.central.claims.rejects import Place
-from renzheng.central.claims.rows import Draft
+from renzheng.central.claims.rows import Draft, ZoneOf
 from renzheng.central.claims.source import Advance, InputFile, Item, Missing, Options
 from renzheng.contracts.errors import InputError
 from renzheng.contracts.tables import INPUT_TABLES
@@ -29,7 +29,7 @@ class ParquetSource:
     def __init__(self, options: Options) -> None:
         self._options = options
 
-    def check(self, files: Sequence[InputFile]) -> None:
+    def check(self, files: Sequence[InputFile]) -> list[InputFile]:
         """Open every file and name the columns that it lacks."""
         missing = Missing()
         for file in files:
@@ -37,9 +37,11 @@ class ParquetSource:
             table, lacking = table_of(columns)
             missing.add(file.name, [f"{name} (of {table})" for name in lacking])
         missing.raise_if_any("Write the columns of the canonical table, or use --format csv with --mapping.")
+        return list(files)
 
-    def read(self, file: InputFile, advance: Advance) -> Iterator[Item]:
+    def read(self, file: InputFile, zone_of: ZoneOf, advance: Advance) -> Iterator[Item]:
         """Read one file in batches; a place's line is the row's number."""
+        del zone_of  # a time without a zone is UTC
         parquet = _open(file)
         table, _ = table_of(parquet.schema_arrow.names)
         row_number, told, size = 0, 0, file.path.stat().st_size

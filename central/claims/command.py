@@ -100,6 +100,8 @@ def _print(summary: ImportSummary, *, as_json: bool) -> None:
     for name, counts in summary.tables.items():
         for reason, number in counts.reasons.items():
             console.print(f"  {name}: {number:,} x {reason}", highlight=False)
+    for kind, number in summary.ignored.items():
+        console.print(f"  未使用 not used: {number:,} x {kind}", highlight=False)
     for folder in ("rejected", "warnings"):
         path = Path(summary.out) / folder
         if path.exists():

@@ -12,21 +12,29 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import duckdb
 
+from renzheng.central.claims import visits
 from renzheng.central.claims.canonical_parquet import ParquetSource
+from renzheng.central.claims.fhir import FhirSource
+from renzheng.central.claims.hl7_adt import Hl7Source
 from renzheng.central.claims.mapped import MappedSource
 from renzheng.central.claims.nhsa import NhsaSource
 from renzheng.central.claims.rejects import Remark
 from renzheng.central.claims.rows import Draft, ZoneOf, finish
 from renzheng.central.claims.settle import (
+    REPLACED,
     Settled,
     begin_remarks,
     check_output,
+    is_there,
     literal,
+    see_facts,
     settle_table,
     write_remarks,
 )
-from renzheng.central.claims.source import InputFile, Item, Options, Source
+from renzheng.central.claims.source import Ignored, InputFile, Item, Options, Source
 from renzheng.central.claims.staging import Staging, database
+from renzheng.central.claims.stay_events import StayEvent
+from renzheng.central.claims.synthea import SyntheaSource
 from renzheng.contracts.errors import InputError, UsageError
 from renzheng.contracts.tables import INPUT_TABLES
 
@@ -35,12 +43,18 @@ class Format(StrEnum):
     """The formats that can be imported."""
 
     NHSA = "nhsa"
+    HL7 = "hl7"
+    FHIR = "fhir"
+    SYNTHEA = "synthea"
     CSV = "csv"
     PARQUET = "parquet"
 
 
 _SOURCES: Mapping[Format, Callable[[Options], Source]] = {
     Format.NHSA: NhsaSource,
+    Format.HL7: Hl7Source,
+    Format.FHIR: FhirSource,
+    Format.SYNTHEA: SyntheaSource,
     Format.CSV: MappedSource,
     Format.PARQUET: ParquetSource,
 }
@@ -55,7 +69,7 @@ class TableSummary:
     """What became of the rows of one table.
 
     Args:
-        read: rows meant for it.
+        read: rows meant for it; 0 for stays and leaves that follow from messages.
         added: rows that it gained.
         unchanged: rows that were there already, word for word.
         rejected: rows not taken.
@@ -73,12 +87,19 @@ class TableSummary:
 
 @dataclass(frozen=True, slots=True)
 class ImportSummary:
-    """What an import did."""
+    """What an import did.
+
+    Args:
+        tables: by name; beside the canonical ones `stay_events` and `visit_facts`, of which only `read` is
+            counted.
+        ignored: messages and resources of kinds for which no table has a place.
+    """
 
     format: str
     files: int
     out: str
     tables: Mapping[str, TableSummary]
+    ignored: Mapping[str, int]
     seconds: float
 
     @property
@@ -131,12 +152,19 @@ def import_claims(
     source = _SOURCES[Format(file_format)](options)
     files = _files(path)
     check_output(out, source.tables)
-    source.check(files)
+    files = source.check(files)
+    zone_of = _zones(out, options)
     with Staging.beside(out) as staging:
-        _read(source, files, staging, _zones(out, options), progress)
-        tables = _settle(source, files, staging, out)
+        _read(source, files, staging, zone_of, progress)
+        tables = _settle(source, files, staging, out, zone_of)
+        ignored = dict(sorted(staging.ignored.items()))
     summary = ImportSummary(
-        Format(file_format).value, len(files), str(out), tables, round(time.perf_counter() - started, 3)
+        format=Format(file_format).value,
+        files=len(files),
+        out=str(out),
+        tables=tables,
+        ignored=ignored,
+        seconds=round(time.perf_counter() - started, 3),
     )
     if not summary.taken:
         raise NothingReadError(
@@ -214,49 +242,82 @@ def _read(
             done += read_bytes
             progress(Progress(done, total, name))
 
-        for item in source.read(file, advance):
+        for item in source.read(file, zone_of, advance):
             _stage(item, staging, zone_of)
 
 
 def _stage(item: Item, staging: Staging, zone_of: ZoneOf) -> None:
     if isinstance(item, Draft):
+        staging.count(item.table)
         staging.take(finish(item, zone_of))
     elif isinstance(item, Remark):
         staging.count(item.table)
+        staging.refused[item.table] += 1
         staging.remark(item.table, item.place, item.problem)
+    elif isinstance(item, Ignored):
+        staging.ignored[item.kind] += 1
+    else:
+        staging.count(visits.EVENTS if isinstance(item, StayEvent) else visits.FACTS)
+        visits.stage(staging, item)
 
 
 def _settle(
-    source: Source, files: Sequence[InputFile], staging: Staging, out: Path
+    source: Source, files: Sequence[InputFile], staging: Staging, out: Path, zone_of: ZoneOf
 ) -> dict[str, TableSummary]:
-    staged = staging.close()
     settled: dict[str, Settled] = {}
     with database(staging.folder) as connection:
-        begin_remarks(connection, staged["remarks"])
-        for name, path in staged.items():
-            if name in INPUT_TABLES:
+        begin_remarks(connection)
+        _settle_visits(connection, staging, out, zone_of)
+        for name in source.tables:
+            path = staging.close(name)
+            if path is None and _is_affected(connection, name, out):
+                path = staging.empty(INPUT_TABLES[name])
+            if path is not None:
                 settled[name] = settle_table(connection, INPUT_TABLES[name], path, out, source.sources)
+        remarks = staging.close("remarks")
+        connection.execute(f"INSERT INTO remarks FROM read_parquet({literal(str(remarks))})")
         write_remarks(connection, out, [file.name for file in files], staging.folder)
         return {
-            name: _summarise(connection, name, read, settled.get(name, Settled(0, 0)))
-            for name, read in sorted(staging.read.items())
+            name: _summarise(connection, name, staging, settled.get(name, Settled()))
+            for name in sorted(staging.read.keys() | settled.keys() | staging.refused.keys())
         }
 
 
-def _summarise(connection: duckdb.DuckDBPyConnection, name: str, read: int, settled: Settled) -> TableSummary:
+def _settle_visits(
+    connection: duckdb.DuckDBPyConnection, staging: Staging, out: Path, zone_of: ZoneOf
+) -> None:
+    events, facts = staging.close(visits.EVENTS), staging.close(visits.FACTS)
+    if events is not None:
+        journal = visits.add_to_journal(connection, visits.EVENTS, events, out)
+        visits.fold_visits(connection, events, journal, staging, zone_of)
+    kept = out / visits.JOURNAL / f"{visits.FACTS}.parquet"
+    if facts is not None:
+        kept = visits.add_to_journal(connection, visits.FACTS, facts, out)
+    if kept.exists():
+        see_facts(connection, kept)
+
+
+def _is_affected(connection: duckdb.DuckDBPyConnection, name: str, out: Path) -> bool:
+    """Whether a table without new rows changes all the same: a stay is gone, a settlement came late."""
+    made = "touched" if name in REPLACED else "facts" if name == "claim_lines" else None
+    return made is not None and is_there(connection, made) and (out / f"{name}.parquet").exists()
+
+
+def _summarise(
+    connection: duckdb.DuckDBPyConnection, name: str, staging: Staging, settled: Settled
+) -> TableSummary:
     counts = connection.execute(
         "SELECT reason, count(*) FROM remarks WHERE target = ? GROUP BY reason ORDER BY 2 DESC, 1", [name]
     ).fetchall()
-    rows = connection.execute(
-        "SELECT warning, count(DISTINCT (file, line)) FROM remarks WHERE target = ? GROUP BY warning", [name]
+    warned = connection.execute(
+        "SELECT count(DISTINCT (file, line)) FROM remarks WHERE target = ? AND warning", [name]
     ).fetchall()
-    by_kind = dict(rows)
     return TableSummary(
-        read=read,
+        read=staging.read[name],
         added=settled.added,
         unchanged=settled.unchanged,
-        rejected=read - settled.added - settled.unchanged,
-        warnings=by_kind.get(True, 0),
+        rejected=staging.refused[name] + settled.refused,
+        warnings=warned[0][0],
         reasons=dict(counts),
     )
 

@@ -17,28 +17,23 @@ A mapping file is TOML::
 A canonical column that is not named under `[columns]` is empty; one that may not be empty must be named.
 """
 
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import Annotated
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from renzheng.central.claims.delimited import BadLine, Record, Table, open_table
+from renzheng.central.claims.mapping_file import read_toml, validated
 from renzheng.central.claims.nhsa_lines import join_id
 from renzheng.central.claims.rejects import Problem, Reason, Remark, shown
-from renzheng.central.claims.rows import Draft, LocalTime
+from renzheng.central.claims.rows import Draft, LocalTime, ZoneOf
 from renzheng.central.claims.source import Advance, InputFile, Item, Missing, Options
 from renzheng.central.claims.values import ValueProblem
-from renzheng.contracts.errors import InputError
 from renzheng.contracts.tables import INPUT_TABLES
-
-
-class MappingError(InputError):
-    """A mapping file cannot be used."""
 
 
 class _Strict(BaseModel):
@@ -90,8 +85,8 @@ class MappingFile(_Strict):
         ]
         if unnamed:
             raise ValueError(f"{self.table} cannot do without {', '.join(unnamed)}")
-        if self.timezone is not None:
-            ZoneInfo(self.timezone)
+        if self.timezone is not None and self.timezone not in available_timezones():
+            raise ValueError(f"{self.timezone!r} is no time zone")
         return self
 
     def origin(self, column: str) -> Origin:
@@ -106,22 +101,7 @@ def read_mapping(path: Path) -> MappingFile:
     Raises:
         MappingError: it is not there, not TOML, or says something that is not known.
     """
-    try:
-        return MappingFile.model_validate(tomllib.loads(path.read_text("utf-8")))
-    except OSError as error:
-        problem = error.strerror or str(error)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        problem = str(error)
-    except ValidationError as error:
-        problem = "; ".join(
-            f"{'.'.join(str(part) for part in one['loc'])}: {one['msg']}".lstrip(": ")
-            for one in error.errors()
-        )
-    except (KeyError, ValueError) as error:  # a time zone that does not exist
-        problem = str(error)
-    raise MappingError(
-        f"The mapping file {path} cannot be used: {problem}.", do="Mend it and import again.", path=str(path)
-    )
+    return validated(MappingFile, read_toml(path), path)
 
 
 def table_of(columns: Sequence[str]) -> tuple[str, list[str]]:
@@ -168,7 +148,7 @@ class MappedSource:
             self.tables = (self._plan.table,)
             self.sources = self._plan.sources
 
-    def check(self, files: Sequence[InputFile]) -> None:
+    def check(self, files: Sequence[InputFile]) -> list[InputFile]:
         """Name every column that any file lacks."""
         missing = Missing()
         for file in files:
@@ -182,9 +162,11 @@ class MappedSource:
                 table, lacking = table_of(columns)
                 missing.add(file.name, [f"{name} (of {table})" for name in lacking])
         missing.raise_if_any("Export the missing columns, or say with --mapping where they come from.")
+        return list(files)
 
-    def read(self, file: InputFile, advance: Advance) -> Iterator[Item]:
+    def read(self, file: InputFile, zone_of: ZoneOf, advance: Advance) -> Iterator[Item]:
         """Read one file."""
+        del zone_of  # rows are typed later
         opened = self._open(file, advance)
         table = self._plan.table if self._plan else table_of(opened.columns)[0]
         for row in opened.rows:

@@ -22,10 +22,11 @@ class OutputError(InputError):
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """How many rows a table gained, and how many were there already, word for word."""
+    """How many rows a table gained, how many it had word for word, and how many repeat another's id."""
 
-    added: int
-    unchanged: int
+    added: int = 0
+    unchanged: int = 0
+    refused: int = 0
 
 
 def literal(value: str | Path) -> str:
@@ -49,9 +50,12 @@ def check_output(out: Path, tables: Collection[str]) -> None:
         )
 
 
-def begin_remarks(database: duckdb.DuckDBPyConnection, staged: Path) -> None:
-    """Make the table `remarks` of what has been said so far, and that of the reasons' explanations."""
-    database.execute(f"CREATE TABLE remarks AS FROM read_parquet({literal(staged)})")
+def begin_remarks(database: duckdb.DuckDBPyConnection) -> None:
+    """Make the table `remarks`, for what is said of rows, and that of the reasons' explanations."""
+    database.execute(
+        "CREATE TABLE remarks (target VARCHAR, file VARCHAR, line BIGINT, field VARCHAR, reason VARCHAR, "
+        "value VARCHAR, warning BOOLEAN)"
+    )
     database.execute(
         "CREATE TABLE explanations (reason VARCHAR, explanation_zh VARCHAR, explanation_en VARCHAR)"
     )
@@ -67,7 +71,9 @@ def settle_table(
     """Merge one staged table into `out`; what is to be said of repeated rows goes to the table `remarks`.
 
     The first of several rows with one id is kept, an earlier import's before all. A row that an earlier
-    import brought word for word is counted as unchanged: importing a file twice changes nothing.
+    import brought word for word is counted as unchanged: importing a file twice changes nothing. Where there
+    is a table `touched`, the stays and leaves of its visits are replaced by those staged. Where there is a
+    view `facts`, settlement, department and doctor of lines that lack them come from there.
 
     Args:
         database: with `remarks` begun.
@@ -77,8 +83,7 @@ def settle_table(
         sources: canonical column to the name in the file, for remarks.
     """
     target = out / f"{table.name}.parquet"
-    names = [column.name for column in table.columns]
-    columns = ", ".join(names)
+    columns = ", ".join(column.name for column in table.columns)
     _view(database, table, "staged", staged, ", _ordinal, _file, _line")
     if target.exists():
         _view(database, table, "existing", target, "")
@@ -89,15 +94,59 @@ def settle_table(
     database.execute(_REPEAT_REMARKS, {"target": table.name, "field": field})
     if table.name == "claim_lines":
         database.execute(_REVERSALS_OF_NOTHING, [sources.get("reverses_line_id", "reverses_line_id")])
+    kept = "existing"
+    if table.name in REPLACED and is_there(database, "touched"):
+        kept = "(FROM existing ANTI JOIN touched USING (institution_id, visit_id))"
+        database.execute("DELETE FROM repeats WHERE unchanged")
     merged = staged.with_suffix(".merged")
     database.execute(
-        f"COPY (SELECT {columns} FROM existing UNION ALL SELECT {columns} FROM staged "
+        f"COPY (SELECT {columns} FROM {kept} UNION ALL SELECT {columns} FROM staged "
         f"ANTI JOIN repeats USING (_ordinal)) TO {literal(merged)} (FORMAT parquet, COMPRESSION zstd)"
     )
-    unchanged = count(database, "SELECT count(*) FROM repeats WHERE unchanged")
-    added = count(database, "SELECT (SELECT count(*) FROM staged) - (SELECT count(*) FROM repeats)")
+    rows = count(database, "SELECT count(*) FROM staged")
+    refused = count(database, "SELECT count(*) FROM repeats WHERE NOT unchanged")
+    unchanged = (
+        count(database, "SELECT count(*) FROM staged SEMI JOIN existing USING (_key)")
+        if kept != "existing"
+        else count(database, "SELECT count(*) FROM repeats WHERE unchanged")
+    )
     replace(merged, target)
-    return Settled(added, unchanged)
+    return Settled(rows - refused - unchanged, unchanged, refused)
+
+
+REPLACED = frozenset({"stays", "leaves"})
+"""Tables whose rows follow from a visit's events."""
+
+
+def is_there(database: duckdb.DuckDBPyConnection, name: str) -> bool:
+    """Whether a table has been made."""
+    found = database.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = ?", [name])
+    return found.fetchone() is not None
+
+
+def see_facts(database: duckdb.DuckDBPyConnection, journal: Path) -> None:
+    """Let lines be filled from the journal of facts about visits."""
+    database.execute(f"CREATE TABLE facts AS FROM read_parquet({literal(journal)})")
+
+
+_FILLED = """
+SELECT * REPLACE (
+    coalesce(settlement_id, (
+        SELECT min(f.settlement_id) FROM facts f
+        WHERE f.institution_id = lines.institution_id AND f.visit_id = lines.visit_id
+          AND (f.from_at IS NULL OR lines.service_time >= f.from_at)
+          AND (f.to_at IS NULL OR lines.service_time < f.to_at)
+    )) AS settlement_id,
+    coalesce(department, (
+        SELECT min(f.department) FROM facts f
+        WHERE f.institution_id = lines.institution_id AND f.visit_id = lines.visit_id
+    )) AS department,
+    coalesce(doctor_id, (
+        SELECT min(f.doctor_id) FROM facts f
+        WHERE f.institution_id = lines.institution_id AND f.visit_id = lines.visit_id
+    )) AS doctor_id
+) FROM ({rows}) lines
+"""
 
 
 _REPEATS = """
@@ -150,10 +199,10 @@ def _view(database: duckdb.DuckDBPyConnection, table: Table, name: str, path: Pa
         if len(table.key) == 1
         else f"row({', '.join(table.key or tuple(table.by_name))})::VARCHAR"
     )
-    database.execute(
-        f"CREATE OR REPLACE VIEW {name} AS "
-        f"SELECT *, {key} AS _key FROM (SELECT {columns}{more} FROM {source})"
-    )
+    rows = f"SELECT {columns}{more} FROM {source}"
+    if table.name == "claim_lines" and is_there(database, "facts"):
+        rows = _FILLED.format(rows=rows)
+    database.execute(f"CREATE OR REPLACE VIEW {name} AS SELECT *, {key} AS _key FROM ({rows})")
 
 
 def write_remarks(

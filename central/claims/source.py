@@ -6,11 +6,19 @@ from pathlib import Path
 from typing import Protocol
 
 from renzheng.central.claims.rejects import Remark
-from renzheng.central.claims.rows import Draft
+from renzheng.central.claims.rows import Draft, ZoneOf
 from renzheng.central.claims.stay_events import StayEvent, VisitFact
 from renzheng.contracts.errors import InputError
 
-Item = Draft | Remark | StayEvent | VisitFact
+
+@dataclass(frozen=True, slots=True)
+class Ignored:
+    """Something well-formed for which no table of the audit has a place; it is counted by `kind`."""
+
+    kind: str
+
+
+Item = Draft | Remark | StayEvent | VisitFact | Ignored
 Advance = Callable[[int], None]
 
 
@@ -35,11 +43,17 @@ class Source(Protocol):
     sources: Mapping[str, str]
     """Canonical column to the field's name in this format, for remarks about repeated rows."""
 
-    def check(self, files: Sequence[InputFile]) -> None:
-        """Look at every file's beginning; raise once, naming everything that is missing anywhere."""
+    def check(self, files: Sequence[InputFile]) -> list[InputFile]:
+        """Look at every file's beginning; raise once, naming everything that is missing anywhere.
 
-    def read(self, file: InputFile, advance: Advance) -> Iterator[Item]:
-        """Read one file; `advance` is told of bytes done."""
+        Returns:
+            The files in the order in which they are to be read.
+        """
+        ...
+
+    def read(self, file: InputFile, zone_of: ZoneOf, advance: Advance) -> Iterator[Item]:
+        """Read one file; `zone_of` gives the zone of local times, `advance` is told of bytes done."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,8 @@ by DuckDB, which spills to disk. The finished tables then replace the old ones, 
 
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -78,7 +79,9 @@ class Staging:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.read: dict[str, int] = {}
+        self.read: Counter[str] = Counter()
+        self.refused: Counter[str] = Counter()
+        self.ignored: Counter[str] = Counter()
         self._ordinal = 0
         self._spools: dict[str, _Spool] = {}
         self._remarks = self._spool("remarks", REMARKS)
@@ -96,8 +99,8 @@ class Staging:
 
     def take(self, outcome: Row | Refused) -> None:
         """Stage a row with its warnings, or the reasons why it was refused."""
-        self.count(outcome.table)
         if isinstance(outcome, Refused):
+            self.refused[outcome.table] += 1
             self.remark(outcome.table, outcome.place, *outcome.problems)
             return
         self.add(
@@ -109,7 +112,7 @@ class Staging:
 
     def count(self, table: str) -> None:
         """Count one row read for a table."""
-        self.read[table] = self.read.get(table, 0) + 1
+        self.read[table] += 1
 
     def position(self, place: Place) -> tuple[int, str, int]:
         """Give the next ordinal, with the place."""
@@ -136,11 +139,20 @@ class Staging:
                 )
             )
 
-    def close(self) -> Mapping[str, Path]:
-        """Write out what is still in memory; return the staged files by name."""
-        for spool in self._spools.values():
-            spool.close()
-        return {name: spool.path for name, spool in self._spools.items()}
+    def close(self, name: str) -> Path | None:
+        """Finish one staged file; None when nothing was staged under that name."""
+        spool = self._spools.pop(name, None)
+        if spool is None:
+            return None
+        spool.close()
+        return spool.path
+
+    def empty(self, table: Table) -> Path:
+        """Stage no rows of a table."""
+        self._spool(table.name, staged_schema(table))
+        path = self.close(table.name)
+        assert path is not None
+        return path
 
     def _spool(self, name: str, schema: pa.Schema) -> _Spool:
         spool = self._spools[name] = _Spool(self.folder / f"{name}.staged.parquet", schema)

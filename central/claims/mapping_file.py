@@ -1,0 +1,111 @@
+"""Settings of the fixed formats from a mapping file: a TOML table named as the format.
+
+::
+
+    [nhsa.med_type]                   # the region's own med_type codes
+    "14" = "outpatient"
+    "21" = "inpatient"
+
+    [hl7]
+    visit_id = "PV1-50.1"             # where the bureau's mdtrt_id stands; PV1-19.1 by default
+    person_id = "PID-3.1"
+    person_id_type = "NI"             # take the repetition whose CX.5 (or CX.4) is this
+    institution_id = "MSH-4.1"
+
+    [hl7.institutions]                # the hospital's own name for itself, to the bureau's code
+    "HIS1" = "H37112100001"
+
+    [hl7.leave_kinds]                 # EVN-4 to kind; everything else is a leave
+    "EXAM" = "examination"
+"""
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from renzheng.contracts.errors import InputError
+
+VisitType = Literal["outpatient", "inpatient", "pharmacy"]
+LeaveKind = Literal["leave", "examination", "transfer"]
+Model = TypeVar("Model", bound=BaseModel)
+_FIELD = r"^[A-Z][A-Z0-9]{2}-[0-9]+(\.[0-9]+)?$"
+
+
+class MappingError(InputError):
+    """A mapping file cannot be used."""
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class NhsaSettings(_Strict):
+    """Settings of `--format nhsa`."""
+
+    med_type: Mapping[str, VisitType] = Field(default_factory=dict)
+
+
+class Hl7Settings(_Strict):
+    """Settings of `--format hl7`; fields as SEGMENT-FIELD.COMPONENT."""
+
+    visit_id: str = Field("PV1-19.1", pattern=_FIELD)
+    person_id: str = Field("PID-3.1", pattern=_FIELD)
+    person_id_type: str | None = None
+    institution_id: str = Field("MSH-4.1", pattern=_FIELD)
+    institutions: Mapping[str, str] = Field(default_factory=dict)
+    leave_kinds: Mapping[str, LeaveKind] = Field(default_factory=dict)
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a TOML file.
+
+    Raises:
+        MappingError: it is not there or not TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise refused(path, error.strerror or str(error)) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise refused(path, str(error)) from error
+
+
+def validated(model: type[Model], content: Mapping[str, Any], path: Path) -> Model:
+    """Hold a mapping file's content against its model.
+
+    Raises:
+        MappingError: naming every place that is wrong.
+    """
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        problems = [
+            f"{'.'.join(str(part) for part in one['loc'])}: {one['msg']}".lstrip(": ")
+            for one in error.errors()
+        ]
+        raise refused(path, "; ".join(problems)) from error
+
+
+def refused(path: Path, problem: str) -> MappingError:
+    """Make the error that says why a mapping file cannot be used."""
+    return MappingError(
+        f"The mapping file {path} cannot be used: {problem}.", do="Mend it and import again.", path=str(path)
+    )
+
+
+def read_settings(path: Path | None, name: str, model: type[Model]) -> Model:
+    """Read one format's settings; the defaults where there is no file.
+
+    Raises:
+        MappingError: the file cannot be used, or holds settings of no format.
+    """
+    if path is None:
+        return model()
+    content = read_toml(path)
+    unknown = sorted(set(content) - {"nhsa", "hl7"})
+    if unknown:
+        raise refused(path, f"{', '.join(unknown)} belongs to no format that has settings")
+    return validated(model, content.get(name, {}), path)

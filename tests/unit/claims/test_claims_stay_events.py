@@ -1,0 +1,57 @@
+"""Replaying a visit's events: the same whatever the order in which they came."""
+
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from renzheng.central.claims.rejects import Place
+from renzheng.central.claims.stay_events import StayEvent, StayEventKind, fold
+
+START = datetime(2026, 3, 2, tzinfo=UTC)
+KINDS = st.sampled_from([kind for kind in StayEventKind if kind is not StayEventKind.AMEND])
+
+
+def event(kind, hours, number, bed=None):
+    moment = START + timedelta(hours=hours)
+    return StayEvent(Place("a", number), kind, "H", "V", "P", moment, moment, message_id=str(number), bed=bed)
+
+
+@given(st.lists(KINDS, max_size=9), st.randoms(use_true_random=False))
+def test_any_events_in_any_order_give_the_same(kinds, random):
+    events = [event(kind, hours, hours, f"B{hours}") for hours, kind in enumerate(kinds)]
+    shuffled = list(events)
+    random.shuffle(shuffled)
+    assert fold(shuffled) == fold(events)
+
+
+@given(st.lists(KINDS, max_size=9))
+def test_a_repeated_message_changes_nothing_but_is_named(kinds):
+    events = [event(kind, hours, hours) for hours, kind in enumerate(kinds)]
+    once, twice = fold(events), fold(events + events)
+    assert twice.drafts == once.drafts
+    assert len(twice.remarks) == len(once.remarks) + len(events)
+
+
+@given(st.integers(1, 6))
+def test_as_many_cancellations_as_moves_lead_back_to_the_first_bed(moves):
+    events = [event(StayEventKind.ADMIT, 0, 0, "B0")]
+    events += [event(StayEventKind.TRANSFER, n, n, f"B{n}") for n in range(1, moves + 1)]
+    events += [event(StayEventKind.CANCEL_TRANSFER, 10 + n, 10 + n) for n in range(moves)]
+    folded = fold(events)
+    assert folded.drafts[0].values["bed"] == "B0"
+    assert folded.remarks == ()
+
+
+def test_a_visit_admitted_anew_after_a_cancellation_is_a_stay():
+    events = [
+        event(StayEventKind.ADMIT, 0, 0, "B0"),
+        event(StayEventKind.CANCEL_ADMIT, 1, 1),
+        event(StayEventKind.ADMIT, 2, 2, "B2"),
+    ]
+    (stay,) = fold(events).drafts
+    assert (stay.values["admitted_at"], stay.values["bed"]) == (START + timedelta(hours=2), "B2")
+
+
+def test_no_events_are_no_stay():
+    assert fold([]).drafts == ()
