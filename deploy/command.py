@@ -34,6 +34,7 @@ PARTS: Mapping[str, Part] = {
         "renzheng.central.simulate.command", "Write synthetic tables, truth beside them.", "central"
     ),
     "device": Part("renzheng.deploy.device", "Bring devices in and put them out; keys and logs.", "central"),
+    "rules": Part("renzheng.central.audit.rules_command", "Check, test and show the rules.", "central"),
     "models": Part("renzheng.models.command", "Convert, list, check and measure face models.", "edge"),
 }
 

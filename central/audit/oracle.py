@@ -446,14 +446,21 @@ class Oracle:
             if event["institution_id"] == here and event["event_type"] == "sign_in":
                 if self._day(here, event["occurred_at"]) == line.day:
                     return set()
+        # an institution that recorded a leave for the moment of service sent the patient out itself
+        sent_out = {
+            leave["institution_id"]
+            for leave in self._rows("leaves")
+            if leave["person_id"] == person and _covers(leave, at)
+        }
         found = {
             str(event["event_id"])
             for event in mine
-            if event["institution_id"] != here and begin <= event["occurred_at"] <= end
+            if event["institution_id"] not in {here, *sent_out} and begin <= event["occurred_at"] <= end
         }
         for session in self._sessions:
             sign_in = session.sign_in
-            if sign_in["person_id"] == person and sign_in["institution_id"] != here and verified(sign_in):
+            there = sign_in["institution_id"] not in {here, *sent_out}
+            if sign_in["person_id"] == person and there and verified(sign_in):
                 if session.start <= end and _surely_until(session) >= begin:
                     found.add(session.id)
         return found

@@ -1,7 +1,8 @@
 -- Lines during which the person was verified at another institution, with the evidence,
--- unless a verified sign-in shows the person here that day.
+-- unless a verified sign-in shows the person here that day. An institution that had recorded a leave for the
+-- very moment of service cannot be evidence against it: it sent the patient out.
 WITH elsewhere AS (
-  SELECT l.line_id, l.institution_id, l.person_id, l.service_day, e.event_id AS evidence
+  SELECT l.line_id, l.institution_id, l.person_id, l.service_day, l.service_time, e.institution_id AS other_id, e.event_id AS evidence
   FROM dialysis_lines l
   JOIN attendance e
     ON l.person_id = e.person_id
@@ -10,7 +11,7 @@ WITH elsewhere AS (
   WHERE e.verified
     AND e.occurred_at_day BETWEEN $from_day - 5 AND $to_day + 5
   UNION ALL
-  SELECT l.line_id, l.institution_id, l.person_id, l.service_day, s.session AS evidence
+  SELECT l.line_id, l.institution_id, l.person_id, l.service_day, l.service_time, s.institution_id AS other_id, s.session AS evidence
   FROM dialysis_lines l
   JOIN dialysis_sessions s
     ON l.person_id = s.person_id
@@ -32,4 +33,9 @@ ANTI JOIN here h
   ON e.institution_id = h.institution_id
   AND e.person_id = h.person_id
   AND e.service_day = h.occurred_at_day
+ANTI JOIN leaves v
+  ON e.other_id = v.institution_id
+  AND e.person_id = v.person_id
+  AND e.service_time >= v.left_at
+  AND (coalesce(v.returned_at, v.due_back_at) IS NULL OR e.service_time <= coalesce(v.returned_at, v.due_back_at))
 GROUP BY e.line_id

@@ -1,0 +1,79 @@
+"""Write the reference of a rule pack from the rules themselves."""
+
+import json
+from collections.abc import Iterator
+
+from renzheng.rules.header import Example, Header, Neighbour
+from renzheng.rules.pack import Pack, Rule
+
+HEAD = """# 规则 · Rules
+
+<!-- Written by `renzheng rules docs`; change the rule files, not this page. -->
+
+Each rule is one file under `rules/national/`: SQL with a YAML header. What a region sets differently stands in
+`rules/regions/`, what is known about items and caps in `rules/knowledge/`.
+"""
+
+
+def write_docs(pack: Pack) -> str:
+    """Write one page about all rules of a pack, in the order of their ids."""
+    rules = [rule for _, rule in sorted(pack.rules.items())]
+    index = [
+        f"| [{rule.id}](#{rule.id}) | {rule.header.title.zh} · {rule.header.title.en} | {rule.header.status} | "
+        f"{rule.header.level} | {'lines' if rule.header.produces == 'line_verdicts' else rule.header.verdict} |"
+        for rule in rules
+    ]
+    table = ["| rule | what | status | level | says |", "|---|---|---|---|---|", *index]
+    sections = ["\n".join(_section(rule)) for rule in rules]
+    return "\n".join([HEAD, *table, ""]) + "\n" + "\n\n".join(sections) + "\n"
+
+
+def _section(rule: Rule) -> Iterator[str]:
+    header = rule.header
+    yield f"## {rule.id}\n"
+    yield f"**{header.title.zh}** · {header.title.en}. Version {header.version}.\n"
+    yield "Basis: " + "; ".join(header.basis) + ".\n"
+    yield f"> {header.explanation.zh}\n>\n> {header.explanation.en}\n"
+    if header.parameters:
+        yield from _parameters(header)
+    yield "Known false positives:\n"
+    for known in header.known_false_positives:
+        yield f"- {known.zh} · {known.en}"
+    yield "\nExamples:\n"
+    for example in header.examples:
+        yield from _example(example)
+
+
+def _parameters(header: Header) -> Iterator[str]:
+    yield "| parameter | meaning | unit | value | from | reference |\n|---|---|---|---|---|---|"
+    for name, parameter in header.parameters.items():
+        for value in parameter.values:
+            yield (
+                f"| `{name}` | {parameter.meaning.zh} · {parameter.meaning.en} | {parameter.unit} | "
+                f"{value.value} | {value.since} | {value.reference} |"
+            )
+    yield ""
+
+
+def _example(example: Example) -> Iterator[str]:
+    if example.verdicts:
+        answer = ", ".join(f"{line}: `{verdict}`" for line, verdict in example.verdicts.items())
+    else:
+        answer = f"{len(example.flags)} finding(s)"
+    yield f"- {example.title.zh} · {example.title.en} → {answer}"
+    yield from _rows(example)
+    if example.neighbour is not None:
+        beside = example.neighbour
+        clean = ", ".join(f"{line}: `{verdict}`" for line, verdict in beside.verdicts.items())
+        yield f"- its neighbour: {beside.title.zh} · {beside.title.en} → {clean or 'nothing'}"
+        yield from _rows(beside)
+
+
+def _rows(shown: Example | Neighbour) -> Iterator[str]:
+    yield "\n  ```yaml"
+    for table, rows in shown.tables.items():
+        if not rows:
+            yield f"  {table}: none"
+        for row in rows:
+            yield f"  {table}: {json.dumps(row, ensure_ascii=False, default=str)}"
+    yield "  ```\n"
