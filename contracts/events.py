@@ -229,6 +229,17 @@ class EvidenceData(Data):
     released_to: Text
 
 
+class EvidenceDeletedData(Data):
+    """Crops were deleted on the device: past their retention, or shed because its disk was nearly full.
+
+    Args:
+        evidence_event_ids: the events whose crops are gone.
+    """
+
+    evidence_event_ids: Annotated[tuple[Text, ...], Field(min_length=1, max_length=100)]
+    reason: Literal["disk_full", "retention"]
+
+
 class _Event(_Frozen):
     """A CloudEvents 1.0 envelope; `source` names the device, `subject` the person."""
 
@@ -350,6 +361,13 @@ class EvidenceReleased(_PersonEvent):
     data: EvidenceData
 
 
+class EvidenceDeleted(_Event):
+    """Crops are gone from the device."""
+
+    type: Literal["renzheng.v1.evidence.deleted"] = "renzheng.v1.evidence.deleted"
+    data: EvidenceDeletedData
+
+
 Event = (
     SignIn
     | SignOut
@@ -365,6 +383,7 @@ Event = (
     | DeviceClock
     | DeviceKeyRotated
     | EvidenceReleased
+    | EvidenceDeleted
 )
 Attendance = SignIn | SignOut | Presence | IdentityCheck
 

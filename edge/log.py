@@ -5,6 +5,7 @@ queuing it: one row, one transaction, synced before `append` returns.
 """
 
 import logging
+import time
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
@@ -37,6 +38,8 @@ class DeviceLog:
         self.store = store
         self.device_id = device_id
         self._listeners: list[Callable[[], None]] = []
+        self.appended = 0
+        self.append_seconds = 0.0
         genesis = chain.genesis(device_id)
         with store.writing() as database:
             database.execute(
@@ -65,6 +68,7 @@ class DeviceLog:
             StoreError: nothing was written.
         """
         event_json = event.to_json()
+        began = time.perf_counter()
         with self.store.writing() as database:
             entry = chain.append(self.head(), event_json)
             if len(entry.line) > chain.MAX_BATCH_BYTES:
@@ -76,6 +80,8 @@ class DeviceLog:
             database.execute("INSERT INTO entries VALUES (?, ?, ?)", (entry.sequence, entry.line, event.id))
             if also is not None:
                 also(database)
+        self.appended += 1
+        self.append_seconds += time.perf_counter() - began
         LOGGER.info("entry %d %s %s", entry.sequence, event.type, event.id)
         for listener in self._listeners:
             listener()

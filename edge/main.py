@@ -6,29 +6,23 @@
 Several agents may live in one process, as in demo and tests; each has its own folder, port and threads.
 """
 
-import asyncio
 import logging
-import socket
-import threading
 import time
 from collections.abc import Sequence
-from datetime import UTC, date, timedelta
+from datetime import date, timedelta
 from importlib.metadata import version
 from typing import Any
 
-import uvicorn
 from joserfc.jwk import OKPKey
 
 from renzheng.contracts import events, keys
-from renzheng.contracts.errors import RenzhengError
-from renzheng.contracts.events import CoverageState, device_source
 from renzheng.contracts.ids import DeviceId, EventId, Shard
 from renzheng.contracts.log import Head
-from renzheng.edge import coverage
-from renzheng.edge.clock import Clock, Reading, SystemClock, watch
-from renzheng.edge.coverage import Intervals, OpenStretch, Standing, Stretch
+from renzheng.edge.clock import Clock, SystemClock
 from renzheng.edge.enrolment import Enrolment, engine_name, take_template
 from renzheng.edge.errors import SettingsError
+from renzheng.edge.evidence import Evidence
+from renzheng.edge.housekeeping import Housekeeper, Reason, Retention, free_bytes_of
 from renzheng.edge.keyring import Keyring, device_key
 from renzheng.edge.kiosk.app import build_app
 from renzheng.edge.kiosk.enrolling import Enrolling
@@ -38,10 +32,13 @@ from renzheng.edge.kiosk.session import RecordConsent
 from renzheng.edge.kiosk.station import Station
 from renzheng.edge.link.runner import Identity, Link
 from renzheng.edge.log import DeviceLog
+from renzheng.edge.reports import Reports
+from renzheng.edge.server import Server
 from renzheng.edge.settings import Settings
 from renzheng.edge.store import heartbeat
 from renzheng.edge.store.database import Store
 from renzheng.edge.store.people import People
+from renzheng.edge.watchman import Teller, Watchman
 from renzheng.models.engine import open_engine
 from renzheng.models.images import decode as decode_photograph
 
@@ -49,7 +46,6 @@ __all__ = ["SOFTWARE", "Agent", "build_agent", "device_key"]
 
 LOGGER = logging.getLogger(__name__)
 DRAIN_SECONDS = 1.5
-_LOOK_SECONDS = 0.5
 SOFTWARE = f"renzheng {version('renzheng')}"
 
 
@@ -73,6 +69,8 @@ class Agent:
         self.store = Store(path)
         self.log = DeviceLog(self.store, device.device_id)
         self.keyring = Keyring(self.store, device.data_dir)
+        self.teller = Teller(settings, self.log, clock)
+        self.evidence = Evidence(device.data_dir)
         self.people = People(self.store)
         self.recorder = Recorder(settings, self.log, self.people, clock, engine_name(engine))
         self.enrolment = Enrolment(settings, self.log, self.people, clock, engine)
@@ -92,19 +90,37 @@ class Agent:
             )
             self.log.on_append(self.link.wake)
         self.station = Station(
-            settings, self.people, self.recorder, engine, clock, network_away=self._network_away
+            settings,
+            self.people,
+            self.recorder,
+            engine,
+            clock,
+            network_away=self._network_away,
+            evidence=self.evidence,
         )
-        self.app = build_app(self.station, Enrolling(self.station, self.enrolment), health=self.health)
-        self._intervals = Intervals(
-            timedelta(seconds=settings.coverage.longest_silence_seconds),
-            timedelta(seconds=settings.coverage.tell_every_seconds),
+        self.housekeeper = Housekeeper(
+            self.log,
+            self.evidence,
+            Retention(
+                crops=timedelta(days=device.crop_days),
+                entries=timedelta(days=device.entry_days),
+                free_bytes=device.keep_free_megabytes * 1_000_000,
+            ),
+            self._tell_deleted,
+            lambda: free_bytes_of(device.data_dir),
         )
-        self._beat_lock = threading.Lock()
-        self._open: OpenStretch | None = None
-        self._reading: Reading | None = None
-        self._ending = threading.Event()
-        self._beater = threading.Thread(target=self._keep_beating, name="coverage", daemon=True)
-        self._server = _Server(self.app, settings.kiosk.host, settings.kiosk.port)
+        self.watchman = Watchman(
+            settings,
+            self.log,
+            clock,
+            self.teller,
+            standing=self.station.standing,
+            tidy=self.housekeeper.tidy,
+        )
+        self.reports = Reports(self.log, clock, self.station, self.housekeeper, self.link)
+        enrolling = Enrolling(self.station, self.enrolment)
+        self.app = build_app(self.station, enrolling, health=self.health, metrics=self.reports.metrics)
+        self._server = Server(self.app, settings.kiosk.host, settings.kiosk.port)
 
     @property
     def port(self) -> int:
@@ -118,23 +134,21 @@ class Agent:
 
     def start(self) -> None:
         """Tell what happened while the agent was away, then serve."""
-        self._begin_coverage()
+        self.watchman.begin(SOFTWARE)
         if self.link is not None:
             self.link.start()
         self._server.start()
-        self._beater.start()
+        self.watchman.start()
         LOGGER.info("agent %s serves %s", self.settings.device.device_id, self.kiosk_url)
+
+    def beat(self) -> None:
+        """Take one heartbeat now; a thread does so at an interval anyway."""
+        self.watchman.beat()
 
     def stop(self, reason: str = "asked_to") -> None:
         """Stop on purpose: closes the coverage, says so, and lets go of the broker in good order."""
         self._halt()
-        with self._beat_lock:
-            reading = self.clock.read()
-            if self._open is not None:
-                open_, closed = coverage.beat(self._open, reading.wall, self._open.standing, self._intervals)
-                self._tell([*closed, *open_.close(reading.wall)])
-                self._keep(coverage.begin(reading.wall, Standing(CoverageState.DOWN)), stopped=True)
-                self._append(events.DeviceStopped, events.DeviceData, software=SOFTWARE, reason=reason)
+        self.watchman.end(SOFTWARE, reason)
         if self.link is not None:
             self._let_drain()
             self.link.stop()
@@ -156,84 +170,21 @@ class Agent:
         self._close()
 
     def _halt(self) -> None:
-        self._ending.set()
         self._server.stop()
-        if self._beater.is_alive():
-            self._beater.join(timeout=15)
+        self.watchman.halt()
 
     def _close(self) -> None:
         if self.link is not None:
             self._link_store.close()
         self.store.close()
 
-    def beat(self) -> None:
-        """Take one heartbeat: keep coverage, watch the clock. A thread calls this at an interval."""
-        with self._beat_lock:
-            if self._open is None:
-                return
-            reading = self.clock.read()
-            if self._reading is not None:
-                for change in watch(self._reading, reading):
-                    self._append(
-                        events.DeviceClock,
-                        events.ClockData,
-                        change=change.change,
-                        offset_ms=change.offset_ms,
-                    )
-            self._reading = reading
-            self._open, closed = coverage.beat(
-                self._open, reading.wall, self.station.standing(), self._intervals
-            )
-            self._tell(closed)
-            self._keep(self._open)
-
-    def _keep_beating(self) -> None:
-        """Beat at the interval, and at once when what the kiosk can see has changed."""
-        due = time.monotonic() + self.settings.coverage.beat_seconds
-        while not self._ending.wait(_LOOK_SECONDS):
-            changed = self._open is not None and self._open.standing != self.station.standing()
-            if not changed and time.monotonic() < due:
-                continue
-            due = time.monotonic() + self.settings.coverage.beat_seconds
-            try:
-                self.beat()
-            except RenzhengError:
-                LOGGER.exception("no heartbeat was kept")
-
-    def _begin_coverage(self) -> None:
-        with self._beat_lock:
-            reading = self.clock.read()
-            self._append(events.DeviceStarted, events.DeviceData, software=SOFTWARE)
-            last = heartbeat.last(self.store)
-            if last is not None:
-                self._tell(coverage.resume(last.open_stretch, reading.wall, stopped=last.stopped))
-            self._open = coverage.begin(reading.wall, self.station.standing())
-            self._reading = reading
-            self._keep(self._open)
-
-    def _tell(self, stretches: Sequence[Stretch]) -> None:
-        for stretch in stretches:
-            self._append(
-                events.DeviceCoverage,
-                events.CoverageData,
-                purpose=self.settings.device.purpose,
-                from_at=stretch.from_at,
-                to_at=stretch.to_at,
-                state=stretch.state,
-                cause=stretch.cause,
-            )
-
-    def _keep(self, open_: OpenStretch, *, stopped: bool = False) -> None:
-        with self.store.writing() as database:
-            heartbeat.keep(open_, stopped=stopped)(database)
-
-    def _append(self, kind: type[Any], data: type[Any], **values: Any) -> None:
-        reading = self.clock.read()
-        filled = data(
-            institution_id=self.settings.device.institution_id, clock=reading.as_event_clock(), **values
+    def _tell_deleted(self, event_ids: tuple[EventId, ...], reason: Reason) -> None:
+        self.teller.tell(
+            events.EvidenceDeleted,
+            events.EvidenceDeletedData,
+            evidence_event_ids=event_ids,
+            reason=reason,
         )
-        event = kind(source=device_source(self.settings.device.device_id), time=reading.wall, data=filled)
-        self.log.append(event)
 
     def _network_away(self) -> bool:
         return self.link is not None and not self.link.connected
@@ -243,22 +194,7 @@ class Agent:
 
     def health(self) -> dict[str, Any]:
         """What an operator asks first."""
-        standing = self.station.standing()
-        since = self.log.waiting_since()
-        return {
-            "device_id": self.settings.device.device_id,
-            "software": SOFTWARE,
-            "sequence": self.log.head().sequence,
-            "acknowledged": self.log.acknowledged(),
-            "waiting_since": None if since is None else since.astimezone(UTC).isoformat(),
-            "connected": self.link is not None and self.link.connected,
-            "halted": None if self.link is None else self.link.halted,
-            "state": standing.state.value,
-            "cause": standing.cause,
-            "clock_trusted": self.clock.read().trusted,
-            "frames": self.station.watcher.handled,
-            "alarms": heartbeat.alarms(self.store),
-        }
+        return self.reports.health(SOFTWARE)
 
     def rotate_key(self) -> Head:
         """Change the device's signing key; central learns the new one from the log itself."""
@@ -301,42 +237,6 @@ class Agent:
         if consented:
             self.recorder.consent(RecordConsent(patient, given=True))
         return self.enrolment.enrol(person_id, templates, source="photograph")
-
-
-class _Server:
-    """uvicorn in a thread of its own; the socket is bound first, so that port 0 has an answer at once."""
-
-    def __init__(self, app: Any, host: str, port: int) -> None:
-        self._socket = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            self._socket.bind((host, port))
-        except OSError as error:
-            self._socket.close()
-            raise SettingsError(
-                f"The kiosk's port {port} cannot be used: {error.strerror}.",
-                do="Stop what listens there, or set kiosk.port.",
-            ) from None
-        self.port: int = self._socket.getsockname()[1]
-        config = uvicorn.Config(
-            app, log_config=None, access_log=False, ws_max_size=4_000_000, timeout_graceful_shutdown=2
-        )
-        self._uvicorn = uvicorn.Server(config)
-        self._thread = threading.Thread(target=self._run, name=f"kiosk-{self.port}", daemon=True)
-
-    def _run(self) -> None:
-        asyncio.run(self._uvicorn.serve(sockets=[self._socket]))
-
-    def start(self) -> None:
-        self._thread.start()
-        while not self._uvicorn.started and self._thread.is_alive():
-            self._thread.join(0.01)
-
-    def stop(self) -> None:
-        self._uvicorn.should_exit = True
-        if self._thread.is_alive():
-            self._thread.join(timeout=10)
-        self._socket.close()
 
 
 def build_agent(

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from fastapi import FastAPI, Request, Response, WebSocket, WebSocketDisconnect
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import FileResponse, JSONResponse
+from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse
 from fastapi.staticfiles import StaticFiles
 
 from renzheng.contracts.errors import FaultError, RenzhengError
@@ -54,8 +54,14 @@ _POLICY = (
 )
 
 
-def build_app(station: Station, enrolling: Enrolling, *, health: Callable[[], dict[str, Any]]) -> FastAPI:
-    """Put the routes together."""
+def build_app(
+    station: Station,
+    enrolling: Enrolling,
+    *,
+    health: Callable[[], dict[str, Any]],
+    metrics: Callable[[], str],
+) -> FastAPI:
+    """Put the routes together; `health` and `metrics` are asked in a worker thread."""
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -71,7 +77,8 @@ def build_app(station: Station, enrolling: Enrolling, *, health: Callable[[], di
     app.mount("/static", StaticFiles(directory=str(_PAGE)), name="static")
     _add_pages(app)
     _add_calls(app, station)
-    _add_reports(app, station, health)
+    _add_reports(app, station)
+    _add_health(app, health, metrics)
     _add_enrolment(app, enrolling)
     app.add_api_websocket_route("/kiosk/socket", _socket_of(station))
     return app
@@ -122,7 +129,7 @@ def _add_calls(app: FastAPI, station: Station) -> None:
     app.post("/kiosk/camera")(camera)
 
 
-def _add_reports(app: FastAPI, station: Station, health: Callable[[], dict[str, Any]]) -> None:
+def _add_reports(app: FastAPI, station: Station) -> None:
     async def roster() -> list[dict[str, str]]:
         patients = await asyncio.to_thread(station.roster)
         return [
@@ -157,15 +164,22 @@ def _add_reports(app: FastAPI, station: Station, health: Callable[[], dict[str, 
         station.keep_latency(call)
         return {"kept": True}
 
-    async def healthy() -> dict[str, Any]:
-        return await asyncio.to_thread(health)
-
     app.get("/kiosk/roster")(roster)
     app.get("/kiosk/state")(state)
     app.get("/kiosk/settings")(settings)
     app.get("/kiosk/latencies")(latencies)
     app.post("/kiosk/latencies")(keep_latency)
+
+
+def _add_health(app: FastAPI, health: Callable[[], dict[str, Any]], metrics: Callable[[], str]) -> None:
+    async def healthy() -> dict[str, Any]:
+        return await asyncio.to_thread(health)
+
+    async def measured() -> PlainTextResponse:
+        return PlainTextResponse(await asyncio.to_thread(metrics), media_type="text/plain; version=0.0.4")
+
     app.get("/health")(healthy)
+    app.get("/metrics")(measured)
 
 
 def _add_enrolment(app: FastAPI, enrolling: Enrolling) -> None:

@@ -6,7 +6,7 @@ The order is always: write, sync, then show.
 
 import asyncio
 import logging
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -14,10 +14,11 @@ from zoneinfo import ZoneInfo
 
 from renzheng.contracts.errors import RenzhengError
 from renzheng.contracts.events import CoverageState
-from renzheng.contracts.ids import WitnessId
+from renzheng.contracts.ids import EventId, WitnessId
 from renzheng.edge.clock import Clock
 from renzheng.edge.coverage import Standing
 from renzheng.edge.errors import CallError, UnknownWitnessError
+from renzheng.edge.evidence import Evidence
 from renzheng.edge.kiosk import session
 from renzheng.edge.kiosk.faces import FaceEngine
 from renzheng.edge.kiosk.recorder import NOTICE, Recorder
@@ -111,6 +112,7 @@ class Station:
         engine: the face engine.
         clock: the wall clock, for the roster's day and the age of sessions.
         network_away: whether central is out of reach.
+        evidence: where the crops behind decisions are kept.
     """
 
     def __init__(
@@ -122,6 +124,7 @@ class Station:
         clock: Clock,
         *,
         network_away: Callable[[], bool],
+        evidence: Evidence,
     ) -> None:
         kiosk = settings.kiosk
         self.settings = settings
@@ -132,6 +135,9 @@ class Station:
         self.watcher = Watcher(engine, settings.face.false_match_rate, self._progressed_elsewhere)
         self.latencies: deque[Latency] = deque(maxlen=LATENCIES_KEPT)
         self._network_away = network_away
+        self._evidence = evidence
+        self._crop: bytes | None = None
+        self.outcomes: Counter[tuple[str, str]] = Counter()
         self._rules = Rules(
             tries=kiosk.tries,
             idle_ms=round(kiosk.idle_seconds * 1000),
@@ -317,6 +323,8 @@ class Station:
         match effect:
             case RecordAttempt():
                 event_id = await asyncio.to_thread(self.recorder.attempt, effect)
+                self.outcomes[effect.kind.value, effect.outcome.value] += 1
+                await self._keep_crop(event_id)
                 self._live.event_id = event_id
                 self._live.recent[event_id] = (effect.patient.person_id, effect.kind.value)
                 while len(self._live.recent) > LATENCIES_KEPT:
@@ -334,6 +342,15 @@ class Station:
             case EndLook():
                 self._look_id += 1
                 self.watcher.end()
+
+    async def _keep_crop(self, event_id: EventId) -> None:
+        """Keep the crop of the attempt that has just been recorded; the event stands without it too."""
+        crop, self._crop = self._crop, None
+        if crop is not None:
+            try:
+                await asyncio.to_thread(self._evidence.put, event_id, crop)
+            except OSError as error:
+                LOGGER.warning("no crop was kept for event %s: %s", event_id, error)
 
     def _fail(self, error: RenzhengError) -> None:
         """Show the fault screen: the patient is *not* signed in, and is told so."""
@@ -370,6 +387,7 @@ class Station:
 
     async def _end_look(self, progress: Progress) -> None:
         assert progress.outcome is not None
+        self._crop = progress.crop
         await self.take(session.LookEnded(progress.outcome))
 
     def _announce(self) -> None:

@@ -4,15 +4,15 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from renzheng.contracts.errors import RenzhengError
 from renzheng.edge.kiosk import attempt, liveness
 from renzheng.edge.kiosk.attempt import Attempt, Observation
-from renzheng.edge.kiosk.faces import UNREADABLE, FaceEngine, Look, decode, eyes_of, look_of
+from renzheng.edge.kiosk.faces import UNREADABLE, FaceEngine, Image, Look, crop_of, decode, eyes_of, look_of
 from renzheng.edge.kiosk.outcomes import LookOutcome
 from renzheng.edge.kiosk.tracking import FaceTracker
-from renzheng.models.analysis import OneFace
+from renzheng.models.analysis import Face, OneFace
 from renzheng.models.decision import Decision
 from renzheng.models.templates import Template
 
@@ -40,6 +40,7 @@ class Progress:
         first_usable_frame: number of the first usable frame.
         outcome: how it ended; None while it goes on.
         fault: the engine failed; the attempt is over without an outcome.
+        crop: the best probe's face (JPEG), with the outcome.
     """
 
     look_id: int
@@ -48,6 +49,7 @@ class Progress:
     first_usable_frame: int | None
     outcome: LookOutcome | None
     fault: RenzhengError | None = None
+    crop: bytes | None = None
 
 
 @dataclass(slots=True)
@@ -55,6 +57,20 @@ class _Order:
     look_id: int
     references: Sequence[Template]
     limit_ms: int
+
+
+@dataclass(slots=True)
+class _Scene:
+    """What is kept of an attempt's pictures: the tracked points, and the best probe's crop."""
+
+    tracker: FaceTracker = field(default_factory=FaceTracker)
+    crop: bytes | None = None
+    quality: float = -1.0
+
+    def consider(self, image: Image, face: Face, quality: float) -> None:
+        """Keep this face's crop if it is the best so far."""
+        if quality > self.quality:
+            self.crop, self.quality = crop_of(image, face), quality
 
 
 class Watcher:
@@ -115,7 +131,7 @@ class Watcher:
     def _run(self) -> None:
         order: _Order | None = None
         state: Attempt | None = None
-        tracker = FaceTracker()
+        scene = _Scene()
         while True:
             with self._condition:
                 if self._newest is None or self._order is None:
@@ -124,22 +140,22 @@ class Watcher:
                     return
                 wanted, frame, self._newest = self._order, self._newest, None
             if wanted is not order:
-                order, tracker = wanted, FaceTracker()
+                order, scene = wanted, _Scene()
                 state = None if order is None else attempt.begin(now_ms(), order.limit_ms)
             if order is None or state is None:
                 continue
-            progress, state = self._turn(order, state, frame, tracker)
+            progress, state = self._turn(order, state, frame, scene)
             if progress is not None:
                 if progress.outcome is not None or progress.fault is not None:
                     state = None
                 self._tell(progress)
 
     def _turn(
-        self, order: _Order, state: Attempt, frame: Frame | None, tracker: FaceTracker
+        self, order: _Order, state: Attempt, frame: Frame | None, scene: "_Scene"
     ) -> tuple[Progress | None, Attempt]:
         try:
             if frame is not None:
-                seen = self._look(frame, tracker)
+                seen = self._look(frame, scene)
                 state = attempt.observe(state, seen, lambda probes: self._verify(probes, order.references))
                 self._handled += 1
             outcome = attempt.conclude(state, now_ms())
@@ -150,20 +166,24 @@ class Watcher:
             return None, state
         first = None if state.first_usable is None else state.first_usable[0]
         number = None if frame is None else frame.number
-        return Progress(order.look_id, number, state.guidance, first, outcome), state
+        crop = None if outcome is None else scene.crop
+        return Progress(order.look_id, number, state.guidance, first, outcome, crop=crop), state
 
     def _verify(self, probes: Sequence[Template], references: Sequence[Template]) -> Decision:
         return self._engine.verify(probes, references, self._false_match_rate)
 
-    def _look(self, frame: Frame, tracker: FaceTracker) -> Observation:
+    def _look(self, frame: Frame, scene: "_Scene") -> Observation:
         image = decode(frame.jpeg)
         if image is None:
             LOGGER.warning("frame %d is no picture (%d bytes)", frame.number, len(frame.jpeg))
             return Observation(frame.number, frame.at_ms, Look(None, 0.0, UNREADABLE))
         analysis = self._engine.analyse(image)
         look = look_of(analysis)
-        track = tracker.follow(image, eyes_of(analysis), frame.at_ms)
-        template = self._engine.embed(image, analysis.face) if isinstance(analysis, OneFace) else None
+        track = scene.tracker.follow(image, eyes_of(analysis), frame.at_ms)
+        template = None
+        if isinstance(analysis, OneFace):
+            template = self._engine.embed(image, analysis.face)
+            scene.consider(image, analysis.face, look.quality)
         live = liveness.NOTHING_SHOWN if track is None else liveness.assess(track)
         return Observation(frame.number, frame.at_ms, look, template, live)
 

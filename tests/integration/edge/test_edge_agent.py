@@ -306,3 +306,20 @@ def test_the_frame_that_is_looked_at_is_always_the_newest(agent, page):
     assert eventually(lambda: bool(seen) and seen[-1] == 89)
     assert len(seen) <= 5
     frames.close()
+
+
+def test_the_crop_behind_a_decision_is_kept_under_its_event(agent, page, frames):
+    identify(page, person_id="P1")
+    done = frames.until({"done"}, jpeg_of(MINE))
+    assert eventually(lambda: agent.evidence.get(done["event_id"]) is not None)
+    assert agent.evidence.get(done["event_id"]).startswith(b"\xff\xd8")
+
+
+def test_metrics_count_without_naming_anybody(agent, page, frames):
+    identify(page, person_id="P1")
+    frames.until({"done"}, jpeg_of(MINE))
+    text = page.get("/metrics").text
+    assert 'renzheng_edge_attempts_total{kind="sign_in",outcome="match"} 1\n' in text
+    assert "renzheng_edge_connected 0\n" in text
+    assert f"renzheng_edge_backlog_entries {agent.log.head().sequence}\n" in text
+    assert "P1" not in text

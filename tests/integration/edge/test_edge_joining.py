@@ -17,7 +17,7 @@ from renzheng.contracts import keys
 from renzheng.contracts.events import Purpose, utc_now
 from renzheng.contracts.provisioning import JoinCode, ProvisioningError
 from renzheng.edge.device.joining import CentralUnreachableError, join
-from renzheng.edge.main import _Server as Server
+from renzheng.edge.server import Server
 from renzheng.edge.settings import load_settings
 
 DEVICE = Device("kiosk-9", "H1", "3", Purpose.DIALYSIS)
