@@ -27,5 +27,9 @@ class LogFaultError(InputError):
     """What central holds of a device's log does not verify."""
 
 
+class BenchError(InputError):
+    """A measurement cannot be made on this machine."""
+
+
 class NightError(InputError):
     """A nightly run cannot start with what is there."""

@@ -51,7 +51,7 @@ def read_event(link: Link, device_id: str, institution_id: str) -> Event | Flaw:
         return Flaw(error.what)
     except OverflowError:
         return Flaw("A moment lies outside what a calendar can hold.")
-    if event.device_id != device_id:
+    if event.source != events.device_source(device_id):
         return Flaw("source: the event names another device.")
     if event.data.institution_id != institution_id:
         return Flaw("data.institution_id: the device is registered at another institution.")
@@ -60,9 +60,8 @@ def read_event(link: Link, device_id: str, institution_id: str) -> Event | Flaw:
     return event
 
 
-def project(event: Event, sequence: int, received_us: int) -> Projection | Flaw | None:
+def project(event: Event, device_id: str, sequence: int, received_us: int) -> Projection | Flaw | None:
     """Make the row of an event; None when its type has no table of its own."""
-    device_id = event.device_id
     if isinstance(event, Attendance):
         return Projection("attendance", _attendance(event, device_id, sequence, received_us))
     if isinstance(event, DeviceCoverage):

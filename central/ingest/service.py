@@ -64,13 +64,22 @@ class Reply:
 
 
 @dataclass(frozen=True, slots=True)
-class _Prepared:
+class PreparedMessage:
     """A message after everything that needs no lock: opened, or refused, or a device's status."""
 
     message: Message
     topic: Topic | None
     content: Opened | Refused | Status
     rows: Mapping[int, tuple[Projection | None, str | None]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedGroup:
+    """A group of messages, ready to be committed; `named` are the devices that its topics name."""
+
+    received_us: int
+    named: frozenset[str]
+    ones: Sequence[PreparedMessage]
 
 
 @dataclass
@@ -114,32 +123,51 @@ class Ingest:
         Raises:
             sqlalchemy.exc.OperationalError: the store cannot be reached; nothing of the group is in it.
         """
+        return self.commit(self.prepare(messages))
+
+    def prepare(self, messages: Sequence[Message]) -> PreparedGroup:
+        """Do with a group all that needs no transaction: signatures, inner chains, events, rows.
+
+        The next group can be prepared while one is being committed.
+
+        Raises:
+            sqlalchemy.exc.OperationalError: the store cannot be reached.
+        """
+        received_us = to_us(self._clock())
+        topics = [_topic(message) for message in messages]
+        named = frozenset(topic.device_id for topic in topics if topic)
+        with self._database.reading() as connection:
+            known = devices.states(connection, named, lock=False)
+        ones = [_prepare(m, t, known, received_us) for m, t in zip(messages, topics, strict=True)]
+        return PreparedGroup(received_us, named, ones)
+
+    def commit(self, group: PreparedGroup) -> list[Reply]:
+        """Commit a prepared group, then sign the answers.
+
+        Raises:
+            sqlalchemy.exc.OperationalError: the store cannot be reached; nothing of the group is in it.
+        """
         began = time.monotonic()
         try:
-            work = self._commit(messages)
+            work = self._commit(group)
         except sa.exc.OperationalError:
             self._metrics.add("renzheng_ingest_store_faults_total")
             raise
         except Exception:
-            if len(messages) > 1:
-                logger.exception("a group of %d messages failed, trying them one by one", len(messages))
-                return [reply for message in messages for reply in self.take([message])]
+            if len(group.ones) > 1:
+                logger.exception("a group of %d messages failed, trying them one by one", len(group.ones))
+                alone = [PreparedGroup(group.received_us, group.named, [one]) for one in group.ones]
+                return [reply for one in alone for reply in self.commit(one)]
             logger.exception("a message cannot be stored, it goes into quarantine")
-            work = self._set_aside(messages[0])
+            work = self._set_aside(group.ones[0].message)
         self._count(work, time.monotonic() - began)
         return [Reply(str(topic), sign_ack(ack, self._key)) for topic, ack in work.answers]
 
-    def _commit(self, messages: Sequence[Message]) -> _Work:
-        received_us = to_us(self._clock())
-        topics = [_topic(message) for message in messages]
-        named = {topic.device_id for topic in topics if topic}
-        with self._database.reading() as connection:
-            known = devices.states(connection, named, lock=False)
-        prepared = [_prepare(m, t, known, received_us) for m, t in zip(messages, topics, strict=True)]
+    def _commit(self, group: PreparedGroup) -> _Work:
         with self._database.writing() as connection:
-            fresh = devices.states(connection, named, lock=True)
-            work = _Work(received_us, dict(fresh), refusals.devices_with_gaps(connection))
-            for one in prepared:
+            fresh = devices.states(connection, group.named, lock=True)
+            work = _Work(group.received_us, dict(fresh), refusals.devices_with_gaps(connection))
+            for one in group.ones:
                 _settle(connection, work, one)
             _write(connection, work)
         return work
@@ -152,7 +180,7 @@ class Ingest:
         with self._database.writing() as connection:
             named = {topic.device_id} if topic else set()
             work = _Work(received_us, dict(devices.states(connection, named, lock=True)), set())
-            _refuse(connection, work, _Prepared(message, topic, refused), refused)
+            _refuse(connection, work, PreparedMessage(message, topic, refused), refused)
         return work
 
     def _count(self, work: _Work, seconds: float) -> None:
@@ -172,28 +200,28 @@ def _topic(message: Message) -> Topic | None:
 
 def _prepare(
     message: Message, topic: Topic | None, known: Mapping[str, DeviceState], received_us: int
-) -> _Prepared:
+) -> PreparedMessage:
     """Do with a message what needs no transaction: signature, inner chain, events, rows."""
     if topic is None or topic.channel not in (Channel.LOG, Channel.STATUS):
         refused = Refused(Problem.MALFORMED, "The topic is none of a device's two.")
-        return _Prepared(message, None, refused)
+        return PreparedMessage(message, None, refused)
     device = known.get(topic.device_id)
     if topic.channel is Channel.STATUS:
-        return _Prepared(message, topic, _read_status(message, topic, device))
+        return PreparedMessage(message, topic, _read_status(message, topic, device))
     opened = decide.open_message(device, message.payload)
     if isinstance(opened, Refused) or device is None:
-        return _Prepared(message, topic, opened)
+        return PreparedMessage(message, topic, opened)
     fresh = opened.entries[max(device.head.sequence - opened.first + 1, 0) :]
     try:
         rows = {link.sequence: _row(link, device, received_us) for link in fresh}
     except BrokenChainError as error:
-        return _Prepared(message, topic, Refused(Problem.MALFORMED, error.what))
-    return _Prepared(message, topic, opened, rows)
+        return PreparedMessage(message, topic, Refused(Problem.MALFORMED, error.what))
+    return PreparedMessage(message, topic, opened, rows)
 
 
 def _row(link: Link, device: DeviceState, received_us: int) -> tuple[Projection | None, str | None]:
     event = read_event(link, device.device_id, device.institution_id)
-    found = event if isinstance(event, Flaw) else project(event, link.sequence, received_us)
+    found = event if isinstance(event, Flaw) else project(event, device.device_id, link.sequence, received_us)
     return (None, found.detail) if isinstance(found, Flaw) else (found, None)
 
 
@@ -213,7 +241,7 @@ def _read_status(message: Message, topic: Topic, device: DeviceState | None) -> 
     return said
 
 
-def _settle(connection: sa.Connection, work: _Work, prepared: _Prepared) -> None:
+def _settle(connection: sa.Connection, work: _Work, prepared: PreparedMessage) -> None:
     """Set one message against the store as the transaction sees it."""
     content, topic = prepared.content, prepared.topic
     device = work.states.get(topic.device_id) if topic else None
@@ -249,7 +277,7 @@ def _decide(
 
 
 def _accept(
-    connection: sa.Connection, work: _Work, device: DeviceState, prepared: _Prepared, commit: Commit
+    connection: sa.Connection, work: _Work, device: DeviceState, prepared: PreparedMessage, commit: Commit
 ) -> None:
     device_id = device.device_id
     opened = prepared.content
@@ -279,7 +307,7 @@ def _accept(
         refusals.close_gap(connection, device_id, commit.head.sequence, work.received_us)
 
 
-def _refuse(connection: sa.Connection, work: _Work, prepared: _Prepared, refused: Refused) -> None:
+def _refuse(connection: sa.Connection, work: _Work, prepared: PreparedMessage, refused: Refused) -> None:
     message, topic = prepared.message, prepared.topic
     device_id = topic.device_id if topic else "-"
     logger.warning("refused a message of device %s: %s", device_id, refused.problem.value)

@@ -1,9 +1,9 @@
 """Checkpoints: central binds itself to the heads of all devices, in a form that outsiders can keep.
 
-The heads form an append-only Merkle tree (RFC 6962, section 2.1): each checkpoint adds a leaf for every device
-whose log has grown (`Leaf`). The checkpoint is a C2SP tlog-checkpoint in a C2SP signed-note: origin, size,
-root, and an Ed25519 signature. Who keeps yesterday's can show that central has since changed, dropped or
-forked anything under it.
+The heads form an append-only Merkle tree (RFC 6962, section 2.1): each checkpoint adds a leaf for every
+device whose log has grown (`Leaf`). The checkpoint is a C2SP tlog-checkpoint in a C2SP signed-note: origin,
+size, root, and an Ed25519 signature. Who keeps yesterday's can show that central has since changed, dropped
+or forked anything under it.
 """
 
 import base64

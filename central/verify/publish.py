@@ -75,7 +75,7 @@ def check_checkpoints(database: Database, key: OKPKey) -> int:
                 raise CheckpointError(
                     f"Checkpoint {row.checkpoint_id} does not follow from the heads under it.",
                     why="The store's record of its own promises was changed.",
-                    do="Compare with the notes that outsiders keep, and restore the backup before the change.",
+                    do="Compare with the notes that outsiders keep; restore the backup before the change.",
                 )
         _hold_against_log(connection, leaves)
     return len(notes)
@@ -127,9 +127,8 @@ def _leaves(connection: sa.Connection) -> Iterator[Leaf]:
 def _moved(connection: sa.Connection, known: Mapping[str, Head]) -> list[Leaf]:
     devices = schema.devices
     query = sa.select(devices.c.device_id, devices.c.head_sequence, devices.c.head_hash)
-    found = [
-        Leaf(row[0], Head(row[1], row[2])) for row in connection.execute(query.order_by(devices.c.device_id))
-    ]
+    rows = connection.execute(query.order_by(devices.c.device_id))
+    found = [Leaf(row[0], Head(row[1], row[2])) for row in rows]
     return [leaf for leaf in found if leaf.head.sequence and known.get(leaf.device_id) != leaf.head]
 
 

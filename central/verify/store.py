@@ -46,7 +46,7 @@ def _check(connection: sa.Connection, device_id: str, progress: Callable[[int], 
     )
     streamed = connection.execution_options(yield_per=ENTRIES_AT_ONCE).execute(query)
     for part in streamed.partitions():
-        fault = check.take(part)  # type: ignore[arg-type]  # a Row is a tuple of its columns
+        fault = check.take(part)
         progress(len(part))
         if fault:
             streamed.close()

@@ -31,7 +31,7 @@ def register(database: Database, writer: LogWriter, *, shard: str = "s1") -> Log
 def running_central(folder: Path, broker_port: int, **told: Any) -> Iterator[Central]:
     """Run a central over a folder of its own."""
     broker = {"port": broker_port, **told.pop("broker", {})}
-    settings = make_settings({"data_dir": str(folder), "port": 0, "broker": broker, **told})
+    settings = make_settings({"data_dir": str(folder), "port": 0, "shards": ["s1"], "broker": broker, **told})
     make_signing_key(settings.key_file)
     central = build_central(settings)
     central.start()

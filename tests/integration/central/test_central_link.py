@@ -77,15 +77,14 @@ CRASHING = """
     from renzheng.central.main import build_central
     from renzheng.central.settings import read_settings
 
-    taken = Ingest.take
+    commit = Ingest.commit
 
-    def take_and_die(self, messages):
-        replies = taken(self, messages)     # committed, not yet acknowledged
+    def commit_and_die(self, group):
+        commit(self, group)                 # committed, not yet acknowledged
         os.kill(os.getpid(), signal.SIGKILL)
-        return replies
 
     if sys.argv[2] == "die":
-        Ingest.take = take_and_die
+        Ingest.commit = commit_and_die
     central = build_central(read_settings(Path(sys.argv[1])))
     central.start()
     print("ready", flush=True)
@@ -94,9 +93,9 @@ CRASHING = """
 
 
 def test_a_consumer_killed_between_commit_and_acknowledgement(tmp_path, broker):
-    settings = make_settings({"data_dir": "c", "port": 0, "broker": {"port": broker.port}})
+    settings = make_settings({"data_dir": "c", "port": 0, "shards": ["s1"], "broker": {"port": broker.port}})
     config = tmp_path / "central.toml"
-    config.write_text(f"data_dir = 'c'\nport = 0\n[broker]\nport = {settings.broker.port}\n")
+    config.write_text(f"data_dir = 'c'\nport = 0\nshards = ['s1']\n[broker]\nport = {settings.broker.port}\n")
     make_signing_key(tmp_path / "c" / "keys" / "central.pem")
     here = build_central(settings.model_copy(update={"data_dir": tmp_path / "c"}))
     writer = register(here.database, LogWriter())

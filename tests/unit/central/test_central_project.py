@@ -22,7 +22,7 @@ def read(entry, device_id="kiosk-1", institution_id="H1"):
 
 def test_a_sign_in_becomes_a_row_of_attendance():
     event = read(LogWriter().sign_in("P9"))
-    found = project(event, 5, 77)
+    found = project(event, "kiosk-1", 5, 77)
     assert isinstance(found, Projection)
     assert found.table == "attendance"
     row = dict(zip(metadata.tables["attendance"].columns.keys(), found.row, strict=True))
@@ -34,13 +34,15 @@ def test_a_sign_in_becomes_a_row_of_attendance():
 
 def test_coverage_and_clock_become_rows():
     writer = LogWriter()
-    stretch = project(read(writer.covered(MORNING, MORNING.replace(hour=3), CoverageState.DOWN)), 1, 2)
+    stretch = project(
+        read(writer.covered(MORNING, MORNING.replace(hour=3), CoverageState.DOWN)), "kiosk-1", 1, 2
+    )
     assert isinstance(stretch, Projection)
     assert (stretch.table, stretch.row[6]) == ("coverage", "down")
     clock = {"trusted": False, "boot_id": "b", "monotonic_ms": 1}
     data = ClockData(institution_id="H1", clock=clock, change="compared", offset_ms=-40)
     event = DeviceClock(source=device_source("kiosk-1"), time=MORNING, data=data)
-    found = project(event, 3, 4)
+    found = project(event, "kiosk-1", 3, 4)
     assert isinstance(found, Projection)
     assert found.row == ("kiosk-1", 3, "compared", -40, 0, to_us(MORNING), 4)
 
