@@ -17,41 +17,64 @@ from renzheng.contracts.errors import RenzhengError, UsageError
 
 
 class Part(NamedTuple):
-    """Where a sub-command lives, what it is for and which extra installs what it needs."""
+    """Where a sub-command lives, what it is for and which extra installs what it needs.
 
-    module: str
+    Several modules make one sub-command together; a machine shows those halves of it whose packages it has.
+    """
+
+    modules: tuple[str, ...]
     help: str
     extra: str
 
 
 PARTS: Mapping[str, Part] = {
-    "demo": Part("renzheng.deploy.demo.command", "Play a dialysis day, from faces to verdicts.", "demo"),
-    "edge": Part("renzheng.edge.command", "Run the agent of one clinic machine.", "edge"),
-    "central": Part("renzheng.central.command", "Run the central service.", "central"),
-    "claims": Part("renzheng.central.claims.command", "Import claim lines.", "central"),
-    "audit": Part("renzheng.central.audit.command", "Set attendance against billed lines.", "central"),
+    "demo": Part(("renzheng.deploy.demo.command",), "Play a dialysis day, from faces to verdicts.", "demo"),
+    "edge": Part(("renzheng.edge.command",), "Run the agent of one clinic machine.", "edge"),
+    "central": Part(("renzheng.central.command",), "Run the central service.", "central"),
+    "claims": Part(("renzheng.central.claims.command",), "Import claim lines.", "central"),
+    "audit": Part(("renzheng.central.audit.command",), "Set attendance against billed lines.", "central"),
+    "rules": Part(("renzheng.central.audit.rules_command",), "Check, test and show the rules.", "central"),
+    "models": Part(("renzheng.models.command",), "Convert, list, check and measure face models.", "edge"),
     "simulate": Part(
-        "renzheng.central.simulate.command", "Write synthetic tables, truth beside them.", "central"
+        ("renzheng.central.simulate.command",), "Write synthetic tables, truth beside them.", "central"
     ),
-    "device": Part("renzheng.deploy.device", "Bring devices in and put them out; keys and logs.", "central"),
-    "rules": Part("renzheng.central.audit.rules_command", "Check, test and show the rules.", "central"),
-    "models": Part("renzheng.models.command", "Convert, list, check and measure face models.", "edge"),
+    "device": Part(
+        ("renzheng.central.site.command", "renzheng.edge.device.command"),
+        "Bring devices in and put them out; keys and logs.",
+        "edge,central",
+    ),
+    "bench": Part(("renzheng.central.bench.command",), "Measure on this machine, with real parts.", "dev"),
 }
 
 
 def load(name: str) -> typer.Typer:
-    """Import the package of one sub-command and return its Typer app."""
+    """Import the packages of one sub-command and return its Typer app.
+
+    Raises:
+        UsageError: none of them can be imported, because a third party's package is missing.
+    """
     part = PARTS[name]
-    try:
-        app: typer.Typer = importlib.import_module(part.module).app
-    except ModuleNotFoundError as error:
-        if (error.name or "").startswith("renzheng"):
-            raise
+    apps: list[typer.Typer] = []
+    missing = ""
+    for module in part.modules:
+        try:
+            apps.append(importlib.import_module(module).app)
+        except ModuleNotFoundError as error:
+            if (error.name or "").startswith("renzheng"):
+                raise
+            missing = error.name or ""
+    if not apps:
         raise UsageError(
-            f"`renzheng {name}` needs the package {error.name}, which is not installed.",
+            f"`renzheng {name}` needs the package {missing}, which is not installed.",
             do=f"Install it with: pip install 'renzheng[{part.extra}]'",
-        ) from error
-    return app
+        )
+    if len(apps) == 1:
+        return apps[0]
+    whole = typer.Typer(no_args_is_help=True)
+    for half in apps:
+        whole.registered_commands += half.registered_commands
+        whole.registered_groups += half.registered_groups
+    return whole
 
 
 def assemble(wanted: str | None) -> typer.Typer:

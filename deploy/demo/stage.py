@@ -51,10 +51,14 @@ class StageError(FaultError):
     """A part of the demo did not do what it must."""
 
 
-def free_port() -> int:
-    """Find a TCP port of the loopback interface that nobody listens on."""
+def free_port(wanted: int = 0) -> int:
+    """Find a TCP port of the loopback interface that nobody listens on: the wanted one, else any."""
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", wanted))
+        except OSError:
+            probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
 
@@ -66,7 +70,7 @@ class Stage:
         folder: where the stores and keys of the play lie; empty or new.
         portraits: folder of the portraits.
         with_pages: a browser shows the kiosks' pages; without one, a kiosk counts as seeing without its page.
-        ports: central's port and the kiosks' by device; 0 or absent takes a free one.
+        ports: wished for: central's, and the kiosks' by device; one that is taken or absent gives way to any.
     """
 
     def __init__(
@@ -75,7 +79,7 @@ class Stage:
         self.folder, self.portraits = folder, portraits
         self.clock = SteppedClock(story.at(story.OPENS.hour, story.OPENS.minute), runs=True)
         self._with_pages = with_pages
-        self._ports = dict(ports or {})
+        self._ports = {name: free_port(port) for name, port in (ports or {}).items()}
         self._ended = contextlib.ExitStack()
         self._passwords = {
             user: secrets.token_urlsafe(16)
