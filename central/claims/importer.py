@@ -104,8 +104,9 @@ class ImportSummary:
 
     @property
     def taken(self) -> int:
-        """Rows that are in the tables because of this import, or were already."""
-        return sum(table.added + table.unchanged for table in self.tables.values())
+        """Rows that are in the tables because of this import, or were already, and messages kept."""
+        kept = (self.tables[name].read for name in (visits.EVENTS, visits.FACTS) if name in self.tables)
+        return sum(kept) + sum(table.added + table.unchanged for table in self.tables.values())
 
     def to_json(self) -> dict[str, Any]:
         """Give it as plain JSON values."""

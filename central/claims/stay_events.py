@@ -119,14 +119,14 @@ class _Stay:
 def fold(events: Iterable[StayEvent]) -> Folded:
     """Replay the events of one visit.
 
-    Amendments are replayed last, in the order given, for they carry no time of their own. A bed move keeps
+    Amendments are replayed last, for they need not carry a time of their own. A bed move keeps
     the current bed; a cancellation undoes the last event of its kind; one that undoes nothing is a warning.
     Without an admission, neither as a message nor told by another, there is no stay, and one remark says so.
     """
     stay = _Stay()
     remarks: list[Remark] = []
     seen: set[str] = set()
-    ordered = sorted(events, key=lambda event: (event.kind is StayEventKind.AMEND, event.recorded_at))
+    ordered = sorted(events, key=_turn)
     for event in ordered:
         if event.message_id is not None and event.message_id in seen:
             remarks.append(_remark(event, Reason.DUPLICATE, event.message_id))
@@ -145,6 +145,12 @@ def fold(events: Iterable[StayEvent]) -> Folded:
         remarks.append(_remark(ordered[0], Reason.NO_ADMISSION, ordered[0].visit_id))
         return Folded(tuple(leaves), tuple(remarks))
     return Folded((_draft(stay, ordered, admitted_at), *leaves), tuple(remarks))
+
+
+def _turn(event: StayEvent) -> tuple[bool, datetime, bool, datetime]:
+    """Give an event's place in the replay; what begins the stay comes first of those recorded at once."""
+    begins = event.kind in {StayEventKind.SNAPSHOT, StayEventKind.ADMIT}
+    return event.kind is StayEventKind.AMEND, event.recorded_at, not begins, event.at
 
 
 def _remark(event: StayEvent, reason: Reason, value: str) -> Remark:

@@ -62,7 +62,7 @@ def read_text(value: object) -> str:
 
 
 def _text(value: object) -> str:
-    if isinstance(value, bool | float | list | dict):
+    if isinstance(value, bool | float | Decimal | list | dict):
         raise ValueProblem(Reason.NOT_PARSABLE)
     text = str(value).strip()
     if not text:
