@@ -30,7 +30,11 @@ class Part(NamedTuple):
 PARTS: Mapping[str, Part] = {
     "demo": Part(("renzheng.deploy.demo.command",), "Play a dialysis day, from faces to verdicts.", "demo"),
     "edge": Part(("renzheng.edge.command",), "Run the agent of one clinic machine.", "edge"),
-    "central": Part(("renzheng.central.command",), "Run the central service.", "central"),
+    "central": Part(
+        ("renzheng.central.command", "renzheng.deploy.broker.command"),
+        "Run the central service, and the site's broker.",
+        "central",
+    ),
     "claims": Part(("renzheng.central.claims.command",), "Import claim lines.", "central"),
     "audit": Part(("renzheng.central.audit.command",), "Set attendance against billed lines.", "central"),
     "rules": Part(("renzheng.central.audit.rules_command",), "Check, test and show the rules.", "central"),

@@ -1,0 +1,106 @@
+"""``renzheng central broker-config`` and ``broker``: the site's broker, Mosquitto's or the embedded one.
+
+Both take their certificates from the site's folder, and the list of revoked devices from central's store.
+"""
+
+import logging
+import signal
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+if TYPE_CHECKING:
+    from renzheng.central.settings import Settings
+    from renzheng.central.store.database import Database
+    from renzheng.deploy.broker.embedded import Tls
+
+app = typer.Typer(no_args_is_help=True)
+Config = Annotated[Path, typer.Option("--config", help="Central's configuration file.")]
+CONFIG = Path("central.toml")
+LOOK_EVERY_SECONDS = 1.0
+"""How soon the embedded broker knows of a revocation."""
+
+
+@app.command("broker-config")
+def broker_config(
+    out: Annotated[Path, typer.Option(help="Folder for renzheng.conf and renzheng.acl.")],
+    config: Config = CONFIG,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "0.0.0.0",  # noqa: S104 - see MosquittoSite
+    port: Annotated[int, typer.Option(help="Port to listen on.")] = 8883,
+) -> None:
+    """Write Mosquitto's configuration and ACL; after a revocation write them again and reload Mosquitto."""
+    from renzheng.central.settings import read_settings
+    from renzheng.deploy.broker.mosquitto import MosquittoSite, render_acl, render_config
+
+    settings = read_settings(config)
+    out.mkdir(parents=True, exist_ok=True)
+    acl = (out / "renzheng.acl").resolve()
+    acl.write_text(render_acl(_revoked(_open(settings))), encoding="utf-8")
+    acl.chmod(0o600)
+    site = MosquittoSite(_tls(settings), acl, host=host, port=port)
+    (out / "renzheng.conf").write_text(render_config(site), encoding="utf-8")
+    console = Console()
+    console.print(f"wrote {out / 'renzheng.conf'} and {acl}", highlight=False)
+    console.print("install: link renzheng.conf into /etc/mosquitto/conf.d, then systemctl reload mosquitto")
+
+
+@app.command("broker")
+def broker(
+    config: Config = CONFIG,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on.")] = 8883,
+) -> None:
+    """Run the embedded broker with the site's certificates, for a site without a broker of its own."""
+    from renzheng.central.settings import read_settings
+    from renzheng.deploy.broker.access import Access
+    from renzheng.deploy.broker.embedded import EmbeddedBroker
+
+    logging.getLogger("transitions").setLevel(logging.WARNING)
+    settings = read_settings(config)
+    database = _open(settings)
+    access = Access(revoked=_revoked(database))
+    ended = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: ended.set())
+    with EmbeddedBroker(port, access, _tls(settings), host):
+        Console().print(f"broker  {host}:{port}", highlight=False)
+        while not ended.wait(LOOK_EVERY_SECONDS):
+            access.revoked |= _revoked(database)
+
+
+def _open(settings: "Settings") -> "Database":
+    from renzheng.central.store.database import Database
+
+    database = Database(settings.database)
+    database.migrate()
+    return database
+
+
+def _revoked(database: "Database") -> set[str]:
+    import sqlalchemy as sa
+
+    from renzheng.central.store import schema
+
+    table = schema.devices
+    with database.reading() as connection:
+        found = connection.execute(sa.select(table.c.device_id).where(table.c.revoked_at.is_not(None)))
+        return set(found.scalars())
+
+
+def _tls(settings: "Settings") -> "Tls":
+    from renzheng.contracts.errors import InputError
+    from renzheng.deploy.broker.embedded import Tls
+
+    folder = settings.site_dir
+    tls = Tls(folder / "ca.pem", folder / "server.pem", folder / "server.key")
+    missing = [str(path) for path in (tls.ca, tls.certificate, tls.key) if not path.is_file()]
+    if missing:
+        raise InputError(
+            f"The site has no {', '.join(missing)}.",
+            why="Devices and broker know each other by the site's certificates.",
+            do="Make them with: renzheng central init",
+        )
+    return tls
