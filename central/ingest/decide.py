@@ -6,14 +6,16 @@ Values in, values out. A batch ends in one of three ways: `Commit` these entries
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from joserfc.jwk import OKPKey
 
 from renzheng.contracts import log
-from renzheng.contracts.keys import SignatureError
+from renzheng.contracts.keys import SignatureError, key_id
 from renzheng.contracts.log import Head, Link
+
+_ROTATION = log.ROTATION_TYPE.encode()
 
 
 class Problem(StrEnum):
@@ -32,10 +34,16 @@ class Problem(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DeviceKey:
-    """One of a device's public keys, and whether it still counts."""
+    """One of a device's public keys, whether it still counts, and which entries it may sign."""
 
     public: OKPKey
     revoked: bool
+    from_sequence: int = 1
+    until_sequence: int | None = None
+
+    def may_sign(self, first: int, last: int) -> bool:
+        """Say whether the entries `first` to `last` are its to sign."""
+        return first >= self.from_sequence and (self.until_sequence is None or last <= self.until_sequence)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +136,7 @@ def _find_key(device: DeviceState, header: log.BatchHeader) -> OKPKey | Refused:
     return key.public
 
 
-def _open(envelope: bytes, key_id: str, public: OKPKey) -> Opened | Refused:
+def _open(envelope: bytes, name: str, public: OKPKey) -> Opened | Refused:
     try:
         batch = log.open_batch(envelope, public)
         first = log.read_entry(batch.lines[0])
@@ -141,7 +149,7 @@ def _open(envelope: bytes, key_id: str, public: OKPKey) -> Opened | Refused:
     except log.LogError as error:
         return Refused(Problem.MALFORMED, error.what)
     parts = envelope.split(b".")
-    return Opened(key_id, first.previous, entries, parts[0], parts[2])
+    return Opened(name, first.previous, entries, parts[0], parts[2])
 
 
 def place(head: Head, opened: Opened, stored: Mapping[int, str]) -> Commit | AlreadyStored | Refused:
@@ -167,6 +175,35 @@ def place(head: Head, opened: Opened, stored: Mapping[int, str]) -> Commit | Alr
     if (opened.entries[known - 1].hash if known else opened.before) != head.hash:
         return _fork(head.sequence)
     return Commit(fresh, Head(fresh[-1].sequence, fresh[-1].hash))
+
+
+def follow_rotation(device: DeviceState, opened: Opened, upto: int) -> DeviceState | Refused:
+    """Take a batch's change of key, if it has one, into the device's state.
+
+    Args:
+        device: the state before the batch.
+        opened: the batch, whose key is among the device's.
+        upto: last entry whose rotation is known already.
+
+    Returns:
+        The state with the new key, the same state when no key changes, or why the batch cannot stand.
+    """
+    links = [link for link in opened.entries if link.sequence > upto and _ROTATION in link.line]
+    rotations = [link for link in links if log.is_rotation(log.read_entry(link.line))]
+    if not rotations:
+        return device
+    link = rotations[0]
+    if link.sequence != opened.last:
+        detail = f"Entry {link.sequence} changes the key, yet the old one signs on."
+        return Refused(Problem.REVOKED, detail, link.sequence)
+    old = device.keys[opened.key_id]
+    try:
+        new = log.open_rotation(device.device_id, log.read_entry(link.line), old.public)
+    except (SignatureError, log.LogError) as error:
+        return Refused(Problem.SIGNATURE, error.what, link.sequence)
+    ended = replace(old, until_sequence=link.sequence)
+    begun = DeviceKey(new, revoked=False, from_sequence=link.sequence + 1)
+    return replace(device, keys={**device.keys, opened.key_id: ended, key_id(new): begun})
 
 
 def _fork(sequence: int) -> Refused:

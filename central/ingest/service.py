@@ -245,6 +245,10 @@ def _settle(connection: sa.Connection, work: _Work, prepared: PreparedMessage) -
     """Set one message against the store as the transaction sees it."""
     content, topic = prepared.content, prepared.topic
     device = work.states.get(topic.device_id) if topic else None
+    if isinstance(content, Refused) and content.problem is Problem.UNKNOWN_KEY:
+        # The key may have become known since: by a rotation in this very group, or by a registration.
+        content = decide.open_message(device, prepared.message.payload)
+        prepared = replace(prepared, content=content)
     if isinstance(content, Refused) or topic is None or device is None:
         refused = content if isinstance(content, Refused) else Refused(Problem.UNKNOWN_DEVICE, "It is gone.")
         _refuse(connection, work, prepared, refused)
@@ -258,7 +262,13 @@ def _settle(connection: sa.Connection, work: _Work, prepared: PreparedMessage) -
         _refuse(connection, work, prepared, decision)
         return
     if isinstance(decision, Commit):
-        _accept(connection, work, device, prepared, decision)
+        rotated = decide.follow_rotation(device, content, device.head.sequence)
+        if isinstance(rotated, Refused):
+            _refuse(connection, work, prepared, rotated)
+            return
+        if rotated is not device:
+            devices.change_key(connection, rotated, content.key_id, work.received_us)
+        _accept(connection, work, rotated, prepared, decision)
     work.counts.append("stored" if isinstance(decision, Commit) else "already_stored")
     _answer(work, topic, None)
 
@@ -269,6 +279,8 @@ def _decide(
     key = device.keys.get(opened.key_id)
     if device.revoked or key is None or key.revoked:
         return Refused(Problem.REVOKED, "The device or its key was revoked.")
+    if not key.may_sign(opened.first, opened.last):
+        return Refused(Problem.REVOKED, f"Entry {opened.last} is not that key's to sign.", opened.last)
     stored: dict[int, str] = {}
     if opened.first <= device.head.sequence:
         stored.update(log.hashes(connection, device.device_id, opened.first, opened.last))

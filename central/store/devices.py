@@ -103,7 +103,9 @@ def register(connection: sa.Connection, device: Device, public_key: OKPKey | Non
         add_key(connection, device.device_id, public_key, now)
 
 
-def add_key(connection: sa.Connection, device_id: str, public_key: OKPKey, now: datetime) -> None:
+def add_key(
+    connection: sa.Connection, device_id: str, public_key: OKPKey, now: datetime, *, from_sequence: int = 1
+) -> None:
     """Give a device a further public key.
 
     Raises:
@@ -114,7 +116,13 @@ def add_key(connection: sa.Connection, device_id: str, public_key: OKPKey, now: 
     if found is None:
         pem = keys.public_pem(public_key)
         connection.execute(
-            sa.insert(table).values(key_id=key_id, device_id=device_id, public_pem=pem, valid_from=to_us(now))
+            sa.insert(table).values(
+                key_id=key_id,
+                device_id=device_id,
+                public_pem=pem,
+                valid_from=to_us(now),
+                from_sequence=from_sequence,
+            )
         )
     elif found.device_id != device_id or found.revoked_at is not None:
         raise RegistrationError(
@@ -130,14 +138,36 @@ def replace_key(connection: sa.Connection, device_id: str, public_key: OKPKey, n
     Raises:
         RegistrationError: another device has that key, or it was revoked.
     """
-    add_key(connection, device_id, public_key, now)
     table = schema.device_keys
+    head = schema.devices.c.head_sequence
+    reached = connection.execute(sa.select(head).where(schema.devices.c.device_id == device_id)).scalar_one()
+    known = connection.execute(sa.select(table.c.key_id).where(table.c.device_id == device_id)).first()
+    add_key(connection, device_id, public_key, now, from_sequence=reached + 1 if known else 1)
     others = (
         (table.c.device_id == device_id)
         & (table.c.key_id != keys.key_id(public_key))
         & table.c.revoked_at.is_(None)
     )
     connection.execute(sa.update(table).where(others).values(revoked_at=to_us(now)))
+
+
+def change_key(connection: sa.Connection, device: DeviceState, old_key_id: str, now_us: int) -> None:
+    """Write the change of key that a rotation entry brought: `device` holds both keys with their stretches."""
+    table, old = schema.device_keys, device.keys[old_key_id]
+    ended = sa.update(table).where(table.c.key_id == old_key_id)
+    connection.execute(ended.values(until_sequence=old.until_sequence))
+    begins = (old.until_sequence or 0) + 1
+    (new_id,) = [name for name, key in device.keys.items() if key.from_sequence == begins]
+    connection.execute(
+        sa.insert(table).values(
+            key_id=new_id,
+            device_id=device.device_id,
+            public_pem=keys.public_pem(device.keys[new_id].public),
+            valid_from=now_us,
+            from_sequence=begins,
+            rotated_from=old_key_id,
+        )
+    )
 
 
 def revoke(connection: sa.Connection, device_id: str, now: datetime) -> None:
@@ -162,7 +192,9 @@ def states(
     chosen = sa.select(devices).where(devices.c.device_id.in_(device_ids)).order_by(devices.c.device_id)
     of_device: dict[str, dict[str, DeviceKey]] = {}
     for row in connection.execute(sa.select(device_keys).where(device_keys.c.device_id.in_(device_ids))):
-        key = DeviceKey(_public_key(row.public_pem), row.revoked_at is not None)
+        key = DeviceKey(
+            _public_key(row.public_pem), row.revoked_at is not None, row.from_sequence, row.until_sequence
+        )
         of_device.setdefault(row.device_id, {})[row.key_id] = key
     return {
         row.device_id: DeviceState(

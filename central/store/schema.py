@@ -81,6 +81,10 @@ device_keys = _table(
     Column("public_pem", Text, nullable=False),
     Column("valid_from", _Big, nullable=False),
     Column("revoked_at", _Big),
+    # Which entries it may sign. A rotation, itself an entry, ends one key's stretch and begins the next's.
+    Column("from_sequence", _Big, nullable=False, server_default="1"),
+    Column("until_sequence", _Big),
+    Column("rotated_from", Text),  # the key that vouched for it; empty when it was registered by a person
 )
 
 log_entries = _table(

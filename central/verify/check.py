@@ -67,10 +67,20 @@ class StoredBatch:
 
 @dataclass(frozen=True, slots=True)
 class StoredKey:
-    """One of the device's keys; `revoked_us` is None while it counts."""
+    """One of the device's keys.
+
+    Args:
+        revoked_us: None while it counts.
+        from_sequence: first entry that it may sign.
+        until_sequence: last entry that it may sign; None has no end.
+        rotated: it came by a rotation entry, which then must stand in the log; else a person registered it.
+    """
 
     public: OKPKey
     revoked_us: int | None
+    from_sequence: int = 1
+    until_sequence: int | None = None
+    rotated: bool = False
 
 
 class LogCheck:
@@ -99,6 +109,7 @@ class LogCheck:
         self._lines: list[bytes] = []  # from entry `_lines_from` on, as long as a batch still needs them
         self._lines_from = 1
         self._signed_upto = 0
+        self._proven: dict[str, int] = {}  # keys for which the log itself vouches, from which entry on
 
     def take(self, entries: Iterable[StoredEntry]) -> BadEntry | None:
         """Walk on over the next entries; None while all hold."""
@@ -167,10 +178,9 @@ class LogCheck:
 
     def _verify(self, batch: StoredBatch) -> BadEntry | None:
         key = self._keys.get(batch.key_id)
-        if key is None:
-            return self._bad(batch.first, Fault.FOREIGN_KEY, "The batch is signed by no key of the device.")
-        if key.revoked_us is not None and batch.received_us >= key.revoked_us:
-            return self._bad(batch.first, Fault.REVOKED_KEY, "The batch came after its key was revoked.")
+        fault = self._may_sign(batch, key)
+        if fault or key is None:
+            return fault
         lines = self._lines[batch.first - self._lines_from : batch.last + 1 - self._lines_from]
         payload = keys.encode(b"\n".join(lines))
         try:
@@ -180,6 +190,35 @@ class LogCheck:
             return self._bad(batch.first, Fault.UNSIGNED, detail)
         if header.get("dev") != self._device_id:
             return self._bad(batch.first, Fault.FOREIGN_KEY, "The batch names another device.")
+        return self._follow_rotation(batch.last, lines[-1], key)
+
+    def _may_sign(self, batch: StoredBatch, key: StoredKey | None) -> BadEntry | None:
+        """Say why a key may not sign a batch; None when it may."""
+        fault, detail = Fault.FOREIGN_KEY, ""
+        if key is None:
+            detail = "The batch is signed by no key of the device."
+        elif key.rotated and batch.key_id not in self._proven:
+            detail = "No entry of the log brought that key."
+        elif batch.first < max(key.from_sequence, self._proven.get(batch.key_id, 1)):
+            detail = "The key may not sign so early an entry."
+        elif key.revoked_us is not None and batch.received_us >= key.revoked_us:
+            fault, detail = Fault.REVOKED_KEY, "The batch came after its key was revoked."
+        elif key.until_sequence is not None and batch.last > key.until_sequence:
+            fault, detail = Fault.REVOKED_KEY, "The key was rotated away before that entry."
+        return self._bad(batch.first, fault, detail) if detail else None
+
+    def _follow_rotation(self, sequence: int, line: bytes, key: StoredKey) -> BadEntry | None:
+        """Take note of the key that the last entry of a batch brings, if it brings one."""
+        if log.ROTATION_TYPE.encode() not in line:
+            return None
+        entry = log.read_entry(line)
+        if not log.is_rotation(entry):
+            return None
+        try:
+            new = log.open_rotation(self._device_id, entry, key.public)
+        except (SignatureError, log.LogError) as error:
+            return self._bad(sequence, Fault.FOREIGN_KEY, error.what)
+        self._proven[keys.key_id(new)] = sequence + 1
         return None
 
     def _unsigned(self) -> BadEntry | None:

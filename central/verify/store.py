@@ -58,7 +58,13 @@ def _keys(connection: sa.Connection, device_id: str) -> dict[str, StoredKey]:
     table = schema.device_keys
     query = sa.select(table).where(table.c.device_id == device_id)
     return {
-        row.key_id: StoredKey(keys.load_public_key(row.public_pem), row.revoked_at)
+        row.key_id: StoredKey(
+            keys.load_public_key(row.public_pem),
+            row.revoked_at,
+            row.from_sequence,
+            row.until_sequence,
+            row.rotated_from is not None,
+        )
         for row in connection.execute(query)
     }
 

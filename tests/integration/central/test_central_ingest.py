@@ -15,8 +15,10 @@ from renzheng.central.ingest.service import Ingest, Message
 from renzheng.central.metrics import Metrics
 from renzheng.central.store import devices, reading, schema
 from renzheng.central.store.database import Database
+from renzheng.central.verify.check import BadEntry, Fault, Good
+from renzheng.central.verify.store import check_store
 from renzheng.contracts import keys, log
-from renzheng.contracts.events import utc_now
+from renzheng.contracts.events import DeviceKeyRotated, KeyRotationData, device_source, utc_now
 from renzheng.contracts.messages import Status, open_ack
 
 CENTRAL_KEY = keys.generate_key()
@@ -260,3 +262,78 @@ def test_registering_twice_changes_nothing_and_a_taken_id_is_refused(database, w
 def test_a_server_that_is_not_there_is_named():
     with pytest.raises(StoreError, match="cannot be opened"):
         Database("postgresql://nobody@127.0.0.1:9/none").migrate()
+
+
+def rotate(writer):
+    """Let a device change its key; its later batches are signed with the new one."""
+    old, new = writer.key, keys.generate_key()
+    signed = log.sign_rotation(writer.device_id, writer.head, old, new)
+    data = KeyRotationData(
+        institution_id=writer.institution_id,
+        clock={"trusted": True, "boot_id": "b", "monotonic_ms": 1},
+        new_key=signed.new_key,
+        signed_by_old=signed.signed_by_old,
+        signed_by_new=signed.signed_by_new,
+    )
+    event = DeviceKeyRotated(source=device_source(writer.device_id), time=MORNING, data=data)
+    writer.append_json(event.to_json())
+    return old, new
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_a_device_changes_its_key(database, ingest, writer, together):
+    writer.many(5)
+    old, new = rotate(writer)
+    first = writer.batch()
+    writer.key = new
+    writer.many(5)
+    second = writer.batch(writer.entries[6:])
+    groups = [[first, second]] if together else [[first], [second]]
+    answers = [ack for group in groups for ack in acks(ingest.take(messages(writer, group)))]
+    assert [(ack.upto, ack.problem) for ack in answers] == [(6, None), (11, None)]
+    assert [ack.problem for ack in acks(ingest.take(messages(writer, [first])))] == [None]
+    assert list(check_store(database)) == [Good("kiosk-1", 11)]
+    writer.key = old
+    writer.many(1)
+    (answer,) = acks(ingest.take(messages(writer, [writer.batch(writer.entries[11:])])))
+    assert (answer.upto, answer.problem) == (11, "revoked")
+    assert problems(database) == {"revoked"}
+
+
+def test_an_old_key_does_not_sign_on_in_the_same_batch(database, ingest, writer):
+    writer.many(2)
+    rotate(writer)
+    writer.many(2)
+    (answer,) = acks(ingest.take(messages(writer)))
+    assert (answer.upto, answer.problem) == (0, "revoked")
+
+
+def test_a_rotation_that_only_one_key_signed_is_refused(database, ingest, writer):
+    thief = LogWriter()
+    thief.key = writer.key
+    thief.many(1)
+    signed = log.sign_rotation("kiosk-1", log.Head(5, "0" * 64), thief.key, keys.generate_key())
+    clock = {"trusted": True, "boot_id": "b", "monotonic_ms": 1}
+    data = KeyRotationData(
+        institution_id="H1", clock=clock, **{n: getattr(signed, n) for n in signed.__slots__}
+    )
+    thief.append_json(DeviceKeyRotated(source=device_source("kiosk-1"), time=MORNING, data=data).to_json())
+    (answer,) = acks(ingest.take(messages(thief)))
+    assert (answer.upto, answer.problem) == (0, "signature")
+
+
+def test_a_key_slipped_into_the_store_is_found(database, ingest, writer):
+    writer.many(4)
+    ingest.take(messages(writer))
+    thief = LogWriter()
+    thief.entries = [*writer.entries]
+    with database.writing() as connection:
+        devices.add_key(connection, "kiosk-1", thief.public_key, utc_now(), from_sequence=5)
+        table = schema.device_keys
+        slipped = sa.update(table).where(table.c.key_id == keys.key_id(thief.key))
+        connection.execute(slipped.values(rotated_from=keys.key_id(writer.key)))
+    thief.many(3)
+    ingest.take(messages(thief, [thief.batch(thief.entries[4:])]))
+    (found,) = check_store(database)
+    assert isinstance(found, BadEntry)
+    assert (found.sequence, found.fault) == (5, Fault.FOREIGN_KEY)
