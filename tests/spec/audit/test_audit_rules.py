@@ -1,0 +1,53 @@
+"""Every rule against its own worked examples, and the commands around rules."""
+
+import pytest
+from typer.testing import CliRunner
+
+from renzheng.central.audit.rule_examples import check_examples
+from renzheng.central.audit.rules_command import app
+from renzheng.rules.pack import NATIONAL, load_pack
+
+
+@pytest.fixture(scope="module")
+def outcomes():
+    return {outcome.case.prefix: outcome for outcome in check_examples(load_pack())}
+
+
+PREFIXES = [
+    f"{rule.id}.{number}{twin}"
+    for rule in load_pack().rules.values()
+    for number, example in enumerate(rule.header.examples)
+    for twin in ("a", "b" if example.neighbour else "")
+    if twin
+]
+
+
+@pytest.mark.parametrize("prefix", PREFIXES)
+def test_example(outcomes, prefix):
+    assert outcomes[prefix].problems == ()
+
+
+def test_a_rule_that_finds_too_little_fails_its_example(tmp_path):
+    text = (NATIONAL / "weekly-cap.sql").read_text(encoding="utf-8")
+    (tmp_path / "weekly-cap.sql").write_text(
+        text.replace("s.billed > c.most", "s.billed > c.most + 1"), encoding="utf-8"
+    )
+    wrong = [one for one in check_examples(load_pack(tmp_path), rules=tmp_path) if one.problems]
+    assert [one.case.prefix for one in wrong] == ["weekly-cap.0a"]
+
+
+def test_a_rule_that_finds_too_much_fails_its_neighbour(tmp_path):
+    text = (NATIONAL / "weekly-cap.sql").read_text(encoding="utf-8")
+    (tmp_path / "weekly-cap.sql").write_text(
+        text.replace("s.billed > c.most", "s.billed >= c.most"), encoding="utf-8"
+    )
+    wrong = [one for one in check_examples(load_pack(tmp_path), rules=tmp_path) if one.problems]
+    assert [one.case.prefix for one in wrong] == ["weekly-cap.0b"]
+
+
+def test_commands():
+    runner = CliRunner()
+    assert "no problem" in runner.invoke(app, ["check"]).stdout
+    assert "0 wrong" in runner.invoke(app, ["test", "--engine", "duckdb", "--rule", "weekly-cap"]).stdout
+    assert "sha256" in runner.invoke(app, ["show", "weekly-cap"]).stdout
+    assert runner.invoke(app, ["docs", "--check", "--out", "docs/rules.md"]).exit_code == 0

@@ -1,0 +1,135 @@
+"""Rule packs: what loads, what is refused and where, what a parameter is worth on a day."""
+
+import datetime as dt
+from decimal import Decimal
+
+import pytest
+
+from renzheng.rules.dialect import offences
+from renzheng.rules.docs import write_docs
+from renzheng.rules.errors import RulePackError
+from renzheng.rules.examples import expand
+from renzheng.rules.header import DatedValue
+from renzheng.rules.pack import NATIONAL, load_pack
+from renzheng.rules.parameters import resolve, segments
+
+FIRST_PACK = {
+    "overlapping-stays",
+    "dialysis-during-stay-elsewhere",
+    "machine-capacity",
+    "weekly-cap",
+    "monthly-cap",
+    "beyond-prescription",
+    "in-bed-rate",
+    "manual-share",
+    "one-witness",
+    "sign-in-burst",
+    "sign-in-far-from-machine",
+    "leave-after-draw",
+    "sex-limited-item",
+    "age-limited-item",
+    "traceability-twice",
+    "claims-after-death",
+    "line-haemodialysis",
+    "line-bed-day",
+}
+
+
+def changed(folder, name, *swaps):
+    text = (NATIONAL / f"{name}.sql").read_text(encoding="utf-8")
+    for old, new in swaps:
+        assert old in text
+        text = text.replace(old, new)
+    folder.mkdir(exist_ok=True)
+    path = folder / f"{name}.sql"
+    path.write_text(text, encoding="utf-8")
+    return folder
+
+
+def test_the_national_pack_has_every_rule_and_all_are_stable():
+    pack = load_pack()
+    assert set(pack.rules) == FIRST_PACK
+    assert {rule.header.status for rule in pack.rules.values()} == {"stable"}
+
+
+@pytest.mark.parametrize(
+    ("swaps", "told"),
+    [
+        ([("level: high", "level: high\nmood: grim")], "mood: Extra inputs are not permitted"),
+        ([("known_false_positives:", "examples_not:")], "known_false_positives"),
+        ([("id: claims-after-death", "id: claims-after-life")], "must agree"),
+        ([("SELECT person_id, death_date", "SELECT person_id, current_date AS death_date")], "CurrentDate"),
+        ([("FROM persons WHERE", "FROM persons WHERE WHERE")], "not valid SQL"),
+        ([("*/", "")], "no header"),
+        ([("    neighbour:", "  - title: {zh: 空, en: none}\n    tables:")], "a stable rule needs"),
+    ],
+)
+def test_a_broken_rule_is_refused_with_its_place(tmp_path, swaps, told):
+    folder = changed(tmp_path / "pack", "claims-after-death", *swaps)
+    if told == "a stable rule needs":
+        path = folder / "claims-after-death.sql"
+        text = path.read_text(encoding="utf-8")
+        path.write_text(text.split("examples:")[0] + "*/\nSELECT 1 AS x", encoding="utf-8")
+    with pytest.raises(RulePackError) as caught:
+        load_pack(folder)
+    assert "claims-after-death.sql" in caught.value.what
+    assert told in caught.value.what
+
+
+def test_all_problems_are_told_at_once(tmp_path):
+    folder = changed(tmp_path / "pack", "claims-after-death", ("level: high", "level: extreme"))
+    changed(folder, "weekly-cap", ("stage: after", "stage: never"))
+    with pytest.raises(RulePackError) as caught:
+        load_pack(folder)
+    assert "claims-after-death.sql" in caught.value.what
+    assert "weekly-cap.sql" in caught.value.what
+
+
+def test_a_region_cannot_set_what_no_rule_knows(tmp_path):
+    regions = tmp_path / "pack" / "regions"
+    regions.mkdir(parents=True)
+    (regions / "110000.yaml").write_text(
+        "region: '110000'\ntitle: {zh: 试, en: trial}\nparameters:\n  in-bed-rate:\n    mood:\n"
+        "      - {from: 2026-01-01, value: 1, reference: test}\n",
+        encoding="utf-8",
+    )
+    changed(tmp_path / "pack", "in-bed-rate")
+    with pytest.raises(RulePackError, match="no parameter in-bed-rate.mood"):
+        load_pack(tmp_path / "pack")
+
+
+@pytest.mark.parametrize(
+    ("sql", "told"),
+    [
+        ("SELECT array_agg(a ORDER BY b) AS x FROM t", "ordered list"),
+        ("SELECT CAST(a AS TIMESTAMP) AS x FROM t", "times are whole numbers"),
+        ("SELECT date_diff('hour', a, b) AS x FROM t", "DateDiff"),
+        ("SELECT hash(a) AS x FROM t", "outside of the dialect"),
+        ("SELECT * FROM a ASOF JOIN b ON a.x >= b.x", "outside of the dialect"),
+        ("SELECT quantile_cont(a, 0.5) AS x FROM t", "outside of the dialect"),
+        ("DROP TABLE t", "exactly one query"),
+        ("SELECT 1; SELECT 2", "exactly one query"),
+    ],
+)
+def test_what_engines_do_not_share_is_outside_of_the_dialect(sql, told):
+    assert any(told in offence for offence in offences(sql)), list(offences(sql))
+
+
+def test_a_parameter_is_worth_what_it_was_on_the_service_day():
+    header = load_pack().rules["in-bed-rate"].header
+    region = {"threshold": [DatedValue(**{"from": dt.date(2026, 3, 10), "value": "0.7", "reference": "x"})]}
+    assert resolve(header, {}, dt.date(2026, 3, 15))["threshold"] == Decimal("0.60")
+    assert resolve(header, region, dt.date(2026, 3, 9))["threshold"] == Decimal("0.60")
+    assert resolve(header, region, dt.date(2026, 3, 10))["threshold"] == Decimal("0.7")
+    cut = list(segments(header, region, dt.date(2026, 3, 1), dt.date(2026, 3, 31)))
+    assert [(one.first.day, one.last.day) for one in cut] == [(1, 9), (10, 31)]
+
+
+def test_the_reference_page_says_what_the_rules_say():
+    page = NATIONAL.parents[1] / "docs" / "rules.md"
+    assert page.read_text(encoding="utf-8") == write_docs(load_pack()), "run `renzheng rules docs`"
+
+
+def test_examples_refuse_unknown_columns():
+    with pytest.raises(ValueError, match="attendance has no column mood"):
+        list(expand("attendance", ({"mood": 1},)))
