@@ -165,6 +165,11 @@ def _detect_both(library: Any, mmod: MmodDetector, image: Pixels) -> tuple[float
 
 
 def _peak_rss_mb() -> float:
+    """Return this program's peak memory; getrusage would count what its parent had when it started it."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
+        return round(int(line.split()[1]) / 1024, 1)
     return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)
 
 

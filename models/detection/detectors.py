@@ -21,6 +21,7 @@ Look = Callable[[Pixels], list[Detection]]
 
 # A tightly cropped portrait: the detectors want some surroundings to see a face in.
 _BORDER_SHARE = 0.5
+_GRADIENTS_SIDE_PX = 800  # doubled inside; larger would take more memory than the rest of the engine
 
 
 class Detector(Protocol):
@@ -54,9 +55,14 @@ class MmodLooks:
     def _by_gradients(self, image: Pixels) -> list[Detection]:
         if self._gradients is None:
             self._gradients = dlib.get_frontal_face_detector()
-        rectangles, scores, _ = self._gradients.run(image, 1, 0.0)
+        factor = max(1.0, max(image.shape[:2]) / _GRADIENTS_SIDE_PX)
+        size = (round(image.shape[1] / factor), round(image.shape[0] / factor))
+        scaled = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+        rectangles, scores, _ = self._gradients.run(scaled, 1, 0.0)
         return [
-            Detection(Box(found.left(), found.top(), found.right(), found.bottom()), float(score))
+            Detection(
+                Box(found.left(), found.top(), found.right(), found.bottom()).scaled(factor), float(score)
+            )
             for found, score in zip(rectangles, scores, strict=True)
         ]
 

@@ -7,6 +7,7 @@ from types import ModuleType
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import ImageFile
 
 from renzheng.models.conversion.convert import SOURCES
 from renzheng.models.errors import ModelMissingError
@@ -24,6 +25,7 @@ def load_library() -> ModuleType:
     Raises:
         ModelMissingError: it, or what it needs, is not installed.
     """
+    truncated_are_read = ImageFile.LOAD_TRUNCATED_IMAGES
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it still imports pkg_resources, which is deprecated
         try:
@@ -35,6 +37,9 @@ def load_library() -> ModuleType:
                 why="It is the reference that the engines are held against.",
                 do="Install with: pip install --no-deps face-recognition==1.3.0; pip install 'setuptools<81'",
             ) from None
+        finally:
+            # It makes Pillow take half an image for a whole one, in the whole process.
+            ImageFile.LOAD_TRUNCATED_IMAGES = truncated_are_read
 
 
 class LibraryEngine:

@@ -86,7 +86,7 @@ def test_shrinking_is_the_bilinear_rule_that_keeps_the_corners() -> None:
     ("plan", "rows", "columns", "factor"),
     [
         (Plan(), 480, 640, 1.0),
-        (KIOSK, 480, 640, 640 / 384),
+        (KIOSK, 480, 640, 640 / 448),
         (KIOSK, 100, 120, 1.0),
         (SECOND_LOOK, 480, 640, 0.8),
         (SECOND_LOOK, 100, 120, 0.5),

@@ -85,7 +85,7 @@ def test_each_network_counts_by_its_trust_over_its_deviation() -> None:
 def test_a_large_gallery_gives_nearly_what_leaving_two_out_gives(monkeypatch: pytest.MonkeyPatch) -> None:
     people = population(60, 6)
     exact = site.calibrate(people, (1.0,), now=NOW)
-    monkeypatch.setattr(site, "_LEAVE_OUT_PEOPLE", 10)
+    monkeypatch.setattr(site, "_CALIBRATION_LEAVE_OUT_PEOPLE", 10)
     quick = site.calibrate(people, (1.0,), now=NOW)
     assert quick.comparisons == exact.comparisons
     assert quick.threshold_at(0.01).score == pytest.approx(exact.threshold_at(0.01).score, abs=0.08)

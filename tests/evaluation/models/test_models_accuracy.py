@@ -1,0 +1,51 @@
+"""Accuracy on photographs that are not part of the product; loudly skipped without them (RENZHENG_TEST_FACES)."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from renzheng.models.catalogue.cards import card
+from renzheng.models.catalogue.files import installed
+from renzheng.models.conversion.convert import SOURCES, ensure_converted
+from renzheng.models.evaluation.acquisition import acquire_all
+from renzheng.models.evaluation.run import Evaluation, evaluate
+from renzheng.models.evaluation.sets import Photographs, read_identities
+
+
+@pytest.fixture(scope="module")
+def people() -> Photographs:
+    folder = os.environ.get("RENZHENG_TEST_FACES")
+    if not folder:
+        pytest.skip(
+            "RENZHENG_TEST_FACES names no folder with a sub-folder a person: accuracy goes unmeasured"
+        )
+    for name in SOURCES:
+        ensure_converted(name)
+    return read_identities(Path(folder))
+
+
+def measured(people: Photographs, engine: str, references: int | None = None) -> Evaluation:
+    samples = list(acquire_all(people.images, engine, thorough=True))
+    return evaluate(people, samples, engine, references)
+
+
+def test_dlib_finds_every_face_and_nineteen_in_twenty_people(people: Photographs) -> None:
+    result = measured(people, "dlib")
+    assert not result.failures
+    assert result.rates.at_fmr[1e-2].tar.value > 0.95
+    assert result.rates.at_fmr[1e-3].tar.value > 0.9
+
+
+def test_more_references_help(people: Photographs) -> None:
+    samples = list(acquire_all(people.images, "dlib", thorough=True))
+    one, three = (evaluate(people, samples, "dlib", count).rates.at_fmr[1e-2].tar.value for count in (1, 3))
+    assert three >= one
+
+
+def test_two_networks_together_find_nearly_everyone(people: Photographs) -> None:
+    if not all(installed(card(name)) for name in ("yunet", "mobilefacenet")):
+        pytest.skip(
+            "RENZHENG_MODEL_DIR names no folder with YuNet and MobileFaceNet: the fused engine goes unmeasured"
+        )
+    assert measured(people, "fused").rates.at_fmr[1e-3].tar.value > 0.98

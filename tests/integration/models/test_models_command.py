@@ -1,0 +1,146 @@
+"""`renzheng models` as a user calls it."""
+
+import json
+import shutil
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from typer.testing import CliRunner, Result
+
+from renzheng.contracts.errors import UsageError
+from renzheng.models.command import app
+from renzheng.models.errors import CalibrationError, ModelFileError
+
+
+def call(*arguments: str | Path) -> Result:
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    if result.exception and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+@pytest.fixture(scope="module")
+def people(
+    tmp_path_factory: pytest.TempPathFactory, portraits: Path, photographs: dict[str, np.ndarray]
+) -> Path:
+    """Four people: three portraits of one, and of the others one portrait in two lights."""
+    folder = tmp_path_factory.mktemp("people")
+    for name, files in {"obama": ("obama.jpg", "obama2.jpg", "obama3.jpg"), "biden": ("biden.jpg",)}.items():
+        (folder / name).mkdir()
+        for file in files:
+            shutil.copy(portraits / file, folder / name / file)
+    (folder / "astronaut").mkdir()
+    for name, file in (("astronaut", "astronaut"), ("biden", "biden-dim")):
+        dimmed = (photographs[name.split("-", maxsplit=1)[0]] * 0.6).astype(np.uint8)
+        cv2.imwrite(str(folder / name / f"{file}-dim.png"), dimmed[:, :, ::-1])
+    (folder / "obama" / "broken.jpg").write_bytes(b"no image")
+    return folder
+
+
+def test_convert_writes_both_networks_and_says_where(converted: Path, tmp_path: Path) -> None:
+    result = call("convert", "--to", tmp_path / "models")
+    assert result.exit_code == 0
+    assert len(list((tmp_path / "models").glob("*.onnx"))) == 2
+
+
+def test_list_names_every_model_and_verify_finds_the_converted_ones_whole(
+    converted: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("RENZHENG_MODEL_DIR", raising=False)
+    assert "mobilefacenet" in call("list").stdout
+    result = call("verify")
+    assert result.exit_code == 0
+    assert "dlib-resnet: present" in result.stdout
+    assert "sface: missing" in result.stdout
+
+
+def test_verify_fails_on_an_altered_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RENZHENG_MODEL_DIR", str(tmp_path))
+    (tmp_path / "mobilefacenet.onnx").write_bytes(b"altered")
+    result = call("verify")
+    assert result.exit_code == 1
+    assert "mobilefacenet: altered" in result.stdout
+
+
+def test_a_stranger_s_file_is_not_added(tmp_path: Path) -> None:
+    (tmp_path / "x.onnx").write_bytes(b"x")
+    with pytest.raises(ModelFileError):
+        call("add", tmp_path / "x.onnx")
+
+
+def test_evaluate_prints_the_documented_keys(converted: Path, people: Path, tmp_path: Path) -> None:
+    det = tmp_path / "det.svg"
+    result = call(
+        "evaluate", "--images", people, "--identities", "--quick", "--workers", "1", "--det", det, "--json"
+    )
+    report = json.loads(result.stdout)
+    assert report["comparisons"] == {"mated": 4, "non_mated": 11, "mated_not_acquired": 3}
+    assert report["fta"] == pytest.approx(1 / 7)
+    assert report["not_acquired"] == {str(people / "obama" / "broken.jpg"): "NotAnImageError"}
+    assert report["tar_at_fmr"]["0.01"] == pytest.approx(4 / 7)
+    assert report["fmr_at_card_threshold"] == 0
+    assert report["accuracy_at_card_threshold"] > 0.8
+    assert det.read_text().startswith("<svg")
+
+
+def test_evaluate_reads_pairs_and_uses_several_processes(
+    converted: Path, people: Path, tmp_path: Path
+) -> None:
+    pairs = tmp_path / "pairs.csv"
+    pairs.write_text(
+        "file_x,file_y,mated\nobama/obama.jpg,obama/obama2.jpg,1\nobama/obama.jpg,biden/biden.jpg,0\n"
+    )
+    report = json.loads(
+        call("evaluate", "--images", people, "--pairs", pairs, "--quick", "--workers", "2", "--json").stdout
+    )
+    assert report["comparisons"]["mated"] == 1
+    assert report["accuracy_at_card_threshold"] == 1
+
+
+def test_the_library_itself_is_evaluated_in_the_same_way(converted: Path, people: Path) -> None:
+    report = json.loads(
+        call(
+            "evaluate",
+            "--images",
+            people,
+            "--identities",
+            "--engine",
+            "face_recognition",
+            "--workers",
+            "1",
+            "--json",
+        ).stdout
+    )
+    assert report["card_threshold"] == pytest.approx(0.4)
+    assert report["tar_at_fmr"]["0.01"] > 0.4
+
+
+def test_a_wrong_call_says_what_is_wrong(people: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="--pairs"):
+        call("evaluate", "--images", people)
+    with pytest.raises(UsageError, match="--references"):
+        call("evaluate", "--images", people, "--pairs", tmp_path / "x.csv", "--references", "2")
+    with pytest.raises(UsageError, match="--gallery"):
+        call("calibrate")
+
+
+def test_calibrate_refuses_three_people(converted: Path, people: Path, tmp_path: Path) -> None:
+    with pytest.raises(CalibrationError, match="holds 3 people"):
+        call("calibrate", "--images", people, "--to", tmp_path)
+
+
+def test_bench_measures_this_engine_and_the_library_side_by_side(
+    converted: Path, portraits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("RENZHENG_MODEL_DIR", raising=False)
+    shutil.copy(portraits / "obama2.jpg", tmp_path / "obama2.jpg")
+    report = json.loads(call("bench", "--images", tmp_path, "--json").stdout)
+    assert report["embed_ratio"] > 3
+    assert report["detect_cnn_ratio"] > 3
+    assert report["peak_rss_mb"] < 400
+    assert set(report["engines"]["dlib"]["stages_ms"]) == {
+        "detect", "landmarks", "quality", "embed", "compare", "verification",
+    }  # fmt: skip
+    assert "fused" in report["skipped"]
