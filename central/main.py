@@ -76,7 +76,7 @@ class Central:
         if site.listen_host is None:
             return None
         folder = self.settings.site_dir
-        broker = BrokerAddress(site.broker_host, site.broker_port)
+        broker = BrokerAddress(site.broker_host, site.broker_port, self.settings.broker.protocol)
         central_key = keys.public_pem(self._key)
         joining = Joining(self.database, Authority.load(folder), central_key, broker, self.clock)
         tls = (folder / "server.pem", folder / "server.key")

@@ -107,6 +107,7 @@ class JoinAnswer(_Message):
         ca_certificate: the site's CA (PEM), by which broker and central are known.
         central_key: central's public signing key (PEM), by which acknowledgements are known.
         broker_host: name or address of the broker, as in the broker's certificate.
+        broker_protocol: the MQTT version that it speaks.
     """
 
     version: Literal[1] = 1
@@ -120,6 +121,7 @@ class JoinAnswer(_Message):
     central_key: Pem
     broker_host: str
     broker_port: Annotated[int, Field(ge=1, le=65535)]
+    broker_protocol: Literal["5", "3.1.1"] = "5"
 
 
 _M = TypeVar("_M", JoinRequest, JoinAnswer)

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
 import sqlalchemy as sa
 from joserfc.jwk import OKPKey
@@ -28,6 +29,7 @@ class BrokerAddress:
 
     host: str
     port: int
+    protocol: Literal["5", "3.1.1"] = "5"
 
 
 def provision(connection: sa.Connection, device: Device, now: datetime) -> JoinCode:
@@ -120,6 +122,7 @@ class Joining:
             central_key=self._central_key,
             broker_host=self._broker.host,
             broker_port=self._broker.port,
+            broker_protocol=self._broker.protocol,
         )
         return provisioning.seal_answer(answer, key, lookup)
 

@@ -95,6 +95,7 @@ def settings_text(answer: JoinAnswer, data_dir: Path) -> str:
     link: dict[str, str | int] = {
         "host": answer.broker_host,
         "port": answer.broker_port,
+        "protocol": answer.broker_protocol,
         "ca_file": str((data_dir / "site-ca.pem").resolve()),
         "certificate_file": str((data_dir / "tls.certificate.pem").resolve()),
         "key_file": str((data_dir / "tls.key.pem").resolve()),
