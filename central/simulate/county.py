@@ -127,12 +127,7 @@ def _play(recorder: Recorder, county: County, days: int, report: Report) -> Fact
         units.play_day(day)
     for person, hospital_id, visit_id, left_at, back_at in units.away:
         wards.leave_for_dialysis(person, hospital_id, visit_id, left_at, back_at)
-    wards.dialysis_days = {
-        (session.person_id, event.at // 86_400)
-        for session in units.sessions
-        for event in (session.sign_in, session.sign_out)
-        if event is not None
-    } | {(session.person_id, run.start // 86_400) for session in units.sessions for run in session.machines}
+    wards.dialysis_days = units.attended
     wards.play()
     play_visits(county, recorder, days)
     by_institution: dict[str, list[DeviceLife]] = defaultdict(list)

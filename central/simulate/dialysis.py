@@ -30,7 +30,8 @@ class DialysisMonth:
     Args:
         stays_of: per person, days as an inpatient: the hospital and the visit.
         away: each session of somebody who is an inpatient elsewhere, for which a leave is to be written.
-        planted: per person and day, whether a session was billed for nothing.
+        planted: persons and days for which a session was billed for nothing.
+        attended: persons and days on which they really dialysed, whether or not anything recorded it.
     """
 
     random: np.random.Generator
@@ -42,6 +43,7 @@ class DialysisMonth:
     sessions: list[Session] = field(default_factory=list)
     away: list[tuple[Person, str, str, int, int]] = field(default_factory=list)
     planted: set[tuple[str, int]] = field(default_factory=set)
+    attended: set[tuple[str, int]] = field(default_factory=set)
 
     def play_day(self, day: int) -> None:
         """Play one day at every unit."""
@@ -80,6 +82,9 @@ class DialysisMonth:
             patient, at, actual, kind, named=self.random.random() < rates.NAMED_BY_MACHINE
         )
         self.sessions.append(session)
+        self.attended.update(
+            (patient.person.person_id, moment // DAY) for moment in (at, at + actual * MINUTE)
+        )
         stay = self.stays_of.get((patient.person.person_id, at // DAY))
         if stay is not None and stay[0] != patient.site.institution_id:
             self.away.append((patient.person, *stay, at - HOUR, at + actual * MINUTE + 3 * HOUR))

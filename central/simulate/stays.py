@@ -80,7 +80,7 @@ class WardMonth:
             not hang_bed
             and not dies_here
             and not dialysing
-            and last + 4 < self.days
+            and last + 4 < min(self.days, alive_until)
             and self.random.random() < rates.TRANSFERRED
         ):
             self._add(
