@@ -77,7 +77,8 @@ class Housekeeper:
         evidence: the crops.
         retention: how long things are kept.
         tell: writes an event about deleted crops.
-        free_bytes: how much space there is; the data folder's disk by default.
+        free_bytes: how much space there is.
+        warn: called with whether space is short, whenever that changes.
     """
 
     def __init__(
@@ -85,14 +86,17 @@ class Housekeeper:
         log: DeviceLog,
         evidence: Evidence,
         retention: Retention,
+        *,
         tell: Callable[[tuple[EventId, ...], Reason], None],
         free_bytes: Callable[[], int],
+        warn: Callable[[bool], None],
     ) -> None:
         self._log = log
         self._evidence = evidence
         self._retention = retention
         self._tell = tell
         self._free_bytes = free_bytes
+        self._warn = warn
         self.short = False
 
     def tidy(self, now: datetime) -> Plan:
@@ -105,8 +109,12 @@ class Housekeeper:
             pruned += taken
         if pruned:
             LOGGER.info("let go of %d entries that central has", pruned)
-        if decided.short and not self.short:
-            LOGGER.error("the disk is nearly full")
+        if decided.short != self.short:
+            LOGGER.log(
+                logging.ERROR if decided.short else logging.INFO,
+                "the disk is nearly full" if decided.short else "the disk has room again",
+            )
+            self._warn(decided.short)
         self.short = decided.short
         return decided
 

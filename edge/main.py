@@ -106,8 +106,9 @@ class Agent:
                 entries=timedelta(days=device.entry_days),
                 free_bytes=device.keep_free_megabytes * 1_000_000,
             ),
-            self._tell_deleted,
-            lambda: free_bytes_of(device.data_dir),
+            tell=self._tell_deleted,
+            free_bytes=lambda: free_bytes_of(device.data_dir),
+            warn=self.station.warn_of_disk,
         )
         self.watchman = Watchman(
             settings,

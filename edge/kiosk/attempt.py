@@ -50,6 +50,9 @@ JUMP_IN_EYE_DISTANCES = 1.2
 LOST_MS = 500
 """A face that was away for this long may be another one."""
 
+MOST_LOSSES = 3
+"""After the thread was lost this often, liveness is no longer looked for in this attempt."""
+
 TURN_A_LITTLE = "turn_a_little"
 
 
@@ -63,6 +66,7 @@ class Observation:
         look: what it shows.
         template: of a usable face.
         liveness: what the face's motion shows up to this frame.
+        continuity: frames that share it are surely of one face.
     """
 
     frame: int
@@ -70,6 +74,7 @@ class Observation:
     look: Look
     template: Template | None = None
     liveness: Liveness = NOTHING_SHOWN
+    continuity: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +93,8 @@ class Attempt:
         decision: what the probes say so far.
         last_seen_ms: when a face was last there.
         last_look: that face.
+        continuity: of the probes.
+        losses: how often the thread was lost.
     """
 
     began_ms: int
@@ -101,6 +108,8 @@ class Attempt:
     decision: Decision | None = None
     last_seen_ms: int | None = None
     last_look: Look | None = None
+    continuity: int = 0
+    losses: int = 0
 
 
 def begin(now_ms: int, limit_ms: int) -> Attempt:
@@ -112,6 +121,8 @@ def observe(attempt: Attempt, seen: Observation, compare: Compare) -> Attempt:
     """Take one frame."""
     if _another_face(attempt, seen):
         attempt = replace(attempt, first_usable=None, probes=(), usable=0, live=NOTHING_SHOWN, decision=None)
+    if seen.continuity != attempt.continuity:
+        attempt = _thread_lost(attempt, seen.continuity)
     if seen.look.centre is not None:
         attempt = replace(attempt, last_seen_ms=seen.at_ms, last_look=seen.look)
     if seen.template is None or seen.look.guidance is not None:
@@ -121,7 +132,7 @@ def observe(attempt: Attempt, seen: Observation, compare: Compare) -> Attempt:
         first_usable=attempt.first_usable or (seen.frame, seen.at_ms),
         usable=attempt.usable + 1,
         probes=_best((*attempt.probes, (seen.look.quality, seen.template))),
-        live=_stronger(attempt.live, seen.liveness),
+        live=_stronger(attempt.live, seen.liveness) if attempt.losses <= MOST_LOSSES else NOTHING_SHOWN,
     )
     decision = compare([template for _, template in attempt.probes]) if attempt.usable >= MIN_USABLE else None
     attempt = replace(attempt, decision=decision)
@@ -159,6 +170,19 @@ def _another_face(attempt: Attempt, seen: Observation) -> bool:
         return True
     away = math.dist(last.centre, seen.look.centre)
     return away > JUMP_IN_EYE_DISTANCES * max(last.interocular_px, seen.look.interocular_px)
+
+
+def _thread_lost(attempt: Attempt, continuity: int) -> Attempt:
+    """Begin to collect anew, but not to count the time: it may be the same face, moved too quickly.
+
+    A face that cannot be followed at all, lost `MOST_LOSSES` times, goes on without liveness.
+    """
+    attempt = replace(
+        attempt, live=NOTHING_SHOWN, continuity=continuity, losses=attempt.losses + bool(attempt.continuity)
+    )
+    if attempt.losses > MOST_LOSSES:
+        return attempt
+    return replace(attempt, probes=(), usable=0, decision=None)
 
 
 def _unusable(attempt: Attempt, seen: Observation) -> Attempt:

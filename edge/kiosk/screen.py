@@ -32,6 +32,7 @@ class Screen(_Message):
         first_usable_frame: the frame that carried the first usable face of this attempt.
         event_id: the event behind a `done`, for the latency report.
         network_away: central has not got the newest events; the patient is signed in all the same.
+        disk_short: the disk is nearly full; staff should be told.
     """
 
     version: Literal[1] = 1
@@ -49,6 +50,7 @@ class Screen(_Message):
     first_usable_frame: int | None = None
     event_id: str | None = None
     network_away: bool = False
+    disk_short: bool = False
 
 
 _NAMES: dict[type[session.State], str] = {

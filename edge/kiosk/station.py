@@ -135,6 +135,7 @@ class Station:
         self.watcher = Watcher(engine, settings.face.false_match_rate, self._progressed_elsewhere)
         self.latencies: deque[Latency] = deque(maxlen=LATENCIES_KEPT)
         self._network_away = network_away
+        self.disk_short = False
         self._evidence = evidence
         self._crop: bytes | None = None
         self.outcomes: Counter[tuple[str, str]] = Counter()
@@ -196,6 +197,7 @@ class Station:
             guidance=live.guidance,
             event_id=live.event_id if isinstance(self._state, session.Done) else None,
             network_away=self._network_away(),
+            disk_short=self.disk_short,
         )
 
     def listen(self, listener: object) -> asyncio.Event:
@@ -269,6 +271,12 @@ class Station:
             raise
         self._pins.count(right=True, now=now_ms())
         return known
+
+    def warn_of_disk(self, short: bool) -> None:
+        """Let the page say that the disk is nearly full, or no longer; from any thread."""
+        self.disk_short = short
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._announce)
 
     def camera(self, call: CameraCall) -> None:
         """Keep the page's word about its camera."""

@@ -12,7 +12,7 @@ _FORTH_AND_BACK_PX = 0.6
 """A point that does not come back to where it was, followed forth and back, is not the same point."""
 
 LONGEST_MS = 2_500
-"""Points followed for longer drift; a new track begins."""
+"""Points followed for longer drift; new points are chosen on the same face."""
 
 _WINDOW_PX = (17, 17)
 _LEVELS = 3
@@ -20,28 +20,42 @@ _UNTIL = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 20, 0.01)
 
 
 class FaceTracker:
-    """Keeps one track: begins with a face, goes on while enough of its points are found again."""
+    """Keeps one track: begins with a face, goes on while enough of its points are found again.
+
+    `continuity` changes whenever the thread is lost: only frames of one continuity are surely of one face,
+    and what one face showed must not vouch for a picture that was slid before it.
+    """
 
     def __init__(self) -> None:
         self._grey: NDArray[np.uint8] | None = None
         self._interocular_px = 0.0
         self._points: list[Points] = []
         self._at_ms: list[int] = []
+        self._begun = 0
+
+    @property
+    def continuity(self) -> int:
+        """Which thread the last frame belongs to; 0 when there are too few points to follow any."""
+        return 0 if self._grey is None else self._begun
 
     def follow(self, image: Image, eyes: Eyes | None, at_ms: int) -> Track | None:
         """Take one frame; None when there is no face to follow."""
         grey = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
-        if eyes is None:
-            self.forget()
+        if eyes is None:  # one missed detection is no reason to lose the thread
+            if not self._goes_on(grey, at_ms):
+                self.forget()
             return None
-        if not self._goes_on(grey, at_ms):
+        goes_on = self._goes_on(grey, at_ms)
+        if not goes_on:
+            self._begun += 1
+        if not goes_on or at_ms - self._at_ms[0] > LONGEST_MS:
             self._begin(grey, eyes, at_ms)
         if self._grey is None:
             return None
         return Track(self._interocular_px, tuple(self._points), tuple(self._at_ms))
 
     def forget(self) -> None:
-        """Let go of the face: the next one may be another's."""
+        """Let go of the points."""
         self._grey, self._points, self._at_ms = None, [], []
 
     def _begin(self, grey: NDArray[np.uint8], eyes: Eyes, at_ms: int) -> None:
@@ -58,7 +72,7 @@ class FaceTracker:
             self._points, self._at_ms = [np.asarray(found, dtype=np.float32).reshape(-1, 2)], [at_ms]
 
     def _goes_on(self, grey: NDArray[np.uint8], at_ms: int) -> bool:
-        if self._grey is None or self._grey.shape != grey.shape or at_ms - self._at_ms[0] > LONGEST_MS:
+        if self._grey is None or self._grey.shape != grey.shape:
             return False
         before = self._points[-1].reshape(-1, 1, 2)
         after, found = _followed(self._grey, grey, before)

@@ -185,7 +185,7 @@ class Watcher:
             template = self._engine.embed(image, analysis.face)
             scene.consider(image, analysis.face, look.quality)
         live = liveness.NOTHING_SHOWN if track is None else liveness.assess(track)
-        return Observation(frame.number, frame.at_ms, look, template, live)
+        return Observation(frame.number, frame.at_ms, look, template, live, scene.tracker.continuity)
 
 
 def now_ms() -> int:

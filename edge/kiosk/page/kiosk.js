@@ -83,6 +83,7 @@ function arrive(next) {
 }
 
 function paint() {
+  $("notice").textContent = screen.disk_short ? say("notice.disk_short") : "";
   const patient = screen.patient;
   for (const who of document.querySelectorAll(".who")) {
     who.textContent = patient ? `${patient.surname}  ${patient.masked_number}` : "";

@@ -101,3 +101,36 @@ def test_the_best_probes_decide():
         seen = Observation(number, number * 100, replace(GOOD, quality=quality), template(quality))
         state = attempt.observe(state, seen, lambda probes: asked.append(probes) or NON_MATCH)
     assert [round(float(probe.values[0])) for probe in asked[-1]] == [9, 7, 3]
+
+
+def test_a_photograph_slid_before_a_live_face_inherits_nothing_from_it():
+    """The attacker turns their own head, then holds up the patient's picture at the same place."""
+    state = attempt.begin(0, 12_000)
+    for number in range(1, 6):
+        own = Observation(number, number * 100, GOOD, template(1), Liveness(Pad.BONA_FIDE), continuity=1)
+        state = attempt.observe(state, own, lambda _: NON_MATCH)
+    picture = [
+        Observation(number, number * 100, GOOD, template(2), Liveness(Pad.NOT_SHOWN), continuity=2)
+        for number in range(6, 40)
+    ]
+    asked = []
+    for seen in picture:
+        state = attempt.observe(state, seen, lambda probes: asked.append(probes) or MATCH)
+        outcome = attempt.conclude(state, seen.at_ms)
+        if outcome:
+            break
+    assert outcome.pad is Pad.NOT_SHOWN
+    assert {float(probe.values[0]) for probes in asked for probe in probes} == {2.0}
+
+
+def test_a_face_that_cannot_be_followed_is_matched_without_liveness():
+    state = attempt.begin(0, 12_000)
+    for number in range(1, 60):
+        seen = Observation(
+            number, number * 100, GOOD, template(), Liveness(Pad.BONA_FIDE), continuity=number // 2
+        )
+        state = attempt.observe(state, seen, lambda _: MATCH)
+        outcome = attempt.conclude(state, seen.at_ms)
+        if outcome:
+            break
+    assert outcome.pad is Pad.NOT_SHOWN
