@@ -152,7 +152,7 @@ def replace_key(connection: sa.Connection, device_id: str, public_key: OKPKey, n
 
 
 def change_key(connection: sa.Connection, device: DeviceState, old_key_id: str, now_us: int) -> None:
-    """Write the change of key that a rotation entry brought: `device` holds both keys with their stretches."""
+    """Write the change of key that a rotation entry brought: `device` holds both keys."""
     table, old = schema.device_keys, device.keys[old_key_id]
     ended = sa.update(table).where(table.c.key_id == old_key_id)
     connection.execute(ended.values(until_sequence=old.until_sequence))
