@@ -54,7 +54,7 @@ class Network:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
-        options.enable_mem_pattern = False  # its plans for every new size of input cost memory and save no time
+        options.enable_mem_pattern = False  # a plan for each size of input costs memory and saves no time
         options.log_severity_level = _WARNINGS_ONLY_IF_FATAL
         try:
             self._session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])

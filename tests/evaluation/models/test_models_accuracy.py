@@ -1,4 +1,4 @@
-"""Accuracy on photographs that are not part of the product; loudly skipped without them (RENZHENG_TEST_FACES)."""
+"""Accuracy on photographs that are no part of the product; skipped without RENZHENG_TEST_FACES."""
 
 import os
 from pathlib import Path
@@ -45,7 +45,5 @@ def test_more_references_help(people: Photographs) -> None:
 
 def test_two_networks_together_find_nearly_everyone(people: Photographs) -> None:
     if not all(installed(card(name)) for name in ("yunet", "mobilefacenet")):
-        pytest.skip(
-            "RENZHENG_MODEL_DIR names no folder with YuNet and MobileFaceNet: the fused engine goes unmeasured"
-        )
+        pytest.skip("RENZHENG_MODEL_DIR names no folder with YuNet and MobileFaceNet: fused goes unmeasured")
     assert measured(people, "fused").rates.at_fmr[1e-3].tar.value > 0.98

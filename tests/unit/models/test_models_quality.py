@@ -74,8 +74,12 @@ def test_sharpness_does_not_depend_on_the_light(share: float) -> None:
 
 
 def test_the_foremost_problem_comes_first() -> None:
-    problems = judge(measure(blurred(mean=22, contrast=14), BOX, landmarks(interocular=20)), Bounds())
-    assert problems == (Problem.INTEROCULAR_DISTANCE, Problem.UNDER_EXPOSURE, Problem.SHARPNESS)
+    dark_and_turned = measure(face(mean=20, contrast=12), BOX, landmarks(interocular=20, nose_aside=8))
+    assert judge(dark_and_turned, Bounds()) == (
+        Problem.INTEROCULAR_DISTANCE,
+        Problem.POSE_YAW,
+        Problem.UNDER_EXPOSURE,
+    )
 
 
 def test_a_turn_to_the_side_does_not_count_as_a_tilt_and_the_other_way_round() -> None:

@@ -51,15 +51,22 @@ def test_a_tensor_is_read_back(samples: int, k: int, rows: int, columns: int) ->
     np.testing.assert_array_equal(tensor.values, values)
 
 
+def refusal(reader: Reader, read: str) -> ModelFileError | None:
+    try:
+        getattr(reader, read)()
+    except ModelFileError as error:
+        return error
+    return None
+
+
 @given(st.binary(max_size=40))
 def test_any_bytes_are_read_or_refused_with_the_offset(data: bytes) -> None:
     for read in ("integer", "string", "real", "boolean", "tensor", "alias"):
         reader = Reader(data, "file")
-        try:
-            getattr(reader, read)()
-        except ModelFileError as error:
-            assert 0 <= error.attributes["offset"] <= len(data)
-            assert f"offset {error.attributes['offset']}" in error.what
+        refused = refusal(reader, read)
+        if refused:
+            assert 0 <= refused.attributes["offset"] <= len(data)
+            assert f"offset {refused.attributes['offset']}" in refused.what
 
 
 @pytest.mark.parametrize(

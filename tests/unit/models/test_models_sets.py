@@ -78,7 +78,7 @@ def test_all_pairs_are_all_pairs() -> None:
 
 
 def test_a_site_s_centre_never_holds_the_people_compared() -> None:
-    """Whatever the two compared people's other images are, their score does not change by more than rounding."""
+    """Whatever the two people's other images are, their score changes by no more than rounding."""
     person = np.repeat(np.arange(6), 3)
     values = np.random.default_rng(1).normal(1, 1, (18, 16)).astype(np.float32)
     comparison = [Comparison(0, (3,), mated=False)]
