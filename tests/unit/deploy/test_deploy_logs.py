@@ -2,19 +2,13 @@
 
 import json
 import logging
-import sys
 
 from renzheng.contracts.errors import FaultError
 from renzheng.deploy.logs import JsonFormatter
 
 
 def record_of(message, *values, error=None):
-    try:
-        if error:
-            raise error
-        info = None
-    except Exception:
-        info = sys.exc_info()
+    info = None if error is None else (type(error), error, error.__traceback__)
     return logging.LogRecord("renzheng.edge.log", logging.INFO, __file__, 1, message, values, info)
 
 

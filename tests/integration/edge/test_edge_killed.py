@@ -1,0 +1,125 @@
+"""The power goes in the middle of a sign-in: the patient is signed in or is not, never both, never half."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from parts.edge import Page, eventually, jpeg_of
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
+
+from renzheng.contracts.log import read_entry
+from renzheng.edge.log import DeviceLog
+from renzheng.edge.store.database import Store
+
+TESTS = Path(__file__).resolve().parents[2]
+AGENT = """
+import sys, time
+from pathlib import Path
+sys.path.insert(0, sys.argv[2])
+from parts.edge import DAY, StandInEngine, jpeg_of, make_settings, stepped_clock
+from renzheng.edge.main import build_agent
+folder = Path(sys.argv[1])
+agent = build_agent(make_settings(folder), clock=stepped_clock(), engine=StandInEngine())
+if not agent.people.references("P1", StandInEngine.model):
+    agent.enrol("P1", surname="王某", card_number="62221111", photographs=[jpeg_of(120)], consented=True)
+agent.start()
+print(agent.kiosk_url, flush=True)
+time.sleep(600)
+"""
+
+
+def start(folder):
+    process = subprocess.Popen(
+        [sys.executable, "-c", AGENT, str(folder), str(TESTS)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    assert process.stdout is not None
+    return process, process.stdout.readline().strip()
+
+
+def sign_in_until_killed(url, process, kill_after_s):
+    """Play the page; return the event id of a green screen that was seen, if one was."""
+    killed_at = time.monotonic() + kill_after_s
+    Page(url).post("/kiosk/identify", json={"person_id": "P1"})
+    with connect(url.replace("http", "ws") + "kiosk/socket") as socket:
+        while True:
+            if time.monotonic() >= killed_at and process.poll() is None:
+                process.send_signal(signal.SIGKILL)
+            try:
+                socket.send(jpeg_of(120))
+                screen = json.loads(socket.recv(timeout=0.02))
+            except TimeoutError:
+                continue
+            except ConnectionClosed:
+                return None
+            if screen["screen"] == "done":
+                if process.poll() is None:
+                    process.send_signal(signal.SIGKILL)
+                return screen["event_id"]
+
+
+def check(folder, seen):
+    store = Store(folder / "data" / "device.sqlite")
+    log = DeviceLog(store, "kiosk-01")
+    log.verify()
+    events = [read_entry(line).event for line in log.lines(0, 10_000)]
+    ids = {event["id"] for event in events}
+    assert seen <= ids
+    kinds = ("attendance.sign_in", "attendance.sign_out")
+    marks = [event for event in events if event["type"].endswith(kinds)]
+    sessions = {row["session_id"]: row for row in store.rows("SELECT * FROM sessions")}
+    assert len({event["data"]["session_id"] for event in marks}) == len(sessions)
+    for session_id, row in sessions.items():
+        of = [
+            event["type"].rsplit(".", 1)[-1] for event in marks if event["data"]["session_id"] == session_id
+        ]
+        assert of == (["sign_in"] if row["signed_out_at"] is None else ["sign_in", "sign_out"])
+    store.close()
+    return len(marks)
+
+
+def play(folder, rounds, seed):
+    chance, seen = random.Random(seed), set()
+    for _ in range(rounds):
+        process, url = start(folder)
+        event_id = sign_in_until_killed(url, process, chance.uniform(0.0, 3.6))
+        process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
+        if event_id:
+            seen.add(event_id)
+        marks = check(folder, seen)
+    return marks
+
+
+def test_killed_at_random_moments_of_a_sign_in_nothing_is_half(tmp_path):
+    play(tmp_path, 3, seed=6)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(3600)
+def test_killed_two_hundred_times(tmp_path):
+    rounds = int(os.environ.get("FAULTS_COUNT", "200"))
+    assert play(tmp_path, rounds, seed=7) > rounds // 10
+
+
+def test_the_agent_of_this_test_does_sign_in_when_it_is_left_alone(tmp_path):
+    process, url = start(tmp_path)
+    try:
+        assert sign_in_until_killed(url, process, 60) is not None
+    finally:
+        process.kill()
+        process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
+    assert check(tmp_path, set()) == 1
+    assert eventually(lambda: process.poll() is not None)
