@@ -32,7 +32,7 @@ class Counts:
         self.parts[part] = figures
 
     def write(self) -> None:
-        """Write JSON; parts that were not run this time keep what an earlier run of the same length counted."""
+        """Write JSON; a part that was not run this time keeps what an earlier run of this length counted."""
         OUT.parent.mkdir(parents=True, exist_ok=True)
         length = "long" if LONG else "short"
         kept = json.loads(OUT.read_text(encoding="utf-8")) if OUT.exists() else {}

@@ -52,6 +52,7 @@ class AgentOrders:
 
     Args:
         pace_seconds: the most that it rests between two events.
+        notes: where it keeps what it was told; beside the store's disk, which may be full.
         jumps: step the wall clock by a day, back or forth, every so many events; 0 never.
         network: a network namespace to live in.
     """
@@ -60,6 +61,7 @@ class AgentOrders:
     device_id: str
     host: str
     port: int
+    notes: Path
     pace_seconds: float = 0.01
     jumps: int = 0
     network: str | None = None
@@ -68,12 +70,17 @@ class AgentOrders:
     @property
     def told(self) -> Path:
         """The file of sequences and hashes that the agent was told are durable."""
-        return self.folder / "told"
+        return self.notes / "told"
+
+    @property
+    def refused(self) -> Path:
+        """The file of appends that the store refused, in the error's own words."""
+        return self.notes / "refused"
 
     @property
     def quiet(self) -> Path:
         """While this file is there, the agent writes nothing and only sends."""
-        return self.folder / "quiet"
+        return self.notes / "quiet"
 
 
 def sign_in(device_id: str, number: int, reading: Reading) -> SignIn:
@@ -97,7 +104,7 @@ def sign_in(device_id: str, number: int, reading: Reading) -> SignIn:
 
 def run_agent(orders: AgentOrders) -> None:
     """Write numbered events, keep a durable list of those that are durable, and send them."""
-    _log_to(orders.folder / "agent.txt")
+    _log_to(orders.notes / "agent.txt")
     if orders.network:
         enter_network(orders.network)
     path = orders.folder / "device.sqlite"
@@ -144,7 +151,7 @@ def _write(orders: AgentOrders, log: DeviceLog, clock: SteppedClock) -> None:
         try:
             head = log.append(sign_in(orders.device_id, number, clock.read()))
         except RenzhengError as error:
-            _note(orders.folder / "refused", str(error))
+            _note(orders.refused, str(error))
             time.sleep(0.05)
             continue
         os.write(told, f"{head.sequence} {head.hash}\n".encode())
@@ -205,7 +212,10 @@ def enter_network(name: str) -> None:
 
 def _log_to(path: Path) -> None:
     logging.basicConfig(
-        filename=path, level=logging.WARNING, format="%(asctime)s %(process)d %(name)s %(message)s", force=True
+        filename=path,
+        level=logging.WARNING,
+        format="%(asctime)s %(process)d %(name)s %(message)s",
+        force=True,
     )
 
 

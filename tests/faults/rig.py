@@ -137,9 +137,11 @@ class Rig:
         for device_id in device_ids:
             own = device_folder(device_id) if device_folder else folder / device_id
             own.mkdir(exist_ok=True)
+            notes = folder / f"{device_id}-notes"
+            notes.mkdir()
             (own / "central.pub.pem").write_text(keys.public_pem(self.central_key))
             self._register(device_id, own)
-            orders = AgentOrders(own, device_id, host, broker.port, **agents)
+            orders = AgentOrders(own, device_id, host, broker.port, notes, **agents)
             self.agents.append(Party(run_agent, orders))
 
     def _register(self, device_id: str, folder: Path) -> None:
@@ -257,5 +259,5 @@ def eventually(true: Callable[[], bool], within_seconds: float) -> bool:
 def seeded(default: int) -> random.Random:
     """The chance of this run; FAULTS_SEED repeats another one's."""
     seed = int(os.environ.get("FAULTS_SEED", default))
-    print(f"FAULTS_SEED={seed}", file=sys.stderr)
+    sys.stderr.write(f"FAULTS_SEED={seed}\n")
     return random.Random(seed)

@@ -1,0 +1,58 @@
+"""A disk that fills up under the device's store, on a small file system of its own."""
+
+import subprocess
+import time
+
+import pytest
+from faults.counts import often
+from faults.rig import Rig, eventually
+from parts.processes import is_root
+
+pytestmark = [
+    pytest.mark.mosquitto,
+    pytest.mark.timeout(3600),
+    pytest.mark.skipif(not is_root(), reason="mounting a small file system needs root: sudo make faults"),
+]
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", folder], check=True)
+    yield folder
+    subprocess.run(["umount", "-l", folder], check=True)
+
+
+def fill(folder):
+    """Take all the space there is, down to the last block."""
+    with (folder / "ballast").open("ab", buffering=0) as out:
+        for size in (65_536, 4_096, 512):
+            try:
+                while out.write(bytes(size)):
+                    pass
+            except OSError:
+                continue
+
+
+def test_a_full_disk_is_said_and_survived(tmp_path, broker, counts, small_disk):
+    rounds, said, killed = often(2, 40), 0, 0
+    with Rig(tmp_path, broker, device_ids=["kiosk-1"], device_folder=lambda _: small_disk) as rig:
+        agent = rig.agents[0]
+        for number in range(rounds):
+            assert rig.grows()
+            agent.orders.refused.write_text("", encoding="utf-8")
+            fill(small_disk)
+            assert eventually(lambda: "is full" in agent.orders.refused.read_text(encoding="utf-8"), 30)
+            said += 1
+            if number % 2:
+                rig.again(agent)
+                killed += 1
+            time.sleep(0.3)
+            (small_disk / "ballast").unlink()
+            if not agent.alive:  # a start on a full disk may fail; whoever runs it starts it again
+                rig.again(agent)
+        assert rig.grows()
+        assert rig.drain()
+        figures = rig.account().check()
+    counts.add("disk full", filled=rounds, said=said, killed_while_full=killed, **figures)
