@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from renzheng.models.errors import PairsFileError
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm"})
+# So many comparisons of strangers show a false match rate of 1e-5; more would only take memory.
+MOST_NON_MATED = 1_000_000
 _PAIR_COLUMNS = ("file_x", "file_y", "mated")
 _GROUP_COLUMNS = ("file", "group")
 
@@ -63,37 +65,52 @@ def read_identities(folder: Path) -> Photographs:
     return Photographs(tuple(images), np.array(person, dtype=np.int64))
 
 
-def all_pairs(person: NDArray[np.int64]) -> tuple[Comparison, ...]:
-    """Compare every image with every other."""
+def all_pairs(person: NDArray[np.int64], most: int = MOST_NON_MATED) -> tuple[Comparison, ...]:
+    """Compare every image with every other; of more than `most` non-mated pairs, an even sample."""
     count = len(person)
-    return tuple(
-        Comparison(one, (other,), bool(person[one] == person[other]))
-        for one in range(count)
-        for other in range(one + 1, count)
-    )
+    _, sizes = np.unique(person, return_counts=True)
+    step = sampling_step((count**2 - int((sizes**2).sum())) // 2, most)
+    comparisons = []
+    for one in range(count):
+        others = np.arange(one + 1, count)
+        mated = person[others] == person[one]
+        chosen = others[mated | is_sampled(one, others, step)].tolist()
+        comparisons += [Comparison(one, (other,), bool(person[other] == person[one])) for other in chosen]
+    return tuple(comparisons)
+
+
+def sampling_step(available: int, most: int) -> int:
+    """Return of how many comparisons one is taken, so that at most about `most` are."""
+    return max(1, -(-available // most))
+
+
+def is_sampled(one: int, others: NDArray[np.int64], step: int) -> NDArray[np.bool_]:
+    """Choose one in `step`, scattered by Knuth's multiplicative hash, so that nobody is preferred."""
+    chosen: NDArray[np.bool_] = (one * 2_654_435_761 + others * 40_503) % 2**32 % step == 0
+    return chosen
 
 
 def with_references(
-    person: NDArray[np.int64], acquired: NDArray[np.bool_], count: int
+    person: NDArray[np.int64], acquired: NDArray[np.bool_], count: int, most: int = MOST_NON_MATED
 ) -> tuple[Comparison, ...]:
-    """Compare every image with `count` references of every person.
+    """Compare every image with `count` references of every person; of more than `most` non-mated, a sample.
 
     The references of a person are taken in turn: those behind the probe in the person's own order of images,
-    so that every image serves. Only acquired images are enrolled, as a site would do; the probe itself never
-    is.
+    so that every image serves. Only acquired images are enrolled, as a site would do; the probe itself never is.
     """
-    enrolled = {who: np.flatnonzero((person == who) & acquired) for who in np.unique(person)}
+    people = np.unique(person)
+    enrolled = {int(who): np.flatnonzero((person == who) & acquired) for who in people}
+    step = sampling_step(len(person) * (len(people) - 1), most)
     comparisons = []
     for probe in range(len(person)):
-        for who, images in enrolled.items():
-            others = images[images != probe]
+        for who in people[(people == person[probe]) | is_sampled(probe, people, step)].tolist():
+            others = enrolled[who][enrolled[who] != probe]
             if not len(others):
                 continue
-            start = int(np.searchsorted(others, probe)) if who == person[probe] else probe
-            chosen = tuple(
-                int(others[(start + step) % len(others)]) for step in range(min(count, len(others)))
-            )
-            comparisons.append(Comparison(probe, chosen, bool(who == person[probe])))
+            mated = who == person[probe]
+            start = int(np.searchsorted(others, probe)) if mated else probe
+            chosen = tuple(int(others[(start + at) % len(others)]) for at in range(min(count, len(others))))
+            comparisons.append(Comparison(probe, chosen, bool(mated)))
     return tuple(comparisons)
 
 

@@ -77,6 +77,20 @@ def test_all_pairs_are_all_pairs() -> None:
     ]
 
 
+def test_of_too_many_strangers_a_sample_is_taken_and_of_mated_pairs_all() -> None:
+    person = np.repeat(np.arange(60), 5)
+    every = all_pairs(person)
+    some = all_pairs(person, most=5_000)
+    assert sum(each.mated for each in some) == sum(each.mated for each in every) == 60 * 10
+    assert 3_000 < sum(not each.mated for each in some) < 7_000
+    assert set(some) <= set(every)
+    met = {int(person[image]) for each in some if not each.mated for image in (each.probe, *each.references)}
+    assert met == set(range(60))
+    referenced = with_references(person, np.ones(300, bool), 2, most=3_000)
+    assert sum(each.mated for each in referenced) == 300
+    assert 1_500 < sum(not each.mated for each in referenced) < 4_500
+
+
 def test_a_site_s_centre_never_holds_the_people_compared() -> None:
     """Whatever the two people's other images are, their score changes by no more than rounding."""
     person = np.repeat(np.arange(6), 3)
