@@ -96,7 +96,7 @@ def with_references(
     """Compare every image with `count` references of every person; of more than `most` non-mated, a sample.
 
     The references of a person are taken in turn: those behind the probe in the person's own order of images,
-    so that every image serves. Only acquired images are enrolled, as a site would do; the probe itself never is.
+    so that every image serves. Only acquired images are enrolled, as at a site; the probe itself never is.
     """
     people = np.unique(person)
     enrolled = {int(who): np.flatnonzero((person == who) & acquired) for who in people}

@@ -4,6 +4,7 @@ import os
 import shutil
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -12,6 +13,7 @@ from renzheng.models.catalogue.files import State, add, inspect, installed
 from renzheng.models.decision import Match, NonMatch, NotSure
 from renzheng.models.engine import open_engine
 from renzheng.models.errors import ModelFileError
+from renzheng.models.liveness import open_liveness
 from renzheng.models.network import Network
 
 WANTED = ("yunet", "yunet-2023mar", "mobilefacenet", "antispoof")
@@ -80,3 +82,17 @@ def test_a_model_of_another_task_under_a_model_s_name_is_refused(
         open_engine("yunet-mobilefacenet")
     with pytest.raises(ModelFileError):
         Network(tmp_path / "mobilefacenet.onnx", expected_sha256=card("mobilefacenet").sha256)
+
+
+def test_a_photograph_of_a_person_scores_as_live_and_a_blurred_print_less(
+    folder: Path, photographs: dict[str, np.ndarray]
+) -> None:
+    engine, liveness = open_engine("yunet-dlib"), open_liveness()
+    image = photographs["obama2"]
+    face = engine.subject(image)
+    assert face is not None
+    live = liveness.score(image, face)
+    assert live.score > 0.9
+    assert live.model.startswith("antispoof:")
+    smeared = cv2.GaussianBlur(image, (0, 0), face.box.width / 12)
+    assert liveness.score(smeared, face).score < live.score

@@ -1,0 +1,85 @@
+"""One sign among several of whether a living face is before the camera.
+
+A network of this kind lets spoofs of other makes pass, so its score never decides alone; and where it is not
+there, liveness is not shown, rather than shown.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from renzheng.models.analysis import Face
+from renzheng.models.catalogue.cards import Card, card
+from renzheng.models.detection.boxes import Box
+from renzheng.models.embedding import prepared
+from renzheng.models.engine import load_network
+from renzheng.models.network import Network
+
+Pixels = NDArray[np.uint8]
+
+_CONTEXT = 1.5  # of the face's box: paper edges and screen frames lie around the face
+
+
+@dataclass(frozen=True)
+class LivenessScore:
+    """What one network says.
+
+    Attributes:
+        score: 0 (a presentation of something) to 1 (a living face).
+        model: the network's name and the first digits of its SHA-256.
+    """
+
+    score: float
+    model: str
+
+
+class LivenessNetwork:
+    """A network that tells living faces from presentations, as its card describes it."""
+
+    def __init__(self, known: Card, network: Network) -> None:
+        self._card = known
+        self._network = network
+        self.model = f"{known.name}:{network.sha256[:12]}"
+
+    def score(self, image: Pixels, face: Face) -> LivenessScore:
+        """Score one face of an image (rows, columns, 3; RGB)."""
+        side = self._card.input.size[0]
+        around = surroundings(image, face.box)
+        crop = cv2.resize(around, (side, side), interpolation=cv2.INTER_AREA)
+        logits = self._network.run(prepared(np.asarray(crop, np.uint8), self._card))[0].astype(np.float64)
+        live = self._card.output.live_index
+        assert live is not None, "a liveness card names the output that stands for a living face"
+        likely = np.exp(logits - logits.max())
+        return LivenessScore(float(likely[live] / likely.sum()), self.model)
+
+
+def open_liveness(name: str = "antispoof", *, threads: int = 1) -> LivenessNetwork:
+    """Load a liveness network.
+
+    Raises:
+        ModelMissingError: its file is not on this machine: liveness is then not shown.
+        ModelFileError: the file is not what its card says.
+    """
+    return LivenessNetwork(card(name), load_network(name, threads))
+
+
+def surroundings(image: Pixels, box: Box) -> Pixels:
+    """Return the square of 1.5 times the box around it; what lies outside of the image is mirrored in."""
+    side = max(1, int(max(box.width, box.height) * _CONTEXT))
+    left = int((box.left + box.right - side) / 2)
+    top = int((box.top + box.bottom - side) / 2)
+    rows, columns = image.shape[:2]
+    across = _reflected(np.arange(left, left + side), columns)
+    down = _reflected(np.arange(top, top + side), rows)
+    return np.ascontiguousarray(image[np.ix_(down, across)])
+
+
+def _reflected(places: NDArray[np.int64], length: int) -> NDArray[np.int64]:
+    """Fold places outside of 0 .. length - 1 back in, as in a mirror at either edge."""
+    if length == 1:
+        return np.zeros_like(places)
+    period = 2 * (length - 1)
+    folded: NDArray[np.int64] = np.abs((places + length - 1) % period - (length - 1))
+    return folded
