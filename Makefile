@@ -50,7 +50,7 @@ $(VENV)/.run: requirements.lock $(VENV)/.made
 	@touch $@
 
 $(VENV)/.house: pyproject.toml setup.py $(VENV)/.run
-	@$(PIP) install --quiet --no-deps --no-build-isolation -e .
+	@PYTHONWARNINGS=ignore $(PIP) install --quiet --no-deps --no-build-isolation -e .
 	@touch $@
 
 $(CACHE)/portraits/.ready: deploy/setup/portraits.lock deploy/setup/portraits.sh $(VENV)/.run

@@ -1,0 +1,84 @@
+"""The house keeps its walls: who may import whom, and what each extra must bring."""
+
+import ast
+import re
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+MAY_IMPORT = {
+    "contracts": set(),
+    "models": {"contracts"},
+    "rules": {"contracts"},
+    "edge": {"contracts", "models"},
+    "central": {"contracts", "models", "rules"},
+    "deploy": {"contracts", "models", "rules", "edge", "central"},
+}
+IMPORTED_AS = {
+    "cv2": "opencv-python-headless", "dlib": "dlib-bin", "paho": "paho-mqtt", "PIL": "pillow",
+    "yaml": "pyyaml", "sqlite_utils": "sqlite-utils", "uuid_utils": "uuid-utils", "psycopg": "psycopg",
+    "multipart": "python-multipart", "starlette": "fastapi", "annotated_types": "pydantic",
+    "face_recognition": "face-recognition", "pydantic_core": "pydantic", "websockets": "uvicorn",
+    "click": "typer",
+}  # fmt: skip
+
+
+def sources(package):
+    return sorted((ROOT / package).rglob("*.py"))
+
+
+def imports(path, *, top_level_only=False):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    nodes = tree.body if top_level_only else ast.walk(tree)
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            yield node.module
+
+
+@pytest.mark.parametrize("package", MAY_IMPORT)
+def test_a_package_imports_only_whom_it_may(package):
+    allowed = MAY_IMPORT[package] | {package}
+    broken = [
+        f"{path.relative_to(ROOT)} imports {name}"
+        for path in sources(package)
+        for name in imports(path)
+        if name.startswith("renzheng.") and name.split(".")[1] not in allowed
+    ]
+    assert broken == []
+
+
+def declared(*extras):
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    wanted = list(project["dependencies"])
+    for extra in extras:
+        wanted += project["optional-dependencies"][extra]
+    return {re.match(r"[A-Za-z0-9_-]+", line).group(0).lower() for line in wanted}
+
+
+@pytest.mark.parametrize(
+    ("package", "extras"), [("contracts", ()), ("edge", ("edge",)), ("central", ("central",))]
+)
+def test_what_a_package_needs_to_start_is_in_its_extra(package, extras):
+    known = declared(*extras)
+    missing = {
+        f"{path.relative_to(ROOT)}: {name}"
+        for path in sources(package)
+        for name in imports(path, top_level_only=True)
+        if (first := name.split(".")[0]) not in sys.stdlib_module_names
+        and first not in ("renzheng", "pyspark", "pandas")
+        and IMPORTED_AS.get(first, first).lower() not in known
+    }
+    assert missing == set()
+
+
+def test_nothing_of_this_machine_or_its_registries_is_named():
+    lock = (ROOT / "requirements.lock").read_text() + (ROOT / "requirements-dev.lock").read_text()
+    assert not re.search(r"(?m)https?://|--(extra-)?index-url|--find-links|file:", lock)
+    assert not re.search(r"(?m)^dlib==", lock), "dlib compiles for a quarter of an hour"
+    assert "dlib-bin==" in lock
