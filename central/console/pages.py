@@ -25,6 +25,7 @@ from renzheng.central.web.texts import LANGUAGES, Language, Texts, texts
 
 LANGUAGE_COOKIE = "renzheng_language"
 ROWS_A_PAGE = 50
+DAYS_SHOWN = 7
 VERDICT_ORDER = ("contradicted", "insufficient", "supported")
 Text = Annotated[str, Query(max_length=200)]
 PageNumber = Annotated[int, Query(ge=1, le=100_000)]
@@ -157,7 +158,7 @@ def _add_days(router: APIRouter, database: Database, zone: ZoneInfo) -> None:
             total, lines = reading.verdicts(connection, choice)
             values: dict[str, Any] = {
                 "run": run,
-                "days": reading.audited_days(connection),
+                "days": _around(reading.audited_days(connection, limit=400), key),
                 "totals": reading.day_totals(connection, key),
                 "institutions": reading.day_institutions(connection, key),
                 "incomplete": reading.incomplete_devices(connection, day_bounds_us(day, day, zone)[1]),
@@ -175,6 +176,13 @@ def _add_days(router: APIRouter, database: Database, zone: ZoneInfo) -> None:
             when=_Times(zone),
             **values,
         )
+
+
+def _around(days: Sequence[str], day: str) -> Sequence[str]:
+    """Choose a week of audited days with `day` among them."""
+    place = days.index(day) if day in days else 0
+    first = max(min(place - DAYS_SHOWN // 2, len(days) - DAYS_SHOWN), 0)
+    return days[first : first + DAYS_SHOWN]
 
 
 def _cards(totals: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
@@ -237,7 +245,7 @@ def _add_findings(router: APIRouter, database: Database, zone: ZoneInfo) -> None
             total, rows = reading.findings(
                 connection, day=day, rule_id=rule, limit=ROWS_A_PAGE, offset=(page - 1) * ROWS_A_PAGE
             )
-            days = reading.audited_days(connection)
+            days = _around(reading.audited_days(connection, limit=400), day)
         return render(
             request,
             "findings.html",
@@ -258,13 +266,15 @@ def _add_findings(router: APIRouter, database: Database, zone: ZoneInfo) -> None
             lines = reading.verdicts_of_lines(connection, row["run_id"], orjson.loads(row["line_ids"]))
         own_zone = ZoneInfo(row["timezone"]) if row["timezone"] else zone
         cited = orjson.loads(row["evidence"])
+        events = evidence.read_events(Path(row["folder"]) / "tables", cited)
         return render(
             request,
             "finding.html",
             finding=row,
             lines=lines,
             cited=cited,
-            events=evidence.read_events(Path(row["folder"]) / "tables", cited),
+            events=events,
+            others=sorted(set(cited) - {event["event_id"] for event in events}),
             parameters=orjson.loads(row["parameters"]),
             when=_Times(own_zone),
         )
@@ -302,6 +312,22 @@ def _add_devices(
             total, rows = reading.quarantined(connection, limit=ROWS_A_PAGE, offset=(page - 1) * ROWS_A_PAGE)
         pages = _pages(request, page, total)
         return render(request, "quarantine.html", kept=rows, total=total, pages=pages, when=_Times(zone))
+
+
+def with_gaps(stretches: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+    """Put the time that nobody reported between a device's stretches; newest first, as they come.
+
+    A gap may still be filled by what the device has not sent yet; each stretch says when it was received.
+    """
+    rows: list[Mapping[str, Any]] = []
+    earliest: int | None = None
+    for row in stretches:
+        if earliest is not None and row["to_at"] < earliest:
+            gap = {"state": "unreported", "from_at": row["to_at"], "to_at": earliest}
+            rows.append({**gap, "cause": None, "received_at": None})
+        rows.append(row)
+        earliest = row["from_at"] if earliest is None else min(earliest, row["from_at"])
+    return rows
 
 
 def _ago(now_us: int) -> Callable[[Texts, int | None], str]:

@@ -103,8 +103,10 @@ def lay_out(found: LineEvidence, cited: Sequence[str], zone: ZoneInfo) -> Timeli
         rows.append(Row(lane, name, TOP + len(rows) * LANE_HEIGHT, tuple(bars), tuple(marks)))
 
     add("attendance", "", marks=_marks(found.attendance, set(cited), found, scale, zone))
-    add("session", "", bars=_sessions(found, scale, zone))
-    add("machine", "", bars=_machines(found, scale, zone))
+    sessions, machines = tuple(_sessions(found, scale, zone)), tuple(_machines(found, scale, zone))
+    if found.item_class != "bed_day" or sessions or machines:
+        add("session", "", bars=sessions)
+        add("machine", "", bars=machines)
     if found.spot_checks or found.leaves:
         add("check", "", bars=_leaves(found, scale), marks=_checks(found, scale, zone))
     for device_id, bars in _coverage(found, scale, zone).items():

@@ -105,6 +105,8 @@ class Night:
         result = run_audit(self._request(folder, days), steps.begin_of_audit)
         steps.begin_after_audit("keep_verdicts", 0)
         zones = results.read_zones(tables, zone)
+        with self._database.writing() as connection:
+            audits.add_institutions(connection, results.read_institutions(tables, zone))
         for rows in results.read_verdicts(run_id, result, tables, zones, zone):
             with self._database.writing() as connection:
                 audits.add_verdicts(connection, rows)

@@ -34,6 +34,21 @@ FROM read_parquet(?)
 """
 
 
+def read_institutions(tables: Path, default: ZoneInfo) -> list[Row]:
+    """Read the institutions of a run, in the order of the store's columns."""
+    return [
+        (
+            row["institution_id"],
+            row["name"],
+            row["region_code"],
+            str(_zone(row["timezone"], default)),
+            row["dialysis_machines"],
+            row["beds"],
+        )
+        for row in lake.read(tables, "institutions").to_pylist()
+    ]
+
+
 def read_zones(tables: Path, default: ZoneInfo) -> dict[str, ZoneInfo]:
     """Read each institution's time zone."""
     rows = lake.read(tables, "institutions").to_pylist()

@@ -62,6 +62,11 @@ def add_verdicts(connection: sa.Connection, rows: Sequence[tuple[Any, ...]]) -> 
     bulk.insert_rows(connection, schema.verdicts, rows)
 
 
+def add_institutions(connection: sa.Connection, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Take in institutions that imports name and nobody has registered, so that pages can name them too."""
+    bulk.insert_rows(connection, schema.institutions, rows)
+
+
 def add_findings(connection: sa.Connection, rows: Sequence[tuple[Any, ...]]) -> None:
     """Write findings of a run, in the order of the table's columns."""
     bulk.insert_rows(connection, schema.findings, rows)

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from renzheng import central
+from renzheng.central.console.pages import with_gaps
 from renzheng.central.console.timeline import lay_out
 from renzheng.central.errors import SettingsError
 from renzheng.central.metrics import HELP, Metrics
@@ -153,3 +154,18 @@ def test_a_cited_event_stands_out():
     }
     marks = lay_out(evidence(attendance=(event, {**event, "event_id": "f"})), ["e"], SHANGHAI).rows[0].marks
     assert [mark.cited for mark in marks] == [True, False]
+
+
+def stretch(start, end, state="up"):
+    return {"state": state, "from_at": start, "to_at": end, "cause": None, "received_at": end + 1}
+
+
+def test_time_that_nobody_reported_stands_between_the_stretches():
+    rows = with_gaps([stretch(50, 60), stretch(40, 50), stretch(10, 30), stretch(0, 12)])
+    assert [(row["state"], row["from_at"], row["to_at"]) for row in rows] == [
+        ("up", 50, 60),
+        ("up", 40, 50),
+        ("unreported", 30, 40),
+        ("up", 10, 30),
+        ("up", 0, 12),
+    ]
