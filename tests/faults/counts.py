@@ -31,6 +31,10 @@ class Counts:
         """Put one part's figures down."""
         self.parts[part] = figures
 
+    def tamper(self, kind: str, name: str) -> None:
+        """Put down which name a kind of tampering got."""
+        self.parts.setdefault("tampering", {})[kind] = name
+
     def write(self) -> None:
         """Write JSON; a part that was not run this time keeps what an earlier run of this length counted."""
         OUT.parent.mkdir(parents=True, exist_ok=True)
@@ -47,7 +51,9 @@ class Counts:
         table.add_column("part")
         table.add_column("counted")
         for name, figures in self.parts.items():
-            table.add_row(name, "  ".join(f"{key} {_shown(value)}" for key, value in figures.items()))
+            between, inside = ("\n", " → ") if name == "tampering" else ("  ", " ")
+            told = between.join(f"{key}{inside}{_shown(value)}" for key, value in figures.items())
+            table.add_row(name, told)
         return table
 
     def show(self) -> None:

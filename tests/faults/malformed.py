@@ -14,6 +14,7 @@ from renzheng.central.ingest.service import Message
 from renzheng.contracts import keys, log
 from renzheng.contracts.errors import RenzhengError
 from renzheng.contracts.messages import parse_status
+from renzheng.contracts.topics import Channel, TopicError, parse_topic
 
 TOPIC = "renzheng/v1/s1/{}/up/log"
 STATUS = "renzheng/v1/s1/{}/up/status"
@@ -173,6 +174,16 @@ class Malformer:
                 return made
 
     def _topic(self) -> str:
+        while True:
+            made = self._bent_topic()
+            try:
+                parsed = parse_topic(made)
+            except TopicError:
+                return made
+            if (parsed.device_id, parsed.channel) != (self._writer.device_id, Channel.LOG):
+                return made  # on another shard's topic a device's batch is still the device's
+
+    def _bent_topic(self) -> str:
         levels = TOPIC.format(self._writer.device_id).split("/")
         at = self._chance.randrange(len(levels))
         odd = self._chance.choice(_ODD)
@@ -187,5 +198,4 @@ class Malformer:
                 levels[at] += odd
             case _:
                 levels[3] = self._chance.choice(("kiosk-9", "x" * 64, "x" * 65, "x" * 60_000, "", "central"))
-        made = "/".join(levels)
-        return made if made != TOPIC.format(self._writer.device_id) else made + "/"
+        return "/".join(levels)
