@@ -7,8 +7,9 @@ import urllib.request
 
 import pytest
 import sqlalchemy as sa
-from parts.central import register, running_central
+from parts.central import OnWire, register, running_central
 from parts.dialysis_day import DAY, EXPECTED, write_logs, write_tables
+from parts.mosquitto import Mosquitto
 
 from renzheng.central.errors import NightError, SettingsError
 from renzheng.central.store import reading, schema
@@ -31,18 +32,38 @@ def get_json(url):
     return json.loads(get(url)[1])
 
 
-@pytest.fixture
-def audited(central, wire):
-    writers = write_logs()
-    for writer in writers:
+def play_the_day(central, broker):
+    """Send the day's logs and a piece of nonsense, import the bill, and run the night."""
+    wire = OnWire(broker.port, central)
+    for writer in write_logs():
         register(central.database, writer)
         wire.send(writer.device_id, writer.batches())
         wire.wait_for(writer.device_id, writer.head.sequence)
     wire.publish("renzheng/v1/s1/kiosk-1/up/log", b"<script>alert(1)</script>")
+    wire.close()
     write_tables(central.settings.tables_dir)
     steps = []
     central.report = central.night.run(DAY, DAY, lambda *step: steps.append(step))
     central.steps = steps
+
+
+@pytest.fixture(scope="module")
+def audited(tmp_path_factory):
+    """A central after the day, for tests that only read."""
+    folder = tmp_path_factory.mktemp("audited")
+    (folder / "broker").mkdir()
+    with (
+        Mosquitto(folder / "broker") as broker,
+        running_central(folder / "central", broker.port) as central,
+    ):
+        play_the_day(central, broker)
+        yield central
+
+
+@pytest.fixture
+def own(central, broker):
+    """A central after the day, for a test that changes it."""
+    play_the_day(central, broker)
     return central
 
 
@@ -57,10 +78,10 @@ def test_every_line_gets_its_answer(audited):
     assert audited.steps[-1][1] == audited.steps[-1][2]
 
 
-def test_a_second_run_takes_the_place_of_the_first_whole(audited):
-    first = audited.report.run_id
-    second = audited.night.run(DAY, DAY).run_id
-    with audited.database.reading() as connection:
+def test_a_second_run_takes_the_place_of_the_first_whole(own):
+    first = own.report.run_id
+    second = own.night.run(DAY, DAY).run_id
+    with own.database.reading() as connection:
         speaking = connection.execute(sa.select(schema.audit_days.c.run_id)).scalars().all()
         kept = set(connection.execute(sa.select(schema.verdicts.c.run_id)).scalars())
         states = {row["run_id"]: row["state"] for row in reading.runs(connection)}
@@ -69,12 +90,12 @@ def test_a_second_run_takes_the_place_of_the_first_whole(audited):
     assert states == {first: "done", second: "done"}
 
 
-def test_a_run_that_fails_leaves_the_day_as_it_was(audited):
-    before = audited.report.run_id
-    (audited.settings.tables_dir / "claim_lines.parquet").write_bytes(b"no parquet")
+def test_a_run_that_fails_leaves_the_day_as_it_was(own):
+    before = own.report.run_id
+    (own.settings.tables_dir / "claim_lines.parquet").write_bytes(b"no parquet")
     with pytest.raises(Exception, match="claim_lines"):
-        audited.night.run(DAY, DAY)
-    with audited.database.reading() as connection:
+        own.night.run(DAY, DAY)
+    with own.database.reading() as connection:
         assert reading.run_of_day(connection, DAY.isoformat())["run_id"] == before
         assert reading.runs(connection)[0]["state"] == "failed"
         assert reading.runs(connection)[0]["problem"]
@@ -120,8 +141,8 @@ def test_filters_narrow_the_list(audited):
 @pytest.mark.parametrize(
     "path", ["/nope", "/lines/none", "/findings/none", "/devices/none", "/runs/none", "/days/2020-01-01"]
 )
-def test_what_is_not_there_is_404(central, path):
-    assert get(central.url + path)[0] == 404
+def test_what_is_not_there_is_404(audited, path):
+    assert get(audited.url + path)[0] == 404
 
 
 def test_the_api_answers(audited):
@@ -147,8 +168,8 @@ def test_the_api_answers(audited):
     assert "renzheng_devices 2" in get(f"{audited.url}/metrics")[1]
 
 
-def test_the_openapi_document_covers_every_route(central):
-    document = get_json(f"{central.url}/api/v1/openapi.json")
+def test_the_openapi_document_covers_every_route(audited):
+    document = get_json(f"{audited.url}/api/v1/openapi.json")
     paths = {path.split("{")[0].rstrip("/") for path in document["paths"]}
     for name in ("devices", "verdicts", "lines", "findings", "audit-runs", "quarantine", "health", "days"):
         assert f"/api/v1/{name}" in paths
@@ -166,21 +187,21 @@ def test_the_openapi_document_covers_every_route(central):
         "verdict=" + "x" * 300,
     ],
 )
-def test_a_wrong_request_is_422_and_is_not_echoed(central, query):
-    status, body, _ = get(f"{central.url}/api/v1/verdicts?{query}")
+def test_a_wrong_request_is_422_and_is_not_echoed(audited, query):
+    status, body, _ = get(f"{audited.url}/api/v1/verdicts?{query}")
     assert status == 422
     assert json.loads(body)["error"]["fields"]
     assert "secret" not in body
     assert "xxx" not in body
 
 
-def test_a_nul_in_the_address_is_refused(central):
-    assert get(f"{central.url}/api/v1/devices/%00")[0] == 400
-    assert get(f"{central.url}/api/v1/verdicts?text=%00")[0] == 400
+def test_a_nul_in_the_address_is_refused(audited):
+    assert get(f"{audited.url}/api/v1/devices/%00")[0] == 400
+    assert get(f"{audited.url}/api/v1/verdicts?text=%00")[0] == 400
 
 
-def test_another_host_name_is_refused(central):
-    assert get(central.url, Host="evil.example")[0] == 400
+def test_another_host_name_is_refused(audited):
+    assert get(audited.url, Host="evil.example")[0] == 400
 
 
 @pytest.fixture
