@@ -1,0 +1,217 @@
+"""A bit flipped in every page of the device's file and of central's: shown, or without effect.
+
+A flip is *shown* when opening, `log verify` or SQLite's own integrity check names something. It is *without
+effect* when every value of every table still reads as before (space that no row uses). Whatever is neither
+must lie outside of the evidence, and is counted by column.
+"""
+
+import sqlite3
+from collections import Counter
+from datetime import UTC, datetime
+
+import pytest
+from faults.counts import often
+from faults.parties import sign_in
+from faults.rig import seeded
+from parts.central import register
+from parts.devices import LogWriter
+
+from renzheng.central.errors import StoreError as CentralStoreError
+from renzheng.central.ingest.service import Ingest, Message
+from renzheng.central.store.database import Database
+from renzheng.central.verify.check import BadEntry
+from renzheng.central.verify.publish import check_checkpoints, take_checkpoint
+from renzheng.central.verify.store import check_store
+from renzheng.contracts import keys
+from renzheng.contracts.errors import RenzhengError
+from renzheng.contracts.events import utc_now
+from renzheng.edge.clock import SteppedClock
+from renzheng.edge.keyring import Keyring
+from renzheng.edge.log import DeviceLog
+from renzheng.edge.store.database import Store
+
+pytestmark = pytest.mark.timeout(3600)
+START = datetime(2026, 3, 2, tzinfo=UTC)
+CENTRAL_KEY = keys.generate_key()
+DEVICE_EVIDENCE = {
+    ("entries", "sequence"),
+    ("entries", "line"),
+    ("log_state", "device_id"),
+    ("log_state", "base_sequence"),
+    ("log_state", "base_hash"),
+}
+CENTRAL_EVIDENCE = {
+    ("log_entries", "device_id"),
+    ("log_entries", "sequence"),
+    ("log_entries", "hash"),
+    ("log_entries", "line"),
+    ("log_batches", "device_id"),
+    ("log_batches", "first_sequence"),
+    ("log_batches", "last_sequence"),
+    ("log_batches", "key_id"),
+    ("log_batches", "header"),
+    ("log_batches", "signature"),
+    ("devices", "head_sequence"),
+    ("devices", "head_hash"),
+    ("checkpoints", "root"),
+    ("checkpoints", "note"),
+    ("checkpoints", "heads"),
+}
+
+
+def device_file(folder):
+    """A device's file with two keys over two hundred entries, all of it in the main file."""
+    store = Store(folder / "device.sqlite")
+    written, ring = DeviceLog(store, "kiosk-1"), Keyring(store, folder)
+    clock = SteppedClock(START)
+    for number in range(1, 201):
+        written.append(sign_in("kiosk-1", number, clock.read()))
+        if number == 120:
+            ring.rotate(written, institution_id="H1", clock=clock)
+    written.acknowledge(150)
+    store.close()
+    return folder / "device.sqlite"
+
+
+def central_file(folder):
+    """A central's file with two devices' logs and a checkpoint."""
+    path = folder / "central.sqlite"
+    database = Database(f"sqlite:///{path}")
+    database.migrate()
+    ingest = Ingest(database, CENTRAL_KEY, utc_now)
+    for name in ("kiosk-1", "kiosk-2"):
+        writer = register(database, LogWriter(name))
+        writer.many(250)
+        topic = f"renzheng/v1/s1/{name}/up/log"
+        ingest.take([Message(topic, batch) for batch in writer.batches()])
+    take_checkpoint(database, "renzheng/test", CENTRAL_KEY, folder / "notes", utc_now())
+    database.close()
+    whole = sqlite3.connect(path)
+    whole.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    whole.close()
+    return path
+
+
+def ask_device(path):
+    """What opening and `device log verify` say of a file; None when they have nothing to say."""
+    store = None
+    try:
+        store = Store(path)
+        written = DeviceLog(store, "kiosk-1")
+        ring = Keyring(store, path.parent)
+        written.verify(ring.key_at(written.base().sequence))
+    except RenzhengError as error:
+        return type(error).__name__
+    finally:
+        if store is not None:
+            store.close()
+    return None
+
+
+def ask_central(path):
+    """What opening and `central log verify` say."""
+    database = Database(f"sqlite:///{path}")
+    try:
+        database.migrate()
+        for found in check_store(database):
+            if isinstance(found, BadEntry):
+                return found.fault.value
+        check_checkpoints(database, CENTRAL_KEY)
+    except (RenzhengError, CentralStoreError) as error:
+        return type(error).__name__
+    except Exception as error:  # noqa: BLE001 - whatever it is, it was shown and not accepted
+        return f"unnamed {type(error).__name__}"
+    finally:
+        database.close()
+    return None
+
+
+def intact(path):
+    """SQLite's own word on a file."""
+    connection = sqlite3.connect(path)
+    try:
+        return connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    except sqlite3.DatabaseError:
+        return False
+    finally:
+        connection.close()
+
+
+def contents(path):
+    """Every value of every table."""
+    connection = sqlite3.connect(path)
+    connection.text_factory = bytes
+    names = [
+        row[0].decode() for row in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")
+    ]
+    found = {}
+    for name in names:
+        rows = connection.execute(f"SELECT * FROM {name}")
+        columns = [column[0] for column in rows.description]
+        found[name] = (columns, rows.fetchall())
+    connection.close()
+    return found
+
+
+def changed_columns(before, after):
+    """Which columns of which tables read otherwise than before."""
+    changed = set()
+    for name in before.keys() | after.keys():
+        columns, rows = before.get(name, ([], []))
+        _, others = after.get(name, ([], []))
+        if len(rows) != len(others):
+            changed |= {(name, column) for column in columns}
+            continue
+        for row, other in zip(rows, others, strict=True):
+            changed |= {(name, column) for column, a, b in zip(columns, row, other, strict=True) if a != b}
+    return changed
+
+
+def flip_everywhere(path, ask, *, counts, name, evidence, each_page):
+    """Flip bits in every page, one at a time, and sort what happens."""
+    good, before = path.read_bytes(), contents(path)
+    page_bytes = int.from_bytes(good[16:18], "big")
+    chance, shown, outside, silent = seeded(61), Counter(), Counter(), []
+    without_effect = 0
+    for page in range(len(good) // page_bytes):
+        for _ in range(each_page):
+            at, bit = page * page_bytes + chance.randrange(page_bytes), chance.randrange(8)
+            bad = bytearray(good)
+            bad[at] ^= 1 << bit
+            for left in path.parent.glob(f"{path.name}-*"):
+                left.unlink()
+            path.write_bytes(bad)
+            whole = intact(path)
+            said = ask(path)
+            if said is not None or not whole:
+                shown["log verify" if said else "integrity check only"] += 1
+                shown["unnamed"] += bool(said and said.startswith("unnamed"))
+                continue
+            changed = changed_columns(before, contents(path))
+            without_effect += not changed
+            for column in changed - evidence:
+                outside[".".join(column)] += 1
+            silent += [(page, at, bit, column) for column in changed & evidence]
+    counts.add(
+        f"flipped bits, {name}",
+        pages=len(good) // page_bytes,
+        flips=len(good) // page_bytes * each_page,
+        shown_by_log_verify=shown["log verify"],
+        shown_by_integrity_check_only=shown["integrity check only"],
+        shown_without_a_name=shown["unnamed"],
+        without_effect=without_effect,
+        evidence_silently_changed=len(silent),
+        outside_the_evidence=dict(outside.most_common()) or 0,
+    )
+    assert silent == []
+    assert shown["log verify"] > 0
+
+
+def test_a_bit_flipped_in_every_page_of_the_devices_file(tmp_path, counts):
+    told = {"counts": counts, "name": "device", "evidence": DEVICE_EVIDENCE}
+    flip_everywhere(device_file(tmp_path), ask_device, each_page=often(1, 24), **told)
+
+
+def test_a_bit_flipped_in_every_page_of_centrals_file(tmp_path, counts):
+    told = {"counts": counts, "name": "central", "evidence": CENTRAL_EVIDENCE}
+    flip_everywhere(central_file(tmp_path), ask_central, each_page=often(1, 12), **told)
