@@ -165,12 +165,17 @@ class ConsentData(Data):
 
 
 class EnrolmentData(Data):
-    """References of a person were captured on this device; the references themselves stay there."""
+    """References of a person were captured on this device; the references themselves stay there.
+
+    Args:
+        resembles: other people enrolled on this device whose references the new ones match; for the bureau.
+    """
 
     engine: Text
     references: Annotated[int, Field(ge=1)]
     source: Literal["live", "photograph"]
     witness_id: Text | None = None
+    resembles: Annotated[tuple[Text, ...], Field(min_length=1, max_length=5)] | None = None
 
 
 class CoverageData(Data):

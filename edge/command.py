@@ -87,10 +87,12 @@ def witness(
     """Enter a witness, or set a new PIN; the PIN is asked for and never shown."""
     from renzheng.edge.settings import load_settings
     from renzheng.edge.store.database import Store
-    from renzheng.edge.store.people import People
+    from renzheng.edge.store.people import People, template_key
 
     pin = typer.prompt("PIN", hide_input=True, confirmation_prompt=True)
-    store = Store(load_settings(config).device.data_dir / "device.sqlite")
-    People(store).put_witness(number, pin)
+    device = load_settings(config).device
+    store = Store(device.data_dir / "device.sqlite")
+    key_file = device.template_key_file or device.data_dir / "template.key"
+    People(store, template_key(key_file)).put_witness(number, pin)
     store.close()
     print(f"witness {number} may vouch")

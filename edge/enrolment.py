@@ -8,6 +8,7 @@ from renzheng.contracts.events import EnrolmentCaptured, EnrolmentData, device_s
 from renzheng.contracts.ids import EventId
 from renzheng.edge.clock import Clock
 from renzheng.edge.errors import PhotographRefusedError
+from renzheng.edge.gallery import SiteGallery
 from renzheng.edge.kiosk.faces import FaceEngine, Image, look_of
 from renzheng.edge.log import DeviceLog
 from renzheng.edge.settings import Settings
@@ -47,12 +48,20 @@ class Enrolment:
     """Writes references with the event that tells of them."""
 
     def __init__(
-        self, settings: Settings, log: DeviceLog, people: People, clock: Clock, engine: FaceEngine
+        self,
+        settings: Settings,
+        log: DeviceLog,
+        people: People,
+        clock: Clock,
+        engine: FaceEngine,
+        *,
+        gallery: SiteGallery,
     ) -> None:
         self._settings = settings
         self._log = log
         self._people = people
         self._clock = clock
+        self._gallery = gallery
         self.engine = engine
 
     def enrol(
@@ -70,6 +79,9 @@ class Enrolment:
         """
         self._people.by_id(person_id)
         reading = self._clock.read()
+        resembles = self._gallery.resembling(person_id, templates)
+        if resembles:
+            LOGGER.warning("a new reference matches that of %d other person(s)", len(resembles))
         event = EnrolmentCaptured(
             source=device_source(self._settings.device.device_id),
             time=reading.wall,
@@ -81,6 +93,7 @@ class Enrolment:
                 references=len(templates),
                 source=source,
                 witness_id=witness_id,
+                resembles=resembles or None,
             ),
         )
         change = self._people.add_references(person_id, templates, source=source, at=reading.wall)

@@ -9,7 +9,7 @@ Several agents may live in one process, as in demo and tests; each has its own f
 import logging
 import time
 from collections.abc import Sequence
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from importlib.metadata import version
 from typing import Any
 
@@ -22,6 +22,7 @@ from renzheng.edge.clock import Clock, SystemClock
 from renzheng.edge.enrolment import Enrolment, engine_name, take_template
 from renzheng.edge.errors import SettingsError
 from renzheng.edge.evidence import Evidence
+from renzheng.edge.gallery import SiteGallery
 from renzheng.edge.housekeeping import Housekeeper, Reason, Retention, free_bytes_of
 from renzheng.edge.keyring import Keyring, device_key
 from renzheng.edge.kiosk.app import build_app
@@ -37,7 +38,7 @@ from renzheng.edge.server import Server
 from renzheng.edge.settings import Settings
 from renzheng.edge.store import heartbeat
 from renzheng.edge.store.database import Store
-from renzheng.edge.store.people import People
+from renzheng.edge.store.people import People, template_key
 from renzheng.edge.watchman import Teller, Watchman
 from renzheng.models.engine import open_engine
 from renzheng.models.images import decode as decode_photograph
@@ -71,9 +72,11 @@ class Agent:
         self.keyring = Keyring(self.store, device.data_dir)
         self.teller = Teller(settings, self.log, clock)
         self.evidence = Evidence(device.data_dir)
-        self.people = People(self.store)
+        key_file = device.template_key_file or device.data_dir / "template.key"
+        self.people = People(self.store, template_key(key_file))
+        self.gallery = SiteGallery(self.people, engine, device.data_dir / "calibrations")
         self.recorder = Recorder(settings, self.log, self.people, clock, engine_name(engine))
-        self.enrolment = Enrolment(settings, self.log, self.people, clock, engine)
+        self.enrolment = Enrolment(settings, self.log, self.people, clock, engine, gallery=self.gallery)
         self.link: Link | None = None
         if settings.link.host is not None:
             self._link_store = Store(path)
@@ -97,6 +100,7 @@ class Agent:
             clock,
             network_away=self._network_away,
             evidence=self.evidence,
+            gallery=self.gallery,
         )
         self.housekeeper = Housekeeper(
             self.log,
@@ -116,7 +120,7 @@ class Agent:
             clock,
             self.teller,
             standing=self.station.standing,
-            tidy=self.housekeeper.tidy,
+            tidy=self._tidy,
         )
         self.reports = Reports(self.log, clock, self.station, self.housekeeper, self.link)
         enrolling = Enrolling(self.station, self.enrolment)
@@ -186,6 +190,10 @@ class Agent:
             evidence_event_ids=event_ids,
             reason=reason,
         )
+
+    def _tidy(self, now: datetime) -> None:
+        self.housekeeper.tidy(now)
+        self.gallery.renew(now)
 
     def _network_away(self) -> bool:
         return self.link is not None and not self.link.connected

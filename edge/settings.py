@@ -28,6 +28,8 @@ class DeviceSettings(_Section):
     Args:
         time_zone: whose midnight ends the roster's day.
         data_dir: database, keys and evidence; only the agent's user may read it.
+        template_key_file: the key under which references are encrypted; beside the database when None, but
+            better on another medium: with the key, a stolen database is worth what it holds.
         crop_days: how long a probe's crop is kept, encrypted, on this device.
         entry_days: how long a log entry is kept here after central has it.
         keep_free_megabytes: with less free space, crops go first, then entries that central has.
@@ -39,11 +41,12 @@ class DeviceSettings(_Section):
     shard: TopicLevel = "0"
     time_zone: str = "Asia/Shanghai"
     data_dir: Path = Path("data")
+    template_key_file: Path | None = None
     crop_days: Annotated[float, Field(gt=0, le=3650)] = 30
     entry_days: Annotated[float, Field(gt=0, le=3650)] = 90
     keep_free_megabytes: Annotated[int, Field(ge=0)] = 300
 
-    anchored = field_validator("data_dir")(_anchored)
+    anchored = field_validator("data_dir", "template_key_file")(_anchored)
 
 
 class LinkSettings(_Section):

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from renzheng.models.analysis import Analysis, Face, OneFace, PoorQuality
+from renzheng.models.calibration import Calibration
 from renzheng.models.decision import Decision
 from renzheng.models.templates import ModelId, Template
 
@@ -28,6 +29,7 @@ class FaceEngine(Protocol):
 
     name: str
     model: ModelId
+    card_calibration: Calibration
 
     def analyse(self, image: Image) -> Analysis:
         """Say what is to be seen in an image."""
@@ -36,7 +38,11 @@ class FaceEngine(Protocol):
         """Turn a face into a template."""
 
     def verify(
-        self, probes: Sequence[Template], references: Sequence[Template], at_fmr: float = 1e-3
+        self,
+        probes: Sequence[Template],
+        references: Sequence[Template],
+        at_fmr: float = 1e-3,
+        calibration: Calibration | None = None,
     ) -> Decision:
         """Decide whether the probes are of the references' person."""
 

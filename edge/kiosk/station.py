@@ -19,6 +19,7 @@ from renzheng.edge.clock import Clock
 from renzheng.edge.coverage import Standing
 from renzheng.edge.errors import CallError, UnknownWitnessError
 from renzheng.edge.evidence import Evidence
+from renzheng.edge.gallery import SiteGallery
 from renzheng.edge.kiosk import session
 from renzheng.edge.kiosk.faces import FaceEngine
 from renzheng.edge.kiosk.recorder import NOTICE, Recorder
@@ -113,6 +114,7 @@ class Station:
         clock: the wall clock, for the roster's day and the age of sessions.
         network_away: whether central is out of reach.
         evidence: where the crops behind decisions are kept.
+        gallery: what is known of this site's own people.
     """
 
     def __init__(
@@ -125,6 +127,7 @@ class Station:
         *,
         network_away: Callable[[], bool],
         evidence: Evidence,
+        gallery: SiteGallery,
     ) -> None:
         kiosk = settings.kiosk
         self.settings = settings
@@ -132,7 +135,12 @@ class Station:
         self.recorder = recorder
         self.engine = engine
         self.clock = clock
-        self.watcher = Watcher(engine, settings.face.false_match_rate, self._progressed_elsewhere)
+        self.watcher = Watcher(
+            engine,
+            settings.face.false_match_rate,
+            self._progressed_elsewhere,
+            calibration=lambda: gallery.calibration,
+        )
         self.latencies: deque[Latency] = deque(maxlen=LATENCIES_KEPT)
         self._network_away = network_away
         self.disk_short = False

@@ -13,6 +13,7 @@ from renzheng.edge.kiosk.faces import UNREADABLE, FaceEngine, Image, Look, crop_
 from renzheng.edge.kiosk.outcomes import LookOutcome
 from renzheng.edge.kiosk.tracking import FaceTracker
 from renzheng.models.analysis import Face, OneFace
+from renzheng.models.calibration import Calibration
 from renzheng.models.decision import Decision
 from renzheng.models.templates import Template
 
@@ -80,12 +81,21 @@ class Watcher:
         engine: the face engine.
         false_match_rate: what a match must stand for.
         tell: called in the watcher's thread after each frame and at the end of an attempt.
+        calibration: the site's own, as it is now; None while the card's thresholds serve.
     """
 
-    def __init__(self, engine: FaceEngine, false_match_rate: float, tell: Callable[[Progress], None]) -> None:
+    def __init__(
+        self,
+        engine: FaceEngine,
+        false_match_rate: float,
+        tell: Callable[[Progress], None],
+        *,
+        calibration: Callable[[], Calibration | None],
+    ) -> None:
         self._engine = engine
         self._false_match_rate = false_match_rate
         self._tell = tell
+        self._calibration = calibration
         self._condition = threading.Condition()
         self._newest: Frame | None = None
         self._order: _Order | None = None
@@ -170,7 +180,7 @@ class Watcher:
         return Progress(order.look_id, number, state.guidance, first, outcome, crop=crop), state
 
     def _verify(self, probes: Sequence[Template], references: Sequence[Template]) -> Decision:
-        return self._engine.verify(probes, references, self._false_match_rate)
+        return self._engine.verify(probes, references, self._false_match_rate, self._calibration())
 
     def _look(self, frame: Frame, scene: "_Scene") -> Observation:
         image = decode(frame.jpeg)

@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from pathlib import Path
 
 from sqlite_utils import Database
 
@@ -13,6 +14,7 @@ from renzheng.contracts.ids import PersonId, SessionId, WitnessId, new_id
 from renzheng.edge.errors import UnknownPersonError, UnknownWitnessError
 from renzheng.edge.log import Also
 from renzheng.edge.store.database import Store
+from renzheng.models.protection import TemplateKey, new_key_file, read_key_file, seal, unseal
 from renzheng.models.templates import Template
 
 _SCRYPT = {"n": 2**14, "r": 8, "p": 1}  # about 50 ms and 16 MiB: a nurse waits for it, a guesser of PINs too
@@ -45,10 +47,16 @@ def _card_hash(card_number: str) -> str:
 
 
 class People:
-    """The kiosk's view of its people, over the device's store."""
+    """The kiosk's view of its people, over the device's store.
 
-    def __init__(self, store: Store) -> None:
+    Args:
+        store: the device's database.
+        key: references are encrypted with it, each bound to its person.
+    """
+
+    def __init__(self, store: Store, key: TemplateKey) -> None:
         self.store = store
+        self._key = key
 
     def put_patient(self, person_id: str, *, surname: str, card_number: str | None) -> Patient:
         """Enter a patient, or correct the entry; the card number itself is not kept, its hash is."""
@@ -116,7 +124,7 @@ class People:
                         new_id(),
                         person_id,
                         template.model,
-                        template.to_bytes(),
+                        seal(template, self._key, person_id),
                         source,
                         at.isoformat(),
                     ),
@@ -132,7 +140,7 @@ class People:
             person_id,
             model_id,
         )
-        return [Template.from_bytes(row["template"]) for row in rows]
+        return [unseal(row["template"], self._key, person_id) for row in rows]
 
     def gallery(self, model_id: str) -> list[tuple[PersonId, Template]]:
         """Every reference that this model made, with whose it is."""
@@ -140,7 +148,9 @@ class People:
             "SELECT person_id, template FROM person_references WHERE model_id = ? ORDER BY reference_id",
             model_id,
         )
-        return [(PersonId(row["person_id"]), Template.from_bytes(row["template"])) for row in rows]
+        return [
+            (PersonId(row["person_id"]), unseal(row["template"], self._key, row["person_id"])) for row in rows
+        ]
 
     def put_witness(self, witness_id: str, pin: str) -> None:
         """Enter a witness with a PIN, of which only a salted hash is kept."""
@@ -231,3 +241,13 @@ def _patient(row: dict[str, str]) -> Patient:
 
 def _pin_hash(pin: str, salt: bytes) -> bytes:
     return hashlib.scrypt(pin.encode(), salt=salt, **_SCRYPT)
+
+
+def template_key(path: Path) -> TemplateKey:
+    """Read the key of the references; make it at the first start.
+
+    Raises:
+        TemplateKeyError: others may read it, or it is no key.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return read_key_file(path) if path.exists() else new_key_file(path)

@@ -18,6 +18,8 @@ from renzheng.contracts.events import AttendanceData, Clock, Outcome, Pad, Purpo
 from renzheng.edge.clock import SteppedClock
 from renzheng.edge.settings import Settings
 from renzheng.models.analysis import Analysis, Face, NoFace, OneFace
+from renzheng.models.calibration import Calibration
+from renzheng.models.comparison import plain_space
 from renzheng.models.decision import Decision, Match, NonMatch, NoReference, Threshold
 from renzheng.models.detection.boxes import Box
 from renzheng.models.landmarks import Landmarks
@@ -128,7 +130,8 @@ class StandInEngine:
     """Takes a frame's brightness for an identity; the real engine's Protocol, none of its networks."""
 
     name = "stand-in"
-    model = ModelId("stand-in:000000000000:1")
+    model = ModelId("stand-in:000000000000:2")
+    card_calibration = Calibration(plain_space(model), (THRESHOLD, Threshold(0.99, 1e-4, 1e-5, 1e-3, "card")))
 
     def analyse(self, image: np.ndarray) -> Analysis:
         """See one face, or none in the dark."""
@@ -140,13 +143,14 @@ class StandInEngine:
 
     def embed(self, image: np.ndarray, face: Face, *, mirrored: bool = False) -> Template:  # noqa: ARG002
         """Make the brightness the template."""
-        return Template(np.array([image.mean()], np.float32), self.model)
+        return Template(np.array([image.mean(), 255 - image.mean()], np.float32), self.model)
 
     def verify(
         self,
         probes: Sequence[Template],
         references: Sequence[Template],
         at_fmr: float = 1e-3,  # noqa: ARG002 - the Protocol's
+        calibration: Calibration | None = None,  # noqa: ARG002
     ) -> Decision:
         """Match equal brightness."""
         if not references:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from parts.edge import DAY, eventually, make_settings, stepped_clock
 from playwright.sync_api import Page, sync_playwright
 
@@ -182,6 +183,7 @@ def test_the_other_way_is_open_from_the_notice_in_both_languages_and_formats(
     name = f"{language}-{viewport['width']}"
     with opened(agent, feed, viewport=viewport, language=language) as kiosk:
         kiosk.shoot(f"{name}-idle")
+        assert_usable(kiosk.page)
         kiosk.page.fill("#card", "6222000011113333")
         kiosk.page.keyboard.press("Enter")
         kiosk.reach("consent")
@@ -197,6 +199,7 @@ def test_the_other_way_is_open_from_the_notice_in_both_languages_and_formats(
         kiosk.touch("#witness-form button[type=submit]")
         kiosk.reach("done")
         kiosk.shoot(f"{name}-done")
+        assert_usable(kiosk.page)
         assert title in kiosk.page.inner_text("#done-title")
     (signed_in,) = events_of(agent, "sign_in")
     assert (signed_in["data"]["outcome"], signed_in["data"]["reason"]) == ("declined", "face_declined")
@@ -204,7 +207,7 @@ def test_the_other_way_is_open_from_the_notice_in_both_languages_and_formats(
 
 
 def assert_usable(page: Page) -> None:
-    """Type of 28 px or more, targets of 72 px or more, nothing cut off at the side."""
+    """Type of 28 px or more, targets of 72 px or more, nothing cut off at the side, WCAG 2.2 AA by axe."""
     small = page.evaluate(
         """() => [...document.querySelectorAll('button, input, label, p, h1, h2, legend')]
         .filter((e) => e.offsetParent && e.textContent !== '' && getComputedStyle(e).visibility === 'visible')
@@ -214,6 +217,11 @@ def assert_usable(page: Page) -> None:
     )
     assert small == []
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    wanted = {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}
+    contrast_of_seven = {"color-contrast-enhanced": {"enabled": True}}
+    found = Axe().run(page, options={"runOnly": wanted, "rules": contrast_of_seven})
+    assert "color-contrast-enhanced" in {each["id"] for each in found.response["passes"]}
+    assert [(each["id"], each["nodes"][0]["html"][:120]) for each in found.response["violations"]] == []
 
 
 def test_an_unknown_card_is_said_plainly(agent, feed):

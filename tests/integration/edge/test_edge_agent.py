@@ -271,7 +271,7 @@ def test_live_enrolment_takes_three_references_under_a_witness(agent, page):
     assert of_type(agent, "captured")[-1]["data"] | {"clock": 0} == {
         "institution_id": "H1",
         "clock": 0,
-        "engine": "stand-in/stand-in:000000000000:1",
+        "engine": "stand-in/stand-in:000000000000:2",
         "references": 3,
         "source": "live",
         "witness_id": "1001",

@@ -16,7 +16,9 @@ from renzheng.edge.errors import EventTooLargeError, StoreError
 from renzheng.edge.log import DeviceLog
 from renzheng.edge.store.database import Store
 from renzheng.edge.store.people import People
+from renzheng.models.protection import TemplateKey
 
+KEY = TemplateKey(bytes(32))
 ALTER = """UPDATE entries SET line = CAST(replace(CAST(line AS TEXT), 'bona_fide', 'not_shown') AS BLOB)
 WHERE sequence = 4"""
 
@@ -46,7 +48,7 @@ def test_entries_are_chained_counted_and_wait_until_acknowledged(log):
 
 
 def test_what_goes_with_an_event_stands_or_falls_with_it(log):
-    people = People(log.store)
+    people = People(log.store, KEY)
 
     def fails(database):
         people.signed_in("P1", "S1", sign_in(1).time)(database)
@@ -111,8 +113,9 @@ from parts.edge import sign_in
 from renzheng.edge.log import DeviceLog
 from renzheng.edge.store.database import Store
 from renzheng.edge.store.people import People
+from renzheng.models.protection import TemplateKey
 log = DeviceLog(Store(Path(sys.argv[1])), "kiosk-01")
-people = People(log.store)
+people = People(log.store, TemplateKey(bytes(32)))
 number = log.head().sequence
 while True:
     number += 1
@@ -155,7 +158,7 @@ def test_the_base_is_where_verification_begins(log):
 
 def test_errors_are_the_houses_own(log):
     with pytest.raises(InputError):
-        People(log.store).by_card("123456")
+        People(log.store, KEY).by_card("123456")
 
 
 def test_what_central_has_and_is_old_is_let_go_and_the_rest_still_verifies(log, path):

@@ -1,0 +1,88 @@
+"""What the site learns from its own people, on real SQLite with made-up templates."""
+
+from datetime import timedelta
+
+import numpy as np
+import pytest
+from parts.edge import DAY, StandInEngine, make_settings, stepped_clock
+
+from renzheng.contracts.log import read_entry
+from renzheng.edge.main import build_agent
+from renzheng.models.calibration import Calibration
+from renzheng.models.comparison import plain_space
+from renzheng.models.decision import Threshold
+from renzheng.models.errors import TemplateDamagedError
+from renzheng.models.templates import ModelId, Template
+
+LENGTH = 64
+
+
+class Wide(StandInEngine):
+    """An engine whose templates have room for many people."""
+
+    name = "wide"
+    model = ModelId(f"wide:000000000000:{LENGTH}")
+    card_calibration = Calibration(
+        plain_space(model), (Threshold(0.8, 1e-4, 1e-5, 1e-3, "card"), Threshold(0.5, 0.1, 0.05, 0.2, "card"))
+    )
+
+
+def templates_of(number, count=2):
+    """One person's templates: near each other, far from everybody else's; all lean one way."""
+    random = np.random.default_rng(number)
+    centre = random.normal(size=LENGTH) + 1.0
+    return [
+        Template((centre + random.normal(scale=0.2, size=LENGTH)).astype(np.float32), Wide.model)
+        for _ in range(count)
+    ]
+
+
+@pytest.fixture
+def agent(tmp_path):
+    agent = build_agent(make_settings(tmp_path), clock=stepped_clock(), engine=Wide())
+    yield agent
+    agent.store.close()
+
+
+def enter(agent, numbers):
+    for number in numbers:
+        agent.people.put_patient(f"P{number}", surname="某", card_number=f"6222{number:08d}")
+        agent.enrolment.enrol(f"P{number}", templates_of(number), source="photograph")
+
+
+def test_the_card_serves_until_there_are_enough_people_and_growth_calibrates_again(agent, tmp_path):
+    enter(agent, range(29))
+    assert agent.gallery.renew(DAY) is None
+    enter(agent, [29])
+    first = agent.gallery.renew(DAY)
+    assert (first.version, first.people) == (1, 30)
+    enter(agent, [30])
+    assert agent.gallery.renew(DAY).version == 1
+    enter(agent, range(31, 34))
+    assert agent.gallery.renew(DAY + timedelta(days=1)).version == 2
+    again = build_agent(make_settings(tmp_path), clock=stepped_clock(), engine=Wide())
+    assert again.gallery.calibration.version == 2
+    assert np.allclose(again.gallery.calibration.space.centre, agent.gallery.calibration.space.centre)
+    again.store.close()
+
+
+def test_a_face_that_is_enrolled_as_another_is_told_to_the_bureau_and_not_to_the_nurse(agent):
+    enter(agent, range(5))
+    agent.people.put_patient("P9", surname="某", card_number="62229999")
+    agent.enrolment.enrol("P9", templates_of(3), source="live", witness_id="1001")
+    event = read_entry(agent.log.lines(0, 100)[-1]).event
+    assert event["data"]["resembles"] == ["P3"]
+    agent.people.put_patient("P10", surname="某", card_number="62220010")
+    agent.enrolment.enrol("P10", templates_of(77), source="live", witness_id="1001")
+    assert "resembles" not in read_entry(agent.log.lines(0, 100)[-1]).event["data"]
+
+
+def test_references_lie_encrypted_and_bound_to_their_person(agent):
+    enter(agent, [1, 2])
+    (row, *_) = agent.store.rows("SELECT template FROM person_references WHERE person_id = 'P1'")
+    assert templates_of(1)[0].values.tobytes() not in row["template"]
+    assert agent.people.references("P1", Wide.model) == templates_of(1)
+    with agent.store.writing() as database:
+        database.execute("UPDATE person_references SET person_id = 'P2' WHERE person_id = 'P1'")
+    with pytest.raises(TemplateDamagedError):
+        agent.people.references("P2", Wide.model)
