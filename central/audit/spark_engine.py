@@ -37,7 +37,7 @@ class SparkEngine:
     """Runs steps in the Spark session there is, or in a local one; drops its own tables afterwards.
 
     Args:
-        scratch: an existing folder for tables that must be staged and results on their way.
+        scratch: an existing folder for steps and results on their way; on a cluster, one that all workers see.
     """
 
     name = "spark"
@@ -89,9 +89,15 @@ class SparkEngine:
         self._keep(name, self._spark.read.parquet(str(staged)))
 
     def table(self, name: str, sql: str) -> None:
-        """Run one step and keep its rows under `name`; its lineage is cut, or plans would grow with every step."""
+        """Run one step and keep its rows under `name`, as Parquet.
+
+        Read back it is a table like any other: a checkpoint would carry column identities into self-joins that
+        Spark then cannot tell apart, and a plan without either would grow with every step.
+        """
+        frame, path = self._sql(sql), self._scratch / "steps" / name
         try:
-            self._keep(name, self._sql(sql).localCheckpoint(eager=True))
+            frame.write.mode("overwrite").parquet(str(path))
+            self._keep(name, self._spark.read.schema(frame.schema).parquet(str(path)))
         except PySparkException as error:
             raise _failed(sql, error) from error
 
@@ -103,6 +109,7 @@ class SparkEngine:
         """Forget a table that no later step reads."""
         self._spark.catalog.dropTempView(name)
         self._mine.discard(name)
+        shutil.rmtree(self._scratch / "steps" / name, ignore_errors=True)
 
     def add(self, name: str, table: pa.Table) -> None:
         """Take in a table that was computed elsewhere."""

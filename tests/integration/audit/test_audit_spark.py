@@ -1,0 +1,124 @@
+"""Spark gives the very rows that DuckDB gives: verdicts and findings, column by column; and the oracle agrees."""
+
+import datetime as dt
+import warnings
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from parts.audit_worlds import tables_of, worlds
+from pyspark.sql import SparkSession
+
+from renzheng.central.audit.oracle import Answer, Oracle
+from renzheng.central.audit.readback import read_findings, read_verdicts
+from renzheng.central.audit.request import AuditRequest
+from renzheng.central.audit.run import run_audit
+from renzheng.contracts.tables import INPUT_TABLES, arrow_schema
+from renzheng.rules.examples import cases
+from renzheng.rules.pack import load_pack
+
+pytestmark = [pytest.mark.spark, pytest.mark.timeout(600)]
+
+FIRST, LAST = dt.date(2026, 3, 1), dt.date(2026, 3, 31)
+WORLDS = 80
+
+
+def generated_worlds():
+    """Draw worlds with Hypothesis, the same ones every time, without running a test on each."""
+    drawn = []
+
+    @settings(
+        max_examples=WORLDS,
+        derandomize=True,
+        database=None,
+        deadline=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(st.lists(worlds(), min_size=1, max_size=3))
+    def draw(some):
+        drawn.extend(some)
+
+    draw()
+    return drawn
+
+
+@pytest.fixture(scope="module")
+def rows():
+    """Every worked example of every rule, and the generated worlds, side by side."""
+    together = tables_of(generated_worlds())
+    pack = load_pack()
+    known = [row["item_code"] for row in pack.knowledge["item_limits"]]
+    for case in cases(list(pack.rules.values()), known):
+        for name, found in case.rows.items():
+            together[name] += found
+    return together
+
+
+@pytest.fixture(scope="module")
+def session():
+    """One small Spark session; the engine takes the one there is. Compiling code costs more than so few rows."""
+    tuned = {
+        "spark.sql.shuffle.partitions": "1",
+        "spark.sql.adaptive.enabled": "false",
+        "spark.sql.codegen.wholeStage": "false",
+        "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+        "spark.log.level": "ERROR",
+    }
+    builder = SparkSession.builder.master("local[2]")
+    for name, value in tuned.items():
+        builder = builder.config(name, value)
+    found = builder.getOrCreate()
+    yield found
+    found.stop()
+
+
+@pytest.fixture(scope="module")
+def outputs(rows, session, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("spark")
+    tables = folder / "tables"
+    tables.mkdir()
+    for name, found in rows.items():
+        table = pa.Table.from_pylist(found, schema=arrow_schema(INPUT_TABLES[name]))
+        pq.write_table(table, tables / f"{name}.parquet")
+    with warnings.catch_warnings():
+        # pyspark warns of pandas 3, which nothing here uses
+        warnings.simplefilter("ignore")
+        for engine in ("duckdb", "spark"):
+            run_audit(AuditRequest(tables, FIRST, LAST, folder / engine, engine=engine))
+    return folder
+
+
+def test_line_verdicts_are_identical(outputs):
+    found = {engine: list(read_verdicts(outputs / engine)) for engine in ("duckdb", "spark")}
+    assert len(found["duckdb"]) > WORLDS
+    assert found["spark"] == found["duckdb"]
+
+
+def test_findings_are_identical(outputs):
+    found = {engine: list(read_findings(outputs / engine)) for engine in ("duckdb", "spark")}
+    assert len({one.rule_id for one in found["duckdb"]}) == len(load_pack().active)
+    assert found["spark"] == found["duckdb"]
+
+
+def test_the_oracle_agrees(outputs, rows):
+    found = {
+        one.line_id: Answer(one.verdict, one.reason, round(one.coverage_ratio, 9), one.evidence)
+        for one in read_verdicts(outputs / "spark")
+        if "~" not in one.line_id
+    }
+    mine = {name: [row for row in table if _generated(row)] for name, table in rows.items()}
+    told = {
+        line: Answer(answer.verdict, answer.reason, round(answer.coverage_ratio, 9), answer.evidence)
+        for line, answer in Oracle(mine, FIRST, LAST).answers().items()
+    }
+    assert found == told
+
+
+def _generated(row):
+    """Tell the rows of worlds, and the stay and catalogue that they share, from those of rule examples."""
+    return "~" not in str(row.get("institution_id") or row.get("person_id") or row.get("item_code"))
