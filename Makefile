@@ -68,6 +68,9 @@ $(VENV)/.ready-dev: requirements-dev.lock $(VENV)/.ready
 	@deploy/setup/real-parts.sh
 	@touch $@
 
+faults: $(VENV)/.ready-dev  ## Kill, cut off, fill, flip and forge for about an hour, and count what was lost; as root for all of it.
+	@FAULTS=long $(BIN)/python -m pytest tests/faults $(PYTEST)
+
 lock: $(VENV)/.ready-dev  ## Renew both lock files from pyproject.toml.
 	@deploy/setup/lock.sh "$(BIN)/uv"
 

@@ -102,6 +102,8 @@ def ask_device(path):
         written.verify(ring.key_at(written.base().sequence))
     except RenzhengError as error:
         return type(error).__name__
+    except Exception as error:  # noqa: BLE001 - whatever it is, it was shown and not accepted
+        return f"unnamed {type(error).__name__}"
     finally:
         if store is not None:
             store.close()
@@ -129,8 +131,9 @@ def ask_central(path):
 def intact(path):
     """SQLite's own word on a file."""
     connection = sqlite3.connect(path)
+    connection.text_factory = bytes
     try:
-        return connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        return connection.execute("PRAGMA integrity_check").fetchone() == (b"ok",)
     except sqlite3.DatabaseError:
         return False
     finally:
@@ -172,7 +175,7 @@ def flip_everywhere(path, ask, *, counts, name, evidence, each_page):
     good, before = path.read_bytes(), contents(path)
     page_bytes = int.from_bytes(good[16:18], "big")
     chance, shown, outside, silent = seeded(61), Counter(), Counter(), []
-    without_effect = 0
+    unnamed, without_effect = Counter(), 0
     for page in range(len(good) // page_bytes):
         for _ in range(each_page):
             at, bit = page * page_bytes + chance.randrange(page_bytes), chance.randrange(8)
@@ -185,7 +188,8 @@ def flip_everywhere(path, ask, *, counts, name, evidence, each_page):
             said = ask(path)
             if said is not None or not whole:
                 shown["log verify" if said else "integrity check only"] += 1
-                shown["unnamed"] += bool(said and said.startswith("unnamed"))
+                if said and said.startswith("unnamed"):
+                unnamed[said.removeprefix("unnamed ")] += 1
                 continue
             changed = changed_columns(before, contents(path))
             without_effect += not changed
@@ -198,7 +202,7 @@ def flip_everywhere(path, ask, *, counts, name, evidence, each_page):
         flips=len(good) // page_bytes * each_page,
         shown_by_log_verify=shown["log verify"],
         shown_by_integrity_check_only=shown["integrity check only"],
-        shown_without_a_name=shown["unnamed"],
+        shown_without_a_name=dict(unnamed) or 0,
         without_effect=without_effect,
         evidence_silently_changed=len(silent),
         outside_the_evidence=dict(outside.most_common()) or 0,

@@ -453,7 +453,6 @@ def test_tampering_with_what_the_audit_reads_is_named(database, honest):
 
 
 @pytest.mark.mosquitto
-@pytest.mark.xfail(strict=True, reason="a link whose store says more than its log holds sends nothing")
 def test_an_acknowledged_number_beyond_the_log_holds_nothing_back(rig):
     (agent,) = rig.agents
     agent.kill()
@@ -465,7 +464,6 @@ def test_an_acknowledged_number_beyond_the_log_holds_nothing_back(rig):
     assert rig.grows(within_seconds=8)
 
 
-@pytest.mark.xfail(strict=True, reason="pruning believes a number that central never said")
 def test_an_acknowledged_number_beyond_the_log_prunes_nothing(tmp_path):
     store = Store(tmp_path / "device.sqlite")
     written = DeviceLog(store, "kiosk-1")
