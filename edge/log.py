@@ -43,7 +43,8 @@ class DeviceLog:
         genesis = chain.genesis(device_id)
         with store.writing() as database:
             database.execute(
-                "INSERT OR IGNORE INTO log_state VALUES (1, ?, ?, ?, 0)",
+                "INSERT OR IGNORE INTO log_state (one, device_id, base_sequence, base_hash, acknowledged)"
+                " VALUES (1, ?, ?, ?, 0)",
                 (device_id, genesis.sequence, genesis.hash),
             )
         if self._state()["device_id"] != device_id:
@@ -113,13 +114,30 @@ class DeviceLog:
         return [row["line"] for row in rows]
 
     def acknowledged(self) -> int:
-        """The last entry of which this device knows that central has it."""
-        return int(self._state()["acknowledged"])
+        """The last entry of which this device knows that central has it.
+
+        The number counts only with the hash of its entry: one that was altered on the disk must neither
+        keep entries back nor let them be pruned. Without it the device asks central anew, from its base.
+        """
+        state = self._state()
+        base = self.base()
+        if state["acknowledged"] == base.sequence:
+            return base.sequence
+        reached = self.head_at(state["acknowledged"])
+        if reached is None or reached.hash != state["acknowledged_hash"]:
+            return base.sequence
+        return reached.sequence
 
     def acknowledge(self, upto: int) -> None:
         """Keep central's word; the caller has held its head hash against `head_at`."""
+        reached = self.head_at(upto)
+        if reached is None:
+            LOGGER.error("an acknowledgement of %d is beyond this log and was not kept", upto)
+            return
         with self.store.writing() as database:
-            database.execute("UPDATE log_state SET acknowledged = ?", (upto,))
+            database.execute(
+                "UPDATE log_state SET acknowledged = ?, acknowledged_hash = ?", (upto, reached.hash)
+            )
 
     def waiting_since(self) -> datetime | None:
         """When the oldest entry that central does not have was written; None when it has all."""

@@ -189,3 +189,8 @@ def _keys(database: Database) -> None:
         "CREATE TABLE device_keys (from_sequence INTEGER PRIMARY KEY, key_id TEXT NOT NULL UNIQUE,"
         " public_pem TEXT NOT NULL) STRICT"
     )
+
+
+@MIGRATIONS(name="0003_acknowledged_hash")
+def _acknowledged_hash(database: Database) -> None:
+    database.execute("ALTER TABLE log_state ADD COLUMN acknowledged_hash TEXT NOT NULL DEFAULT ''")
