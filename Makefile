@@ -68,7 +68,7 @@ $(VENV)/.ready-dev: requirements-dev.lock $(VENV)/.ready
 	@deploy/setup/real-parts.sh
 	@touch $@
 
-faults: $(VENV)/.ready-dev  ## Kill, cut off, fill, flip and forge for about an hour, and count what was lost; as root for all of it.
+faults: $(VENV)/.ready-dev  ## Kill, cut off, fill, flip and forge at length (an hour; all of it as root), and count what was lost.
 	@FAULTS=long $(BIN)/python -m pytest tests/faults $(PYTEST)
 
 lock: $(VENV)/.ready-dev  ## Renew both lock files from pyproject.toml.

@@ -189,7 +189,7 @@ def flip_everywhere(path, ask, *, counts, name, evidence, each_page):
             if said is not None or not whole:
                 shown["log verify" if said else "integrity check only"] += 1
                 if said and said.startswith("unnamed"):
-                unnamed[said.removeprefix("unnamed ")] += 1
+                    unnamed[said.removeprefix("unnamed ")] += 1
                 continue
             changed = changed_columns(before, contents(path))
             without_effect += not changed
