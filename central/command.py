@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from renzheng.central.verify.command import app as log_command
@@ -181,7 +181,10 @@ def night(
         dt.datetime | None, typer.Option(formats=DAY, help="Last service day; the first when left out.")
     ] = None,
 ) -> None:
-    """Audit service days over what has arrived, publish the verdicts, and sign a checkpoint."""
+    """Audit service days over what has arrived, publish the verdicts, and sign a checkpoint.
+
+    Without --day: yesterday, and every audited day about which evidence has come in since its audit.
+    """
     from renzheng.central.nightly.night import Night
     from renzheng.central.settings import read_settings
     from renzheng.central.store.database import Database
@@ -189,25 +192,29 @@ def night(
     from renzheng.contracts import keys
 
     settings = read_settings(config)
-    yesterday = utc_now().astimezone(ZoneInfo(settings.timezone)).date() - dt.timedelta(days=1)
-    first = day.date() if day else yesterday
-    last = to.date() if to else first
     database = Database(settings.database)
     database.migrate()
+    run_of_nights = Night(database, settings, utc_now)
+    yesterday = utc_now().astimezone(ZoneInfo(settings.timezone)).date() - dt.timedelta(days=1)
+    if day:
+        wanted = [(day.date(), to.date() if to else day.date())]
+    else:
+        wanted = [(one, one) for one in sorted({*run_of_nights.late_days(), yesterday})]
+    console = Console()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True)) as bars:
-        task = bars.add_task("begin", total=None)
-        report = Night(database, settings, utc_now).run(
-            first,
-            last,
-            lambda step, done, total: bars.update(task, description=step, completed=done, total=total),
-        )
+        for first, last in wanted:
+            task = bars.add_task(f"{first}", total=None)
+
+            def show(step: str, done: int, total: int, task: TaskID = task, first: dt.date = first) -> None:
+                bars.update(task, description=f"{first} {step}", completed=done, total=total)
+
+            report = run_of_nights.run(first, last, show)
+            console.print(f"run {report.run_id}: {first} to {last}, kept in {report.folder}", highlight=False)
     key = keys.load_private_key(settings.key_file.read_bytes())
     _, note = take_checkpoint(database, settings.log_origin, key, settings.checkpoints_dir, utc_now())
     database.close()
-    console = Console()
     console.print(f"checkpoint {note}", highlight=False)
-    console.print(f"run {report.run_id}: {first} to {last}, kept in {report.folder}", highlight=False)
 
 
 def _store(config: Path) -> "Database":

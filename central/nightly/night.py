@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -18,7 +18,7 @@ from renzheng.central.nightly.export import Window, export_tables
 from renzheng.central.settings import Settings
 from renzheng.central.store import audits
 from renzheng.central.store.database import Database
-from renzheng.central.store.times import to_us
+from renzheng.central.store.times import day_bounds_us, to_us
 from renzheng.contracts.errors import RenzhengError
 from renzheng.contracts.ids import new_id
 
@@ -27,6 +27,8 @@ logger = logging.getLogger(__name__)
 Progress = Callable[[str, int, int], None]
 """Is told a step's name, how many steps are done and how many there are."""
 
+LATE_DAYS_LOOKED_AT = 92
+"""Audited days that are looked at for late arrivals: a quarter, after which settlement is closed."""
 STEPS_BEFORE = 1
 """Steps before the audit's own: the export."""
 STEPS_AROUND = 3
@@ -85,6 +87,21 @@ class Night:
                 with self._database.writing() as connection:
                     audits.fail(connection, run_id, problem, self._now_us())
                 raise
+
+    def late_days(self) -> list[date]:
+        """Name the audited days about which evidence has come in since, earliest first.
+
+        A session may cross midnight, so what comes in about a day touches its neighbours too.
+        """
+        zone, day_before_and_after = ZoneInfo(self._settings.timezone), timedelta(days=1)
+        touched = []
+        with self._database.reading() as connection:
+            for text, began_us in audits.runs_of_days(connection, limit=LATE_DAYS_LOOKED_AT).items():
+                day = date.fromisoformat(text)
+                stretch = day_bounds_us(day - day_before_and_after, day + day_before_and_after, zone)
+                if audits.arrived_since(connection, *stretch, began_us):
+                    touched.append(day)
+        return sorted(touched)
 
     def mend(self) -> None:
         """Mark as failed what a process that is gone left running."""

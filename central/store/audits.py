@@ -72,6 +72,35 @@ def add_findings(connection: sa.Connection, rows: Sequence[tuple[Any, ...]]) -> 
     bulk.insert_rows(connection, schema.findings, rows)
 
 
+def runs_of_days(connection: sa.Connection, *, limit: int) -> Mapping[str, int]:
+    """Name the latest audited days, each with the moment at which the run that speaks for it began."""
+    query = sa.select(DAYS.c.service_day, RUNS.c.started_at).join(RUNS, RUNS.c.run_id == DAYS.c.run_id)
+    rows = connection.execute(query.order_by(DAYS.c.service_day.desc()).limit(limit))
+    return {row.service_day: row.started_at for row in rows}
+
+
+def arrived_since(connection: sa.Connection, start_us: int, end_us: int, since_us: int) -> bool:
+    """Say whether evidence about the stretch [start, end) came in after a moment."""
+    seen, covered, checks = schema.attendance, schema.coverage, schema.spot_checks
+    entries = schema.log_entries
+    late = (
+        sa.select(sa.literal(1)).where(
+            seen.c.occurred_at >= start_us, seen.c.occurred_at < end_us, seen.c.received_at >= since_us
+        ),
+        sa.select(sa.literal(1)).where(
+            covered.c.from_at < end_us, covered.c.to_at > start_us, covered.c.received_at >= since_us
+        ),
+        sa.select(sa.literal(1))
+        .join_from(
+            checks,
+            entries,
+            (entries.c.device_id == checks.c.device_id) & (entries.c.sequence == checks.c.sequence),
+        )
+        .where(checks.c.drawn_at >= start_us, checks.c.drawn_at < end_us, entries.c.received_at >= since_us),
+    )
+    return any(connection.execute(query.limit(1)).first() is not None for query in late)
+
+
 def publish(
     connection: sa.Connection,
     run_id: str,

@@ -11,6 +11,7 @@ import pytest
 import sqlalchemy as sa
 from parts.central import OnWire, eventually, register, running_central
 from parts.devices import LogWriter
+from parts.postgresql import PostgreSql
 
 from renzheng.central.errors import BrokerError
 from renzheng.central.main import build_central, make_signing_key
@@ -111,7 +112,7 @@ def test_a_consumer_killed_between_commit_and_acknowledgement(tmp_path, broker):
         return process
 
     committed = 0
-    for _ in range(4):
+    for _ in range(2):
         dying = start("die")
         wire.send("kiosk-1", batches[committed // 100 : committed // 100 + 3])
         assert dying.wait(20) == -signal.SIGKILL
@@ -142,3 +143,26 @@ def test_a_broker_that_does_not_answer_is_named(tmp_path):
     with pytest.raises(BrokerError, match=r"127\.0\.0\.1:9"):
         central.start(connect_seconds=0.3)
     central.database.close()
+
+
+@pytest.mark.postgresql
+def test_a_postgresql_that_is_restarted_under_load(tmp_path, broker):
+    with PostgreSql() as server:
+        url = server.new_database()
+        with running_central(tmp_path / "c", broker.port, database_url=url) as central:
+            writer = register(central.database, LogWriter())
+            wire = OnWire(broker.port, central)
+            writer.many(3000)
+            batches = writer.batches()
+            wire.send("kiosk-1", batches[:10])
+            server.kill()
+            wire.send("kiosk-1", batches[10:])
+            server.start()
+
+            def resent():
+                wire.send("kiosk-1", batches[wire.upto("kiosk-1") // 100 :])
+                return eventually(lambda: wire.upto("kiosk-1") >= 3000, within_seconds=3)
+
+            assert eventually(resent, within_seconds=40)
+            assert sorted(sequences(central.database)) == list(range(1, 3001))
+            wire.close()

@@ -8,7 +8,8 @@ import urllib.request
 import pytest
 import sqlalchemy as sa
 from parts.central import OnWire, register, running_central
-from parts.dialysis_day import DAY, EXPECTED, write_logs, write_tables
+from parts.devices import MORNING, LogWriter
+from parts.dialysis_day import DAY, EXPECTED, HOUR, write_logs, write_tables
 from parts.mosquitto import Mosquitto
 
 from renzheng.central.errors import NightError, SettingsError
@@ -99,6 +100,24 @@ def test_a_run_that_fails_leaves_the_day_as_it_was(own):
         assert reading.run_of_day(connection, DAY.isoformat())["run_id"] == before
         assert reading.runs(connection)[0]["state"] == "failed"
         assert reading.runs(connection)[0]["problem"]
+
+
+def test_evidence_that_comes_late_touches_its_day(own, broker):
+    assert own.night.late_days() == []
+    late = LogWriter("kiosk-3", "H1")
+    register(own.database, late)
+    late.sign_in("P4", MORNING + 2 * HOUR)
+    late.sign_out("P4", MORNING + 6 * HOUR)
+    wire = OnWire(broker.port, own)
+    wire.send("kiosk-3", late.batches())
+    wire.wait_for("kiosk-3", 2)
+    wire.close()
+    assert own.night.late_days() == [DAY]
+    own.night.run(DAY, DAY)
+    assert own.night.late_days() == []
+    with own.database.reading() as connection:
+        row = reading.verdict(connection, "L-phantom")
+    assert (row["verdict"], row["reason"]) == ("supported", "verified_session")
 
 
 def test_a_night_without_a_bill_is_refused(central):

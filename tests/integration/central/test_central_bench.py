@@ -1,0 +1,21 @@
+"""`renzheng bench sync` at its smallest: every figure is there, and the stores hold every event once."""
+
+import pytest
+
+from renzheng.central.bench.sync import run
+
+
+@pytest.mark.mosquitto
+@pytest.mark.postgresql
+def test_bench_sync_gives_its_figures():
+    said = []
+    figures = run(2000, said.append)
+    assert figures.keys() == {
+        "events",
+        "ceiling_events_per_second",
+        "sqlite_events_per_second",
+        "postgresql_events_per_second",
+    }
+    assert figures["events"] == 2000
+    assert all(value > 0 for value in figures.values())
+    assert len(said) == 4
