@@ -1,5 +1,6 @@
 """The console's pages: each reads from the store, and fills one template."""
 
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -15,6 +16,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 from renzheng.central.api.models import yuan
 from renzheng.central.console.timeline import lay_out
 from renzheng.central.nightly import evidence
+from renzheng.central.nightly.workbook import write_workbook
 from renzheng.central.settings import Settings
 from renzheng.central.store import reading
 from renzheng.central.store.database import Database
@@ -26,6 +28,7 @@ from renzheng.central.web.texts import LANGUAGES, Language, Texts, texts
 LANGUAGE_COOKIE = "renzheng_language"
 ROWS_A_PAGE = 50
 DAYS_SHOWN = 7
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 VERDICT_ORDER = ("contradicted", "insufficient", "supported")
 Text = Annotated[str, Query(max_length=200)]
 PageNumber = Annotated[int, Query(ge=1, le=100_000)]
@@ -109,6 +112,7 @@ def build_router(
     zone = ZoneInfo(settings.timezone)
     _add_sign_in(router, gate)
     _add_days(router, database, zone)
+    _add_workbook(router, database, zone)
     _add_lines(router, database, zone)
     _add_findings(router, database, zone)
     _add_devices(router, database, zone, clock)
@@ -176,6 +180,20 @@ def _add_days(router: APIRouter, database: Database, zone: ZoneInfo) -> None:
             when=_Times(zone),
             **values,
         )
+
+
+def _add_workbook(router: APIRouter, database: Database, zone: ZoneInfo) -> None:
+    @router.get("/days/{day}/verdicts.xlsx")
+    def send_workbook(request: Request, day: date) -> Response:
+        key = day.isoformat()
+        with database.reading() as connection, tempfile.TemporaryDirectory() as folder:
+            if reading.run_of_day(connection, key) is None:
+                raise HTTPException(404)
+            path = Path(folder) / "verdicts.xlsx"
+            write_workbook(connection, key, path, texts(choose_language(request)), zone)
+            content = path.read_bytes()
+        named = {"Content-Disposition": f'attachment; filename="renzheng-{key}.xlsx"'}
+        return Response(content, media_type=XLSX, headers=named)
 
 
 def _around(days: Sequence[str], day: str) -> Sequence[str]:

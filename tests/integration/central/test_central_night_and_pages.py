@@ -1,9 +1,11 @@
 """A night over a real store, and the pages and answers that show it."""
 
+import io
 import json
 import urllib.error
 import urllib.parse
 import urllib.request
+import zipfile
 
 import pytest
 import sqlalchemy as sa
@@ -157,8 +159,29 @@ def test_filters_narrow_the_list(audited):
     assert "/lines/L-phantom" not in page
 
 
+def test_the_day_as_a_workbook(audited):
+    with urllib.request.urlopen(f"{audited.url}/days/{DAY}/verdicts.xlsx?lang=en") as answer:
+        content = answer.read()
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        sheets = [archive.read(f"xl/worksheets/sheet{number}.xml").decode() for number in (1, 2, 3)]
+    for line in EXPECTED:
+        assert line in sheets[1]
+    assert sheets[1].count("<row ") == len(EXPECTED) + 1
+    assert "elsewhere" in sheets[0]
+    assert "<f>" not in "".join(sheets)
+
+
 @pytest.mark.parametrize(
-    "path", ["/nope", "/lines/none", "/findings/none", "/devices/none", "/runs/none", "/days/2020-01-01"]
+    "path",
+    [
+        "/days/2020-01-01/verdicts.xlsx",
+        "/nope",
+        "/lines/none",
+        "/findings/none",
+        "/devices/none",
+        "/runs/none",
+        "/days/2020-01-01",
+    ],
 )
 def test_what_is_not_there_is_404(audited, path):
     assert get(audited.url + path)[0] == 404
