@@ -156,15 +156,15 @@ FROM (SELECT _key, _ordinal FROM staged UNION ALL SELECT _key, 0 FROM existing)
 GROUP BY _key HAVING count(*) > 1;
 
 CREATE OR REPLACE TEMP TABLE firsts AS
-SELECT _key, row({columns})::VARCHAR AS content
+SELECT _key, hash(row({columns})) AS content
 FROM staged JOIN repeated USING (_key) WHERE _ordinal = first_ordinal
 UNION ALL
-SELECT _key, row({columns})::VARCHAR FROM existing JOIN repeated USING (_key) WHERE first_ordinal = 0;
+SELECT _key, hash(row({columns})) FROM existing JOIN repeated USING (_key) WHERE first_ordinal = 0;
 
 CREATE OR REPLACE TEMP TABLE repeats AS
 SELECT
     _ordinal, _file, _line, _key,
-    row({columns})::VARCHAR = content AS same,
+    hash(row({columns})) = content AS same,
     same AND first_ordinal = 0 AND _ordinal = first_staged AS unchanged
 FROM staged JOIN repeated USING (_key) JOIN firsts USING (_key)
 WHERE _ordinal > first_ordinal
@@ -178,11 +178,17 @@ FROM repeats WHERE NOT unchanged
 
 _REVERSALS_OF_NOTHING = """
 INSERT INTO remarks
+WITH wanted AS (
+    SELECT DISTINCT reverses_line_id AS _key FROM staged WHERE reverses_line_id IS NOT NULL
+),
+found AS (
+    SELECT _key FROM staged SEMI JOIN wanted USING (_key)
+    UNION
+    SELECT _key FROM existing SEMI JOIN wanted USING (_key)
+)
 SELECT 'claim_lines', _file, _line, ?, 'reversal_of_nothing', left(reverses_line_id, 120), true
 FROM staged ANTI JOIN (FROM repeats WHERE NOT unchanged) USING (_ordinal)
-WHERE reverses_line_id IS NOT NULL
-  AND reverses_line_id NOT IN (SELECT line_id FROM staged)
-  AND reverses_line_id NOT IN (SELECT line_id FROM existing)
+WHERE reverses_line_id IS NOT NULL AND reverses_line_id NOT IN (SELECT _key FROM found)
 """
 
 

@@ -21,7 +21,7 @@ from renzheng.central.claims.rejects import Place, Problem
 from renzheng.central.claims.rows import Refused, Row
 from renzheng.contracts.tables import INPUT_TABLES, Table, arrow_schema
 
-_BATCH_ROWS = 20_000
+_BATCH_ROWS = 10_000
 _MEMORY = "1GB"
 PLACE_FIELDS = (
     pa.field("_ordinal", pa.int64()),
@@ -168,10 +168,14 @@ def staged_schema(table: Table) -> pa.Schema:
 def database(folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open DuckDB in memory, bounded, spilling to `folder`."""
     connection = duckdb.connect(
-        config={"memory_limit": _MEMORY, "temp_directory": str(folder / "spill"), "threads": 2}
+        config={
+            "memory_limit": _MEMORY,
+            "temp_directory": str(folder / "spill"),
+            "threads": 2,
+        }
     )
     try:
-        connection.execute("SET TimeZone = 'UTC'")
+        connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
         yield connection
     finally:
         connection.close()

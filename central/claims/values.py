@@ -41,7 +41,7 @@ def read_id(value: object) -> str:
     return _id(value) if isinstance(value, str) else _id(_text(value))
 
 
-@lru_cache(maxsize=65536)
+@lru_cache(maxsize=16384)
 def _id(value: str) -> str:
     text = _text(value)
     if not text.isprintable():
@@ -74,7 +74,7 @@ def _text(value: object) -> str:
     return text
 
 
-@lru_cache(maxsize=65536)
+@lru_cache(maxsize=16384)
 def read_time(text: str, zone: tzinfo | None) -> datetime:
     """Read a time as aware UTC.
 
@@ -136,7 +136,7 @@ def read_date(text: str) -> date:
         raise ValueProblem(Reason.BAD_DATE if problem.reason is Reason.BAD_TIME else problem.reason) from None
 
 
-@lru_cache(maxsize=65536)
+@lru_cache(maxsize=16384)
 def read_decimal(text: str, precision: int, scale: int) -> Decimal:
     """Read a decimal number exactly; it is never rounded.
 
