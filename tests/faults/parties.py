@@ -54,6 +54,7 @@ class AgentOrders:
         pace_seconds: the most that it rests between two events.
         notes: where it keeps what it was told; beside the store's disk, which may be full.
         jumps: step the wall clock by a day, back or forth, every so many events; 0 never.
+        rotates: change the signing key every so many events; 0 never.
         network: a network namespace to live in.
     """
 
@@ -64,6 +65,7 @@ class AgentOrders:
     notes: Path
     pace_seconds: float = 0.01
     jumps: int = 0
+    rotates: int = 0
     network: str | None = None
     protocol: str = "5"
 
@@ -141,6 +143,7 @@ def run_agent(orders: AgentOrders) -> None:
 
 def _write(orders: AgentOrders, log: DeviceLog, clock: SteppedClock) -> None:
     watchman = make_watchman(orders, log, clock) if orders.jumps else None
+    keyring = Keyring(log.store, orders.folder)
     chance = random.Random(os.getpid())
     told = os.open(orders.told, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     while True:
@@ -159,6 +162,8 @@ def _write(orders: AgentOrders, log: DeviceLog, clock: SteppedClock) -> None:
         if watchman is not None and number % orders.jumps == 0:
             clock.set_wall(timedelta(days=chance.choice((-1, 1))))
             watchman.beat()
+        if orders.rotates and number % orders.rotates == 0:
+            keyring.rotate(log, institution_id="H1", clock=clock)
         time.sleep(chance.uniform(0, orders.pace_seconds))
 
 

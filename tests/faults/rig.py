@@ -90,6 +90,7 @@ class Account:
     lost: int = 0
     doubled: int = 0
     forged: int = 0
+    rotations: int = 0
     faulty_logs: list[str] = field(default_factory=list)
     alarms: list[str] = field(default_factory=list)
 
@@ -100,7 +101,7 @@ class Account:
         figures = {name: getattr(self, name) for name in ("told", "entries", "lost", "doubled", "forged")}
         assert figures | {"lost": 0, "doubled": 0, "forged": 0} == figures
         assert self.told > 0
-        return figures
+        return figures | ({"rotations": self.rotations} if self.rotations else {})
 
 
 class Rig:
@@ -227,6 +228,8 @@ class Rig:
         log = DeviceLog(store, orders.device_id)
         head = log.verify(Keyring(store, orders.folder).key_at(0))
         own = dict(enumerate(log.lines(0, head.sequence + 1), start=1))
+        keys_so_far = store.row("SELECT count(*) AS n FROM device_keys")
+        account.rotations += keys_so_far["n"] - 1 if keys_so_far else 0
         account.alarms += [f"{orders.device_id} {alarm['kind']}" for alarm in heartbeat.alarms(store)]
         store.close()
         table = schema.log_entries

@@ -27,7 +27,7 @@ def test_killed_at_random_moments(tmp_path, broker, counts, store):
     kills = often(16, 1000) if backend == "sqlite" else often(4, 200)
     chance = seeded(41)
     killed = dict.fromkeys(("agent", "broker", "ingest"), 0)
-    with Rig(tmp_path, broker, url=url) as rig:
+    with Rig(tmp_path, broker, url=url, rotates=60) as rig:
         assert rig.grows()
         for number in range(kills):
             time.sleep(chance.uniform(0, 0.7))
