@@ -2,8 +2,10 @@
 
 import csv
 import inspect
+import re
 from datetime import UTC, datetime
 from decimal import Decimal
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -233,3 +235,13 @@ def test_the_documented_example_can_be_read(tmp_path, module):
             MappingError, match="cannot do without visit_id"
         ):  # it shows forms, not every column
             mapped.read_mapping(tmp_path / "m.toml")
+
+
+def test_the_mapping_files_of_the_manual_can_be_read(tmp_path):
+    manual = (Path(__file__).parents[3] / "docs" / "importing.md").read_text("utf-8")
+    own, settings = re.findall(r"```toml\n(.*?)```", manual, re.DOTALL)
+    (tmp_path / "own.toml").write_text(own, encoding="utf-8")
+    (tmp_path / "settings.toml").write_text(settings, encoding="utf-8")
+    assert mapped.read_mapping(tmp_path / "own.toml").table == "claim_lines"
+    assert mapping_file.read_settings(tmp_path / "settings.toml", "nhsa", mapping_file.NhsaSettings).med_type
+    assert mapping_file.read_settings(tmp_path / "settings.toml", "hl7", mapping_file.Hl7Settings).leave_kinds
