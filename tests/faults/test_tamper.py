@@ -39,14 +39,6 @@ ENTRIES, BATCHES, DEVICES = schema.log_entries, schema.log_batches, schema.devic
 
 
 @pytest.fixture
-def database(tmp_path):
-    store = Database(f"sqlite:///{tmp_path / 'central.sqlite'}")
-    store.migrate()
-    yield store
-    store.close()
-
-
-@pytest.fixture
 def honest(database):
     """A device of thirty entries, of which central has the first twenty; and one that stands beside it."""
     writer = register(database, LogWriter())
@@ -461,7 +453,7 @@ def test_an_acknowledged_number_beyond_the_log_holds_nothing_back(rig):
         database.execute("UPDATE log_state SET acknowledged = acknowledged + 16384")
     store.close()
     agent.start()
-    assert rig.grows(within_seconds=8)
+    assert rig.grows(within_seconds=5)
 
 
 def test_an_acknowledged_number_beyond_the_log_prunes_nothing(tmp_path):
