@@ -1,7 +1,7 @@
 """`import_claims`: files of one format into the canonical tables of a folder, and what was not taken."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import tzinfo
 from enum import StrEnum
@@ -58,6 +58,18 @@ _SOURCES: Mapping[Format, Callable[[Options], Source]] = {
     Format.CSV: MappedSource,
     Format.PARQUET: ParquetSource,
 }
+
+
+_OPTIONAL = ("mapping", "institution", "transaction", "encoding")
+_OPTIONS: Mapping[Format, Collection[str]] = {
+    Format.NHSA: _OPTIONAL,
+    Format.HL7: ("mapping", "institution", "encoding"),
+    Format.FHIR: ("institution", "encoding"),
+    Format.SYNTHEA: ("institution", "encoding"),
+    Format.CSV: ("mapping", "encoding"),
+    Format.PARQUET: (),
+}
+"""Which options each format takes."""
 
 
 class NothingReadError(InputError):
@@ -150,6 +162,7 @@ def import_claims(
     """
     started = time.perf_counter()
     options = options or Options()
+    _check_options(Format(file_format), options)
     source = _SOURCES[Format(file_format)](options)
     files = _files(path)
     check_output(out, source.tables)
@@ -175,6 +188,17 @@ def import_claims(
             summary=summary,
         )
     return summary
+
+
+def _check_options(file_format: Format, options: Options) -> None:
+    """See that no option is given that the format would silently pass over."""
+    taken = _OPTIONS[file_format]
+    unused = [name for name in _OPTIONAL if name not in taken and getattr(options, name) is not None]
+    if unused:
+        raise UsageError(
+            f"--format {file_format.value} takes no {', '.join(f'--{name}' for name in unused)}.",
+            do="Leave it out, or name the format that it is meant for.",
+        )
 
 
 def _files(path: Path) -> list[InputFile]:

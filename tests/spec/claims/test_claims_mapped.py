@@ -15,7 +15,7 @@ from renzheng.central.claims import mapped, mapping_file
 from renzheng.central.claims.importer import Format, import_claims
 from renzheng.central.claims.mapping_file import MappingError
 from renzheng.central.claims.source import ColumnsError, Options
-from renzheng.contracts.errors import InputError
+from renzheng.contracts.errors import InputError, UsageError
 
 LINE = {
     "line_id": "L1",
@@ -245,3 +245,13 @@ def test_the_mapping_files_of_the_manual_can_be_read(tmp_path):
     assert mapped.read_mapping(tmp_path / "own.toml").table == "claim_lines"
     assert mapping_file.read_settings(tmp_path / "settings.toml", "nhsa", mapping_file.NhsaSettings).med_type
     assert mapping_file.read_settings(tmp_path / "settings.toml", "hl7", mapping_file.Hl7Settings).leave_kinds
+
+
+@pytest.mark.parametrize(
+    ("file_format", "option"),
+    [("parquet", "encoding"), ("csv", "institution"), ("fhir", "mapping"), ("hl7", "transaction")],
+)
+def test_an_option_that_the_format_would_pass_over_is_a_wrong_call(tmp_path, file_format, option):
+    path = _csv(tmp_path / "a.csv", LINE)
+    with pytest.raises(UsageError, match=f"--format {file_format} takes no --{option}"):
+        import_claims(path, tmp_path / "out", file_format=file_format, options=Options(**{option: "x"}))
