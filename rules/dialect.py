@@ -10,7 +10,7 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.errors import ParseError, TokenError
 
-ALLOWED: frozenset[type[exp.Expression]] = frozenset(
+ALLOWED: frozenset[type[exp.Expr]] = frozenset(
     {
         # queries
         exp.Select, exp.From, exp.Where, exp.Group, exp.Having, exp.Order, exp.Ordered, exp.Distinct,
@@ -25,8 +25,8 @@ ALLOWED: frozenset[type[exp.Expression]] = frozenset(
         exp.Count, exp.Sum, exp.Min, exp.Max, exp.ArrayAgg, exp.Filter, exp.Window, exp.WindowSpec,
         exp.RowNumber, exp.Lag, exp.Lead,
         # lists: of ids only, sorted by the engine where order shows
-        exp.Array, exp.ArrayFilter, exp.ArrayConcat, exp.ArrayDistinct, exp.ArraySort, exp.Flatten, exp.Lambda,
-        exp.Parameter, exp.Var, exp.Placeholder,
+        exp.Array, exp.ArrayFilter, exp.ArrayConcat, exp.ArrayDistinct, exp.ArraySort, exp.Flatten,
+        exp.Lambda, exp.Parameter, exp.Var, exp.Placeholder,
     }
 )  # fmt: skip
 """Syntax-tree nodes a step or rule may use."""
@@ -35,7 +35,7 @@ TYPES = frozenset({"BIGINT", "INT", "DOUBLE", "DECIMAL", "VARCHAR", "TEXT", "BOO
 """Types a step or rule may cast to; times come as whole numbers."""
 
 
-def parse(sql: str) -> exp.Expression:
+def parse(sql: str) -> exp.Query:
     """Parse one query of the dialect.
 
     Raises:
@@ -65,7 +65,7 @@ def offences(sql: str) -> Iterator[str]:
             yield problem
 
 
-def _offence(node: exp.Expression) -> str | None:
+def _offence(node: exp.Expr) -> str | None:
     kind = type(node)
     if kind is exp.DataType and node.this.name not in TYPES:
         return f"the type {node.sql('duckdb')} is outside of the dialect: times are whole numbers"

@@ -10,8 +10,8 @@ HEAD = """# 规则 · Rules
 
 <!-- Written by `renzheng rules docs`; change the rule files, not this page. -->
 
-Each rule is one file under `rules/national/`: SQL with a YAML header. What a region sets differently stands in
-`rules/regions/`, what is known about items and caps in `rules/knowledge/`.
+Each rule is one file under `rules/national/`: SQL with a YAML header. What a region sets differently stands
+in `rules/regions/`, what is known about items and caps in `rules/knowledge/`.
 """
 
 
@@ -19,9 +19,10 @@ def write_docs(pack: Pack) -> str:
     """Write one page about all rules of a pack, in the order of their ids."""
     rules = [rule for _, rule in sorted(pack.rules.items())]
     index = [
-        f"| [{rule.id}](#{rule.id}) | {rule.header.title.zh} · {rule.header.title.en} | {rule.header.status} | "
-        f"{rule.header.level} | {'lines' if rule.header.produces == 'line_verdicts' else rule.header.verdict} |"
+        f"| [{rule.id}](#{rule.id}) | {head.title.zh} · {head.title.en} | {head.status} | "
+        f"{head.level} | {'lines' if head.produces == 'line_verdicts' else head.verdict} |"
         for rule in rules
+        for head in [rule.header]
     ]
     table = ["| rule | what | status | level | says |", "|---|---|---|---|---|", *index]
     sections = ["\n".join(_section(rule)) for rule in rules]

@@ -1,7 +1,7 @@
 """A rule's worked examples as rows of the canonical tables, all examples of all rules in one set of tables.
 
-An example writes only what it is about; everything else gets a usual value. Its ids are prefixed with its place, so
-that no example sees another one, and one run of the audit answers them all, on any engine.
+An example writes only what it is about; everything else gets a usual value. Its ids are prefixed with its
+place, so that no example sees another one, and one run of the audit answers them all, on any engine.
 """
 
 import datetime as dt

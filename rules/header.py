@@ -76,7 +76,8 @@ class Neighbour(Strict):
 class Example(Strict):
     """Small tables that a rule must flag, with a clean neighbour.
 
-    A rule of findings lists them in `flags`; a rule of line verdicts gives `verdicts`, line id to `verdict/reason`.
+    A rule of findings lists them in `flags`; a rule of line verdicts gives `verdicts`, line id to
+    `verdict/reason`.
     """
 
     title: Bilingual

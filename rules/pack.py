@@ -65,7 +65,7 @@ class Pack:
 def load_pack(path: Path | None = None) -> Pack:
     """Load the national pack, or another one from `path`.
 
-    `path` is a folder like this one (national/, regions/, knowledge/), a folder of rule files, or one rule file.
+    `path` is a folder like this one (national/, regions/, knowledge/), a folder of rule files, or one file.
     The two rules of line verdicts come from the national pack where the other one has none.
 
     Raises:

@@ -22,7 +22,7 @@ def resolve(
 ) -> dict[str, Decimal]:
     """Give every parameter of a rule its value on one service day.
 
-    A region's value counts from its own date on; before that, and where the region says nothing, the national one.
+    A region's value counts from its own date on; before that, and where it says nothing, the national one.
     Before a parameter's first date its first value holds.
     """
     values = {}

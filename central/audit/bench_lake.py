@@ -3,7 +3,7 @@
 The simulator makes the lakes on which verdicts are judged; this one only has to be as big, quickly.
 """
 
-# ruff: noqa: S608 - SQL is put together from whole numbers and quoted paths
+# ruff: noqa: E501, S608 - one row of a table a line; SQL is put together from whole numbers and quoted paths
 
 from pathlib import Path
 

@@ -35,7 +35,7 @@ DAY = ["%Y-%m-%d"]
 
 
 @app.command()
-def run(
+def run(  # noqa: PLR0917 - each is an option
     tables: Annotated[Path, typer.Option(help="Folder with the input tables.")],
     from_: Annotated[dt.datetime, typer.Option("--from", formats=DAY, help="First local service day.")],
     to: Annotated[dt.datetime, typer.Option("--to", formats=DAY, help="Last local service day, included.")],

@@ -94,7 +94,8 @@ class DuckDBEngine:
         """Write a query's rows to one Parquet file, in the order that the query gives."""
         self._run("SET preserve_insertion_order = true")
         self._run(
-            f"COPY ({sql}) TO '{quoted(path)}' (FORMAT parquet, COMPRESSION {COMPRESSION}, ROW_GROUP_SIZE 122880)"
+            f"COPY ({sql}) TO '{quoted(path)}' "
+            f"(FORMAT parquet, COMPRESSION {COMPRESSION}, ROW_GROUP_SIZE 122880)"
         )
         self._run("SET preserve_insertion_order = false")
 

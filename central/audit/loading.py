@@ -2,8 +2,8 @@
 
 After loading, every canonical table is a view of the same name in which
 
-- a timestamp `x` is a BIGINT of microseconds since 1970 in UTC, `x_local` the same on the institution's own clock,
-  and `x_day` the local day as a number of days since 1970-01-01;
+- a timestamp `x` is a BIGINT of microseconds since 1970 in UTC, `x_local` the same on the institution's own
+  clock, and `x_day` the local day as a number of days since 1970-01-01;
 - a date is such a number of days;
 - `attendance` has `verified`: outcome match, presentation attack detection bona fide, clock trusted.
 """
@@ -89,7 +89,8 @@ class Loader:
         keys = ", ".join(table.key)
         distinct = f"count(DISTINCT {keys})" if table.key else "CAST(0 AS BIGINT)"
         counts = self._engine.rows(
-            f"SELECT count(*) AS n, count(CASE WHEN {bad} THEN 1 END) AS bad, {distinct} AS keys FROM typed_{name}"
+            f"SELECT count(*) AS n, count(CASE WHEN {bad} THEN 1 END) AS bad, {distinct} AS keys "
+            f"FROM typed_{name}"
         ).to_pylist()[0]
         doubled = bool(table.key) and counts["n"] != counts["keys"]
         if not counts["bad"] and not doubled:

@@ -1,8 +1,8 @@
 """Assign sessions to billed lines where they compete for them.
 
-The best assignment has as many lines as possible supported, then as many as possible served at all; among those
-the sum of the gaps in time is least; and if that still leaves a choice, the earliest line takes the earliest
-session. So the answer does not depend on the order of the input, the engine or the number of threads.
+The best assignment has as many lines as possible supported, then as many as possible served at all; among
+those the sum of the gaps in time is least; and if that still leaves a choice, the earliest line takes the
+earliest session. So the answer does not depend on the order of the input, the engine or the number of threads.
 
 A line is served when it has all the sessions it needs, and supported when all of these can support it.
 """
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 MOST_COMBINATIONS = 2187
-"""Of plans for lines that need several sessions (three a line: seven such lines in one tangle) tried exactly."""
+"""Of plans for lines that need several sessions (three a line: seven such lines) tried exactly."""
 
 Plan = Literal["supported", "served", "left"]
 
@@ -92,7 +92,7 @@ def _solve(tangle: Sequence[Choice]) -> dict[str, tuple[str, ...]]:
 
 
 def _plans(by_line: Mapping[str, list[Choice]], several: Sequence[str]) -> Iterator[dict[str, Plan]]:
-    """Propose what to attempt for the lines that need several sessions; one empty plan when there are none."""
+    """Propose what to attempt for the lines that need several sessions; an empty plan without any."""
     open_to: list[list[Plan]] = []
     for line in several:
         needed = by_line[line][0].needed
@@ -116,7 +116,7 @@ def _plans(by_line: Mapping[str, list[Choice]], several: Sequence[str]) -> Itera
 
 
 def _follow(by_line: Mapping[str, list[Choice]], plans: Mapping[str, Plan]) -> dict[str, tuple[str, ...]]:
-    """Match as well as one plan allows; a plan that cannot be carried out leaves its line without sessions."""
+    """Match as well as one plan allows; a plan that fails leaves its line without sessions."""
     rows: list[list[Choice]] = []
     must: list[bool] = []
     for line, mine in by_line.items():
@@ -155,7 +155,7 @@ def _worth(
 def _share_leftovers(
     by_line: Mapping[str, list[Choice]], several: Sequence[str], taken: Mapping[str, tuple[str, ...]]
 ) -> dict[str, tuple[str, ...]]:
-    """Give free sessions to lines that need several and could not have all, so that their verdict shows them."""
+    """Give free sessions to lines that could not have all they need: their verdict shows them."""
     assigned = dict(taken)
     used = {session for sessions in taken.values() for session in sessions}
     for line in several:
@@ -205,12 +205,14 @@ def _match(rows: Sequence[Sequence[Choice]], must: Sequence[bool]) -> list[Choic
     return [choice for index, row in enumerate(rows) for choice in row if (index, choice.session) in chosen]
 
 
-def heaviest_matching(weights: Sequence[Sequence[int]]) -> list[tuple[int, int]]:
+def heaviest_matching(  # noqa: C901 - the method is known in this form
+    weights: Sequence[Sequence[int]],
+) -> list[tuple[int, int]]:
     """Find pairs (row, column), no row or column twice, with the greatest sum of weights.
 
     A weight of 0 means that the two do not go together. Hungarian method with potentials, O(n² m), exact.
 
-    Source: the shortest augmenting path form as in Jonker & Volgenant (1987), without their initial heuristics.
+    Source: shortest augmenting paths as in Jonker & Volgenant (1987), without their initial heuristics.
     """
     rows, columns = len(weights), len(weights[0]) if weights else 0
     if rows > columns:

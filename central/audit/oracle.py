@@ -1,8 +1,8 @@
 """The verdicts once more, in plain Python: slow, obvious, and written apart from the SQL.
 
-It is what the engines are held against in the tests, on generated cases and on the rules' own examples, and the
-place to look up what a verdict means when the SQL seems unclear. It reads whole tables as lists of rows and tries
-all assignments, so it is for small cases only.
+It is what the engines are held against in the tests, on generated cases and on the rules' own examples, and
+the place to look up what a verdict means when the SQL seems unclear. It reads whole tables as lists of rows and
+tries all assignments, so it is for small cases only.
 """
 
 import datetime as dt
@@ -19,6 +19,7 @@ Tables = Mapping[str, Sequence[Row]]
 
 FAMILY = ("haemodialysis", "haemodiafiltration", "haemofiltration", "haemoperfusion")
 MARGIN = dt.timedelta(days=3)
+NEVER = dt.datetime(1, 1, 1, tzinfo=dt.UTC)
 
 
 @dataclass(frozen=True)
@@ -56,24 +57,28 @@ class Session:
     run: Row | None = None
     presence: Row | None = None
     standing: str = ""
-    ended_at: dt.datetime = dt.datetime.min
-    watched_until: dt.datetime = dt.datetime.min
+    ended_at: dt.datetime = NEVER
+    watched_until: dt.datetime = NEVER
 
     @property
     def id(self) -> str:
+        """Name the session by its sign-in."""
         return str(self.sign_in["event_id"])
 
     @property
     def start(self) -> dt.datetime:
+        """Return the moment of the sign-in."""
         at: dt.datetime = self.sign_in["occurred_at"]
         return at
 
     @property
     def supporting(self) -> bool:
+        """Tell whether it would support a line."""
         return self.standing in {"verified_session", "corroborated_manual"}
 
     @property
     def evidence(self) -> set[str]:
+        """Collect the ids of what makes it up."""
         found = {self.id}
         found |= {str(event["event_id"]) for event in (self.sign_out, self.presence) if event}
         return found | ({run_name(self.run)} if self.run else set())
@@ -94,10 +99,12 @@ class Line:
 
     @property
     def id(self) -> str:
+        """Return the line's id."""
         return str(self.row["line_id"])
 
     @property
     def needed(self) -> int:
+        """Count the sessions it needs."""
         return max(1, int(self.quantity))
 
 
@@ -293,7 +300,7 @@ class Oracle:
         session.ended_at = until if out is not None else max(shown_ends)
         session.standing = self._standing(session)
 
-    def _standing(self, session: Session) -> str:  # noqa: PLR0911 - one return a standing is the plain way
+    def _standing(self, session: Session) -> str:  # noqa: C901, PLR0911 - one return a standing is the plain way
         sign_in, out, start = session.sign_in, session.sign_out, session.start
         required = self._required(session)
         lengths = [dt.timedelta()]
@@ -443,9 +450,9 @@ class Oracle:
             event for event in self._rows("attendance") if event["person_id"] == person and verified(event)
         ]
         for event in mine:
-            if event["institution_id"] == here and event["event_type"] == "sign_in":
-                if self._day(here, event["occurred_at"]) == line.day:
-                    return set()
+            signed_in = event["institution_id"] == here and event["event_type"] == "sign_in"
+            if signed_in and self._day(here, event["occurred_at"]) == line.day:
+                return set()
         # an institution that recorded a leave for the moment of service sent the patient out itself
         sent_out = {
             leave["institution_id"]
@@ -460,13 +467,13 @@ class Oracle:
         for session in self._sessions:
             sign_in = session.sign_in
             there = sign_in["institution_id"] not in {here, *sent_out}
-            if sign_in["person_id"] == person and there and verified(sign_in):
-                if session.start <= end and _surely_until(session) >= begin:
-                    found.add(session.id)
+            overlaps = session.start <= end and _surely_until(session) >= begin
+            if sign_in["person_id"] == person and there and verified(sign_in) and overlaps:
+                found.add(session.id)
         return found
 
-    def _traces(self, line: Line) -> tuple[set[str], set[str]]:
-        """Collect what bears the person's name there that day, apart from known sessions: shown, and attempts."""
+    def _traces(self, line: Line) -> tuple[set[str], set[str]]:  # noqa: C901 - the three kinds side by side
+        """Collect what bears the person's name that day, apart from known sessions: shown, and attempts."""
         here, person = line.row["institution_id"], line.row["person_id"]
         shown: set[str] = set()
         attempts: set[str] = set()
@@ -491,9 +498,9 @@ class Oracle:
         for check in self._rows("spot_checks"):
             at = check["answered_at"] or check["drawn_at"]
             mine = (check["institution_id"], check["person_id"]) == (here, person)
-            if mine and check["result"] == "present" and self._day(here, at) == line.day:
-                if not self._belongs_to_session(line, at, at):
-                    shown.add(str(check["check_id"]))
+            that_day = check["result"] == "present" and self._day(here, at) == line.day
+            if mine and that_day and not self._belongs_to_session(line, at, at):
+                shown.add(str(check["check_id"]))
         return shown, attempts
 
     def _belongs_to_session(self, line: Line, begin: dt.datetime, end: dt.datetime) -> bool:
@@ -610,7 +617,7 @@ def _sign_in_rank(event: Row) -> tuple[Any, ...]:
 
 
 def _gap(session: Session, line: Line) -> dt.timedelta:
-    at = line.row["service_time"]
+    at: dt.datetime = line.row["service_time"]
     return max(dt.timedelta(), session.start - at, at - session.ended_at)
 
 

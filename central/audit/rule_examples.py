@@ -86,9 +86,9 @@ def _problems(case: Case, verdicts: Sequence[LineVerdict], findings: Sequence[Fi
     mine = [finding for finding in findings if finding.rule_id == case.rule_id]
     if case.verdicts:
         got = {_bare(one.line_id): f"{one.verdict}/{one.reason}" for one in verdicts}
-        for line, expected in case.verdicts.items():
-            if got.get(line) != expected:
-                yield f"{line}: expected {expected}, got {got.get(line)}"
+        for line, verdict in case.verdicts.items():
+            if got.get(line) != verdict:
+                yield f"{line}: expected {verdict}, got {got.get(line)}"
         return
     for expected in case.flags:
         if not any(_fits(finding, expected) for finding in mine):

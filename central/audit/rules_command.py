@@ -12,8 +12,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from renzheng.central.audit.backtest import backtest as compare
 from renzheng.central.audit.errors import AuditUsageError
 from renzheng.central.audit.request import AuditRequest, EngineName
+from renzheng.central.audit.rule_examples import check_examples
 from renzheng.contracts.errors import InputError
 from renzheng.rules.docs import write_docs
 from renzheng.rules.pack import load_pack
@@ -22,6 +24,7 @@ app = typer.Typer(no_args_is_help=True)
 
 RulesPath = Annotated[Path | None, typer.Argument(help="A pack's folder or a rule file; the national pack.")]
 DAY = ["%Y-%m-%d"]
+BOTH: tuple[EngineName, ...] = ("duckdb", "spark")
 
 
 class Engines(enum.StrEnum):
@@ -44,17 +47,15 @@ def check(path: RulesPath = None) -> None:
     typer.echo(f"{len(pack.rules)} rules, {len(pack.regions)} region(s): no problem.")
 
 
-@app.command()
-def test(
+@app.command(name="test")
+def run_examples(
     path: RulesPath = None,
     engine: Annotated[Engines, typer.Option(help="Which engines.")] = Engines.all,
     only: Annotated[list[str] | None, typer.Option("--rule", help="Only this rule.")] = None,
 ) -> None:
     """Run every worked example on every engine: it must flag what it says, and pass its clean neighbour."""
-    from renzheng.central.audit.rule_examples import check_examples
-
     pack = load_pack(_existing(path))
-    names: list[EngineName] = ["duckdb", "spark"] if engine is Engines.all else [engine.value]
+    names = BOTH if engine is Engines.all else tuple(one for one in BOTH if one == engine.value)
     failed = 0
     for name in names:
         with Console(stderr=True).status(f"examples on {name} ..."):
@@ -107,7 +108,7 @@ def docs(
 
 
 @app.command()
-def backtest(
+def backtest(  # noqa: PLR0917 - each is an option
     changed: Annotated[Path, typer.Argument(help="The changed pack or rule file.")],
     tables: Annotated[Path, typer.Option(help="Folder with the past tables.")],
     from_: Annotated[dt.datetime, typer.Option("--from", formats=DAY, help="First local service day.")],
@@ -119,8 +120,6 @@ def backtest(
     region: Annotated[str | None, typer.Option(help="Region whose parameters hold.")] = None,
 ) -> None:
     """Run a changed rule against past tables and adjudicated cases, and print what would change."""
-    from renzheng.central.audit.backtest import backtest as compare
-
     request = AuditRequest(tables, from_.date(), to.date(), Path(), rules=_existing(against), region=region)
     with Console(stderr=True).status("two audits of the same tables ..."):
         result = compare(request, _existing(changed) or changed, cases)

@@ -91,7 +91,8 @@ def score(verdicts: Path, truth: Path, tables: Path | None = None) -> Score:
         total = _one(connection, "SELECT count(*) FROM judged")
         reasons = _rows(
             connection,
-            "SELECT reason, count(*) FROM judged WHERE verdict = 'insufficient' GROUP BY reason ORDER BY reason",
+            "SELECT reason, count(*) FROM judged WHERE verdict = 'insufficient' "
+            "GROUP BY reason ORDER BY reason",
         )
         return Score(
             false_accusation=_share(connection, f"truth = '{GENUINE}'", "verdict = 'contradicted'"),
@@ -121,7 +122,8 @@ def _open(connection: duckdb.DuckDBPyConnection, verdicts: Path, truth: Path, ta
     lines = find_sources(tables)["claim_lines"].select if tables.is_dir() else None
     amounts = f"SELECT line_id, amount FROM ({lines})" if lines else "SELECT '' AS line_id, 0 AS amount"
     connection.execute(
-        "CREATE TABLE judged AS SELECT v.verdict, v.reason, t.truth, t.allows, coalesce(a.amount, 0) AS amount "
+        "CREATE TABLE judged AS "
+        "SELECT v.verdict, v.reason, t.truth, t.allows, coalesce(a.amount, 0) AS amount "
         f"FROM verdicts v JOIN truth t USING (line_id) LEFT JOIN ({amounts}) a USING (line_id)"
     )
 

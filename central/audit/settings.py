@@ -20,8 +20,8 @@ def day_settings(from_day: dt.date, to_day: dt.date, resolve: Resolve) -> tuple[
     """Lay out the parameters day by day.
 
     Returns:
-        `days` (day, the parameters of the dialysis steps) and `windows` (day, purpose, from_us, to_us after local
-        midnight), each from MARGIN_DAYS before the period to MARGIN_DAYS after it.
+        `days` (day, the parameters of the dialysis steps) and `windows` (day, purpose, from_us, to_us after
+        local midnight), each from MARGIN_DAYS before the period to MARGIN_DAYS after it.
     """
     days, windows = [], []
     span = (to_day - from_day).days + 2 * MARGIN_DAYS + 1

@@ -182,7 +182,8 @@ def _holds(connection: duckdb.DuckDBPyConnection, origin: str, column: Column, k
 
 
 def _csv(connection: duckdb.DuckDBPyConnection, path: Path, table: Table) -> tuple[Source, list[Problem]]:
-    origin = f"read_csv('{quoted(path)}', all_varchar = true, header = true, nullstr = '', delim = ',', quote = '\"')"
+    options = "all_varchar = true, header = true, nullstr = '', delim = ',', quote = '\"'"
+    origin = f"read_csv('{quoted(path)}', {options})"
     physical = {str(row[0]): "VARCHAR" for row in connection.execute(f"DESCRIBE FROM {origin}").fetchall()}
     rows = _scalar(connection, f"SELECT count(*) FROM {origin}")
     problems = list(_missing(table, physical, rows))

@@ -1,4 +1,4 @@
-"""Spark as the engine of the audit: the same steps, translated; for those whose lake is already on a cluster."""
+"""Spark as the engine of the audit: the same steps, translated; for a lake that is already on a cluster."""
 
 # ruff: noqa: S608 - SQL is put together from the names in contracts.tables, paths are quoted
 
@@ -37,7 +37,7 @@ class SparkEngine:
     """Runs steps in the Spark session there is, or in a local one; drops its own tables afterwards.
 
     Args:
-        scratch: an existing folder for steps and results on their way; on a cluster, one that all workers see.
+        scratch: an existing folder for steps and results; on a cluster, one that all workers see.
     """
 
     name = "spark"
@@ -69,7 +69,7 @@ class SparkEngine:
     def source(self, source: Source, name: str) -> None:
         """Make one input table readable under `name`.
 
-        Parquet that has the canonical types is read by Spark itself; anything else is staged once through DuckDB.
+        Spark itself reads Parquet that has the canonical types; anything else is staged once through DuckDB.
         """
         if source.parquet:
             reader = self._spark.read.option("mergeSchema", "true")
@@ -91,8 +91,8 @@ class SparkEngine:
     def table(self, name: str, sql: str) -> None:
         """Run one step and keep its rows under `name`, as Parquet.
 
-        Read back it is a table like any other: a checkpoint would carry column identities into self-joins that
-        Spark then cannot tell apart, and a plan without either would grow with every step.
+        Read back it is a table like any other: a checkpoint would carry column identities into self-joins
+        that Spark then cannot tell apart, and a plan without either would grow with every step.
         """
         frame, path = self._sql(sql), self._scratch / "steps" / name
         try:

@@ -82,7 +82,8 @@ def worlds(draw):
     return {
         "lines": lines,
         "reversals": draw(st.lists(st.tuples(st.integers(0, 3), st.sampled_from([1, 2])), max_size=1)),
-        "events": draw(st.lists(events(), max_size=4)) + sum(draw(st.lists(visits(), max_size=3)), []),
+        "events": draw(st.lists(events(), max_size=4))
+        + [e for visit in draw(st.lists(visits(), max_size=3)) for e in visit],
         "spans": spans,
         "minutes": draw(st.sampled_from([None, 90, 240])),
         "death": draw(st.sampled_from([None] * 19 + [dt.date(2026, 3, 2)])),
@@ -171,7 +172,7 @@ def _lay_out(rows, w, world):
         rows[table].append({"institution_id": w + place, **_span(table, w, n, begin, end, chance)})
 
 
-def _span(table, w, n, begin, end, chance):
+def _span(table, w, n, begin, end, chance):  # noqa: PLR0917 - as drawn
     who = {"person_id": w + "P1"}
     match table:
         case "machine_sessions":

@@ -300,7 +300,7 @@ def test_a_broken_row_about_a_person_forbids_to_conclude_from_silence(tmp_path):
 
 def test_days_are_those_of_the_institutions_own_clock(tmp_path):
     folder = tmp_path / "tables"
-    # 02:00 UTC on 1 April: still 31 March in Lisbon's winter would be wrong, it is summer time there; in Shanghai it is April
+    # half past eleven at night in Lisbon, where summer time began two days before; in Shanghai it is April
     late = dt.datetime(2026, 3, 31, 22, 30, tzinfo=dt.UTC)
     write(
         folder,
@@ -359,7 +359,8 @@ def test_a_regions_override_holds_from_its_date_when_the_region_is_named(tmp_pat
     pack = tmp_path / "pack" / "regions"
     pack.mkdir(parents=True)
     (pack / "110000.yaml").write_text(
-        "region: '110000'\ntitle: {zh: 试, en: trial}\nparameters:\n  line-haemodialysis:\n    coverage_needed:\n"
+        "region: '110000'\ntitle: {zh: 试, en: trial}\n"
+        "parameters:\n  line-haemodialysis:\n    coverage_needed:\n"
         "      - {from: 2026-03-05, value: 0.10, reference: test}\n",
         encoding="utf-8",
     )

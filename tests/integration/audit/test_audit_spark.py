@@ -1,4 +1,4 @@
-"""Spark gives the very rows that DuckDB gives: verdicts and findings, column by column; and the oracle agrees."""
+"""Spark gives the very rows that DuckDB gives: verdicts and findings; and the oracle agrees."""
 
 import datetime as dt
 import warnings
@@ -59,7 +59,7 @@ def rows():
 
 @pytest.fixture(scope="module")
 def session():
-    """One small Spark session; the engine takes the one there is. Compiling code costs more than so few rows."""
+    """One small Spark session, which the engine takes. Compiling code costs more than so few rows."""
     tuned = {
         "spark.sql.shuffle.partitions": "1",
         "spark.sql.adaptive.enabled": "false",

@@ -1,4 +1,4 @@
-"""The engines against the plain-Python oracle, on generated cases: same verdict, reason, coverage and evidence."""
+"""The engine against the oracle, on generated cases: same verdict, reason, coverage and evidence."""
 
 import pyarrow as pa
 import pyarrow.parquet as pq

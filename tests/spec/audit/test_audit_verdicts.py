@@ -1,7 +1,7 @@
 """What each verdict means, as small tables: a case, its neighbours, and what the audit says of each line.
 
-Rows leave out what a case is not about (`renzheng.rules.examples.USUAL`): person P1 at institution H1, a verified
-event, a prescription-free patient. Times are local. All cases run in one audit; ids are kept apart by a prefix.
+Rows leave out what a case is not about (`renzheng.rules.examples.USUAL`): person P1 at institution H1, a
+verified event, no prescription. Times are local. All cases run in one audit; a prefix keeps their ids apart.
 """
 
 import datetime as dt

@@ -96,8 +96,12 @@ def test_the_heaviest_matching_is_the_heaviest(weights):
     assert sum(weights[row][column] for row, column in pairs) == best
 
 
+def choice(line, at, needed, session, start):
+    return Choice(line, at, needed, session, start, supporting=True, gap_us=0)
+
+
 def test_of_equal_choices_the_earliest_line_takes_the_earliest_session():
-    both = [Choice(line, 0, 1, s, at, True, 0) for line in "AB" for s, at in (("Y", 1), ("X", 2))]
+    both = [choice(line, 0, 1, s, at) for line in "AB" for s, at in (("Y", 1), ("X", 2))]
     assert assign(both) == {"A": ("Y",), "B": ("X",)}
 
 
@@ -109,7 +113,7 @@ def test_a_great_tangle_is_solved():
 
 
 def test_too_many_lines_that_need_several_are_still_answered():
-    tangled = [Choice(f"L{i:02}", i, 2, f"S{s:02}", s, True, 0) for i in range(12) for s in range(8)]
+    tangled = [choice(f"L{i:02}", i, 2, f"S{s:02}", s) for i in range(12) for s in range(8)]
     given_out = [session for sessions in assign(tangled).values() for session in sessions]
     assert len(given_out) == len(set(given_out))
     assert given_out

@@ -94,7 +94,7 @@ def test_a_region_cannot_set_what_no_rule_knows(tmp_path):
         encoding="utf-8",
     )
     changed(tmp_path / "pack", "in-bed-rate")
-    with pytest.raises(RulePackError, match="no parameter in-bed-rate.mood"):
+    with pytest.raises(RulePackError, match=r"no parameter in-bed-rate\.mood"):
         load_pack(tmp_path / "pack")
 
 
