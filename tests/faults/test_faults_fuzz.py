@@ -4,11 +4,12 @@ import json
 import logging
 import time
 
+import paho.mqtt.client as mqtt
 import pytest
 import sqlalchemy as sa
 from faults.counts import LONG, often
 from faults.malformed import TOPIC, Malformer
-from faults.rig import seeded
+from faults.rig import Rig, seeded
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from parts.central import register
@@ -182,3 +183,30 @@ def test_messages_that_hypothesis_finds(database, ingest, writer, counts, errors
         "malformed messages (Hypothesis)", messages=taken, crashes=len(errors), stored=stored(database)
     )
     assert takes_the_right_ones(ingest, writer)
+
+
+@pytest.mark.mosquitto
+def test_malformed_messages_on_the_wire_hold_nobody_up(tmp_path, broker, counts):
+    wanted, sent = often(300, 20_000), 0
+    with Rig(tmp_path, broker, device_ids=["kiosk-1"]) as rig:
+        other = register(rig.database, LogWriter("kiosk-7"))
+        other.many(12)
+        made_bad = Malformer(other, seeded(98))
+        client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2)
+        client.connect("127.0.0.1", broker.port)
+        client.loop_start()
+        while sent < wanted:
+            message = made_bad.message()
+            if not set(message.topic) & set("+#\0") and 0 < len(message.topic.encode()) < 60_000:
+                client.publish(message.topic, message.payload, qos=1)
+                sent += 1
+                time.sleep(0.001)
+        client.disconnect()
+        client.loop_stop()
+        assert rig.drain()
+        assert rig.ingest.alive
+        assert rig.heads()["kiosk-7"] == 0
+        account = rig.account()
+    assert [alarm for alarm in account.alarms if "kiosk-1" in alarm.split()[:2]] == []
+    account.alarms.clear()
+    counts.add("malformed messages on the wire", messages=sent, crashes=0, stored=0, **account.check())
