@@ -235,14 +235,14 @@ class EvidenceData(Data):
 
 
 class EvidenceDeletedData(Data):
-    """Crops were deleted on the device: past their retention, or shed because its disk was nearly full.
+    """Crops were deleted on the device: past their retention, with a consent, or for want of space.
 
     Args:
         evidence_event_ids: the events whose crops are gone.
     """
 
     evidence_event_ids: Annotated[tuple[Text, ...], Field(min_length=1, max_length=100)]
-    reason: Literal["disk_full", "retention"]
+    reason: Literal["disk_full", "retention", "consent_withdrawn"]
 
 
 class _Event(_Frozen):

@@ -5,12 +5,15 @@ import signal
 import threading
 from datetime import date
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from renzheng.contracts.errors import InputError
 from renzheng.edge.device.command import log_app
+
+if TYPE_CHECKING:
+    from renzheng.edge.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, help="Run the agent of one clinic machine.")
 app.add_typer(log_app, name="log")
@@ -53,14 +56,7 @@ def enrol(  # noqa: PLR0917 - Typer's options
     from renzheng.edge.main import build_agent
     from renzheng.edge.settings import load_settings
 
-    settings = load_settings(config)
-    unlinked = settings.model_copy(
-        update={
-            "link": settings.link.model_copy(update={"host": None}),
-            "kiosk": settings.kiosk.model_copy(update={"port": 0}),
-        }
-    )
-    agent = build_agent(unlinked)
+    agent = build_agent(_apart(load_settings(config)))
     event_id = agent.enrol(
         person,
         surname=surname,
@@ -77,6 +73,30 @@ def _day(text: str | None) -> date | None:
         return None if text is None else date.fromisoformat(text)
     except ValueError:
         raise InputError(f"{text!r} is no day.", do="Write it as 2026-03-31.") from None
+
+
+@app.command()
+def withdraw(
+    config: Config,
+    person: Annotated[str, typer.Option(help="Who takes the consent back.")],
+    number: Annotated[str | None, typer.Option("--witness", help="Who was told.")] = None,
+) -> None:
+    """Take a consent back: deletes the person's references and crops on this device, and says so."""
+    from renzheng.edge.main import build_agent
+    from renzheng.edge.settings import load_settings
+
+    agent = build_agent(_apart(load_settings(config)))
+    print(f"withdrawn: event {agent.withdraw_consent(person, witness_id=number)}")
+
+
+def _apart(settings: "Settings") -> "Settings":
+    """The same device without link and port, for a command beside a running agent."""
+    return settings.model_copy(
+        update={
+            "link": settings.link.model_copy(update={"host": None}),
+            "kiosk": settings.kiosk.model_copy(update={"port": 0}),
+        }
+    )
 
 
 @app.command()

@@ -6,7 +6,7 @@ each loss told in an event), then entries that central has.
 
 import logging
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -19,7 +19,7 @@ from renzheng.edge.log import DeviceLog
 LOGGER = logging.getLogger(__name__)
 TOLD_AT_ONCE = 100
 Crop = tuple[EventId, datetime, int]
-Reason = Literal["disk_full", "retention"]
+Reason = Literal["disk_full", "retention", "consent_withdrawn"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +117,11 @@ class Housekeeper:
             self._warn(decided.short)
         self.short = decided.short
         return decided
+
+    def delete_crops(self, event_ids: Iterable[EventId]) -> None:
+        """Delete the crops of a person who took their consent back."""
+        held = {event_id for event_id, _, _ in self._evidence.oldest_first()}
+        self._delete(tuple(event_id for event_id in event_ids if event_id in held), "consent_withdrawn")
 
     def _delete(self, event_ids: tuple[EventId, ...], reason: Reason) -> None:
         """Delete first, tell after: on a full disk the event needs the room that the crops gave up."""

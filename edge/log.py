@@ -6,7 +6,7 @@ queuing it: one row, one transaction, synced before `append` returns.
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any
 
@@ -15,6 +15,7 @@ from sqlite_utils import Database
 
 from renzheng.contracts import log as chain
 from renzheng.contracts.events import Event
+from renzheng.contracts.ids import EventId
 from renzheng.contracts.log import Head
 from renzheng.edge.errors import EventTooLargeError, StoreError
 from renzheng.edge.store.database import Store
@@ -112,6 +113,15 @@ class DeviceLog:
             "SELECT line FROM entries WHERE sequence > ? ORDER BY sequence LIMIT ?", after, limit
         )
         return [row["line"] for row in rows]
+
+    def events_about(self, person_id: str) -> Iterator[EventId]:
+        """Walk the kept entries for the events whose subject a person is."""
+        reached = self.base().sequence
+        while lines := self.lines(reached, 1000):
+            for entry in map(chain.read_entry, lines):
+                reached = entry.sequence
+                if entry.event.get("subject") == person_id:
+                    yield EventId(entry.event["id"])
 
     def acknowledged(self) -> int:
         """The last entry of which this device knows that central has it.

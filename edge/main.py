@@ -205,6 +205,17 @@ class Agent:
         """What an operator asks first."""
         return self.reports.health(SOFTWARE)
 
+    def withdraw_consent(self, person_id: str, *, witness_id: str | None = None) -> EventId:
+        """Take a consent back: references at once, then the crops, each told in the log.
+
+        Raises:
+            UnknownPersonError: there is no such patient.
+        """
+        self.people.by_id(person_id)
+        event_id = self.recorder.withdrawal(person_id, witness_id=witness_id)
+        self.housekeeper.delete_crops(self.log.events_about(person_id))
+        return event_id
+
     def rotate_key(self) -> Head:
         """Change the device's signing key; central learns the new one from the log itself."""
         return self.keyring.rotate(

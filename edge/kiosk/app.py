@@ -34,6 +34,7 @@ from renzheng.edge.kiosk.screen import (
     EnrolCall,
     IdentifyCall,
     LatencyCall,
+    OtherWayCall,
     Screen,
     WitnessCall,
 )
@@ -108,6 +109,10 @@ def _add_calls(app: FastAPI, station: Station) -> None:
         await station.witness(call)
         return station.screen()
 
+    async def other_way(call: OtherWayCall) -> Screen:
+        await station.must_take(session.OtherWayAsked(session.Cause(call.cause)))
+        return station.screen()
+
     def simple(happened: session.Input) -> Callable[[], Awaitable[Screen]]:
         async def endpoint() -> Screen:
             await station.must_take(happened)
@@ -123,7 +128,7 @@ def _add_calls(app: FastAPI, station: Station) -> None:
     app.post("/kiosk/consent")(consent)
     app.post("/kiosk/witness")(witness)
     app.post("/kiosk/go-on")(simple(session.GoOn()))
-    app.post("/kiosk/other-way")(simple(session.OtherWayAsked()))
+    app.post("/kiosk/other-way")(other_way)
     app.post("/kiosk/more-time")(simple(session.MoreTime()))
     app.post("/kiosk/cancel")(simple(session.Cancelled()))
     app.post("/kiosk/camera")(camera)

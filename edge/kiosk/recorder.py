@@ -1,7 +1,13 @@
 """From a session's effects to durable events: what the state machine decided becomes an entry of the log."""
 
 from renzheng.contracts import events
-from renzheng.contracts.events import AttendanceData, ConsentData, ConsentRecorded, device_source
+from renzheng.contracts.events import (
+    AttendanceData,
+    ConsentData,
+    ConsentRecorded,
+    ConsentWithdrawn,
+    device_source,
+)
 from renzheng.contracts.ids import EventId, new_id
 from renzheng.edge.clock import Clock, Reading
 from renzheng.edge.kiosk.session import Kind, RecordAttempt, RecordConsent
@@ -74,6 +80,26 @@ class Recorder:
         if record.kind is Kind.SIGN_OUT and session_id is not None:
             return self._people.signed_out(session_id, reading.wall)
         return None
+
+    def withdrawal(self, person_id: str, *, witness_id: str | None = None) -> EventId:
+        """Write that a patient takes the consent back; their references are gone with the same commit."""
+        reading = self._clock.read()
+        version = self._settings.kiosk.notice_version
+        event = ConsentWithdrawn(
+            source=device_source(self._settings.device.device_id),
+            time=reading.wall,
+            subject=person_id,
+            data=ConsentData(
+                institution_id=self._settings.device.institution_id,
+                clock=reading.as_event_clock(),
+                notice=NOTICE,
+                notice_version=version,
+                given=False,
+                witness_id=witness_id,
+            ),
+        )
+        self._log.append(event, self._people.forget_face(person_id, NOTICE, version, at=reading.wall))
+        return EventId(event.id)
 
     def consent(self, record: RecordConsent, *, witness_id: str | None = None) -> EventId:
         """Write a consent or a refusal."""

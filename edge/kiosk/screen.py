@@ -112,6 +112,12 @@ class WitnessCall(_Message):
     cause: Cause
 
 
+class OtherWayCall(_Message):
+    """Ask for the other way; the page says when its camera is the cause."""
+
+    cause: Literal["asked_for", "camera_fault"] = "asked_for"
+
+
 class CameraCall(_Message):
     """The page's word about its camera."""
 

@@ -194,7 +194,7 @@ class ConsentAnswered:
 
 @dataclass(frozen=True, slots=True)
 class GoOn:
-    """Sign out after all; or try again."""
+    """Sign out after all; try again; or, after declining, read the notice again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +206,9 @@ class LookEnded:
 
 @dataclass(frozen=True, slots=True)
 class OtherWayAsked:
-    """Somebody touched the button for the other way."""
+    """Somebody touched the button for the other way, or the page found that its camera fails."""
+
+    cause: Cause = Cause.ASKED_FOR
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,7 +300,7 @@ class Step:
     effects: tuple[Effect, ...] = ()
 
 
-def step(  # noqa: C901, PLR0911 - the table of transitions, one a line, is read in one piece
+def step(  # noqa: C901, PLR0911, PLR0912 - the table of transitions, one a line, is read in one piece
     state: State, happened: Input, now_ms: int, rules: Rules
 ) -> Step | None:
     """Take one input.
@@ -319,14 +321,16 @@ def step(  # noqa: C901, PLR0911 - the table of transitions, one a line, is read
             return None
         case (_, MoreTime()):
             return Step(replace(state, until_ms=now_ms + rules.idle_ms, warned=False))
-        case (_, OtherWayAsked()):
-            return _ask_witness(state, now_ms, rules)
+        case (_, OtherWayAsked(cause)):
+            return _ask_witness(state, cause, now_ms, rules)
         case Consenting(visit), ConsentAnswered(given):
             return _consent(visit, given=given, now_ms=now_ms, rules=rules)
         case (AlreadyIn(visit) | Failed(visit), GoOn()):
             return _towards_look(visit, now_ms, rules)
         case Looking(visit), LookEnded(outcome):
             return _judge(visit, outcome, now_ms, rules)
+        case OtherWay(visit), GoOn() if visit.face_declined:
+            return Step(Consenting(replace(visit, face_declined=False), now_ms + rules.idle_ms))
         case OtherWay(visit), Witnessed():
             return _vouch(visit, happened, now_ms, rules)
         case _:
@@ -413,13 +417,16 @@ def _failed_attempt(tried: Visit, outcome: LookOutcome) -> RecordAttempt:
     return replace(named, compared=compared, decision_ms=decision_ms)
 
 
-def _ask_witness(state: State, now_ms: int, rules: Rules) -> Step | None:
+def _ask_witness(state: State, cause: Cause, now_ms: int, rules: Rules) -> Step | None:
     if isinstance(state, Idle | Done | OtherWay):
         return None
     visit = state.visit
     declined = isinstance(state, Consenting)
-    cause = Cause.FACE_DECLINED if declined else Cause.ASKED_FOR
-    asked = OtherWay(replace(visit, face_declined=declined), now_ms + rules.idle_ms, cause=cause)
+    asked = OtherWay(
+        replace(visit, face_declined=declined),
+        now_ms + rules.idle_ms,
+        cause=Cause.FACE_DECLINED if declined else cause,
+    )
     return Step(asked, _end_of(state))
 
 

@@ -199,6 +199,16 @@ class People:
 
         return write
 
+    def forget_face(self, person_id: str, notice: str, version: str, *, at: datetime) -> Also:
+        """Prepare the withdrawal of a consent: the references go with it."""
+        refused = self.put_consent(person_id, notice, version, given=False, at=at)
+
+        def write(database: Database) -> None:
+            refused(database)
+            database.execute("DELETE FROM person_references WHERE person_id = ?", (person_id,))
+
+        return write
+
     def open_session(self, person_id: str) -> OpenSession | None:
         """The person's session that was signed in and never out; None when there is none."""
         row = self.store.row(

@@ -97,6 +97,7 @@ function paint() {
   if (screen.screen === "other_way") {
     const key = `cause_text.${screen.cause}`;
     $("cause-text").textContent = say(known(key) ? key : "cause_text.asked_for");
+    $("reconsider").hidden = screen.cause !== "face_declined";
   }
   if (screen.screen === "done") {
     $("done-title").textContent = say(`done.${screen.intent}`);
@@ -116,8 +117,8 @@ async function begin() {
     });
     if (screen.screen === "looking") call("/kiosk/camera", { state: "up" });
   } catch (error) {
-    $("guidance").textContent = say("camera_failed");
     call("/kiosk/camera", { state: "failed", cause: String(error.name || "unknown").slice(0, 40) });
+    if (screen.screen === "looking") call("/kiosk/other-way", { cause: "camera_fault" });
   }
 }
 
@@ -204,6 +205,10 @@ function listen() {
   $("refuse").onclick = () => call("/kiosk/consent", { given: false });
   $("more-time-yes").onclick = () => call("/kiosk/more-time");
   $("more-time").oncancel = (event) => { event.preventDefault(); call("/kiosk/more-time"); };
+  $("larger").onclick = () => {
+    const larger = document.documentElement.classList.toggle("larger");
+    $("larger").setAttribute("aria-pressed", String(larger));
+  };
   $("language").onclick = () => speakOther().then(relabel);
   for (const button of document.querySelectorAll(".go-on")) button.onclick = () => call("/kiosk/go-on");
   for (const button of document.querySelectorAll(".cancel")) button.onclick = () => call("/kiosk/cancel");
@@ -231,3 +236,4 @@ buildPad();
 listen();
 connect();
 loadRoster();
+setInterval(() => { if (screen.screen === "idle") loadRoster(); }, 60_000);

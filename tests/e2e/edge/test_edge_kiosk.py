@@ -224,6 +224,17 @@ def assert_usable(page: Page) -> None:
     assert [(each["id"], each["nodes"][0]["html"][:120]) for each in found.response["violations"]] == []
 
 
+def test_larger_type_stays_usable(agent, feed):
+    render_feed(PORTRAITS / MINE, feed, seconds=0.2)
+    with opened(agent, feed) as kiosk:
+        kiosk.touch("#larger")
+        kiosk.touch("[data-person=P2]")
+        kiosk.reach("consent")
+        assert kiosk.page.evaluate("parseFloat(getComputedStyle(document.documentElement).fontSize)") >= 35
+        kiosk.shoot("8-larger")
+        assert_usable(kiosk.page)
+
+
 def test_an_unknown_card_is_said_plainly(agent, feed):
     render_feed(PORTRAITS / MINE, feed, seconds=0.2)
     with opened(agent, feed) as kiosk:

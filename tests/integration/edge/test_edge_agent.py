@@ -323,3 +323,18 @@ def test_metrics_count_without_naming_anybody(agent, page, frames):
     assert "renzheng_edge_connected 0\n" in text
     assert f"renzheng_edge_backlog_entries {agent.log.head().sequence}\n" in text
     assert "P1" not in text
+
+
+def test_a_consent_taken_back_takes_references_and_crops_with_it(agent, page, frames):
+    identify(page, person_id="P1")
+    done = frames.until({"done"}, jpeg_of(MINE))
+    assert eventually(lambda: agent.evidence.get(done["event_id"]) is not None)
+    agent.withdraw_consent("P1", witness_id="1001")
+    assert agent.people.references("P1", StandInEngine.model) == []
+    assert agent.evidence.get(done["event_id"]) is None
+    (withdrawn,) = of_type(agent, "consent.withdrawn")
+    assert withdrawn["data"]["witness_id"] == "1001"
+    (deleted,) = of_type(agent, "evidence.deleted")
+    assert deleted["data"]["evidence_event_ids"] == [done["event_id"]]
+    assert deleted["data"]["reason"] == "consent_withdrawn"
+    assert identify(page, person_id="P1").json()["cause"] == "face_declined"

@@ -223,3 +223,18 @@ def test_the_green_screen_clears_itself_and_the_next_patient_need_not_wait_for_i
 )
 def test_what_means_nothing_now_changes_nothing(state, happened):
     assert step(state, happened, 0, RULES) is None
+
+
+def test_whoever_declined_may_think_again_and_is_shown_the_notice():
+    asked = step(session.IDLE, identified(consent=False), 0, RULES).state
+    again = step(asked, session.GoOn(), 0, RULES).state
+    assert isinstance(again, session.Consenting)
+    agreed = step(again, session.ConsentAnswered(given=True), 0, RULES)
+    assert isinstance(agreed.state, session.Looking)
+    assert RecordConsent(PATIENT, given=True) in agreed.effects
+    assert step(other_way(), session.GoOn(), 0, RULES) is None
+
+
+def test_a_camera_that_fails_leads_to_the_nurse_under_that_name():
+    asked = step(looking(), session.OtherWayAsked(Cause.CAMERA_FAULT), 0, RULES)
+    assert asked.state.cause is Cause.CAMERA_FAULT
