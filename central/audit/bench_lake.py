@@ -35,7 +35,7 @@ def _tables(lines: int) -> dict[str, str]:
     stays = beds // DAYS
     patients = dialysis // 3
     # a dialysis patient comes on days 0, 2 and 4; line i belongs to patient i // 3
-    dialysis_at = f"{FIRST} + to_hours(24 * 2 * (i % 3) + 7 + (i // 3) % 9) + to_minutes(i // 3 % 50)"
+    dialysis_at = f"{FIRST} + to_hours(24 * 2 * (i % 3) + 7 + (i // 3) % 9) + to_minutes(i // 3 % 50) + to_seconds(i // 3 % 59)"
     place = f"lpad(CAST({{}} % {institutions} AS VARCHAR), 8, '0')"
     d_there, b_there = f"'H' || {place.format('(i // 3)')}", f"'H' || {place.format('(i // 7)')}"
     d_person = "'PD' || lpad(CAST(i // 3 AS VARCHAR), 16, '0')"

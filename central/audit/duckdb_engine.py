@@ -50,6 +50,13 @@ class DuckDBEngine:
         empty = f"SELECT {canonical_nulls(source.table)}, CAST(NULL AS VARCHAR) AS {UNREADABLE} WHERE false"
         self.view(name, source.select or empty)
 
+    def distinct(self, keys: str) -> str:
+        """Write the aggregate that counts different keys, by their hashes: several times faster.
+
+        Two keys with one hash look like a double; the loader then compares the keys themselves.
+        """
+        return f"count(DISTINCT hash({keys}))"
+
     def micros(self, column: str) -> str:
         """Write the expression for a timestamp as microseconds since 1970 in UTC."""
         return f"epoch_us({column})"

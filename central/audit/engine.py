@@ -38,6 +38,9 @@ class Engine(Protocol):
     def write(self, sql: str, path: Path) -> None:
         """Write a query's rows to one Parquet file, in the order that the query gives."""
 
+    def distinct(self, keys: str) -> str:
+        """Write the aggregate that counts different keys; it may count too few, never too many."""
+
     def micros(self, column: str) -> str:
         """Write the expression for a timestamp as microseconds since 1970 in UTC."""
 

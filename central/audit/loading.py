@@ -87,7 +87,7 @@ class Loader:
         broken = list(self._constraints(table))
         bad = " OR ".join(f"({condition})" for condition, _ in broken)
         keys = ", ".join(table.key)
-        distinct = f"count(DISTINCT {keys})" if table.key else "CAST(0 AS BIGINT)"
+        distinct = self._engine.distinct(keys) if table.key else "CAST(0 AS BIGINT)"
         counts = self._engine.rows(
             f"SELECT count(*) AS n, count(CASE WHEN {bad} THEN 1 END) AS bad, {distinct} AS keys "
             f"FROM typed_{name}"

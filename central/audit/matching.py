@@ -2,7 +2,7 @@
 
 The best assignment has as many lines as possible supported, then as many as possible served at all; among
 those the sum of the gaps in time is least; and if that still leaves a choice, the earliest line takes the
-earliest session. So the answer does not depend on the order of the input, the engine or the number of threads.
+earliest session. So the answer depends neither on the order of the input nor on the engine or its threads.
 
 A line is served when it has all the sessions it needs, and supported when all of these can support it.
 """

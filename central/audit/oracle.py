@@ -1,8 +1,8 @@
 """The verdicts once more, in plain Python: slow, obvious, and written apart from the SQL.
 
 It is what the engines are held against in the tests, on generated cases and on the rules' own examples, and
-the place to look up what a verdict means when the SQL seems unclear. It reads whole tables as lists of rows and
-tries all assignments, so it is for small cases only.
+the place to look up what a verdict means when the SQL seems unclear. It reads whole tables as lists of rows
+and tries all assignments, so it is for small cases only.
 """
 
 import datetime as dt

@@ -27,7 +27,7 @@ from renzheng.central.audit.matching import Choice, assign
 from renzheng.central.audit.request import AuditRequest, AuditResult, Progress, day_number, no_progress
 from renzheng.central.audit.settings import calendar, day_settings
 from renzheng.central.audit.sources import Source, find_sources
-from renzheng.central.audit.steps import ASSIGNMENT, STEPS, VIEWS, filled, read_step
+from renzheng.central.audit.steps import ASSIGNMENT, STEPS, VIEWS, filled, last_uses, read_step
 from renzheng.rules.pack import LINE_RULES, Pack, load_pack
 from renzheng.rules.parameters import resolve
 
@@ -88,9 +88,12 @@ class Run:
     def audit(self, sources: Mapping[str, Source]) -> dict[str, Any]:
         """Do all of it; the summary is what is returned."""
         loaded = self._load(sources)
+        done = last_uses(self._pack)
         for name in STEPS:
             with self._timed(name):
                 self._step(name)
+                for used in done.get(name, ()):
+                    self._engine.drop(used)
         with self._timed("write"):
             self._write()
         self._find()

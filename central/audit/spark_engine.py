@@ -137,6 +137,10 @@ class SparkEngine:
         shutil.move(part, path)
         shutil.rmtree(parts)
 
+    def distinct(self, keys: str) -> str:
+        """Write the aggregate that counts different keys."""
+        return f"count(DISTINCT {keys})"
+
     def micros(self, column: str) -> str:
         """Write the expression for a timestamp as microseconds since 1970 in UTC."""
         return f"unix_micros({column})"

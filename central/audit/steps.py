@@ -50,10 +50,9 @@ STEPS: tuple[str, ...] = (
     "coverage_stretches",
     "coverage_days",
     "dialysis_verdicts",
-    "bed_lines",
     "inpatients",
+    "bed_lines",
     "bed_sightings",
-    "bed_seen",
     "bed_outside",
     "bed_checks",
     "bed_absent",
@@ -78,7 +77,6 @@ VIEWS: frozenset[str] = frozenset(
         "traces",
         "coverage_stretches",
         "dialysis_verdicts",
-        "bed_sightings",
         "bed_verdicts",
     }
 )
@@ -107,6 +105,31 @@ def read_step(name: str, pack: Pack) -> Step:
         sql = files(__package__).joinpath("sql", f"{name}.sql").read_text(encoding="utf-8")
     head = itertools.takewhile(lambda line: line.startswith("--"), sql.splitlines())
     return Step(name, sql, " ".join(line.removeprefix("--").strip() for line in head))
+
+
+def last_uses(pack: Pack) -> dict[str, tuple[str, ...]]:
+    """Tell after which step which tables are needed no more, so that their memory can go.
+
+    What a rule reads stays. What a view reads is needed as long as the view is.
+    """
+    reads = {name: _named_in(read_step(name, pack).sql) - {name} for name in STEPS}
+    reads[ASSIGNMENT] = {"contested_choices"}
+    for name in STEPS:
+        for view in reads[name] & VIEWS:
+            reads[name] |= reads[view]
+    kept = set[str]().union(*(_named_in(rule.sql) for rule in pack.active), {"line_verdicts"})
+    for view in kept & VIEWS:
+        kept |= reads[view]
+    last = {used: name for name in STEPS if name not in VIEWS for used in reads[name]}
+    done: dict[str, tuple[str, ...]] = {}
+    for used, name in last.items():
+        if used not in kept and used not in VIEWS:
+            done[name] = (*done.get(name, ()), used)
+    return done
+
+
+def _named_in(sql: str) -> set[str]:
+    return set(re.findall(r"\w+", sql)) & set(STEPS)
 
 
 def explained(pack: Pack, *, spark: bool) -> list[Step]:

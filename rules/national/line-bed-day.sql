@@ -69,7 +69,7 @@ WITH judged AS (
       WHEN l.after_death THEN 'after_death'
       WHEN o.line_id IS NOT NULL THEN 'outside_stay'
       WHEN a.line_id IS NOT NULL THEN 'absent_at_check'
-      WHEN s.line_id IS NOT NULL THEN 'seen'
+      WHEN s.evidence IS NOT NULL THEN 'seen'
       WHEN e.line_id IS NOT NULL THEN 'approved_leave'
       WHEN v.line_id IS NOT NULL THEN 'on_leave'
       WHEN x.line_id IS NOT NULL THEN 'elsewhere'
@@ -77,7 +77,7 @@ WITH judged AS (
     END AS reason
   FROM bed_lines l
   JOIN days d ON l.service_day = d.day
-  LEFT JOIN bed_seen s ON l.line_id = s.line_id
+  LEFT JOIN bed_sightings s ON l.inpatient = s.inpatient AND l.service_day = s.day
   LEFT JOIN bed_outside o ON l.line_id = o.line_id
   LEFT JOIN bed_absent a ON l.line_id = a.line_id
   LEFT JOIN bed_errands e ON l.line_id = e.line_id
