@@ -22,11 +22,15 @@ class Space:
             A network sees a population it was not trained on in a corner of its space, where every angle is
             small; from that corner's own centre the people stand apart again.
         weights: a number for every part of the model: how much its cosine counts. They sum to 1.
+        fused_at_unit_length: several templates of a person are averaged and given unit length again, which tells
+            people apart best, but gives strangers higher scores than single templates have: only for a space
+            whose thresholds were measured on fused references. Else the mean of the single scores counts.
     """
 
     model: ModelId
     centre: Rows
     weights: tuple[float, ...]
+    fused_at_unit_length: bool = True
 
     def project(self, values: NDArray[np.floating]) -> Rows:
         """Centre templates and give them unit length, so that a dot product is the comparison score.
@@ -44,9 +48,11 @@ class Space:
     def fuse(self, values: NDArray[np.floating]) -> Rows:
         """Fuse several templates of one person, (count, length), into one projected row, (length,).
 
-        Each is projected first, so that each counts alike; the mean is given unit length part by part.
+        Each is projected first, so that each counts alike; see `fused_at_unit_length` for what follows.
         """
-        mean = self.project(values).mean(axis=0)
+        mean: Rows = self.project(values).mean(axis=0)
+        if not self.fused_at_unit_length:
+            return mean
         pieces = [
             _unit(piece) * np.float32(np.sqrt(weight))
             for piece, weight in zip(parts(mean, self.model), self.weights, strict=True)
@@ -55,9 +61,10 @@ class Space:
 
 
 def plain_space(model: ModelId) -> Space:
-    """Return the space without a centre, all parts weighing the same."""
+    """Return the space of a card: no centre, all parts weigh the same, thresholds for single templates."""
     sizes = [piece.shape[-1] for piece in parts(np.zeros(_length(model), np.float32), model)]
-    return Space(model, np.zeros(sum(sizes), np.float32), tuple(1 / len(sizes) for _ in sizes))
+    weights = tuple(1 / len(sizes) for _ in sizes)
+    return Space(model, np.zeros(sum(sizes), np.float32), weights, fused_at_unit_length=False)
 
 
 def compare(probes: Sequence[Template], references: Sequence[Template], space: Space) -> float:

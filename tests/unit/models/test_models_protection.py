@@ -35,7 +35,7 @@ def template(seed: int) -> Template:
 seeds = st.integers(0, 10_000)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=8)
 @given(seeds, seeds, st.binary(min_size=32, max_size=32))
 def test_scores_stay_the_same_under_any_key(one: int, other: int, secret: bytes) -> None:
     key = TemplateKey(secret)
@@ -56,12 +56,12 @@ def test_scores_stay_the_same_with_a_centre_under_the_same_key() -> None:
 def test_the_same_face_under_two_keys_scores_like_a_stranger() -> None:
     """Were the keys' ids forged to be equal, the numbers still would not match."""
     scores = []
-    for seed in range(40):
+    for seed in range(12):
         one = transform(template(seed), KEY)
         other = transform(template(seed), NEW)
         forged = Template(other.values, MODEL, KEY.id)
         scores.append(compare([one], [forged], plain_space(MODEL)))
-    assert max(map(abs, scores)) < 0.35
+    assert max(map(abs, scores)) < 0.3
     assert compare([template(1)], [template(2)], plain_space(MODEL)) > 0.8
 
 
@@ -107,7 +107,7 @@ def test_a_sealed_template_opens_for_its_person_and_key_alone() -> None:
             unseal(sealed, key, person)
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(st.data())
 def test_no_altered_byte_of_a_sealed_template_passes(data: st.DataObject) -> None:
     sealed = bytearray(seal(template(1), KEY, "person-1"))
