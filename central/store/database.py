@@ -73,7 +73,7 @@ class Database:
                         do="Install that version, or restore the backup made before it.",
                     )
                 command.upgrade(_config(connection), "head")
-        except sa.exc.OperationalError as error:
+        except sa.exc.DatabaseError as error:
             raise StoreError(
                 f"The store cannot be opened: {error.orig}.",
                 do="Check database_url and that the server runs.",

@@ -29,6 +29,7 @@ class Fault(StrEnum):
     FOREIGN_KEY = "foreign_key"
     TRUNCATED = "truncated"
     UNREADABLE = "unreadable"
+    PROJECTION = "projection"
 
 
 @dataclass(frozen=True, slots=True)

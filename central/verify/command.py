@@ -24,6 +24,9 @@ def verify(
     config: Config = CONFIG,
     device: Annotated[str | None, typer.Option(help="Only this device's log.")] = None,
     note: Annotated[Path | None, typer.Option(help="A checkpoint that an outsider kept.")] = None,
+    rows: Annotated[
+        bool, typer.Option("--rows", help="Also hold what the audit reads against the log.")
+    ] = False,
 ) -> None:
     """Check every entry, signature and checkpoint; the first bad entry of each device is named."""
     from renzheng.central.errors import LogFaultError
@@ -32,6 +35,7 @@ def verify(
     from renzheng.central.store.database import Database
     from renzheng.central.verify import publish
     from renzheng.central.verify.check import BadEntry
+    from renzheng.central.verify.projections import check_projections
     from renzheng.central.verify.store import check_store
     from renzheng.contracts import keys
 
@@ -46,6 +50,10 @@ def verify(
     with Progress(*columns, console=Console(stderr=True)) as bars:
         task = bars.add_task("", total=total)
         found = list(check_store(database, device, lambda n: bars.advance(task, n)))
+        if rows:
+            task = bars.add_task("", total=total)
+            drawn = check_projections(database, device, lambda n: bars.advance(task, n))
+            found += [one for one in drawn if isinstance(one, BadEntry)]
     bad = [one for one in found if isinstance(one, BadEntry)]
     for one in found:
         if isinstance(one, BadEntry):
@@ -61,7 +69,7 @@ def verify(
     database.close()
     if bad:
         raise LogFaultError(
-            f"{len(bad)} of {len(found)} logs do not hold.",
+            f"{len(bad)} checks do not hold.",
             why="What central holds of them was changed, or never verified.",
             do="Keep the store as it is, compare with the device's own file, restore the last good backup.",
         )

@@ -1,9 +1,12 @@
 """Reads a store's logs and checks them, device after device."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
 
 import sqlalchemy as sa
 
+from renzheng.central.errors import StoreError
 from renzheng.central.store import schema
 from renzheng.central.store.database import Database
 from renzheng.central.verify.check import BadEntry, Good, LogCheck, StoredBatch, StoredKey
@@ -13,18 +16,40 @@ from renzheng.contracts.log import Head
 ENTRIES_AT_ONCE = 2_000
 
 
-def check_store(
-    database: Database, device_id: str | None = None, progress: Callable[[int], None] = lambda _: None
-) -> Iterator[Good | BadEntry]:
-    """Check what a store holds of one device, or of all in order; `progress` is told of entries walked."""
+@contextmanager
+def named_damage() -> Iterator[None]:
+    """Give a database's own word on a damaged file the form of this product's errors."""
+    try:
+        yield
+    except sa.exc.DatabaseError as error:
+        raise StoreError(
+            f"The store cannot be read: {error.orig}.",
+            why="Its file is damaged, or the server has failed.",
+            do="Keep the file as it is, restore the last good backup; the devices send what it lacks.",
+        ) from error
+
+
+def chosen_devices(database: Database, device_id: str | None) -> Sequence[sa.Row[Any, Any]]:
+    """Read one device's id and institution, or those of all in order."""
     table = schema.devices
-    query = sa.select(table.c.device_id).order_by(table.c.device_id)
+    query = sa.select(table.c.device_id, table.c.institution_id).order_by(table.c.device_id)
     if device_id is not None:
         query = query.where(table.c.device_id == device_id)
     with database.reading() as connection:
-        chosen = list(connection.execute(query).scalars())
-    for one in chosen:
-        yield check_device(database, one, progress)
+        return connection.execute(query).all()
+
+
+def check_store(
+    database: Database, device_id: str | None = None, progress: Callable[[int], None] = lambda _: None
+) -> Iterator[Good | BadEntry]:
+    """Check what a store holds of one device, or of all in order; `progress` is told of entries walked.
+
+    Raises:
+        StoreError: the store's file is damaged.
+    """
+    with named_damage():
+        for device in chosen_devices(database, device_id):
+            yield check_device(database, device.device_id, progress)
 
 
 def check_device(database: Database, device_id: str, progress: Callable[[int], None]) -> Good | BadEntry:

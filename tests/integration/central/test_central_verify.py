@@ -6,10 +6,12 @@ import hashlib
 import pytest
 import sqlalchemy as sa
 from parts.central import register
-from parts.devices import LogWriter
+from parts.devices import MORNING, LogWriter
 
+from renzheng.central.errors import StoreError
 from renzheng.central.ingest.service import Ingest, Message
 from renzheng.central.store import devices, schema
+from renzheng.central.store.database import Database
 from renzheng.central.verify.check import BadEntry, Fault, Good
 from renzheng.central.verify.checkpoint import (
     Checkpoint,
@@ -19,6 +21,7 @@ from renzheng.central.verify.checkpoint import (
     sign_note,
     verifier_key,
 )
+from renzheng.central.verify.projections import check_projections
 from renzheng.central.verify.publish import check_checkpoints, check_kept_note, take_checkpoint
 from renzheng.central.verify.store import check_store
 from renzheng.contracts import keys
@@ -243,3 +246,52 @@ def test_a_note_has_the_form_of_c2sp():
     assert read_note(note, KEY).size == 3
     with pytest.raises(CheckpointError):
         read_note(note.replace("\n3\n", "\n4\n"), KEY)
+
+
+def test_rows_that_were_drawn_from_the_log_hold(database, stored):
+    stored.covered(MORNING, MORNING.replace(hour=3))
+    stored.append_json(b'{"type":"unheard"}')
+    take(database, stored, [stored.batch(stored.entries[250:])])
+    assert list(check_projections(database)) == [Good("kiosk-1", 252)]
+
+
+ROWS = schema.attendance
+CHANGES = {
+    "outcome changed": (sa.update(ROWS).where(ROWS.c.sequence == 7).values(outcome="manual"), 7),
+    "moved in time": (sa.update(ROWS).where(ROWS.c.sequence == 7).values(occurred_at=0), 7),
+    "row gone": (sa.delete(ROWS).where(ROWS.c.sequence == 9), 9),
+    "row put in": (sa.update(ROWS).where(ROWS.c.sequence == 250).values(sequence=900), 250),
+    "flaw put in": (sa.update(ENTRIES).where(ENTRIES.c.sequence == 4).values(flaw="x"), 4),
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_a_row_that_the_log_does_not_say_is_named(database, stored, name):
+    statement, sequence = CHANGES[name]
+    with database.writing() as connection:
+        connection.execute(statement)
+    (found,) = check_projections(database)
+    assert isinstance(found, BadEntry)
+    assert (found.sequence, found.fault) == (sequence, Fault.PROJECTION)
+
+
+def test_a_row_beyond_the_log_is_named(database, stored):
+    with database.writing() as connection:
+        row = connection.execute(sa.select(ROWS).where(ROWS.c.sequence == 1)).mappings().one()
+        connection.execute(sa.insert(ROWS).values({**row, "sequence": 900}))
+    (found,) = check_projections(database)
+    assert isinstance(found, BadEntry)
+    assert (found.sequence, found.fault) == (900, Fault.PROJECTION)
+
+
+def test_a_damaged_file_is_named(tmp_path):
+    path = tmp_path / "c.sqlite"
+    database = Database(f"sqlite:///{path}")
+    database.migrate()
+    register(database, LogWriter())
+    database.close()
+    content = bytearray(path.read_bytes())
+    content[4096:] = b"\xff" * (len(content) - 4096)
+    path.write_bytes(content)
+    with pytest.raises(StoreError, match="cannot be"):
+        list(check_store(Database(f"sqlite:///{path}")))

@@ -1,0 +1,108 @@
+"""Holds what pages and audit read against the log it was drawn from.
+
+The chain proves the log; this proves that nobody has changed the rows drawn from it. Every event is read and
+projected again, so it takes several times as long as the chain: a run of its own.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import orjson
+import sqlalchemy as sa
+
+from renzheng.central.ingest.project import Flaw, Projection, Row, project, read_event
+from renzheng.central.store import schema
+from renzheng.central.store.database import Database
+from renzheng.central.verify.check import BadEntry, Fault, Good
+from renzheng.central.verify.store import chosen_devices, named_damage
+from renzheng.contracts.log import BrokenChainError, Link, read_entry
+
+TABLES = ("attendance", "coverage", "spot_checks", "device_clocks")
+ENTRIES_AT_ONCE = 2_000
+Places = dict[tuple[str, int], Row]
+
+
+def check_projections(
+    database: Database, device_id: str | None = None, progress: Callable[[int], None] = lambda _: None
+) -> Iterator[Good | BadEntry]:
+    """Check the rows drawn from one device's log, or from all in order; the first wrong one is named.
+
+    Raises:
+        StoreError: the store's file is damaged.
+    """
+    with named_damage():
+        for device in chosen_devices(database, device_id):
+            with database.reading() as connection:
+                yield _check(connection, device.device_id, device.institution_id, progress)
+
+
+def _check(
+    connection: sa.Connection, device_id: str, institution_id: str, progress: Callable[[int], None]
+) -> Good | BadEntry:
+    entries, last = schema.log_entries, 0
+    while True:
+        query = sa.select(entries).where(entries.c.device_id == device_id, entries.c.sequence > last)
+        part = connection.execute(query.order_by(entries.c.sequence).limit(ENTRIES_AT_ONCE)).all()
+        end = part[-1].sequence if part else None
+        held = _held(connection, device_id, last, end)
+        for entry in part:
+            fault = _compare(entry, institution_id, held)
+            if fault:
+                return BadEntry(device_id, entry.sequence, Fault.PROJECTION, fault)
+        if held:
+            table, sequence = min(held, key=lambda place: place[1])
+            return BadEntry(
+                device_id, sequence, Fault.PROJECTION, f"No entry of the log makes a row of {table}."
+            )
+        progress(len(part))
+        if end is None:
+            return Good(device_id, last)
+        last = end
+
+
+def _held(connection: sa.Connection, device_id: str, after: int, upto: int | None) -> Places:
+    """Read the rows drawn from a stretch of a log; without an end, everything after."""
+    held: Places = {}
+    for name in TABLES:
+        table = schema.metadata.tables[name]
+        query = sa.select(table).where(table.c.device_id == device_id, table.c.sequence > after)
+        if upto is not None:
+            query = query.where(table.c.sequence <= upto)
+        held.update({(name, row.sequence): tuple(row) for row in connection.execute(query)})
+    return held
+
+
+def _compare(entry: Any, institution_id: str, held: Places) -> str | None:
+    """Take the row of one entry out of `held`; say what is wrong with it, None when all is right."""
+    try:
+        made = _project(entry, institution_id)
+    except BrokenChainError:
+        return "The stored line is not an entry."
+    if isinstance(made, Flaw) != (entry.flaw is not None):
+        return "The entry's flaw is not the one that its event has."
+    if not isinstance(made, Projection):
+        return None
+    found = held.pop((made.table, entry.sequence), None)
+    if found is None:
+        return f"The row of {made.table} is gone."
+    return (
+        None
+        if found == made.row
+        else f"The row of {made.table} does not say what the entry says: {_differing(made, found)}."
+    )
+
+
+def _project(entry: Any, institution_id: str) -> Projection | Flaw | None:
+    line = bytes(entry.line)
+    link = Link(entry.sequence, entry.hash, line, orjson.dumps(read_entry(line).event))
+    event = read_event(link, entry.device_id, institution_id)
+    return (
+        event
+        if isinstance(event, Flaw)
+        else project(event, entry.device_id, entry.sequence, entry.received_at)
+    )
+
+
+def _differing(made: Projection, found: Sequence[Any]) -> str:
+    names = schema.metadata.tables[made.table].columns.keys()
+    return ", ".join(name for name, a, b in zip(names, made.row, found, strict=True) if a != b)
