@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import orjson
 import pytest
 import sqlalchemy as sa
+from faults.parties import sign_in
 from faults.rig import Rig, eventually
 from parts.central import register
 from parts.devices import LogWriter
@@ -466,3 +467,18 @@ def test_an_acknowledged_number_beyond_the_log_prunes_nothing(tmp_path):
     pruned = written.prune(utc_now())
     store.close()
     assert pruned == 0
+
+
+@pytest.mark.xfail(strict=True, reason="nothing on the device holds the hash of the last entry")
+def test_the_last_entry_altered_on_the_device_is_named(tmp_path):
+    written = DeviceLog(Store(tmp_path / "device.sqlite"), "kiosk-1")
+    clock = SteppedClock(datetime(2026, 3, 2, tzinfo=UTC))
+    for number in range(1, 10):
+        written.append(sign_in("kiosk-1", number, clock.read()))
+    with written.store.writing() as database:
+        database.execute(ALTER.replace("= 4", "= 9"))
+    try:
+        with pytest.raises(log.LogError):
+            written.verify()
+    finally:
+        written.store.close()
