@@ -22,9 +22,9 @@ class Space:
             A network sees a population it was not trained on in a corner of its space, where every angle is
             small; from that corner's own centre the people stand apart again.
         weights: a number for every part of the model: how much its cosine counts. They sum to 1.
-        fused_at_unit_length: several templates of a person are averaged and given unit length again, which tells
-            people apart best, but gives strangers higher scores than single templates have: only for a space
-            whose thresholds were measured on fused references. Else the mean of the single scores counts.
+        fused_at_unit_length: several templates of a person are averaged and given unit length again, which
+            tells people apart best, but gives strangers higher scores than single templates have: only for a
+            space whose thresholds were measured on fused references. Else the mean of the scores counts.
     """
 
     model: ModelId
