@@ -20,6 +20,7 @@ from renzheng.central.errors import StoreError as CentralStoreError
 from renzheng.central.ingest.service import Ingest, Message
 from renzheng.central.store.database import Database
 from renzheng.central.verify.check import BadEntry
+from renzheng.central.verify.projections import check_projections
 from renzheng.central.verify.publish import check_checkpoints, take_checkpoint
 from renzheng.central.verify.store import check_store
 from renzheng.contracts import keys
@@ -111,11 +112,11 @@ def ask_device(path):
 
 
 def ask_central(path):
-    """What opening and `central log verify` say."""
+    """What opening and `central log verify` say, of the log and of the rows drawn from it."""
     database = Database(f"sqlite:///{path}")
     try:
         database.migrate()
-        for found in check_store(database):
+        for found in (*check_store(database), *check_projections(database)):
             if isinstance(found, BadEntry):
                 return found.fault.value
         check_checkpoints(database, CENTRAL_KEY)
