@@ -97,6 +97,7 @@ class _Work:
     answers: list[tuple[Topic, Ack]] = field(default_factory=list)
     counts: list[str] = field(default_factory=list)
     flaws: int = 0
+    refused: list[refusals.Refusal] = field(default_factory=list)
 
 
 class Ingest:
@@ -180,7 +181,8 @@ class Ingest:
         with self._database.writing() as connection:
             named = {topic.device_id} if topic else set()
             work = _Work(received_us, dict(devices.states(connection, named, lock=True)), set())
-            _refuse(connection, work, PreparedMessage(message, topic, refused), refused)
+            _refuse(work, PreparedMessage(message, topic, refused), refused)
+            refusals.keep(connection, work.refused, received_us)
         return work
 
     def _count(self, work: _Work, seconds: float) -> None:
@@ -251,7 +253,7 @@ def _settle(connection: sa.Connection, work: _Work, prepared: PreparedMessage) -
         prepared = replace(prepared, content=content)
     if isinstance(content, Refused) or topic is None or device is None:
         refused = content if isinstance(content, Refused) else Refused(Problem.UNKNOWN_DEVICE, "It is gone.")
-        _refuse(connection, work, prepared, refused)
+        _refuse(work, prepared, refused)
         return
     if isinstance(content, Status):
         status.put(connection, content, work.received_us)
@@ -259,16 +261,16 @@ def _settle(connection: sa.Connection, work: _Work, prepared: PreparedMessage) -
         return
     decision = _decide(connection, work, device, content)
     if isinstance(decision, Refused):
-        _refuse(connection, work, prepared, decision)
+        _refuse(work, prepared, decision)
         return
     if isinstance(decision, Commit):
         rotated = decide.follow_rotation(device, content, device.head.sequence)
         if isinstance(rotated, Refused):
-            _refuse(connection, work, prepared, rotated)
+            _refuse(work, prepared, rotated)
             return
         if rotated is not device:
             devices.change_key(connection, rotated, content.key_id, work.received_us)
-        _accept(connection, work, rotated, prepared, decision)
+        _accept(work, rotated, prepared, decision)
     work.counts.append("stored" if isinstance(decision, Commit) else "already_stored")
     _answer(work, topic, None)
 
@@ -288,9 +290,7 @@ def _decide(
     return decide.place(device.head, opened, stored)
 
 
-def _accept(
-    connection: sa.Connection, work: _Work, device: DeviceState, prepared: PreparedMessage, commit: Commit
-) -> None:
+def _accept(work: _Work, device: DeviceState, prepared: PreparedMessage, commit: Commit) -> None:
     device_id = device.device_id
     opened = prepared.content
     assert isinstance(opened, Opened)
@@ -315,11 +315,9 @@ def _accept(
     )
     work.states[device_id] = replace(device, head=commit.head)
     work.moved.add(device_id)
-    if device_id in work.gaps:
-        refusals.close_gap(connection, device_id, commit.head.sequence, work.received_us)
 
 
-def _refuse(connection: sa.Connection, work: _Work, prepared: PreparedMessage, refused: Refused) -> None:
+def _refuse(work: _Work, prepared: PreparedMessage, refused: Refused) -> None:
     message, topic = prepared.message, prepared.topic
     device_id = topic.device_id if topic else "-"
     logger.warning("refused a message of device %s: %s", device_id, refused.problem.value)
@@ -332,7 +330,7 @@ def _refuse(connection: sa.Connection, work: _Work, prepared: PreparedMessage, r
         decide.sha256_hex(message.payload),
         refused.sequence if refused.sequence is None or refused.sequence <= status.LARGEST else None,
     )
-    refusals.keep(connection, refusal, work.received_us)
+    work.refused.append(refusal)
     if refused.problem is Problem.GAP:
         work.gaps.add(device_id)
     work.counts.append(refused.problem.value)
@@ -355,3 +353,7 @@ def _write(connection: sa.Connection, work: _Work) -> None:
         bulk.insert_rows(connection, schema.metadata.tables[name], rows)
     for device_id in work.moved:
         log.move_head(connection, device_id, work.states[device_id].head, work.received_us)
+    refusals.keep(connection, work.refused, work.received_us)
+    for device_id in work.moved & work.gaps:
+        reached = work.states[device_id].head.sequence
+        refusals.close_gap(connection, device_id, reached, work.received_us)

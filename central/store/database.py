@@ -79,6 +79,26 @@ class Database:
                 do="Check database_url and that the server runs.",
             ) from error
 
+    def check_structure(self) -> None:
+        """Let SQLite check its file: every page, every index.
+
+        Raises:
+            StoreError: something in it is damaged.
+        """
+        if self.backend != "sqlite":
+            return  # PostgreSQL checks its pages by checksums as it reads them, where those are on
+        try:
+            with self.reading() as connection:
+                said = connection.exec_driver_sql("PRAGMA integrity_check(1)").scalar()
+        except sa.exc.DatabaseError as error:
+            said = str(error.orig)
+        if said != "ok":
+            raise StoreError(
+                f"The store's file is damaged: {str(said)[:200]}.",
+                why="A row or an index may say what was never written.",
+                do="Keep the file, restore the last good backup; the devices send what it lacks.",
+            )
+
     def close(self) -> None:
         """Close every connection."""
         self.engine.dispose()

@@ -1,15 +1,42 @@
-"""Quarantine and alarms: what was not taken, kept as it came, and the record that it happened."""
+"""Quarantine and alarms: what was not taken, kept as it came, and the record that it happened.
 
-from dataclasses import dataclass
+A sender that repeats itself fills one row. One that never repeats itself fills `MOST_KEPT` rows; what comes
+over that is counted, not kept, so that a broken or hostile device cannot fill the disk. Statements are
+written out once and take a group at a time: refusing must not cost more than verifying.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import sqlalchemy as sa
 
 from renzheng.central.store import schema
 
+MOST_KEPT = 500
+"""Different messages of one device that are kept; with 256 KiB each, at most 128 MB."""
+OVERFLOW = ""
+"""Stands for the hash in the one row that counts what is not kept."""
+
+_KEEP = sa.text(
+    "INSERT INTO quarantine (topic, device_id, problem, detail, sequence, sha256, payload, "
+    "first_received_at, last_received_at, times) VALUES (:topic, :device_id, :problem, :detail, :sequence, "
+    ":sha256, :payload, :now, :now, :times) ON CONFLICT (topic, problem, sha256) DO UPDATE SET "
+    "times = quarantine.times + excluded.times, last_received_at = excluded.last_received_at"
+)
+_KNOWN = sa.text("SELECT topic, problem, sha256 FROM quarantine WHERE device_id = :device_id")
+_RAISE_AGAIN = sa.text(
+    "UPDATE alarms SET times = times + :times, last_at = :now, detail = :detail, sequence = :sequence "
+    "WHERE device_id = :device_id AND problem = :problem AND resolved_at IS NULL"
+)
+_RAISE = sa.text(
+    "INSERT INTO alarms (device_id, problem, detail, sequence, first_at, last_at, times) "
+    "VALUES (:device_id, :problem, :detail, :sequence, :now, :now, :times)"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A message that was not taken."""
+    """A message that was not taken; `times` counts equal ones."""
 
     topic: str
     device_id: str
@@ -18,68 +45,55 @@ class Refusal:
     payload: bytes
     sha256: str
     sequence: int | None
+    times: int = 1
 
 
-def keep(connection: sa.Connection, refusal: Refusal, now_us: int) -> None:
-    """Keep a refused message and raise its alarm; a repeated one is counted, not kept twice."""
-    _quarantine(connection, refusal, now_us)
-    raise_alarm(
-        connection,
-        refusal.device_id,
-        refusal.problem,
-        detail=refusal.detail,
-        sequence=refusal.sequence,
-        now_us=now_us,
-    )
-
-
-def _quarantine(connection: sa.Connection, refusal: Refusal, now_us: int) -> None:
-    table = schema.quarantine
-    same = (
-        (table.c.topic == refusal.topic)
-        & (table.c.problem == refusal.problem)
-        & (table.c.sha256 == refusal.sha256)
-    )
-    again = sa.update(table).where(same).values(times=table.c.times + 1, last_received_at=now_us)
-    if connection.execute(again).rowcount:
+def keep(connection: sa.Connection, refused: Iterable[Refusal], now_us: int) -> None:
+    """Keep a group's refused messages and raise their alarms."""
+    merged = _merge(refused)
+    if not merged:
         return
-    connection.execute(
-        sa.insert(table).values(
-            topic=refusal.topic,
-            device_id=refusal.device_id,
-            problem=refusal.problem,
-            detail=refusal.detail,
-            sequence=refusal.sequence,
-            sha256=refusal.sha256,
-            payload=refusal.payload,
-            first_received_at=now_us,
-            last_received_at=now_us,
-            times=1,
-        )
-    )
+    kept: list[Refusal] = []
+    for device_id in sorted({one.device_id for one in merged}):
+        known = {tuple(row) for row in connection.execute(_KNOWN, {"device_id": device_id})}
+        kept += _bound([one for one in merged if one.device_id == device_id], known)
+    connection.execute(_KEEP, [{**_values(one), "now": now_us} for one in _merge(kept)])
+    for one in _merge(replace(one, topic="", sha256=OVERFLOW) for one in merged):
+        values = {name: value for name, value in _values(one).items() if name in _ALARM_VALUES}
+        if connection.execute(_RAISE_AGAIN, {**values, "now": now_us}).rowcount == 0:
+            connection.execute(_RAISE, {**values, "now": now_us})
 
 
-def raise_alarm(
-    connection: sa.Connection, device_id: str, problem: str, *, detail: str, sequence: int | None, now_us: int
-) -> None:
-    """Raise an alarm, or count it once more while one of the same kind is open for the device."""
-    table = schema.alarms
-    open_one = (table.c.device_id == device_id) & (table.c.problem == problem) & table.c.resolved_at.is_(None)
-    again = sa.update(table).where(open_one)
-    counted = again.values(times=table.c.times + 1, last_at=now_us, detail=detail, sequence=sequence)
-    if connection.execute(counted).rowcount:
-        return
-    connection.execute(
-        sa.insert(table).values(
-            device_id=device_id,
-            problem=problem,
-            detail=detail,
-            sequence=sequence,
-            first_at=now_us,
-            last_at=now_us,
-            times=1,
-        )
-    )
+_ALARM_VALUES = ("device_id", "problem", "detail", "sequence", "times")
+
+
+def _merge(refused: Iterable[Refusal]) -> Sequence[Refusal]:
+    """Count equal messages together; the latest one's detail and sequence stand."""
+    merged: dict[tuple[str, str, str, str], Refusal] = {}
+    for one in refused:
+        key = (one.device_id, one.topic, one.problem, one.sha256)
+        before = merged.get(key)
+        merged[key] = replace(one, times=one.times + before.times) if before else one
+    return list(merged.values())
+
+
+def _bound(refused: Sequence[Refusal], known: Collection[tuple[str, ...]]) -> Sequence[Refusal]:
+    """Let what goes over the bound of one device be counted without its bytes."""
+    bounded, space = [], MOST_KEPT - len(known)
+    for one in refused:
+        if (one.topic, one.problem, one.sha256) in known:
+            bounded.append(one)
+        elif space > 0:
+            space -= 1
+            bounded.append(one)
+        else:
+            detail = "Further messages, counted and not kept."
+            bounded.append(replace(one, sha256=OVERFLOW, payload=b"", detail=detail))
+    return bounded
+
+
+def _values(refusal: Refusal) -> Mapping[str, object]:
+    return {name: getattr(refusal, name) for name in Refusal.__slots__}
 
 
 def close_gap(connection: sa.Connection, device_id: str, head_sequence: int, now_us: int) -> None:
@@ -94,12 +108,10 @@ def close_gap(connection: sa.Connection, device_id: str, head_sequence: int, now
         & alarms.c.resolved_at.is_(None)
         & (alarms.c.sequence <= head_sequence)
     )
-    connection.execute(sa.update(alarms).where(filled).values(resolved_at=now_us))
-    connection.execute(
-        sa.delete(kept).where(
-            (kept.c.device_id == device_id) & (kept.c.problem == "gap") & (kept.c.sequence <= head_sequence)
-        )
-    )
+    if connection.execute(sa.update(alarms).where(filled).values(resolved_at=now_us)).rowcount:
+        of_gap = (kept.c.device_id == device_id) & (kept.c.problem == "gap")
+        gone = (kept.c.sequence <= head_sequence) | (kept.c.sha256 == OVERFLOW)
+        connection.execute(sa.delete(kept).where(of_gap & gone))
 
 
 def devices_with_gaps(connection: sa.Connection) -> set[str]:

@@ -221,6 +221,7 @@ quarantine = _table(
     Column("last_received_at", _Big, nullable=False),
     Column("times", _Big, nullable=False),  # a sender that repeats itself fills one row, not the disk
     UniqueConstraint("topic", "problem", "sha256"),
+    Index("ix_quarantine_device_id", "device_id"),
 )
 
 alarms = _table(

@@ -24,8 +24,9 @@ def verify(
     config: Config = CONFIG,
     device: Annotated[str | None, typer.Option(help="Only this device's log.")] = None,
     note: Annotated[Path | None, typer.Option(help="A checkpoint that an outsider kept.")] = None,
-    rows: Annotated[
-        bool, typer.Option("--rows", help="Also hold what the audit reads against the log.")
+    thorough: Annotated[
+        bool,
+        typer.Option("--thorough", help="Also the file's own structure, and the rows that the audit reads."),
     ] = False,
 ) -> None:
     """Check every entry, signature and checkpoint; the first bad entry of each device is named."""
@@ -43,6 +44,8 @@ def verify(
     key = keys.load_private_key(settings.key_file.read_bytes())
     database = Database(settings.database)
     database.migrate()
+    if thorough:
+        database.check_structure()
     with database.reading() as connection:
         total = sum(row["head_sequence"] for row in reading.devices(connection, device or ""))
     columns = (TextColumn("entries"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
@@ -50,7 +53,7 @@ def verify(
     with Progress(*columns, console=Console(stderr=True)) as bars:
         task = bars.add_task("", total=total)
         found = list(check_store(database, device, lambda n: bars.advance(task, n)))
-        if rows:
+        if thorough:
             task = bars.add_task("", total=total)
             drawn = check_projections(database, device, lambda n: bars.advance(task, n))
             found += [one for one in drawn if isinstance(one, BadEntry)]

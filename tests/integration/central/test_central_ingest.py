@@ -13,7 +13,7 @@ from renzheng.central.errors import RegistrationError, StoreError
 from renzheng.central.ingest import service
 from renzheng.central.ingest.service import Ingest, Message
 from renzheng.central.metrics import Metrics
-from renzheng.central.store import devices, reading, schema
+from renzheng.central.store import devices, reading, refusals, schema
 from renzheng.central.store.database import Database
 from renzheng.central.verify.check import BadEntry, Fault, Good
 from renzheng.central.verify.store import check_store
@@ -337,3 +337,19 @@ def test_a_key_slipped_into_the_store_is_found(database, ingest, writer):
     (found,) = check_store(database)
     assert isinstance(found, BadEntry)
     assert (found.sequence, found.fault) == (5, Fault.FOREIGN_KEY)
+
+
+def test_what_one_device_can_put_into_quarantine_is_bounded(database, ingest, writer, monkeypatch):
+    monkeypatch.setattr(refusals, "MOST_KEPT", 10)
+    payloads = [b"nonsense %d" % number for number in range(40)]
+    for start in (0, 7, 20):
+        ingest.take(messages(writer, payloads[start : start + 20]))
+    stranger = Message("renzheng/v1/s1/kiosk-2/up/log", b"other")
+    ingest.take([stranger])
+    kept = [row for row in rows(database, schema.quarantine) if row.device_id == "kiosk-1"]
+    assert sum(row.times for row in kept) == 60
+    assert len(kept) == 11
+    assert [row.payload for row in kept if row.sha256 != refusals.OVERFLOW] == payloads[:10]
+    with database.reading() as connection:
+        alarms = {row["device_id"]: row["times"] for row in reading.alarms(connection)}
+    assert alarms == {"kiosk-1": 60, "kiosk-2": 1}

@@ -295,3 +295,25 @@ def test_a_damaged_file_is_named(tmp_path):
     path.write_bytes(content)
     with pytest.raises(StoreError, match="cannot be"):
         list(check_store(Database(f"sqlite:///{path}")))
+
+
+def test_a_damaged_index_is_named(tmp_path):
+    path = tmp_path / "c.sqlite"
+    database = Database(f"sqlite:///{path}")
+    database.migrate()
+    writer = register(database, LogWriter())
+    writer.many(300)
+    take(database, writer, writer.batches())
+    database.check_structure()
+    with database.reading() as connection:
+        page = connection.exec_driver_sql(
+            "SELECT rootpage FROM sqlite_schema WHERE name = 'ix_attendance_event_id'"
+        ).scalar_one()
+    database.close()
+    content = bytearray(path.read_bytes())
+    content[page * 4096 - 1200 : page * 4096] = b"\xff" * 1200
+    path.write_bytes(content)
+    damaged = Database(f"sqlite:///{path}")
+    with pytest.raises(StoreError, match="damaged"):
+        damaged.check_structure()
+    damaged.close()
