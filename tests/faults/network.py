@@ -5,6 +5,7 @@ half-open connection is. It needs root; nothing outside of the namespaces is tou
 """
 
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -28,6 +29,19 @@ class Network:
     def __init__(self) -> None:
         self._own = f"rz{os.getpid()}"
         self.device, self.router, self.broker = (f"{self._own}{letter}" for letter in "drb")
+
+    @staticmethod
+    def refused_here() -> str | None:
+        """Why no namespace can be made on this machine (a container without the right to); None if one can."""
+        if shutil.which("ip") is None:
+            return "install it with: sudo apt-get install iproute2"
+        probe = f"rz{os.getpid()}p"
+        try:
+            _ip("netns", "add", probe)
+            _ip("netns", "delete", probe)
+        except RuntimeError as error:
+            return str(error)
+        return None
 
     def __enter__(self) -> Self:
         try:

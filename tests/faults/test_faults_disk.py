@@ -19,7 +19,10 @@ pytestmark = [
 def small_disk(tmp_path):
     folder = tmp_path / "disk"
     folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", folder], check=True)
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", folder]
+    done = subprocess.run(mount, capture_output=True, text=True, check=False)
+    if done.returncode:  # a container whose root may not
+        pytest.skip(f"no small file system on this machine: {done.stderr.strip()}")
     yield folder
     subprocess.run(["umount", "-l", folder], check=True)
 
