@@ -93,18 +93,31 @@ class Loader:
             f"FROM typed_{name}"
         ).to_pylist()[0]
         doubled = bool(table.key) and counts["n"] != counts["keys"]
-        if not counts["bad"] and not doubled:
+        if counts["bad"] or doubled or source.torn:
+            rejected = self._reject(source, broken, doubled=doubled)
+        else:
             self._engine.view(f"valid_{name}", f"SELECT * FROM typed_{name}")
-            return Loaded(name, counts["n"], 0, source.select is None)
+            rejected = 0
+        return Loaded(name, counts["n"] + len(source.torn), rejected, source.select is None)
+
+    def _reject(self, source: Source, broken: list[tuple[str, str]], *, doubled: bool) -> int:
+        """Write the rows that break a constraint, and the lines that are no rows; count them."""
+        table, name = source.table, source.table.name
         self._split(table, broken, doubled=doubled)
-        rejected = self._engine.rows(f"SELECT count(*) AS n FROM rejected_{name}").to_pylist()[0]["n"]
+        self._engine.add(f"torn_{name}", pa.table({"reason": pa.array(source.torn, pa.string())}))
+        texts = ", ".join(f"CAST({column.name} AS STRING) AS {column.name}" for column in table.columns)
+        nothing = ", ".join(f"CAST(NULL AS STRING) AS {column.name}" for column in table.columns)
+        self._engine.table(
+            f"refused_{name}",
+            f"SELECT {texts}, reason FROM rejected_{name} UNION ALL SELECT {nothing}, reason FROM torn_{name}",
+        )
+        rejected = int(self._engine.rows(f"SELECT count(*) AS n FROM refused_{name}").to_pylist()[0]["n"])
         if rejected:
-            texts = ", ".join(f"CAST({column.name} AS STRING) AS {column.name}" for column in table.columns)
             self._engine.write(
-                f"SELECT {texts}, reason FROM rejected_{name} ORDER BY reason, {_all_columns(table)}",
+                f"SELECT * FROM refused_{name} ORDER BY reason, {_all_columns(table)}",
                 self._rejected / f"{name}.parquet",
             )
-        return Loaded(name, counts["n"], rejected, missing=False)
+        return rejected
 
     def _split(self, table: Table, broken: list[tuple[str, str]], *, doubled: bool) -> None:
         """Make `rejected_NAME` and `valid_NAME` out of `typed_NAME`."""

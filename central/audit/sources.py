@@ -2,7 +2,8 @@
 
 # ruff: noqa: S608 - SQL is put together from the names in contracts.tables, paths are quoted
 
-from collections.abc import Iterator
+import csv
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,12 +64,14 @@ class Source:
         select: DuckDB query that yields the canonical columns, typed, and `unreadable_`; None when missing.
         parquet: the Parquet files, when they already have the canonical types: Spark reads them itself.
         base: the folder that a partitioned table hangs from.
+        torn: lines of a CSV file that are no rows at all, each with its number and what is wrong.
     """
 
     table: Table
     select: str | None
     parquet: tuple[Path, ...] = ()
     base: Path | None = None
+    torn: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -182,11 +185,12 @@ def _holds(connection: duckdb.DuckDBPyConnection, origin: str, column: Column, k
 
 
 def _csv(connection: duckdb.DuckDBPyConnection, path: Path, table: Table) -> tuple[Source, list[Problem]]:
-    options = "all_varchar = true, header = true, nullstr = '', delim = ',', quote = '\"'"
-    origin = f"read_csv('{quoted(path)}', {options})"
-    physical = {str(row[0]): "VARCHAR" for row in connection.execute(f"DESCRIBE FROM {origin}").fetchall()}
-    rows = _scalar(connection, f"SELECT count(*) FROM {origin}")
+    physical = dict.fromkeys(_header(path), "VARCHAR")
+    origin = _read_csv(path, physical)
+    rows, torn = _torn(connection, path, physical)
     problems = list(_missing(table, physical, rows))
+    if problems:
+        return Source(table, None), problems
     selected, failures = [], []
     for column in table.columns:
         if column.name not in physical:
@@ -201,7 +205,38 @@ def _csv(connection: duckdb.DuckDBPyConnection, path: Path, table: Table) -> tup
             )
             problems.extend(_all_unreadable(connection, origin, table, column, bad))
     reasons = f"nullif(concat_ws('; ', {', '.join(failures)}), '')" if failures else "CAST(NULL AS VARCHAR)"
-    return Source(table, f"SELECT {', '.join(selected)}, {reasons} AS {UNREADABLE} FROM {origin}"), problems
+    select = f"SELECT {', '.join(selected)}, {reasons} AS {UNREADABLE} FROM {origin}"
+    return Source(table, select, torn=torn), problems
+
+
+def _header(path: Path) -> list[str]:
+    with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
+        return next(csv.reader(file), [])
+
+
+def _read_csv(path: Path, columns: Iterable[str], more: str = "") -> str:
+    """Write the call that reads a CSV file as texts; the form is told, since guessing it goes wrong on bad rows."""
+    listed = ", ".join(f"'{quoted(name)}': 'VARCHAR'" for name in columns) or "'nothing': 'VARCHAR'"
+    form = "auto_detect = false, header = true, delim = ',', quote = '\"', escape = '\"', nullstr = ''"
+    return f"read_csv('{quoted(path)}', {form}, columns = {{{listed}}}, ignore_errors = true{more})"
+
+
+def _torn(
+    connection: duckdb.DuckDBPyConnection, path: Path, columns: Iterable[str]
+) -> tuple[int, tuple[str, ...]]:
+    """Count the rows of a CSV file, and describe the lines that are none."""
+    if path.stat().st_size == 0:
+        return 0, ()
+    told = _read_csv(path, columns, ", store_rejects = true")
+    rows = _scalar(connection, f"SELECT count(*) FROM (SELECT * FROM {told} OFFSET 0)")
+    errors = connection.execute(
+        "SELECT DISTINCT line, lower(error_type), error_message FROM reject_errors ORDER BY ALL"
+    ).fetchall()
+    connection.execute("DROP TABLE reject_errors; DROP TABLE reject_scans")
+    lines: dict[int, str] = {}
+    for line, kind, message in errors:
+        lines.setdefault(int(line), f"line {line}: {kind}: {str(message).splitlines()[0]}")
+    return rows, tuple(lines[line] for line in sorted(lines))
 
 
 def _parsed(column: Column) -> str:
