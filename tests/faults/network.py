@@ -32,7 +32,7 @@ class Network:
 
     @staticmethod
     def refused_here() -> str | None:
-        """Why no namespace can be made on this machine (a container without the right to); None if one can."""
+        """Why this machine lets nobody make a namespace (a container may not, say); None if it does."""
         if shutil.which("ip") is None:
             return "install it with: sudo apt-get install iproute2"
         probe = f"rz{os.getpid()}p"

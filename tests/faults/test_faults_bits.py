@@ -112,7 +112,7 @@ def ask_device(path):
 
 
 def ask_central(path):
-    """What opening and `central log verify` say, of the log and of the rows drawn from it."""
+    """What opening and `central log verify --thorough` say: log, rows drawn from it, structure."""
     database = Database(f"sqlite:///{path}")
     try:
         database.migrate()
@@ -120,6 +120,7 @@ def ask_central(path):
             if isinstance(found, BadEntry):
                 return found.fault.value
         check_checkpoints(database, CENTRAL_KEY)
+        database.check_structure()
     except (RenzhengError, CentralStoreError) as error:
         return type(error).__name__
     except Exception as error:  # noqa: BLE001 - whatever it is, it was shown and not accepted

@@ -7,7 +7,7 @@ import time
 import paho.mqtt.client as mqtt
 import pytest
 import sqlalchemy as sa
-from faults.counts import LONG, often
+from faults.counts import often
 from faults.malformed import TOPIC, Malformer
 from faults.rig import Rig, seeded
 from hypothesis import HealthCheck, given, settings
@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from parts.central import register
 from parts.devices import LogWriter
 
-from renzheng.central.ingest.decide import Refused
 from renzheng.central.ingest.service import Ingest, Message
 from renzheng.central.store import schema
 from renzheng.contracts import keys, log
@@ -26,9 +25,6 @@ pytestmark = pytest.mark.timeout(7200)
 KEY = keys.generate_key()
 GROUP = 32
 WIPE_EVERY = 20_000
-KEEP_ONE_GROUP_IN = 16 if LONG else 1
-"""Keeping a refused message in quarantine costs ten times its refusal. In the long run every message is
-verified, and a group goes on to the store when anything in it was not refused, else one in so many does."""
 STORED = (
     schema.log_entries,
     schema.log_batches,
@@ -93,16 +89,11 @@ def takes_the_right_ones(ingest, writer):
 
 def test_malformed_messages(database, ingest, writer, counts, errors):
     messages, made_bad = often(1_000, 1_000_000), Malformer(writer, seeded(97))
-    answers, kept, seconds, committed = {}, 0, 0.0, 0
-    for number, start in enumerate(range(0, messages, GROUP)):
+    answers, kept, seconds = {}, 0, 0.0
+    for start in range(0, messages, GROUP):
         group = [made_bad.message() for _ in range(min(GROUP, messages - start))]
         began = time.perf_counter()
-        prepared = ingest.prepare(group)
-        doubtful = any(not isinstance(one.content, Refused) for one in prepared.ones)
-        replies = []
-        if doubtful or number % KEEP_ONE_GROUP_IN == 0:
-            replies = ingest.commit(prepared)
-            committed += len(group)
+        replies = ingest.take(group)
         seconds += time.perf_counter() - began
         for reply in replies:
             ack = open_ack(reply.payload, KEY)
@@ -120,8 +111,6 @@ def test_malformed_messages(database, ingest, writer, counts, errors):
         crashes=len(errors),
         stored=found,
         per_second=round(messages / seconds),
-        refused_before_the_store=messages - committed,
-        taken_to_the_store=committed,
         quarantined=kept,
         **{f"answered_{name}": number for name, number in sorted(answers.items())},
     )

@@ -445,7 +445,7 @@ def test_tampering_with_what_the_audit_reads_is_named(database, honest, counts):
     assert all(isinstance(one, Good) for one in check_store(database))
     (bad,) = [one for one in check_projections(database) if isinstance(one, BadEntry)]
     assert (bad.sequence, bad.fault) == (7, "projection")
-    counts.tamper("central's store: a row that the audit reads", f"log verify --rows: {bad.fault}")
+    counts.tamper("central's store: a row that the audit reads", f"log verify --thorough: {bad.fault}")
 
 
 @pytest.mark.mosquitto
