@@ -1,8 +1,8 @@
 """The same verdicts by SQLite and by pandas, for the benchmark: each written the way its users would.
 
 They cover what the benchmark's lake holds: one sign-in and sign-out a session, a machine log, one line a
-session, stays, spot checks, leaves, presences, coverage, deaths; not all of the audit. On that lake they must give
-each line the reason that the audit gives it; the benchmark checks that before it reports a time.
+session, stays, spot checks, leaves, presences, coverage, deaths; not all of the audit. On that lake they must
+give each line the reason that the audit gives it; the benchmark checks that before it reports a time.
 
 Run as a module: python -m renzheng.central.audit.bench_rivals sqlite|pandas TABLES OUT.parquet
 """

@@ -43,7 +43,9 @@ def run(  # noqa: PLR0917 - each is an option
     engine: Annotated[EngineChoice, typer.Option(help="What runs the steps.")] = EngineChoice.duckdb,
     rules: Annotated[Path | None, typer.Option(help="Another rule pack than the national one.")] = None,
     region: Annotated[str | None, typer.Option(help="Region whose parameters hold.")] = None,
-    memory_limit: Annotated[str, typer.Option(help="DuckDB spills to disk beyond this.")] = "5GB",
+    memory_limit: Annotated[
+        str | None, typer.Option(help="DuckDB spills to disk beyond this, such as 5GB; at most 6 GB.")
+    ] = None,
     threads: Annotated[
         int | None, typer.Option(min=1, help="DuckDB's threads; all cores when left out.")
     ] = None,

@@ -2,6 +2,7 @@
 
 # ruff: noqa: S608 - SQL is put together from the names in contracts.tables, paths are quoted
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -21,15 +22,15 @@ class DuckDBEngine:
 
     Args:
         scratch: an existing, empty folder for the database and what spills.
-        memory_limit: such as `5GB`.
+        memory_limit: such as `5GB`; see `usual_memory` when None.
         threads: worker threads; all cores when None.
     """
 
     name = "duckdb"
 
-    def __init__(self, scratch: Path, *, memory_limit: str, threads: int | None = None) -> None:
+    def __init__(self, scratch: Path, *, memory_limit: str | None, threads: int | None = None) -> None:
         self._connection = duckdb.connect()
-        self._run(f"SET memory_limit = '{memory_limit}'")
+        self._run(f"SET memory_limit = '{memory_limit or usual_memory()}'")
         self._run(f"SET temp_directory = '{scratch / 'spill'}'")
         self._run("SET TimeZone = 'UTC'")
         self._run("SET preserve_insertion_order = false")
@@ -115,6 +116,12 @@ class DuckDBEngine:
             return self._connection.execute(sql)
         except duckdb.Error as error:
             raise _failed(sql, error) from error
+
+
+def usual_memory() -> str:
+    """Allow 6 GB, for a nation's night must fit into 8; less on a small machine."""
+    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return f"{min(6_000, machine * 7 // 10 // 1_000_000)}MB"
 
 
 def _failed(sql: str, error: duckdb.Error) -> EngineError:

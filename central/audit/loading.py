@@ -109,7 +109,8 @@ class Loader:
         nothing = ", ".join(f"CAST(NULL AS STRING) AS {column.name}" for column in table.columns)
         self._engine.table(
             f"refused_{name}",
-            f"SELECT {texts}, reason FROM rejected_{name} UNION ALL SELECT {nothing}, reason FROM torn_{name}",
+            f"SELECT {texts}, reason FROM rejected_{name} "
+            f"UNION ALL SELECT {nothing}, reason FROM torn_{name}",
         )
         rejected = int(self._engine.rows(f"SELECT count(*) AS n FROM refused_{name}").to_pylist()[0]["n"])
         if rejected:

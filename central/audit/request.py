@@ -34,7 +34,8 @@ class AuditRequest:
         engine: what runs the steps.
         rules: another rule pack than the national one that comes with the product.
         region: region whose parameter overrides hold for this run.
-        memory_limit: most memory DuckDB may take before it spills to `out`, such as `5GB`.
+        memory_limit: most memory DuckDB may take before it spills to `out`, such as `5GB`; 6 GB when None, or
+            seven tenths of the machine's memory where that is less.
         threads: worker threads of DuckDB; its own default when None.
     """
 
@@ -45,7 +46,7 @@ class AuditRequest:
     engine: EngineName = "duckdb"
     rules: Path | None = None
     region: str | None = None
-    memory_limit: str = "5GB"
+    memory_limit: str | None = None
     threads: int | None = None
 
 

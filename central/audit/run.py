@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from renzheng.central.audit.duckdb_engine import DuckDBEngine
 from renzheng.central.audit.engine import Engine
-from renzheng.central.audit.errors import AuditUsageError
+from renzheng.central.audit.errors import AuditUsageError, EngineError
 from renzheng.central.audit.findings import find, write_findings
 from renzheng.central.audit.knowledge import knowledge_tables
 from renzheng.central.audit.loading import Loaded, Loader
@@ -46,7 +46,18 @@ def run_audit(request: AuditRequest, progress: Progress = no_progress) -> AuditR
     """
     _check(request)
     pack = load_pack(request.rules)
-    request.out.mkdir(parents=True, exist_ok=True)
+    try:
+        request.out.mkdir(parents=True, exist_ok=True)
+        return _run(request, pack, progress)
+    except (OSError, pa.ArrowException) as error:
+        raise EngineError(
+            f"The audit could not read or write a file: {error}",
+            why="The audit stopped; nothing was put in place of an earlier result.",
+            do="Check free disk space and the rights on --tables and --out.",
+        ) from error
+
+
+def _run(request: AuditRequest, pack: Pack, progress: Progress) -> AuditResult:
     with tempfile.TemporaryDirectory(prefix=".audit-", dir=request.out) as folder:
         scratch = Path(folder)
         made = scratch / "made"

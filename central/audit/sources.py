@@ -215,7 +215,7 @@ def _header(path: Path) -> list[str]:
 
 
 def _read_csv(path: Path, columns: Iterable[str], more: str = "") -> str:
-    """Write the call that reads a CSV file as texts; the form is told, since guessing it goes wrong on bad rows."""
+    """Write the call that reads a CSV file as texts; its form is told: guessing fails on bad rows."""
     listed = ", ".join(f"'{quoted(name)}': 'VARCHAR'" for name in columns) or "'nothing': 'VARCHAR'"
     form = "auto_detect = false, header = true, delim = ',', quote = '\"', escape = '\"', nullstr = ''"
     return f"read_csv('{quoted(path)}', {form}, columns = {{{listed}}}, ignore_errors = true{more})"

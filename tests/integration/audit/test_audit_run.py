@@ -375,3 +375,21 @@ def test_a_regions_override_holds_from_its_date_when_the_region_is_named(tmp_pat
     regional, _ = audit(folder, tmp_path / "b", rules=tmp_path / "pack", region="110000")
     assert [one.reason for one in national] == ["coverage_gap", "coverage_gap"]
     assert [one.reason for one in regional] == ["coverage_gap", "no_session"]
+
+
+def test_lines_of_a_csv_that_are_no_rows_are_rejects_too(tmp_path):
+    folder = tmp_path / "tables"
+    folder.mkdir()
+    (folder / "persons.csv").write_bytes(
+        b"\xef\xbb\xbfperson_id,sex,birth_date,death_date\r\nP1,M,1950-01-01,\r\nP2,F\r\n"
+        b"P3,F,1960-01-01,,more\r\nP\xff4,M,,\r\n"
+    )
+    audit(folder, tmp_path / "out")
+    rejected = pq.read_table(tmp_path / "out" / "rejected" / "persons.parquet").to_pylist()
+    assert [row["reason"].split(":")[:2] for row in rejected] == [
+        ["line 3", " missing columns"],
+        ["line 4", " too many columns"],
+        ["line 5", " invalid encoding"],
+    ]
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text(encoding="utf-8"))
+    assert summary["rows"]["persons"] == {"read": 4, "rejected": 3}
