@@ -4,8 +4,7 @@ The same seed gives the same bytes. Beside the tables lies ``truth.parquet``: fo
 answers, what it really is, and what the recorded evidence allows to be said of it by the wording of AUDIT.md
 (`allows`).
 
-What is not simulated, because no evidence could tell it from fraud: a patient who really came, left no trace
-at a working kiosk and on no machine; a patient who was in the house and was marked absent by an inspector.
+What is not simulated, because no evidence could tell it from fraud, stands in docs/simulator.md.
 """
 
 from collections import defaultdict

@@ -5,9 +5,17 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from renzheng.central.simulate import rates
+from renzheng.central.simulate.allows import of_session
 from renzheng.central.simulate.ledger import DAY, HOUR, MINUTE, Event, Ledger, Line, Session, Truth
 from renzheng.central.simulate.recorder import ArrivalKind, Recorder
-from renzheng.central.simulate.world import WEEKDAYS, County, DialysisPatient, Pattern, Person
+from renzheng.central.simulate.world import (
+    SHIFT_START_HOURS,
+    WEEKDAYS,
+    County,
+    DialysisPatient,
+    Pattern,
+    Person,
+)
 
 PRICE_CENTS = {"HD": 40_000, "HDF": 62_000, "HF": 55_000, "HP": 78_000}
 BILLED_AFTER_DEATH_DAYS = 7
@@ -70,8 +78,53 @@ class DialysisMonth:
         at = day * DAY + patient.hour * HOUR + int(self.random.integers(-20, 40)) * MINUTE
         session = self._attend(patient, at, self._arrival())
         line = self._bill(patient, session, at, self._item(patient), Truth.GENUINE)
-        if patient.pattern not in {Pattern.SHORT_DAILY, Pattern.NOCTURNAL}:
-            self._extras(patient, session, line)
+        if patient.pattern in {Pattern.SHORT_DAILY, Pattern.NOCTURNAL}:
+            return
+        if self._recorded_oddly(session):
+            return
+        if self._billed_oddly(session, line):
+            return
+        self._extras(patient, session, line)
+
+    def _recorded_oddly(self, session: Session) -> bool:
+        """Let the patient sign in a second time, or begin by signing in and straight out again."""
+        sign_in, chance = session.sign_in, self.random.random()
+        if sign_in is None or not sign_in.verified or session.sign_out is None:
+            return False
+        life = self.recorder.lives[sign_in.device_id]
+        if chance < rates.SIGNED_IN_TWICE and life.is_up(sign_in.at + 2 * MINUTE):
+            at, session_id = sign_in.at + 2 * MINUTE, sign_in.session_id
+            self.recorder.event(life.device_id, session.person_id, "sign_in", at, session_id=session_id)
+            return True
+        early = sign_in.at - 15 * MINUTE
+        if (
+            chance - rates.SIGNED_IN_TWICE < rates.FALSE_START
+            and life.is_up(early)
+            and life.is_up(early + 6 * MINUTE)
+        ):
+            false = Session(session.institution_id, session.person_id, session.need_minutes)
+            session_id = self.recorder.session_id()
+            false.sign_in, false.sign_out = (
+                self.recorder.event(life.device_id, session.person_id, kind, moment, session_id=session_id)
+                for kind, moment in (("sign_in", early), ("sign_out", early + 6 * MINUTE))
+            )
+            self.sessions.append(false)
+            return True
+        return False
+
+    def _billed_oddly(self, session: Session, line: Line) -> bool:
+        """Bill before the patient has come, or an evening's session only after midnight."""
+        chance = self.random.random()
+        if chance < rates.BILLED_EARLY:
+            line.at -= 2 * HOUR
+            return True
+        sign_in, tomorrow = session.sign_in, line.at // DAY + 1
+        evening = sign_in is not None and sign_in.at % DAY > (SHIFT_START_HOURS[-1] - 1) * HOUR
+        if evening and chance - rates.BILLED_EARLY < rates.BILLED_NEXT_DAY and tomorrow < self.days:
+            if of_session(session) == "supported":
+                line.at = tomorrow * DAY + 20 * MINUTE
+            return True
+        return False
 
     def _attend(
         self, patient: DialysisPatient, at: int, kind: ArrivalKind, minutes: int | None = None
@@ -117,7 +170,8 @@ class DialysisMonth:
         taken: bool = False,
     ) -> Line:
         """Bill a session: usually within the hour, now and then only in the evening of the day."""
-        late = self.random.random() < rates.LATE_BILLING and patient.pattern is not Pattern.NOCTURNAL
+        every_other_day = patient.pattern not in {Pattern.SHORT_DAILY, Pattern.NOCTURNAL}
+        late = self.random.random() < rates.LATE_BILLING and every_other_day
         billed_at = (
             at // DAY * DAY + LATE_BILL_S
             if late and not taken
