@@ -12,7 +12,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
     command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' && echo $$p && break; done)
 PIP   := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: help setup demo test check format types lock bench faults docs clean
+.PHONY: help setup demo test check format types lock bench faults clean
 
 help:  ## Show this list.
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -70,6 +70,11 @@ $(VENV)/.ready-dev: requirements-dev.lock $(VENV)/.ready
 
 faults: $(VENV)/.ready-dev  ## Kill, cut off, fill, flip and forge at length (an hour; all of it as root), and count what was lost.
 	@FAULTS=long $(BIN)/python -m pytest tests/faults $(PYTEST)
+
+bench: $(VENV)/.ready-dev  ## Measure faces, link and audit on this machine, beside their rivals (half an hour).
+	@$(BIN)/renzheng models bench --images $(CACHE)/portraits
+	@$(BIN)/renzheng bench sync --events 200000
+	@$(BIN)/renzheng bench audit
 
 lock: $(VENV)/.ready-dev  ## Renew both lock files from pyproject.toml.
 	@deploy/setup/lock.sh "$(BIN)/uv"

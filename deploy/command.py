@@ -48,7 +48,11 @@ PARTS: Mapping[str, Part] = {
         "Bring devices in and put them out; keys and logs.",
         "edge,central",
     ),
-    "bench": Part(("renzheng.central.bench.command",), "Measure on this machine, with real parts.", "dev"),
+    "bench": Part(
+        ("renzheng.central.bench.command", "renzheng.central.audit.bench"),
+        "Measure on this machine, with real parts.",
+        "dev",
+    ),
 }
 
 
