@@ -247,12 +247,14 @@ def _group_cosines(values: Values, comparisons: Sequence[Probe], space: Space) -
     images = sorted({image for probe, references in comparisons for image in (probe, *references)})
     rows = unit_parts(values[images] - space.centre, space.model)
     place = {image: row for row, image in enumerate(images)}
-    result = np.empty((len(comparisons), len(space.weights)))
-    for index, (probe_image, references) in enumerate(comparisons):
-        fused = unit_parts(rows[[place[image] for image in references]].mean(axis=0), space.model)
-        probe = rows[place[probe_image]]
-        result[index] = [
-            float(one @ other)
-            for one, other in zip(parts(probe, space.model), parts(fused, space.model), strict=True)
-        ]
-    return result
+    sets = sorted({references for _, references in comparisons})
+    means = np.stack([rows[[place[image] for image in references]].mean(axis=0) for references in sets])
+    fused = unit_parts(means, space.model)
+    number = {references: row for row, references in enumerate(sets)}
+    probes = rows[[place[probe] for probe, _ in comparisons]]
+    chosen = fused[[number[references] for _, references in comparisons]]
+    columns = [
+        np.einsum("ij,ij->i", one, other)
+        for one, other in zip(parts(probes, space.model), parts(chosen, space.model), strict=True)
+    ]
+    return np.stack(columns, axis=1).astype(np.float64)

@@ -45,11 +45,9 @@ def site_scores(
 def card_scores(values: Values, comparisons: Sequence[Comparison], space: Space) -> NDArray[np.float64]:
     """Score by the card's space, without anything learned from these images."""
     projected = space.project(values)
-    scores = []
-    for comparison in comparisons:
-        references = list(comparison.references)
-        reference = projected[references[0]] if len(references) == 1 else space.fuse(values[references])
-        scores.append(float(projected[comparison.probe] @ reference))
+    sets = sorted({comparison.references for comparison in comparisons})
+    fused = {references: space.fuse(values[list(references)]) for references in sets}
+    scores = [float(projected[each.probe] @ fused[each.references]) for each in comparisons]
     return np.array(scores, dtype=np.float64)
 
 
