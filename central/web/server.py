@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from renzheng.central.errors import SettingsError
 
 START_SECONDS = 10.0
+STOP_SECONDS = 2
 
 
 class WebServer:
@@ -26,6 +27,7 @@ class WebServer:
             access_log=False,
             server_header=False,
             lifespan="off",
+            timeout_graceful_shutdown=STOP_SECONDS,  # a browser keeps its connection open for ever
             ssl_certfile=tls[0] if tls else None,
             ssl_keyfile=tls[1] if tls else None,
         )
