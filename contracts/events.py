@@ -70,7 +70,14 @@ class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-UtcDatetime = Annotated[AwareDatetime, AfterValidator(lambda moment: moment.astimezone(UTC))]
+def _as_utc(moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("the time lies outside the calendar once it is in UTC") from None
+
+
+UtcDatetime = Annotated[AwareDatetime, AfterValidator(_as_utc)]
 Text = Annotated[str, Field(min_length=1, max_length=200)]
 
 

@@ -71,6 +71,11 @@ def test_a_time_without_zone_is_refused():
         parse_event(sign_in() | {"time": "2026-03-02T12:00:00"})
 
 
+def test_a_time_that_utc_cannot_hold_is_refused():
+    with pytest.raises(EventError, match="calendar"):
+        parse_event(sign_in() | {"time": "0001-01-01T00:00:00+08:00"})
+
+
 def test_times_are_kept_in_utc():
     event = parse_event(sign_in() | {"time": "2026-03-02T20:00:00+08:00"})
     assert event.time.utcoffset().total_seconds() == 0
