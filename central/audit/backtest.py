@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import duckdb
-
+from renzheng.central.audit.connection import connect
 from renzheng.central.audit.errors import TablesUnusableError
 from renzheng.central.audit.readback import read_findings
 from renzheng.central.audit.request import AuditRequest
@@ -119,5 +118,5 @@ def _read_cases(path: Path) -> dict[str, str]:
 
 
 def _rows(sql: str) -> list[tuple[Any, ...]]:
-    with duckdb.connect() as connection:
+    with connect() as connection:
         return list(connection.execute(sql).fetchall())

@@ -14,12 +14,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
 
-import duckdb
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from renzheng.central.audit.bench_lake import write_lake
+from renzheng.central.audit.connection import connect
 from renzheng.central.audit.sources import quoted
 from renzheng.contracts.errors import FaultError
 
@@ -108,7 +108,7 @@ def _rival(rival: str, lake: Path, out: Path, lines: int) -> Timing:
     module = "renzheng.central.audit.bench_rivals"
     timing = _timed(rival, lines, [sys.executable, "-m", module, rival, str(lake), str(answer)])
     theirs, ours = quoted(answer), quoted(out / "line_verdicts.parquet")
-    with duckdb.connect() as connection:
+    with connect() as connection:
         different = connection.execute(
             f"SELECT count(*) FROM read_parquet('{theirs}') t "
             f"FULL JOIN read_parquet('{ours}') o USING (line_id) "

@@ -7,8 +7,7 @@ The simulator makes the lakes on which verdicts are judged; this one only has to
 
 from pathlib import Path
 
-import duckdb
-
+from renzheng.central.audit.connection import connect
 from renzheng.central.audit.sources import quoted
 
 DAYS = 7
@@ -23,8 +22,8 @@ def write_lake(folder: Path, lines: int) -> None:
     As many attendance rows; of the dialysis lines one in 50 has no session and one in 50 shares one.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with duckdb.connect() as connection:
-        connection.execute("SET TimeZone = 'UTC'; SET preserve_insertion_order = false")
+    with connect() as connection:
+        connection.execute("SET preserve_insertion_order = false")
         for name, sql in _tables(lines).items():
             connection.execute(f"COPY ({sql}) TO '{quoted(folder / (name + '.parquet'))}' (FORMAT parquet)")
 

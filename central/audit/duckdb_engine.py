@@ -11,6 +11,7 @@ from typing import Self
 import duckdb
 import pyarrow as pa
 
+from renzheng.central.audit.connection import connect
 from renzheng.central.audit.errors import EngineError
 from renzheng.central.audit.sources import UNREADABLE, Source, canonical_nulls, quoted
 
@@ -29,12 +30,10 @@ class DuckDBEngine:
     name = "duckdb"
 
     def __init__(self, scratch: Path, *, memory_limit: str | None, threads: int | None = None) -> None:
-        self._connection = duckdb.connect()
+        self._connection = connect()
         self._run(f"SET memory_limit = '{memory_limit or usual_memory()}'")
         self._run(f"SET temp_directory = '{scratch / 'spill'}'")
-        self._run("SET TimeZone = 'UTC'")
         self._run("SET preserve_insertion_order = false")
-        self._run("SET enable_progress_bar = false")
         if threads is not None:
             self._run(f"SET threads = {int(threads)}")
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import duckdb
 
+from renzheng.central.audit.connection import connect
 from renzheng.central.audit.errors import TablesUnusableError
 from renzheng.central.audit.readback import read_summary
 from renzheng.central.audit.sources import find_sources, quoted
@@ -85,7 +86,7 @@ def score(verdicts: Path, truth: Path, tables: Path | None = None) -> Score:
         TablesUnusableError: there is no finished audit, or the truth cannot be read.
     """
     summary = read_summary(verdicts)
-    with duckdb.connect() as connection:
+    with connect() as connection:
         _open(connection, verdicts, truth, tables or Path(summary["tables"]))
         kinds = [row[0] for row in _rows(connection, "SELECT DISTINCT truth FROM judged ORDER BY truth")]
         total = _one(connection, "SELECT count(*) FROM judged")

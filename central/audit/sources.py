@@ -9,6 +9,7 @@ from pathlib import Path
 
 import duckdb
 
+from renzheng.central.audit.connection import connect
 from renzheng.central.audit.errors import TablesUnusableError
 from renzheng.contracts.tables import INPUT_TABLES, Column, ColumnType, Table
 
@@ -96,8 +97,7 @@ def find_sources(folder: Path) -> dict[str, Source]:
     Raises:
         TablesUnusableError: with every missing or mistyped column of every table.
     """
-    connection = duckdb.connect()
-    connection.execute("SET TimeZone = 'UTC'")
+    connection = connect()
     sources: dict[str, Source] = {}
     problems: list[Problem] = []
     try:

@@ -8,12 +8,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import duckdb
 import pyarrow as pa
 from pyspark import SparkConf
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
+from renzheng.central.audit.connection import connect
 from renzheng.central.audit.errors import EngineError
 from renzheng.central.audit.sources import UNREADABLE, Source, canonical_nulls, quoted
 from renzheng.rules.dialect import to_spark
@@ -83,8 +83,7 @@ class SparkEngine:
             return
         staged = self._scratch / f"{name}.parquet"
         empty = f"SELECT {canonical_nulls(source.table)}, CAST(NULL AS VARCHAR) AS {UNREADABLE} WHERE false"
-        with duckdb.connect() as connection:
-            connection.execute("SET TimeZone = 'UTC'")
+        with connect() as connection:
             connection.execute(f"COPY ({source.select or empty}) TO '{quoted(staged)}' (FORMAT parquet)")
         self._keep(name, self._spark.read.parquet(str(staged)))
 
