@@ -1,4 +1,4 @@
-"""DuckDB connections for reading: in UTC, and silent, since their progress bar would get into what is printed."""
+"""DuckDB connections for reading: in UTC, and silent, or their progress bar would get into the output."""
 
 import duckdb
 
