@@ -28,9 +28,16 @@ PUBLIC = "device.pub.pem"
 
 @dataclass(frozen=True, slots=True)
 class Signer:
-    """The key for the entries that follow a place, and the last entry that it may sign (None: no end)."""
+    """The key for the entries that follow a place, and the stretch of the log that is its own.
+
+    Args:
+        key: the private key.
+        since: the first entry that it may sign.
+        until: the last, which changes the key; None while it is the newest.
+    """
 
     key: OKPKey
+    since: int
     until: int | None
 
 
@@ -67,7 +74,10 @@ class Keyring:
         rows = self._store.rows("SELECT * FROM device_keys ORDER BY from_sequence")
         past = [row for row in rows if row["from_sequence"] <= after + 1]
         later = [row["from_sequence"] for row in rows if row["from_sequence"] > after + 1]
-        return Signer(self._private(past[-1]["key_id"]), later[0] - 1 if later else None)
+        newest = past[-1]
+        return Signer(
+            self._private(newest["key_id"]), newest["from_sequence"], later[0] - 1 if later else None
+        )
 
     def current(self) -> OKPKey:
         """The key that signs what is written now."""

@@ -80,6 +80,9 @@ class DeviceLog:
                     do="Put what is large into the evidence store and its id into the event.",
                 )
             database.execute("INSERT INTO entries VALUES (?, ?, ?)", (entry.sequence, entry.line, event.id))
+            database.execute(
+                "UPDATE log_state SET head_sequence = ?, head_hash = ?", (entry.sequence, entry.hash)
+            )
             if also is not None:
                 also(database)
         self.appended += 1
@@ -90,9 +93,16 @@ class DeviceLog:
         return Head(entry.sequence, entry.hash)
 
     def head(self) -> Head:
-        """The end of the chain as it stands on disk."""
+        """The end of the chain.
+
+        Its hash is the one kept when the entry was written: an entry that was altered on the disk since
+        then is not followed by one that vouches for it, and shows here and at central.
+        """
         last = self.store.row("SELECT sequence, line FROM entries ORDER BY sequence DESC LIMIT 1")
-        return self.base() if last is None else _head(last["sequence"], last["line"])
+        if last is None:
+            return self.base()
+        kept = self._kept_head()
+        return kept if kept.sequence == last["sequence"] else _head(last["sequence"], last["line"])
 
     def base(self) -> Head:
         """The entry before the first that is kept; genesis until something is pruned."""
@@ -198,7 +208,21 @@ class DeviceLog:
                 head = reached
                 if key is not None and chain.is_rotation(entry):
                     key = chain.open_rotation(self.device_id, entry, key)
+        kept = self._kept_head()
+        if kept.sequence > head.sequence:
+            raise chain.BrokenChainError(
+                "gap", head.sequence + 1, f"The log ends at {head.sequence}; {kept.sequence} was written."
+            )
+        if kept.sequence == head.sequence and kept.hash != head.hash:
+            raise chain.BrokenChainError(
+                "altered", head.sequence, f"Entry {head.sequence}, the last, is not as it was written."
+            )
         return head
+
+    def _kept_head(self) -> Head:
+        """The head as the last append noted it; sequence 0 in a file from before it was noted."""
+        state = self._state()
+        return Head(state["head_sequence"], state["head_hash"])
 
     def _state(self) -> dict[str, Any]:
         state = self.store.row("SELECT * FROM log_state")

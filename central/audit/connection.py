@@ -1,4 +1,4 @@
-"""DuckDB connections for reading: in UTC, and silent, or their progress bar would get into the output."""
+"""DuckDB connections for reading: in UTC, and silent, since a progress bar would get into what is printed."""
 
 import duckdb
 

@@ -204,11 +204,13 @@ class Link:
             after = self._sender.next_after(self._log.head().sequence, _now_ms())
             if after is None:
                 return
+            # The lines first: a key that changes right after this cannot have signed them.
+            written = self._log.lines(after, chain.MAX_BATCH_ENTRIES)
             signer = self._identity.keyring.signer(after)
-            most = chain.MAX_BATCH_ENTRIES if signer.until is None else signer.until - after
-            lines = chain.cut_batch(
-                self._log.lines(after, min(most, chain.MAX_BATCH_ENTRIES)), self._sender.batch_bytes
-            )
+            if self._sender.acknowledged < signer.since - 1:
+                return  # central would not know this key before it has the entry that brings it
+            own = written if signer.until is None else written[: signer.until - after]
+            lines = chain.cut_batch(own, self._sender.batch_bytes)
             batch = chain.sign_batch(self._identity.device_id, lines, signer.key)
             if not self._connection.publish(self._topic(Channel.LOG), batch):
                 self._lose()

@@ -194,3 +194,9 @@ def _keys(database: Database) -> None:
 @MIGRATIONS(name="0003_acknowledged_hash")
 def _acknowledged_hash(database: Database) -> None:
     database.execute("ALTER TABLE log_state ADD COLUMN acknowledged_hash TEXT NOT NULL DEFAULT ''")
+
+
+@MIGRATIONS(name="0004_head_hash")
+def _head_hash(database: Database) -> None:
+    database.execute("ALTER TABLE log_state ADD COLUMN head_sequence INTEGER NOT NULL DEFAULT 0")
+    database.execute("ALTER TABLE log_state ADD COLUMN head_hash TEXT NOT NULL DEFAULT ''")

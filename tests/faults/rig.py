@@ -94,19 +94,14 @@ class Account:
     faulty_logs: list[str] = field(default_factory=list)
     alarms: list[str] = field(default_factory=list)
 
-    def check(self, *, known_false: tuple[str, ...] = ()) -> dict[str, int]:
-        """Hold it to what the suite promises, and return its figures.
-
-        Args:
-            known_false: alarms that are known to be raised for nothing; they are counted.
-        """
+    def check(self) -> dict[str, int]:
+        """Hold it to what the suite promises, and return its figures."""
         assert self.faulty_logs == []
-        assert [alarm for alarm in self.alarms if not any(word in alarm for word in known_false)] == []
+        assert self.alarms == []
         figures = {name: getattr(self, name) for name in ("told", "entries", "lost", "doubled", "forged")}
         assert figures | {"lost": 0, "doubled": 0, "forged": 0} == figures
         assert self.told > 0
-        rotated = {"rotations": self.rotations, "false_alarms": len(self.alarms)}
-        return figures | (rotated if self.rotations else {})
+        return figures | ({"rotations": self.rotations} if self.rotations else {})
 
 
 class Rig:

@@ -472,7 +472,6 @@ def test_an_acknowledged_number_beyond_the_log_prunes_nothing(tmp_path):
     assert pruned == 0
 
 
-@pytest.mark.xfail(strict=True, reason="nothing on the device holds the hash of the last entry")
 def test_the_last_entry_altered_on_the_device_is_named(tmp_path):
     written = DeviceLog(Store(tmp_path / "device.sqlite"), "kiosk-1")
     clock = SteppedClock(datetime(2026, 3, 2, tzinfo=UTC))
