@@ -30,34 +30,35 @@ examples:
         attendance:
           - {repeat: 10, every_seconds: 12, event_id: "E{n}", person_id: "P{n}", occurred_at: "2026-03-04 07:00"}
 */
-WITH counted AS (
-  SELECT
-    institution_id,
-    device_id,
-    event_id,
-    occurred_at,
-    occurred_at_day,
-    count(*) OVER (
-      PARTITION BY institution_id, device_id ORDER BY occurred_at RANGE BETWEEN 59999999 PRECEDING AND CURRENT ROW
-    ) AS before,
-    count(*) OVER (
-      PARTITION BY institution_id, device_id ORDER BY occurred_at RANGE BETWEEN CURRENT ROW AND 59999999 FOLLOWING
-    ) AS after
+WITH signs AS (
+  SELECT institution_id, device_id, event_id, occurred_at, occurred_at_day
   FROM attendance
   WHERE event_type = 'sign_in'
     AND outcome IN ('match', 'manual', 'declined')
     AND clock_trusted
     AND occurred_at_day BETWEEN $from_day AND $to_day
 ),
--- a sign-in lies in a burst when a full minute around it, ending or beginning at some sign-in, is too crowded
-burst AS (
+counted AS (
   SELECT
-    *,
-    max(before) OVER (
-      PARTITION BY institution_id, device_id ORDER BY occurred_at RANGE BETWEEN CURRENT ROW AND 59999999 FOLLOWING
-    ) AS crowd
-  FROM counted
-  WHERE before + after > $most_in_a_minute
+    institution_id,
+    device_id,
+    occurred_at,
+    count(*) OVER (
+      PARTITION BY institution_id, device_id ORDER BY occurred_at RANGE BETWEEN 59999999 PRECEDING AND CURRENT ROW
+    ) AS within_a_minute
+  FROM signs
+),
+-- few sign-ins close a minute that is too crowded; all that lie in such a minute are the burst
+crowded AS (
+  SELECT institution_id, device_id, occurred_at FROM counted WHERE within_a_minute > $most_in_a_minute
+),
+burst AS (
+  SELECT s.*
+  FROM signs s
+  SEMI JOIN crowded c
+    ON s.institution_id = c.institution_id
+    AND s.device_id = c.device_id
+    AND s.occurred_at BETWEEN c.occurred_at - 59999999 AND c.occurred_at
 )
 SELECT
   institution_id,
@@ -71,5 +72,4 @@ SELECT
   count(*) AS sign_ins,
   $most_in_a_minute AS most
 FROM burst
-WHERE crowd > $most_in_a_minute
 GROUP BY institution_id, device_id, occurred_at_day

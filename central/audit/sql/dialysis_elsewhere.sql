@@ -21,7 +21,7 @@ WITH elsewhere AS (
   WHERE s.sign_in_verified
 ),
 here AS (
-  SELECT DISTINCT institution_id, person_id, occurred_at_day
+  SELECT institution_id, person_id, occurred_at_day
   FROM attendance
   WHERE verified
     AND event_type = 'sign_in'
