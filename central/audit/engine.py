@@ -1,6 +1,6 @@
 """What an audit needs of an engine; DuckDB and Spark each give it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -38,8 +38,8 @@ class Engine(Protocol):
     def write(self, sql: str, path: Path) -> None:
         """Write a query's rows to one Parquet file, in the order that the query gives."""
 
-    def distinct(self, keys: str) -> str:
-        """Write the aggregate that counts different keys; it may count too few, never too many."""
+    def has_doubles(self, name: str, keys: Sequence[str]) -> bool:
+        """Tell whether two rows of a table may have the same key; a needless yes only costs time."""
 
     def micros(self, column: str) -> str:
         """Write the expression for a timestamp as microseconds since 1970 in UTC."""

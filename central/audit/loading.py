@@ -86,13 +86,10 @@ class Loader:
         table, name = source.table, source.table.name
         broken = list(self._constraints(table))
         bad = " OR ".join(f"({condition})" for condition, _ in broken)
-        keys = ", ".join(table.key)
-        distinct = self._engine.distinct(keys) if table.key else "CAST(0 AS BIGINT)"
         counts = self._engine.rows(
-            f"SELECT count(*) AS n, count(CASE WHEN {bad} THEN 1 END) AS bad, {distinct} AS keys "
-            f"FROM typed_{name}"
+            f"SELECT count(*) AS n, count(CASE WHEN {bad} THEN 1 END) AS bad FROM typed_{name}"
         ).to_pylist()[0]
-        doubled = bool(table.key) and counts["n"] != counts["keys"]
+        doubled = bool(table.key) and self._engine.has_doubles(f"typed_{name}", table.key)
         if counts["bad"] or doubled or source.torn:
             rejected = self._reject(source, broken, doubled=doubled)
         else:

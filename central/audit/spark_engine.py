@@ -3,7 +3,7 @@
 # ruff: noqa: S608 - SQL is put together from the names in contracts.tables, paths are quoted
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -136,9 +136,11 @@ class SparkEngine:
         shutil.move(part, path)
         shutil.rmtree(parts)
 
-    def distinct(self, keys: str) -> str:
-        """Write the aggregate that counts different keys."""
-        return f"count(DISTINCT {keys})"
+    def has_doubles(self, name: str, keys: Sequence[str]) -> bool:
+        """Tell whether two rows of a table have the same key."""
+        listed = ", ".join(keys)
+        doubled = self.rows(f"SELECT {listed} FROM {name} GROUP BY {listed} HAVING count(*) > 1 LIMIT 1")
+        return bool(doubled.num_rows)
 
     def micros(self, column: str) -> str:
         """Write the expression for a timestamp as microseconds since 1970 in UTC."""

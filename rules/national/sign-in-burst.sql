@@ -38,6 +38,27 @@ WITH signs AS (
     AND clock_trusted
     AND occurred_at_day BETWEEN $from_day AND $to_day
 ),
+-- a minute lies within one of these stretches of two minutes, which begin every minute: most hold too few
+busy AS (
+  SELECT institution_id, device_id, stretch * 120000000 AS from_at
+  FROM (SELECT institution_id, device_id, occurred_at // 120000000 AS stretch FROM signs) even
+  GROUP BY institution_id, device_id, stretch
+  HAVING count(*) > $most_in_a_minute
+  UNION ALL
+  SELECT institution_id, device_id, stretch * 120000000 - 60000000 AS from_at
+  FROM (SELECT institution_id, device_id, (occurred_at + 60000000) // 120000000 AS stretch FROM signs) odd
+  GROUP BY institution_id, device_id, stretch
+  HAVING count(*) > $most_in_a_minute
+),
+candidates AS (
+  SELECT s.*
+  FROM signs s
+  SEMI JOIN busy b
+    ON s.institution_id = b.institution_id
+    AND s.device_id = b.device_id
+    AND s.occurred_at >= b.from_at
+    AND s.occurred_at < b.from_at + 120000000
+),
 counted AS (
   SELECT
     institution_id,
@@ -46,7 +67,7 @@ counted AS (
     count(*) OVER (
       PARTITION BY institution_id, device_id ORDER BY occurred_at RANGE BETWEEN 59999999 PRECEDING AND CURRENT ROW
     ) AS within_a_minute
-  FROM signs
+  FROM candidates
 ),
 -- few sign-ins close a minute that is too crowded; all that lie in such a minute are the burst
 crowded AS (
@@ -54,7 +75,7 @@ crowded AS (
 ),
 burst AS (
   SELECT s.*
-  FROM signs s
+  FROM candidates s
   SEMI JOIN crowded c
     ON s.institution_id = c.institution_id
     AND s.device_id = c.device_id
