@@ -100,14 +100,13 @@ def _play(
 
 
 def _picture_pages(stage: Stage, visitor: BrowserVisitor, result: dict[str, Any], folder: Path) -> None:
-    """Keep pictures of the pages that an auditor would open next, and of an idle kiosk."""
+    """Keep pictures of the pages that an auditor would open next."""
     central = stage.central.url.rstrip("/")
     contested = next(line for line in result["lines"] if line["reason"] == "more_lines_than_sessions")
     visitor.picture(f"{central}/days/{story.DAY}", folder / "console-day.png")
     visitor.picture(f"{central}/lines/{quote(contested['line_id'])}", folder / "console-line.png")
     visitor.picture(f"{central}/findings", folder / "console-findings.png")
     visitor.picture(f"{central}/devices", folder / "console-devices.png")
-    visitor.picture(stage.agents[story.NORTH.device_id].kiosk_url, folder / "kiosk.png")
 
 
 def _say_where(stage: Stage, console: Console) -> None:

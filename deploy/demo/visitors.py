@@ -126,6 +126,9 @@ class BrowserVisitor:
         page.goto(url)
         self._wait(page, "idle")
         page.wait_for_selector("#roster button")
+        if self._pictures is not None and clinic is story.NORTH:
+            self._pictures.mkdir(parents=True, exist_ok=True)
+            page.screenshot(path=str(self._pictures / "kiosk.png"))
 
     def show_face(self, scene: story.Scene, portrait: Path) -> None:
         """Sign in or out by face, with real touches."""
