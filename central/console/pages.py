@@ -318,7 +318,7 @@ def _add_devices(
                 raise HTTPException(404)
             values: dict[str, Any] = {
                 "alarms": reading.alarms(connection, device_id=device_id),
-                "coverage": reading.coverage(connection, device_id, limit=60),
+                "coverage": with_gaps(reading.coverage(connection, device_id, limit=60)),
                 "tail": reading.log_tail(connection, device_id),
             }
         now_us = to_us(clock())
