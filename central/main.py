@@ -1,7 +1,6 @@
 """Wires the central service together; the only place that does."""
 
 import logging
-import os
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -14,7 +13,7 @@ from renzheng.central.ingest.service import Ingest
 from renzheng.central.metrics import Metrics
 from renzheng.central.nightly.night import Night
 from renzheng.central.settings import Settings
-from renzheng.central.site.authority import Authority
+from renzheng.central.site.authority import Authority, write_secret
 from renzheng.central.site.door import build_door
 from renzheng.central.site.joining import BrokerAddress, Joining
 from renzheng.central.store import devices
@@ -33,9 +32,7 @@ def make_signing_key(path: Path) -> OKPKey:
     """Make central's signing key at `path`, readable by its owner only; an existing one is kept."""
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        pem = keys.private_pem(keys.generate_key())
-        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:  # noqa: PTH123 - mode from the start
-            file.write(pem)
+        write_secret(path, keys.private_pem(keys.generate_key()))
     return keys.load_private_key(path.read_bytes())
 
 

@@ -17,11 +17,6 @@ def day_number(day: dt.date) -> int:
     return (day - EPOCH).days
 
 
-def day_of(number: int) -> dt.date:
-    """Turn a day number back into a date."""
-    return EPOCH + dt.timedelta(days=number)
-
-
 @dataclass(frozen=True)
 class AuditRequest:
     """One run of the audit.

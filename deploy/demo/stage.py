@@ -8,7 +8,7 @@ import contextlib
 import secrets
 import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Self
@@ -16,7 +16,7 @@ from typing import Self
 import orjson
 import sqlalchemy as sa
 
-from renzheng.central.main import Central, build_central
+from renzheng.central.main import Central, build_central, make_signing_key
 from renzheng.central.settings import BrokerSettings
 from renzheng.central.settings import Settings as CentralSettings
 from renzheng.central.store import schema
@@ -132,15 +132,9 @@ class Stage:
                 password_file=self._secret(CENTRAL_USER),
             ),
         )
-        self._make_central_key(settings.key_file)
-        return build_central(settings, clock=self.now)
-
-    def _make_central_key(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        key = keys.generate_key()
-        path.touch(mode=0o600)
-        path.write_bytes(keys.private_pem(key))
+        key = make_signing_key(settings.key_file)
         (self.folder / "central.pub.pem").write_text(keys.public_pem(key), encoding="ascii")
+        return build_central(settings, clock=self.now)
 
     def _secret(self, user: str) -> Path:
         path = self.folder / f"{user}.password"
@@ -233,12 +227,11 @@ class Stage:
         self._cables[clinic.device_id].plug()
         self.wait_until_sent(clinic)
 
-    def advance_to(self, moment: datetime, beaten: Callable[[datetime], None] = lambda _: None) -> None:
-        """Let the play's time pass up to `moment`, beat by beat; `beaten` is told each time."""
+    def advance_to(self, moment: datetime) -> None:
+        """Let the play's time pass up to `moment`, beat by beat."""
         while (left := moment - self.now()) > timedelta():
             self.clock.advance(min(left, BEAT))
             self.beat()
-            beaten(self.now())
 
     def beat(self) -> None:
         """Let every kiosk take one heartbeat."""
