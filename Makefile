@@ -8,6 +8,7 @@ HOUSE := contracts models edge central rules deploy
 VENV  := .venv
 BIN   := $(VENV)/bin
 CACHE := .cache
+JOBS  ?= 2
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
     command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' && echo $$p && break; done)
 PIP   := $(BIN)/python -m pip --disable-pip-version-check
@@ -23,7 +24,7 @@ demo: $(VENV)/.ready  ## Play a dialysis day: faces at the kiosk, events to cent
 	@$(BIN)/renzheng demo
 
 test: $(VENV)/.ready-dev check  ## Pass all tests; sets up the real parts they need.
-	@RENZHENG_PORTRAITS=$(CURDIR)/$(CACHE)/portraits $(BIN)/python -m pytest $(PYTEST)
+	@RENZHENG_PORTRAITS=$(CURDIR)/$(CACHE)/portraits $(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(PYTEST)
 
 check: $(VENV)/.ready-dev types  ## Lint and type-check; part of `make test`.
 	@$(BIN)/ruff check .
