@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 
 from renzheng.contracts.events import Pad
 from renzheng.edge.kiosk.faces import Look
-from renzheng.edge.kiosk.liveness import NOTHING_SHOWN, Liveness
 from renzheng.edge.kiosk.outcomes import (
     AttackSuspected,
     LookOutcome,
@@ -22,6 +21,7 @@ from renzheng.edge.kiosk.outcomes import (
     NotSure,
 )
 from renzheng.models.decision import Compared, Decision, Match, NonMatch, NoReference
+from renzheng.models.liveness.motion import NOTHING_SHOWN, Liveness
 from renzheng.models.templates import Template
 
 Compare = Callable[[Sequence[Template]], Decision]

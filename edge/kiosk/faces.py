@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from renzheng.models.analysis import Analysis, Face, OneFace, PoorQuality
 from renzheng.models.calibration import Calibration
 from renzheng.models.decision import Decision
+from renzheng.models.liveness.tracking import Eyes
 from renzheng.models.templates import ModelId, Template
 
 Image = NDArray[np.uint8]
@@ -62,24 +63,6 @@ class Look:
     interocular_px: float
     guidance: str | None
     quality: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Eyes:
-    """The middles of the eyes in pixels, the one on the left of the picture first."""
-
-    first: tuple[float, float]
-    second: tuple[float, float]
-
-    @property
-    def apart_px(self) -> float:
-        """Their distance."""
-        return float(np.hypot(self.second[0] - self.first[0], self.second[1] - self.first[1]))
-
-    @property
-    def centre(self) -> tuple[float, float]:
-        """The point between them."""
-        return (self.first[0] + self.second[0]) / 2, (self.first[1] + self.second[1]) / 2
 
 
 def eyes_of(analysis: Analysis) -> Eyes | None:

@@ -7,14 +7,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from renzheng.contracts.errors import RenzhengError
-from renzheng.edge.kiosk import attempt, liveness
+from renzheng.edge.kiosk import attempt
 from renzheng.edge.kiosk.attempt import Attempt, Observation
 from renzheng.edge.kiosk.faces import UNREADABLE, FaceEngine, Image, Look, crop_of, decode, eyes_of, look_of
 from renzheng.edge.kiosk.outcomes import LookOutcome
-from renzheng.edge.kiosk.tracking import FaceTracker
 from renzheng.models.analysis import Face, OneFace
 from renzheng.models.calibration import Calibration
 from renzheng.models.decision import Decision
+from renzheng.models.liveness import motion
+from renzheng.models.liveness.tracking import FaceTracker
 from renzheng.models.templates import Template
 
 LOGGER = logging.getLogger(__name__)
@@ -194,7 +195,7 @@ class Watcher:
         if isinstance(analysis, OneFace):
             template = self._engine.embed(image, analysis.face)
             scene.consider(image, analysis.face, look.quality)
-        live = liveness.NOTHING_SHOWN if track is None else liveness.assess(track)
+        live = motion.NOTHING_SHOWN if track is None else motion.assess(track)
         return Observation(frame.number, frame.at_ms, look, template, live, scene.tracker.continuity)
 
 

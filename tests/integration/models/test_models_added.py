@@ -13,7 +13,7 @@ from renzheng.models.catalogue.files import State, add, inspect, installed
 from renzheng.models.decision import Match, NonMatch, NotSure
 from renzheng.models.engine import open_engine
 from renzheng.models.errors import ModelFileError
-from renzheng.models.liveness import open_liveness
+from renzheng.models.liveness.network import open_liveness
 from renzheng.models.network import Network
 
 WANTED = ("yunet", "yunet-2023mar", "mobilefacenet", "antispoof")

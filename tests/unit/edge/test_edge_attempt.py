@@ -9,10 +9,10 @@ from renzheng.contracts.events import Pad
 from renzheng.edge.kiosk import attempt
 from renzheng.edge.kiosk.attempt import Observation
 from renzheng.edge.kiosk.faces import Look
-from renzheng.edge.kiosk.liveness import Liveness
 from renzheng.edge.kiosk.outcomes import AttackSuspected, Matched, NotAcquired, NotMatched, NotSure
 from renzheng.models.decision import Match, NonMatch, Threshold
 from renzheng.models.decision import NotSure as Unsure
+from renzheng.models.liveness.motion import Liveness
 from renzheng.models.templates import ModelId, Template
 
 THRESHOLD = Threshold(0.9, 1e-3, 1e-4, 2e-3, "card")

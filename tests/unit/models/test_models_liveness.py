@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from renzheng.models.detection.boxes import Box
 from renzheng.models.errors import ModelMissingError
-from renzheng.models.liveness import open_liveness, surroundings
+from renzheng.models.liveness.network import open_liveness, surroundings
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
 

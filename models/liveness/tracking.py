@@ -1,11 +1,15 @@
-"""Following points of a face through frames (Lucas-Kanade), for `liveness`."""
+"""Following points of a face through frames (Lucas-Kanade), for `motion`."""
+
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from renzheng.edge.kiosk.faces import Eyes, Image
-from renzheng.edge.kiosk.liveness import MIN_POINTS, Points, Track
+from renzheng.models.liveness.motion import MIN_POINTS, Points, Track
+
+Image = NDArray[np.uint8]
+"""RGB, shape (height, width, 3)."""
 
 _MOST_POINTS = 80
 _FORTH_AND_BACK_PX = 0.6
@@ -17,6 +21,24 @@ LONGEST_MS = 2_500
 _WINDOW_PX = (17, 17)
 _LEVELS = 3
 _UNTIL = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 20, 0.01)
+
+
+@dataclass(frozen=True, slots=True)
+class Eyes:
+    """The middles of the eyes in pixels, the one on the left of the picture first."""
+
+    first: tuple[float, float]
+    second: tuple[float, float]
+
+    @property
+    def apart_px(self) -> float:
+        """Their distance."""
+        return float(np.hypot(self.second[0] - self.first[0], self.second[1] - self.first[1]))
+
+    @property
+    def centre(self) -> tuple[float, float]:
+        """The point between them."""
+        return (self.first[0] + self.second[0]) / 2, (self.first[1] + self.second[1]) / 2
 
 
 class FaceTracker:

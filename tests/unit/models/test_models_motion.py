@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from renzheng.contracts.events import Pad
-from renzheng.edge.kiosk.liveness import NOTHING_SHOWN, Track, assess, carry, fit_homography
+from renzheng.models.liveness.motion import NOTHING_SHOWN, Track, assess, carry, fit_homography
 
 EYES_PX = 100.0
 DISTANCE = 8.0  # in interocular distances: half a metre
