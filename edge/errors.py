@@ -29,3 +29,11 @@ class PhotographRefusedError(InputError):
 
 class CallError(InputError):
     """A call to the kiosk's own pages is not of the form it asks for, or comes at the wrong moment."""
+
+
+class BulkUnreachableError(FaultError):
+    """Central's door does not answer; what was fetched last stays in use."""
+
+
+class BulkRefusedError(InputError):
+    """Central's door answered, and not with what was asked for; `attributes["status"]` is HTTP's."""

@@ -80,6 +80,24 @@ class LinkSettings(_Section):
     )(_anchored)
 
 
+class BulkSettings(_Section):
+    """Where central's door is, for rosters, rounds and released evidence; without a `url` nothing is fetched.
+
+    Args:
+        url: ``https://central.example:8443``, nothing behind the port.
+        ca_file: the site's CA (PEM); the link's when None.
+        timeout_seconds: for one whole call.
+        fetch_seconds: how often today's roster of inpatients is fetched.
+    """
+
+    url: str | None = None
+    ca_file: Path | None = None
+    timeout_seconds: Annotated[float, Field(ge=1, le=300)] = 20
+    fetch_seconds: Annotated[float, Field(ge=10, le=86_400)] = 300
+
+    anchored = field_validator("ca_file")(_anchored)
+
+
 class CoverageSettings(_Section):
     """How often the agent beats and tells.
 
@@ -138,6 +156,7 @@ class Settings(_Section):
 
     device: DeviceSettings
     link: LinkSettings = LinkSettings()
+    bulk: BulkSettings = BulkSettings()
     coverage: CoverageSettings = CoverageSettings()
     kiosk: KioskSettings = KioskSettings()
     face: FaceSettings = FaceSettings()
