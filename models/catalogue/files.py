@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import sha256
+from http.client import HTTPException
 from pathlib import Path
 from urllib.error import URLError
 
@@ -158,7 +159,7 @@ def fetch(known: Card) -> Path:
     try:
         with urllib.request.urlopen(known.download, timeout=_TIMEOUT_SECONDS) as response:  # noqa: S310 - https only
             data: bytes = response.read(_LARGEST_DOWNLOAD + 1)
-    except (URLError, OSError) as error:
+    except (URLError, OSError, HTTPException) as error:
         raise DownloadError(
             f"{known.download} cannot be reached.",
             why=str(error),
