@@ -14,6 +14,7 @@ let shown = "";
 let wantsOtherWay = false;
 let chosen = { identifier: null, cause: null };
 let padTarget = $("witness");
+let challenge = null;   // challenge.js: show(screen) is told every screen, may use #challenge and #oval
 
 async function call(path, body) {
   try {
@@ -50,6 +51,7 @@ function show(next) {
   document.body.dataset.screen = next.screen;
   document.body.dataset.usable = next.screen === "looking" && next.frame && !next.guidance ? "yes" : "no";
   paint(before);
+  challenge?.show(next);
   if (next.screen === "looking" && before.screen !== "looking") begin();
   if (next.screen !== "looking" && before.screen === "looking") camera.stop();
   if (next.screen === "done" && next.event_id && before.event_id !== next.event_id) measure(next);
@@ -230,6 +232,7 @@ function relabel() {
 }
 
 await speak();
+challenge = await import("/static/challenge.js").catch(() => null);
 relabel();
 settings = await (await fetch("/kiosk/settings")).json();
 buildPad();
