@@ -150,8 +150,37 @@ class SpotCheckResult(StrEnum):
     UNANSWERED = "unanswered"
 
 
+class Position(_Frozen):
+    """Where a device said it was; a hint, no proof.
+
+    Args:
+        accuracy_m: radius within which it lies with 95 %, as the device says.
+        taken_at: when the position was found.
+    """
+
+    latitude: Annotated[float, Field(ge=-90, le=90)]
+    longitude: Annotated[float, Field(ge=-180, le=180)]
+    accuracy_m: Annotated[float, Field(ge=0)]
+    taken_at: UtcDatetime
+
+
 class SpotCheckData(Data):
-    """The answer to one drawn bedside check."""
+    """The answer to one drawn bedside check; of several answers to one check the last counts.
+
+    Args:
+        answer_id: names this answer over every repetition of its sending.
+        corrects: event of the answer that this one takes the place of.
+        answer: what the inspector chose, where it says more than `result`.
+        purpose: `dialysis` for a check in a running session.
+        reason: why the answer rests on something else than a face, or why it does not count; a code.
+        witness_id: who vouched beside the inspector.
+        identifiers: which identifiers were looked at; a bed or room number never is one (WS/T 840-2025).
+        comparison_score: in the engine's unit, larger is more alike; None when nothing was compared.
+        patient_word: what the patient said when asked whether dialysis was given today.
+        page_time: when it was answered, by the clock of the inspector's page.
+        page_offset_ms: that clock minus the device's, when the answer was handed over; None when unknown.
+        received_at: when the device took it over from the page.
+    """
 
     check_id: Text
     round_id: Text
@@ -160,6 +189,23 @@ class SpotCheckData(Data):
     due_at: UtcDatetime
     result: SpotCheckResult
     inspector_id: Text | None = None
+    answer_id: Text | None = None
+    corrects: Text | None = None
+    answer: Text | None = None
+    purpose: Purpose | None = None
+    reason: Text | None = None
+    witness_id: Text | None = None
+    identifiers: Annotated[tuple[Text, ...], Field(min_length=1, max_length=8)] | None = None
+    comparison_score: float | None = None
+    threshold: float | None = None
+    false_match_rate: Annotated[float, Field(gt=0, le=1)] | None = None
+    pad: Pad | None = None
+    engine: Text | None = None
+    patient_word: Literal["yes", "no", "unclear"] | None = None
+    position: Position | None = None
+    page_time: UtcDatetime | None = None
+    page_offset_ms: int | None = None
+    received_at: UtcDatetime | None = None
 
 
 class ConsentData(Data):
