@@ -33,3 +33,11 @@ class BenchError(InputError):
 
 class NightError(InputError):
     """A nightly run cannot start with what is there."""
+
+
+class DrawError(InputError):
+    """A round of spot checks cannot go on as asked."""
+
+
+class RosterFormError(InputError):
+    """What was entered about a stay cannot be taken."""

@@ -1,12 +1,14 @@
 """Wires the central service together; the only place that does."""
 
 import logging
-from collections.abc import Callable
-from datetime import datetime
+from collections.abc import Callable, Sequence
+from datetime import date, datetime
 from pathlib import Path
 
 from joserfc.jwk import OKPKey
 
+from renzheng.central.adt.roster import inpatients, institution_zone
+from renzheng.central.draw.handing import openings_for, sheets_for
 from renzheng.central.errors import SettingsError
 from renzheng.central.ingest.consumer import Consumer
 from renzheng.central.ingest.service import Ingest
@@ -14,7 +16,8 @@ from renzheng.central.metrics import Metrics
 from renzheng.central.nightly.night import Night
 from renzheng.central.settings import Settings
 from renzheng.central.site.authority import Authority, write_secret
-from renzheng.central.site.door import build_door
+from renzheng.central.site.calls import Callers
+from renzheng.central.site.door import Counter, build_door
 from renzheng.central.site.joining import BrokerAddress, Joining
 from renzheng.central.store import devices
 from renzheng.central.store.database import Database
@@ -23,6 +26,8 @@ from renzheng.central.web.app import build_app
 from renzheng.central.web.server import WebServer
 from renzheng.contracts import keys
 from renzheng.contracts.events import utc_now
+from renzheng.contracts.rosters import InpatientRoster
+from renzheng.contracts.rounds import Opening, SealedSheet
 
 logger = logging.getLogger(__name__)
 CONNECT_SECONDS = 15.0
@@ -77,7 +82,27 @@ class Central:
         central_key = keys.public_pem(self._key)
         joining = Joining(self.database, Authority.load(folder), central_key, broker, self.clock)
         tls = (folder / "server.pem", folder / "server.key")
-        return WebServer(build_door(joining), site.listen_host, site.listen_port, tls)
+        callers = Callers(self.database, self.clock)
+        door = build_door(joining, callers, self._make_counter(), self.clock)
+        return WebServer(door, site.listen_host, site.listen_port, tls)
+
+    def _make_counter(self) -> Counter:
+        """Say what the door hands out."""
+
+        def give_inpatients(institution_id: str, day: date) -> InpatientRoster:
+            with self.database.reading() as connection:
+                zone = institution_zone(connection, institution_id, self.settings.timezone)
+                return inpatients(connection, institution_id, day, self.clock(), zone)
+
+        def give_sheets(device_id: str) -> Sequence[SealedSheet]:
+            with self.database.reading() as connection:
+                return sheets_for(connection, device_id, self.clock())
+
+        def give_openings(device_id: str) -> Sequence[Opening]:
+            with self.database.reading() as connection:
+                return openings_for(connection, device_id, self.clock(), self._key)
+
+        return Counter(give_inpatients, give_sheets, give_openings)
 
     @property
     def door_url(self) -> str | None:

@@ -42,3 +42,12 @@ def topic_level(value: str, what: str) -> str:
 def new_id() -> str:
     """Make a UUIDv7 (RFC 9562): sortable by time of creation, unique without coordination."""
     return str(uuid_utils.uuid7())
+
+
+BUREAU = "bureau:"
+"""Begins the id of a bureau, which is registered like an institution so that its inspectors' devices have one."""
+
+
+def is_bureau(institution_id: str) -> bool:
+    """Say whether this is a bureau, whose devices report from every institution."""
+    return institution_id.startswith(BUREAU)

@@ -307,3 +307,128 @@ findings = _table(
     Index("ix_findings_finding_id", "finding_id"),
     rowid=False,
 )
+
+# What messages, files and forms told of inpatient stays, in the order of arrival; `stays` and `leaves` follow
+# from it (`adt.desk`) and can be made again. A bed move is an event of kind `transfer`.
+stay_events = _table(
+    "stay_events",
+    Column("event_number", _Big, primary_key=True),
+    Column("institution_id", Text, nullable=False),
+    Column("visit_id", Text, nullable=False),
+    Column("person_id", Text, nullable=False),
+    Column("source", Text, nullable=False),  # mllp, file or form
+    Column("kind", Text, nullable=False),
+    Column("at", _Big, nullable=False),
+    Column("recorded_at", _Big, nullable=False),  # as the hospital says
+    Column("received_at", _Big, nullable=False),  # as central knows
+    Column("message_id", Text),
+    Column("admitted_at", _Big),
+    Column("discharged_at", _Big),
+    Column("department", Text),
+    Column("ward", Text),
+    Column("bed", Text),
+    Column("due_back_at", _Big),
+    Column("leave_kind", Text),
+    Column("approved_by", Text),
+    Column("surname", Text, nullable=False),
+    Column("masked_number", Text, nullable=False),
+    Index("ix_stay_events_institution_id_visit_id", "institution_id", "visit_id"),
+)
+
+stays = _table(
+    "stays",
+    Column("institution_id", Text, primary_key=True),
+    Column("visit_id", Text, primary_key=True),
+    Column("person_id", Text, nullable=False),
+    Column("admitted_at", _Big, nullable=False),
+    Column("discharged_at", _Big),
+    Column("department", Text),
+    Column("ward", Text),
+    Column("bed", Text),
+    Column("surname", Text, nullable=False),
+    Column("masked_number", Text, nullable=False),
+    rowid=False,
+)
+
+leaves = _table(
+    "leaves",
+    Column("institution_id", Text, primary_key=True),
+    Column("visit_id", Text, primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("person_id", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("left_at", _Big, nullable=False),
+    Column("due_back_at", _Big),
+    Column("returned_at", _Big),
+    Column("approved_by", Text, nullable=False),
+    Column(
+        "recorded_at", _Big, nullable=False
+    ),  # when central received it: what is prior to a draw, and what not
+    Column("said_at", _Big, nullable=False),  # when the hospital says that it recorded it
+    rowid=False,
+)
+
+# What became of every message, row and form about a stay. One that was not taken is kept as it came.
+stay_messages = _table(
+    "stay_messages",
+    Column("message_number", _Big, primary_key=True),
+    Column("received_at", _Big, nullable=False, index=True),
+    Column("source", Text, nullable=False),
+    Column("institution_id", Text),
+    Column("visit_id", Text),
+    Column("message_id", Text),
+    Column("trigger", Text, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("payload", LargeBinary),
+)
+
+# Rounds of spot checks. Until a round is due, who was drawn stands only in what is sealed.
+rounds = _table(
+    "rounds",
+    Column("round_id", Text, primary_key=True),
+    Column("number", _Big, nullable=False, unique=True),
+    Column("state", Text, nullable=False),  # committed, drawn, open, published
+    Column("committed_at", _Big, nullable=False),
+    Column("known_at", _Big, nullable=False),
+    Column("due_at", _Big, nullable=False),
+    Column("closes_at", _Big, nullable=False),
+    Column("drawn_at", _Big),
+    Column("published_at", _Big),
+    Column("commitment", Text, nullable=False),
+    Column("commitment_sha256", Text, nullable=False),
+    Column("signed", Text, nullable=False),
+    Column("frame", Text, nullable=False),
+    Column("people", Text, nullable=False),  # whom the frame's references stand for
+    Column("salt", Text, nullable=False),
+    Column("assigned", Text, nullable=False),  # institution to device
+    Column("sealed_share", LargeBinary, nullable=False),
+    Column("wrapped_code", LargeBinary),
+    Column("sealed_round", LargeBinary),
+    Column("published", Text),
+)
+
+round_sheets = _table(
+    "round_sheets",
+    Column("round_id", Text, ForeignKey("rounds.round_id"), primary_key=True),
+    Column("label", Text, primary_key=True),
+    Column("device_id", Text, nullable=False, index=True),
+    Column("sheet", Text, nullable=False),
+    rowid=False,
+)
+
+round_checks = _table(
+    "round_checks",
+    Column("check_id", Text, primary_key=True),
+    Column("round_id", Text, ForeignKey("rounds.round_id"), nullable=False, index=True),
+    Column("institution_id", Text, nullable=False),
+    Column("ward", Text, nullable=False),
+    Column("visit_id", Text, nullable=False),
+    Column("person_id", Text, nullable=False),
+    Column("purpose", Text, nullable=False),
+    Column("drawn_at", _Big, nullable=False, index=True),
+    Column("due_at", _Big, nullable=False),
+    Column("closes_at", _Big, nullable=False),
+    Column("left_out", Text),  # why nobody was sent: the stay had ended when the sheet was made
+    rowid=False,
+)
