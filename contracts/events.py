@@ -114,6 +114,10 @@ class AttendanceData(Data):
         engine: name and version of the face engine.
         identifiers: which two identifiers were used; a bed or room number never is one (WS/T 840-2025).
         decision_ms: from the first usable face to the decision, in milliseconds.
+        camera: which of the device's cameras saw it.
+        direction: into the ward or out of it, where a camera at its entrance saw which.
+        gallery_size: among how many people the person was looked for (1:N); `false_match_rate` times this is
+            how often a stranger is taken for one of them.
     """
 
     purpose: Purpose
@@ -129,6 +133,9 @@ class AttendanceData(Data):
     identifiers: tuple[Text, ...] = ()
     attempts: Annotated[int, Field(ge=0)] = 0
     decision_ms: Annotated[int, Field(ge=0)] | None = None
+    camera: Text | None = None
+    direction: Literal["in", "out"] | None = None
+    gallery_size: Annotated[int, Field(ge=1)] | None = None
 
     @model_validator(mode="after")
     def _whole(self) -> "AttendanceData":
