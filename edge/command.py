@@ -11,12 +11,17 @@ import typer
 
 from renzheng.contracts.errors import InputError
 from renzheng.edge.device.command import log_app
+from renzheng.edge.ward.command import app as ward_app
 
 if TYPE_CHECKING:
+    from renzheng.edge.kiosk.faces import Image
     from renzheng.edge.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, help="Run the agent of one clinic machine.")
 app.add_typer(log_app, name="log")
+voices_app = typer.Typer(no_args_is_help=True, help="The kiosk's spoken prompts.")
+app.add_typer(voices_app, name="voices")
+app.add_typer(ward_app, name="ward")
 
 Config = Annotated[Path, typer.Option("--config", help="The agent's settings (TOML).")]
 
@@ -116,3 +121,73 @@ def witness(
     People(store, template_key(key_file)).put_witness(number, pin)
     store.close()
     print(f"witness {number} may vouch")
+
+
+@app.command()
+def inpatients(
+    config: Config,
+    file: Annotated[Path, typer.Argument(help="A roster of inpatients (JSON), as central writes it.")],
+) -> None:
+    """Take today's inpatients from a file, for a site without a way to central."""
+    from renzheng.contracts.events import utc_now
+    from renzheng.edge.settings import load_settings
+    from renzheng.edge.store.database import Store
+    from renzheng.edge.store.inpatients import Inpatients, read_roster_file
+
+    device = load_settings(config).device
+    roster = read_roster_file(file)
+    store = Store(device.data_dir / "device.sqlite")
+    Inpatients(store, device.institution_id).put(roster, utc_now())
+    store.close()
+    print(f"{roster.day}: {len(roster.patients)} inpatients")
+
+
+@app.command()
+def credential(
+    config: Config,
+    person: Annotated[str, typer.Option(help="Whose e-credential it is.")],
+    image: Annotated[
+        Path | None, typer.Option(help="A picture of its QR code; asked for as text without.", exists=True)
+    ] = None,
+) -> None:
+    """Enter a patient's e-credential; only the hash of what its QR code holds is kept."""
+    import cv2
+
+    from renzheng.edge.kiosk.glimpse import read_code
+    from renzheng.edge.settings import load_settings
+    from renzheng.edge.store.database import Store
+    from renzheng.edge.store.people import People, template_key
+
+    if image is None:
+        content = typer.prompt("QR code's content", hide_input=True)
+    else:
+        picture = cv2.imread(str(image))
+        content = None if picture is None else read_code(cv2.QRCodeDetector(), _as_jpeg(picture))
+        if content is None:
+            raise InputError(f"{image.name} shows no QR code that can be read.", do="Give a sharper picture.")
+    device = load_settings(config).device
+    store = Store(device.data_dir / "device.sqlite")
+    key_file = device.template_key_file or device.data_dir / "template.key"
+    People(store, template_key(key_file)).put_credential(person, content)
+    store.close()
+    print(f"e-credential of {person} entered")
+
+
+def _as_jpeg(picture: "Image") -> bytes:
+    import cv2
+
+    return bytes(cv2.imencode(".jpg", picture)[1].tobytes())
+
+
+@voices_app.command("render")
+def voices_render(
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the sound files; where every agent looks when not given.")
+    ] = None,
+) -> None:
+    """Render the prompts of every language with espeak-ng; what is there and still right is kept."""
+    from renzheng.edge.kiosk.voices import render, voices_folder
+
+    folder = out or voices_folder()
+    for language, count in render(folder).items():
+        print(f"{language}: {count} prompt(s) rendered to {folder / language}")

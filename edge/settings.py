@@ -4,22 +4,16 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import Field, ValidationError, field_validator
 
 from renzheng.contracts.events import Purpose
 from renzheng.edge.errors import SettingsError
+from renzheng.edge.sections import Section as _Section
+from renzheng.edge.sections import anchored as _anchored
+from renzheng.edge.ward.settings import WardSettings
 
 TopicLevel = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-def _anchored(path: Path | None, info: ValidationInfo) -> Path | None:
-    folder = (info.context or {}).get("folder")
-    return path if path is None or folder is None else folder / path
 
 
 class DeviceSettings(_Section):
@@ -123,6 +117,11 @@ class KioskSettings(_Section):
         already_minutes: a patient who comes again this soon is told that they are signed in already.
         open_too_long_hours: a session open for longer asks for the nurse.
         frames_per_second: what the page sends at most.
+        sleep_seconds: the screen goes dark when nobody stirs for this long; 0 never sleeps.
+        wake_on_motion: while dark, the camera looks twice a second for movement (never for a face); without
+            it a touch or a key wakes the kiosk.
+        sound: prompts are spoken until somebody mutes them; every visit begins so.
+        voices_dir: recorded clips of the site's own, `<language>/<key>.wav`; they go before rendered ones.
     """
 
     host: Literal["127.0.0.1", "::1"] = "127.0.0.1"
@@ -135,6 +134,12 @@ class KioskSettings(_Section):
     open_too_long_hours: Annotated[float, Field(gt=0, le=72)] = 12
     frames_per_second: Annotated[int, Field(ge=2, le=30)] = 12
     notice_version: Annotated[str, Field(min_length=1, max_length=40)] = "1"
+    sleep_seconds: Annotated[float, Field(ge=0, le=86_400)] = 120
+    wake_on_motion: bool = True
+    sound: bool = True
+    voices_dir: Path | None = None
+
+    anchored = field_validator("voices_dir")(_anchored)
 
 
 class FaceSettings(_Section):
@@ -159,6 +164,7 @@ class Settings(_Section):
     bulk: BulkSettings = BulkSettings()
     coverage: CoverageSettings = CoverageSettings()
     kiosk: KioskSettings = KioskSettings()
+    ward: WardSettings = WardSettings()
     face: FaceSettings = FaceSettings()
 
 

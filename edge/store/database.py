@@ -200,3 +200,24 @@ def _acknowledged_hash(database: Database) -> None:
 def _head_hash(database: Database) -> None:
     database.execute("ALTER TABLE log_state ADD COLUMN head_sequence INTEGER NOT NULL DEFAULT 0")
     database.execute("ALTER TABLE log_state ADD COLUMN head_hash TEXT NOT NULL DEFAULT ''")
+
+
+@MIGRATIONS(name="0005_inpatients")
+def _inpatients(database: Database) -> None:
+    database.execute(
+        "CREATE TABLE inpatient_roster (one INTEGER PRIMARY KEY CHECK (one = 1), day TEXT NOT NULL,"
+        " made_at TEXT NOT NULL, kept_at TEXT NOT NULL, content BLOB NOT NULL) STRICT"
+    )
+    database.execute(
+        "CREATE TABLE ward_presences (person_id TEXT PRIMARY KEY, seen_at TEXT NOT NULL, direction TEXT,"
+        " crossed_at TEXT) STRICT"
+    )
+
+
+@MIGRATIONS(name="0005_credentials")
+def _credentials(database: Database) -> None:
+    database.execute(
+        "CREATE TABLE credentials (credential_hash TEXT PRIMARY KEY,"
+        " person_id TEXT NOT NULL REFERENCES patients) STRICT"
+    )
+    database.execute("CREATE INDEX credentials_by_person ON credentials (person_id)")
