@@ -468,15 +468,20 @@ def parse_event(value: bytes | str | dict[str, Any]) -> Event:
             never their values, which may be personal.
     """
     try:
-        if isinstance(value, dict):
-            return _ADAPTER.validate_json(orjson.dumps(value))
-        return _ADAPTER.validate_json(value)
+        event = _ADAPTER.validate_json(orjson.dumps(value) if isinstance(value, dict) else value)
     except (ValidationError, orjson.JSONEncodeError) as error:
-        raise EventError(
-            f"A message is not an event of {PREFIX}*: {_places(error)}.",
-            why="What cannot be read cannot be counted as evidence.",
-            do="Check the sender's software version; the message is kept in quarantine.",
-        ) from None
+        raise _no_event(_places(error)) from None
+    if "id" not in event.model_fields_set:  # the default is for those who make an event, not who read one
+        raise _no_event("id: Field required")
+    return event
+
+
+def _no_event(places: str) -> EventError:
+    return EventError(
+        f"A message is not an event of {PREFIX}*: {places}.",
+        why="What cannot be read cannot be counted as evidence.",
+        do="Check the sender's software version; the message is kept in quarantine.",
+    )
 
 
 def _places(error: ValidationError | orjson.JSONEncodeError) -> str:

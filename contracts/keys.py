@@ -76,7 +76,7 @@ def read_header(envelope: bytes) -> dict[str, Any]:
     Raises:
         SignatureError: it is not a JWS in compact form.
     """
-    return _parse_header(_split(envelope)[0])
+    return _parse_header(split(envelope)[0])
 
 
 def open_signed(envelope: bytes, key: OKPKey, kind: str) -> bytes:
@@ -85,9 +85,9 @@ def open_signed(envelope: bytes, key: OKPKey, kind: str) -> bytes:
     Raises:
         SignatureError: malformed, of another type, or not signed by `key`.
     """
-    header, payload, signature = _split(envelope)
+    header, payload, signature = split(envelope)
     verify_parts(header, payload, signature, key, kind)
-    return _decode(payload)
+    return decode(payload)
 
 
 def verify_parts(header: bytes, payload: bytes, signature: bytes, key: OKPKey, kind: str) -> dict[str, Any]:
@@ -107,7 +107,7 @@ def verify_parts(header: bytes, payload: bytes, signature: bytes, key: OKPKey, k
     public = key.get_op_key("verify")
     assert isinstance(public, Ed25519PublicKey)
     try:
-        public.verify(_decode(signature), b"%b.%b" % (header, payload))
+        public.verify(decode(signature), b"%b.%b" % (header, payload))
     except InvalidSignature:
         raise _refused("the signature does not hold") from None
     return found
@@ -118,8 +118,12 @@ def encode(payload: bytes) -> bytes:
     return base64.urlsafe_b64encode(payload).rstrip(b"=")
 
 
-def _decode(part: bytes) -> bytes:
-    """Undo `encode`; anything that `encode` would have written otherwise is refused."""
+def decode(part: bytes) -> bytes:
+    """Undo `encode`.
+
+    Raises:
+        SignatureError: `encode` would have written it otherwise.
+    """
     if b"+" in part or b"/" in part or b"=" in part:
         raise _refused("it is no signed envelope (base64url)")
     padded = part.translate(_TO_PLAIN) + b"=" * (-len(part) % 4)
@@ -133,7 +137,12 @@ def _decode(part: bytes) -> bytes:
     return payload
 
 
-def _split(envelope: bytes) -> tuple[bytes, bytes, bytes]:
+def split(envelope: bytes) -> tuple[bytes, bytes, bytes]:
+    """Take an envelope apart into header, payload and signature, each as it stands between the dots.
+
+    Raises:
+        SignatureError: it is not three parts, or larger than an envelope may be.
+    """
     parts = envelope.split(b".", 3)
     if len(parts) != 3 or len(envelope) > MAX_ENVELOPE_BYTES:  # noqa: PLR2004 - header, payload, signature
         raise _refused("it is no signed envelope (three parts)")
@@ -142,7 +151,7 @@ def _split(envelope: bytes) -> tuple[bytes, bytes, bytes]:
 
 def _parse_header(part: bytes) -> dict[str, Any]:
     try:
-        header = orjson.loads(_decode(part))
+        header = orjson.loads(decode(part))
     except orjson.JSONDecodeError:
         header = None
     if not isinstance(header, dict):

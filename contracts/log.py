@@ -13,7 +13,7 @@ with it is the last one that the old key signs; every later entry is signed by t
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -163,11 +163,16 @@ def walk(head: Head, lines: Iterable[bytes]) -> Iterator[Link]:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """A verified batch: who signed it, with which key, and its lines, not yet followed along the chain."""
+    """A verified batch: who signed it, with which key, and its lines, not yet followed along the chain.
+
+    `header` and `signature` are the envelope's first and last part, as they stand between the dots.
+    """
 
     device_id: str
     key_id: str
     lines: Sequence[bytes]
+    header: bytes
+    signature: bytes
 
 
 def cut_batch(lines: Iterable[bytes], most_bytes: int = MAX_BATCH_BYTES) -> list[bytes]:
@@ -208,7 +213,10 @@ def read_batch_header(envelope: bytes) -> BatchHeader:
         SignatureError: it is no envelope.
         LogError: the header does not name device and key.
     """
-    header = keys.read_header(envelope)
+    return _batch_header(keys.read_header(envelope))
+
+
+def _batch_header(header: Mapping[str, Any]) -> BatchHeader:
     device_id, kid = header.get("dev"), header.get("kid")
     if not isinstance(device_id, str) or not isinstance(kid, str):
         raise LogError("A batch does not name its device and key.", do="Check the sender's software version.")
@@ -222,12 +230,12 @@ def open_batch(envelope: bytes, key: OKPKey) -> Batch:
         SignatureError: not signed by `key`, or not a batch.
         LogError: too many lines.
     """
-    payload = keys.open_signed(envelope, key, BATCH)
-    header = read_batch_header(envelope)
-    lines = payload.split(b"\n")
+    header, payload, signature = keys.split(envelope)
+    said = _batch_header(keys.verify_parts(header, payload, signature, key, BATCH))
+    lines = keys.decode(payload).split(b"\n")
     if len(lines) > MAX_BATCH_ENTRIES:
         raise LogError(f"A batch holds {len(lines)} entries; {MAX_BATCH_ENTRIES} is the most.")
-    return Batch(header.device_id, header.key_id, lines)
+    return Batch(said.device_id, said.key_id, lines, header, signature)
 
 
 @dataclass(frozen=True, slots=True)

@@ -148,8 +148,7 @@ def _open(envelope: bytes, name: str, public: OKPKey) -> Opened | Refused:
         return Refused(problem, error.what, error.sequence or None)
     except log.LogError as error:
         return Refused(Problem.MALFORMED, error.what)
-    parts = envelope.split(b".")
-    return Opened(name, first.previous, entries, parts[0], parts[2])
+    return Opened(name, first.previous, entries, batch.header, batch.signature)
 
 
 def place(head: Head, opened: Opened, stored: Mapping[int, str]) -> Commit | AlreadyStored | Refused:
