@@ -14,7 +14,6 @@ from renzheng.edge.device.command import log_app
 from renzheng.edge.ward.command import app as ward_app
 
 if TYPE_CHECKING:
-    from renzheng.edge.kiosk.faces import Image
     from renzheng.edge.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, help="Run the agent of one clinic machine.")
@@ -157,12 +156,12 @@ def credential(
     from renzheng.edge.settings import load_settings
     from renzheng.edge.store.database import Store
     from renzheng.edge.store.people import People, template_key
+    from renzheng.models.images import decode
 
     if image is None:
         content = typer.prompt("QR code's content", hide_input=True)
     else:
-        picture = cv2.imread(str(image))
-        content = None if picture is None else read_code(cv2.QRCodeDetector(), _as_jpeg(picture))
+        content = read_code(cv2.QRCodeDetector(), decode(image.read_bytes()))
         if content is None:
             raise InputError(f"{image.name} shows no QR code that can be read.", do="Give a sharper picture.")
     device = load_settings(config).device
@@ -171,12 +170,6 @@ def credential(
     People(store, template_key(key_file)).put_credential(person, content)
     store.close()
     print(f"e-credential of {person} entered")
-
-
-def _as_jpeg(picture: "Image") -> bytes:
-    import cv2
-
-    return bytes(cv2.imencode(".jpg", picture)[1].tobytes())
 
 
 @voices_app.command("render")

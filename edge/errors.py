@@ -23,8 +23,16 @@ class UnknownWitnessError(InputError):
     """No witness of this id, or another PIN."""
 
 
+class CredentialTakenError(InputError):
+    """An e-credential is another patient's already."""
+
+
 class PhotographRefusedError(InputError):
     """A photograph cannot serve as a reference; `reason` says why."""
+
+
+class SynthesiserError(FaultError):
+    """The prompts cannot be spoken: the synthesiser is missing or failed."""
 
 
 class CallError(InputError):

@@ -31,6 +31,7 @@ from renzheng.edge.kiosk.faces import FaceEngine
 from renzheng.edge.kiosk.recorder import Recorder
 from renzheng.edge.kiosk.session import RecordConsent
 from renzheng.edge.kiosk.station import Station
+from renzheng.edge.kiosk.voices import Voices, voices_folder
 from renzheng.edge.link.runner import Identity, Link
 from renzheng.edge.log import DeviceLog
 from renzheng.edge.reports import Reports
@@ -124,7 +125,10 @@ class Agent:
         )
         self.reports = Reports(self.log, clock, self.station, self.housekeeper, self.link)
         enrolling = Enrolling(self.station, self.enrolment)
-        self.app = build_app(self.station, enrolling, health=self.health, metrics=self.reports.metrics)
+        self.voices = Voices(settings.kiosk.voices_dir, voices_folder())
+        self.app = build_app(
+            self.station, enrolling, self.voices, health=self.health, metrics=self.reports.metrics
+        )
         self._server = Server(self.app, settings.kiosk.host, settings.kiosk.port)
 
     @property
@@ -203,7 +207,7 @@ class Agent:
 
     def health(self) -> dict[str, Any]:
         """What an operator asks first."""
-        return self.reports.health(SOFTWARE)
+        return {**self.reports.health(SOFTWARE), "voices": self.voices.counts()}
 
     def withdraw_consent(self, person_id: str, *, witness_id: str | None = None) -> EventId:
         """Take a consent back: references at once, then the crops, each told in the log.

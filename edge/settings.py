@@ -14,6 +14,7 @@ from renzheng.edge.ward.settings import WardSettings
 
 TopicLevel = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 class DeviceSettings(_Section):
@@ -142,6 +143,46 @@ class KioskSettings(_Section):
     anchored = field_validator("voices_dir")(_anchored)
 
 
+class BedsideSettings(_Section):
+    """The inspector's page (`renzheng edge bedside`).
+
+    Args:
+        host: loopback for a tablet that runs the agent itself; an address of the site's network for tablets
+            and telephones, then with a certificate of the site's own CA.
+        port: 0 takes a free one.
+        certificate_file: the page's certificate with what stands above it (PEM); `key_file` its private key.
+        idle_minutes: a sign-in that was silent for this long is over.
+        fetch_seconds: how often central is asked for rounds and for the codes of those that are due.
+        attempt_seconds: how long one look may take.
+        sheet_days: how long after its close a round's list stays on the device, readable by its key only.
+        page_clock_tolerance_seconds: a page whose clock is further off than this is not trusted in its times.
+    """
+
+    host: Annotated[str, Field(min_length=1, max_length=100)] = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 8610
+    certificate_file: Path | None = None
+    key_file: Path | None = None
+    idle_minutes: Annotated[float, Field(gt=0, le=720)] = 15
+    fetch_seconds: Annotated[float, Field(ge=5, le=86_400)] = 60
+    attempt_seconds: Annotated[float, Field(ge=3, le=120)] = 12
+    sheet_days: Annotated[float, Field(ge=1, le=3650)] = 30
+    page_clock_tolerance_seconds: Seconds = 30
+
+    anchored = field_validator("certificate_file", "key_file")(_anchored)
+
+    @model_validator(mode="after")
+    def _secure(self) -> "BedsideSettings":
+        if (self.certificate_file is None) != (self.key_file is None):
+            raise ValueError("certificate_file and key_file belong together")
+        if self.certificate_file is None and self.host not in LOOPBACK:
+            raise ValueError(
+                f"{self.host} without certificate_file and key_file: browsers give camera, offline use and"
+                " encryption to HTTPS and loopback pages only, and names and PINs would cross the network"
+                " in the clear"
+            )
+        return self
+
+
 class FaceSettings(_Section):
     """What the face engine is asked for.
 
@@ -162,6 +203,7 @@ class Settings(_Section):
     device: DeviceSettings
     link: LinkSettings = LinkSettings()
     bulk: BulkSettings = BulkSettings()
+    bedside: BedsideSettings = BedsideSettings()
     coverage: CoverageSettings = CoverageSettings()
     kiosk: KioskSettings = KioskSettings()
     ward: WardSettings = WardSettings()

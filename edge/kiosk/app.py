@@ -39,6 +39,7 @@ from renzheng.edge.kiosk.screen import (
     WitnessCall,
 )
 from renzheng.edge.kiosk.station import Station
+from renzheng.edge.kiosk.voices import MEDIA_TYPES, Voices
 
 LOGGER = logging.getLogger(__name__)
 _PAGE = resources.files("renzheng.edge.kiosk") / "page"
@@ -58,6 +59,7 @@ _POLICY = (
 def build_app(
     station: Station,
     enrolling: Enrolling,
+    voices: Voices,
     *,
     health: Callable[[], dict[str, Any]],
     metrics: Callable[[], str],
@@ -78,7 +80,8 @@ def build_app(
     app.mount("/static", StaticFiles(directory=str(_PAGE)), name="static")
     _add_pages(app)
     _add_calls(app, station)
-    _add_reports(app, station)
+    _add_reports(app, station, voices)
+    _add_voices(app, voices)
     _add_health(app, health, metrics)
     _add_enrolment(app, enrolling)
     app.add_api_websocket_route("/kiosk/socket", _socket_of(station))
@@ -124,7 +127,13 @@ def _add_calls(app: FastAPI, station: Station) -> None:
         station.camera(call)
         return station.screen()
 
+    async def awake() -> Screen:
+        station.stir()
+        return station.screen()
+
     app.post("/kiosk/identify")(identify)
+    app.post("/kiosk/scan")(simple(session.ScanAsked()))
+    app.post("/kiosk/awake")(awake)
     app.post("/kiosk/consent")(consent)
     app.post("/kiosk/witness")(witness)
     app.post("/kiosk/go-on")(simple(session.GoOn()))
@@ -134,7 +143,7 @@ def _add_calls(app: FastAPI, station: Station) -> None:
     app.post("/kiosk/camera")(camera)
 
 
-def _add_reports(app: FastAPI, station: Station) -> None:
+def _add_reports(app: FastAPI, station: Station, voices: Voices) -> None:
     async def roster() -> list[dict[str, str]]:
         patients = await asyncio.to_thread(station.roster)
         return [
@@ -152,6 +161,10 @@ def _add_reports(app: FastAPI, station: Station) -> None:
             "notice_version": kiosk.notice_version,
             "identifiers": [identifier.value for identifier in session.WITNESSED_IDENTIFIERS],
             "causes": [cause.value for cause in session.WITNESSED_CAUSES],
+            "languages": voices.languages,
+            "voices": voices.keys(),
+            "sound": kiosk.sound,
+            "wake_on_motion": kiosk.wake_on_motion,
         }
 
     async def latencies() -> list[dict[str, Any]]:
@@ -174,6 +187,16 @@ def _add_reports(app: FastAPI, station: Station) -> None:
     app.get("/kiosk/settings")(settings)
     app.get("/kiosk/latencies")(latencies)
     app.post("/kiosk/latencies")(keep_latency)
+
+
+def _add_voices(app: FastAPI, voices: Voices) -> None:
+    async def clip(language: str, key: str) -> Response:
+        path = voices.find(language, key)
+        if path is None:
+            return JSONResponse({"problem": "no_clip"}, status_code=404)
+        return FileResponse(str(path), media_type=MEDIA_TYPES[path.suffix.lower()])
+
+    app.get("/voices/{language}/{key}", response_model=None)(clip)
 
 
 def _add_health(app: FastAPI, health: Callable[[], dict[str, Any]], metrics: Callable[[], str]) -> None:

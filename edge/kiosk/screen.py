@@ -33,10 +33,14 @@ class Screen(_Message):
         event_id: the event behind a `done`, for the latency report.
         network_away: central has not got the newest events; the patient is signed in all the same.
         disk_short: the disk is nearly full; staff should be told.
+        problem: code of what was wrong with the QR code that was shown last.
+        camera: what keeps the camera from seeing: `covered` or `frozen`; staff should be told.
     """
 
     version: Literal[1] = 1
-    screen: Literal["idle", "consent", "already", "looking", "failed", "other_way", "done", "fault"]
+    screen: Literal[
+        "asleep", "idle", "scan", "consent", "already", "looking", "failed", "other_way", "done", "fault"
+    ]
     patient: ScreenPatient | None = None
     intent: Literal["sign_in", "sign_out"] | None = None
     identifier: str | None = None
@@ -51,10 +55,13 @@ class Screen(_Message):
     event_id: str | None = None
     network_away: bool = False
     disk_short: bool = False
+    problem: str | None = None
+    camera: str | None = None
 
 
 _NAMES: dict[type[session.State], str] = {
     session.Idle: "idle",
+    session.Scanning: "scan",
     session.Consenting: "consent",
     session.AlreadyIn: "already",
     session.Looking: "looking",
@@ -67,7 +74,9 @@ _NAMES: dict[type[session.State], str] = {
 def screen_of(state: session.State, *, tries: int, **more: object) -> Screen:
     """Say a state the way the page needs it; `more` are the fields that the state does not know."""
     values: dict[str, object] = {"screen": _NAMES[type(state)], **more}
-    if not isinstance(state, session.Idle):
+    if isinstance(state, session.Scanning):
+        values["warned"] = state.warned
+    elif not isinstance(state, session.Idle):
         visit = state.visit
         values |= {
             "patient": ScreenPatient(

@@ -1,11 +1,11 @@
 r"""One visit to the kiosk as a state machine; pure: `now_ms` is an argument, effects are values.
 
-    idle -> (consent) -> looking -> failed -> looking ... -> done
+    idle (-> scanning) -> (consent) -> looking -> failed -> looking ... -> done
                               \-> the other way: a witness and a reason -> done
 
-Every state but `Idle` names a patient. The other way can be asked for in all of them. An attempt that does
-not sign the patient in is recorded all the same. The screen turns green only after the caller has carried out
-the `Record` effects: it shows the new state when they are on disk.
+Every state but `Idle` and `Scanning` names a patient. The other way can be asked for in all that do. An
+attempt that does not sign the patient in is recorded all the same. The screen turns green only after the
+caller has carried out the `Record` effects: it shows the new state when they are on disk.
 """
 
 from dataclasses import dataclass, replace
@@ -164,7 +164,15 @@ class Done(_Present):
     manual: bool = False
 
 
-State = Idle | Consenting | AlreadyIn | Looking | Failed | OtherWay | Done
+@dataclass(frozen=True, slots=True)
+class Scanning:
+    """Nobody is named yet: the camera looks for the QR code of an e-credential, and for nothing else."""
+
+    until_ms: int
+    warned: bool = False
+
+
+State = Idle | Scanning | Consenting | AlreadyIn | Looking | Failed | OtherWay | Done
 IDLE = Idle()
 
 
@@ -183,6 +191,11 @@ class Identified:
     has_reference: bool
     consent: bool | None
     now: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ScanAsked:
+    """Somebody wants to show the QR code of their e-credential."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +249,16 @@ class Tick:
 
 
 Input = (
-    Identified | ConsentAnswered | GoOn | LookEnded | OtherWayAsked | Witnessed | MoreTime | Cancelled | Tick
+    Identified
+    | ScanAsked
+    | ConsentAnswered
+    | GoOn
+    | LookEnded
+    | OtherWayAsked
+    | Witnessed
+    | MoreTime
+    | Cancelled
+    | Tick
 )
 
 
@@ -309,8 +331,10 @@ def step(  # noqa: C901, PLR0911, PLR0912 - the table of transitions, one a line
         The next state and its effects, or None when the input means nothing in this state.
     """
     match state, happened:
-        case Idle() | Done(), Identified():
+        case Idle() | Scanning() | Done(), Identified():
             return _welcome(happened, now_ms, rules)
+        case Idle(), ScanAsked():
+            return Step(Scanning(now_ms + rules.idle_ms))
         case (Idle(), _):
             return None
         case (_, Tick()):
@@ -418,7 +442,7 @@ def _failed_attempt(tried: Visit, outcome: LookOutcome) -> RecordAttempt:
 
 
 def _ask_witness(state: State, cause: Cause, now_ms: int, rules: Rules) -> Step | None:
-    if isinstance(state, Idle | Done | OtherWay):
+    if isinstance(state, Idle | Scanning | Done | OtherWay):
         return None
     visit = state.visit
     declined = isinstance(state, Consenting)

@@ -7,7 +7,7 @@ The order is always: write, sync, then show.
 import asyncio
 import logging
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from datetime import timedelta
 from zoneinfo import ZoneInfo
@@ -17,12 +17,14 @@ from renzheng.contracts.events import CoverageState
 from renzheng.contracts.ids import EventId, WitnessId
 from renzheng.edge.clock import Clock
 from renzheng.edge.coverage import Standing
-from renzheng.edge.errors import CallError, UnknownWitnessError
+from renzheng.edge.errors import CallError, UnknownPersonError, UnknownWitnessError
 from renzheng.edge.evidence import Evidence
 from renzheng.edge.gallery import SiteGallery
 from renzheng.edge.kiosk import session
 from renzheng.edge.kiosk.faces import FaceEngine
+from renzheng.edge.kiosk.glimpse import Glimpse, Glimpser
 from renzheng.edge.kiosk.recorder import NOTICE, Recorder
+from renzheng.edge.kiosk.rest import Rest
 from renzheng.edge.kiosk.screen import (
     CameraCall,
     IdentifyCall,
@@ -41,6 +43,7 @@ from renzheng.edge.kiosk.session import (
     RecordAttempt,
     RecordConsent,
     Rules,
+    Scanning,
     Witnessed,
 )
 from renzheng.edge.kiosk.watcher import Frame, Progress, Watcher, now_ms
@@ -51,6 +54,12 @@ LOGGER = logging.getLogger(__name__)
 LATENCIES_KEPT = 1_000
 PIN_TRIES = 5
 PIN_PAUSE_MS = 60_000
+GLANCE_MS = 500
+"""A frame is glanced at this often while the camera serves something else."""
+
+REPEATED_CODE_MS = 3_000
+"""A QR code that names nobody is looked up again only after this long: it is still being held there."""
+
 _TICK_S = 0.25
 
 
@@ -100,6 +109,7 @@ class _Live:
     guidance: str | None = None
     event_id: str | None = None
     fault_until_ms: int = 0
+    problem: str | None = None
     recent: dict[str, tuple[str, str]] = field(default_factory=dict)
 
 
@@ -164,22 +174,43 @@ class Station:
         self._pins = PinGuard()
         self._page_seen_ms: int | None = None
         self._camera: CameraCall | None = None
+        self._camera_trouble: str | None = None
+        self.glimpser = Glimpser(self._glimpsed_elsewhere)
+        self._glanced_ms = 0
+        self._rest = Rest(round(kiosk.sleep_seconds * 1000), now_ms())
+        self._refused_code: tuple[str, int] = ("", 0)
+        self._reads_code = False
 
     async def run(self) -> None:
         """Serve until cancelled: keeps time for the session."""
         self._loop = asyncio.get_running_loop()
         self.watcher.start()
+        self.glimpser.start()
         try:
             while True:
                 await asyncio.sleep(_TICK_S)
                 if self._listeners:
                     self._page_seen_ms = now_ms()
                 await self.take(session.Tick())
+                self._settle()
                 if self._live.fault_until_ms and now_ms() >= self._live.fault_until_ms:
                     self._live.fault_until_ms = 0
                     self._announce()
         finally:
             self.watcher.stop()
+            self.glimpser.stop()
+
+    def _settle(self) -> None:
+        if not isinstance(self._state, Idle):
+            self._rest.stir(now_ms())
+        elif self._rest.settle(now_ms()):
+            self.glimpser.rest()
+            self._announce()
+
+    def stir(self) -> None:
+        """Somebody is here: a touch, a key, a movement before the camera."""
+        if self._rest.stir(now_ms()):
+            self._announce()
 
     def standing(self) -> Standing:
         """What this kiosk can see at this moment, for coverage."""
@@ -190,6 +221,8 @@ class Station:
             return Standing(CoverageState.DOWN, "no_page")
         if self._camera is not None and self._camera.state == "failed":
             return Standing(CoverageState.DEGRADED, f"camera_{self._camera.cause or 'failed'}")
+        if self._camera_trouble is not None:
+            return Standing(CoverageState.DEGRADED, f"camera_{self._camera_trouble}")
         return Standing(CoverageState.UP)
 
     def screen(self) -> Screen:
@@ -197,6 +230,8 @@ class Station:
         live = self._live
         if live.fault_until_ms:
             return Screen(screen="fault")
+        if self._rest.asleep and isinstance(self._state, Idle):
+            return Screen(screen="asleep", network_away=self._network_away())
         return screen_of(
             self._state,
             tries=self._rules.tries,
@@ -206,6 +241,8 @@ class Station:
             event_id=live.event_id if isinstance(self._state, session.Done) else None,
             network_away=self._network_away(),
             disk_short=self.disk_short,
+            problem=live.problem,
+            camera=self._camera_trouble,
         )
 
     def listen(self, listener: object) -> asyncio.Event:
@@ -220,8 +257,13 @@ class Station:
 
     def show_frame(self, number: int, jpeg: bytes) -> None:
         """Take a frame from the page; returns at once."""
-        if isinstance(self._state, Looking):
-            self.watcher.show(Frame(number, jpeg, now_ms()))
+        frame = Frame(number, jpeg, now_ms())
+        looking, scanning = isinstance(self._state, Looking), isinstance(self._state, Scanning)
+        if looking:
+            self.watcher.show(frame)
+        if scanning or frame.at_ms - self._glanced_ms >= GLANCE_MS:
+            self._glanced_ms = frame.at_ms
+            self.glimpser.show(frame, for_code=scanning)
 
     def roster(self) -> list[Patient]:
         """Today's patients."""
@@ -242,9 +284,13 @@ class Station:
 
     def _named(self, call: IdentifyCall) -> Identified:
         if call.card_number is not None:
-            patient, identifier = self.people.by_card(call.card_number), Identifier.INSURANCE_CARD
-        else:
-            patient, identifier = self.people.by_id(call.person_id or ""), Identifier.NAME_AND_NUMBER
+            return self._welcomed(self.people.by_card(call.card_number), Identifier.INSURANCE_CARD)
+        return self._welcomed(self.people.by_id(call.person_id or ""), Identifier.NAME_AND_NUMBER)
+
+    def _named_by_code(self, code: str) -> Identified:
+        return self._welcomed(self.people.by_credential(code), Identifier.E_CREDENTIAL)
+
+    def _welcomed(self, patient: Patient, identifier: Identifier) -> Identified:
         version = self.settings.kiosk.notice_version
         return Identified(
             patient=patient,
@@ -330,6 +376,9 @@ class Station:
                 self._fail(error)
                 return True
             self._state = taken.state
+            if not isinstance(happened, session.Tick):
+                self._rest.stir(now_ms())
+            self._live.problem = None
             if isinstance(taken.state, Idle):
                 self._live = _Live(recent=self._live.recent)
             self._announce()
@@ -397,7 +446,10 @@ class Station:
             return
         self.watcher.end()
         self._look_id += 1
-        task = asyncio.ensure_future(self._end_look(progress))
+        self._soon(self._end_look(progress))
+
+    def _soon(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -405,6 +457,36 @@ class Station:
         assert progress.outcome is not None
         self._crop = progress.crop
         await self.take(session.LookEnded(progress.outcome))
+
+    def _glimpsed_elsewhere(self, glimpse: Glimpse) -> None:
+        """In the glimpser's thread: hand over to the loop."""
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._glimpsed, glimpse)
+
+    def _glimpsed(self, glimpse: Glimpse) -> None:
+        if glimpse.trouble != self._camera_trouble:
+            LOGGER.warning("the camera's picture: %s", glimpse.trouble or "well again")
+            self._camera_trouble = glimpse.trouble
+            self._announce()
+        if glimpse.stirs:
+            self.stir()
+        if glimpse.code is not None and isinstance(self._state, Scanning) and not self._reads_code:
+            code, refused_ms = self._refused_code
+            if glimpse.code != code or now_ms() - refused_ms > REPEATED_CODE_MS:
+                self._reads_code = True
+                self._soon(self._read_code(glimpse.code))
+
+    async def _read_code(self, code: str) -> None:
+        try:
+            await self.take(await asyncio.to_thread(self._named_by_code, code))
+        except UnknownPersonError:
+            self._refused_code = code, now_ms()
+            self._live.problem = "unknown_code"
+            self._announce()
+        except RenzhengError as error:
+            self._fail(error)
+        finally:
+            self._reads_code = False
 
     def _announce(self) -> None:
         for event in self._listeners.values():

@@ -11,7 +11,7 @@ from pathlib import Path
 from sqlite_utils import Database
 
 from renzheng.contracts.ids import PersonId, SessionId, WitnessId, new_id
-from renzheng.edge.errors import UnknownPersonError, UnknownWitnessError
+from renzheng.edge.errors import CredentialTakenError, UnknownPersonError, UnknownWitnessError
 from renzheng.edge.log import Also
 from renzheng.edge.store.database import Store
 from renzheng.models.protection import TemplateKey, new_key_file, read_key_file, seal, unseal
@@ -40,6 +40,10 @@ class OpenSession:
 def mask(number: str) -> str:
     """Show the last four characters of a card number; of a short one, the last two."""
     return "****" + number[-min(4, len(number) // 2) :]
+
+
+def _credential_hash(content: str) -> str:
+    return hashlib.sha256(b"renzheng e-credential " + content.strip().encode()).hexdigest()
 
 
 def _card_hash(card_number: str) -> str:
@@ -100,6 +104,38 @@ class People:
             UnknownPersonError: no patient here has this card.
         """
         return self._one("SELECT * FROM patients WHERE card_hash = ?", _card_hash(card_number))
+
+    def by_credential(self, content: str) -> Patient:
+        """Find a patient by what the QR code of an e-credential holds.
+
+        Raises:
+            UnknownPersonError: no patient here has this e-credential.
+        """
+        return self._one(
+            "SELECT p.* FROM patients p JOIN credentials USING (person_id) WHERE credential_hash = ?",
+            _credential_hash(content),
+        )
+
+    def put_credential(self, person_id: str, content: str) -> None:
+        """Enter a patient's e-credential in place of any older one; its content is not kept, its hash is.
+
+        Raises:
+            UnknownPersonError: there is no such patient.
+            CredentialTakenError: it is another patient's already.
+        """
+        self.by_id(person_id)
+        holder = self.store.row(
+            "SELECT person_id FROM credentials WHERE credential_hash = ?", _credential_hash(content)
+        )
+        if holder is not None and holder["person_id"] != person_id:
+            raise CredentialTakenError(
+                "This e-credential is another patient's.",
+                why="One QR code must name one patient.",
+                do="Look at whose code it is; a lent credential is for the bureau to hear of.",
+            )
+        with self.store.writing() as database:
+            database.execute("DELETE FROM credentials WHERE person_id = ?", (person_id,))
+            database.execute("INSERT INTO credentials VALUES (?, ?)", (_credential_hash(content), person_id))
 
     def _one(self, sql: str, value: str) -> Patient:
         row = self.store.row(sql, value)
