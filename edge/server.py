@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import threading
+from pathlib import Path
 
 import uvicorn
 from fastapi import FastAPI
@@ -19,12 +20,23 @@ class Server:
         app: what to serve.
         host: an address of this machine.
         port: 0 takes a free one; `port` tells which.
+        certificate_file: serves HTTPS with this certificate; `key_file` is its private key.
+        section: which settings name host and port.
 
     Raises:
-        SettingsError: the port is taken.
+        SettingsError: the port is taken, or the certificate cannot be used.
     """
 
-    def __init__(self, app: FastAPI, host: str, port: int) -> None:
+    def __init__(
+        self,
+        app: FastAPI,
+        host: str,
+        port: int,
+        *,
+        certificate_file: Path | None = None,
+        key_file: Path | None = None,
+        section: str = "kiosk",
+    ) -> None:
         self._socket = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -32,8 +44,8 @@ class Server:
         except OSError as error:
             self._socket.close()
             raise SettingsError(
-                f"The kiosk's port {port} cannot be used: {error.strerror}.",
-                do="Stop what listens there, or set kiosk.port.",
+                f"The {section}'s port {port} on {host} cannot be used: {error.strerror}.",
+                do=f"Stop what listens there, or set {section}.host and {section}.port.",
             ) from None
         self.port: int = self._socket.getsockname()[1]
         config = uvicorn.Config(
@@ -42,7 +54,17 @@ class Server:
             access_log=False,
             ws_max_size=_LARGEST_MESSAGE_BYTES,
             timeout_graceful_shutdown=2,
+            ssl_certfile=certificate_file,
+            ssl_keyfile=key_file,
         )
+        try:
+            config.load()
+        except OSError as error:  # ssl.SSLError is one
+            self._socket.close()
+            raise SettingsError(
+                f"The certificate {certificate_file} or its key cannot be used: {error.strerror or error}.",
+                do=f"Set {section}.certificate_file and {section}.key_file to a matching pair (PEM).",
+            ) from None
         self._uvicorn = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._run, name=f"kiosk-{self.port}", daemon=True)
 
