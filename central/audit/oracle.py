@@ -57,6 +57,8 @@ class Session:
     run: Row | None = None
     presence: Row | None = None
     standing: str = ""
+    shown_later: dt.timedelta = dt.timedelta()
+    """By a machine that began to run only after the sign-out."""
     ended_at: dt.datetime = NEVER
     watched_until: dt.datetime = NEVER
 
@@ -198,11 +200,10 @@ class Oracle:
     def _build_sessions(self) -> Iterator[Session]:
         signs: dict[tuple[str, str], list[Row]] = defaultdict(list)
         for event in self._rows("attendance"):
-            by_face = event["outcome"] == "match" and event["pad"] != "attack"
             if (
                 event["purpose"] == "dialysis"
                 and event["event_type"] in {"sign_in", "sign_out"}
-                and (by_face or event["outcome"] in {"manual", "declined"})
+                and event["outcome"] in {"match", "manual", "declined"}
             ):
                 signs[event["institution_id"], event["person_id"]].append(event)
         for events in signs.values():
@@ -271,24 +272,31 @@ class Oracle:
             until = min(longest, session.next_sign_in or longest)
         session.watched_until = until
         here = (sign_in["institution_id"], sign_in["person_id"])
+        afterwards = until
+        if out is not None and verified(sign_in) and verified(out):
+            afterwards = max(until, min(longest, session.next_sign_in or longest))
         runs = [
             run
             for run in self._rows("machine_sessions")
             if (run["institution_id"], run["person_id"]) == here
-            and run["started_at"] <= until
+            and run["started_at"] <= afterwards
             and run["ended_at"] >= start
         ]
-        if runs:
+        later = [run["ended_at"] - start for run in runs if run["started_at"] > until]
+        session.shown_later = max(later, default=dt.timedelta())
+        during = [run for run in runs if run["started_at"] <= until]
+        if during:
             session.run = min(
-                runs, key=lambda r: (-(r["ended_at"] - min(r["started_at"], start)), run_name(r))
+                during, key=lambda r: (-(r["ended_at"] - min(r["started_at"], start)), run_name(r))
             )
         seen = [
             event
             for event in self._rows("attendance")
             if (event["institution_id"], event["person_id"]) == here
             and verified(event)
-            and event["event_type"] in {"presence", "identity_check"}
-            and start <= event["occurred_at"] <= until
+            and event["event_type"] == "presence"
+            and start <= event["occurred_at"] <= afterwards
+            and (event["occurred_at"] <= until or event["purpose"] == "dialysis")
         ]
         if seen:
             last = max(event["occurred_at"] for event in seen)
@@ -315,7 +323,7 @@ class Oracle:
             return "verified_session"
         if manual and (session.run or session.presence):
             return "corroborated_manual"
-        if verified(sign_in) and out is not None and verified(out):
+        if verified(sign_in) and out is not None and verified(out) and session.shown_later < required:
             return "too_short"
         if manual:
             return "manual_uncorroborated"
@@ -325,7 +333,7 @@ class Oracle:
             return "clock_untrusted"
         if out is not None and out["outcome"] == "match" and out["occurred_at"] - start >= required:
             # it would have carried the line, had it been verified
-            return "pad_not_shown" if out["pad"] == "not_shown" else "clock_untrusted"
+            return "pad_not_shown" if out["pad"] != "bona_fide" else "clock_untrusted"
         return "no_sign_out"
 
     def _required(self, session: Session) -> dt.timedelta:
@@ -336,6 +344,7 @@ class Oracle:
             for row in self._rows("prescriptions")
             if row["person_id"] == sign_in["person_id"]
             and row["institution_id"] == sign_in["institution_id"]
+            and row["modality"] != "peritoneal_dialysis"
             and row["valid_from"] <= day <= (row["valid_to"] or day)
         ]
         if not minutes:
@@ -425,7 +434,7 @@ class Oracle:
         if "too_short" in standings:
             return "contradicted", "too_short", shown
         traces, attempts = self._traces(line)
-        if not line.choices and attempts and not traces:
+        if not line.sessions and not self._held_that_day(line) and attempts and not traces:
             return "contradicted", "identity_mismatch", attempts
         for reason in ("manual_uncorroborated", "no_sign_out", "pad_not_shown", "clock_untrusted"):
             if reason in standings:
@@ -436,6 +445,10 @@ class Oracle:
         if line.choices:
             return "contradicted", "more_lines_than_sessions", {session.id for session in line.choices}
         return "contradicted", "no_session", set()
+
+    def _held_that_day(self, line: Line) -> bool:
+        here = line.row["institution_id"]
+        return any(self._day(here, s.start) <= line.day <= self._day(here, s.ended_at) for s in line.choices)
 
     def _after_death(self, line: Line) -> bool:
         deaths = {row["person_id"]: row["death_date"] for row in self._rows("persons")}
@@ -485,8 +498,7 @@ class Oracle:
                 continue
             if self._belongs_to_session(line, event["occurred_at"], event["occurred_at"]):
                 continue
-            attack = event["outcome"] == "match" and event["pad"] == "attack"
-            if event["outcome"] not in {"non_match", "attack_suspected"} and not attack:
+            if event["outcome"] not in {"non_match", "attack_suspected"}:
                 shown.add(str(event["event_id"]))
             elif event["clock_trusted"] and event["purpose"] == "dialysis":
                 attempts.add(str(event["event_id"]))
@@ -545,7 +557,8 @@ class Oracle:
             return begin <= self._local(institution, at) < end
 
         stays = [s for s in self._rows("stays") if (s["institution_id"], s["visit_id"]) == (here, visit)]
-        leaves = [v for v in self._rows("leaves") if (v["institution_id"], v["person_id"]) == (here, person)]
+        every_leave = [v for v in self._rows("leaves") if v["person_id"] == person]
+        leaves = [v for v in every_leave if v["institution_id"] == here]
         checks = [
             (check, check["answered_at"] or check["drawn_at"])
             for check in self._rows("spot_checks")
@@ -566,18 +579,22 @@ class Oracle:
         absent = {
             str(check["check_id"])
             for check, at in missed
-            if check["result"] != "away_approved" and not any(_covers(leave, at) for leave in leaves)
+            if check["result"] != "away_approved" and not any(_covers(v, at) for v in every_leave)
         }
         if absent:
             return "contradicted", "absent_at_check", absent
         events = [e for e in self._rows("attendance") if e["person_id"] == person and verified(e)]
-        seen = {
-            str(e["event_id"]) for e in events if e["institution_id"] == here and today(e["occurred_at"])
-        } | {str(c["check_id"]) for c, at in checks if c["result"] == "present" and today(at)}
+        shown = [e for e in events if e["institution_id"] == here and today(e["occurred_at"])]
+        seen = {str(e["event_id"]) for e in shown if e["event_type"] in {"sign_in", "presence"}}
+        seen |= {str(c["check_id"]) for c, at in checks if c["result"] == "present" and today(at)}
         if seen:
             return "supported", "seen", {min(seen)}
         away = [
-            e for e in events if e["institution_id"] != here and today(e["occurred_at"], e["institution_id"])
+            e
+            for e in events
+            if e["institution_id"] != here
+            and today(e["occurred_at"], e["institution_id"])
+            and today(e["occurred_at"])
         ]
         errands = [leave for leave in leaves if leave["kind"] in {"examination", "transfer"}]
         explained = {str(c["check_id"]) for c, at in missed if any(_covers(v, at) for v in errands)}
@@ -591,10 +608,12 @@ class Oracle:
             ):
                 return "insufficient", "on_leave", set()
         elsewhere = {
-            str(e["event_id"]) for e in away if not any(_covers(leave, e["occurred_at"]) for leave in leaves)
+            str(e["event_id"])
+            for e in away
+            if not any(_covers(leave, e["occurred_at"]) for leave in every_leave)
         }
         edges = {self._day(here, s[n]) for s in stays for n in ("admitted_at", "discharged_at") if s[n]}
-        if elsewhere and line.day not in edges:
+        if elsewhere and not shown and line.day not in edges:
             return "contradicted", "elsewhere", elsewhere
         return "insufficient", "not_seen", set()
 

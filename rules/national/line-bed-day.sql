@@ -1,6 +1,6 @@
 /*
 id: line-bed-day
-version: "1.0"
+version: "1.1"
 title: {zh: 床位费核对, en: Bed days}
 status: stable
 produces: line_verdicts

@@ -1,6 +1,6 @@
 /*
 id: line-haemodialysis
-version: "1.0"
+version: "1.1"
 title: {zh: 血液透析费用核对, en: Haemodialysis lines}
 status: stable
 produces: line_verdicts
@@ -107,6 +107,7 @@ WITH facts AS (
     coalesce(t.shown, 0) AS shown,
     coalesce(t.attempts, 0) AS attempts,
     n.sessions AS choices,
+    coalesce(n.same_day, 0) AS sessions_that_day,
     n.evidence AS choice_evidence,
     coalesce(c.covered_us, 0) AS covered_us,
     w.to_us - w.from_us AS window_us,
@@ -130,7 +131,7 @@ judged AS (
       WHEN supporting >= needed AND weakest_support = 0 THEN 'verified_session'
       WHEN supporting >= needed THEN 'corroborated_manual'
       WHEN failing = 2 THEN 'too_short'
-      WHEN sessions IS NULL AND choices IS NULL AND attempts > 0 AND shown = 0 THEN 'identity_mismatch'
+      WHEN sessions IS NULL AND sessions_that_day = 0 AND attempts > 0 AND shown = 0 THEN 'identity_mismatch'
       WHEN failing = 3 THEN 'manual_uncorroborated'
       WHEN failing = 4 THEN 'no_sign_out'
       WHEN failing = 5 THEN 'pad_not_shown'

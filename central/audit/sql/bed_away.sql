@@ -1,18 +1,20 @@
--- Verified events at other institutions on the day of an unseen bed line, with what any leave says about them.
+-- Verified events at other institutions on the day of an unseen bed line (by the clock of either institution), with
+-- what any leave says about them. Only this institution's own leave can be an errand.
 SELECT
   l.line_id,
   e.event_id,
   max(CASE WHEN v.kind IS NOT NULL THEN 1 ELSE 0 END) AS on_leave,
-  max(CASE WHEN v.kind IN ('examination', 'transfer') THEN 1 ELSE 0 END) AS on_errand
+  max(CASE WHEN v.institution_id = l.institution_id AND v.kind IN ('examination', 'transfer') THEN 1 ELSE 0 END) AS on_errand
 FROM bed_unseen l
 JOIN attendance e
   ON l.person_id = e.person_id
   AND l.institution_id <> e.institution_id
   AND e.occurred_at_local >= l.from_local
   AND e.occurred_at_local < l.to_local
+  AND e.occurred_at + l.utc_offset_us >= l.from_local
+  AND e.occurred_at + l.utc_offset_us < l.to_local
 LEFT JOIN leaves v
-  ON l.institution_id = v.institution_id
-  AND l.person_id = v.person_id
+  ON l.person_id = v.person_id
   AND e.occurred_at >= v.left_at
   AND (coalesce(v.returned_at, v.due_back_at) IS NULL OR e.occurred_at <= coalesce(v.returned_at, v.due_back_at))
 WHERE e.verified AND e.occurred_at_day BETWEEN $from_day - 1 AND $to_day + 2

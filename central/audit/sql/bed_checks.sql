@@ -34,11 +34,10 @@ SELECT
   m.institution_id,
   m.person_id,
   max(CASE WHEN v.kind IS NOT NULL THEN 1 ELSE 0 END) AS on_leave,
-  max(CASE WHEN v.kind IN ('examination', 'transfer') THEN 1 ELSE 0 END) AS on_errand
+  max(CASE WHEN v.institution_id = m.institution_id AND v.kind IN ('examination', 'transfer') THEN 1 ELSE 0 END) AS on_errand
 FROM in_stay m
 LEFT JOIN leaves v
-  ON m.institution_id = v.institution_id
-  AND m.person_id = v.person_id
+  ON m.person_id = v.person_id
   AND m.moment >= v.left_at
   AND (coalesce(v.returned_at, v.due_back_at) IS NULL OR m.moment <= coalesce(v.returned_at, v.due_back_at))
 GROUP BY m.line_id, m.check_id, m.result, m.institution_id, m.person_id

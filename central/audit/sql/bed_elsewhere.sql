@@ -1,5 +1,12 @@
 -- Unseen bed-day lines whose person was verified elsewhere outside every leave,
--- unless the day is that of admission or discharge.
+-- unless the day is that of admission or discharge, or any verified event shows the person here.
+WITH others AS (
+  SELECT institution_id, person_id, occurred_at_local
+  FROM attendance
+  WHERE verified
+    AND event_type IN ('sign_out', 'identity_check')
+    AND occurred_at_day BETWEEN $from_day - 1 AND $to_day + 2
+)
 SELECT a.line_id, array_agg(a.event_id) AS evidence
 FROM bed_away a
 JOIN bed_unseen l ON a.line_id = l.line_id
@@ -11,5 +18,10 @@ ANTI JOIN doubts d
   ON l.institution_id = d.institution_id
   AND l.person_id = d.person_id
   AND l.service_day = coalesce(d.day, l.service_day)
+ANTI JOIN others h
+  ON l.institution_id = h.institution_id
+  AND l.person_id = h.person_id
+  AND h.occurred_at_local >= l.from_local
+  AND h.occurred_at_local < l.to_local
 WHERE a.on_leave = 0
 GROUP BY a.line_id

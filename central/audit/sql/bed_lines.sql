@@ -9,7 +9,8 @@ SELECT
   l.amount,
   coalesce(l.service_day > p.death_date, false) AS after_death,
   l.service_day * 86400000000 + w.from_us AS from_local,
-  l.service_day * 86400000000 + w.to_us AS to_local
+  l.service_day * 86400000000 + w.to_us AS to_local,
+  l.utc_offset_us
 FROM scope_lines l
 JOIN windows w ON l.service_day = w.day AND w.purpose = 'inpatient'
 JOIN inpatients i ON l.institution_id = i.institution_id AND l.person_id = i.person_id

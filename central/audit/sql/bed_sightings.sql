@@ -1,9 +1,10 @@
--- On which bed days of the billed institution a verified event or a spot check shows the person, and by what.
+-- On which bed days of the billed institution a verified presence or sign-in, or a spot check, shows the person, and
+-- by what. A sign-out shows when somebody left.
 -- A window that reaches past midnight takes in events of the following morning.
 WITH shown AS (
   SELECT institution_id, person_id, occurred_at_day AS local_day, occurred_at_local AS at_local, event_id AS evidence
   FROM attendance
-  WHERE verified AND occurred_at_day BETWEEN $from_day AND $to_day + 1
+  WHERE verified AND event_type IN ('sign_in', 'presence') AND occurred_at_day BETWEEN $from_day AND $to_day + 1
   UNION ALL
   SELECT
     institution_id,

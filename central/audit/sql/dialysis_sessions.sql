@@ -8,6 +8,7 @@ WITH witnessed AS (
     m.shown_us AS machine_us,
     m.started_at AS run_started_at,
     m.ended_at AS machine_ended_at,
+    m.later_us,
     e.event_id AS presence,
     e.occurred_at AS presence_at,
     d.mid_session_us,
@@ -63,11 +64,11 @@ SELECT
   CASE
     WHEN verified AND stay_shown AND shown_us >= required_us THEN 0
     WHEN outcome IN ('manual', 'declined') AND (run IS NOT NULL OR presence IS NOT NULL) THEN 1
-    WHEN verified AND out_verified THEN 2
+    WHEN verified AND out_verified AND coalesce(later_us, 0) < required_us THEN 2
     WHEN outcome IN ('manual', 'declined') THEN 3
     WHEN pad <> 'bona_fide' THEN 5
     WHEN NOT clock_trusted THEN 6
-    WHEN out_late_enough AND out_outcome = 'match' AND out_pad = 'not_shown' THEN 5
+    WHEN out_late_enough AND out_outcome = 'match' AND out_pad <> 'bona_fide' THEN 5
     WHEN out_late_enough AND out_outcome = 'match' AND out_pad = 'bona_fide' AND NOT out_clock_trusted THEN 6
     ELSE 4
   END AS standing

@@ -1,4 +1,5 @@
--- Sign-ins and sign-outs at which the person was let in, by face or by a witness.
+-- Sign-ins and sign-outs at which the person was let in, by face or by a witness. A match whose liveness failed
+-- is one of them: it can carry nothing, and it refutes nothing.
 -- bound: a sign-out that names the session of some sign-in of the same person there.
 SELECT
   event_id,
@@ -20,5 +21,4 @@ FROM attendance
 WHERE purpose = 'dialysis'
   AND event_type IN ('sign_in', 'sign_out')
   AND outcome IN ('match', 'manual', 'declined')
-  AND NOT (outcome = 'match' AND pad = 'attack')
   AND occurred_at_day BETWEEN $from_day - 5 AND $to_day + 5

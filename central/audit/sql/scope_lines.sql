@@ -8,6 +8,7 @@ SELECT
   k.item_class,
   c.service_time,
   c.service_time_day AS service_day,
+  c.service_time_local - c.service_time AS utc_offset_us,
   c.quantity + coalesce(r.quantity, 0) AS quantity,
   c.amount + coalesce(r.amount, 0) AS amount,
   c.service_time_day BETWEEN $from_day AND $to_day AS in_period

@@ -10,6 +10,7 @@ SELECT
   s.session,
   s.signed_in_at,
   s.standing <= 1 AS supporting,
+  l.service_day BETWEEN s.first_day AND s.last_day AS same_day,
   greatest(0, s.signed_in_at - l.service_time, l.service_time - s.ended_at) AS gap_us
 FROM dialysis_lines l
 JOIN dialysis_sessions s

@@ -1,22 +1,36 @@
--- The run of a dialysis machine that names the person and shows the longest stay in each session.
+-- The run of a dialysis machine that names the person and shows the longest stay in each session; and how long a
+-- stay is shown by a run that began only after the sign-out (later_us).
 WITH runs AS (
   SELECT
     s.session,
     m.machine_id || '@' || CAST(m.started_at // 1000000 AS VARCHAR) AS run,
     m.ended_at - least(m.started_at, s.signed_in_at) AS shown_us,
+    m.ended_at - s.signed_in_at AS later_us,
     m.started_at,
-    m.ended_at
+    m.ended_at,
+    m.started_at <= s.watched_until AS during
   FROM session_spans s
   JOIN machine_sessions m
     ON s.institution_id = m.institution_id
     AND s.person_id = m.person_id
-    AND m.started_at <= s.watched_until
+    AND m.started_at <= s.afterwards_until
     AND m.ended_at >= s.signed_in_at
 ),
 ranked AS (
-  SELECT *, row_number() OVER (PARTITION BY session ORDER BY shown_us DESC, run) AS place
+  SELECT
+    *,
+    row_number() OVER (
+      PARTITION BY session ORDER BY CASE WHEN during THEN 0 ELSE 1 END, shown_us DESC, run
+    ) AS place,
+    max(CASE WHEN NOT during THEN later_us END) OVER (PARTITION BY session) AS longest_later_us
   FROM runs
 )
-SELECT session, run, shown_us, started_at, ended_at
+SELECT
+  session,
+  CASE WHEN during THEN run END AS run,
+  CASE WHEN during THEN shown_us END AS shown_us,
+  CASE WHEN during THEN started_at END AS started_at,
+  CASE WHEN during THEN ended_at END AS ended_at,
+  longest_later_us AS later_us
 FROM ranked
 WHERE place = 1

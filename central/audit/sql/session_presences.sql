@@ -1,4 +1,5 @@
--- The last moment within each session at which a camera or a check verified the person on site.
+-- The last moment within each session at which a camera or a check verified the person on site. A dialysis device
+-- may still do so after an early sign-out; elsewhere in the house says nothing of the session then.
 WITH seen AS (
   SELECT
     s.session,
@@ -9,9 +10,10 @@ WITH seen AS (
   JOIN attendance e
     ON s.institution_id = e.institution_id
     AND s.person_id = e.person_id
-    AND e.occurred_at BETWEEN s.signed_in_at AND s.watched_until
+    AND e.occurred_at BETWEEN s.signed_in_at AND s.afterwards_until
+    AND (e.occurred_at <= s.watched_until OR e.purpose = 'dialysis')
   WHERE e.verified
-    AND e.event_type IN ('presence', 'identity_check')
+    AND e.event_type = 'presence'
     AND e.occurred_at_day BETWEEN $from_day - 5 AND $to_day + 5
 )
 SELECT session, event_id, occurred_at

@@ -3,10 +3,7 @@
 SELECT
   l.line_id,
   e.event_id AS trace,
-  CASE
-    WHEN e.outcome IN ('non_match', 'attack_suspected') OR (e.outcome = 'match' AND e.pad = 'attack') THEN 'attempt'
-    ELSE 'shown'
-  END AS kind,
+  CASE WHEN e.outcome IN ('non_match', 'attack_suspected') THEN 'attempt' ELSE 'shown' END AS kind,
   e.clock_trusted,
   e.purpose = 'dialysis' AS dialysis,
   e.occurred_at AS from_at,

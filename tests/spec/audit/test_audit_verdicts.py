@@ -452,6 +452,83 @@ CASES = {
         {"claim_lines": [hd(item_code="PD"), hd("L2", item_code="DRUG")], "coverage": UP},
         {},
     ),
+    # what else the wording asks for
+    "an identity check is no presence": (
+        {
+            "claim_lines": [hd()],
+            "attendance": [sign_in(), presence("10:00", event_type="identity_check")],
+            "coverage": UP,
+        },
+        {"L1": "insufficient/no_sign_out"},
+    ),
+    "seen among the machines after an early sign-out": (
+        {
+            "claim_lines": [hd()],
+            "attendance": [sign_in(), sign_out("08:20"), presence("11:00")],
+        },
+        {"L1": "supported/verified_session"},
+    ),
+    "seen in the ward after an early sign-out": (
+        {
+            "claim_lines": [hd()],
+            "attendance": [sign_in(), sign_out("08:20"), presence("11:00", purpose="inpatient")],
+        },
+        {"L1": "contradicted/too_short"},
+    ),
+    "a machine that ran after an early sign-out shows longer": (
+        {
+            "claim_lines": [hd()],
+            "attendance": [sign_in(), sign_out("08:20")],
+            "machine_sessions": [machine("08:30", "12:00")],
+        },
+        {"L1": "insufficient/no_sign_out"},
+    ),
+    "a machine that ran for minutes after an early sign-out does not": (
+        {
+            "claim_lines": [hd()],
+            "attendance": [sign_in(), sign_out("08:20")],
+            "machine_sessions": [machine("08:30", "08:50")],
+        },
+        {"L1": "contradicted/too_short"},
+    ),
+    "a presence after a manual session does not corroborate it": (
+        {
+            "claim_lines": [hd()],
+            "attendance": [sign_in(**MANUAL), sign_out("10:00", **MANUAL), presence("11:00")],
+            "coverage": UP,
+        },
+        {"L1": "insufficient/manual_uncorroborated"},
+    ),
+    "somebody else comes the morning after a session": (
+        {
+            "claim_lines": [hd("L1", "20:00", day=3), hd("L2", "08:00")],
+            "attendance": [
+                sign_in("18:00", day=3),
+                sign_out("22:00", day=3),
+                sign_in("07:30", "E5", outcome="non_match"),
+            ],
+        },
+        {"L1": "supported/verified_session", "L2": "contradicted/identity_mismatch"},
+    ),
+    "somebody else comes on the day of a session": (
+        {
+            "claim_lines": [hd("L1", "10:00"), hd("L2", "16:00")],
+            "attendance": [sign_in(), sign_out(), sign_in("15:30", "E5", outcome="non_match")],
+        },
+        {"L1": "supported/verified_session", "L2": "insufficient/coverage_gap"},
+    ),
+    "a match whose liveness failed neither carries nor refutes": (
+        {"claim_lines": [hd()], "attendance": [sign_in(pad="attack"), sign_out()], "coverage": UP},
+        {"L1": "insufficient/pad_not_shown"},
+    ),
+    "a prescription of peritoneal dialysis says nothing of the machine": (
+        {
+            "claim_lines": [hd()],
+            "prescriptions": [{"session_minutes": 30, "modality": "peritoneal_dialysis"}],
+            "attendance": [sign_in(), sign_out("09:00")],
+        },
+        {"L1": "contradicted/too_short"},
+    ),
     # bed days
     "a bed after death": (
         {"claim_lines": [bed()], "persons": GONE, "stays": [stay()]},
@@ -584,6 +661,56 @@ CASES = {
     "a camera that did not see a patient proves nothing": (
         {"claim_lines": [bed()], "stays": [stay()], "coverage": [{**UP[0], "purpose": "inpatient"}]},
         {"L1": "insufficient/not_seen"},
+    ),
+    "a sign-out shows when somebody left, not that the bed was used": (
+        {"claim_lines": [bed()], "stays": [stay()], "attendance": [sign_out("15:00", purpose="inpatient")]},
+        {"L1": "insufficient/not_seen"},
+    ),
+    "a sign-out here forbids to conclude from a sighting elsewhere": (
+        {
+            "claim_lines": [bed()],
+            "stays": [stay()],
+            "attendance": [sign_out("15:00", purpose="inpatient"), presence("18:00", **OTHER)],
+        },
+        {"L1": "insufficient/not_seen"},
+    ),
+    "so does an identity check, which is no presence either": (
+        {
+            "claim_lines": [bed()],
+            "stays": [stay()],
+            "attendance": [
+                presence("15:00", "E2", event_type="identity_check"),
+                presence("18:00", **OTHER),
+            ],
+        },
+        {"L1": "insufficient/not_seen"},
+    ),
+    "elsewhere on a leave that the other institution recorded": (
+        {
+            "claim_lines": [bed()],
+            "stays": [stay()],
+            "leaves": [leave(**OTHER)],
+            "attendance": [presence("15:00", **OTHER)],
+        },
+        {"L1": "insufficient/not_seen"},
+    ),
+    "elsewhere before midnight there, after midnight here": (
+        {
+            "claim_lines": [bed()],
+            "stays": [stay()],
+            "institutions": [{"institution_id": "H2", "timezone": "Asia/Urumqi"}],
+            "attendance": [presence("00:30", day=5, **OTHER)],
+        },
+        {"L1": "insufficient/not_seen"},
+    ),
+    "elsewhere on the same day by both clocks": (
+        {
+            "claim_lines": [bed()],
+            "stays": [stay()],
+            "institutions": [{"institution_id": "H2", "timezone": "Asia/Urumqi"}],
+            "attendance": [presence("15:00", **OTHER)],
+        },
+        {"L1": "contradicted/elsewhere"},
     ),
 }
 
