@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from renzheng.contracts.errors import InputError
+from renzheng.edge.bedside.command import bedside, inspector
 from renzheng.edge.device.command import log_app
 from renzheng.edge.ward.command import app as ward_app
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="Run the agent of one clinic machine.")
 app.add_typer(log_app, name="log")
+app.command()(bedside)
+app.command()(inspector)
 voices_app = typer.Typer(no_args_is_help=True, help="The kiosk's spoken prompts.")
 app.add_typer(voices_app, name="voices")
 app.add_typer(ward_app, name="ward")

@@ -1,0 +1,284 @@
+"""The bedside page's routes: the page itself for anybody, everything else for a signed-in inspector.
+
+Only pages of this very address may call: over plain HTTP the host must be loopback, over HTTPS the site's
+certificate speaks for it, and a call that names another origin is refused. The session lies in a cookie that
+scripts cannot read and other sites cannot send.
+"""
+
+import asyncio
+import hashlib
+import json
+import logging
+from collections.abc import Awaitable, Callable
+from importlib import resources
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import FileResponse, JSONResponse
+from fastapi.staticfiles import StaticFiles
+
+from renzheng.contracts.errors import FaultError, RenzhengError
+from renzheng.contracts.rounds import RoundError
+from renzheng.edge.bedside import icons
+from renzheng.edge.bedside.calls import (
+    LARGEST_BODY_BYTES,
+    AnswerCall,
+    AnswerShown,
+    LookCall,
+    LookShown,
+    OpenCall,
+    PinCall,
+    RoundShown,
+    SheetShown,
+    SignedIn,
+)
+from renzheng.edge.bedside.errors import (
+    NotDueError,
+    NotSignedInError,
+    RoundClosedError,
+    TooManyTriesError,
+    UnknownCheckError,
+    UnknownLookError,
+)
+from renzheng.edge.bedside.inspection import Inspection, look_shown
+from renzheng.edge.errors import BulkRefusedError, BulkUnreachableError, CallError, UnknownWitnessError
+from renzheng.edge.kiosk.faces import MAX_FRAME_BYTES
+
+LOGGER = logging.getLogger(__name__)
+PAGE = Path(str(resources.files("renzheng.edge.bedside") / "page"))
+COOKIE = "renzheng_bedside"
+_LOCAL_HOSTS = ("127.0.0.1", "localhost", "[::1]")
+_PROBLEMS: dict[type[RenzhengError], tuple[int, str]] = {
+    NotSignedInError: (401, "not_signed_in"),
+    UnknownWitnessError: (403, "unknown_witness"),
+    TooManyTriesError: (429, "too_many_tries"),
+    RoundError: (403, "wrong_code"),
+    NotDueError: (409, "not_due"),
+    RoundClosedError: (410, "closed"),
+    UnknownCheckError: (404, "unknown_check"),
+    UnknownLookError: (409, "unknown_look"),
+    CallError: (409, "wrong_moment"),
+    BulkUnreachableError: (503, "central_away"),
+    BulkRefusedError: (503, "central_refused"),
+}
+_POLICY = (
+    "default-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; frame-ancestors 'none'; "
+    "base-uri 'none'; form-action 'self'"
+)
+_PERMISSIONS = "camera=(self), geolocation=(self), microphone=()"
+
+
+def build_app(inspection: Inspection, *, secure: bool, health: Callable[[], dict[str, Any]]) -> FastAPI:
+    """Put the routes together.
+
+    Args:
+        inspection: does what the calls ask.
+        secure: the page is served over HTTPS.
+        health: asked in a worker thread.
+    """
+    app = FastAPI(title="renzheng bedside", docs_url=None, redoc_url=None, openapi_url=None)
+    app.middleware("http")(_guard(secure=secure))
+    app.add_exception_handler(RequestValidationError, _malformed)
+    app.add_exception_handler(RenzhengError, _named_problem)
+    app.mount("/static", StaticFiles(directory=str(PAGE)), name="static")
+    _add_page(app)
+    _add_signing_in(app, inspection, secure=secure)
+    _add_rounds(app, inspection)
+    _add_looks(app, inspection)
+
+    async def healthy() -> dict[str, Any]:
+        return await asyncio.to_thread(health)
+
+    app.get("/health")(healthy)
+    return app
+
+
+def page_files() -> list[str]:
+    """The addresses of everything that the page consists of: what its service worker keeps, and no more."""
+    files = sorted(path.relative_to(PAGE).as_posix() for path in PAGE.rglob("*") if path.is_file())
+    kept = [f"/static/{name}" for name in files if name not in ("index.html", "worker.js")]
+    return ["/", "/manifest.webmanifest", "/icon.svg", "/icon-192.png", *kept]
+
+
+def page_version() -> str:
+    """Name the page's contents; another version makes every page fetch them anew."""
+    digest = hashlib.sha256()
+    for path in sorted(path for path in PAGE.rglob("*") if path.is_file()):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _add_page(app: FastAPI) -> None:
+    worker = (
+        (PAGE / "worker.js")
+        .read_text(encoding="utf-8")
+        .replace("__VERSION__", page_version())
+        .replace('["__FILES__"]', json.dumps(page_files()))
+    )
+    pictures = {side: icons.png(side) for side in (192, 512)}
+
+    async def index() -> FileResponse:
+        return FileResponse(PAGE / "index.html")
+
+    async def service_worker() -> Response:
+        return Response(worker, media_type="text/javascript")
+
+    async def manifest() -> Response:
+        return Response(json.dumps(_MANIFEST, ensure_ascii=False), media_type="application/manifest+json")
+
+    async def drawing() -> Response:
+        return Response(icons.SVG, media_type="image/svg+xml")
+
+    async def picture(side: int) -> Response:
+        if side not in pictures:
+            return Response(status_code=404)
+        return Response(pictures[side], media_type="image/png")
+
+    app.get("/")(index)
+    app.get("/worker.js")(service_worker)
+    app.get("/manifest.webmanifest")(manifest)
+    app.get("/icon.svg")(drawing)
+    app.get("/icon-{side}.png")(picture)
+
+
+_MANIFEST = {
+    "id": "/",
+    "name": "床旁抽查 Bedside checks",
+    "short_name": "床旁抽查",
+    "lang": "zh-CN",
+    "start_url": "/",
+    "scope": "/",
+    "display": "standalone",
+    "orientation": "any",
+    "background_color": "#f6f4ef",
+    "theme_color": icons.INK,
+    "icons": [
+        {"src": "/icon.svg", "sizes": "any", "type": "image/svg+xml"},
+        {"src": "/icon-192.png", "sizes": "192x192", "type": "image/png", "purpose": "any maskable"},
+        {"src": "/icon-512.png", "sizes": "512x512", "type": "image/png", "purpose": "any maskable"},
+    ],
+}
+
+
+def _inspector(inspection: Inspection, request: Request) -> str:
+    inspector_id = inspection.sign_ins.inspector(request.cookies.get(COOKIE))
+    if inspector_id is None:
+        raise NotSignedInError("Nobody is signed in on this page.", do="Sign in with number and PIN.")
+    return inspector_id
+
+
+def _add_signing_in(app: FastAPI, inspection: Inspection, *, secure: bool) -> None:
+    async def sign_in(call: PinCall, response: Response) -> SignedIn:
+        token = await asyncio.to_thread(inspection.sign_ins.sign_in, call.number, call.pin.get_secret_value())
+        response.set_cookie(COOKIE, token, httponly=True, samesite="strict", secure=secure, path="/api")
+        reading = inspection.clock.read()
+        return SignedIn(
+            inspector_id=call.number,
+            idle_seconds=inspection.idle_seconds,
+            device_ms=reading.wall.timestamp() * 1000,
+            clock_trusted=reading.trusted,
+        )
+
+    async def sign_out(request: Request, response: Response) -> dict[str, bool]:
+        inspection.sign_ins.sign_out(request.cookies.get(COOKIE, ""))
+        response.delete_cookie(COOKIE, path="/api")
+        return {"signed_out": True}
+
+    async def witness(call: PinCall, request: Request) -> dict[str, bool]:
+        beside = _inspector(inspection, request)
+        await asyncio.to_thread(
+            inspection.sign_ins.witness, call.number, call.pin.get_secret_value(), beside=beside
+        )
+        return {"known": True}
+
+    app.post("/api/sign-in")(sign_in)
+    app.post("/api/sign-out")(sign_out)
+    app.post("/api/witness")(witness)
+
+
+def _add_rounds(app: FastAPI, inspection: Inspection) -> None:
+    async def rounds(request: Request) -> list[RoundShown]:
+        _inspector(inspection, request)
+        return await asyncio.to_thread(inspection.rounds)
+
+    async def fetch(request: Request) -> list[RoundShown]:
+        _inspector(inspection, request)
+        await asyncio.to_thread(inspection.fetcher.fetch)
+        return await asyncio.to_thread(inspection.rounds)
+
+    async def open_sheet(sheet_id: str, call: OpenCall, request: Request) -> SheetShown:
+        _inspector(inspection, request)
+        return await asyncio.to_thread(inspection.open, sheet_id, call.code)
+
+    async def answer(call: AnswerCall, request: Request) -> AnswerShown:
+        inspector_id = _inspector(inspection, request)
+        return await asyncio.to_thread(inspection.answer, call, inspector_id)
+
+    app.get("/api/rounds")(rounds)
+    app.post("/api/rounds/fetch")(fetch)
+    app.post("/api/sheets/{sheet_id}/open")(open_sheet)
+    app.post("/api/answers")(answer)
+
+
+def _add_looks(app: FastAPI, inspection: Inspection) -> None:
+    async def begin(call: LookCall, request: Request) -> LookShown:
+        _inspector(inspection, request)
+        return await asyncio.to_thread(inspection.begin_look, call.sheet_id, call.check_id)
+
+    async def frame(look_id: str, request: Request) -> LookShown:
+        _inspector(inspection, request)
+        body = await request.body()
+        if len(body) > MAX_FRAME_BYTES:
+            raise CallError("The frame is too large.")
+        return look_shown(await asyncio.to_thread(inspection.looks.take, look_id, body))
+
+    app.post("/api/looks")(begin)
+    app.post("/api/looks/{look_id}/frames")(frame)
+
+
+Next = Callable[[Request], Awaitable[Response]]
+
+
+def _guard(*, secure: bool) -> Callable[[Request, Next], Awaitable[Response]]:
+    async def guard(request: Request, go_on: Next) -> Response:
+        if not _is_own(request, secure=secure):
+            return JSONResponse({"problem": "foreign_page"}, status_code=403)
+        length = request.headers.get("content-length")
+        if request.method == "POST" and (length is None or not length.isdigit()):
+            return JSONResponse({"problem": "malformed"}, status_code=411)
+        if length is not None and int(length) > LARGEST_BODY_BYTES:
+            return JSONResponse({"problem": "too_large"}, status_code=413)
+        response = await go_on(request)
+        response.headers["Content-Security-Policy"] = _POLICY
+        response.headers["Permissions-Policy"] = _PERMISSIONS
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        response.headers["Referrer-Policy"] = "no-referrer"
+        response.headers["Cache-Control"] = "no-store"
+        return response
+
+    return guard
+
+
+def _is_own(request: Request, *, secure: bool) -> bool:
+    host, origin = request.headers.get("host"), request.headers.get("origin")
+    if not secure and (host or "").rsplit(":", 1)[0] not in _LOCAL_HOSTS:
+        return False
+    return origin is None or urlsplit(origin).netloc == host
+
+
+async def _malformed(_request: Request, error: Exception) -> JSONResponse:
+    """Name the fields, never the values that were sent."""
+    assert isinstance(error, RequestValidationError)
+    fields = sorted({".".join(map(str, item["loc"][1:])) or "body" for item in error.errors()})
+    LOGGER.info("a call was malformed: %s", ", ".join(fields)[:200])
+    return JSONResponse({"problem": "malformed", "fields": fields[:20]}, status_code=422)
+
+
+async def _named_problem(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RenzhengError)
+    status, problem = _PROBLEMS.get(type(error), (500 if isinstance(error, FaultError) else 400, "fault"))
+    LOGGER.info("a call ended as %s: %s", problem, error.what)
+    return JSONResponse({"problem": problem, "what": error.what, "do": error.do}, status_code=status)

@@ -1,0 +1,156 @@
+"""What the page may send, and what it is told; version 1."""
+
+import base64
+import binascii
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+
+from renzheng.contracts.events import SpotCheckResult
+from renzheng.contracts.rounds import Sheet
+from renzheng.edge.bedside.answering import Choice, FaceVerdict, Identifier, MismatchReason, Reason
+from renzheng.edge.bedside.rounds import Standing
+
+LARGEST_BODY_BYTES = 3_000_000
+_MOST_PHOTOGRAPH_BYTES = 2_000_000
+
+ShortText = Annotated[str, Field(min_length=1, max_length=64)]
+Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,200}$")]
+PageMs = Annotated[float, Field(ge=0, le=4_102_444_800_000)]
+"""Milliseconds since 1970 by the page's clock, until 2100."""
+
+
+class _Message(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+def _jpeg(text: str) -> str:
+    try:
+        content = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        raise ValueError("it is not base64") from None
+    if not content.startswith(b"\xff\xd8") or len(content) > _MOST_PHOTOGRAPH_BYTES:
+        raise ValueError("it is no JPEG, or too large")
+    return text
+
+
+class PinCall(_Message):
+    """A number and its PIN."""
+
+    number: ShortText
+    pin: SecretStr = Field(min_length=1, max_length=64)
+
+
+class OpenCall(_Message):
+    """Open a sheet: with the code that was read out, or without, to ask central for it."""
+
+    code: Annotated[str, Field(max_length=80)] | None = None
+
+
+class LookCall(_Message):
+    """Begin a look for one check."""
+
+    sheet_id: Id
+    check_id: ShortText
+
+
+class PagePosition(_Message):
+    """Where the page's device says it is."""
+
+    latitude: Annotated[float, Field(ge=-90, le=90)]
+    longitude: Annotated[float, Field(ge=-180, le=180)]
+    accuracy_m: Annotated[float, Field(ge=0)]
+    taken_ms: PageMs
+
+
+class AnswerCall(_Message):
+    """One answer.
+
+    Args:
+        answer_id: made by the page once; a repetition with the same id changes nothing.
+        answered_ms: when the inspector gave it, by the page's clock.
+        sent_ms: when it is handed over, by the same clock.
+        inspector_id: who gave it; must be who is signed in.
+        look_id: of the look that ended.
+        photograph: of the order (JPEG, base64).
+    """
+
+    answer_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{16,64}$")]
+    sheet_id: Id
+    check_id: Annotated[str, Field(min_length=1, max_length=200)]
+    inspector_id: ShortText
+    choice: Choice
+    answered_ms: PageMs
+    sent_ms: PageMs | None = None
+    look_id: Id | None = None
+    identifiers: Annotated[tuple[Identifier, ...], Field(max_length=6)] = ()
+    reason: Reason | MismatchReason | None = None
+    witness: PinCall | None = None
+    confirmed: bool = False
+    patient_word: Literal["yes", "no", "unclear"] | None = None
+    position: PagePosition | None = None
+    photograph: Annotated[str, Field(max_length=2_800_000), AfterValidator(_jpeg)] | None = None
+
+
+class SignedIn(_Message):
+    """A session begins."""
+
+    inspector_id: str
+    idle_seconds: float
+    device_ms: float
+    clock_trusted: bool
+
+
+class RoundShown(_Message):
+    """What may be shown of a round; its institution and patients only once it is open.
+
+    Args:
+        sealed: the sheet as it came, so that the page can open it by the code without this device.
+    """
+
+    sheet_id: str
+    standing: Standing
+    due_at: datetime
+    closes_at: datetime
+    institution_name: str | None = None
+    total: int | None = None
+    answered: int = 0
+    sealed: dict[str, str | int]
+
+
+class AnswerShown(_Message):
+    """What became of an answer."""
+
+    answer_id: str
+    check_id: str
+    event_id: str
+    choice: str
+    result: SpotCheckResult
+    reason: str | None
+    at: datetime
+
+
+class SheetShown(_Message):
+    """An open sheet, with the answers that count so far."""
+
+    sheet_id: str
+    sheet: Sheet
+    answers: tuple[AnswerShown, ...]
+
+
+class LookShown(_Message):
+    """How a look stands; a score is shown with the false match rate that its threshold stands for."""
+
+    look_id: str
+    guidance: str | None = None
+    verdict: FaceVerdict | None = None
+    comparison_score: float | None = None
+    threshold: float | None = None
+    false_match_rate: float | None = None
+    pad: str | None = None
+
+
+def moment(milliseconds: float) -> datetime:
+    """Read a page's milliseconds."""
+    return datetime.fromtimestamp(milliseconds / 1000, tz=UTC)

@@ -1,0 +1,27 @@
+"""What can go wrong on the bedside page; each leaf is one line."""
+
+from renzheng.contracts.errors import InputError
+
+
+class NotSignedInError(InputError):
+    """Nobody is signed in on this page, or not any more."""
+
+
+class NotDueError(InputError):
+    """The round's time has not come."""
+
+
+class RoundClosedError(InputError):
+    """The round has closed and was never opened here."""
+
+
+class UnknownCheckError(InputError):
+    """No such round, or no such check in it, is open on this device."""
+
+
+class UnknownLookError(InputError):
+    """A look is not known (any more), or has not ended."""
+
+
+class TooManyTriesError(InputError):
+    """Too many wrong PINs; the same call may be made again later."""

@@ -1,0 +1,259 @@
+"""The agent of an inspector's unit: the same log, keys and link as a kiosk's, and the bedside page.
+
+    unit = build_unit(load_settings(path))
+    unit.start(); ...; unit.stop()
+
+A unit sees nobody by itself, so it never reports coverage in which somebody could have been seen.
+"""
+
+import logging
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from joserfc.jwk import OKPKey
+
+from renzheng.contracts import events, keys
+from renzheng.contracts.events import CoverageState
+from renzheng.contracts.ids import DeviceId, EventId, Shard
+from renzheng.edge.bedside.app import build_app
+from renzheng.edge.bedside.fetching import Fetcher, Rounds, RoundsAtTheDoor
+from renzheng.edge.bedside.inspection import Inspection
+from renzheng.edge.bedside.looking import Looks
+from renzheng.edge.bedside.signing_in import SignIns
+from renzheng.edge.bedside.store import BedsideStore
+from renzheng.edge.bulk import open_bulk
+from renzheng.edge.clock import Clock, SystemClock
+from renzheng.edge.coverage import Standing
+from renzheng.edge.enrolment import engine_name
+from renzheng.edge.errors import SettingsError
+from renzheng.edge.evidence import Evidence
+from renzheng.edge.gallery import SiteGallery
+from renzheng.edge.housekeeping import Housekeeper, Reason, Retention, free_bytes_of
+from renzheng.edge.keyring import Keyring
+from renzheng.edge.kiosk.faces import FaceEngine
+from renzheng.edge.link.runner import Identity, Link
+from renzheng.edge.log import DeviceLog
+from renzheng.edge.main import DRAIN_SECONDS, SOFTWARE
+from renzheng.edge.server import Server
+from renzheng.edge.settings import Settings
+from renzheng.edge.store import heartbeat
+from renzheng.edge.store.database import Store
+from renzheng.edge.store.people import People, template_key
+from renzheng.edge.watchman import Teller, Watchman
+from renzheng.models.engine import open_engine
+
+LOGGER = logging.getLogger(__name__)
+STANDING = Standing(CoverageState.DOWN, "inspectors_unit")
+
+
+class Unit:
+    """One inspector's unit.
+
+    Args:
+        settings: the device's settings.
+        clock: where time comes from.
+        engine: the face engine.
+        central_key: whose acknowledgements count.
+        rounds: where rounds come from; central's door when None and one is named.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        clock: Clock,
+        engine: FaceEngine,
+        central_key: OKPKey | None,
+        rounds: Rounds | None = None,
+    ) -> None:
+        device, bedside = settings.device, settings.bedside
+        path = device.data_dir / "device.sqlite"
+        self.settings = settings
+        self.clock = clock
+        self.store = Store(path)
+        self.log = DeviceLog(self.store, device.device_id)
+        self.keyring = Keyring(self.store, device.data_dir)
+        self.evidence = Evidence(device.data_dir)
+        self.bedside = BedsideStore(self.store, device.data_dir)
+        key_file = device.template_key_file or device.data_dir / "template.key"
+        self.people = People(self.store, template_key(key_file))
+        self.gallery = SiteGallery(self.people, engine, device.data_dir / "calibrations")
+        self.teller = Teller(settings, self.log, clock)
+        self.looks = Looks(
+            engine,
+            settings.face.false_match_rate,
+            round(bedside.attempt_seconds * 1000),
+            calibration=lambda: self.gallery.calibration,
+        )
+        self.fetcher = Fetcher(
+            rounds or self._door(),
+            self.bedside,
+            clock,
+            institution_id=device.institution_id,
+            every_seconds=bedside.fetch_seconds,
+        )
+        self.inspection = Inspection(
+            settings,
+            log=self.log,
+            store=self.bedside,
+            people=self.people,
+            evidence=self.evidence,
+            clock=clock,
+            looks=self.looks,
+            fetcher=self.fetcher,
+            sign_ins=SignIns(self.people, self.bedside, round(bedside.idle_minutes * 60_000)),
+            engine_name=engine_name(engine),
+            model=engine.model,
+        )
+        self.link = self._link(path, central_key) if settings.link.host is not None else None
+        self.housekeeper = Housekeeper(
+            self.log,
+            self.evidence,
+            Retention(
+                crops=timedelta(days=device.crop_days),
+                entries=timedelta(days=device.entry_days),
+                free_bytes=device.keep_free_megabytes * 1_000_000,
+            ),
+            tell=self._tell_deleted,
+            free_bytes=lambda: free_bytes_of(device.data_dir),
+            warn=lambda _short: None,
+        )
+        self.watchman = Watchman(
+            settings, self.log, clock, self.teller, standing=lambda: STANDING, tidy=self._tidy
+        )
+        secure = bedside.certificate_file is not None
+        self._server = Server(
+            build_app(self.inspection, secure=secure, health=self.health),
+            bedside.host,
+            bedside.port,
+            certificate_file=bedside.certificate_file,
+            key_file=bedside.key_file,
+            section="bedside",
+        )
+
+    @property
+    def url(self) -> str:
+        """The address of the page, as this machine would call it."""
+        bedside = self.settings.bedside
+        scheme = "http" if bedside.certificate_file is None else "https"
+        host = f"[{bedside.host}]" if ":" in bedside.host else bedside.host
+        return f"{scheme}://{host}:{self._server.port}/"
+
+    def start(self) -> None:
+        """Tell what happened while the unit was away, then serve."""
+        self.watchman.begin(SOFTWARE)
+        if self.link is not None:
+            self.link.start()
+        self._server.start()
+        self.watchman.start()
+        self.fetcher.start()
+        LOGGER.info("unit %s serves %s", self.settings.device.device_id, self.url)
+
+    def stop(self, reason: str = "asked_to") -> None:
+        """Stop on purpose, and say so."""
+        self._server.stop()
+        self.fetcher.stop()
+        self.watchman.halt()
+        self.looks.stop()
+        self.watchman.end(SOFTWARE, reason)
+        if self.link is not None:
+            deadline = time.monotonic() + DRAIN_SECONDS
+            while self.link.connected and time.monotonic() < deadline:
+                if self.log.acknowledged() == self.log.head().sequence:
+                    break
+                time.sleep(0.02)
+            self.link.stop()
+            self._link_store.close()
+        self.store.close()
+
+    def put_inspector(self, inspector_id: str, pin: str) -> None:
+        """Enter an inspector, or set a new PIN."""
+        self.people.put_witness(inspector_id, pin)
+        self.bedside.put_inspector(inspector_id)
+
+    def health(self) -> dict[str, Any]:
+        """What an operator asks first; nobody is named."""
+        since = self.log.waiting_since()
+        reached = self.fetcher.reached_at
+        return {
+            "device_id": self.log.device_id,
+            "software": SOFTWARE,
+            "sequence": self.log.head().sequence,
+            "acknowledged": self.log.acknowledged(),
+            "waiting_since": None if since is None else since.astimezone(UTC).isoformat(),
+            "connected": self.link is not None and self.link.connected,
+            "rounds_fetched_at": None if reached is None else reached.isoformat(),
+            "sheets": len(self.bedside.sheets()),
+            "clock_trusted": self.clock.read().trusted,
+            "disk_short": self.housekeeper.short,
+            "alarms": heartbeat.alarms(self.store),
+        }
+
+    def _door(self) -> Rounds | None:
+        bulk = open_bulk(self.settings, key=self.keyring.current, wall=lambda: self.clock.read().wall)
+        return None if bulk is None else RoundsAtTheDoor(bulk)
+
+    def _link(self, path: Any, central_key: OKPKey | None) -> Link:
+        device = self.settings.device
+        self._link_store = Store(path)
+        keyring = Keyring(self._link_store, device.data_dir)
+        identity = Identity(DeviceId(device.device_id), Shard(device.shard), keyring, central_key, SOFTWARE)
+        link = Link(
+            self.settings.link,
+            identity,
+            DeviceLog(self._link_store, device.device_id),
+            wall=lambda: self.clock.read().wall,
+            alarm=lambda kind, sequence: heartbeat.raise_alarm(
+                self._link_store, kind, sequence, self.clock.read().wall
+            ),
+        )
+        self.log.on_append(link.wake)
+        return link
+
+    def _tell_deleted(self, event_ids: Sequence[EventId], reason: Reason) -> None:
+        self.teller.tell(
+            events.EvidenceDeleted,
+            events.EvidenceDeletedData,
+            evidence_event_ids=tuple(event_ids),
+            reason=reason,
+        )
+
+    def _tidy(self, now: datetime) -> None:
+        self.housekeeper.tidy(now)
+        self.gallery.renew(now)
+        self.looks.tidy()
+        self.bedside.forget_closed(now, timedelta(days=self.settings.bedside.sheet_days))
+
+
+def build_unit(
+    settings: Settings,
+    *,
+    clock: Clock | None = None,
+    engine: FaceEngine | None = None,
+    rounds: Rounds | None = None,
+) -> Unit:
+    """Put a unit together; arguments that are None take the machine's clock, dlib's networks, central's door.
+
+    Raises:
+        SettingsError: a file that the settings name is missing, or the port is taken.
+        StoreError: the store cannot be opened.
+    """
+    central_key = None
+    if settings.link.central_key_file is not None:
+        try:
+            central_key = keys.load_public_key(settings.link.central_key_file.read_bytes())
+        except OSError as error:
+            raise SettingsError(
+                f"Central's key {settings.link.central_key_file} cannot be read: {error.strerror}.",
+                why="Only what central signed counts as an acknowledgement.",
+                do="Copy it from central, or join the device again.",
+            ) from None
+    return Unit(
+        settings,
+        clock=clock or SystemClock(),
+        engine=engine or open_engine("dlib", threads=1),
+        central_key=central_key,
+        rounds=rounds,
+    )
