@@ -4,19 +4,13 @@ A validly signed entry is stored whatever its event looks like; an event that ca
 its entry, stored beside it and shown, and makes no row.
 """
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
-from renzheng.central.store.times import to_us
+from renzheng.central.ingest import quick
 from renzheng.contracts import events
-from renzheng.contracts.events import (
-    Attendance,
-    DeviceClock,
-    DeviceCoverage,
-    Event,
-    EventError,
-    SpotCheckAnswered,
-)
+from renzheng.contracts.events import EventError
 from renzheng.contracts.log import Link, read_entry
 
 INT64_MAX = 2**63 - 1
@@ -30,22 +24,24 @@ class Flaw:
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
-class Projection:
+class Projection(NamedTuple):
     """One row for one table, values in the order of the table's columns."""
 
     table: str
     row: Row
 
 
-def read_event(link: Link, device_id: str, institution_id: str) -> Event | Flaw:
+def read_event(link: Link, device_id: str, institution_id: str) -> Any | Flaw:
     """Read the event of an entry that came from `device_id`, which stands in `institution_id`.
+
+    Returns:
+        The event as a struct of `quick`, or why it cannot be used.
 
     Raises:
         BrokenChainError: the line is no entry at all.
     """
     try:
-        event = events.parse_event(link.event_json)
+        event = quick.read(link.event_json)
     except EventError as error:
         read_entry(link.line)
         return Flaw(error.what)
@@ -60,63 +56,60 @@ def read_event(link: Link, device_id: str, institution_id: str) -> Event | Flaw:
     return event
 
 
-def project(event: Event, device_id: str, sequence: int, received_us: int) -> Projection | Flaw | None:
-    """Make the row of an event; None when its type has no table of its own."""
-    if isinstance(event, Attendance):
-        return Projection("attendance", _attendance(event, device_id, sequence, received_us))
-    if isinstance(event, DeviceCoverage):
+def project(event: Any, device_id: str, sequence: int, received_us: int) -> Projection | Flaw | None:
+    """Make the row of an event that `read_event` read; None when its type has no table of its own."""
+    make = _PROJECTIONS.get(type(event))
+    return make(event, device_id, sequence, received_us) if make else None
+
+
+_Make = Callable[[Any, str, int, int], Projection | Flaw]
+
+
+def _attendance(event_type: str) -> _Make:
+    def make(event: Any, device_id: str, sequence: int, received_us: int) -> Projection:
         data = event.data
-        return Projection(
-            "coverage",
-            (
-                device_id,
-                sequence,
-                data.institution_id,
-                data.purpose.value,
-                to_us(data.from_at),
-                to_us(data.to_at),
-                data.state.value,
-                data.cause,
-                received_us,
-            ),
+        row = (
+            device_id,
+            sequence,
+            event.id,
+            data.institution_id,
+            event.subject,
+            event_type,
+            data.purpose.value,
+            int(event.time),
+            received_us,
+            data.outcome.value,
+            data.comparison_score,
+            data.threshold,
+            data.pad.value,
+            data.witness_id,
+            data.session_id,
+            int(data.clock.trusted),
         )
-    if isinstance(event, SpotCheckAnswered):
-        return Projection("spot_checks", _spot_check(event, device_id, sequence))
-    if isinstance(event, DeviceClock):
-        offset_ms = event.data.offset_ms
-        if offset_ms is not None and abs(offset_ms) > INT64_MAX:
-            return Flaw("data.offset_ms: no clock is that wrong.")
-        trusted = int(event.data.clock.trusted)
-        row = (device_id, sequence, event.data.change, offset_ms, trusted, to_us(event.time), received_us)
-        return Projection("device_clocks", row)
-    return None
+        return Projection("attendance", row)
+
+    return make
 
 
-def _attendance(event: Attendance, device_id: str, sequence: int, received_us: int) -> Row:
+def _coverage(event: Any, device_id: str, sequence: int, received_us: int) -> Projection:
     data = event.data
-    return (
+    row = (
         device_id,
         sequence,
-        event.id,
         data.institution_id,
-        event.subject,
-        event.type.rsplit(".", 1)[1],
         data.purpose.value,
-        to_us(event.time),
+        int(data.from_at),
+        int(data.to_at),
+        data.state.value,
+        data.cause,
         received_us,
-        data.outcome.value,
-        data.comparison_score,
-        data.threshold,
-        data.pad.value,
-        data.witness_id,
-        data.session_id,
-        int(data.clock.trusted),
     )
+    return Projection("coverage", row)
 
 
-def _spot_check(event: SpotCheckAnswered, device_id: str, sequence: int) -> Row:
+def _spot_check(event: Any, device_id: str, sequence: int, _received_us: int) -> Projection:
     data = event.data
-    return (
+    row = (
         device_id,
         sequence,
         data.check_id,
@@ -124,9 +117,30 @@ def _spot_check(event: SpotCheckAnswered, device_id: str, sequence: int) -> Row:
         data.institution_id,
         data.visit_id,
         event.subject,
-        to_us(data.drawn_at),
-        to_us(data.due_at),
-        to_us(event.time),
+        int(data.drawn_at),
+        int(data.due_at),
+        int(event.time),
         data.result.value,
         data.inspector_id,
     )
+    return Projection("spot_checks", row)
+
+
+def _clock(event: Any, device_id: str, sequence: int, received_us: int) -> Projection | Flaw:
+    offset_ms = event.data.offset_ms
+    if offset_ms is not None and abs(offset_ms) > INT64_MAX:
+        return Flaw("data.offset_ms: no clock is that wrong.")
+    trusted = int(event.data.clock.trusted)
+    row = (device_id, sequence, event.data.change, offset_ms, trusted, int(event.time), received_us)
+    return Projection("device_clocks", row)
+
+
+_PROJECTIONS: Mapping[type, _Make] = {
+    quick.struct_of(events.SignIn): _attendance("sign_in"),
+    quick.struct_of(events.SignOut): _attendance("sign_out"),
+    quick.struct_of(events.Presence): _attendance("presence"),
+    quick.struct_of(events.IdentityCheck): _attendance("identity_check"),
+    quick.struct_of(events.DeviceCoverage): _coverage,
+    quick.struct_of(events.SpotCheckAnswered): _spot_check,
+    quick.struct_of(events.DeviceClock): _clock,
+}

@@ -11,7 +11,7 @@ from parts.devices import MORNING, LogWriter
 from renzheng.central.errors import StoreError
 from renzheng.central.ingest.service import Ingest, Message
 from renzheng.central.store import devices, schema
-from renzheng.central.store.database import Database
+from renzheng.central.store.database import PAGE_BYTES, Database
 from renzheng.central.verify.check import BadEntry, Fault, Good
 from renzheng.central.verify.checkpoint import (
     Checkpoint,
@@ -311,7 +311,7 @@ def test_a_damaged_index_is_named(tmp_path):
         ).scalar_one()
     database.close()
     content = bytearray(path.read_bytes())
-    content[page * 4096 - 1200 : page * 4096] = b"\xff" * 1200
+    content[page * PAGE_BYTES - 1200 : page * PAGE_BYTES] = b"\xff" * 1200
     path.write_bytes(content)
     damaged = Database(f"sqlite:///{path}")
     with pytest.raises(StoreError, match="damaged"):

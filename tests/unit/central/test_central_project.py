@@ -42,7 +42,7 @@ def test_coverage_and_clock_become_rows():
     clock = {"trusted": False, "boot_id": "b", "monotonic_ms": 1}
     data = ClockData(institution_id="H1", clock=clock, change="compared", offset_ms=-40)
     event = DeviceClock(source=device_source("kiosk-1"), time=MORNING, data=data)
-    found = project(event, "kiosk-1", 3, 4)
+    found = project(read(LogWriter().append_json(event.to_json())), "kiosk-1", 3, 4)
     assert isinstance(found, Projection)
     assert found.row == ("kiosk-1", 3, "compared", -40, 0, to_us(MORNING), 4)
 
