@@ -49,6 +49,9 @@ def run(  # noqa: PLR0917 - each is an option
     threads: Annotated[
         int | None, typer.Option(min=1, help="DuckDB's threads; all cores when left out.")
     ] = None,
+    resumable: Annotated[
+        bool, typer.Option("--resumable", help="After a kill, the same call goes on with the step it was at.")
+    ] = False,
 ) -> None:
     """Answer every billed line in scope: supported, contradicted or insufficient."""
     from renzheng.central.audit.run import run_audit
@@ -63,6 +66,7 @@ def run(  # noqa: PLR0917 - each is an option
         region=region,
         memory_limit=memory_limit,
         threads=threads,
+        resumable=resumable,
     )
     columns = (TextColumn("{task.description:<24}"), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:

@@ -23,20 +23,27 @@ class DuckDBEngine:
     """Runs steps in a scratch database of its own, which is gone afterwards.
 
     Args:
-        scratch: an existing, empty folder for the database and what spills.
+        scratch: an existing folder for the database and what spills.
         memory_limit: such as `5GB`; see `usual_memory` when None.
         threads: worker threads; all cores when None.
+        lasting: keep the database in `scratch`, so that another process can go on after a kill. Each step is
+            a transaction, so a step is there whole or not at all.
     """
 
     name = "duckdb"
 
-    def __init__(self, scratch: Path, *, memory_limit: str | None, threads: int | None = None) -> None:
-        self._connection = connect()
+    def __init__(
+        self, scratch: Path, *, memory_limit: str | None, threads: int | None = None, lasting: bool = False
+    ) -> None:
+        self._lasting = lasting
+        self._connection = connect(scratch / "steps.duckdb" if lasting else None)
         self._run(f"SET memory_limit = '{memory_limit or usual_memory()}'")
         self._run(f"SET temp_directory = '{scratch / 'spill'}'")
         self._run("SET preserve_insertion_order = false")
         if threads is not None:
             self._run(f"SET threads = {int(threads)}")
+        if lasting:
+            self._run("CREATE TABLE IF NOT EXISTS kept_steps (step VARCHAR)")
 
     def __enter__(self) -> Self:
         return self
@@ -50,6 +57,17 @@ class DuckDBEngine:
         """Make one input table readable under `name`; a missing one is a view without rows."""
         empty = f"SELECT {canonical_nulls(source.table)}, CAST(NULL AS VARCHAR) AS {UNREADABLE} WHERE false"
         self.view(name, source.select or empty)
+
+    def is_kept(self, step: str) -> bool:
+        """Tell whether an earlier process has done this step and what it made is still here."""
+        if not self._lasting:
+            return False
+        return bool(self._connection.execute("FROM kept_steps WHERE step = ?", [step]).fetchall())
+
+    def keep(self, step: str) -> None:
+        """Note that a step is done, so that it need not be done again after a kill."""
+        if self._lasting:
+            self._connection.execute("INSERT INTO kept_steps VALUES (?)", [step])
 
     def has_doubles(self, name: str, keys: Sequence[str]) -> bool:
         """Tell whether two rows of a table may have the same key.

@@ -38,6 +38,12 @@ class Engine(Protocol):
     def write(self, sql: str, path: Path) -> None:
         """Write a query's rows to one Parquet file, in the order that the query gives."""
 
+    def is_kept(self, step: str) -> bool:
+        """Tell whether an earlier process has done this step and what it made is still here."""
+
+    def keep(self, step: str) -> None:
+        """Note that a step is done, so that it need not be done again after a kill."""
+
     def has_doubles(self, name: str, keys: Sequence[str]) -> bool:
         """Tell whether two rows of a table may have the same key; a needless yes only costs time."""
 

@@ -32,6 +32,8 @@ class AuditRequest:
         memory_limit: most memory DuckDB may take before it spills to `out`, such as `5GB`; 6 GB when None, or
             seven tenths of the machine's memory where that is less.
         threads: worker threads of DuckDB; its own default when None.
+        resumable: keep each step in a database in `out` while the run goes on, so that the same request goes
+            on from there when the process was killed. DuckDB only; Spark begins again.
     """
 
     tables: Path
@@ -43,6 +45,7 @@ class AuditRequest:
     region: str | None = None
     memory_limit: str | None = None
     threads: int | None = None
+    resumable: bool = False
 
 
 @dataclass(frozen=True)

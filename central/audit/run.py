@@ -3,6 +3,7 @@
 # ruff: noqa: S608 - SQL is put together from the names of rules in the pack
 
 import datetime as dt
+import hashlib
 import json
 import shutil
 import tempfile
@@ -12,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import fields
 from decimal import Decimal
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -58,9 +60,9 @@ def run_audit(request: AuditRequest, progress: Progress = no_progress) -> AuditR
 
 
 def _run(request: AuditRequest, pack: Pack, progress: Progress) -> AuditResult:
-    with tempfile.TemporaryDirectory(prefix=".audit-", dir=request.out) as folder:
-        scratch = Path(folder)
+    with _scratch(request, pack) as scratch:
         made = scratch / "made"
+        shutil.rmtree(made, ignore_errors=True)
         made.mkdir()
         sources = find_sources(request.tables)
         with _engine(request, scratch) as engine:
@@ -101,8 +103,11 @@ class Run:
         loaded = self._load(sources)
         done = last_uses(self._pack)
         for name in STEPS:
+            if self._engine.is_kept(name):
+                continue
             with self._timed(name):
                 self._step(name)
+                self._engine.keep(name)
                 for used in done.get(name, ()):
                     self._engine.drop(used)
         with self._timed("write"):
@@ -214,7 +219,8 @@ def assign_contested(choices: pa.Table) -> pa.Table:
 
 def _engine(request: AuditRequest, scratch: Path) -> AbstractContextManager[Engine]:
     if request.engine == "duckdb":
-        return DuckDBEngine(scratch, memory_limit=request.memory_limit, threads=request.threads)
+        memory, lasting = request.memory_limit, request.resumable
+        return DuckDBEngine(scratch, memory_limit=memory, threads=request.threads, lasting=lasting)
     try:
         from renzheng.central.audit.spark_engine import SparkEngine  # noqa: PLC0415 - few sites have Spark
     except ModuleNotFoundError as error:
@@ -223,6 +229,38 @@ def _engine(request: AuditRequest, scratch: Path) -> AbstractContextManager[Engi
             do="Install it with: pip install pyspark, or run with --engine duckdb.",
         ) from error
     return SparkEngine(scratch)
+
+
+@contextmanager
+def _scratch(request: AuditRequest, pack: Pack) -> Iterator[Path]:
+    """Give the folder in which a run works; that of a resumable one outlives a kill, for the same request."""
+    if not request.resumable:
+        with tempfile.TemporaryDirectory(prefix=".audit-", dir=request.out) as folder:
+            yield Path(folder)
+        return
+    scratch, asked = request.out / ".steps", _what_is_asked(request, pack)
+    known = scratch / "request.json"
+    if not known.is_file() or known.read_text(encoding="utf-8") != asked:
+        shutil.rmtree(scratch, ignore_errors=True)
+        scratch.mkdir()
+        known.write_text(asked, encoding="utf-8")
+    yield scratch
+    shutil.rmtree(scratch)
+
+
+def _what_is_asked(request: AuditRequest, pack: Pack) -> str:
+    """Write down everything on which the rows of a step depend: another request must not go on from them."""
+    tables = sorted(path for path in request.tables.rglob("*") if path.is_file())
+    facts = {
+        "software": version("renzheng"),
+        "rules": {name: rule.content_hash for name, rule in sorted(pack.rules.items())},
+        "steps": hashlib.sha256("".join(read_step(name, pack).sql for name in STEPS).encode()).hexdigest(),
+        "region": [request.region, *(str(pack.overrides(request.region, name)) for name in LINE_RULES)],
+        "period": [str(request.from_day), str(request.to_day)],
+        "engine": request.engine,
+        "tables": [[str(path), path.stat().st_size, path.stat().st_mtime_ns] for path in tables],
+    }
+    return json.dumps(facts, sort_keys=True)
 
 
 def _check(request: AuditRequest) -> None:

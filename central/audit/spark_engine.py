@@ -136,6 +136,13 @@ class SparkEngine:
         shutil.move(part, path)
         shutil.rmtree(parts)
 
+    def is_kept(self, step: str) -> bool:  # noqa: ARG002 - the engines' common form
+        """Tell that no step is kept: views of a Spark session are gone with it."""
+        return False
+
+    def keep(self, step: str) -> None:
+        """Keep nothing."""
+
     def has_doubles(self, name: str, keys: Sequence[str]) -> bool:
         """Tell whether two rows of a table have the same key."""
         listed = ", ".join(keys)
