@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from renzheng.central.draw.command import app as draw_command
 from renzheng.central.verify.command import app as log_command
 from renzheng.contracts.events import Purpose, utc_now
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True)
 app.add_typer(log_command, name="log")
+app.add_typer(draw_command, name="draw")
 
 Config = Annotated[Path, typer.Option("--config", help="The configuration file.")]
 CONFIG = Path("central.toml")

@@ -45,7 +45,7 @@ def new_id() -> str:
 
 
 BUREAU = "bureau:"
-"""Begins the id of a bureau, which is registered like an institution so that its inspectors' devices have one."""
+"""Begins the id of a bureau, registered like an institution so that its inspectors' devices have one."""
 
 
 def is_bureau(institution_id: str) -> bool:

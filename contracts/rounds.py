@@ -21,6 +21,7 @@ _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _READ_AS = str.maketrans("OILU", "011V")
 _CODE_LENGTH = 20
 _NONCE_BYTES = 12
+_PADDED_TO_BYTES = 8192
 
 
 class RoundError(InputError):
@@ -81,7 +82,8 @@ class SealedSheet(_Part):
     """A sheet that cannot be read without the round's opening code.
 
     Args:
-        sealed: nonce and AES-256-GCM text of the sheet's JSON; round and institution are bound in.
+        institution_id: the institution's, or a label that stands for it until the sheet is open.
+        sealed: nonce and AES-256-GCM text of the sheet's JSON; `round_id` and `institution_id` are bound in.
     """
 
     version: Literal[1] = 1
@@ -105,14 +107,21 @@ def new_opening_code() -> str:
     return "-".join(letters[start : start + 5] for start in range(0, _CODE_LENGTH, 5))
 
 
-def seal(sheet: Sheet, code: str) -> SealedSheet:
-    """Seal a sheet under its round's opening code."""
+def seal(sheet: Sheet, code: str, label: str = "") -> SealedSheet:
+    """Seal a sheet under its round's opening code.
+
+    Args:
+        sheet: what to seal; it is padded, so that the size does not tell how many checks are in it.
+        code: the round's opening code.
+        label: stands outside in the place of the institution, where that must not be known before.
+    """
     nonce = secrets.token_bytes(_NONCE_BYTES)
     body = sheet.model_dump_json().encode()
-    bound = _bound(sheet.round_id, sheet.institution_id)
-    sealed = nonce + AESGCM(_key(code, sheet.round_id)).encrypt(nonce, body, bound)
-    shown = sheet.model_dump(include={"round_id", "institution_id", "due_at", "closes_at"})
-    return SealedSheet.model_construct(version=1, **shown, sealed=sealed)
+    body += b" " * (-len(body) % _PADDED_TO_BYTES)
+    outside = label or sheet.institution_id
+    sealed = nonce + AESGCM(_key(code, sheet.round_id)).encrypt(nonce, body, _bound(sheet.round_id, outside))
+    shown = sheet.model_dump(include={"round_id", "due_at", "closes_at"})
+    return SealedSheet.model_construct(version=1, **shown, institution_id=outside, sealed=sealed)
 
 
 def unseal(sealed: SealedSheet, code: str) -> Sheet:

@@ -38,6 +38,7 @@ PARTS: Mapping[str, Part] = {
     ),
     "claims": Part(("renzheng.central.claims.command",), "Import claim lines.", "central"),
     "audit": Part(("renzheng.central.audit.command",), "Set attendance against billed lines.", "central"),
+    "draw": Part(("renzheng.central.draw.verify_command",), "Verify a published draw.", "central"),
     "rules": Part(("renzheng.central.audit.rules_command",), "Check, test and show the rules.", "central"),
     "models": Part(("renzheng.models.command",), "Convert, list, check and measure face models.", "edge"),
     "simulate": Part(

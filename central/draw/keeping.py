@@ -116,3 +116,29 @@ def _seal(content: bytes, key: bytes, round_id: str) -> bytes:
 
 def _open(sealed: bytes, key: bytes, round_id: str) -> bytes:
     return AESGCM(key).decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], round_id.encode())
+
+
+def seal_round(content: bytes, code: str, round_id: str) -> bytes:
+    """Encrypt a drawn round under its opening code, until it is due."""
+    return _seal(content, _code_key(code, round_id), round_id)
+
+
+def open_round(sealed: bytes, code: str, round_id: str) -> bytes:
+    """Decrypt a drawn round.
+
+    Raises:
+        DrawError: the code is not this round's, or what was sealed was altered.
+    """
+    try:
+        return _open(sealed, _code_key(code, round_id), round_id)
+    except InvalidTag:
+        raise DrawError(
+            f"What was sealed of round {round_id} does not open.",
+            why="It was altered since the draw.",
+            do="Keep the store as it is; compare with a backup from after the draw.",
+        ) from None
+
+
+def _code_key(code: str, round_id: str) -> bytes:
+    """A code has 100 random bits: there is nothing to stretch."""
+    return HKDF(SHA256(), 32, None, f"renzheng draw round {round_id}".encode()).derive(code.encode())

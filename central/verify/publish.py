@@ -23,6 +23,8 @@ from renzheng.central.verify.checkpoint import (
 from renzheng.contracts.log import Head
 
 TABLE = schema.checkpoints
+DRAW = "draw/commitments"
+"""Names the chain of commitments among the heads, as no device can be named; it binds central too."""
 
 
 def take_checkpoint(
@@ -101,13 +103,14 @@ def check_kept_note(database: Database, note: str, key: OKPKey) -> Checkpoint:
 
 
 def _hold_against_log(connection: sa.Connection, leaves: list[Leaf]) -> None:
-    entries = schema.log_entries
+    entries, rounds = schema.log_entries, schema.rounds
     for leaf in leaves:
-        held = connection.execute(
-            sa.select(entries.c.hash).where(
-                entries.c.device_id == leaf.device_id, entries.c.sequence == leaf.head.sequence
-            )
-        ).scalar()
+        query = sa.select(entries.c.hash).where(
+            entries.c.device_id == leaf.device_id, entries.c.sequence == leaf.head.sequence
+        )
+        if leaf.device_id == DRAW:
+            query = sa.select(rounds.c.commitment_sha256).where(rounds.c.number == leaf.head.sequence)
+        held = connection.execute(query).scalar()
         if held != leaf.head.hash:
             raise CheckpointError(
                 f"Entry {leaf.head.sequence} of {leaf.device_id} is not the one that a checkpoint names.",
@@ -129,6 +132,9 @@ def _moved(connection: sa.Connection, known: Mapping[str, Head]) -> list[Leaf]:
     query = sa.select(devices.c.device_id, devices.c.head_sequence, devices.c.head_hash)
     rows = connection.execute(query.order_by(devices.c.device_id))
     found = [Leaf(row[0], Head(row[1], row[2])) for row in rows]
+    rounds = schema.rounds
+    latest = sa.select(rounds.c.number, rounds.c.commitment_sha256).order_by(rounds.c.number.desc()).limit(1)
+    found += [Leaf(DRAW, Head(row[0], row[1])) for row in connection.execute(latest)]
     return [leaf for leaf in found if leaf.head.sequence and known.get(leaf.device_id) != leaf.head]
 
 
