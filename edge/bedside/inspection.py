@@ -119,9 +119,12 @@ class Inspection:
     def open(self, name: str, code: str | None) -> SheetShown:
         """Open a sheet that is due; one that is open is given again.
 
+        A page may have opened it by the code while this device was out of its reach, so with its code it opens
+        after the close too: what was answered in time counts, what was not is late.
+
         Raises:
             NotDueError: its time has not come.
-            RoundClosedError: it was never opened and has closed.
+            RoundClosedError: it has closed, was never opened, and no code is given.
             RoundError: it is not here, or the code is not its own.
             BulkUnreachableError: no code was given and central cannot be asked.
         """
@@ -132,7 +135,7 @@ class Inspection:
         match standing(sealed, self.clock.read().wall, opened=opened is not None):
             case Standing.NOT_DUE:
                 raise NotDueError("This round is not due yet.", why="Nobody may know its list before.")
-            case Standing.CLOSED if opened is None:
+            case Standing.CLOSED if opened is None and code is None:
                 raise RoundClosedError("This round has closed.", do="Take the next one.")
             case Standing.DUE if code is None:
                 self.fetcher.fetch()
@@ -141,11 +144,10 @@ class Inspection:
                     raise RoundError(
                         "Central does not give the code of this round yet.", do="Try again shortly."
                     )
-            case Standing.DUE:
+            case _ if opened is None:
                 opened = self.store.open(name, code or "")
             case _:
                 pass
-        assert opened is not None
         return SheetShown(sheet_id=name, sheet=opened, answers=self._answers(name))
 
     def _answers(self, name: str) -> tuple[AnswerShown, ...]:
