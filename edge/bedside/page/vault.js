@@ -23,7 +23,7 @@ export function together(names, mode, work) {
   return new Promise((resolve, reject) => {
     const transaction = database.transaction(names, mode, { durability: "strict" });
     const result = work(...names.map((name) => transaction.objectStore(name)));
-    transaction.oncomplete = () => resolve(result?.result ?? result);
+    transaction.oncomplete = () => resolve(result instanceof IDBRequest ? result.result : undefined);
     transaction.onerror = transaction.onabort = () => reject(transaction.error);
   });
 }
