@@ -107,6 +107,10 @@ class FaceEngine:
         """Return all faces of an image, most confident first."""
         return self._detector.detect(check(image))
 
+    def survey(self, image: Pixels) -> list[Detection]:
+        """Return the faces of whoever walks past, of 80 px and more, most confident first; one look only."""
+        return self._detector.survey(check(image))
+
     def face_of(self, image: Pixels, detection: Detection) -> Face:
         """Find eyes and nose of a detection."""
         landmarks = self._predictor.locate(image, detection.box)

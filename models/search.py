@@ -79,6 +79,16 @@ class Gallery:
     def __len__(self) -> int:
         return len(self._ids)
 
+    def likest(self, probe: Template) -> str:
+        """Name the one of the gallery whom a template is likest, however little; the gallery is not empty.
+
+        Raises:
+            TemplateMismatchError: a probe of another model or key.
+        """
+        _require([probe], self._calibration)
+        row = self._calibration.space.fuse(probe.values[None])
+        return self._ids[int(np.argmax(self._rows @ row))]
+
     def search(self, probes: Sequence[Template], *, at_fmr: float, most: int = 10) -> Identification:
         """Search one attempt's probes.
 

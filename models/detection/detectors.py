@@ -13,14 +13,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from renzheng.models.detection.boxes import Box, Detection
-from renzheng.models.detection.mmod import KIOSK, SECOND_LOOK, MmodDetector
-from renzheng.models.detection.yunet import QUICK, THOROUGH, YunetDetector
+from renzheng.models.detection.mmod import KIOSK, SECOND_LOOK, MmodDetector, Plan
+from renzheng.models.detection.yunet import QUICK, THOROUGH, YunetDetector, YunetPlan
 
 Pixels = NDArray[np.uint8]
 Look = Callable[[Pixels], list[Detection]]
 
 # A tightly cropped portrait: the detectors want some surroundings to see a face in.
 _BORDER_SHARE = 0.5
+# A part of a ward camera's picture is looked at in its own size up to so many pixels, in about 60 ms; mmod
+# finds faces from 80 px there, which is also about the smallest that an embedder can use.
+_SURVEY_PIXELS = 640 * 400
+_SURVEY_STEP = (2, 3)
 _GRADIENTS_SIDE_PX = 800  # doubled inside; larger would take more memory than the rest of the engine
 
 
@@ -29,6 +33,9 @@ class Detector(Protocol):
 
     def detect(self, image: Pixels) -> list[Detection]:
         """Look quickly; faces of an RGB image, most confident first."""
+
+    def survey(self, image: Pixels) -> list[Detection]:
+        """Look once for whoever walks past; faces of about 80 px and more."""
 
     def search(self, image: Pixels) -> list[Detection]:
         """Look thoroughly, as time allows, for a photograph's face."""
@@ -44,6 +51,11 @@ class MmodLooks:
     def detect(self, image: Pixels) -> list[Detection]:
         """Look quickly; where that finds none, look for smaller faces."""
         return self._mmod.detect(image, KIOSK) or self._mmod.detect(image, SECOND_LOOK)
+
+    def survey(self, image: Pixels) -> list[Detection]:
+        """Look once, in the image's own size where that is small enough."""
+        side = longest_side(image.shape[0], image.shape[1], _SURVEY_PIXELS)
+        return self._mmod.detect(image, Plan(longer_side_px=side, step=_SURVEY_STEP, smallest_px=80))
 
     def search(self, image: Pixels) -> list[Detection]:
         """Look at the photograph, then at it within a border, then by gradients."""
@@ -78,6 +90,11 @@ class YunetLooks:
         """Look quickly."""
         return [as_dlib_frames(found) for found in self._yunet.detect(image, QUICK)]
 
+    def survey(self, image: Pixels) -> list[Detection]:
+        """Look once, at no more than 640 px."""
+        plan = YunetPlan(longer_side_px=min(max(image.shape[:2]), THOROUGH.longer_side_px))
+        return [as_dlib_frames(found) for found in self._yunet.detect(image, plan)]
+
     def search(self, image: Pixels) -> list[Detection]:
         """Look at the photograph twice, at two sizes, then within a border, then with the other detector."""
         looks: list[Look] = [self._twice, in_border(self._large), self.detect]
@@ -92,6 +109,11 @@ class YunetLooks:
         """Average the points that the two sizes give: each alone is a pixel or two off."""
         other = self.detect(image)
         return [_averaged(found, other) for found in self._large(image)]
+
+
+def longest_side(rows: int, columns: int, most_pixels: int) -> int:
+    """Return the longer side of an image once it has at most so many pixels; its own when it has."""
+    return math.floor(max(rows, columns) * min(1.0, math.sqrt(most_pixels / (rows * columns))))
 
 
 def first_found(image: Pixels, looks: Sequence[Look]) -> list[Detection]:

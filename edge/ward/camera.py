@@ -1,0 +1,220 @@
+"""One camera's thread: connect, take key frames, decode, leave the newest picture for the analysts."""
+
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from renzheng.contracts.errors import RenzhengError
+from renzheng.contracts.events import CoverageState
+from renzheng.edge.coverage import Standing
+from renzheng.edge.ward import timeline
+from renzheng.edge.ward.decoder import Decoder, DecoderError, Picture
+from renzheng.edge.ward.rtp import AccessUnit
+from renzheng.edge.ward.rtsp import Credentials
+from renzheng.edge.ward.settings import CameraSettings
+from renzheng.edge.ward.stream import RtspStream, StreamError, Trouble
+
+LOGGER = logging.getLogger(__name__)
+FIRST_WAIT_SECONDS = 1.0
+LONGEST_WAIT_SECONDS = 60.0
+_UNANSWERED_SECONDS = 10.0
+_SILENT_SECONDS = 15.0
+_EARLY_SHARE = 0.85
+"""A key frame a little before its time is taken: the next may be a whole interval away."""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A picture and when it came, on the steady clock, in seconds."""
+
+    picture: Picture
+    at_s: float
+
+
+@dataclass(slots=True)
+class Counts:
+    """What came of a camera so far."""
+
+    pictures: int = 0
+    replaced: int = 0
+    half_frames: int = 0
+    connections: int = 0
+    restarts: int = 0
+
+
+class Camera:
+    """Keeps one camera's newest picture at hand.
+
+    Args:
+        settings: which camera.
+        credentials: None for a camera that asks for none.
+        on_picture: called when there is a new picture; must return at once.
+        first_wait_seconds: before the second attempt to connect; doubled from attempt to attempt.
+    """
+
+    def __init__(
+        self,
+        settings: CameraSettings,
+        credentials: Credentials | None,
+        *,
+        on_picture: Callable[[], None],
+        first_wait_seconds: float = FIRST_WAIT_SECONDS,
+    ) -> None:
+        self.settings = settings
+        self.counts = Counts()
+        self._credentials = credentials
+        self._on_picture = on_picture
+        self._first_wait_seconds = first_wait_seconds
+        self._lock = threading.Lock()
+        self._newest: Taken | None = None
+        self._seen_at_s: float | None = None
+        self._trouble: str | None = "connecting"
+        self._mark: timeline.Mark | None = None
+        self._restarted_at_s: float | None = None
+        self._stream: RtspStream | None = None
+        self._decoder: Decoder | None = None
+        self._fed_at_s = 0.0
+        self._given_at_s = 0.0
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"camera-{settings.id}", daemon=True)
+
+    def start(self) -> None:
+        """Connect, and connect again whenever the camera is lost."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Let go of the camera."""
+        self._ending.set()
+        stream = self._stream
+        if stream is not None:
+            stream.abort()
+        if self._thread.is_alive():
+            self._thread.join(timeout=20)
+
+    def take(self) -> Taken | None:
+        """Take the newest picture away; None when there is no new one."""
+        with self._lock:
+            taken, self._newest = self._newest, None
+            return taken
+
+    @property
+    def waiting_since(self) -> float | None:
+        """When the picture that nobody has taken yet came."""
+        newest = self._newest
+        return None if newest is None else newest.at_s
+
+    def standing(self) -> Standing:
+        """Whether pictures come, and why not."""
+        if self._trouble is not None:
+            return Standing(CoverageState.DOWN, self._trouble)
+        now = time.monotonic()
+        if self._seen_at_s is None or now - self._seen_at_s > _SILENT_SECONDS:
+            return Standing(CoverageState.DOWN, Trouble.STALLED.value)
+        if self._restarted_at_s is not None and now - self._restarted_at_s < _SILENT_SECONDS:
+            return Standing(CoverageState.DEGRADED, "camera_restarted")
+        return Standing(CoverageState.UP)
+
+    def _run(self) -> None:
+        failures = 0
+        while not self._ending.is_set():
+            began = time.monotonic()
+            pictures = self.counts.pictures
+            try:
+                self._follow()
+            except StreamError as error:
+                self._lost(error.trouble, error)
+            except DecoderError as error:
+                self._lost(Trouble.UNDECODABLE, error)
+            except RenzhengError as error:
+                self._lost("fault", error)
+            finally:
+                self._let_go()
+            came = self.counts.pictures > pictures
+            failures = 0 if came and time.monotonic() - began > LONGEST_WAIT_SECONDS else failures + 1
+            self._ending.wait(self._pause(failures))
+
+    def _pause(self, failures: int) -> float:
+        """How long to wait: longer from time to time, never in step with other cameras.
+
+        A refused password is tried once in the longest time only, or the camera might lock the user out.
+        """
+        if self._trouble == Trouble.WRONG_PASSWORD:
+            return LONGEST_WAIT_SECONDS
+        doubled = self._first_wait_seconds * 2.0 ** min(failures, 10)
+        return float(min(doubled, LONGEST_WAIT_SECONDS) * random.uniform(0.5, 1.0))  # noqa: S311 - spreads only
+
+    def _lost(self, trouble: Trouble | str, error: RenzhengError) -> None:
+        name = trouble.value if isinstance(trouble, Trouble) else trouble
+        if self._ending.is_set():
+            return
+        if self._trouble != name:
+            LOGGER.warning("camera %s: %s: %s", self.settings.id, name, error.what)
+        self._trouble = name
+
+    def _let_go(self) -> None:
+        stream, decoder, self._stream, self._decoder = self._stream, self._decoder, None, None
+        if stream is not None:
+            stream.close()
+        if decoder is not None:
+            decoder.close()
+
+    def _follow(self) -> None:
+        """Take pictures until the camera is lost.
+
+        Raises:
+            StreamError: it is lost, or gives nothing that can be used.
+            DecoderError: what it gives cannot be decoded.
+        """
+        every = self.settings.mode == "every_frame"
+        self._stream = RtspStream(self.settings.url, self._credentials, keys_only=not every)
+        if self._ending.is_set():
+            return
+        video = self._stream.open()
+        self.counts.connections += 1
+        self._decoder = Decoder(video.codec, self._given)
+        self._mark, begun = None, False
+        for unit in self._stream.units():
+            if self._ending.is_set():
+                return
+            now = time.monotonic()
+            self._watch_clock(unit, now)
+            self.counts.half_frames += unit.key and not unit.whole
+            begun = begun or bool(unit.key and unit.content)
+            if unit.content and begun and (every or self._is_time(now)):
+                self._fed_at_s = now
+                self._decoder.feed(unit.content)
+            self._check_decoder(self._decoder, now)
+
+    def _is_time(self, now: float) -> bool:
+        return now - self._fed_at_s >= _EARLY_SHARE / self.settings.frames_per_second
+
+    def _watch_clock(self, unit: AccessUnit, now: float) -> None:
+        mark = timeline.Mark(unit.source, unit.timestamp, now)
+        if timeline.restarted(self._mark, mark):
+            self.counts.restarts += 1
+            self._restarted_at_s = now
+            LOGGER.warning("camera %s: its clock began anew", self.settings.id)
+        self._mark = mark
+
+    def _check_decoder(self, decoder: Decoder, now: float) -> None:
+        since = decoder.unanswered_since
+        if not decoder.alive or (since is not None and now - since > _UNANSWERED_SECONDS):
+            raise DecoderError("Key frames come and cannot be decoded.", do="Check the camera's encoder.")
+
+    def _given(self, picture: Picture) -> None:
+        """Take a decoded picture; called from the decoder's thread."""
+        now = time.monotonic()
+        if self.settings.mode == "every_frame":
+            if now - self._given_at_s < _EARLY_SHARE / self.settings.frames_per_second:
+                return
+            self._given_at_s = now
+        with self._lock:
+            self.counts.pictures += 1
+            self.counts.replaced += self._newest is not None
+            self._newest = Taken(picture, now)
+        self._seen_at_s = now
+        self._trouble = None
+        self._on_picture()

@@ -1,0 +1,333 @@
+"""The agent of a ward's cameras: the only place that wires its parts.
+
+A device of its own beside the kiosk: the same log, link, store, coverage and housekeeping, no page. Settings
+that name no camera are refused, and so is a machine without a decoder.
+"""
+
+import logging
+import shutil
+import threading
+import time
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from fastapi import FastAPI, Response
+from joserfc.jwk import OKPKey
+
+from renzheng.contracts import events, keys
+from renzheng.contracts.events import Purpose
+from renzheng.contracts.ids import DeviceId, EventId, Shard
+from renzheng.edge.bulk import open_bulk
+from renzheng.edge.clock import Clock, SystemClock
+from renzheng.edge.coverage import Standing
+from renzheng.edge.enrolment import engine_name
+from renzheng.edge.errors import SettingsError
+from renzheng.edge.evidence import Evidence
+from renzheng.edge.gallery import SiteGallery
+from renzheng.edge.housekeeping import Housekeeper, Reason, Retention, free_bytes_of
+from renzheng.edge.inpatients import RosterFetcher
+from renzheng.edge.keyring import Keyring
+from renzheng.edge.kiosk.recorder import NOTICE
+from renzheng.edge.link.runner import Identity, Link
+from renzheng.edge.log import DeviceLog
+from renzheng.edge.main import SOFTWARE
+from renzheng.edge.server import Server
+from renzheng.edge.settings import Settings
+from renzheng.edge.store import heartbeat
+from renzheng.edge.store.database import Store
+from renzheng.edge.store.inpatients import Inpatients
+from renzheng.edge.store.people import People, template_key
+from renzheng.edge.ward import sight
+from renzheng.edge.ward.analysts import Analysts
+from renzheng.edge.ward.camera import FIRST_WAIT_SECONDS, Camera
+from renzheng.edge.ward.decoder import DecoderMissingError
+from renzheng.edge.ward.lists import WardLists
+from renzheng.edge.ward.reports import health, metrics
+from renzheng.edge.ward.settings import CameraSettings
+from renzheng.edge.ward.stream import read_credentials
+from renzheng.edge.ward.telling import Telling, forget_told
+from renzheng.edge.ward.watch import CameraWatch, scene_file
+from renzheng.edge.watchman import Teller, Watchman
+from renzheng.models.engine import FaceEngine
+from renzheng.models.engine import open_engine as open_face_engine
+
+LOGGER = logging.getLogger(__name__)
+_REFRESH_SECONDS = 20.0
+_DRAIN_SECONDS = 1.5
+
+
+class WardAgent:
+    """One device with cameras.
+
+    Args:
+        settings: the device's.
+        clock: where time comes from.
+        open_engine: makes a face engine; one for each analyst, and one to begin with.
+        central_key: whose acknowledgements count.
+        first_wait_seconds: see `Camera`.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        clock: Clock,
+        open_engine: Callable[[], FaceEngine],
+        central_key: OKPKey | None,
+        first_wait_seconds: float = FIRST_WAIT_SECONDS,
+    ) -> None:
+        check_settings(settings)
+        device, ward = settings.device, settings.ward
+        self.settings = settings
+        self.clock = clock
+        path = device.data_dir / "device.sqlite"
+        self.store = Store(path)
+        self.log = DeviceLog(self.store, device.device_id)
+        self.keyring = Keyring(self.store, device.data_dir)
+        self.evidence = Evidence(device.data_dir)
+        self.people = People(
+            self.store, template_key(device.template_key_file or device.data_dir / "template.key")
+        )
+        self.inpatients = Inpatients(self.store, device.institution_id)
+        zone = ZoneInfo(device.time_zone)
+        engine = open_engine()
+        self.gallery = SiteGallery(self.people, engine, device.data_dir / "calibrations")
+        self.lists = WardLists(
+            ward,
+            self.inpatients,
+            self.people,
+            self.gallery,
+            engine,
+            zone=zone,
+            notice=(NOTICE, settings.kiosk.notice_version),
+        )
+        self.telling = Telling(settings, self.log, self.evidence, clock, engine_name(engine))
+        self.link = self._make_link(path, central_key)
+        self.watches = [self._watch(camera, first_wait_seconds) for camera in ward.cameras]
+        self.analysts = Analysts(self.watches, _one_at_hand(engine, open_engine), ward.workers)
+        teller = Teller(settings, self.log, clock)
+        self.housekeeper = Housekeeper(
+            self.log,
+            self.evidence,
+            Retention(
+                crops=timedelta(days=ward.crop_days),
+                entries=timedelta(days=device.entry_days),
+                free_bytes=device.keep_free_megabytes * 1_000_000,
+            ),
+            tell=_tells_deleted(teller),
+            free_bytes=lambda: free_bytes_of(device.data_dir),
+            warn=lambda _short: None,
+        )
+        self.watchman = Watchman(settings, self.log, clock, teller, standing=self.standing, tidy=self._tidy)
+        bulk = open_bulk(settings, key=self.keyring.current, wall=self._wall)
+        self.fetcher: RosterFetcher | None = None
+        if bulk is not None:
+            every_seconds = settings.bulk.fetch_seconds
+            self.fetcher = RosterFetcher(
+                bulk, self.inpatients, wall=self._wall, zone=zone, every_seconds=every_seconds
+            )
+        self._ending = threading.Event()
+        self._refresher = threading.Thread(target=self._keep_lists, name="ward-lists", daemon=True)
+        self._server = Server(self._app(), ward.health_host, ward.health_port)
+
+    @property
+    def port(self) -> int:
+        """Where health and metrics are served."""
+        return self._server.port
+
+    def start(self) -> None:
+        """Tell what happened while the agent was away, then watch."""
+        self.refresh()
+        self.watchman.begin(SOFTWARE)
+        if self.link is not None:
+            self.link.start()
+        if self.fetcher is not None:
+            self.fetcher.start()
+        self._refresher.start()
+        self.analysts.start()
+        for watch in self.watches:
+            watch.camera.start()
+        self._server.start()
+        self.watchman.start()
+        LOGGER.info("ward agent %s: %d camera(s)", self.settings.device.device_id, len(self.watches))
+
+    def stop(self, reason: str = "asked_to") -> None:
+        """Stop on purpose: closes the coverage and says so."""
+        self._server.stop()
+        self.watchman.halt()
+        self._ending.set()
+        if self.fetcher is not None:
+            self.fetcher.stop()
+        for watch in self.watches:
+            watch.camera.stop()
+        self.analysts.stop()
+        if self._refresher.is_alive():
+            self._refresher.join(timeout=10)
+        self.watchman.end(SOFTWARE, reason)
+        if self.link is not None:
+            self._let_drain(self.link)
+            self.link.stop()
+            self._link_store.close()
+        self.store.close()
+
+    def standing(self) -> Standing:
+        """What the cameras together can see."""
+        return sight.union({watch.camera.settings.id: watch.standing() for watch in self.watches})
+
+    def refresh(self) -> None:
+        """Read roster and references anew."""
+        self.lists.refresh(self._wall(), [camera.ward for camera in self.settings.ward.cameras])
+
+    def _watch(self, camera: CameraSettings, first_wait_seconds: float) -> CameraWatch:
+        credentials = None if camera.credentials_file is None else read_credentials(camera.credentials_file)
+        ward = self.settings.ward
+        return CameraWatch(
+            Camera(
+                camera,
+                credentials,
+                on_picture=self._wake,
+                first_wait_seconds=first_wait_seconds,
+            ),
+            list_of=lambda: self.lists.of(camera.ward),
+            tell=self.telling.tell,
+            expected_false_matches=ward.expected_false_matches,
+            scene_file=scene_file(self.settings.device.data_dir, camera.id),
+            rules=sight.Rules(frozen_seconds=ward.frozen_seconds),
+        )
+
+    def _make_link(self, path: Path, central_key: OKPKey | None) -> Link | None:
+        device = self.settings.device
+        if self.settings.link.host is None:
+            return None
+        self._link_store = Store(path)
+        identity = Identity(
+            DeviceId(device.device_id),
+            Shard(device.shard),
+            Keyring(self._link_store, device.data_dir),
+            central_key,
+            SOFTWARE,
+        )
+        link = Link(
+            self.settings.link,
+            identity,
+            DeviceLog(self._link_store, device.device_id),
+            wall=self._wall,
+            alarm=self._alarm,
+        )
+        self.log.on_append(link.wake)
+        return link
+
+    def _let_drain(self, link: Link) -> None:
+        deadline = time.monotonic() + _DRAIN_SECONDS
+        while link.connected and time.monotonic() < deadline:
+            if self.log.acknowledged() == self.log.head().sequence:
+                return
+            time.sleep(0.02)
+
+    def _keep_lists(self) -> None:
+        while not self._ending.wait(_REFRESH_SECONDS):
+            self.refresh()
+
+    def _tidy(self, now: datetime) -> None:
+        self.housekeeper.tidy(now)
+        self.gallery.renew(now)
+        forget_told(self.store, now - timedelta(days=self.settings.ward.crop_days))
+
+    def _wake(self) -> None:
+        self.analysts.wake()
+
+    def _wall(self) -> datetime:
+        return self.clock.read().wall
+
+    def _alarm(self, kind: str, sequence: int) -> None:
+        heartbeat.raise_alarm(self._link_store, kind, sequence, self._wall())
+
+    def _app(self) -> FastAPI:
+        app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+
+        @app.get("/health")
+        def told_health() -> dict[str, Any]:
+            return health(self)
+
+        @app.get("/metrics")
+        def told_metrics() -> Response:
+            return Response(metrics(self), media_type="text/plain; version=0.0.4")
+
+        return app
+
+
+def check_settings(settings: Settings) -> None:
+    """Refuse settings that a ward agent cannot serve.
+
+    Raises:
+        SettingsError: no camera, another purpose than inpatient, or a key that no camera can meet.
+        DecoderMissingError: there is no ffmpeg.
+    """
+    if not settings.ward.cameras:
+        raise SettingsError(
+            "The settings name no camera.", do="Add [[ward.cameras]] with id, url, ward and place."
+        )
+    if settings.device.purpose is not Purpose.INPATIENT:
+        raise SettingsError(
+            f"The device's purpose is {settings.device.purpose.value}, ward cameras serve inpatient.",
+            why="Coverage of another purpose would be told for what these cameras see.",
+            do='Set device.purpose = "inpatient"; a kiosk on the same machine is a device of its own.',
+        )
+    if shutil.which("ffmpeg") is None:
+        raise DecoderMissingError(
+            "ffmpeg is not on this machine.",
+            why="Ward cameras' pictures are decoded by it.",
+            do="Install it: apt-get install --no-install-recommends ffmpeg",
+        )
+
+
+def build_ward_agent(settings: Settings, *, clock: Clock | None = None) -> WardAgent:
+    """Put a ward agent together with the machine's own clock and the engine that the settings name.
+
+    Raises:
+        SettingsError: they cannot be used.
+        ModelMissingError: a model file is not on this machine.
+    """
+    central_key = None
+    if settings.link.central_key_file is not None:
+        try:
+            central_key = keys.load_public_key(settings.link.central_key_file.read_bytes())
+        except OSError as error:
+            raise SettingsError(
+                f"Central's key {settings.link.central_key_file} cannot be read: {error.strerror}.",
+                why="Only what central signed counts as an acknowledgement.",
+                do="Copy it from central, or join the device again.",
+            ) from None
+    check_settings(settings)
+    return WardAgent(
+        settings,
+        clock=clock or SystemClock(),
+        open_engine=lambda: open_face_engine(settings.ward.engine, threads=1),
+        central_key=central_key,
+    )
+
+
+def _one_at_hand(engine: FaceEngine, open_engine: Callable[[], FaceEngine]) -> Callable[[], FaceEngine]:
+    """Give the engine that is there already first, and make others after it."""
+    at_hand = [engine]
+    lock = threading.Lock()
+
+    def take() -> FaceEngine:
+        with lock:
+            if at_hand:
+                return at_hand.pop()
+        return open_engine()
+
+    return take
+
+
+def _tells_deleted(teller: Teller) -> Callable[[tuple[EventId, ...], Reason], None]:
+    def tell(event_ids: tuple[EventId, ...], reason: Reason) -> None:
+        teller.tell(
+            events.EvidenceDeleted, events.EvidenceDeletedData, evidence_event_ids=event_ids, reason=reason
+        )
+
+    return tell

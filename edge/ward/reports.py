@@ -1,0 +1,113 @@
+"""What a ward agent says of itself to operators: health as JSON, metrics for Prometheus; nobody is named."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from renzheng.contracts.events import CoverageState
+from renzheng.edge.metrics import Metric, one, render
+from renzheng.edge.store import heartbeat
+from renzheng.edge.ward.watch import CameraWatch
+
+if TYPE_CHECKING:
+    from renzheng.edge.ward.main import WardAgent
+
+
+def health(agent: "WardAgent") -> dict[str, Any]:
+    """What an operator asks first."""
+    standing = agent.standing()
+    kept_at = agent.inpatients.kept_at()
+    return {
+        "device_id": agent.log.device_id,
+        "sequence": agent.log.head().sequence,
+        "acknowledged": agent.log.acknowledged(),
+        "connected": agent.link is not None and agent.link.connected,
+        "state": standing.state.value,
+        "cause": standing.cause,
+        "clock_trusted": agent.clock.read().trusted,
+        "disk_short": agent.housekeeper.short,
+        "roster_kept_at": None if kept_at is None else kept_at.isoformat(),
+        "roster": agent.lists.trouble or "in_force",
+        "lists": {ward: _list_sizes(agent, ward) for ward in sorted(_wards(agent))},
+        "cameras": {watch.camera.settings.id: _camera(watch) for watch in agent.watches},
+        "alarms": heartbeat.alarms(agent.log.store),
+    }
+
+
+def metrics(agent: "WardAgent") -> str:
+    """What Prometheus may ask for."""
+    head = agent.log.head().sequence
+    watches = agent.watches
+    return render(
+        [
+            one("log_entries", "counter", "Entries written to the log.", head),
+            one("backlog_entries", "gauge", "Entries not acknowledged.", head - agent.log.acknowledged()),
+            one("ward_presences_total", "counter", "Presences told.", agent.telling.told),
+            one("clock_trusted", "gauge", "1 while the clock is synchronised.", agent.clock.read().trusted),
+            _per_camera("up", "gauge", "1 while a camera sees.", watches, _sees),
+            _per_camera("pictures_total", "counter", "Pictures decoded.", watches, _pictures),
+            _per_camera("analysed_total", "counter", "Pictures looked at.", watches, _analysed),
+            _per_camera("on_time_total", "counter", "Of them, in time.", watches, _on_time),
+            _per_camera("replaced_total", "counter", "Pictures not looked at.", watches, _replaced),
+            _per_camera("connections_total", "counter", "Times connected.", watches, _connections),
+            _per_camera("analysis_cpu_seconds", "counter", "Spent on looking.", watches, _cpu_seconds),
+        ]
+    )
+
+
+def _wards(agent: "WardAgent") -> set[str]:
+    return {watch.camera.settings.ward for watch in agent.watches}
+
+
+def _list_sizes(agent: "WardAgent", ward: str) -> Mapping[str, int] | None:
+    found = agent.lists.of(ward)
+    return None if found is None else {"inpatients": found.listed, "looked_for": len(found.gallery)}
+
+
+def _camera(watch: CameraWatch) -> dict[str, Any]:
+    standing = watch.standing()
+    return {
+        "state": standing.state.value,
+        "cause": standing.cause,
+        "place": watch.camera.settings.place,
+        "pictures": watch.camera.counts.pictures,
+        "analysed": watch.numbers.analysed,
+        "on_time": watch.numbers.on_time,
+        "half_key_frames": watch.camera.counts.half_frames,
+        "connections": watch.camera.counts.connections,
+        "restarts": watch.camera.counts.restarts,
+        "faces": watch.numbers.faces,
+        "tracks": watch.numbers.tracks,
+    }
+
+
+def _sees(watch: CameraWatch) -> float:
+    return float(watch.standing().state is CoverageState.UP)
+
+
+def _pictures(watch: CameraWatch) -> float:
+    return watch.camera.counts.pictures
+
+
+def _analysed(watch: CameraWatch) -> float:
+    return watch.numbers.analysed
+
+
+def _on_time(watch: CameraWatch) -> float:
+    return watch.numbers.on_time
+
+
+def _replaced(watch: CameraWatch) -> float:
+    return watch.camera.counts.replaced
+
+
+def _connections(watch: CameraWatch) -> float:
+    return watch.camera.counts.connections
+
+
+def _cpu_seconds(watch: CameraWatch) -> float:
+    return watch.numbers.cpu_seconds
+
+
+def _per_camera(name: str, kind: Any, help_: str, watches: Sequence[CameraWatch], value: Any) -> Metric:
+    values = {f'{{camera="{watch.camera.settings.id}"}}': float(value(watch)) for watch in watches}
+    return Metric(f"ward_camera_{name}", kind, help_, values)

@@ -1,0 +1,293 @@
+"""One camera's video over RTSP, interleaved in one TCP connection; every way in which it fails has a name."""
+
+import contextlib
+import socket
+import time
+from collections.abc import Iterator
+from enum import StrEnum
+from io import BufferedReader
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+from renzheng.contracts.errors import FaultError
+from renzheng.edge.errors import SettingsError
+from renzheng.edge.ward import rtp, rtsp
+from renzheng.edge.ward.rtp import AccessUnit, Assembler, PacketError
+from renzheng.edge.ward.rtsp import Credentials, Head, ProtocolError, UnknownCodecError, Video
+
+CONNECT_SECONDS = 5.0
+STALL_SECONDS = 10.0
+KEY_FRAME_SECONDS = 30.0
+_MOST_BAD_PACKETS = 50
+_KEEP_ALIVE_SECONDS = 20.0
+_BUFFER_BYTES = 256_000
+
+
+class Trouble(StrEnum):
+    """Why a camera gives no pictures."""
+
+    UNREACHABLE = "unreachable"
+    WRONG_PASSWORD = "wrong_password"  # noqa: S105 - a reason
+    NO_SUCH_STREAM = "no_such_stream"
+    NOT_A_CAMERA = "not_a_camera"
+    WRONG_CODEC = "wrong_codec"
+    STALLED = "stalled"
+    GARBAGE = "garbage"
+    NO_WHOLE_KEY_FRAME = "no_whole_key_frame"
+    UNDECODABLE = "undecodable"
+    ENDED = "ended"
+
+
+class StreamError(FaultError):
+    """A camera gives no pictures; `trouble` says why."""
+
+    def __init__(self, trouble: Trouble, what: str, *, do: str = "") -> None:
+        self.trouble = trouble
+        super().__init__(what, why="Nobody can be seen there; that is told as not covered.", do=do)
+
+
+def read_credentials(path: Path) -> Credentials:
+    """Read user and password, one a line.
+
+    Raises:
+        SettingsError: the file is missing, or others may read it.
+    """
+    try:
+        if path.stat().st_mode & 0o077:
+            raise SettingsError(
+                f"{path} may be read by others.",
+                why="It holds a camera's password.",
+                do=f"chmod 600 {path}",
+            )
+        user, _, rest = path.read_text(encoding="utf-8").partition("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(
+            f"The camera's credentials {path} cannot be read: {type(error).__name__}.",
+            do="First line the user, second line the password; mode 600.",
+        ) from None
+    return Credentials(user.strip(), rest.split("\n", 1)[0].strip())
+
+
+class RtspStream:
+    """A connection to one camera.
+
+    Args:
+        url: without user and password.
+        credentials: shown when the camera asks.
+        keys_only: content of key frames only.
+    """
+
+    def __init__(self, url: str, credentials: Credentials | None, *, keys_only: bool = True) -> None:
+        parts = urlsplit(url)
+        self._address = (parts.hostname or "", parts.port or 554)
+        self._url = urlunsplit(parts._replace(fragment=""))
+        self._credentials = credentials
+        self._keys_only = keys_only
+        self._number = 0
+        self._session = ""
+        self._offers = ""
+        self._alive_due = 0.0
+        self._socket: socket.socket | None = None
+        self._file: BufferedReader | None = None
+        self.video: Video | None = None
+
+    def open(self) -> Video:
+        """Connect, find the video and have it sent.
+
+        Raises:
+            StreamError: with its reason.
+        """
+        try:
+            self._socket = socket.create_connection(self._address, CONNECT_SECONDS)
+            self._socket.settimeout(STALL_SECONDS)
+            self._file = BufferedReader(self._socket.makefile("rb", buffering=0), _BUFFER_BYTES)
+            described, body = self._ask("DESCRIBE", self._url, {"Accept": "application/sdp"})
+            base = described.headers.get("content-base") or self._url
+            self.video = rtsp.parse_description(body.decode("utf-8", errors="replace"), base.strip())
+            transport = "RTP/AVP/TCP;unicast;interleaved=0-1"
+            setup, _ = self._ask("SETUP", self.video.control, {"Transport": transport})
+            self._session = setup.headers.get("session", "").partition(";")[0].strip()
+            self._ask("PLAY", base.strip(), {"Range": "npt=0.000-"})
+        except UnknownCodecError as error:
+            raise StreamError(
+                Trouble.WRONG_CODEC,
+                f"The camera sends {error}, which is not read.",
+                do="Set the camera to H.264 or H.265.",
+            ) from None
+        except ProtocolError as error:
+            raise StreamError(
+                Trouble.NOT_A_CAMERA, f"What answers is no camera: {error}.", do="Check host, port and path."
+            ) from None
+        except TimeoutError:
+            raise StreamError(
+                Trouble.UNREACHABLE, "The camera does not answer in time.", do="Check cable and address."
+            ) from None
+        except OSError as error:
+            raise StreamError(
+                Trouble.UNREACHABLE,
+                f"The camera cannot be reached: {error.strerror or type(error).__name__}.",
+                do="Check cable, power and address.",
+            ) from None
+        return self.video
+
+    def units(self) -> Iterator[AccessUnit]:
+        """Walk the camera's pictures as they come, for ever.
+
+        Raises:
+            StreamError: the stream stalls, ends, or is nothing that can be read.
+        """
+        assert self._file is not None, "open comes first"
+        assert self.video is not None, "open comes first"
+        assembler = Assembler(self.video.codec, self.video.parameter_sets, keys_only=self._keys_only)
+        bad, self._alive_due = 0, time.monotonic() + _KEEP_ALIVE_SECONDS
+        key_due = time.monotonic() + KEY_FRAME_SECONDS
+        while True:
+            data = self._next_packet()
+            now = time.monotonic()
+            if now > key_due:
+                raise StreamError(
+                    Trouble.NO_WHOLE_KEY_FRAME,
+                    f"No whole key frame came for {KEY_FRAME_SECONDS:g} s.",
+                    do="Check the network, and the camera's key frame interval.",
+                )
+            try:
+                unit = None if data is None else assembler.push(rtp.parse_packet(data))
+            except PacketError as error:
+                bad += 1
+                if bad >= _MOST_BAD_PACKETS:
+                    raise StreamError(Trouble.GARBAGE, f"The stream is no video: {error}.") from None
+                continue
+            if unit is not None:
+                bad = 0
+                if unit.key and unit.whole:
+                    key_due = now + KEY_FRAME_SECONDS
+                yield unit
+
+    def _next_packet(self) -> bytes | None:
+        """Read the next packet, and keep the camera's session alive; None for anything but video.
+
+        Raises:
+            StreamError: the stream stalls, ends, or is no RTSP any more.
+        """
+        try:
+            data = self._interleaved()
+            if time.monotonic() > self._alive_due:
+                self._alive_due = time.monotonic() + _KEEP_ALIVE_SECONDS
+                self._send("OPTIONS", self._url, {})
+        except TimeoutError:
+            raise StreamError(Trouble.STALLED, f"Nothing came for {STALL_SECONDS:g} s.") from None
+        except OSError as error:
+            raise StreamError(Trouble.ENDED, f"The connection broke: {type(error).__name__}.") from None
+        except ProtocolError as error:
+            raise StreamError(Trouble.GARBAGE, f"The stream cannot be read: {error}.") from None
+        return data
+
+    def close(self) -> None:
+        """Say good-bye where that is possible, and let go."""
+        with contextlib.suppress(OSError):
+            if self._socket is not None and self._session:
+                self._send("TEARDOWN", self._url, {})
+        for one in (self._file, self._socket):
+            if one is not None:
+                with contextlib.suppress(OSError):
+                    one.close()
+        self._file = self._socket = None
+
+    def abort(self) -> None:
+        """Wake whoever waits for the camera, from another thread."""
+        with contextlib.suppress(OSError):
+            if self._socket is not None:
+                self._socket.shutdown(socket.SHUT_RDWR)
+
+    def _ask(self, method: str, url: str, headers: dict[str, str]) -> tuple[Head, bytes]:
+        """Send a request and wait for its answer, authenticating once when asked to.
+
+        Raises:
+            StreamError: the camera refuses.
+            ProtocolError: the answer is none.
+            OSError: the connection broke.
+        """
+        for shown in (bool(self._offers), True):
+            self._send(method, url, headers)
+            head, body = self._answer()
+            if head.status != 401:  # noqa: PLR2004 - HTTP's
+                break
+            refused = shown and bool(self._offers)
+            self._offers = head.headers.get("www-authenticate", "")
+            if self._credentials is None or refused:
+                raise _wrong_password()
+        if head.status in (401, 403):
+            raise _wrong_password()
+        if head.status == 404:  # noqa: PLR2004 - HTTP's
+            raise StreamError(
+                Trouble.NO_SUCH_STREAM, "The camera has no stream at that path.", do="Check the url's path."
+            )
+        if not 200 <= head.status < 300:  # noqa: PLR2004 - HTTP's
+            raise StreamError(
+                Trouble.NOT_A_CAMERA,
+                f"The camera answers {head.status} to {method}.",
+                do="Check the camera's settings for RTSP over TCP.",
+            )
+        return head, body
+
+    def _send(self, method: str, url: str, headers: dict[str, str]) -> None:
+        assert self._socket is not None
+        self._number += 1
+        sent = dict(headers)
+        if self._session:
+            sent["Session"] = self._session
+        if self._offers and self._credentials is not None:
+            shown = rtsp.authorise(self._offers, self._credentials, method, url)
+            if shown is not None:
+                sent["Authorization"] = shown
+        self._socket.sendall(rtsp.request(method, url, self._number, sent))
+
+    def _answer(self) -> tuple[Head, bytes]:
+        """Wait for an answer; pictures that come before it are let go."""
+        while True:
+            first = self._read(1)
+            if first == b"$":
+                self._read(int.from_bytes(self._read(3)[1:]))
+                continue
+            return self._rest_of_answer(first)
+
+    def _rest_of_answer(self, first: bytes) -> tuple[Head, bytes]:
+        assert self._file is not None
+        lines, size = [first], 0
+        while True:
+            line = self._file.readline(4096)
+            size += len(line)
+            if not line:
+                raise ConnectionResetError("the camera hung up")
+            if not line.endswith(b"\n") or size > rtsp.SPACE_OF_BYTES:
+                raise ProtocolError("the answer is not RTSP")
+            if line in (b"\r\n", b"\n") and lines != [first]:
+                break
+            lines.append(line)
+        head = rtsp.parse_head(b"".join(lines))
+        return head, self._read(head.body_length)
+
+    def _interleaved(self) -> bytes | None:
+        """Read the next packet of the video; None for anything else, such as the answer to a keep-alive."""
+        first = self._read(1)
+        if first != b"$":
+            self._rest_of_answer(first)
+            return None
+        header = self._read(3)
+        data = self._read(int.from_bytes(header[1:]))
+        return data if header[0] == 0 else None
+
+    def _read(self, count: int) -> bytes:
+        assert self._file is not None
+        data = self._file.read(count)
+        if len(data) < count:
+            raise ConnectionResetError("the camera hung up")
+        return data
+
+
+def _wrong_password() -> StreamError:
+    return StreamError(
+        Trouble.WRONG_PASSWORD,
+        "The camera refuses user or password.",
+        do="Put the camera's own into credentials_file: user on the first line, password on the second.",
+    )
