@@ -118,9 +118,14 @@ class KioskSettings(_Section):
         already_minutes: a patient who comes again this soon is told that they are signed in already.
         open_too_long_hours: a session open for longer asks for the nurse.
         frames_per_second: what the page sends at most.
+        unshown_liveness: what becomes of a match that shows nothing living: `refuse` it (a failed try, then
+            the other way), or sign in and `record` it as not shown, for the audit to weigh.
         sleep_seconds: the screen goes dark when nobody stirs for this long; 0 never sleeps.
         wake_on_motion: while dark, the camera looks twice a second for movement (never for a face); without
             it a touch or a key wakes the kiosk.
+        comfort: what every visit begins with: `larger` type, `low` controls (wheelchair), `left` hand, one
+            `switch`; each can be changed on the page and comes back after a minute without a touch.
+        switch_seconds: how long the one switch stays on a control.
         sound: prompts are spoken until somebody mutes them; every visit begins so.
         voices_dir: recorded clips of the site's own, `<language>/<key>.wav`; they go before rendered ones.
     """
@@ -135,8 +140,11 @@ class KioskSettings(_Section):
     open_too_long_hours: Annotated[float, Field(gt=0, le=72)] = 12
     frames_per_second: Annotated[int, Field(ge=2, le=30)] = 12
     notice_version: Annotated[str, Field(min_length=1, max_length=40)] = "1"
+    unshown_liveness: Literal["refuse", "record"] = "refuse"
     sleep_seconds: Annotated[float, Field(ge=0, le=86_400)] = 120
     wake_on_motion: bool = True
+    comfort: tuple[Literal["larger", "low", "left", "switch"], ...] = ()
+    switch_seconds: Annotated[float, Field(ge=0.3, le=30)] = 1.8
     sound: bool = True
     voices_dir: Path | None = None
 

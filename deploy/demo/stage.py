@@ -179,7 +179,11 @@ class Stage:
                 page_expected=self._with_pages,
             ),
             kiosk=KioskSettings(
-                port=self._ports.get(clinic.device_id, 0), tries=1, attempt_seconds=4, done_seconds=2
+                port=self._ports.get(clinic.device_id, 0),
+                tries=1,
+                attempt_seconds=4,
+                done_seconds=2,
+                sleep_seconds=0,  # its browsers share one pretended camera, which nobody else may hold
             ),
         )
         agent = build_agent(settings, clock=self.clock, engine=self.engine)

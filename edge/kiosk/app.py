@@ -29,12 +29,14 @@ from renzheng.edge.kiosk import session
 from renzheng.edge.kiosk.enrolling import Enrolling
 from renzheng.edge.kiosk.faces import MAX_FRAME_BYTES
 from renzheng.edge.kiosk.screen import (
+    AbilitiesCall,
     CameraCall,
     ConsentCall,
     EnrolCall,
     IdentifyCall,
     LatencyCall,
     OtherWayCall,
+    PaintedCall,
     Screen,
     WitnessCall,
 )
@@ -80,6 +82,7 @@ def build_app(
     app.mount("/static", StaticFiles(directory=str(_PAGE)), name="static")
     _add_pages(app)
     _add_calls(app, station)
+    _add_liveness(app, station)
     _add_reports(app, station, voices)
     _add_voices(app, voices)
     _add_health(app, health, metrics)
@@ -143,6 +146,19 @@ def _add_calls(app: FastAPI, station: Station) -> None:
     app.post("/kiosk/camera")(camera)
 
 
+def _add_liveness(app: FastAPI, station: Station) -> None:
+    async def painted(call: PaintedCall) -> dict[str, bool]:
+        station.painted(call)
+        return {"kept": True}
+
+    async def abilities(call: AbilitiesCall) -> dict[str, bool]:
+        await station.keep_abilities(call)
+        return {"kept": True}
+
+    app.post("/kiosk/painted")(painted)
+    app.post("/kiosk/abilities")(abilities)
+
+
 def _add_reports(app: FastAPI, station: Station, voices: Voices) -> None:
     async def roster() -> list[dict[str, str]]:
         patients = await asyncio.to_thread(station.roster)
@@ -164,6 +180,9 @@ def _add_reports(app: FastAPI, station: Station, voices: Voices) -> None:
             "languages": voices.languages,
             "voices": voices.keys(),
             "sound": kiosk.sound,
+            "comfort": kiosk.comfort,
+            "switch_seconds": kiosk.switch_seconds,
+            "camera": "browser",
             "wake_on_motion": kiosk.wake_on_motion,
         }
 

@@ -43,6 +43,5 @@ $("form").onsubmit = async (event) => {
   progress(answer);
   camera.start(5, () => !waiting, take).catch(() => { $("guidance").textContent = say("camera_failed"); });
 };
-$("language").onclick = () => speakOther().then(() => { $("language").textContent = say("other_language"); });
+$("language").onclick = () => speakOther();
 await speak();
-$("language").textContent = say("other_language");

@@ -4,24 +4,18 @@ Screenshots go to RENZHENG_ARTEFACTS (default: artefacts/kiosk in the working fo
 """
 
 import os
-import re
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from parts.edge import DAY, eventually, make_settings, stepped_clock
-from playwright.sync_api import Page, sync_playwright
+from parts.kiosk import LANDSCAPE, PORTRAIT, assert_readable, events_of, opened
 
-from renzheng.contracts.log import read_entry
 from renzheng.deploy.demo.feed import render_feed
 from renzheng.edge.main import build_agent
 from renzheng.models.engine import open_engine
 
 pytestmark = pytest.mark.chromium
 PORTRAITS = Path(os.environ.get("RENZHENG_PORTRAITS", ".cache/portraits"))
-SHOTS = Path(os.environ.get("RENZHENG_ARTEFACTS", "artefacts")) / "kiosk"
-PORTRAIT, LANDSCAPE = {"width": 1080, "height": 1920}, {"width": 1280, "height": 800}
 MINE, ANOTHER, REFERENCE = "obama2.jpg", "biden.jpg", "obama.jpg"
 
 
@@ -55,63 +49,9 @@ def agent(tmp_path, engine):
     agent.stop()
 
 
-class Kiosk:
-    """The page, and the camera before it."""
-
-    def __init__(self, page: Page, feed: Path) -> None:
-        self.page, self.feed = page, feed
-
-    def show(self, photograph: str, motion: str) -> None:
-        """Put something before the camera; the page must have let go of it."""
-        render_feed(PORTRAITS / photograph, self.feed, motion=motion)
-
-    def reach(self, *screens: str) -> str:
-        """Wait for one of these screens."""
-        self.page.wait_for_selector(
-            ", ".join(f"body[data-screen={name}]" for name in screens), timeout=20_000
-        )
-        return self.page.evaluate("document.body.dataset.screen")
-
-    def shoot(self, name: str) -> None:
-        """Keep a picture of the page."""
-        SHOTS.mkdir(parents=True, exist_ok=True)
-        self.page.screenshot(path=SHOTS / f"{name}.png")
-
-    def touch(self, selector: str) -> None:
-        """Touch what is to be seen."""
-        self.page.locator(selector).locator("visible=true").first.click()
-
-
-@contextmanager
-def opened(agent, feed, *, viewport=PORTRAIT, language="zh"):
-    arguments = [
-        "--use-fake-ui-for-media-stream",
-        "--use-fake-device-for-media-stream",
-        f"--use-file-for-fake-video-capture={feed}",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--no-first-run",
-        "--disable-background-networking",
-        "--disable-component-update",
-        "--disable-sync",
-    ]
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=arguments)
-        page = browser.new_page(viewport=viewport)
-        said = []
-        page.on("pageerror", lambda error: said.append(str(error)))
-        page.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
-        page.goto(f"{agent.kiosk_url}?lang={language}")
-        page.wait_for_selector("#roster button")
-        yield Kiosk(page, feed)
-        browser.close()
-    unexpected = [line for line in said if not re.search(r"status of (403|404|409)", line)]
-    assert unexpected == []
-
-
-def events_of(agent, name):
-    every = [read_entry(line).event for line in agent.log.lines(0, 1000)]
-    return [event for event in every if event["type"].endswith(name)]
+def show(kiosk, photograph: str, motion: str) -> None:
+    """Put something before the camera; the page must have let go of it."""
+    render_feed(PORTRAITS / photograph, kiosk.feed, motion=motion)
 
 
 @pytest.fixture
@@ -148,11 +88,11 @@ def test_another_face_a_photograph_and_a_waved_photograph_do_not_pass_as_the_pat
         kiosk.touch("[data-person=P1]")
         assert kiosk.reach("failed", "done") == "failed"
         kiosk.shoot("4-failed")
-        kiosk.show(MINE, "flat")
+        show(kiosk, MINE, "flat")
         kiosk.touch(".go-on")
         kiosk.reach("looking")
         assert kiosk.reach("failed", "done") == "failed"
-        kiosk.show(ANOTHER, "still")
+        show(kiosk, ANOTHER, "still")
         kiosk.touch(".go-on")
         kiosk.reach("looking")
         assert kiosk.reach("other_way", "done") == "other_way"
@@ -183,56 +123,27 @@ def test_the_other_way_is_open_from_the_notice_in_both_languages_and_formats(
     name = f"{language}-{viewport['width']}"
     with opened(agent, feed, viewport=viewport, language=language) as kiosk:
         kiosk.shoot(f"{name}-idle")
-        assert_usable(kiosk.page)
+        assert_readable(kiosk.page)
         kiosk.page.fill("#card", "6222000011113333")
         kiosk.page.keyboard.press("Enter")
         kiosk.reach("consent")
         kiosk.shoot(f"{name}-consent")
-        assert_usable(kiosk.page)
+        assert_readable(kiosk.page)
         kiosk.touch("#refuse")
         kiosk.reach("other_way")
         kiosk.shoot(f"{name}-other-way")
-        assert_usable(kiosk.page)
+        assert_readable(kiosk.page)
         kiosk.touch("#identifiers button")
         for key in "1001⇥2468":
             kiosk.page.click(f"#pad button:has-text('{key}')")
         kiosk.touch("#witness-form button[type=submit]")
         kiosk.reach("done")
         kiosk.shoot(f"{name}-done")
-        assert_usable(kiosk.page)
+        assert_readable(kiosk.page)
         assert title in kiosk.page.inner_text("#done-title")
     (signed_in,) = events_of(agent, "sign_in")
     assert (signed_in["data"]["outcome"], signed_in["data"]["reason"]) == ("declined", "face_declined")
     assert [event["data"]["given"] for event in events_of(agent, "consent.recorded")] == [True, False]
-
-
-def assert_usable(page: Page) -> None:
-    """Type of 28 px or more, targets of 72 px or more, nothing cut off at the side, WCAG 2.2 AA by axe."""
-    small = page.evaluate(
-        """() => [...document.querySelectorAll('button, input, label, p, h1, h2, legend')]
-        .filter((e) => e.offsetParent && e.textContent !== '' && getComputedStyle(e).visibility === 'visible')
-        .filter((e) => parseFloat(getComputedStyle(e).fontSize) < 28
-          || (e.matches('button, input') && (e.offsetHeight < 72 || e.offsetWidth < 72)))
-        .map((e) => e.outerHTML.slice(0, 80))"""
-    )
-    assert small == []
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    wanted = {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}
-    contrast_of_seven = {"color-contrast-enhanced": {"enabled": True}}
-    found = Axe().run(page, options={"runOnly": wanted, "rules": contrast_of_seven})
-    assert "color-contrast-enhanced" in {each["id"] for each in found.response["passes"]}
-    assert [(each["id"], each["nodes"][0]["html"][:120]) for each in found.response["violations"]] == []
-
-
-def test_larger_type_stays_usable(agent, feed):
-    render_feed(PORTRAITS / MINE, feed, seconds=0.2)
-    with opened(agent, feed) as kiosk:
-        kiosk.touch("#larger")
-        kiosk.touch("[data-person=P2]")
-        kiosk.reach("consent")
-        assert kiosk.page.evaluate("parseFloat(getComputedStyle(document.documentElement).fontSize)") >= 35
-        kiosk.shoot("8-larger")
-        assert_usable(kiosk.page)
 
 
 def test_an_unknown_card_is_said_plainly(agent, feed):

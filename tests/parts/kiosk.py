@@ -1,0 +1,164 @@
+"""The kiosk's page in a real Chromium with a pretended camera, for the edge's end-to-end tests."""
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, sync_playwright
+
+from renzheng.contracts.log import read_entry
+from renzheng.edge.main import Agent
+
+SHOTS = Path(os.environ.get("RENZHENG_ARTEFACTS", "artefacts")) / "kiosk"
+PORTRAIT, LANDSCAPE = {"width": 1080, "height": 1920}, {"width": 1280, "height": 800}
+FEED_FPS = 15
+ARGUMENTS = [
+    "--use-fake-ui-for-media-stream",
+    "--use-fake-device-for-media-stream",
+    "--autoplay-policy=no-user-gesture-required",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+def write_feed(path: Path, frames: Sequence[np.ndarray]) -> None:
+    """Write BGR frames of 640 x 480 as what the pretended camera plays, over and over."""
+    with path.with_suffix(".part").open("wb") as out:
+        out.write(f"YUV4MPEG2 W640 H480 F{FEED_FPS}:1 Ip A1:1 C420\n".encode())
+        for frame in frames:
+            out.write(b"FRAME\n" + cv2.cvtColor(frame, cv2.COLOR_BGR2YUV_I420).tobytes())
+    path.with_suffix(".part").replace(path)
+
+
+def plain(shade: int) -> np.ndarray:
+    """A frame in which `StandInEngine` sees the face of that shade, or none in the dark."""
+    return np.full((480, 640, 3), shade, np.uint8)
+
+
+class Kiosk:
+    """The page, and what was asked of the agent."""
+
+    def __init__(self, page: Page, feed: Path) -> None:
+        self.page, self.feed = page, feed
+        self.asked: list[str] = []
+        page.on("request", lambda request: self.asked.append(request.url.split("/", 3)[-1]))
+
+    def reach(self, *screens: str) -> str:
+        """Wait for one of these screens."""
+        wanted = ", ".join(f"body[data-screen={name}]" for name in screens)
+        self.page.wait_for_selector(wanted, timeout=20_000)
+        return str(self.page.evaluate("document.body.dataset.screen"))
+
+    def shoot(self, name: str) -> None:
+        """Keep a picture of the page."""
+        SHOTS.mkdir(parents=True, exist_ok=True)
+        self.page.screenshot(path=SHOTS / f"{name}.png")
+
+    def touch(self, selector: str) -> None:
+        """Touch what is to be seen."""
+        self.page.locator(selector).locator("visible=true").first.click()
+
+    def spoken(self) -> list[str]:
+        """The clips that were asked for so far: language and key."""
+        return [path.removeprefix("voices/") for path in self.asked if path.startswith("voices/")]
+
+
+@contextmanager
+def opened(
+    agent: Agent, feed: Path, *, viewport: dict[str, int] = PORTRAIT, language: str = "zh"
+) -> Iterator[Kiosk]:
+    """Open the page before a camera that plays `feed`; what the page complains of fails the test."""
+    arguments = [*ARGUMENTS, f"--use-file-for-fake-video-capture={feed}"]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=arguments)
+        page = browser.new_page(viewport=viewport)
+        said: list[str] = []
+        page.on("pageerror", lambda error: said.append(str(error)))
+        page.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
+        kiosk = Kiosk(page, feed)
+        page.goto(f"{agent.kiosk_url}?lang={language}")
+        page.wait_for_selector("#roster button")
+        yield kiosk
+        browser.close()
+    unexpected = [line for line in said if not re.search(r"status of (403|404|409)", line)]
+    assert unexpected == []
+
+
+def events_of(agent: Agent, name: str) -> list[dict[str, Any]]:
+    """The agent's events whose type ends so."""
+    every = [read_entry(line).event for line in agent.log.lines(0, 1000)]
+    return [event for event in every if event["type"].endswith(name)]
+
+
+_FAULTS_OF_SIZE = """() => {
+  const seen = (e) => e.checkVisibility({ checkVisibilityCSS: true }) && !e.closest('[hidden]');
+  const within = document.querySelector('dialog[open]') ?? document.body;
+  const found = [];
+  for (const e of within.querySelectorAll('button, input, label, p, h1, h2, legend, a, span, b')) {
+    if (!seen(e) || (e.textContent.trim() === '' && !e.matches('button, input'))) continue;
+    const box = e.getBoundingClientRect(), style = getComputedStyle(e);
+    if (document.body.dataset.screen === 'asleep' && !e.closest('#night')) continue;
+    const name = e.outerHTML.slice(0, 80);
+    if (parseFloat(style.fontSize) < 28) found.push('type ' + style.fontSize + ' ' + name);
+    if (e.matches('button, input, a.button')) {
+      const size = box.width + 'x' + box.height;
+      if (box.height < 72 || box.width < 72) found.push('target ' + size + ' ' + name);
+      if (e.scrollWidth > e.clientWidth + 1 && e.matches('button')) found.push('cut ' + name);
+    }
+    if (box.left < -1 || box.right > innerWidth + 1) found.push('outside ' + name);
+  }
+  if (document.documentElement.scrollWidth > innerWidth) found.push('the page is wider than the screen');
+  return found;
+}"""
+
+_CONTRASTS = """() => {
+  const parse = (c) => (c.match(/[\\d.]+/g) ?? []).map(Number);
+  const light = ([r, g, b]) => [r, g, b].map((v) => v / 255)
+    .map((v) => (v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4))
+    .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
+  const ground = (e) => {
+    for (; e; e = e.parentElement) {
+      const c = parse(getComputedStyle(e).backgroundColor);
+      if (c.length === 3 || c[3] === 1) return c;
+    }
+    return [255, 255, 255];
+  };
+  const night = document.body.dataset.screen === 'asleep' ? document.querySelector('#night') : null;
+  const within = document.querySelector('dialog[open]') ?? night ?? document.body;
+  return [...within.querySelectorAll('h1, h2, p, label, legend, button, b')]
+    .filter((e) => e.checkVisibility({ checkVisibilityCSS: true }) && e.textContent.trim())
+    .filter((e) => !e.matches(':disabled'))
+    .map((e) => {
+      const [a, b] = [light(parse(getComputedStyle(e).color)), light(ground(e))].sort((x, y) => y - x);
+      return { ratio: (a + 0.05) / (b + 0.05), text: e.textContent.trim().slice(0, 40) };
+    });
+}"""
+
+
+def assert_readable(page: Page) -> None:
+    """Type of 28 px or more, targets of 72 px or more, contrast of 7:1 or more, nothing cut off."""
+    faults = page.evaluate(_FAULTS_OF_SIZE)
+    assert not faults, faults
+    contrasts = page.evaluate(_CONTRASTS)
+    assert contrasts, "no text was found"
+    faint = [found for found in contrasts if found["ratio"] < 7]
+    assert not faint, faint
+
+
+def assert_axe_finds_nothing(page: Page) -> None:
+    """WCAG 2.2 AA by axe: no violation, whatever its weight."""
+    wanted = {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}
+    found = Axe().run(page, options={"runOnly": wanted})
+    assert found.response["passes"], "axe looked at nothing"
+    for each in found.response["violations"]:
+        raise AssertionError((each["id"], each["impact"], [node["html"][:120] for node in each["nodes"]]))
