@@ -50,7 +50,11 @@ PARTS: Mapping[str, Part] = {
         "edge,central",
     ),
     "bench": Part(
-        ("renzheng.central.bench.command", "renzheng.central.audit.bench"),
+        (
+            "renzheng.central.bench.command",
+            "renzheng.central.audit.bench",
+            "renzheng.edge.ward.bench.command",
+        ),
         "Measure on this machine, with real parts.",
         "dev",
     ),

@@ -89,14 +89,15 @@ def frames(walks: Sequence[Walk], seconds: float, *, seed: int = 0) -> Iterator[
     """Draw the pictures of a clip."""
     chance = np.random.default_rng(seed)
     scene = _scene(chance)
+    noises = [_noise(chance) for _ in range(5)]
     for number in range(round(seconds * FRAMES_PER_SECOND)):
         picture = scene.copy()
         for walk in walks:
             place = walk.at(number / FRAMES_PER_SECOND)
             if place is not None:
                 _draw(picture, walk.head, place)
-        noise = chance.normal(0, 2.0, (ROWS // 2, COLUMNS // 2, 1)).repeat(2, axis=0).repeat(2, axis=1)
-        yield np.clip(picture + noise, 0, 255).astype(np.uint8)
+        picture += noises[number % len(noises)]
+        yield np.clip(picture, 0, 255).astype(np.uint8)
 
 
 def encode(pictures: Iterator[Pixels], path: Path, codec: Codec) -> Path:
@@ -128,6 +129,12 @@ def encode(pictures: Iterator[Pixels], path: Path, codec: Codec) -> Path:
     if process.returncode:
         raise EncoderError("A clip could not be encoded.", why=said[-300:])
     return out
+
+
+def _noise(chance: np.random.Generator) -> NDArray[np.float32]:
+    """A sensor's noise, two pixels coarse."""
+    coarse = chance.normal(0, 2.0, (ROWS // 2, COLUMNS // 2, 1)).astype(np.float32)
+    return coarse.repeat(2, axis=0).repeat(2, axis=1)
 
 
 def _scene(chance: np.random.Generator) -> NDArray[np.float32]:
