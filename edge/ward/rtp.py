@@ -103,19 +103,19 @@ class Assembler:
         self._sliced = False
         self._whole = True
 
-    def push(self, packet: Packet) -> AccessUnit | None:
-        """Take one packet; returns a picture when one is complete.
+    def push(self, packet: Packet) -> list[AccessUnit]:
+        """Take one packet; returns the pictures that it completes, hardly ever more than one.
 
         Raises:
             PacketError: its payload is not of the codec, or the picture too large; what was gathered is lost.
         """
-        done = None
+        done: list[AccessUnit] = []
         lost = self._sequence is not None and packet.sequence != (self._sequence + 1) & 0xFFFF
         self._sequence = packet.sequence
         if self._timestamp is not None and packet.timestamp != self._timestamp:
             # The packet that should have ended the picture never came.
             self._whole = self._whole and not lost
-            done = self._finish()
+            done += self._finish()
         if lost:
             self._whole = False
             self._fragments = None
@@ -126,22 +126,22 @@ class Assembler:
             self._begin()
             raise PacketError(str(error) or "its payload is cut off") from None
         if packet.marker:
-            return self._finish() or done
+            done += self._finish()
         return done
 
-    def _finish(self) -> AccessUnit | None:
+    def _finish(self) -> list[AccessUnit]:
         """Close the picture; a group of parameter sets alone is none.
 
         Some senders never set the marker, so a picture without it counts as whole unless a fragment is open.
         """
         whole = self._whole and self._fragments is None
-        unit = None
+        units = []
         if self._sliced or not whole:
             wanted = self._sliced and whole and (self._key or not self._keys_only)
             content = self._content() if wanted else b""
-            unit = AccessUnit(content, self._timestamp or 0, self._source, self._key, whole)
+            units = [AccessUnit(content, self._timestamp or 0, self._source, self._key, whole)]
         self._begin()
-        return unit
+        return units
 
     def _content(self) -> bytes:
         before = [self._sets[kind] for kind in sorted(self._sets)] if self._key else []

@@ -151,13 +151,13 @@ class RtspStream:
                     do="Check the network, and the camera's key frame interval.",
                 )
             try:
-                unit = None if data is None else assembler.push(rtp.parse_packet(data))
+                units = [] if data is None else assembler.push(rtp.parse_packet(data))
             except PacketError as error:
                 bad += 1
                 if bad >= _MOST_BAD_PACKETS:
                     raise StreamError(Trouble.GARBAGE, f"The stream is no video: {error}.") from None
                 continue
-            if unit is not None:
+            for unit in units:
                 bad = 0
                 if unit.key and unit.whole:
                     key_due = now + KEY_FRAME_SECONDS
