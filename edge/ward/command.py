@@ -1,10 +1,100 @@
-"""``renzheng edge ward``: watch the cameras, try one, print the notice for the door."""
+"""``renzheng edge ward``: watch the cameras, try them, print the notice for the door."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-app = typer.Typer(no_args_is_help=False, help="Ward cameras: who of today's inpatients was seen.")
+if TYPE_CHECKING:
+    from renzheng.edge.settings import Settings
+
+app = typer.Typer(
+    no_args_is_help=False,
+    invoke_without_command=True,
+    help="Ward cameras: tell which of today's inpatients were seen.",
+)
 
 Config = Annotated[Path, typer.Option("--config", help="The agent's settings (TOML).")]
+
+
+@app.callback()
+def watch(
+    context: typer.Context,
+    config: Annotated[Path | None, typer.Option(help="The agent's settings (TOML).")] = None,
+) -> None:
+    """Watch the cameras until told to stop (SIGTERM, Ctrl-C); `--config` names the settings."""
+    if context.invoked_subcommand is not None:
+        return
+    if config is None:
+        raise typer.BadParameter("needed to watch the cameras", param_hint="--config")
+    _run(config)
+
+
+def _run(config: Path) -> None:
+    import signal
+    import threading
+
+    import cv2
+
+    from renzheng.edge.settings import load_settings
+    from renzheng.edge.ward.main import build_ward_agent
+
+    ended = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: ended.set())
+    cv2.setNumThreads(1)  # the analysts are the threads
+    agent = build_ward_agent(load_settings(config))
+    agent.start()
+    print(f"{len(agent.watches)} camera(s); health: http://127.0.0.1:{agent.port}/health", flush=True)
+    ended.wait()
+    agent.stop()
+
+
+@app.command()
+def probe(
+    config: Config,
+    seconds: Annotated[float, typer.Option(min=3, max=120, help="How long to wait for pictures.")] = 15.0,
+) -> None:
+    """Connect to every camera once and say what comes; nobody is looked for and nothing is kept."""
+    from renzheng.edge.settings import load_settings
+    from renzheng.edge.ward.probing import probe as probe_cameras
+
+    settings = load_settings(config)
+    troubled = 0
+    for told in probe_cameras(settings.ward.cameras, seconds):
+        print(told.line)
+        troubled += not told.good
+    raise typer.Exit(1 if troubled else 0)
+
+
+@app.command()
+def notice(
+    config: Config,
+    out: Annotated[Path, typer.Option(help="The page to write (HTML, prints on A4).")],
+    contact: Annotated[str, typer.Option(help="Whom to ask or object to: office and telephone.")] = "",
+    hospital: Annotated[str, typer.Option(help="The institution's name, as on its seal.")] = "",
+    ward: Annotated[str | None, typer.Option(help="One ward only; all that have cameras else.")] = None,
+) -> None:
+    """Write the notice that hangs beside the cameras: what they do, on what ground, and one's rights."""
+    from renzheng.edge.settings import load_settings
+    from renzheng.edge.ward.notice import write_notice
+
+    pages = write_notice(load_settings(config), out, hospital=hospital, contact=contact, ward=ward)
+    print(f"{out}: {pages} page(s); print it on A4 and hang it at eye level beside the camera")
+
+
+@app.command()
+def settle(
+    config: Config,
+    camera: Annotated[str, typer.Argument(help="The camera's id.")],
+) -> None:
+    """Say that a camera that was reported as moved hangs where it should; it learns its scene anew."""
+    from renzheng.contracts.errors import InputError
+    from renzheng.edge.settings import load_settings
+    from renzheng.edge.ward.watch import scene_file
+
+    settings: Settings = load_settings(config)
+    if camera not in {one.id for one in settings.ward.cameras}:
+        raise InputError(f"There is no camera {camera!r} in the settings.", do="See [[ward.cameras]].")
+    scene_file(settings.device.data_dir, camera).unlink(missing_ok=True)
+    print(f"{camera}: its scene will be learnt anew within a minute")

@@ -167,6 +167,8 @@ class CameraWatch:
         self._note_missed()
         small = sight.in_small(taken.picture.grey)
         before = self._sight
+        if before.condition is Condition.MOVED and not self._scene_file.exists():
+            before = sight.Sight()  # somebody has said that it hangs where it should
         self._sight = sight.look(before, small, _fingerprint(taken.picture), taken.at_s, self._rules)
         self._keep_scene(before)
         if self._sight.condition is Condition.GOOD:
@@ -178,11 +180,6 @@ class CameraWatch:
         self.numbers.analysed += 1
         self.numbers.on_time += time.monotonic() - taken.at_s <= period_s
         self.numbers.cpu_seconds += time.thread_time() - began
-
-    def settle(self) -> None:
-        """Take the scene as the camera shows it from now on for the right one."""
-        self._scene_file.unlink(missing_ok=True)
-        self._sight = sight.Sight()
 
     def _note_missed(self) -> None:
         missed = self.camera.counts.replaced - self._replaced
