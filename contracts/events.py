@@ -114,6 +114,7 @@ class AttendanceData(Data):
         engine: name and version of the face engine.
         identifiers: which two identifiers were used; a bed or room number never is one (WS/T 840-2025).
         decision_ms: from the first usable face to the decision, in milliseconds.
+        pad_signals: what each signal behind `pad` said, as name and weight of evidence: `periodic:-2.1`.
         camera: which of the device's cameras saw it.
         direction: into the ward or out of it, where a camera at its entrance saw which.
         gallery_size: among how many people the person was looked for (1:N); `false_match_rate` times this is
@@ -133,6 +134,7 @@ class AttendanceData(Data):
     identifiers: tuple[Text, ...] = ()
     attempts: Annotated[int, Field(ge=0)] = 0
     decision_ms: Annotated[int, Field(ge=0)] | None = None
+    pad_signals: Annotated[tuple[Text, ...], Field(min_length=1, max_length=20)] | None = None
     camera: Text | None = None
     direction: Literal["in", "out"] | None = None
     gallery_size: Annotated[int, Field(ge=1)] | None = None

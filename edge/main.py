@@ -43,6 +43,7 @@ from renzheng.edge.store.people import People, template_key
 from renzheng.edge.watchman import Teller, Watchman
 from renzheng.models.engine import open_engine
 from renzheng.models.images import decode as decode_photograph
+from renzheng.models.liveness.network import open_if_here
 
 __all__ = ["SOFTWARE", "Agent", "build_agent", "device_key"]
 
@@ -102,6 +103,7 @@ class Agent:
             network_away=self._network_away,
             evidence=self.evidence,
             gallery=self.gallery,
+            network=open_if_here(),
         )
         self.housekeeper = Housekeeper(
             self.log,

@@ -23,6 +23,7 @@ from renzheng.edge.kiosk.outcomes import (
     Matched,
     NotAcquired,
     NotMatched,
+    NotShown,
     NotSure,
 )
 from renzheng.edge.kiosk.watcher import Frame, Progress, Watcher, now_ms
@@ -169,6 +170,16 @@ class Looks:
                 while running.seen < number and running.look.face is None and running.fault is None:
                     if not running.changed.wait(deadline - time.monotonic()):
                         break
+        return self.state(look_id)
+
+    def state(self, look_id: str) -> Look:
+        """How a look stands; it ends by its time too, when no more frames come.
+
+        Raises:
+            UnknownLookError: no such look is under way.
+            RenzhengError: the engine failed.
+        """
+        running = self._find(look_id)
         self._settle(running)
         if running.fault is not None:
             raise running.fault
@@ -254,6 +265,8 @@ def face_of(outcome: LookOutcome) -> Face:
     match outcome:
         case Matched(compared, pad) | NotMatched(compared, pad) | NotSure(compared, pad):
             return Face(_VERDICTS[type(outcome)], pad, compared)
+        case NotShown(compared):
+            return Face(_VERDICTS[NotSure], Pad.NOT_SHOWN, compared)
         case AttackSuspected(compared):
             return Face(FaceVerdict.ATTACK_SUSPECTED, Pad.ATTACK, compared)
         case NotAcquired():

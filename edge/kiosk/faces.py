@@ -8,10 +8,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from renzheng.models.analysis import Analysis, Face, OneFace, PoorQuality
+from renzheng.models.analysis import Analysis, Face, OneFace
 from renzheng.models.calibration import Calibration
 from renzheng.models.decision import Decision
-from renzheng.models.liveness.tracking import Eyes
+from renzheng.models.liveness.watch import eyes_of
 from renzheng.models.templates import ModelId, Template
 
 Image = NDArray[np.uint8]
@@ -63,17 +63,6 @@ class Look:
     interocular_px: float
     guidance: str | None
     quality: float = 0.0
-
-
-def eyes_of(analysis: Analysis) -> Eyes | None:
-    """Take the eyes of the one face, if there is one."""
-    match analysis:
-        case OneFace() | PoorQuality():
-            landmarks = analysis.face.landmarks
-            first, second = sorted((landmarks.right_eye, landmarks.left_eye))
-            return Eyes(first, second)
-        case _:
-            return None
 
 
 def look_of(analysis: Analysis) -> Look:

@@ -12,13 +12,15 @@ class Matched:
 
     Args:
         compared: score, threshold and the rate it stands for.
-        pad: what liveness showed; a match with `not_shown` still signs in, the audit weighs it.
+        pad: what liveness showed; `not_shown` signs in only where the site has chosen so.
         decision_ms: from the first usable face to the decision.
+        signals: what each signal of liveness said, as codes for the record.
     """
 
     compared: Compared
     pad: Pad
     decision_ms: int
+    signals: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,7 @@ class NotMatched:
     compared: Compared
     pad: Pad
     decision_ms: int
+    signals: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,7 @@ class NotSure:
     compared: Compared
     pad: Pad
     decision_ms: int
+    signals: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +52,20 @@ class NotAcquired:
 
 @dataclass(frozen=True, slots=True)
 class AttackSuspected:
-    """What was shown moves like a flat picture; `compared` is what it would have scored."""
+    """The signals speak for something held up or fed in; `compared` is what it would have scored."""
 
     compared: Compared
     decision_ms: int
+    signals: tuple[str, ...] = ()
 
 
-LookOutcome = Matched | NotMatched | NotSure | NotAcquired | AttackSuspected
+@dataclass(frozen=True, slots=True)
+class NotShown:
+    """The probes match, but nothing showed that the face is a living one, not even when asked."""
+
+    compared: Compared
+    decision_ms: int
+    signals: tuple[str, ...] = ()
+
+
+LookOutcome = Matched | NotMatched | NotSure | NotAcquired | AttackSuspected | NotShown

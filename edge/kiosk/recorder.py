@@ -69,6 +69,7 @@ class Recorder:
                 identifiers=tuple(identifier.value for identifier in record.identifiers),
                 attempts=record.attempts,
                 decision_ms=record.decision_ms,
+                pad_signals=record.signals or None,
             ),
         )
         self._log.append(event, self._session_change(record, session_id, reading))

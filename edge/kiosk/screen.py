@@ -6,6 +6,8 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from renzheng.edge.kiosk import session
 from renzheng.edge.kiosk.session import Cause, Identifier
+from renzheng.models.liveness import light
+from renzheng.models.liveness.challenge import Ability, Plan
 
 ShortText = Annotated[str, Field(min_length=1, max_length=64)]
 
@@ -21,12 +23,29 @@ class ScreenPatient(_Message):
     masked_number: str
 
 
+class ScreenChallenge(_Message):
+    """What the page has to show beside the sentence of guidance.
+
+    Args:
+        nonce: names the attempt's plan; the page names it with every colour that it has painted.
+        movement: what is asked.
+        colours: fills for around the oval as `#rrggbb`, one after the other; may be empty.
+        step_ms: how long each stands.
+    """
+
+    nonce: ShortText
+    movement: str
+    colours: tuple[str, ...]
+    step_ms: int
+
+
 class Screen(_Message):
     """What to show now.
 
     Args:
         screen: which of the screens.
         guidance: code of the one sentence to show while looking.
+        challenge: what is asked and shown besides, when liveness did not show by itself.
         advice: code of what to do better after a failed attempt.
         frame: the newest frame that was looked at.
         first_usable_frame: the frame that carried the first usable face of this attempt.
@@ -45,6 +64,7 @@ class Screen(_Message):
     intent: Literal["sign_in", "sign_out"] | None = None
     identifier: str | None = None
     guidance: str | None = None
+    challenge: ScreenChallenge | None = None
     advice: str | None = None
     cause: str | None = None
     tries_left: int | None = None
@@ -99,6 +119,32 @@ def screen_of(state: session.State, *, tries: int, **more: object) -> Screen:
     return Screen.model_validate(values)
 
 
+def challenge_of(plan: Plan | None) -> ScreenChallenge | None:
+    """Say a plan the way the page needs it."""
+    if plan is None or plan.challenge is None:
+        return None
+    fills = tuple("#{:02x}{:02x}{:02x}".format(*light.FILLS[colour]) for colour in plan.colours)
+    return ScreenChallenge(
+        nonce=plan.nonce, movement=plan.challenge.value, colours=fills, step_ms=light.STEP_MS
+    )
+
+
+class PaintedCall(_Message):
+    """The page has painted a colour of the challenge; numbered from 0."""
+
+    nonce: ShortText
+    step: Annotated[int, Field(ge=0, le=63)]
+
+
+class AbilitiesCall(_Message):
+    """A witness says what a patient can do when a movement is asked for; nothing at all is an answer."""
+
+    person_id: ShortText
+    abilities: frozenset[Ability]
+    witness_id: ShortText
+    pin: Annotated[SecretStr, Field(min_length=1, max_length=64)]
+
+
 class IdentifyCall(_Message):
     """Name the patient by a card's number or by a touch on the roster."""
 
@@ -132,6 +178,7 @@ class CameraCall(_Message):
 
     state: Literal["up", "failed"]
     cause: Annotated[str, Field(pattern="^[A-Za-z_]{1,40}$")] | None = None
+    label: Annotated[str, Field(max_length=200)] | None = None
 
 
 class LatencyCall(_Message):

@@ -20,6 +20,7 @@ from renzheng.edge.kiosk.outcomes import (
     Matched,
     NotAcquired,
     NotMatched,
+    NotShown,
     NotSure,
 )
 from renzheng.edge.store.people import OpenSession, Patient
@@ -27,6 +28,9 @@ from renzheng.models.decision import Compared
 
 WARNING_MS = 20_000
 """How long "do you need more time?" stands before the screen is cleared (WCAG 2.2, 2.2.1: at least 20 s)."""
+
+LIVENESS_NOT_SHOWN = "liveness_not_shown"
+"""Reason and advice of an attempt that matched, but showed nothing living: no accusation, another try."""
 
 
 class Intent(StrEnum):
@@ -289,6 +293,7 @@ class RecordAttempt:
     witness_id: WitnessId | None = None
     reason: str | None = None
     session_id: SessionId | None = None
+    signals: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -408,6 +413,7 @@ def _judge(visit: Visit, outcome: LookOutcome, now_ms: int, rules: Rules) -> Ste
             compared=outcome.compared,
             decision_ms=outcome.decision_ms,
             session_id=_session_to_end(visit),
+            signals=outcome.signals,
         )
         return Step(Done(visit, now_ms + rules.done_ms), (record,))
     tried = replace(visit, failed=visit.failed + 1)
@@ -415,8 +421,14 @@ def _judge(visit: Visit, outcome: LookOutcome, now_ms: int, rules: Rules) -> Ste
     until = now_ms + rules.idle_ms
     if tried.failed >= rules.tries:
         return Step(OtherWay(tried, until, cause=Cause.TRIES_USED), (record,))
-    advice = outcome.reason if isinstance(outcome, NotAcquired) else "try_again"
+    advice = _advice(outcome)
     return Step(Failed(tried, until, advice=advice), (record,))
+
+
+def _advice(outcome: LookOutcome) -> str:
+    if isinstance(outcome, NotAcquired):
+        return outcome.reason
+    return LIVENESS_NOT_SHOWN if isinstance(outcome, NotShown) else "try_again"
 
 
 def _failed_attempt(tried: Visit, outcome: LookOutcome) -> RecordAttempt:
@@ -433,12 +445,14 @@ def _failed_attempt(tried: Visit, outcome: LookOutcome) -> RecordAttempt:
             return replace(failed, reason=reason)
         case AttackSuspected(compared, decision_ms):
             named = replace(failed, outcome=Outcome.ATTACK_SUSPECTED, pad=Pad.ATTACK)
+        case NotShown(compared, decision_ms):
+            named = replace(failed, reason=LIVENESS_NOT_SHOWN)
         case NotMatched(compared, pad, decision_ms):
             named = replace(failed, outcome=Outcome.NON_MATCH, pad=pad)
         case NotSure(compared, pad, decision_ms) | Matched(compared, pad, decision_ms):
             # Neither answer would be honest, so no identity was acquired; the score says how near it came.
             named = replace(failed, pad=pad, reason="not_sure")
-    return replace(named, compared=compared, decision_ms=decision_ms)
+    return replace(named, compared=compared, decision_ms=decision_ms, signals=outcome.signals)
 
 
 def _ask_witness(state: State, cause: Cause, now_ms: int, rules: Rules) -> Step | None:

@@ -6,6 +6,7 @@ The order is always: write, sync, then show.
 
 import asyncio
 import logging
+import secrets
 from collections import Counter, deque
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 from renzheng.contracts.errors import RenzhengError
 from renzheng.contracts.events import CoverageState
-from renzheng.contracts.ids import EventId, WitnessId
+from renzheng.contracts.ids import EventId, WitnessId, new_id
 from renzheng.edge.clock import Clock
 from renzheng.edge.coverage import Standing
 from renzheng.edge.errors import CallError, UnknownPersonError, UnknownWitnessError
@@ -26,11 +27,14 @@ from renzheng.edge.kiosk.glimpse import Glimpse, Glimpser
 from renzheng.edge.kiosk.recorder import NOTICE, Recorder
 from renzheng.edge.kiosk.rest import Rest
 from renzheng.edge.kiosk.screen import (
+    AbilitiesCall,
     CameraCall,
     IdentifyCall,
     LatencyCall,
+    PaintedCall,
     Screen,
     WitnessCall,
+    challenge_of,
     screen_of,
 )
 from renzheng.edge.kiosk.session import (
@@ -46,9 +50,15 @@ from renzheng.edge.kiosk.session import (
     Scanning,
     Witnessed,
 )
-from renzheng.edge.kiosk.watcher import Frame, Progress, Watcher, now_ms
+from renzheng.edge.kiosk.virtual import virtual_video_devices
+from renzheng.edge.kiosk.watcher import Caution, Frame, Progress, Watcher, now_ms
 from renzheng.edge.settings import Settings
 from renzheng.edge.store.people import Patient, People
+from renzheng.models.liveness import challenge
+from renzheng.models.liveness.challenge import Plan
+from renzheng.models.liveness.light import Shown
+from renzheng.models.liveness.network import LivenessNetwork
+from renzheng.models.liveness.stream import Camera
 
 LOGGER = logging.getLogger(__name__)
 LATENCIES_KEPT = 1_000
@@ -107,6 +117,7 @@ class _Live:
     frame: int | None = None
     first_usable_frame: int | None = None
     guidance: str | None = None
+    asked: Plan | None = None
     event_id: str | None = None
     fault_until_ms: int = 0
     problem: str | None = None
@@ -125,6 +136,7 @@ class Station:
         network_away: whether central is out of reach.
         evidence: where the crops behind decisions are kept.
         gallery: what is known of this site's own people.
+        network: a liveness network, when the catalogue has one.
     """
 
     def __init__(
@@ -138,6 +150,7 @@ class Station:
         network_away: Callable[[], bool],
         evidence: Evidence,
         gallery: SiteGallery,
+        network: LivenessNetwork | None = None,
     ) -> None:
         kiosk = settings.kiosk
         self.settings = settings
@@ -150,6 +163,7 @@ class Station:
             settings.face.false_match_rate,
             self._progressed_elsewhere,
             calibration=lambda: gallery.calibration,
+            network=network,
         )
         self.latencies: deque[Latency] = deque(maxlen=LATENCIES_KEPT)
         self._network_away = network_away
@@ -174,6 +188,7 @@ class Station:
         self._pins = PinGuard()
         self._page_seen_ms: int | None = None
         self._camera: CameraCall | None = None
+        self._camera_label = ""
         self._camera_trouble: str | None = None
         self.glimpser = Glimpser(self._glimpsed_elsewhere)
         self._glanced_ms = 0
@@ -238,6 +253,7 @@ class Station:
             frame=live.frame,
             first_usable_frame=live.first_usable_frame,
             guidance=live.guidance,
+            challenge=challenge_of(live.asked) if isinstance(self._state, Looking) else None,
             event_id=live.event_id if isinstance(self._state, session.Done) else None,
             network_away=self._network_away(),
             disk_short=self.disk_short,
@@ -248,6 +264,7 @@ class Station:
     def listen(self, listener: object) -> asyncio.Event:
         """Register a page; its event is set whenever the screen changes."""
         self._listeners[listener] = asyncio.Event()
+        self.stir()
         self._page_seen_ms = now_ms()
         return self._listeners[listener]
 
@@ -311,6 +328,16 @@ class Station:
         witness_id = await self.check_witness(call.witness_id, call.pin.get_secret_value())
         await self.must_take(Witnessed(witness_id, call.identifier, call.cause))
 
+    async def keep_abilities(self, call: AbilitiesCall) -> None:
+        """Keep what a patient can do, as a witness says.
+
+        Raises:
+            UnknownWitnessError: number or PIN is not right, or too many were wrong.
+            UnknownPersonError: there is no such patient.
+        """
+        await self.check_witness(call.witness_id, call.pin.get_secret_value())
+        await asyncio.to_thread(self.people.put_abilities, call.person_id, call.abilities)
+
     async def check_witness(self, witness_id: str, pin: str) -> WitnessId:
         """Check a PIN, slowly.
 
@@ -337,6 +364,9 @@ class Station:
         if call.state == "failed" and (self._camera is None or self._camera.state != "failed"):
             LOGGER.warning("the page's camera failed: %s", call.cause)
         self._camera = call
+        if call.label is not None:
+            self._camera_label = call.label
+            self.watcher.know(Camera(self._camera_label, virtual_video_devices()))
 
     def keep_latency(self, call: LatencyCall) -> None:
         """Keep what the page measured.
@@ -403,10 +433,28 @@ class Station:
                 self._look_id += 1
                 self._live = _Live(recent=self._live.recent)
                 limit_ms = round(self.settings.kiosk.attempt_seconds * 1000)
-                self.watcher.begin(self._look_id, references, limit_ms)
+                caution = await asyncio.to_thread(self._caution_for, visit.patient)
+                self.watcher.begin(self._look_id, references, limit_ms, caution)
             case EndLook():
                 self._look_id += 1
                 self.watcher.end()
+
+    def _caution_for(self, patient: Patient) -> Caution:
+        """Draw anew, for each attempt, what may be asked of this patient."""
+        plan = challenge.draw(self.people.abilities(patient.person_id), new_id(), secrets.randbelow)
+        self.watcher.know(Camera(self._camera_label, virtual_video_devices()))
+        return Caution(plan, shown_is_needed=self.settings.kiosk.unshown_liveness == "refuse")
+
+    def painted(self, call: PaintedCall) -> None:
+        """Keep that the page has painted the next colour of the plan that it was told.
+
+        Raises:
+            CallError: nothing is asked now, or something else.
+        """
+        plan = self._live.asked
+        if plan is None or plan.nonce != call.nonce or call.step >= len(plan.colours):
+            raise CallError("No such colour is asked for now.")
+        self.watcher.painted(plan.nonce, Shown(now_ms(), plan.colours[call.step]))
 
     async def _keep_crop(self, event_id: EventId) -> None:
         """Keep the crop of the attempt that has just been recorded; the event stands without it too."""
@@ -440,6 +488,7 @@ class Station:
         if progress.frame is not None:
             self._live.frame = progress.frame
         self._live.guidance = progress.guidance
+        self._live.asked = progress.asked
         self._live.first_usable_frame = progress.first_usable_frame
         if progress.outcome is None:
             self._announce()

@@ -9,13 +9,17 @@ from dataclasses import dataclass, field
 from renzheng.contracts.errors import RenzhengError
 from renzheng.edge.kiosk import attempt
 from renzheng.edge.kiosk.attempt import Attempt, Observation
-from renzheng.edge.kiosk.faces import UNREADABLE, FaceEngine, Image, Look, crop_of, decode, eyes_of, look_of
+from renzheng.edge.kiosk.faces import UNREADABLE, FaceEngine, Image, Look, crop_of, decode, look_of
 from renzheng.edge.kiosk.outcomes import LookOutcome
-from renzheng.models.analysis import Face, OneFace
+from renzheng.models.analysis import Face, OneFace, PoorQuality
 from renzheng.models.calibration import Calibration
 from renzheng.models.decision import Decision
-from renzheng.models.liveness import motion
-from renzheng.models.liveness.tracking import FaceTracker
+from renzheng.models.liveness.challenge import ASK_NOTHING, Plan
+from renzheng.models.liveness.light import Shown, skin_of
+from renzheng.models.liveness.network import LivenessNetwork
+from renzheng.models.liveness.pose import pose_of
+from renzheng.models.liveness.stream import Camera
+from renzheng.models.liveness.watch import Watch
 from renzheng.models.templates import Template
 
 LOGGER = logging.getLogger(__name__)
@@ -43,6 +47,7 @@ class Progress:
         outcome: how it ended; None while it goes on.
         fault: the engine failed; the attempt is over without an outcome.
         crop: the best probe's face (JPEG), with the outcome.
+        asked: what the person is asked to do now, beside keeping still; None while nothing is asked.
     """
 
     look_id: int
@@ -52,6 +57,23 @@ class Progress:
     outcome: LookOutcome | None
     fault: RenzhengError | None = None
     crop: bytes | None = None
+    asked: Plan | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Caution:
+    """How liveness is to be shown in an attempt.
+
+    Args:
+        plan: what to ask when it does not show by itself.
+        shown_is_needed: a match that shows nothing living is refused, not merely noted.
+    """
+
+    plan: Plan = ASK_NOTHING
+    shown_is_needed: bool = False
+
+
+ONLY_NOTED = Caution()
 
 
 @dataclass(slots=True)
@@ -59,13 +81,14 @@ class _Order:
     look_id: int
     references: Sequence[Template]
     limit_ms: int
+    caution: Caution
 
 
 @dataclass(slots=True)
 class _Scene:
-    """What is kept of an attempt's pictures: the tracked points, and the best probe's crop."""
+    """What is kept of an attempt's pictures: the signals of liveness, and the best probe's crop."""
 
-    tracker: FaceTracker = field(default_factory=FaceTracker)
+    watch: Watch = field(default_factory=Watch)
     crop: bytes | None = None
     quality: float = -1.0
 
@@ -83,6 +106,7 @@ class Watcher:
         false_match_rate: what a match must stand for.
         tell: called in the watcher's thread after each frame and at the end of an attempt.
         calibration: the site's own, as it is now; None while the card's thresholds serve.
+        network: a liveness network, when the catalogue has one.
     """
 
     def __init__(
@@ -92,11 +116,15 @@ class Watcher:
         tell: Callable[[Progress], None],
         *,
         calibration: Callable[[], Calibration | None],
+        network: LivenessNetwork | None = None,
     ) -> None:
         self._engine = engine
         self._false_match_rate = false_match_rate
         self._tell = tell
         self._calibration = calibration
+        self._network = network
+        self._painted: list[tuple[str, Shown]] = []
+        self._camera = Camera()
         self._condition = threading.Condition()
         self._newest: Frame | None = None
         self._order: _Order | None = None
@@ -120,11 +148,13 @@ class Watcher:
             self._condition.notify()
         self._thread.join(timeout=10)
 
-    def begin(self, look_id: int, references: Sequence[Template], limit_ms: int) -> None:
+    def begin(
+        self, look_id: int, references: Sequence[Template], limit_ms: int, caution: Caution = ONLY_NOTED
+    ) -> None:
         """Begin an attempt; one that is under way is dropped."""
         with self._condition:
-            self._order = _Order(look_id, references, limit_ms)
-            self._newest = None
+            self._order = _Order(look_id, references, limit_ms, caution)
+            self._newest, self._painted = None, []
             self._condition.notify()
 
     def end(self) -> None:
@@ -139,6 +169,15 @@ class Watcher:
             self._newest = frame
             self._condition.notify()
 
+    def know(self, camera: Camera) -> None:
+        """Take what is known of the camera apart from its pictures, from now on."""
+        self._camera = camera
+
+    def painted(self, nonce: str, shown: Shown) -> None:
+        """Take the page's word that it has painted the next colour of this attempt's plan."""
+        with self._condition:
+            self._painted.append((nonce, shown))
+
     def _run(self) -> None:
         order: _Order | None = None
         state: Attempt | None = None
@@ -150,11 +189,15 @@ class Watcher:
                 if self._stopping:
                     return
                 wanted, frame, self._newest = self._order, self._newest, None
+                painted, self._painted = self._painted, []
             if wanted is not order:
-                order, scene = wanted, _Scene()
-                state = None if order is None else attempt.begin(now_ms(), order.limit_ms)
+                order, state = wanted, None
+                if order is not None:
+                    scene = _Scene(Watch(self._network))
+                    state = _begun(order)
             if order is None or state is None:
                 continue
+            state = _with_painted(state, painted)
             progress, state = self._turn(order, state, frame, scene)
             if progress is not None:
                 if progress.outcome is not None or progress.fault is not None:
@@ -178,7 +221,8 @@ class Watcher:
         first = None if state.first_usable is None else state.first_usable[0]
         number = None if frame is None else frame.number
         crop = None if outcome is None else scene.crop
-        return Progress(order.look_id, number, state.guidance, first, outcome, crop=crop), state
+        asked = None if state.answering is None else state.plan
+        return Progress(order.look_id, number, state.guidance, first, outcome, crop=crop, asked=asked), state
 
     def _verify(self, probes: Sequence[Template], references: Sequence[Template]) -> Decision:
         return self._engine.verify(probes, references, self._false_match_rate, self._calibration())
@@ -190,13 +234,38 @@ class Watcher:
             return Observation(frame.number, frame.at_ms, Look(None, 0.0, UNREADABLE))
         analysis = self._engine.analyse(image)
         look = look_of(analysis)
-        track = scene.tracker.follow(image, eyes_of(analysis), frame.at_ms)
-        template = None
+        scene.watch.camera = self._camera
+        verdict = scene.watch.take(image, analysis, frame.at_ms)
+        template = pose = skin = None
         if isinstance(analysis, OneFace):
             template = self._engine.embed(image, analysis.face)
             scene.consider(image, analysis.face, look.quality)
-        live = motion.NOTHING_SHOWN if track is None else motion.assess(track)
-        return Observation(frame.number, frame.at_ms, look, template, live, scene.tracker.continuity)
+        if isinstance(analysis, OneFace | PoorQuality):
+            pose = pose_of(analysis.face.landmarks, frame.at_ms)
+            skin = skin_of(image, analysis.face.box, frame.at_ms)
+        return Observation(
+            frame.number,
+            frame.at_ms,
+            look,
+            template,
+            verdict,
+            scene.watch.continuity,
+            pose=pose,
+            skin=skin,
+        )
+
+
+def _begun(order: _Order) -> Attempt:
+    caution = order.caution
+    return attempt.begin(now_ms(), order.limit_ms, caution.plan, shown_is_needed=caution.shown_is_needed)
+
+
+def _with_painted(state: Attempt, painted: Sequence[tuple[str, Shown]]) -> Attempt:
+    """Colours of another attempt's plan are not this one's."""
+    for nonce, shown in painted:
+        if nonce == state.plan.nonce:
+            state = attempt.painted(state, shown)
+    return state
 
 
 def now_ms() -> int:

@@ -221,3 +221,11 @@ def _credentials(database: Database) -> None:
         " person_id TEXT NOT NULL REFERENCES patients) STRICT"
     )
     database.execute("CREATE INDEX credentials_by_person ON credentials (person_id)")
+
+
+@MIGRATIONS(name="0006_abilities")
+def _abilities(database: Database) -> None:
+    database.execute(
+        "CREATE TABLE patient_abilities (person_id TEXT PRIMARY KEY REFERENCES patients,"
+        " abilities TEXT NOT NULL) STRICT"
+    )

@@ -14,6 +14,7 @@ from renzheng.contracts.ids import PersonId, SessionId, WitnessId, new_id
 from renzheng.edge.errors import CredentialTakenError, UnknownPersonError, UnknownWitnessError
 from renzheng.edge.log import Also
 from renzheng.edge.store.database import Store
+from renzheng.models.liveness.challenge import EVERY_ABILITY, Ability
 from renzheng.models.protection import TemplateKey, new_key_file, read_key_file, seal, unseal
 from renzheng.models.templates import Template
 
@@ -146,6 +147,24 @@ class People:
                 do="Try the card again, pick the name from the roster, or ask the nurse.",
             )
         return _patient(row)
+
+    def abilities(self, person_id: str) -> frozenset[Ability]:
+        """What a patient can do when a movement is asked for; everything, unless it is said otherwise."""
+        row = self.store.row("SELECT abilities FROM patient_abilities WHERE person_id = ?", person_id)
+        return EVERY_ABILITY if row is None else frozenset(Ability(name) for name in row["abilities"].split())
+
+    def put_abilities(self, person_id: str, abilities: frozenset[Ability]) -> None:
+        """Say what a patient can do; nothing at all is an answer too.
+
+        Raises:
+            UnknownPersonError: there is no such patient.
+        """
+        self.by_id(person_id)
+        with self.store.writing() as database:
+            database.execute(
+                "INSERT OR REPLACE INTO patient_abilities VALUES (?, ?)",
+                (person_id, " ".join(sorted(ability.value for ability in abilities))),
+            )
 
     def add_references(
         self, person_id: str, templates: Sequence[Template], *, source: str, at: datetime

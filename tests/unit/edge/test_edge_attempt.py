@@ -9,10 +9,14 @@ from renzheng.contracts.events import Pad
 from renzheng.edge.kiosk import attempt
 from renzheng.edge.kiosk.attempt import Observation
 from renzheng.edge.kiosk.faces import Look
-from renzheng.edge.kiosk.outcomes import AttackSuspected, Matched, NotAcquired, NotMatched, NotSure
+from renzheng.edge.kiosk.outcomes import AttackSuspected, Matched, NotAcquired, NotMatched, NotShown, NotSure
 from renzheng.models.decision import Match, NonMatch, Threshold
 from renzheng.models.decision import NotSure as Unsure
-from renzheng.models.liveness.motion import Liveness
+from renzheng.models.liveness.challenge import ASK_NOTHING, Plan
+from renzheng.models.liveness.evidence import Said
+from renzheng.models.liveness.fusion import Verdict
+from renzheng.models.liveness.light import FILLS, STEP_MS, Colour, Shown, Skin
+from renzheng.models.liveness.pose import Challenge, Pose
 from renzheng.models.templates import ModelId, Template
 
 THRESHOLD = Threshold(0.9, 1e-3, 1e-4, 2e-3, "card")
@@ -26,13 +30,23 @@ def template(value=1.0):
     return Template(np.array([value, 0.0], np.float32), ModelId("fake:000000000000:2"))
 
 
-def play(decision, pad=Pad.NOT_SHOWN, look=GOOD, *, frames=150, every_ms=100, limit_ms=12_000):
+def play(
+    decision,
+    pad=Pad.NOT_SHOWN,
+    look=GOOD,
+    *,
+    frames=150,
+    every_ms=100,
+    limit_ms=12_000,
+    plan=ASK_NOTHING,
+    needed=False,
+):
     """Feed equal frames until there is an outcome; return it and when it came."""
-    state = attempt.begin(0, limit_ms)
+    state = attempt.begin(0, limit_ms, plan, shown_is_needed=needed)
     for number in range(1, frames + 1):
         now = number * every_ms
         usable = template() if look.guidance is None else None
-        seen = Observation(number, now, look, usable, Liveness(pad))
+        seen = Observation(number, now, look, usable, Verdict(pad))
         state = attempt.observe(state, seen, lambda _: decision)
         outcome = attempt.conclude(state, now)
         if outcome is not None:
@@ -46,12 +60,105 @@ def test_a_moving_match_is_through_within_half_a_second():
     assert now <= 500
 
 
-def test_a_still_match_is_asked_to_move_and_then_let_through_as_not_shown():
-    _, _, state = play(MATCH, frames=15)
-    assert state.guidance == attempt.TURN_A_LITTLE
-    outcome, now, _ = play(MATCH)
-    assert outcome == Matched(MATCH, Pad.NOT_SHOWN, attempt.PASSIVE_MS)
+def test_a_still_match_that_may_not_be_asked_is_refused_or_noted_as_the_site_chose():
+    outcome, now, state = play(MATCH, plan=Plan("n"), needed=True)
+    assert outcome == NotShown(MATCH, attempt.PASSIVE_MS)
     assert now == attempt.PASSIVE_MS + 100
+    assert state.guidance is None
+    _, _, state = play(MATCH, frames=20)
+    assert state.guidance == attempt.TURN_A_LITTLE
+    outcome, _, _ = play(MATCH)
+    assert outcome == Matched(MATCH, Pad.NOT_SHOWN, attempt.PASSIVE_MS)
+
+
+def test_a_still_match_is_asked_for_one_movement_and_refused_without_it():
+    plan = Plan("n", Challenge.TURN_LEFT)
+    _, _, state = play(MATCH, frames=17, plan=plan, needed=True)
+    assert (state.guidance, state.answering.asked_ms) == ("turn_left", 1_600)
+    outcome, now, _ = play(MATCH, plan=plan, needed=True)
+    assert isinstance(outcome, NotShown)
+    assert now == 1_600 + attempt.ANSWER_MS
+
+
+def test_whoever_shows_life_at_once_is_asked_nothing():
+    outcome, _, state = play(MATCH, Pad.BONA_FIDE, plan=Plan("n", Challenge.NOD), needed=True)
+    assert isinstance(outcome, Matched)
+    assert state.answering is None
+
+
+COLOURS = tuple(Colour)[:3] * 2 + tuple(Colour)[:2]
+PLAN = Plan("nonce", Challenge.TURN_LEFT, COLOURS)
+
+
+def answer(*, turns, lights, passive=(), steps_painted=8, shift=0):
+    """One attempt of somebody still who is asked; `lights`: the skin answers, `shift` steps late."""
+    state = attempt.begin(0, 12_000, PLAN, shown_is_needed=True)
+    random, painted = np.random.default_rng(0), 0
+    for number in range(1, 130):
+        now = number * 80
+        asked = None if state.answering is None else state.answering.asked_ms
+        if asked is not None and painted < steps_painted and now - asked >= 100 + painted * STEP_MS:
+            state = attempt.painted(state, Shown(now, COLOURS[painted]))
+            painted += 1
+        step = -1 if asked is None else (now - asked - 160) // STEP_MS - shift
+        fill = FILLS[COLOURS[step % 8]] if lights and 0 <= step < 8 + shift else (200, 200, 200)
+        light = 1 + 0.02 * (np.array(fill) / 200 - 1) + random.normal(0, 0.0008, 3)
+        yaw = 0.25 * np.sin(min(1.0, (now - asked) / 1500) * np.pi / 2) * turns if asked else 0.0
+        seen = Observation(
+            number,
+            now,
+            GOOD,
+            template(),
+            Verdict(Pad.NOT_SHOWN, 0.0, tuple(passive)),
+            pose=Pose(now, yaw, 0.6, 100.0),
+            skin=Skin(now, *(np.array([150, 120, 100]) * light)),
+        )
+        state = attempt.observe(state, seen, lambda _: MATCH)
+        outcome = attempt.conclude(state, now)
+        if outcome is not None:
+            return outcome
+    return None
+
+
+def test_who_turns_as_asked_in_the_light_of_the_screen_is_through():
+    outcome = answer(turns=1, lights=True)
+    assert (type(outcome), outcome.pad) == (Matched, Pad.BONA_FIDE)
+    assert outcome.signals == ("challenge:+2.5", "colour_light:+2.5")
+
+
+DOUBT = (Said("motion", 3.0, shows_depth=True), Said("periodic", -1.5))
+
+
+@pytest.mark.parametrize(
+    "answered",
+    [
+        {"turns": -1, "lights": True},
+        {"turns": 0, "lights": True},
+        {"turns": 1, "lights": False},
+        {"turns": 1, "lights": False, "passive": DOUBT},
+        {"turns": 1, "lights": True, "shift": 2},
+        {"turns": 1, "lights": True, "steps_painted": 0},
+    ],
+    ids=[
+        "wrong way",
+        "does nothing",
+        "no light",
+        "a replay that turns",
+        "another sequence",
+        "page says nothing",
+    ],
+)
+def test_half_an_answer_is_none(answered):
+    assert isinstance(answer(**answered), NotShown)
+
+
+def test_a_doubt_is_outweighed_by_the_whole_answer():
+    assert isinstance(answer(turns=1, lights=True, passive=DOUBT), Matched)
+
+
+def test_the_colours_of_another_attempt_answer_nothing():
+    state = attempt.begin(0, 12_000, PLAN)
+    assert attempt.painted(state, Shown(100, Colour.MINT)).answering is None
 
 
 @pytest.mark.parametrize("decision", [MATCH, NON_MATCH])
@@ -107,10 +214,10 @@ def test_a_photograph_slid_before_a_live_face_inherits_nothing_from_it():
     """The attacker turns their own head, then holds up the patient's picture at the same place."""
     state = attempt.begin(0, 12_000)
     for number in range(1, 6):
-        own = Observation(number, number * 100, GOOD, template(1), Liveness(Pad.BONA_FIDE), continuity=1)
+        own = Observation(number, number * 100, GOOD, template(1), Verdict(Pad.BONA_FIDE), continuity=1)
         state = attempt.observe(state, own, lambda _: NON_MATCH)
     picture = [
-        Observation(number, number * 100, GOOD, template(2), Liveness(Pad.NOT_SHOWN), continuity=2)
+        Observation(number, number * 100, GOOD, template(2), Verdict(Pad.NOT_SHOWN), continuity=2)
         for number in range(6, 40)
     ]
     asked = []
@@ -127,7 +234,7 @@ def test_a_face_that_cannot_be_followed_is_matched_without_liveness():
     state = attempt.begin(0, 12_000)
     for number in range(1, 60):
         seen = Observation(
-            number, number * 100, GOOD, template(), Liveness(Pad.BONA_FIDE), continuity=number // 2
+            number, number * 100, GOOD, template(), Verdict(Pad.BONA_FIDE), continuity=number // 2
         )
         state = attempt.observe(state, seen, lambda _: MATCH)
         outcome = attempt.conclude(state, seen.at_ms)

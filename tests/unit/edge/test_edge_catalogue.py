@@ -7,6 +7,7 @@ from importlib import resources
 import pytest
 
 from renzheng.edge.kiosk import attempt, faces, session
+from renzheng.models.liveness.pose import Challenge
 from renzheng.models.quality import Guidance
 
 PAGE = resources.files("renzheng.edge.kiosk") / "page"
@@ -26,7 +27,15 @@ def test_no_word_is_missing_or_empty(language):
     words = CATALOGUES[language]
     needed = {f"guidance.{code}" for code in Guidance}
     needed |= {
-        f"guidance.{code}" for code in (attempt.TURN_A_LITTLE, faces.UNREADABLE, "try_again", "no_frames")
+        f"guidance.{code}"
+        for code in (
+            attempt.TURN_A_LITTLE,
+            faces.UNREADABLE,
+            session.LIVENESS_NOT_SHOWN,
+            *Challenge,
+            "try_again",
+            "no_frames",
+        )
     }
     needed |= {f"cause.{cause.value}" for cause in session.Cause}
     needed |= {f"identifier.{identifier.value}" for identifier in session.WITNESSED_IDENTIFIERS}

@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from renzheng.contracts.events import Pad
-from renzheng.models.liveness.motion import NOTHING_SHOWN, Track, assess, carry, fit_homography
+from renzheng.models.liveness.motion import STILL, Shape, Track, assess, carry, fit_homography
 
 EYES_PX = 100.0
 DISTANCE = 8.0  # in interocular distances: half a metre
@@ -42,22 +41,22 @@ def film(points, *, yaw_degrees, seed=0, noise_px=0.15, frames=10, period=18, sw
 @pytest.mark.parametrize("seed", range(8))
 @pytest.mark.parametrize("yaw", [6.0, 10.0, 20.0])
 def test_a_turning_head_shows_itself(seed, yaw):
-    assert assess(film(surface(60, seed, body=True), yaw_degrees=yaw, seed=seed)).pad is Pad.BONA_FIDE
+    assert assess(film(surface(60, seed, body=True), yaw_degrees=yaw, seed=seed)).shape is Shape.BODY
 
 
 @pytest.mark.parametrize("seed", range(8))
 @pytest.mark.parametrize("yaw", [0.0, 3.0, 8.0, 12.0, 20.0, 30.0])
 def test_a_flat_picture_never_passes_for_a_body_however_it_is_held(seed, yaw):
     seen = assess(film(surface(60, seed, body=False), yaw_degrees=yaw, seed=seed))
-    assert seen.pad is not Pad.BONA_FIDE
+    assert seen.shape is not Shape.BODY
     if yaw >= 20.0:
-        assert seen.pad is Pad.ATTACK
+        assert seen.shape is Shape.FLAT
 
 
 @pytest.mark.parametrize("seed", range(8))
 def test_whoever_holds_still_shows_nothing_and_is_accused_of_nothing(seed):
     seen = assess(film(surface(60, seed, body=True), yaw_degrees=0.0, tilt_degrees=0.0, sway=0.0, seed=seed))
-    assert seen.pad is Pad.NOT_SHOWN
+    assert seen.shape is Shape.UNKNOWN
 
 
 @pytest.mark.parametrize(
@@ -69,7 +68,7 @@ def test_whoever_holds_still_shows_nothing_and_is_accused_of_nothing(seed):
     ids=["too short", "too few points"],
 )
 def test_too_little_is_nothing(track):
-    assert assess(track) == NOTHING_SHOWN
+    assert assess(track) == STILL
 
 
 def test_the_fitted_homography_carries_what_a_homography_moved():
