@@ -35,6 +35,7 @@ MEDIA_TYPES = {
 _MANIFEST = "voices.json"
 _UNSPOKEN = ("language", "voice")
 _LONGEST_RENDERING_S = 20
+_HEADING_AND_ONE = 2
 
 
 def catalogues() -> dict[str, Catalogue]:
@@ -80,8 +81,9 @@ def render(out: Path, *, program: str = SYNTHESISER) -> dict[str, int]:
 
 
 def _render_one(folder: Path, catalogue: Catalogue, program: str) -> int:
-    folder.mkdir(parents=True, exist_ok=True)
     voice, said = catalogue["voice"], _read_manifest(folder)
+    _check_voice(program, voice)
+    folder.mkdir(parents=True, exist_ok=True)
     wanted = {key: f"{voice}: {catalogue[key]}" for key in spoken_keys(catalogue)}
     missing = [key for key in wanted if said.get(key) != wanted[key] or not (folder / f"{key}.wav").exists()]
     with ThreadPoolExecutor(max_workers=2) as pool:
@@ -91,6 +93,16 @@ def _render_one(folder: Path, catalogue: Catalogue, program: str) -> int:
     text = json.dumps(wanted, ensure_ascii=False, indent=1, sort_keys=True)
     (folder / _MANIFEST).write_text(text + "\n", encoding="utf-8")
     return len(missing)
+
+
+def _check_voice(program: str, voice: str) -> None:
+    """See that the synthesiser has a voice: asked to speak with one it lacks, it takes another in silence."""
+    listed = subprocess.run([program, f"--voices={voice}"], capture_output=True, text=True, check=False)
+    if len(listed.stdout.splitlines()) < _HEADING_AND_ONE:
+        raise SynthesiserError(
+            f"{program} has no voice {voice!r}.",
+            do=f"Look at {program} --voices, and mend the catalogue's entry `voice`.",
+        )
 
 
 def _speak(program: str, voice: str, words: str, path: Path) -> None:
@@ -106,8 +118,8 @@ def _speak(program: str, voice: str, words: str, path: Path) -> None:
     if problem or not partial.exists():
         partial.unlink(missing_ok=True)
         raise SynthesiserError(
-            f"{program} could not speak with the voice {voice!r}: {problem[:200] or 'it wrote nothing'}.",
-            do=f"Look at {program} --voices, and at the catalogue's entry `voice`.",
+            f"{program} could not speak: {problem[:200] or 'it wrote nothing'}.",
+            do="Look at the disk's space, or try the command by hand.",
         )
     partial.replace(path)
 
