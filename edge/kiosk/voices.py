@@ -35,7 +35,6 @@ MEDIA_TYPES = {
 _MANIFEST = "voices.json"
 _UNSPOKEN = ("language", "voice")
 _LONGEST_RENDERING_S = 20
-_HEADING_AND_ONE = 2
 
 
 def catalogues() -> dict[str, Catalogue]:
@@ -98,7 +97,8 @@ def _render_one(folder: Path, catalogue: Catalogue, program: str) -> int:
 def _check_voice(program: str, voice: str) -> None:
     """See that the synthesiser has a voice: asked to speak with one it lacks, it takes another in silence."""
     listed = subprocess.run([program, f"--voices={voice}"], capture_output=True, text=True, check=False)
-    if len(listed.stdout.splitlines()) < _HEADING_AND_ONE:
+    languages = [columns[1] for line in listed.stdout.splitlines()[1:] if len(columns := line.split()) > 1]
+    if not any(language.startswith(voice) for language in languages):
         raise SynthesiserError(
             f"{program} has no voice {voice!r}.",
             do=f"Look at {program} --voices, and mend the catalogue's entry `voice`.",
