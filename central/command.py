@@ -3,15 +3,17 @@
 import datetime as dt
 import signal
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 from zoneinfo import ZoneInfo
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from renzheng.central.adt.command import app as adt_command
 from renzheng.central.draw.command import app as draw_command
 from renzheng.central.verify.command import app as log_command
 from renzheng.contracts.events import Purpose, utc_now
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True)
 app.add_typer(log_command, name="log")
 app.add_typer(draw_command, name="draw")
+app.add_typer(adt_command, name="adt")
 
 Config = Annotated[Path, typer.Option("--config", help="The configuration file.")]
 CONFIG = Path("central.toml")
@@ -95,6 +98,8 @@ def run(config: Config = CONFIG) -> None:
     central = build_central(read_settings(config))
     central.start()
     Console().print(f"console  {central.url}", highlight=False)
+    if central.adt_port is not None:
+        Console().print(f"ADT      port {central.adt_port}", highlight=False)
     try:
         ended.wait()
     finally:
@@ -185,7 +190,8 @@ def night(
 ) -> None:
     """Audit service days over what has arrived, publish the verdicts, and sign a checkpoint.
 
-    Without --day: yesterday, and every audited day about which evidence has come in since its audit.
+    Without --day: yesterday, and every audited day that something touches which has come in since its audit.
+    A run whose process was killed goes on first, with the step it was at.
     """
     from renzheng.central.nightly.night import Night
     from renzheng.central.settings import read_settings
@@ -199,20 +205,31 @@ def night(
     run_of_nights = Night(database, settings, utc_now)
     yesterday = utc_now().astimezone(ZoneInfo(settings.timezone)).date() - dt.timedelta(days=1)
     if day:
-        wanted = [(day.date(), to.date() if to else day.date())]
+        wanted = {(day.date(), to.date() if to else day.date())}
     else:
-        wanted = [(one, one) for one in sorted({*run_of_nights.late_days(), yesterday})]
-    console = Console()
+        wanted = {(yesterday, yesterday)}
+    console, errors = Console(), Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True)) as bars:
-        for first, last in wanted:
+    with Progress(*columns, console=errors) as bars:
+
+        def follow(first: dt.date) -> Callable[[str, int, int], None]:
             task = bars.add_task(f"{first}", total=None)
 
-            def show(step: str, done: int, total: int, task: TaskID = task, first: dt.date = first) -> None:
+            def show(step: str, done: int, total: int) -> None:
                 bars.update(task, description=f"{first} {step}", completed=done, total=total)
+                if not errors.is_terminal:  # the journal
+                    errors.print(f"{first} {step} {done}/{total}", highlight=False)
 
-            report = run_of_nights.run(first, last, show)
-            console.print(f"run {report.run_id}: {first} to {last}, kept in {report.folder}", highlight=False)
+            return show
+
+        reports = run_of_nights.go_on(follow)
+        wanted -= {(report.first, report.last) for report in reports}
+        if not day:
+            wanted |= {(late, late) for late in run_of_nights.late_days()}
+        reports += [run_of_nights.run(first, last, follow(first)) for first, last in sorted(wanted)]
+    for report in reports:
+        days = f"{report.first} to {report.last}"
+        console.print(f"run {report.run_id}: {days}, kept in {report.folder}", highlight=False)
     key = keys.load_private_key(settings.key_file.read_bytes())
     _, note = take_checkpoint(database, settings.log_origin, key, settings.checkpoints_dir, utc_now())
     database.close()

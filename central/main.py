@@ -7,7 +7,10 @@ from pathlib import Path
 
 from joserfc.jwk import OKPKey
 
+from renzheng.central.adt.listener import AdtListener
+from renzheng.central.adt.receiving import Receiver
 from renzheng.central.adt.roster import inpatients, institution_zone
+from renzheng.central.claims.source import Options
 from renzheng.central.draw.handing import openings_for, sheets_for
 from renzheng.central.errors import SettingsError
 from renzheng.central.ingest.consumer import Consumer
@@ -67,6 +70,7 @@ class Central:
         console = build_app(self.database, settings, clock, self.metrics)
         self._web = WebServer(console, settings.host, settings.port)
         self._door = self._make_door()
+        self._adt = self._make_adt()
 
     def _consumer(self, shard: str) -> Consumer:
         ingest = Ingest(self.database, self._key, self.clock, self.metrics)
@@ -85,6 +89,19 @@ class Central:
         callers = Callers(self.database, self.clock)
         door = build_door(joining, callers, self._make_counter(), self.clock)
         return WebServer(door, site.listen_host, site.listen_port, tls)
+
+    def _make_adt(self) -> AdtListener | None:
+        """Make the address at which hospitals deliver ADT messages, if this site has one."""
+        told = self.settings.adt
+        if told.port is None:
+            return None
+        options = Options(told.mapping_file, told.institution, zone=self.settings.timezone)
+        return AdtListener(told, Receiver(self.database, options, self.clock))
+
+    @property
+    def adt_port(self) -> int | None:
+        """Where ADT messages are taken; None when that is off."""
+        return self._adt.port if self._adt else None
 
     def _make_counter(self) -> Counter:
         """Say what the door hands out."""
@@ -133,6 +150,8 @@ class Central:
         try:
             if self._door:
                 self._door.start()
+            if self._adt:
+                self._adt.start()
             for consumer in self._consumers:
                 consumer.start()
                 started.append(consumer)
@@ -153,6 +172,8 @@ class Central:
         self.database.close()
 
     def _stop_serving(self) -> None:
+        if self._adt:
+            self._adt.stop()
         if self._door:
             self._door.stop()
         self._web.stop()

@@ -63,6 +63,38 @@ class SiteSettings(_Settings):
     listen_port: Annotated[int, Field(ge=0, le=65535)] = 8701
 
 
+class AdtSettings(_Settings):
+    """Where hospital systems deliver their ADT messages (HL7 v2 over MLLP).
+
+    Args:
+        port: where central listens; None leaves it off, 0 takes a free one.
+        certificate_file: with it and `key_file` the link is TLS; an address other than loopback needs them,
+            or `plain` where the network itself is closed.
+        client_ca_file: whose certificates callers must show.
+        mapping_file: where a hospital's messages keep their ids (`[hl7]` of a mapping file).
+        institution: of messages that do not name theirs.
+    """
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] | None = None
+    certificate_file: Path | None = None
+    key_file: Path | None = None
+    client_ca_file: Path | None = None
+    plain: bool = False
+    mapping_file: Path | None = None
+    institution: str | None = None
+
+    @model_validator(mode="after")
+    def _plain_is_meant(self) -> Self:
+        if (self.certificate_file is None) != (self.key_file is None):
+            raise ValueError("certificate_file and key_file go together")
+        if self.client_ca_file is not None and self.certificate_file is None:
+            raise ValueError("client_ca_file needs certificate_file and key_file")
+        if self.certificate_file is None and self.host not in LOOPBACK and not self.plain:
+            raise ValueError("a host other than loopback needs certificate_file, or plain = true")
+        return self
+
+
 class AuditSettings(_Settings):
     """What the nightly run reads besides the store.
 
@@ -70,15 +102,18 @@ class AuditSettings(_Settings):
         tables_dir: folder with the imported canonical tables; empty: `tables` under the data folder.
         rules_dir: the rule pack; None is the one that comes with the product.
         region: region code whose overrides apply; None applies none.
-        margin_days: attendance and coverage of so many days before and after are exported too, since a
-            session may cross midnight and a line may be billed late.
+        margin_days: attendance and coverage of so many days before and after are looked at too, since a
+            session may cross midnight, a line may be billed late, and lines near by compete for sessions.
+        keep_runs: the tables of so many runs are kept at least, newest first; beyond them only those of runs
+            by which a day or a case still speaks.
     """
 
     tables_dir: Path | None = None
     rules_dir: Path | None = None
     region: str | None = None
     engine: Literal["duckdb", "spark"] = "duckdb"
-    margin_days: Annotated[int, Field(ge=1, le=62)] = 2
+    margin_days: Annotated[int, Field(ge=6, le=62)] = 7
+    keep_runs: Annotated[int, Field(ge=1, le=10_000)] = 30
 
 
 class Settings(_Settings):
@@ -103,6 +138,7 @@ class Settings(_Settings):
     broker: BrokerSettings = BrokerSettings()
     audit: AuditSettings = AuditSettings()
     site: SiteSettings = SiteSettings()
+    adt: AdtSettings = AdtSettings()
 
     @field_validator("shards")
     @classmethod
@@ -160,6 +196,11 @@ class Settings(_Settings):
         return self.audit.tables_dir or self.data_dir / "tables"
 
     @property
+    def lake_dir(self) -> Path:
+        """Folder of the lake: the canonical tables, by service day and region."""
+        return self.data_dir / "lake"
+
+    @property
     def runs_dir(self) -> Path:
         """Folder of the audit runs: the tables that each read and what it wrote."""
         return self.data_dir / "runs"
@@ -201,7 +242,11 @@ def _absolute(settings: Settings, folder: Path) -> Settings:
         return model.model_copy(update=changed)
 
     return fixed(settings).model_copy(
-        update={"broker": fixed(settings.broker), "audit": fixed(settings.audit)}
+        update={
+            "broker": fixed(settings.broker),
+            "audit": fixed(settings.audit),
+            "adt": fixed(settings.adt),
+        }
     )
 
 

@@ -57,14 +57,15 @@ class Hl7Source:
     def read(self, file: InputFile, zone_of: ZoneOf, advance: Advance) -> Iterator[Item]:
         """Read one file."""
         encoding = detect_encoding(file.path, self._options.encoding)
-        for line, segments in _messages(file, encoding, advance):
+        for line, segments in read_messages(file, encoding, advance):
             place = Place(file.name, line)
             if isinstance(segments, Reason):
                 yield Remark("stays", place, Problem("", segments))
             else:
-                yield self._item(segments, place, zone_of)
+                yield self.read_message(segments, place, zone_of)
 
-    def _item(self, segments: Sequence[str], place: Place, zone_of: ZoneOf) -> Item:
+    def read_message(self, segments: Sequence[str], place: Place, zone_of: ZoneOf) -> Item:
+        """Read one message, given as its segments; `place` is where it stood, for remarks."""
         try:
             message = _Message(hl7.parse("\r".join(segments) + "\r"))
             kind, trigger = message.get("MSH-9.1"), message.get("MSH-9.2") or message.get("EVN-1.1")
@@ -80,6 +81,15 @@ class Hl7Source:
             )
         except _FieldProblem as problem:
             return Remark("stays", place, problem.problem)
+
+
+def read_name(segments: Sequence[str]) -> tuple[str, str]:
+    """Read a patient's family name and given name (PID-5.1, PID-5.2); empty where there is none to read."""
+    try:
+        message = _Message(hl7.parse("\r".join(segments) + "\r"))
+        return message.get("PID-5.1"), message.get("PID-5.2")
+    except Exception:  # noqa: BLE001 - the library raises whatever it stumbles on
+        return "", ""
 
 
 class _FieldProblem(Exception):  # noqa: N818 - a finding about one field of one message
@@ -194,7 +204,7 @@ _HOUR_ALONE = re.compile(r"^(\d{10})([+-]\d{4})?$", re.ASCII)
 """HL7 allows a time that ends with the hour."""
 
 
-def _messages(
+def read_messages(
     file: InputFile, encoding: Encoding, advance: Advance
 ) -> Iterator[tuple[int, Sequence[str] | Reason]]:
     """Cut a file into messages: each with its first line, and its segments or why it has none."""

@@ -60,6 +60,15 @@ _SOURCES: Mapping[Format, Callable[[Options], Source]] = {
 }
 
 
+def open_source(file_format: Format, options: Options) -> Source:
+    """Give the reader of a format.
+
+    Raises:
+        MappingError: the mapping file that the options name cannot be used.
+    """
+    return _SOURCES[file_format](options)
+
+
 _OPTIONAL = ("mapping", "institution", "transaction", "encoding")
 _OPTIONS: Mapping[Format, Collection[str]] = {
     Format.NHSA: _OPTIONAL,

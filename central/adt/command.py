@@ -1,0 +1,71 @@
+"""`renzheng central adt`: stays and leaves from files, and what became of what hospitals told."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from renzheng.central.claims.importer import Format
+from renzheng.contracts.events import utc_now
+
+app = typer.Typer(no_args_is_help=True, help="住院、换床、请假 · Stays, bed moves and leaves.")
+Config = Annotated[Path, typer.Option("--config", help="Central's configuration file.")]
+CONFIG = Path("central.toml")
+
+
+@app.callback()
+def overview() -> None:
+    """住院、换床、请假 · Stays, bed moves and leaves, from files; over the wire see [adt] in the settings."""
+
+
+@app.command()
+def read(
+    path: Annotated[Path, typer.Argument(help="文件 · A file.")],
+    file_format: Annotated[Format, typer.Option("--format", help="hl7, nhsa or fhir.")] = Format.HL7,
+    transaction: Annotated[str | None, typer.Option(help="交易编号 · NHSA: 2401, 2402 or 2403.")] = None,
+    config: Config = CONFIG,
+) -> None:
+    """读入 · Take stays and leaves from a file into the store; a leave counts as recorded now."""
+    from renzheng.central.adt.receiving import Receiver
+    from renzheng.central.claims.source import Options
+    from renzheng.central.settings import read_settings
+    from renzheng.central.store.database import Database
+
+    settings = read_settings(config)
+    database = Database(settings.database)
+    database.migrate()
+    told = settings.adt
+    options = Options(told.mapping_file, told.institution, transaction, None, settings.timezone)
+    counts = Receiver(database, options, utc_now).read_file(path, file_format)
+    database.close()
+    for outcome, count in sorted(counts.items()):
+        Console().print(f"{count:>8,}  {outcome.value}", highlight=False)
+
+
+@app.command()
+def outcomes(
+    config: Config = CONFIG,
+    limit: Annotated[int, typer.Option(min=1, max=10_000)] = 50,
+) -> None:
+    """结果 · List what became of the latest messages; those not taken are kept as they came."""
+    from zoneinfo import ZoneInfo
+
+    from renzheng.central.adt.reading import read_outcomes
+    from renzheng.central.settings import read_settings
+    from renzheng.central.store.database import Database
+    from renzheng.central.store.times import from_us
+
+    settings = read_settings(config)
+    database = Database(settings.database)
+    database.migrate()
+    zone = ZoneInfo(settings.timezone)
+    table = Table("received", "source", "message", "kind", "outcome", "detail", box=None)
+    with database.reading() as connection:
+        for row in read_outcomes(connection, limit=limit):
+            at = f"{from_us(row['received_at']).astimezone(zone):%m-%d %H:%M:%S}"
+            texts = (row["source"], row["message_id"] or "—", row["trigger"], row["outcome"], row["detail"])
+            table.add_row(at, *texts)
+    database.close()
+    Console().print(table)

@@ -1,0 +1,168 @@
+"""Listens for ADT messages over MLLP, plain or in TLS; each is acknowledged once it is committed."""
+
+import contextlib
+import logging
+import socket
+import socketserver
+import ssl
+import sys
+import threading
+from typing import Any
+
+from renzheng.central.adt import framing
+from renzheng.central.adt.framing import Broken, Framer, frame
+from renzheng.central.adt.messages import Header, acknowledge
+from renzheng.central.adt.outcomes import Ending, Outcome
+from renzheng.central.adt.receiving import Receiver
+from renzheng.central.errors import SettingsError
+from renzheng.central.settings import AdtSettings
+from renzheng.contracts.events import utc_now
+from renzheng.contracts.ids import new_id
+
+logger = logging.getLogger(__name__)
+PART_BYTES = 65_536
+IDLE_SECONDS = 600.0
+DRAIN_SECONDS = 2.0
+MOST_CONNECTIONS = 64
+_UNTIL_STOPPED_SECONDS = 0.2
+
+
+class _Server(socketserver.ThreadingTCPServer):
+    allow_reuse_address = True
+    daemon_threads = True
+
+    def __init__(self, address: tuple[str, int], receiver: Receiver, tls: ssl.SSLContext | None) -> None:
+        self.receiver = receiver
+        self.tls = tls
+        self.places = threading.BoundedSemaphore(MOST_CONNECTIONS)
+        self.open: set[socket.socket] = set()
+        super().__init__(address, _Handler)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Take a connection if there is a place for it."""
+        if not self.places.acquire(blocking=False):
+            logger.warning("a connection for ADT was refused: %d are open", MOST_CONNECTIONS)
+            self.shutdown_request(request)
+            return
+        super().process_request(request, client_address)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Serve a connection to its end."""
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self.places.release()
+
+    def finish_request(self, request: Any, client_address: Any) -> None:
+        """Speak with a caller, in TLS where that is asked for."""
+        request.settimeout(IDLE_SECONDS)
+        stream = self.tls.wrap_socket(request, server_side=True) if self.tls else request
+        self.open.add(stream)
+        try:
+            super().finish_request(stream, client_address)
+        finally:
+            self.open.discard(stream)
+            stream.close()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A caller that breaks off is no fault of ours."""
+        del request, client_address
+        logger.info("a connection for ADT broke off: %s", type(sys.exception()).__name__)
+
+
+class _Handler(socketserver.BaseRequestHandler):
+    server: _Server
+
+    def handle(self) -> None:
+        framer = Framer()
+        try:
+            while part := self.request.recv(PART_BYTES):
+                for found in framer.feed(part):
+                    if isinstance(found, Broken):
+                        self._refuse(found)
+                        return
+                    self.request.sendall(frame(self._answer(found)))
+        except TimeoutError:
+            pass
+        if framer.unfinished:
+            self.server.receiver.note_broken(framer.unfinished, "the connection ended within a message")
+
+    def _answer(self, message: bytes) -> bytes:
+        try:
+            return self.server.receiver.receive(message)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the sender must hear of it
+            logger.error("a message for ADT could not be stored: %s", type(error).__name__)  # noqa: TRY400 - a driver's error holds names
+            ending = Ending(Outcome.REJECTED, "not stored: send it again")
+            return acknowledge(Header(), ending, new_id(), utc_now())
+
+    def _refuse(self, broken: Broken) -> None:
+        self.server.receiver.note_broken(broken.content, broken.why)
+        ending = Ending(Outcome.FRAMING, broken.why)
+        self.request.sendall(frame(acknowledge(Header(), ending, new_id(), utc_now())))
+        self.request.settimeout(DRAIN_SECONDS)  # closing on unread bytes would take the answer back
+        self.request.shutdown(socket.SHUT_WR)
+        left = framing.MOST_BYTES
+        while left > 0 and (part := self.request.recv(PART_BYTES)):
+            left -= len(part)
+
+
+class AdtListener:
+    """Listens in a thread of its own until stopped."""
+
+    def __init__(self, settings: AdtSettings, receiver: Receiver) -> None:
+        assert settings.port is not None
+        self._address = (settings.host, settings.port)
+        self._receiver = receiver
+        self._tls = _context(settings)
+        self._server: _Server | None = None
+        self._thread: threading.Thread | None = None
+
+    @property
+    def port(self) -> int:
+        """Where it listens; known once it has started."""
+        return int(self._server.server_address[1]) if self._server else self._address[1]
+
+    def start(self) -> None:
+        """Bind and listen.
+
+        Raises:
+            SettingsError: the address cannot be bound.
+        """
+        try:
+            self._server = _Server(self._address, self._receiver, self._tls)
+        except OSError as error:
+            raise SettingsError(
+                f"Central cannot listen for ADT on {self._address[0]}:{self._address[1]}: {error.strerror}.",
+                do="Choose another host or port under [adt].",
+            ) from error
+        serve = {"poll_interval": _UNTIL_STOPPED_SECONDS}
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs=serve, name="adt")
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End; what was not acknowledged, the hospital's system sends again."""
+        if self._server is None or self._thread is None:
+            return
+        self._server.shutdown()
+        for stream in list(self._server.open):
+            with contextlib.suppress(OSError):
+                stream.shutdown(socket.SHUT_RDWR)
+        self._server.server_close()
+        self._thread.join()
+
+
+def _context(settings: AdtSettings) -> ssl.SSLContext | None:
+    if settings.certificate_file is None:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_cert_chain(settings.certificate_file, settings.key_file)
+        if settings.client_ca_file is not None:
+            context.load_verify_locations(settings.client_ca_file)
+            context.verify_mode = ssl.CERT_REQUIRED
+    except (OSError, ssl.SSLError) as error:
+        raise SettingsError(
+            f"The certificates of [adt] cannot be read: {error.strerror or type(error).__name__}."
+        ) from error
+    return context

@@ -1,0 +1,174 @@
+"""Takes messages off the wire and rows out of files, and says what became of each."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime, tzinfo
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import sqlalchemy as sa
+
+from renzheng.central.adt import desk
+from renzheng.central.adt.desk import Origin, Told
+from renzheng.central.adt.messages import acknowledge, masked, read_text, surname_of
+from renzheng.central.adt.outcomes import Ending, Outcome
+from renzheng.central.claims.encoding import detect_encoding
+from renzheng.central.claims.hl7_adt import Hl7Source, read_messages, read_name
+from renzheng.central.claims.importer import Format, open_source
+from renzheng.central.claims.rejects import Place, Problem, Reason, Remark
+from renzheng.central.claims.source import Ignored, InputFile, Item, Options
+from renzheng.central.claims.stay_events import StayEvent
+from renzheng.central.store import schema
+from renzheng.central.store.database import Database
+from renzheng.contracts.errors import UsageError
+from renzheng.contracts.ids import new_id
+
+FORMATS = (Format.HL7, Format.NHSA, Format.FHIR)
+"""Formats in which files tell of stays."""
+MLLP, FILE = "mllp", "file"
+_LOST = 200
+ITEMS_AT_ONCE = 500
+_Items = Iterator[tuple[Item, Origin, tuple[str, str]]]
+_TAKEN: Mapping[Format, Sequence[str]] = {
+    Format.NHSA: ("mapping", "institution", "transaction", "encoding"),
+    Format.FHIR: ("institution", "encoding"),
+}
+
+
+class Receiver:
+    """Receives over one store.
+
+    Args:
+        database: the store.
+        options: how messages name institutions and people, and the zone of their local times.
+        clock: tells when something was received.
+    """
+
+    def __init__(self, database: Database, options: Options, clock: Callable[[], datetime]) -> None:
+        self._database = database
+        self._options = options
+        self._clock = clock
+        self._hl7 = Hl7Source(_only(options, ("mapping", "institution", "encoding")))
+
+    def receive(self, payload: bytes) -> bytes:
+        """Take one message and write its acknowledgement; it is committed before."""
+        now = self._clock()
+        text = read_text(payload)
+        header = text[0] if isinstance(text, tuple) else text.header
+        origin = Origin(MLLP, header.trigger, header.message_id, payload)
+        with self._database.writing() as connection:
+            if isinstance(text, tuple):
+                ending = text[1]
+                desk.note(connection, origin, ending, now)
+            else:
+                ending = self._take_message(connection, text.segments, Place(MLLP, 1), origin, now)
+        return acknowledge(header, ending, new_id(), now)
+
+    def note_broken(self, content: bytes, why: str) -> None:
+        """Keep what came in a broken frame."""
+        with self._database.writing() as connection:
+            ending = Ending(Outcome.FRAMING, why[:_LOST])
+            desk.note(connection, Origin(MLLP, payload=content), ending, self._clock())
+
+    def read_file(self, path: Path, file_format: Format) -> Mapping[Outcome, int]:
+        """Take every message or row about stays in a file; return how many came to what.
+
+        Raises:
+            UsageError: the format tells of no stays.
+            InputError: the file's encoding or columns are not read.
+        """
+        if file_format not in FORMATS:
+            raise UsageError(
+                f"Files of format {file_format.value} tell of no stays.",
+                do=f"Use one of: {', '.join(one.value for one in FORMATS)}.",
+            )
+        file = InputFile(path, path.name)
+        counts: Counter[Outcome] = Counter()
+        part: list[tuple[Item, Origin, tuple[str, str]]] = []
+        with self._database.reading() as connection:
+            zones = self._zones(connection)
+        reader = (
+            self._of_hl7(file, zones) if file_format is Format.HL7 else self._of(file_format, file, zones)
+        )
+        for one in reader:
+            part.append(one)
+            if len(part) == ITEMS_AT_ONCE:
+                counts += self._take_part(part)
+                part = []
+        return counts + self._take_part(part)
+
+    def _take_part(self, part: Sequence[tuple[Item, Origin, tuple[str, str]]]) -> Counter[Outcome]:
+        now, counts = self._clock(), Counter[Outcome]()
+        with self._database.writing() as connection:
+            for item, origin, name in part:
+                counts[_take_item(connection, item, origin, name, now).outcome] += 1
+        return counts
+
+    def _of_hl7(self, file: InputFile, zones: Callable[[str], tzinfo]) -> _Items:
+        encoding = detect_encoding(file.path, self._options.encoding)
+        for line, segments in read_messages(file, encoding, lambda _: None):
+            place = Place(file.name, line)
+            if isinstance(segments, Reason):
+                yield _unread(segments), Origin(FILE, "", f"{file.name}:{line}"), ("", "")
+            else:
+                item = self._hl7.read_message(segments, place, zones)
+                payload = "\r".join(segments).encode()
+                yield item, Origin(FILE, "", f"{file.name}:{line}", payload), read_name(segments)
+
+    def _of(self, file_format: Format, file: InputFile, zones: Callable[[str], tzinfo]) -> _Items:
+        source = open_source(file_format, _only(self._options, _TAKEN[file_format]))
+        for found in source.check([file]):
+            for item in source.read(found, zones, lambda _: None):
+                about_stays = isinstance(item, StayEvent) or (
+                    isinstance(item, Remark) and item.table == "stays"
+                )
+                if about_stays:
+                    place = item.place  # type: ignore[union-attr]  # both have one
+                    yield item, Origin(FILE, "", f"{place.file}:{place.line}"), ("", "")
+
+    def _take_message(
+        self,
+        connection: sa.Connection,
+        segments: Sequence[str],
+        place: Place,
+        origin: Origin,
+        now: datetime,
+    ) -> Ending:
+        item = self._hl7.read_message(segments, place, self._zones(connection))
+        return _take_item(connection, item, origin, read_name(segments), now)
+
+    def _zones(self, connection: sa.Connection) -> Callable[[str], tzinfo]:
+        table = schema.institutions
+        rows = connection.execute(sa.select(table.c.institution_id, table.c.timezone))
+        zones = {row.institution_id: ZoneInfo(row.timezone) for row in rows}
+        usual = ZoneInfo(self._options.zone)
+        return lambda institution_id: zones.get(institution_id, usual)
+
+
+def _only(options: Options, names: Sequence[str]) -> Options:
+    return Options(**{name: getattr(options, name) for name in names}, zone=options.zone)
+
+
+def _unread(reason: Reason) -> Remark:
+    return Remark("stays", Place("", 0), Problem("", reason))
+
+
+def _take_item(
+    connection: sa.Connection, item: Item, origin: Origin, name: tuple[str, str], now: datetime
+) -> Ending:
+    event = item if isinstance(item, StayEvent) else None
+    if event is not None:
+        told = Told(event, origin.source, surname_of(*name), masked(event.person_id))
+        ending = desk.take(connection, told, now)
+        kind = event.kind.value
+        message_id = event.message_id or origin.message_id
+        origin = Origin(origin.source, origin.trigger or kind, message_id, origin.payload)
+    elif isinstance(item, Ignored):
+        ending = Ending(Outcome.IGNORED, item.kind)
+    elif isinstance(item, Remark):
+        problem = item.problem
+        ending = Ending(Outcome.REJECTED, f"{problem.field} {problem.reason.value}".strip())
+    else:
+        ending = Ending(Outcome.IGNORED, type(item).__name__)
+    desk.note(connection, origin, ending, now, event)
+    return ending

@@ -1,0 +1,137 @@
+"""What became of each check: pure, from the draw, the answers and the leaves.
+
+An answer counts until its round closes; of several the last one counts. No answer is *unanswered*, never
+absent. Whoever was discharged before anybody came is *void*: there was nobody to find, provided that central
+had been told before; a discharge told afterwards, with an earlier hour, takes no absence back.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from renzheng.central.store.times import from_us
+from renzheng.contracts.events import SpotCheckResult
+from renzheng.contracts.rosters import Away
+
+
+class Standing(StrEnum):
+    """How a check counts in the in-bed rate."""
+
+    PRESENT = "present"
+    ABSENT = "absent"
+    COVERED = "covered"
+    MISMATCH = "identity_mismatch"
+    REFUSED = "refused"
+    UNANSWERED = "unanswered"
+    OPEN = "open"
+    VOID = "void"
+
+
+@dataclass(frozen=True, slots=True)
+class DrawnCheck:
+    """One check as it was drawn; moments are microseconds since 1970."""
+
+    check_id: str
+    round_id: str
+    institution_id: str
+    ward: str
+    visit_id: str
+    person_id: str
+    purpose: str
+    drawn_at: int
+    due_at: int
+    closes_at: int
+    left_out: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One answer as a device told it; `place` orders answers of the same moment."""
+
+    check_id: str
+    answered_at: int
+    result: SpotCheckResult
+    inspector_id: str | None
+    place: tuple[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Discharge:
+    """The end of a stay, and when central was told of it."""
+
+    ended_at: int
+    told_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """A check, the answer that counts, and how it counts."""
+
+    check: DrawnCheck
+    answer: Answer | None
+    standing: Standing
+
+
+def settle_checks(
+    checks: Iterable[DrawnCheck],
+    answers: Iterable[Answer],
+    leaves: Mapping[tuple[str, str], Sequence[Away]],
+    discharged: Mapping[tuple[str, str], Discharge],
+    now_us: int,
+) -> list[Settled]:
+    """Say how each check counts at a moment.
+
+    Args:
+        checks: as drawn.
+        answers: every answer that came, in any order.
+        leaves: recorded absences by institution and visit.
+        discharged: the end of a stay by institution and visit, where it has one.
+        now_us: until the round closes, a check without an answer is still open.
+    """
+    latest: dict[str, Answer] = {}
+    closing = {check.check_id: check for check in checks}
+    for answer in sorted(answers, key=lambda one: (one.answered_at, one.place)):
+        check = closing.get(answer.check_id)
+        if check is not None and check.due_at <= answer.answered_at <= check.closes_at:
+            latest[answer.check_id] = answer
+    return [
+        Settled(check, latest.get(name), _stand(check, latest.get(name), leaves, discharged, now_us))
+        for name, check in closing.items()
+    ]
+
+
+def _stand(
+    check: DrawnCheck,
+    answer: Answer | None,
+    leaves: Mapping[tuple[str, str], Sequence[Away]],
+    discharged: Mapping[tuple[str, str], Discharge],
+    now_us: int,
+) -> Standing:
+    visit = (check.institution_id, check.visit_id)
+    moment = check.closes_at if answer is None else answer.answered_at
+    missing = answer is None or answer.result is SpotCheckResult.ABSENT
+    end = discharged.get(visit)
+    has_gone = end is not None and max(end.ended_at, end.told_at) <= moment
+    if check.left_out is not None or (missing and has_gone):
+        return Standing.VOID
+    if answer is None:
+        return Standing.OPEN if now_us <= check.closes_at else Standing.UNANSWERED
+    if answer.result is SpotCheckResult.ABSENT and _was_covered(leaves.get(visit, ()), check, moment):
+        return Standing.COVERED
+    return _STANDS[answer.result]
+
+
+def _was_covered(leaves: Sequence[Away], check: DrawnCheck, moment_us: int) -> bool:
+    """Say whether a leave recorded before the check was drawn covers the moment of the answer."""
+    drawn, moment = from_us(check.drawn_at), from_us(moment_us)
+    return any(leave.recorded_at < drawn and leave.covers(moment) for leave in leaves)
+
+
+_STANDS = {
+    SpotCheckResult.PRESENT: Standing.PRESENT,
+    SpotCheckResult.ABSENT: Standing.ABSENT,
+    SpotCheckResult.AWAY_APPROVED: Standing.COVERED,
+    SpotCheckResult.IDENTITY_MISMATCH: Standing.MISMATCH,
+    SpotCheckResult.REFUSED: Standing.REFUSED,
+    SpotCheckResult.UNANSWERED: Standing.UNANSWERED,
+}

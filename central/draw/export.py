@@ -1,0 +1,120 @@
+"""The checks as the audit reads them, and as the rate counts them: from rounds, answers, leaves and stays."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pyarrow as pa
+import sqlalchemy as sa
+
+from renzheng.central.adt.roster import leaves_of
+from renzheng.central.draw.answers import Answer, Discharge, DrawnCheck, Settled, Standing, settle_checks
+from renzheng.central.store import schema
+from renzheng.contracts import tables as canonical
+from renzheng.contracts.events import Purpose, SpotCheckResult
+
+_ENDS = ("discharge", "amend", "snapshot", "summary")
+CHECKS, ANSWERS, STAYS = schema.round_checks, schema.spot_checks, schema.stays
+
+
+def read_settled(
+    connection: sa.Connection, now_us: int, *, round_id: str = "", institution_id: str = ""
+) -> list[Settled]:
+    """Read the checks of opened rounds, each with how it counts now."""
+    query = sa.select(CHECKS).order_by(CHECKS.c.due_at, CHECKS.c.round_id, CHECKS.c.check_id)
+    for column, value in ((CHECKS.c.round_id, round_id), (CHECKS.c.institution_id, institution_id)):
+        if value:
+            query = query.where(column == value)
+    checks = [DrawnCheck(**row) for row in connection.execute(query).mappings()]
+    discharged = _discharges(connection)
+    leaves = leaves_of(connection, institution_id or None)
+    return settle_checks(checks, _answers(connection, round_id), leaves, discharged, now_us)
+
+
+def spot_checks(connection: sa.Connection) -> pa.Table:
+    """Give the canonical table `spot_checks`: answers that count, and what was left unanswered.
+
+    Of a check that central drew, round, institution, person and moments are the draw's own, whatever a device
+    says; void checks are left out, and so are checks in dialysis sessions, which are no bed checks: their
+    answers reach the audit as presences. Answers to checks that central did not draw pass as they are.
+    """
+    drawn = read_settled(connection, 0)  # a round that is still open has no unanswered checks yet
+    published = set(
+        connection.execute(
+            sa.select(schema.rounds.c.round_id).where(schema.rounds.c.state == "published")
+        ).scalars()
+    )
+    rows = [_row(one) for one in drawn if _is_told(one, published)]
+    known = sa.select(CHECKS.c.check_id)
+    others = sa.select(ANSWERS).where(ANSWERS.c.check_id.not_in(known))
+    latest: dict[str, dict[str, Any]] = {}
+    order = (ANSWERS.c.answered_at, ANSWERS.c.device_id, ANSWERS.c.sequence)
+    for row in connection.execute(others.order_by(*order)).mappings():
+        latest[row["check_id"]] = dict(row)
+    shape = canonical.arrow_schema(canonical.SPOT_CHECKS)
+    return _table([*rows, *latest.values()], shape)
+
+
+def _discharges(connection: sa.Connection) -> dict[tuple[str, str], Discharge]:
+    """Read the end of each stay, with the moment at which the last word on it came."""
+    events = schema.stay_events
+    told = sa.func.max(events.c.received_at)
+    same = (events.c.institution_id == STAYS.c.institution_id) & (events.c.visit_id == STAYS.c.visit_id)
+    query = (
+        sa.select(STAYS.c.institution_id, STAYS.c.visit_id, STAYS.c.discharged_at, told)
+        .join(events, same)
+        .where(STAYS.c.discharged_at.is_not(None), events.c.kind.in_(_ENDS))
+        .group_by(STAYS.c.institution_id, STAYS.c.visit_id, STAYS.c.discharged_at)
+    )
+    return {
+        (institution, visit): Discharge(ended, told_at)
+        for institution, visit, ended, told_at in connection.execute(query)
+    }
+
+
+def _answers(connection: sa.Connection, round_id: str) -> list[Answer]:
+    query = sa.select(ANSWERS).where(ANSWERS.c.check_id.in_(sa.select(CHECKS.c.check_id)))
+    if round_id:
+        query = query.where(ANSWERS.c.round_id == round_id)
+    return [
+        Answer(
+            row.check_id,
+            row.answered_at,
+            SpotCheckResult(row.result),
+            row.inspector_id,
+            (row.device_id, row.sequence),
+        )
+        for row in connection.execute(query)
+    ]
+
+
+def _is_told(one: Settled, published: set[str]) -> bool:
+    if one.check.purpose != Purpose.INPATIENT.value or one.standing is Standing.VOID:
+        return False
+    return one.answer is not None or one.check.round_id in published
+
+
+def _row(one: Settled) -> dict[str, Any]:
+    check, answer = one.check, one.answer
+    return {
+        "check_id": check.check_id,
+        "round_id": check.round_id,
+        "institution_id": check.institution_id,
+        "visit_id": check.visit_id,
+        "person_id": check.person_id,
+        "drawn_at": check.drawn_at,
+        "due_at": check.due_at,
+        "answered_at": answer.answered_at if answer else None,
+        "result": (answer.result if answer else SpotCheckResult.UNANSWERED).value,
+        "inspector_id": answer.inspector_id if answer else None,
+    }
+
+
+def _table(rows: Sequence[dict[str, Any]], shape: pa.Schema) -> pa.Table:
+    arrays = []
+    for field in shape:
+        values = [row[field.name] for row in rows]
+        is_time = pa.types.is_timestamp(field.type)
+        arrays.append(
+            pa.array(values, pa.int64()).cast(field.type) if is_time else pa.array(values, field.type)
+        )
+    return pa.Table.from_arrays(arrays, schema=shape)

@@ -1,0 +1,380 @@
+"""ADT over MLLP: what is told becomes stays and leaves, whatever the order; each message has its outcome."""
+
+import contextlib
+import datetime as dt
+import itertools
+import ssl
+import threading
+
+import pytest
+import sqlalchemy as sa
+from hypothesis import given
+from hypothesis import strategies as st
+from parts.adt import Hospital, message
+
+from renzheng.central.adt import framing
+from renzheng.central.adt.framing import Broken, Framer, frame
+from renzheng.central.adt.listener import AdtListener
+from renzheng.central.adt.messages import acknowledge, read_text, surname_of
+from renzheng.central.adt.outcomes import Ending, Outcome
+from renzheng.central.adt.receiving import Receiver
+from renzheng.central.adt.roster import inpatients
+from renzheng.central.claims.importer import Format
+from renzheng.central.claims.source import Options
+from renzheng.central.errors import SettingsError
+from renzheng.central.settings import AdtSettings
+from renzheng.central.site.setup import make_site
+from renzheng.central.store import devices, schema
+from renzheng.central.store.database import Database
+from renzheng.central.store.devices import Institution
+from renzheng.central.store.times import from_us, to_us
+from renzheng.contracts.errors import UsageError
+
+NOW = dt.datetime(2026, 3, 5, 4, tzinfo=dt.UTC)  # noon in Shanghai
+SHANGHAI = dt.timezone(dt.timedelta(hours=8))
+A01 = message("A01", "20260302093000", 1, admitted="20260302090000")
+A02 = message("A02", "20260303100000", 2, ward="外科", bed="8")
+A12 = message("A12", "20260303101000", 3)
+A21 = message("A21", "20260305080000", 4, due_back="20260305200000")
+A22 = message("A22", "20260305110000", 5)
+A52 = message("A52", "20260305090000", 6)
+A03 = message("A03", "20260305100000", 7, discharged="20260305100000")
+A13 = message("A13", "20260305103000", 8)
+A11 = message("A11", "20260302094000", 9)
+
+
+def at(day, hour, minute=0):
+    return dt.datetime(2026, 3, day, hour, minute, tzinfo=SHANGHAI).astimezone(dt.UTC)
+
+
+class Site:
+    """A receiver over a store, with a clock that a test moves."""
+
+    def __init__(self, database):
+        self.database = database
+        self.now = NOW
+        with database.writing() as connection:
+            for institution_id in ("H1", "bureau:1"):
+                devices.put_institution(connection, Institution(institution_id, "x", "1"))
+        self.receiver = Receiver(database, Options(), lambda: self.now)
+
+    def tell(self, *messages):
+        """The codes of the acknowledgements."""
+        answers = [self.receiver.receive(one.encode()).decode() for one in messages]
+        return [answer.split("\r")[1].split("|")[1] for answer in answers]
+
+    def outcomes(self):
+        return [row.outcome for row in self.rows("stay_messages")]
+
+    def rows(self, name):
+        table = schema.metadata.tables[name]
+        with self.database.reading() as connection:
+            return connection.execute(sa.select(table).order_by(*table.primary_key.columns)).all()
+
+    def roster(self):
+        with self.database.reading() as connection:
+            return inpatients(connection, "H1", dt.date(2026, 3, 5), self.now, SHANGHAI).patients
+
+
+@pytest.fixture
+def site(database):
+    return Site(database)
+
+
+@pytest.mark.parametrize(
+    ("messages", "beds"),
+    [
+        ([A01], [("内科", "3")]),
+        ([A01, A02], [("外科", "8")]),
+        ([A01, A02, A12], [("内科", "3")]),
+        ([A01, A03], []),
+        ([A01, A03, A13], [("内科", "3")]),
+        ([A01, A11], []),
+    ],
+)
+def test_messages_become_the_roster_in_whatever_order_they_come(site, messages, beds):
+    for number, order in enumerate(itertools.permutations(messages)):
+        of_this = [one.replace("|V1", f"|V1-{number}").replace("|3|", "|3|") for one in order]
+        assert site.tell(*of_this) == ["AA"] * len(of_this)
+        here = [one for one in site.roster() if one.visit_id == f"V1-{number}"]
+        assert [(one.ward, one.bed) for one in here] == beds
+
+
+def test_a_leave_is_recorded_when_central_hears_of_it_whatever_it_claims(site):
+    site.now = at(5, 9)
+    site.tell(A01, A21)
+    (patient,) = site.roster()
+    (away,) = patient.away
+    assert (away.left_at, away.due_back_at, away.returned_at) == (at(5, 8), at(5, 20), None)
+    assert away.recorded_at == at(5, 9)
+    assert away.covers(at(5, 12))
+    site.now = at(5, 11, 30)
+    site.tell(A22)
+    (away,) = site.roster()[0].away
+    assert (away.returned_at, away.recorded_at) == (at(5, 11), at(5, 9))
+    assert from_us(site.rows("leaves")[0].said_at) == at(5, 8)
+
+
+def test_a_cancelled_leave_is_none(site):
+    site.tell(A01, A21, A52)
+    assert site.roster()[0].away == ()
+
+
+def test_messages_of_somebody_nobody_admitted_are_kept_until_the_admission_comes(site):
+    assert site.tell(A21, A02) == ["AA", "AA"]
+    assert site.outcomes() == [Outcome.NO_ADMISSION, Outcome.NO_ADMISSION]
+    assert site.roster() == ()
+    site.tell(A01)
+    (patient,) = site.roster()
+    assert (patient.ward, len(patient.away)) == ("外科", 1)
+
+
+def test_the_same_message_again_changes_nothing(site):
+    site.tell(A01, A21, A21, A01)
+    assert site.outcomes()[2:] == [Outcome.REPEATED, Outcome.REPEATED]
+    assert len(site.rows("leaves")) == 1
+
+
+def test_two_on_one_bed_are_both_kept_and_named(site):
+    site.tell(A01, message("A01", "20260303093000", 21, visit="V2", person="P2", admitted="20260303090000"))
+    assert site.outcomes() == [Outcome.TAKEN, Outcome.BED_TAKEN]
+    assert len(site.roster()) == 2
+
+
+@pytest.mark.parametrize(
+    ("told", "outcome", "code"),
+    [
+        (message("A52", "20260305090000", 31), Outcome.NOTHING_TO_CANCEL, "AA"),
+        (message("A22", "20260305090000", 32), Outcome.OUT_OF_SEQUENCE, "AA"),
+        (
+            message("A03", "20260305090000", 33, discharged="20260201090000"),
+            Outcome.END_BEFORE_START,
+            "AA",
+        ),
+        (message("A08", "20260305090000", 34), Outcome.IGNORED, "AA"),
+        (message("A01", "20260305090000", 35, **{"class": "O"}), Outcome.IGNORED, "AA"),
+        (message("A01", "20260305090000", 36, institution="H9"), Outcome.UNKNOWN_INSTITUTION, "AE"),
+        (message("A01", "20260305090000", 36, institution="bureau:1"), Outcome.UNKNOWN_INSTITUTION, "AE"),
+        (message("A01", "20260305090000", 37, visit=""), Outcome.REJECTED, "AE"),
+        (message("A01", "2026030", 38), Outcome.REJECTED, "AE"),
+        (message("A01", "20260305090000", 39, visit="V" * 300), Outcome.REJECTED, "AE"),
+        (message("A01", "20260305090000", 40, charset="UNICODE UTF-16"), Outcome.UNREADABLE, "AR"),
+        ("PID|1||x\r", Outcome.UNREADABLE, "AR"),
+        ("", Outcome.UNREADABLE, "AR"),
+        ("MSH", Outcome.UNREADABLE, "AR"),
+        ("MSH|^~\\&|" + "x\0y", Outcome.UNREADABLE, "AR"),
+    ],
+)
+def test_each_message_has_its_outcome_and_none_is_lost(site, told, outcome, code):
+    site.tell(A01)
+    assert site.tell(told) == [code]
+    row = site.rows("stay_messages")[-1]
+    assert row.outcome == outcome
+    if told and not outcome.kept:
+        assert bytes(row.payload) == told.encode()
+    assert all(one.away == () for one in site.roster())
+
+
+def test_a_stay_that_ends_before_it_begins_puts_nobody_into_a_bed(site):
+    site.tell(A01, message("A03", "20260305090000", 33, discharged="20260201090000"))
+    assert site.roster() == ()
+
+
+def test_a_leave_that_ends_before_it_begins_covers_nothing_and_breaks_nothing(site):
+    site.tell(A01, A21, message("A22", "20260305110000", 5, occurred="20260301110000"))
+    assert site.outcomes()[-1] == Outcome.END_BEFORE_START
+    assert site.roster()[0].away == ()
+
+
+def test_a_leave_told_after_a_check_was_drawn_is_marked_and_the_ward_does_not_learn_it(site):
+    site.tell(A01)
+    drawn = NOW - dt.timedelta(hours=1)
+    with site.database.writing() as connection:
+        texts = ("commitment", "commitment_sha256", "signed", "frame", "people", "salt", "assigned")
+        values = dict.fromkeys(texts, "x") | dict.fromkeys(("committed_at", "known_at", "due_at"), 1)
+        values |= {"round_id": "R", "number": 1, "state": "open", "closes_at": 2, "sealed_share": b""}
+        connection.execute(schema.rounds.insert().values(values))
+        connection.execute(
+            schema.round_checks.insert().values(
+                check_id="R-1", round_id="R", institution_id="H1", ward="内科", visit_id="V1",
+                person_id="P0001", purpose="inpatient", drawn_at=to_us(drawn), due_at=to_us(NOW),
+                closes_at=to_us(NOW) + 10**10,
+            )
+        )  # fmt: skip
+    ack = site.receiver.receive(A21.encode()).decode()
+    assert "MSA|AA|4\r" in ack
+    assert site.outcomes()[-1] == Outcome.LEAVE_AFTER_DRAW
+
+
+def test_names_are_shortened_and_numbers_masked(site):
+    site.tell(A01)
+    (patient,) = site.roster()
+    assert (patient.surname, patient.masked_number) == ("张", "…0001")
+
+
+@pytest.mark.parametrize(
+    ("family", "given", "shown"),
+    [
+        ("张", "三", "张"),
+        ("张三丰", "", "张"),
+        ("欧阳锋", "", "欧阳"),
+        ("Doe", "Jane", "Doe"),
+        ("Jane Doe", "", "Jane"),
+        ("", "", ""),
+        ("张\x1b[31m", "", "张"),
+        ("x" * 99, "y", "x" * 40),
+    ],
+)
+def test_of_a_name_only_the_surname_stays(family, given, shown):
+    assert surname_of(family, given) == shown
+
+
+def test_files_go_the_same_way(site, tmp_path):
+    path = tmp_path / "day.hl7"
+    path.write_bytes((A01 + A21 + message("A08", "20260305090000", 34)).encode("gb18030"))
+    counts = site.receiver.read_file(path, Format.HL7)
+    assert counts == {Outcome.TAKEN: 2, Outcome.IGNORED: 1}
+    assert site.roster()[0].ward == "内科"
+    assert {row.source for row in site.rows("stay_messages")} == {"file"}
+    assert site.receiver.read_file(path, Format.HL7) == {Outcome.REPEATED: 2, Outcome.IGNORED: 1}
+    with pytest.raises(UsageError, match="tell of no stays"):
+        site.receiver.read_file(path, Format.PARQUET)
+
+
+# --- over the wire ---
+
+
+@pytest.fixture(params=["plain", "tls"])
+def listener(request, tmp_path):
+    database = Database(f"sqlite:///{tmp_path / 'central.sqlite'}")
+    database.migrate()
+    site = Site(database)
+    told, context = {}, None
+    if request.param == "tls":
+        make_site(tmp_path / "site", "test", ["127.0.0.1"], dt.datetime.now(dt.UTC))
+        folder = tmp_path / "site"
+        told = {"certificate_file": folder / "server.pem", "key_file": folder / "server.key"}
+        told["client_ca_file"] = folder / "ca.pem"
+        context = ssl.create_default_context(cafile=folder / "ca.pem")
+        context.load_cert_chain(folder / "central.pem", folder / "central.key")
+    running = AdtListener(AdtSettings(port=0, **told), site.receiver)
+    running.start()
+    running.site, running.context = site, context
+    yield running
+    running.stop()
+    database.close()
+
+
+def test_over_the_wire_in_pieces_in_both_encodings(listener):
+    hospital = Hospital(listener.port, listener.context)
+    assert hospital.tell(A01) == ("AA", "1")
+    in_gb18030 = message("A02", "20260303100000", 2, ward="肾内科", charset="GB 18030-2000")
+    for byte in frame(in_gb18030.encode("gb18030"))[:-1]:
+        hospital.stream.sendall(bytes([byte]))
+    assert hospital.send(b"\r") == ("AA", "2")
+    both = frame(A21.encode()) + frame(A22.encode())
+    assert hospital.send(both) == ("AA", "4")
+    assert hospital.answer() == ("AA", "5")
+    assert listener.site.roster()[0].ward == "肾内科"
+    hospital.close()
+
+
+@pytest.mark.parametrize(
+    "content", [b"GET / HTTP/1.1\r\n\r\n", b"\x0bMSH|x\x1cMSH", b"\x0b" + b"x" * 300_000]
+)
+def test_what_is_no_mllp_is_kept_answered_and_the_connection_ended(listener, content):
+    hospital = Hospital(listener.port, listener.context)
+    code, _ = hospital.send(content)
+    assert code == "AR"
+    assert hospital.answer()[0] == "closed"
+    (row,) = listener.site.rows("stay_messages")
+    assert row.outcome == Outcome.FRAMING
+    assert content.startswith(bytes(row.payload))
+    hospital.close()
+
+
+def test_half_a_message_is_kept_too(listener):
+    hospital = Hospital(listener.port, listener.context)
+    hospital.tell(A01)
+    hospital.stream.sendall(b"\x0bMSH|half")
+    hospital.close()
+    for _ in range(200):
+        if Outcome.FRAMING in listener.site.outcomes():
+            break
+        threading.Event().wait(0.02)
+    assert listener.site.outcomes() == [Outcome.TAKEN, Outcome.FRAMING]
+
+
+def test_many_hospitals_at_once(listener):
+    def deliver(number):
+        hospital = Hospital(listener.port, listener.context)
+        for index in range(5):
+            own = message("A01", "20260302093000", index, visit=f"V{number}-{index}", bed=f"{number}-{index}")
+            assert hospital.tell(own)[0] == "AA"
+        hospital.close()
+
+    threads = [threading.Thread(target=deliver, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert listener.site.outcomes() == [Outcome.TAKEN] * 40
+
+
+def greet(port, context):
+    """Connect and tell; with TLS 1.3 a refusal shows at the first answer."""
+    with contextlib.closing(Hospital(port, context)) as hospital:
+        return hospital.tell(A01)
+
+
+def test_a_caller_without_the_sites_certificate_is_not_heard(listener):
+    if listener.context is None:
+        pytest.skip("plain: whoever is on this machine")
+    unknown = ssl.create_default_context()
+    unknown.check_hostname, unknown.verify_mode = False, ssl.CERT_NONE
+    with pytest.raises((ssl.SSLError, ConnectionError)):
+        greet(listener.port, unknown)
+    assert listener.site.outcomes() == []
+
+
+@pytest.mark.parametrize("told", [{"host": "0.0.0.0"}, {"certificate_file": "x"}, {"client_ca_file": "x"}])
+def test_settings_that_would_leave_the_door_open_are_refused(told):
+    with pytest.raises(ValueError, match=r"needs|together"):
+        AdtSettings(port=2575, **told)
+
+
+def test_a_taken_port_is_named(database):
+    site = Site(database)
+    first = AdtListener(AdtSettings(port=0), site.receiver)
+    first.start()
+    with pytest.raises(SettingsError, match="cannot listen"):
+        AdtListener(AdtSettings(port=first.port), site.receiver).start()
+    first.stop()
+
+
+@given(st.lists(st.binary(max_size=40).filter(lambda one: b"\x1c" not in one), max_size=6), st.data())
+def test_frames_come_out_as_they_went_in_however_they_are_cut(messages, data):
+    stream = b"".join(frame(one) for one in messages)
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=8)))
+    framer, found = Framer(), []
+    for start, end in itertools.pairwise([0, *cuts, len(stream)]):
+        found += framer.feed(stream[start:end])
+    assert found == messages
+    assert framer.unfinished == b""
+
+
+@given(st.binary(max_size=300) | st.binary(max_size=80).map(lambda rest: b"MSH" + rest))
+def test_no_bytes_are_without_an_acknowledgement(payload):
+    text = read_text(payload)
+    header, ending = text if isinstance(text, tuple) else (text.header, Ending(Outcome.TAKEN))
+    segments = acknowledge(header, ending, "1", NOW).decode("ascii").split("\r")
+    assert segments[1].split(header.separators[0])[:2] == ["MSA", ending.outcome.code]
+
+
+@given(st.lists(st.binary(max_size=60), max_size=6))
+def test_no_stream_of_bytes_breaks_the_framer(parts):
+    framer = Framer()
+    found = [one for part in parts for one in framer.feed(part)]
+    assert all(isinstance(one, bytes | Broken) for one in found)
+    assert sum(isinstance(one, Broken) for one in found) <= 1
+    assert len(framer.unfinished) <= framing.MOST_BYTES
