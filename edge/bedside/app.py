@@ -235,7 +235,12 @@ def _add_looks(app: FastAPI, inspection: Inspection) -> None:
             raise CallError("The frame is too large.")
         return look_shown(await asyncio.to_thread(inspection.looks.take, look_id, body))
 
+    async def state(look_id: str, request: Request) -> LookShown:
+        _inspector(inspection, request)
+        return look_shown(await asyncio.to_thread(inspection.looks.state, look_id))
+
     app.post("/api/looks")(begin)
+    app.get("/api/looks/{look_id}")(state)
     app.post("/api/looks/{look_id}/frames")(frame)
 
 

@@ -119,8 +119,8 @@ class Inspection:
     def open(self, name: str, code: str | None) -> SheetShown:
         """Open a sheet that is due; one that is open is given again.
 
-        A page may have opened it by the code while this device was out of its reach, so with its code it opens
-        after the close too: what was answered in time counts, what was not is late.
+        A page may have opened it by the code while this device was out of reach. So with the code it opens
+        after the close too: what was answered in time counts, the rest is late.
 
         Raises:
             NotDueError: its time has not come.

@@ -125,6 +125,14 @@ def enrol(unit: Unit, person_id: str, shade: int) -> None:
         )
 
 
+def noisy_jpeg(shade: int, seed: int) -> bytes:
+    """A frame of one shade as a sensor would give it: never the same twice."""
+    noise = np.random.default_rng(seed).normal(shade, 6, (480, 640, 1)).clip(0, 255)
+    done, encoded = cv2.imencode(".jpg", np.repeat(noise.astype(np.uint8), 3, axis=2))
+    assert done
+    return encoded.tobytes()
+
+
 def events_of(unit: Unit, name: str) -> list[dict[str, Any]]:
     """The unit's events of one type, oldest first."""
     every = [read_entry(line).event for line in unit.log.lines(0, 10_000)]
@@ -172,12 +180,13 @@ class InspectorsPage(Page):
         """Look at a plain frame until the look ends."""
         name = sheet_id(sheet.round_id, sheet.institution_id)
         look = self.post("/api/looks", json={"sheet_id": name, "check_id": check_id}).json()
-        until = time.monotonic() + 15
+        until, seed = time.monotonic() + 15, 0
         while not look.get("verdict") and time.monotonic() < until:
-            time.sleep(0.05)
+            time.sleep(0.05 + 0.01 * (seed % 3))
+            seed += 1
             look = self.post(
                 f"/api/looks/{look['look_id']}/frames",
-                content=jpeg_of(shade),
+                content=noisy_jpeg(shade, seed),
                 headers={"content-type": "image/jpeg"},
             ).json()
         return look

@@ -18,7 +18,7 @@ const REASONS = {
   cannot_be_asked: ["asleep", "intensive_care", "isolation"],
   mismatch: ["other_name_given", "other_document", "staff_confirmed"],
 };
-const CHOICES = ["present", "cannot_be_asked", "absent", "away", "refused", "mismatch"];
+const CHOICES = ["present", "cannot_be_asked", "away", "absent", "refused", "mismatch"];
 
 let session = null;
 let list = null;      // the open round
@@ -58,10 +58,12 @@ function show(screen) {
 
 const screen = () => document.body.dataset.screen;
 
+// Say something for a moment, in the line that is always there.
 function toast(text) {
-  $("toast").textContent = text;
+  toast.text = text;
   clearTimeout(toast.timer);
-  toast.timer = setTimeout(() => { $("toast").textContent = ""; }, 2500);
+  toast.timer = setTimeout(() => { toast.text = ""; paintStanding(); }, 2500);
+  paintStanding();
 }
 
 function paint() {
@@ -76,9 +78,10 @@ function paintStanding() {
   let text = "";
   if (session?.clockOff) text = say("sync.clock", { seconds: Math.round(Math.abs(session.skewMs) / 1000) });
   else if (session && !session.clockTrusted) text = say("sync.device_clock");
-  line.classList.toggle("warns", text !== "");
+  line.classList.toggle("warns", text !== "" && !toast.text);
+  line.classList.toggle("says", Boolean(toast.text));
   if (!text && session) text = session.connected ? say(count ? "sync.waiting" : "sync.done", { count }) : say("sync.offline", { count });
-  line.textContent = text;
+  line.textContent = toast.text || text;
   line.dataset.waiting = String(count);
 }
 
@@ -260,7 +263,7 @@ function paintCheck() {
   const why = before?.why && known(`why.${before.why}`) ? ` · ${say(`why.${before.why}`)}` : "";
   $("earlier").textContent = before ? say("check.earlier", { answer: result + why, time: clock(before.at) }) : say("check.bed_is_no_identifier");
   $("choices").replaceChildren(...CHOICES.map((choice) => {
-    const tile = button(say(`choice.${choice}`), () => choose(choice), choice === "present" ? "go wide" : "");
+    const tile = button(say(`choice.${choice}`), () => choose(choice), { present: "go wide", mismatch: "last" }[choice] ?? "");
     tile.dataset.choice = choice;
     return tile;
   }));

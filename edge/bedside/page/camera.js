@@ -1,5 +1,6 @@
 // The camera at the back of the tablet: on only while it is needed; every track is stopped afterwards.
 const WIDTH = 640;
+const NO_PICTURE_MS = 1_500;
 
 export class Camera {
   constructor(video) {
@@ -24,13 +25,21 @@ export class Camera {
 
   get on() { return this.stream !== null; }
 
-  // One picture as JPEG; null once the camera is off.
+  // The next picture as JPEG, never the same one twice: repeats are a sign of a fed-in recording. Null once off.
   async take(width = WIDTH, quality = 0.85) {
+    await this.fresh();
     if (!this.stream || !this.video.videoWidth) return null;
     this.canvas.width = Math.min(width, this.video.videoWidth);
     this.canvas.height = Math.round(this.canvas.width * this.video.videoHeight / this.video.videoWidth);
     this.canvas.getContext("2d", { alpha: false }).drawImage(this.video, 0, 0, this.canvas.width, this.canvas.height);
     return new Promise((resolve) => { this.canvas.toBlob(resolve, "image/jpeg", quality); });
+  }
+
+  fresh() {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, NO_PICTURE_MS);
+      this.video.requestVideoFrameCallback(() => { clearTimeout(timer); resolve(); });
+    });
   }
 
   stop() {

@@ -1,5 +1,5 @@
 // Who is signed in here, the lists that they opened, and everything about them that is kept.
-import { call, sync } from "/static/device.js";
+import { call, SHORT_MS, sync } from "/static/device.js";
 import { covering, plainCode, standing, unseal } from "/static/sheet.js";
 import {
   enqueue, hasLock, makeLock, meta, putMeta, queued, readDraft, readList, sealBytes, sealValue, unlock,
@@ -53,8 +53,9 @@ export class Session {
   }
 
   async ask(path, body) {
-    let answer = await call(path, body);
-    if (answer.status === 401 && await this.signIn()) answer = await call(path, body);
+    const attempt = () => call(path, body, undefined, this.connected ? undefined : SHORT_MS);
+    let answer = await attempt();
+    if (answer.status === 401 && await this.signIn()) answer = await attempt();
     this.connected = answer.status !== 0;
     this.changed();
     return answer;
@@ -162,15 +163,13 @@ export class Session {
   }
 
   async sync() {
-    const had = this.waiting;
-    if (!had) return;
+    if (!this.waiting) return;
     const reached = await sync({
       key: this.key, number: this.number, written: (write) => this.inOrder(write),
       signIn: () => this.signIn(), codeOf: async (id) => (await this.list(id))?.code ?? null,
       learnt: (answer, value) => this.learnt(answer, value), changed: () => this.count(),
     });
-    this.connected = reached || this.connected && had > 0;
-    if (!reached) this.connected = (await call("/api/rounds")).status !== 0;
+    this.connected = reached || (await call("/api/rounds", undefined, undefined, SHORT_MS)).status !== 0;
     await this.count();
   }
 

@@ -1,0 +1,250 @@
+"""A whole round at the bedside in a real Chromium: with network, in both languages, on tablet and telephone.
+
+Screenshots go to RENZHENG_ARTEFACTS (default: artefacts/bedside in the working folder, which git ignores).
+"""
+
+import time
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from parts.bedside import CODE, enrol, events_of, leave, make_check, make_sheet, make_unit
+from parts.bedside_browser import TABLET, TELEPHONE, assert_usable, noisy_feed, tablet
+
+from renzheng.edge.clock import SteppedClock
+
+pytestmark = pytest.mark.chromium
+SHADE, ANOTHER = 120, 200
+TEN_BEDS_SECONDS = 600
+SECONDS_A_TAP, SECONDS_A_LETTER, SECONDS_A_WALK = 2.5, 0.6, 25
+
+
+@pytest.fixture
+def feed(tmp_path):
+    return noisy_feed(tmp_path / "feed.y4m", SHADE)
+
+
+def sheet_now(**changed):
+    now = datetime.now(UTC)
+    times = {
+        "drawn_at": now - timedelta(hours=12),
+        "due_at": now - timedelta(minutes=5),
+        "closes_at": now + timedelta(hours=4),
+    }
+    away = leave().model_copy(
+        update={
+            "left_at": now - timedelta(hours=1),
+            "due_back_at": now + timedelta(hours=2),
+            "recorded_at": now - timedelta(hours=13),
+        }
+    )
+    checks = [make_check(number) for number in range(10)]
+    checks[2] = make_check(2, away=(away,))
+    checks[3] = make_check(3, bed="1-03")
+    checks[4] = make_check(4, purpose="dialysis")
+    return make_sheet(**({"checks": checks} | times | changed))
+
+
+@pytest.fixture
+def unit(tmp_path):
+    unit = make_unit(tmp_path, [sheet_now()], clock=SteppedClock(datetime.now(UTC), runs=True))
+    for number in range(10):
+        if number != 5:
+            enrol(unit, f"P{number}", SHADE)
+    unit.start()
+    yield unit
+    unit.stop()
+
+
+@pytest.mark.parametrize(
+    ("language", "viewport"), [("zh", TABLET), ("en", TELEPHONE)], ids=["zh-tablet", "en-telephone"]
+)
+def test_a_whole_round_of_every_kind_of_answer(  # noqa: PLR0915 - one round, told in order
+    unit, feed, language, viewport
+):
+    name = f"{language}-{viewport['width']}"
+    with tablet(unit.url, feed, viewport=viewport, language=language) as held:
+        held.shoot(f"{name}-01-sign-in")
+        assert_usable(held.page)
+        held.open_round()
+        held.shoot(f"{name}-03-list")
+        assert_usable(held.page)
+        held.bed("C0", "present")
+        held.reach("look")
+        held.page.wait_for_selector("body[data-usable=yes]")
+        held.shoot(f"{name}-05-look")
+        assert_usable(held.page)
+        held.reach("form")
+        held.shoot(f"{name}-06-verified")
+        held.identify()
+        held.tap("[data-value=yes]")
+        assert_usable(held.page)
+        held.save()
+        held.bed("C1", "cannot_be_asked")
+        held.identify()
+        held.vouch("isolation")
+        held.shoot(f"{name}-07-cannot-be-asked")
+        assert_usable(held.page)
+        held.save()
+        held.tap("[data-check=C2]")
+        held.shoot(f"{name}-08-leave")
+        assert_usable(held.page)
+        held.tap("[data-choice=away]")
+        held.save()
+        held.bed("C3", "away")
+        held.tap("#save")
+        held.page.wait_for_selector("#form-problem:not(:empty)")
+        held.tap("#photograph")
+        held.reach("look")
+        held.page.wait_for_timeout(500)
+        held.tap("#shutter")
+        held.reach("form")
+        held.shoot(f"{name}-09-order")
+        assert_usable(held.page)
+        held.save()
+        held.present("C4")
+        held.bed("C5", "present")
+        held.reach("form")
+        assert held.page.get_attribute("#verdict", "data-face") == "no_reference"
+        held.identify()
+        held.vouch()
+        held.shoot(f"{name}-10-witness")
+        assert_usable(held.page)
+        held.save()
+        noisy_feed(feed, ANOTHER)
+        held.bed("C6", "present")
+        held.reach("form")
+        assert held.page.get_attribute("#verdict", "data-face") == "non_match"
+        held.shoot(f"{name}-11-not-recognised")
+        assert_usable(held.page)
+        held.identify()
+        held.tap("#save")
+        held.page.wait_for_selector("#form-problem:not(:empty)")  # a low score alone is no answer
+        held.tap("#back")
+        held.tap("[data-choice=mismatch]")
+        held.tap("[data-value=other_document]")
+        held.tap("#save")
+        held.page.wait_for_selector("#form-problem:not(:empty)")
+        held.tap("#confirm")
+        held.shoot(f"{name}-12-somebody-else")
+        assert_usable(held.page)
+        held.save()
+        held.bed("C7", "absent")
+        held.tap("#confirm")
+        held.save()
+        held.bed("C8", "refused")
+        held.tap("#confirm")
+        held.save()
+        held.bed("C9", "absent")
+        held.tap("#confirm")
+        held.save()
+        held.waiting(0)
+        held.tap("[data-check=C9]")
+        held.shoot(f"{name}-13-correction")
+        assert_usable(held.page)
+        held.tap("[data-choice=refused]")
+        held.tap("#confirm")
+        held.save()
+        held.waiting(0)
+        held.page.wait_for_selector("#next[disabled]")
+        held.shoot(f"{name}-14-finished")
+        assert_usable(held.page)
+        held.tap("#back")
+        held.reach("rounds")
+        held.shoot(f"{name}-02-rounds")
+        assert_usable(held.page)
+        held.tap("#leave")
+        held.reach("lock")
+        assert "王某" not in held.page.content()
+        assert "王某" not in held.kept()
+    results = {}
+    for event in events_of(unit, "spot_check.answered"):
+        assert event["data"]["clock"]["trusted"] is True
+        results[event["subject"]] = (event["data"]["result"], event["data"].get("reason"))
+    assert results == {
+        "P0": ("present", None),
+        "P1": ("present", "isolation"),
+        "P2": ("away_approved", "recorded_leave"),
+        "P3": ("away_approved", "order_photographed"),
+        "P4": ("present", None),
+        "P5": ("present", "no_reference"),
+        "P6": ("identity_mismatch", "other_document"),
+        "P7": ("absent", None),
+        "P8": ("refused", None),
+        "P9": ("refused", None),
+    }
+    first = events_of(unit, "spot_check.answered")[0]["data"]
+    assert (first["patient_word"], first["position"]["latitude"]) == ("yes", 36.06)
+    assert [event["subject"] for event in events_of(unit, "attendance.presence")] == ["P4"]
+    assert len(events_of(unit, "spot_check.answered")) == 11
+
+
+def test_ten_beds_take_less_than_ten_minutes(unit, feed, record_property):
+    with tablet(unit.url, feed) as held:
+        held.open_round()
+        held.taps = held.typed = 0
+        began = time.monotonic()
+        for number in range(10):
+            if number == 5:
+                held.bed("C5", "present")
+                held.reach("form")
+                held.identify()
+                held.vouch()
+                held.save()
+            else:
+                held.present(f"C{number}")
+        script_seconds = time.monotonic() - began
+        held.waiting(0)
+    by_hand = held.taps * SECONDS_A_TAP + held.typed * SECONDS_A_LETTER
+    estimate = script_seconds + by_hand + 10 * SECONDS_A_WALK
+    measured = {
+        "taps": held.taps,
+        "letters": held.typed,
+        "script_seconds": round(script_seconds, 1),
+        "estimate_seconds": round(estimate),
+    }
+    for key, value in measured.items():
+        record_property(key, value)
+    assert held.taps <= 10 * 6
+    assert estimate < TEN_BEDS_SECONDS
+    assert len(events_of(unit, "spot_check.answered")) == 10
+
+
+def test_wrong_pins_wrong_codes_and_a_round_before_its_hour(tmp_path, feed):
+    later = sheet_now(
+        round_id="R-later",
+        due_at=datetime.now(UTC) + timedelta(hours=1),
+        closes_at=datetime.now(UTC) + timedelta(hours=2),
+    )
+    closed = sheet_now(round_id="R-closed", closes_at=datetime.now(UTC) - timedelta(minutes=1))
+    sheets = [sheet_now(), later, closed]
+    unit = make_unit(tmp_path, sheets, clock=SteppedClock(datetime.now(UTC), runs=True), away=True)
+    for sealed in unit.fetcher._rounds.sealed:
+        unit.fetcher.keep(sealed)
+    unit.start()
+    try:
+        with tablet(unit.url, feed) as held:
+            held.sign_in(pin="135790")
+            held.page.wait_for_selector("#lock-problem:not(:empty)")
+            assert held.page.evaluate("document.body.dataset.screen") == "lock"
+            held.sign_in()
+            held.reach("rounds")
+            for stands in ("not_due", "closed"):
+                held.tap(f"[data-round={stands}]")
+                held.page.wait_for_selector("#rounds-problem:not(:empty)")
+            held.tap("[data-round=due]")
+            held.reach("code")  # central is away
+            held.shoot("zh-800-15-code")
+            assert_usable(held.page)
+            for wrong in ("ABC", "AAAAA-BBBBB-CCCCC-DDDDD"):
+                held.type("#code", wrong)
+                held.tap("#code-form button")
+                held.page.wait_for_selector("#code-problem:not(:empty)")
+            spoken = CODE.lower().replace("0", "o").replace("1", "l").replace("-", "  ")
+            held.type("#code", spoken)
+            held.tap("#code-form button")
+            held.reach("list")
+            assert held.page.locator("[data-check]").count() == 10
+            held.type("#search", "1-03")
+            assert held.page.locator("[data-check]").count() == 2  # the same bed twice
+    finally:
+        unit.stop()
