@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from renzheng.central.ingest import quick
 from renzheng.contracts import events
 from renzheng.contracts.events import EventError
+from renzheng.contracts.ids import is_bureau
 from renzheng.contracts.log import Link, read_entry
 
 INT64_MAX = 2**63 - 1
@@ -49,7 +50,8 @@ def read_event(link: Link, device_id: str, institution_id: str) -> Any | Flaw:
         return Flaw("A moment lies outside what a calendar can hold.")
     if event.source != events.device_source(device_id):
         return Flaw("source: the event names another device.")
-    if event.data.institution_id != institution_id:
+    elsewhere = event.data.institution_id != institution_id
+    if elsewhere and not (is_bureau(institution_id) and type(event) in _OF_INSPECTORS):
         return Flaw("data.institution_id: the device is registered at another institution.")
     if b"\\u0000" in link.line:
         return Flaw("A text holds the character NUL, which no table can.")
@@ -144,3 +146,7 @@ _PROJECTIONS: Mapping[type, _Make] = {
     quick.struct_of(events.SpotCheckAnswered): _spot_check,
     quick.struct_of(events.DeviceClock): _clock,
 }
+_OF_INSPECTORS = frozenset(
+    quick.struct_of(model) for model in (events.SpotCheckAnswered, events.Presence, events.IdentityCheck)
+)
+"""What a bureau's device tells of an institution that it was carried to."""
