@@ -204,10 +204,7 @@ def night(
     database.migrate()
     run_of_nights = Night(database, settings, utc_now)
     yesterday = utc_now().astimezone(ZoneInfo(settings.timezone)).date() - dt.timedelta(days=1)
-    if day:
-        wanted = {(day.date(), to.date() if to else day.date())}
-    else:
-        wanted = {(yesterday, yesterday)}
+    wanted = {(day.date(), (to or day).date()) if day else (yesterday, yesterday)}
     console, errors = Console(), Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=errors) as bars:

@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 import orjson
+import sqlalchemy as sa
 from fastapi import APIRouter, HTTPException, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
@@ -16,6 +17,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 from renzheng.central.api.models import yuan
 from renzheng.central.console.timeline import lay_out
 from renzheng.central.nightly import evidence
+from renzheng.central.nightly.report import REPORT
 from renzheng.central.nightly.workbook import write_workbook
 from renzheng.central.settings import Settings
 from renzheng.central.store import reading
@@ -28,6 +30,8 @@ from renzheng.central.web.texts import LANGUAGES, Language, Texts, texts
 LANGUAGE_COOKIE = "renzheng_language"
 ROWS_A_PAGE = 50
 DAYS_SHOWN = 7
+REPORT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; form-action 'none'; frame-ancestors 'none'"
+"""A report brings its own style, and nothing else; what it says is escaped."""
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 VERDICT_ORDER = ("contradicted", "insufficient", "supported")
 Text = Annotated[str, Query(max_length=200)]
@@ -378,6 +382,35 @@ def _add_runs(router: APIRouter, database: Database, zone: ZoneInfo) -> None:
         if row is None:
             raise HTTPException(404)
         summary = orjson.loads(row["summary"]) if row["summary"] else {}
+        reported = row["state"] == "done" and (Path(row["folder"]) / REPORT).is_file()
         first, last = date.fromisoformat(row["from_day"]), date.fromisoformat(row["to_day"])
         days = [(first + timedelta(days=n)).isoformat() for n in range((last - first).days + 1)]
-        return render(request, "run.html", run=row, summary=summary, days=days[:62], when=_Times(zone))
+        with database.reading() as connection:
+            spoken = [day for day in days[:62] if _speaks(connection, run_id, day)]
+        return render(
+            request,
+            "run.html",
+            run=row,
+            summary=summary,
+            reported=reported,
+            days=days[:62],
+            spoken=spoken,
+            when=_Times(zone),
+        )
+
+    @router.get("/runs/{run_id}/report.html")
+    def send_report(run_id: str) -> Response:
+        with database.reading() as connection:
+            row = reading.run(connection, run_id)
+        path = Path(row["folder"]) / REPORT if row else None
+        if row is None or row["state"] != "done" or path is None or not path.is_file():
+            raise HTTPException(404)
+        return HTMLResponse(
+            path.read_text(encoding="utf-8"), headers={"Content-Security-Policy": REPORT_POLICY}
+        )
+
+
+def _speaks(connection: sa.Connection, run_id: str, day: str) -> bool:
+    """Tell whether a day is still told by a run, so that the day's workbook is the run's."""
+    run = reading.run_of_day(connection, day)
+    return run is not None and run["run_id"] == run_id

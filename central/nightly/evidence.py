@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import duckdb
 
-from renzheng.central.nightly import lake
+from renzheng.central.nightly import run_tables
 from renzheng.central.store.times import day_bounds_us, from_us
 
 Row = Mapping[str, Any]
@@ -51,7 +51,7 @@ def read_line(tables: Path, line_id: str, day: date, zone: ZoneInfo) -> LineEvid
     """Read what the run whose tables are given knew of a line; None when the tables are gone."""
     if not tables.is_dir():
         return None
-    with lake.opened(tables) as database:
+    with run_tables.opened(tables) as database:
         found = _rows(database, "SELECT * FROM claim_lines WHERE line_id = ?", [line_id])
         return _around(database, found[0], day, zone) if found else None
 
@@ -124,7 +124,7 @@ def read_events(tables: Path, ids: Sequence[str]) -> Sequence[Row]:
     """Read the attendance events of a finding's evidence, in order of time."""
     if not tables.is_dir() or not ids:
         return []
-    with lake.opened(tables) as database:
+    with run_tables.opened(tables) as database:
         chosen = "SELECT * FROM attendance WHERE list_contains(?, event_id) ORDER BY occurred_at, event_id"
         return _rows(database, chosen, [list(ids)])
 

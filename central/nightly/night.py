@@ -2,25 +2,32 @@
 
 import fcntl
 import logging
-from collections.abc import Callable, Iterator
+import shutil
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from renzheng.central.audit.request import AuditRequest
+import orjson
+
+from renzheng.central.audit import readback
+from renzheng.central.audit.request import AuditRequest, AuditResult
 from renzheng.central.audit.run import run_audit
 from renzheng.central.errors import NightError
 from renzheng.central.nightly import results
-from renzheng.central.nightly.export import Window, export_tables
+from renzheng.central.nightly.lake import Lake, Window
+from renzheng.central.nightly.report import REPORT, write_report
 from renzheng.central.settings import Settings
 from renzheng.central.store import audits
 from renzheng.central.store.database import Database
-from renzheng.central.store.times import day_bounds_us, to_us
+from renzheng.central.store.times import to_us
 from renzheng.contracts.errors import RenzhengError
 from renzheng.contracts.ids import new_id
+from renzheng.rules.pack import load_pack
+from renzheng.rules.parameters import resolve
 
 logger = logging.getLogger(__name__)
 
@@ -30,9 +37,11 @@ Progress = Callable[[str, int, int], None]
 LATE_DAYS_LOOKED_AT = 92
 """Audited days that are looked at for late arrivals: a quarter, after which settlement is closed."""
 STEPS_BEFORE = 1
-"""Steps before the audit's own: the export."""
-STEPS_AROUND = 3
+"""Steps before the audit's own: the lake."""
+STEPS_AROUND = 5
 """Steps before and after the audit's own."""
+LAKE_VERSION = "lake_version"
+HOURS_A_DAY = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +60,7 @@ def _quiet(_step: str, _done: int, _total: int) -> None:
 
 
 class Night:
-    """Runs audits over the store and the imports, one at a time.
+    """Runs audits over the lake, one at a time.
 
     Args:
         database: the store.
@@ -67,7 +76,8 @@ class Night:
     def run(self, first: date, last: date, progress: Progress = _quiet) -> NightReport:
         """Audit the service days `first` to `last`, both included, and publish the verdicts.
 
-        Running it again takes in what has arrived since; the days change over in one transaction.
+        Running it again takes in what has arrived since; the days change over in one transaction. If a
+        process was killed at these days, its run goes on with the step it was at.
 
         Raises:
             NightError: the days run backwards, another run is under way, or nothing was imported.
@@ -76,50 +86,80 @@ class Night:
         if last < first:
             raise NightError(f"The days run backwards: {first} to {last}.", do="Give the earlier day first.")
         with self._alone():
+            with self._database.reading() as connection:
+                begun = audits.unfinished(connection)
+            span = (first.isoformat(), last.isoformat())
+            mine = [row for row in begun if (row["from_day"], row["to_day"]) == span]
+            if mine:
+                return self._go_on(mine[-1], progress)
             run_id = new_id()
             folder = self._settings.runs_dir / run_id
             with self._database.writing() as connection:
                 audits.begin(connection, run_id, first, last, folder=str(folder), now_us=self._now_us())
-            try:
-                return self._run(run_id, folder, (first, last), progress)
-            except BaseException as error:
-                problem = error.what if isinstance(error, RenzhengError) else type(error).__name__
-                with self._database.writing() as connection:
-                    audits.fail(connection, run_id, problem, self._now_us())
-                raise
+            return self._watched(run_id, folder, (first, last), progress)
+
+    def go_on(self, progress_of: Callable[[date], Progress] = lambda _: _quiet) -> list[NightReport]:
+        """Finish the runs whose processes were killed, each with the step it was at."""
+        with self._alone():
+            with self._database.reading() as connection:
+                begun = audits.unfinished(connection)
+            return [self._go_on(row, progress_of(date.fromisoformat(row["from_day"]))) for row in begun]
 
     def late_days(self) -> list[date]:
-        """Name the audited days about which evidence has come in since, earliest first.
+        """Name the audited days about which something has come in since, earliest first.
 
-        A session may cross midnight, so what comes in about a day touches its neighbours too.
+        It brings the lake up to date, which notes the days that a late bill, event or stay touches.
         """
-        zone, day_before_and_after = ZoneInfo(self._settings.timezone), timedelta(days=1)
-        touched = []
-        with self._database.reading() as connection:
-            for text, began_us in audits.runs_of_days(connection, limit=LATE_DAYS_LOOKED_AT).items():
-                day = date.fromisoformat(text)
-                stretch = day_bounds_us(day - day_before_and_after, day + day_before_and_after, zone)
-                if audits.arrived_since(connection, *stretch, began_us):
-                    touched.append(day)
-        return sorted(touched)
+        with self._alone(), self._database.reading() as connection:
+            touched = self._lake().refresh(connection, self._settings.tables_dir).touched
+            spoken = audits.summaries_of_days(connection, limit=LATE_DAYS_LOOKED_AT)
+        return [
+            date.fromisoformat(day)
+            for day, summary in sorted(spoken.items())
+            if touched.get(day, 0) > orjson.loads(summary).get("lake_version", 0)
+        ]
 
     def mend(self) -> None:
-        """Mark as failed what a process that is gone left running."""
+        """Mark as interrupted what a process that is gone left running; the next night goes on with it."""
         try:
             with self._alone(), self._database.writing() as connection:
-                audits.fail_unfinished(connection, "The process that ran it ended.", self._now_us())
+                audits.interrupt(connection)
         except NightError:
             logger.info("an audit run is under way in another process")
 
+    def _go_on(self, begun: Mapping[str, Any], progress: Progress) -> NightReport:
+        with self._database.writing() as connection:
+            audits.go_on(connection, begun["run_id"])
+        days = (date.fromisoformat(begun["from_day"]), date.fromisoformat(begun["to_day"]))
+        return self._watched(begun["run_id"], Path(begun["folder"]), days, progress)
+
+    def _watched(self, run_id: str, folder: Path, days: tuple[date, date], progress: Progress) -> NightReport:
+        """Run, and note how it ended: done, failed, or interrupted, which can go on."""
+        try:
+            return self._run(run_id, folder, days, progress)
+        except Exception as error:
+            problem = error.what if isinstance(error, RenzhengError) else type(error).__name__
+            with self._database.writing() as connection:
+                audits.fail(connection, run_id, problem, self._now_us())
+            raise
+        except BaseException:
+            with self._database.writing() as connection:
+                audits.interrupt(connection, run_id)
+            raise
+
     def _run(self, run_id: str, folder: Path, days: tuple[date, date], progress: Progress) -> NightReport:
+        """Do the steps that are not done yet; each leaves what it made whole or not at all."""
         zone = ZoneInfo(self._settings.timezone)
         tables = folder / "tables"
         steps = _Steps(self._database, run_id, progress)
-        steps.begin("export", 0, STEPS_AROUND + 1)
-        window = Window(*days, self._settings.audit.margin_days)
-        with self._database.reading() as connection:
-            exported = export_tables(connection, self._settings.tables_dir, tables, window, zone)
-        result = run_audit(self._request(folder, days), steps.begin_of_audit)
+        steps.begin("lake", 0, STEPS_AROUND + 1)
+        if not tables.is_dir():
+            self._lay_out(tables, days)
+        lake_version = int((folder / LAKE_VERSION).read_text(encoding="utf-8"))
+        result = AuditResult(folder / "result", {})
+        if not (result.out / "summary.json").is_file():
+            run_audit(self._request(folder, days), steps.begin_of_audit)
+        result = AuditResult(result.out, readback.read_summary(result.out))
         steps.begin_after_audit("keep_verdicts", 0)
         zones = results.read_zones(tables, zone)
         with self._database.writing() as connection:
@@ -131,11 +171,41 @@ class Night:
         for rows in results.read_findings(run_id, result, tables, days, zone):
             with self._database.writing() as connection:
                 audits.add_findings(connection, rows)
-        summary = {**result.summary, "exported_rows": dict(exported)}
+        steps.begin_after_audit("report", 2)
+        write_report(folder / REPORT, result, tables, run_id, self._clock().astimezone(zone))
+        steps.begin_after_audit("publish", 3)
+        summary = {**result.summary, "lake_version": lake_version}
         with self._database.writing() as connection:
             audits.publish(connection, run_id, *days, summary=summary, now_us=self._now_us())
+        self._sweep()
         steps.done()
         return NightReport(run_id, *days, folder, summary)
+
+    def _lay_out(self, tables: Path, days: tuple[date, date]) -> None:
+        """Bring the lake up to date and link from it what the run reads; under its name only when whole."""
+        lake, making = self._lake(), tables.with_name("tables.making")
+        with self._database.reading() as connection:
+            manifest = lake.refresh(connection, self._settings.tables_dir)
+        shutil.rmtree(making, ignore_errors=True)
+        making.mkdir(parents=True)
+        lake.link(manifest, Window(*days, self._settings.audit.margin_days), making)
+        (tables.parent / LAKE_VERSION).write_text(str(manifest.version), encoding="utf-8")
+        making.rename(tables)
+
+    def _lake(self) -> Lake:
+        region, pack = self._settings.audit.region, load_pack(self._settings.audit.rules_dir)
+        rule = pack.rules["line-bed-day"]
+        until = resolve(rule.header, pack.overrides(region, rule.id), self._clock().date())["bed_day_to_hour"]
+        zone = ZoneInfo(self._settings.timezone)
+        return Lake(self._settings.lake_dir, zone, night_days=int(until > HOURS_A_DAY))
+
+    def _sweep(self) -> None:
+        """Remove the folders of old runs by which nothing speaks any more; their rows in the store stay."""
+        with self._database.reading() as connection:
+            dropped = audits.folders_to_drop(connection, keep=self._settings.audit.keep_runs)
+        for folder in dropped:
+            if Path(folder).parent == self._settings.runs_dir:
+                shutil.rmtree(folder, ignore_errors=True)
 
     def _request(self, folder: Path, days: tuple[date, date]) -> AuditRequest:
         told = self._settings.audit
@@ -147,6 +217,7 @@ class Night:
             engine=told.engine,
             rules=told.rules_dir,
             region=told.region,
+            resumable=True,
         )
 
     def _now_us(self) -> int:

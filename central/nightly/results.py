@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import orjson
 
 from renzheng.central.audit.request import AuditResult
-from renzheng.central.nightly import lake
+from renzheng.central.nightly import run_tables
 from renzheng.central.store.times import from_us
 
 ROWS_AT_ONCE = 20_000
@@ -45,13 +45,13 @@ def read_institutions(tables: Path, default: ZoneInfo) -> list[Row]:
             row["dialysis_machines"],
             row["beds"],
         )
-        for row in lake.read(tables, "institutions").to_pylist()
+        for row in run_tables.read(tables, "institutions").to_pylist()
     ]
 
 
 def read_zones(tables: Path, default: ZoneInfo) -> dict[str, ZoneInfo]:
     """Read each institution's time zone."""
-    rows = lake.read(tables, "institutions").to_pylist()
+    rows = run_tables.read(tables, "institutions").to_pylist()
     return {row["institution_id"]: _zone(row["timezone"], default) for row in rows}
 
 
@@ -66,7 +66,7 @@ def read_verdicts(
     run_id: str, result: AuditResult, tables: Path, zones: dict[str, ZoneInfo], default: ZoneInfo
 ) -> Iterator[list[Row]]:
     """Read the verdicts with what the pages show of their lines, in pieces."""
-    with lake.opened(tables) as connection:
+    with run_tables.opened(tables) as connection:
         found = connection.execute(_VERDICTS, [str(result.line_verdicts)])
         while part := found.fetchmany(ROWS_AT_ONCE):
             yield [_verdict(run_id, row, zones, default) for row in part]
@@ -100,7 +100,7 @@ def read_findings(
     run_id: str, result: AuditResult, tables: Path, days: tuple[date, date], default: ZoneInfo
 ) -> Iterator[list[Row]]:
     """Read the findings, in pieces; each stands under the day on which it begins, or the run's first."""
-    with lake.opened(tables) as connection:
+    with run_tables.opened(tables) as connection:
         found = connection.execute(_FINDINGS, [str(result.findings)])
         while part := found.fetchmany(ROWS_AT_ONCE):
             yield [_finding(run_id, row, days, default) for row in part]

@@ -14,6 +14,8 @@ import sqlalchemy as sa
 from renzheng.central.store import bulk, schema
 
 RUNS, DAYS = schema.audit_runs, schema.audit_days
+REPLACED = frozenset({"audit_runs", "audit_days", "verdicts", "findings"})
+"""Tables in which a later run takes the place of an earlier one; any other that names a run refers to it."""
 
 
 def begin(
@@ -50,11 +52,26 @@ def fail(connection: sa.Connection, run_id: str, problem: str, now_us: int) -> N
         connection.execute(sa.delete(table).where(table.c.run_id == run_id))
 
 
-def fail_unfinished(connection: sa.Connection, problem: str, now_us: int) -> None:
-    """Fail every run that is still called running: its process is gone."""
-    running = sa.select(RUNS.c.run_id).where(RUNS.c.state == "running")
-    for run_id in connection.execute(running).scalars().all():
-        fail(connection, run_id, problem, now_us)
+def interrupt(connection: sa.Connection, run_id: str | None = None) -> None:
+    """Say of a run, or of every one that is still called running, that its process is gone."""
+    running = sa.update(RUNS).where(RUNS.c.state == "running")
+    if run_id:
+        running = running.where(RUNS.c.run_id == run_id)
+    connection.execute(running.values(state="interrupted"))
+
+
+def unfinished(connection: sa.Connection) -> Sequence[Mapping[str, Any]]:
+    """Name the runs that a process has begun and not ended, oldest first."""
+    chosen = sa.select(RUNS.c.run_id, RUNS.c.from_day, RUNS.c.to_day, RUNS.c.folder).where(
+        RUNS.c.state.in_(("running", "interrupted"))
+    )
+    rows = connection.execute(chosen.order_by(RUNS.c.started_at, RUNS.c.run_id)).mappings()
+    return [dict(row) for row in rows]
+
+
+def go_on(connection: sa.Connection, run_id: str) -> None:
+    """Say that a process goes on with a run."""
+    connection.execute(sa.update(RUNS).where(RUNS.c.run_id == run_id).values(state="running"))
 
 
 def add_verdicts(connection: sa.Connection, rows: Sequence[tuple[Any, ...]]) -> None:
@@ -72,33 +89,24 @@ def add_findings(connection: sa.Connection, rows: Sequence[tuple[Any, ...]]) -> 
     bulk.insert_rows(connection, schema.findings, rows)
 
 
-def runs_of_days(connection: sa.Connection, *, limit: int) -> Mapping[str, int]:
-    """Name the latest audited days, each with the moment at which the run that speaks for it began."""
-    query = sa.select(DAYS.c.service_day, RUNS.c.started_at).join(RUNS, RUNS.c.run_id == DAYS.c.run_id)
+def summaries_of_days(connection: sa.Connection, *, limit: int) -> Mapping[str, str]:
+    """Name the latest audited days, each with the summary (JSON) of the run that speaks for it."""
+    query = sa.select(DAYS.c.service_day, RUNS.c.summary).join(RUNS, RUNS.c.run_id == DAYS.c.run_id)
     rows = connection.execute(query.order_by(DAYS.c.service_day.desc()).limit(limit))
-    return {row.service_day: row.started_at for row in rows}
+    return {row.service_day: row.summary or "{}" for row in rows}
 
 
-def arrived_since(connection: sa.Connection, start_us: int, end_us: int, since_us: int) -> bool:
-    """Say whether evidence about the stretch [start, end) came in after a moment."""
-    seen, covered, checks = schema.attendance, schema.coverage, schema.spot_checks
-    entries = schema.log_entries
-    late = (
-        sa.select(sa.literal(1)).where(
-            seen.c.occurred_at >= start_us, seen.c.occurred_at < end_us, seen.c.received_at >= since_us
-        ),
-        sa.select(sa.literal(1)).where(
-            covered.c.from_at < end_us, covered.c.to_at > start_us, covered.c.received_at >= since_us
-        ),
-        sa.select(sa.literal(1))
-        .join_from(
-            checks,
-            entries,
-            (entries.c.device_id == checks.c.device_id) & (entries.c.sequence == checks.c.sequence),
-        )
-        .where(checks.c.drawn_at >= start_us, checks.c.drawn_at < end_us, entries.c.received_at >= since_us),
-    )
-    return any(connection.execute(query.limit(1)).first() is not None for query in late)
+def folders_to_drop(connection: sa.Connection, *, keep: int) -> Sequence[str]:
+    """Name the folders of ended runs that nothing speaks by, but for the newest `keep` runs, oldest first."""
+    newest = sa.select(RUNS.c.run_id).order_by(RUNS.c.started_at.desc(), RUNS.c.run_id.desc()).limit(keep)
+    held = {*connection.execute(newest).scalars(), *connection.execute(sa.select(DAYS.c.run_id)).scalars()}
+    for table in schema.metadata.sorted_tables:
+        # whatever was decided or asked on a run's evidence keeps that evidence
+        if table.name not in REPLACED and "run_id" in table.c:
+            held |= set(connection.execute(sa.select(table.c.run_id).distinct()).scalars())
+    ended = sa.select(RUNS.c.run_id, RUNS.c.folder).where(RUNS.c.state.in_(("done", "failed")))
+    rows = connection.execute(ended.order_by(RUNS.c.started_at, RUNS.c.run_id))
+    return [row.folder for row in rows if row.run_id not in held]
 
 
 def publish(

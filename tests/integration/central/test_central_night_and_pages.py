@@ -76,9 +76,32 @@ def test_every_line_gets_its_answer(audited):
     assert total == len(EXPECTED)
     assert {row["line_id"]: (row["verdict"], row["reason"]) for row in rows} == EXPECTED
     assert {row["amount_fen"] for row in rows} == {42050}
-    assert audited.steps[0][0] == "export"
+    assert audited.steps[0][0] == "lake"
     assert audited.steps[-1][0] == "done"
     assert audited.steps[-1][1] == audited.steps[-1][2]
+
+
+def test_the_report_of_a_run_stands_alone(audited):
+    run = f"{audited.url}/runs/{audited.report.run_id}"
+    _, page, _ = get(run)
+    assert f"/runs/{audited.report.run_id}/report.html" in page
+    assert f"/days/{DAY}/verdicts.xlsx" in page
+    status, report, headers = get(f"{run}/report.html")
+    assert status == 200
+    assert "script-src" not in headers["Content-Security-Policy"]
+    assert report.index('lang="zh-CN"') < report.index('lang="en"')
+    for text in (
+        "¥420.50",
+        "L-phantom",
+        "L-elsewhere",
+        "没看到不等于没来",
+        "not seen is not absent",
+        "no_session",
+    ):
+        assert text in report
+    for outside in ("http://", "https://", "<script", "src=", "url(", "@import"):
+        assert outside not in report
+    assert get(f"{audited.url}/runs/none/report.html")[0] == 404
 
 
 def test_a_second_run_takes_the_place_of_the_first_whole(own):

@@ -1,0 +1,97 @@
+"""What the lake holds: one small file that names every part, replaced whole.
+
+A reader sees the lake as one manifest says, whatever is being written meanwhile: parts are never changed,
+only added and, when no manifest names them any more, swept.
+"""
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Self
+
+import orjson
+
+NAME = "manifest.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One file of one table.
+
+    Args:
+        table: the canonical table.
+        path: where it lies, from the lake's folder.
+        day: the service day of its partition (ISO), `unknown` where rows tell none; empty: kept whole.
+        region: the region of its partition; empty for a table kept whole.
+        first: the earliest local day that a row in it speaks of (ISO); empty: part of every window.
+        last: the latest such day.
+        content: a fingerprint of the partition's rows, of imported tables.
+    """
+
+    table: str
+    path: str
+    day: str = ""
+    region: str = ""
+    first: str = ""
+    last: str = ""
+    content: str = ""
+
+    @property
+    def partition(self) -> tuple[str, str]:
+        """Return day and region."""
+        return self.day, self.region
+
+    def speaks_of(self, first: str, last: str) -> bool:
+        """Tell whether rows in it may lie in the days `first` to `last` (ISO)."""
+        return not self.first or (self.first <= last and self.last >= first)
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """The lake at one moment.
+
+    Args:
+        version: counts up with every change.
+        parts: all files of it.
+        devices: up to which entry each device's log is in it.
+        imports: size, time and number of each imported file that it was made of.
+        touched: by service day (ISO), the version at which something about that day last changed.
+    """
+
+    version: int = 0
+    parts: tuple[Part, ...] = ()
+    devices: Mapping[str, int] = field(default_factory=dict)
+    imports: Mapping[str, list[int]] = field(default_factory=dict)
+    touched: Mapping[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """Read a lake's manifest; an empty one where there is no lake yet."""
+        path = folder / NAME
+        if not path.is_file():
+            return cls()
+        told = orjson.loads(path.read_bytes())
+        return cls(**{**told, "parts": tuple(Part(**part) for part in told["parts"])})
+
+    def write(self, folder: Path) -> None:
+        """Make this the lake, in one rename; durable when it returns."""
+        fresh = folder / f"{NAME}.new"
+        with fresh.open("wb") as file:
+            file.write(orjson.dumps(asdict(self), option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS))
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(folder / NAME)
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+    def of(self, table: str) -> list[Part]:
+        """List the parts of one table."""
+        return [part for part in self.parts if part.table == table]
+
+    def touch(self, days: Iterable[str]) -> Self:
+        """Note that something about some days changed with this version."""
+        return replace(self, touched={**self.touched, **dict.fromkeys(days, self.version)})

@@ -1,0 +1,136 @@
+"""A run's result as one HTML file, Chinese and then English, that needs nothing else to be read."""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from renzheng.central.audit.request import AuditResult
+from renzheng.central.nightly import run_tables
+from renzheng.central.web.texts import LANGUAGES, Texts, texts
+
+HERE = Path(__file__).parent / "templates"
+REPORT = "report.html"
+"""Its name in the folder of a run."""
+MOST_ROWS = 200
+"""Findings and lines that are listed; the workbook has them all."""
+MOST_IDS = 12
+"""Ids of evidence that are listed of one finding."""
+Row = Mapping[str, Any]
+
+_SOURCES = """
+CREATE TEMP VIEW verdicts AS
+    SELECT v.*, c.person_id, c.item_name, c.service_time, c.visit_id,
+        c.amount + coalesce(g.amount, 0) AS amount, coalesce(k.item_class, 'other') AS item_class,
+        coalesce(i.name, v.institution_id) AS institution
+    FROM read_parquet('{verdicts}') v
+    JOIN claim_lines c USING (line_id)
+    LEFT JOIN (
+        SELECT reverses_line_id AS line_id, sum(amount) AS amount
+        FROM claim_lines WHERE reverses_line_id IS NOT NULL GROUP BY reverses_line_id
+    ) g USING (line_id)
+    LEFT JOIN item_catalogue k ON k.item_code = c.item_code
+    LEFT JOIN institutions i ON i.institution_id = v.institution_id;
+CREATE TEMP VIEW found AS
+    SELECT f.*, coalesce(i.name, f.institution_id) AS institution
+    FROM read_parquet('{findings}') f LEFT JOIN institutions i USING (institution_id);
+"""
+_QUERIES = {
+    "totals": """
+        SELECT verdict, reason, count(*) AS lines, sum(amount) AS amount
+        FROM verdicts GROUP BY verdict, reason
+        ORDER BY
+            CASE verdict WHEN 'contradicted' THEN 0 WHEN 'insufficient' THEN 1 ELSE 2 END, amount DESC, reason
+    """,
+    "institutions": """
+        SELECT institution, institution_id, count(*) AS lines, sum(amount) AS amount,
+            count(*) FILTER (verdict = 'contradicted') AS contradicted,
+            coalesce(sum(amount) FILTER (verdict = 'contradicted'), 0) AS contradicted_amount,
+            count(*) FILTER (verdict = 'insufficient') AS insufficient,
+            coalesce(sum(amount) FILTER (verdict = 'insufficient'), 0) AS insufficient_amount,
+            count(*) FILTER (verdict = 'supported') AS supported
+        FROM verdicts GROUP BY institution, institution_id
+        ORDER BY contradicted_amount DESC, insufficient_amount DESC, institution_id
+    """,
+    "coverage": """
+        SELECT institution, institution_id, avg(coverage_ratio) AS mean, min(coverage_ratio) AS least,
+            count(*) FILTER (reason = 'no_session') AS nobody_came,
+            count(*) FILTER (reason = 'coverage_gap') AS could_not_see
+        FROM verdicts WHERE item_class <> 'bed_day' GROUP BY institution, institution_id
+        ORDER BY mean, institution_id
+    """,
+    "findings": """
+        SELECT *, count(*) OVER () AS all_rows FROM found ORDER BY
+            CASE verdict WHEN 'contradicted' THEN 0 ELSE 1 END, amount DESC,
+            CASE severity WHEN 'high' THEN 0 WHEN 'medium' THEN 1 ELSE 2 END, finding_id
+    """,
+    "lines": """
+        SELECT *, count(*) OVER () AS all_rows FROM verdicts WHERE verdict = 'contradicted'
+        ORDER BY amount DESC, reason, line_id
+    """,
+}
+
+
+def write_report(path: Path, result: AuditResult, tables: Path, run_id: str, made_at: datetime) -> None:
+    """Write a run's report, under its name only when it is whole.
+
+    Args:
+        path: the file to write.
+        result: what the audit wrote.
+        tables: the folder of tables that it read.
+        run_id: the run's id.
+        made_at: now, in the time zone of the site.
+    """
+    values = {**_read(result, tables), "run_id": run_id, "made_at": made_at, "summary": result.summary}
+    fresh = path.with_suffix(".new")
+    fresh.write_text(render(values), encoding="utf-8")
+    fresh.replace(path)
+
+
+def render(values: Row) -> str:
+    """Fill the report; every value is escaped, and nothing in it comes from elsewhere."""
+    environment = Environment(
+        loader=FileSystemLoader(HERE),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    languages = [(language, _own_texts(language), texts(language)) for language in LANGUAGES]
+    template = environment.get_template("report.html")
+    style = (HERE / "report.css").read_text(encoding="utf-8")
+    return template.render(
+        **values, languages=languages, style=style, money=_money, most_ids=MOST_IDS, told=_told
+    )
+
+
+@cache
+def _own_texts(language: str) -> Texts:
+    told = json.loads((HERE / f"report.{language}.json").read_text(encoding="utf-8"))
+    return Texts("zh" if language == "zh" else "en", told)
+
+
+def _read(result: AuditResult, tables: Path) -> dict[str, Any]:
+    with run_tables.opened(tables) as connection:
+        files = {"verdicts": result.line_verdicts, "findings": result.findings}
+        connection.execute(_SOURCES.format_map({k: str(v).replace("'", "''") for k, v in files.items()}))
+        read = {}
+        for name, query in _QUERIES.items():
+            limit = f" LIMIT {MOST_ROWS}" if name in {"findings", "lines"} else ""
+            rows: Sequence[Row] = connection.sql(query + limit).to_arrow_table().to_pylist()
+            read[name] = rows
+    return read
+
+
+def _money(amount: Decimal | int | None) -> str:
+    value = Decimal(amount or 0)
+    return f"{'−' if value < 0 else ''}¥{abs(value):,.2f}"
+
+
+def _told(row: Row, language: str) -> str:
+    return str(row[f"explanation_{language}"])

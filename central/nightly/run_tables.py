@@ -1,0 +1,64 @@
+"""Reads the tables of a run's folder, whatever form they have, as canonical Arrow tables."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from renzheng.central.audit.sources import find_sources
+from renzheng.contracts import tables as canonical
+
+
+@contextmanager
+def opened(folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open a DuckDB in which every canonical table of `folder` is a view; a missing one is empty."""
+    with duckdb.connect() as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        for name, select in find_selects(folder).items():
+            connection.execute(f"CREATE VIEW {name} AS {select}")
+        yield connection
+
+
+def read(folder: Path, name: str, where: str = "true", parameters: Sequence[Any] = ()) -> pa.Table:
+    """Read rows of one table; `where` is SQL over its columns with `?` for the parameters."""
+    with duckdb.connect() as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        select = find_selects(folder)[name]
+        query = f"SELECT * FROM ({select}) WHERE {where}"  # noqa: S608 - our own names
+        found = connection.sql(query, params=list(parameters))
+        return found.to_arrow_table().cast(canonical.arrow_schema(canonical.INPUT_TABLES[name]))
+
+
+def find_selects(folder: Path) -> dict[str, str]:
+    """Write, for each canonical table of `folder`, the query that reads it; looked up once a folder state.
+
+    Raises:
+        TablesUnusableError: columns are missing or mistyped; every problem is named.
+    """
+    listing = tuple(sorted((path.name, path.stat().st_mtime_ns) for path in folder.iterdir()))
+    return _find_selects(folder, listing)
+
+
+@lru_cache(maxsize=64)
+def _find_selects(folder: Path, _listing: tuple[tuple[str, int], ...]) -> dict[str, str]:
+    selects = {}
+    for name, source in find_sources(folder).items():
+        columns = ", ".join(column.name for column in canonical.INPUT_TABLES[name].columns)
+        if source.select is None:
+            nulls = _nulls(canonical.INPUT_TABLES[name])
+            selects[name] = f"SELECT {nulls} WHERE false"
+        else:
+            selects[name] = f"SELECT {columns} FROM ({source.select})"  # noqa: S608 - names of the contract
+    return selects
+
+
+def _nulls(table: canonical.Table) -> str:
+    zoned = "TIMESTAMP WITH TIME ZONE"
+    kinds = {canonical.ColumnType.TEXT: "VARCHAR", canonical.ColumnType.TIMESTAMP: zoned}
+    return ", ".join(
+        f"NULL::{kinds.get(column.type, column.type.value)} AS {column.name}" for column in table.columns
+    )

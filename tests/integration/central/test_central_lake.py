@@ -1,0 +1,189 @@
+"""The lake: partitions by service day and region, and which audited days a late arrival touches."""
+
+import datetime as dt
+from decimal import Decimal
+
+import duckdb
+import pytest
+from parts.night_store import (
+    FIRST,
+    at,
+    bill,
+    came,
+    covered,
+    kiosk,
+    line,
+    open_store,
+    put,
+    settings_in,
+    speak,
+    tell,
+)
+
+from renzheng.central.nightly.manifest import Manifest
+from renzheng.central.nightly.night import Night
+from renzheng.central.store import reading
+from renzheng.contracts.events import utc_now
+
+DAYS = (2, 3, 4)
+PEOPLE = ("P1", "P2")
+
+
+@pytest.fixture
+def site(tmp_path):
+    """Two people who dialyse daily, billed for three days, for each of which a run speaks."""
+    settings = settings_in(tmp_path)
+    database = open_store(settings)
+    device = kiosk(database)
+    told = [row for day in DAYS for person in PEOPLE for row in came(person, day)]
+    tell(database, device, *told, *(covered(day) for day in DAYS))
+    bill(settings, *(line(person, day) for day in DAYS for person in PEOPLE))
+    night = Night(database, settings, utc_now)
+    assert night.late_days() == []
+    speak(database, settings, *map(march, DAYS))
+    assert night.late_days() == []
+    yield settings, database, night
+    database.close()
+
+
+def march(day):
+    return dt.date(2026, 3, day)
+
+
+def parts(settings, table):
+    return {
+        (part.day, part.region): part.path
+        for part in Manifest.read(settings.lake_dir).parts
+        if part.table == table
+    }
+
+
+def answer(database, line_id):
+    with database.reading() as connection:
+        row = reading.verdict(connection, line_id)
+    return row["verdict"], row["reason"]
+
+
+def test_what_has_days_lies_by_service_day_and_region(site):
+    settings, _, _ = site
+    places = {(f"2026-03-{day:02}", "371122") for day in DAYS}
+    assert set(parts(settings, "claim_lines")) == places
+    assert set(parts(settings, "attendance")) == places
+    everything = settings.lake_dir / "attendance" / "*" / "*" / "*.parquet"
+    read = duckdb.sql(
+        f"SELECT CAST(day AS VARCHAR), count(*) FROM read_parquet('{everything}', hive_partitioning = true) "
+        "WHERE CAST(region AS VARCHAR) = '371122' GROUP BY ALL ORDER BY ALL"
+    ).fetchall()
+    assert read == [(day, 4) for day, _ in sorted(places)]
+
+
+def test_a_late_bill_touches_its_day_alone_and_rewrites_nothing_else(site):
+    settings, database, night = site
+    before = parts(settings, "claim_lines")
+    others = [line(person, day) for day in DAYS for person in PEOPLE]
+    bill(settings, *others, line("P3", 3))
+    assert night.late_days() == [march(3)]
+    after = parts(settings, "claim_lines")
+    assert {place for place in before if before[place] != after[place]} == {("2026-03-03", "371122")}
+    speak(database, settings, march(3))
+    assert night.late_days() == []
+
+
+def test_a_late_session_touches_the_days_on_which_it_could_serve_a_line(site):
+    settings, database, night = site
+    tell(database, kiosk(database, "kiosk-2"), *came("P1", 3, "14:00", "18:00"))
+    assert night.late_days() == [march(2), march(3), march(4)]
+    speak(database, settings, *map(march, DAYS))
+    assert night.late_days() == []
+    assert set(parts(settings, "attendance")) == {(f"2026-03-{day:02}", "371122") for day in DAYS}
+
+
+def test_the_next_days_events_of_others_touch_nothing(site):
+    _, database, night = site
+    tell(database, "kiosk-1", *came("P9", 5), covered(5))
+    assert night.late_days() == []
+
+
+def test_late_coverage_touches_the_days_that_were_billed_there(site):
+    _, database, night = site
+    device = kiosk(database, "kiosk-2")
+    tell(database, device, {"from_at": at(3, "23:00"), "to_at": at(4, "00:00"), "state": "down"})
+    assert night.late_days() == [march(3)]
+
+
+def test_a_reversal_lies_with_what_it_takes_back_however_late_it_is(site):
+    settings, database, night = site
+    lines = [*(line(person, day) for day in DAYS for person in PEOPLE), line("P3", 3)]
+    bill(settings, *lines)
+    night.late_days()
+    speak(database, settings, march(3))
+    back = {"reverses_line_id": "P3-HD-03", "quantity": Decimal(-1), "amount": Decimal(-400)}
+    bill(settings, *lines, line("P3", 28, line_id="R1", **back))
+    assert night.late_days() == [march(3)]
+    night.run(march(3), march(3))
+    with database.reading() as connection:
+        assert reading.verdict(connection, "P3-HD-03") is None
+        assert reading.verdict(connection, "P2-HD-03") is not None
+
+
+def test_a_clock_that_was_wrong_is_found_on_the_day_of_receipt(site):
+    settings, database, night = site
+    bill(settings, *(line(person, day) for day in DAYS for person in PEOPLE), line("P3", 3))
+    night.run(march(3), march(3))
+    assert answer(database, "P3-HD-03") == ("contradicted", "no_session")
+    lost = {"person_id": "P3", "clock_trusted": 0, "received_at": at(3, "09:00")}
+    tell(database, "kiosk-1", {**lost, "occurred_at": dt.datetime(1970, 1, 2, tzinfo=dt.UTC)})
+    assert night.late_days() == [march(3)]
+    night.run(march(3), march(3))
+    assert answer(database, "P3-HD-03") == ("insufficient", "coverage_gap")
+
+
+def test_a_discharge_does_not_reopen_the_stay(site):
+    settings, database, night = site
+    lines = [line(person, day) for day in DAYS for person in PEOPLE]
+    bill(settings, *lines, *(line("P5", day, "BED") for day in DAYS))
+    stay = {"visit_id": "V-P5", "institution_id": "H1", "person_id": "P5", "admitted_at": at(1, "09:00")}
+    put(settings, "stays", [stay])
+    night.late_days()
+    speak(database, settings, *map(march, DAYS))
+    put(settings, "stays", [{**stay, "discharged_at": at(4, "15:00")}])
+    assert night.late_days() == [march(4)]
+    put(settings, "persons", [{"person_id": "P5", "sex": "F", "death_date": march(3)}])
+    assert night.late_days() == [march(2), march(3), march(4)]
+
+
+def test_a_run_keeps_what_it_read(site):
+    settings, _, night = site
+    report = night.run(march(3), march(3))
+    files = sorted((report.folder / "tables").rglob("*.parquet"))
+    kept = {path: path.read_bytes() for path in files}
+    bill(settings, line("P3", 3))
+    night.late_days()
+    assert {path: path.read_bytes() for path in files} == kept
+    assert any(path.stat().st_nlink > 1 for path in files)
+
+
+def test_nothing_new_leaves_the_lake_as_it_is(site):
+    settings, _, night = site
+    before = (settings.lake_dir / "manifest.json").read_bytes()
+    assert night.late_days() == []
+    assert (settings.lake_dir / "manifest.json").read_bytes() == before
+    held = {part.path for part in Manifest.read(settings.lake_dir).parts}
+    lying = {str(path.relative_to(settings.lake_dir)) for path in settings.lake_dir.rglob("*.parquet")}
+    assert lying == held
+
+
+def test_old_runs_go_but_not_those_that_speak(tmp_path):
+    settings = settings_in(tmp_path, keep_runs=1)
+    database = open_store(settings)
+    bill(settings, line("P1", 2), line("P1", 3))
+    night = Night(database, settings, utc_now)
+    superseded = night.run(FIRST, FIRST)
+    speaking = night.run(FIRST, FIRST)
+    newest = night.run(march(3), march(3))
+    assert not superseded.folder.exists()
+    assert (speaking.folder / "report.html").is_file()
+    assert (newest.folder / "tables").is_dir()
+    with database.reading() as connection:
+        assert reading.run(connection, superseded.run_id)["state"] == "done"
+    database.close()
