@@ -22,7 +22,8 @@ from renzheng.contracts.log import Head, walk
 CLOCK = Clock(trusted=True, boot_id="b", monotonic_ms=1)
 SOURCE = device_source("tablet-1")
 ANSWER = SpotCheckData(
-    institution_id="H1", clock=CLOCK, check_id="C", round_id="R", visit_id="V", drawn_at=MORNING, due_at=MORNING,
+    institution_id="H1", clock=CLOCK, check_id="C", round_id="R", visit_id="V", drawn_at=MORNING,
+    due_at=MORNING,
     result=SpotCheckResult.PRESENT,
 )  # fmt: skip
 SEEN = AttendanceData(
