@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from renzheng.edge.ward.bench.server import PACKAGES, server_is_here
+
 SYSTEM_PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
 REAL_PARTS: Mapping[str, tuple[str, str]] = {
     "chromium": ("chromium", "chromium"),
@@ -20,6 +22,8 @@ def missing_part(marker: str) -> str | None:
     """Name the Debian package that a test with this marker needs and the machine lacks."""
     if marker == "postgresql":
         return None if any(Path("/usr/lib/postgresql").glob("*/bin/postgres")) else "postgresql"
+    if marker == "rtsp":
+        return None if server_is_here() else PACKAGES
     if marker in REAL_PARTS:
         program, package = REAL_PARTS[marker]
         return None if shutil.which(program, path=SYSTEM_PATH) else package

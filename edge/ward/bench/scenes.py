@@ -16,13 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from renzheng.contracts.errors import FaultError
+from renzheng.edge.ward.bench.server import FRAMES_PER_SECOND
 from renzheng.edge.ward.decoder import DecoderMissingError
 from renzheng.edge.ward.rtsp import Codec
 from renzheng.models.engine import FaceEngine
 
 Pixels = NDArray[np.uint8]
 COLUMNS, ROWS = 1280, 720
-FRAMES_PER_SECOND = 15
 _ENCODERS = {
     Codec.H264: ("-c:v", "libx264", "-preset", "veryfast", "-b:v", "2M", "-bf", "0"),
     Codec.H265: ("-c:v", "libx265", "-preset", "ultrafast", "-b:v", "1500k"),

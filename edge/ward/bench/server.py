@@ -8,7 +8,9 @@ from types import TracebackType
 from typing import Self
 
 from renzheng.contracts.errors import FaultError
-from renzheng.edge.ward.bench.scenes import FRAMES_PER_SECOND
+
+FRAMES_PER_SECOND = 15
+"""Of the clips that are played."""
 
 SYSTEM_PYTHON = Path("/usr/bin/python3")
 PACKAGES = (
