@@ -9,6 +9,7 @@ from typing import Protocol, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from renzheng.contracts.errors import RenzhengError
+from renzheng.contracts.ids import is_bureau
 from renzheng.contracts.requests import OPENINGS_PATH, ROUNDS_PATH
 from renzheng.contracts.rounds import Opening, RoundError, SealedSheet
 from renzheng.edge.bedside.rounds import Standing, standing
@@ -60,7 +61,7 @@ class Fetcher:
         rounds: where they come from; None for a unit that only takes sheets from files.
         store: where they are kept.
         clock: when it is.
-        institution_id: this device's; central takes no answers from it about another.
+        institution_id: this device's; central takes answers about another only from a bureau's device.
         every_seconds: the interval.
     """
 
@@ -107,7 +108,10 @@ class Fetcher:
             )
         with self._asking:
             for sealed in self._rounds.sheets():
-                self.keep(sealed)
+                try:
+                    self.keep(sealed)
+                except RoundError as error:
+                    LOGGER.warning("sheet of round %s was not kept: %s", sealed.round_id, error.what)
             if self._waiting():
                 self._open(self._rounds.openings())
             self.reached_at = self._clock.read().wall
@@ -116,13 +120,13 @@ class Fetcher:
         """Keep one sheet.
 
         Raises:
-            RoundError: it is another institution's.
+            RoundError: it is another institution's, and this is no device of the bureau's.
         """
-        if sealed.institution_id != self._institution_id:
+        if sealed.institution_id != self._institution_id and not is_bureau(self._institution_id):
             raise RoundError(
                 "A sheet of another institution was handed to this device.",
                 why="Central takes answers about an institution only from a device that stands there.",
-                do="Use the unit that belongs to that institution.",
+                do="Use a unit of that institution or of the bureau.",
                 round_id=sealed.round_id,
             )
         return self._store.put_sealed(sealed)
@@ -138,9 +142,13 @@ class Fetcher:
     def _open(self, openings: Sequence[Opening]) -> None:
         codes = {opening.round_id: opening.code for opening in openings}
         for name, sealed in self._waiting():
-            if sealed.round_id in codes:
+            if sealed.round_id not in codes:
+                continue
+            try:
                 self._store.open(name, codes[sealed.round_id])
                 LOGGER.info("round %s is open", sealed.round_id)
+            except RoundError as error:
+                LOGGER.warning("round %s cannot be opened: %s", sealed.round_id, error.what)
 
     def _run(self) -> None:
         while not self._ending.is_set():

@@ -38,7 +38,7 @@ from renzheng.edge.bedside.rounds import Standing, standing
 from renzheng.edge.bedside.signing_in import SignIns
 from renzheng.edge.bedside.store import BedsideStore, Kept
 from renzheng.edge.clock import Clock, Reading
-from renzheng.edge.errors import CallError, UnknownWitnessError
+from renzheng.edge.errors import CallError, UnknownPersonError, UnknownWitnessError
 from renzheng.edge.evidence import Evidence
 from renzheng.edge.kiosk.recorder import NOTICE
 from renzheng.edge.log import DeviceLog
@@ -148,7 +148,18 @@ class Inspection:
                 opened = self.store.open(name, code or "")
             case _:
                 pass
-        return SheetShown(sheet_id=name, sheet=opened, answers=self._answers(name))
+        return SheetShown(sheet_id=name, sheet=self._with_names(opened), answers=self._answers(name))
+
+    def _with_names(self, sheet: Sheet) -> Sheet:
+        """Fill in surnames that central does not know, of patients who are known on this device."""
+        checks = []
+        for check in sheet.checks:
+            try:
+                known = "" if check.surname else self._people.by_id(check.person_id).surname
+            except UnknownPersonError:
+                known = ""
+            checks.append(check.model_copy(update={"surname": known}) if known else check)
+        return sheet.model_copy(update={"checks": tuple(checks)})
 
     def _answers(self, name: str) -> tuple[AnswerShown, ...]:
         return tuple(_answer_shown(kept) for kept in self.store.answers(name))
@@ -260,7 +271,7 @@ class Inspection:
             time=placed.at,
             subject=check.person_id,
             data=SpotCheckData(
-                institution_id=self._settings.device.institution_id,
+                institution_id=sheet.institution_id,
                 clock=clock,
                 check_id=check.check_id,
                 round_id=sheet.round_id,

@@ -1,8 +1,15 @@
 """The inspector's unit over its own calls: rounds open when due, answers reach the log once and whole."""
 
 import base64
+import json
+import re
+import ssl
+import struct
 from datetime import timedelta
+from urllib.error import HTTPError, URLError
+from urllib.request import Request, urlopen
 
+import orjson
 import pytest
 from parts.bedside import (
     CODE,
@@ -16,6 +23,7 @@ from parts.bedside import (
     make_sheet,
     make_unit,
 )
+from parts.certificates import CertificateAuthority
 from parts.edge import DAY, jpeg_of
 
 from renzheng.contracts.events import parse_event
@@ -111,6 +119,85 @@ def test_a_round_that_closed_unopened_takes_late_answers_at_most(tmp_path, sheet
 def test_another_institutions_sheet_is_refused(unit):
     with pytest.raises(RoundError, match="another institution"):
         unit.fetcher.keep(seal(make_sheet(institution_id="H2"), CODE))
+
+
+def test_a_unit_of_the_bureau_answers_for_the_institution_it_was_carried_to(tmp_path):
+    sheets = [make_sheet(2, institution_id=name, institution_name=name) for name in ("H1", "H2")]
+    unit = make_unit(tmp_path, sheets, device={"device_id": "unit-01", "institution_id": "bureau:3711"})
+    unit.start()
+    try:
+        page = InspectorsPage(unit)
+        assert {one["standing"] for one in page.post("/api/rounds/fetch").json()} == {"open"}
+        page.open(sheets[1], None)
+        page.answer(sheets[1], 0, choice="refused")
+        (event,) = events_of(unit, "spot_check.answered")
+        assert event["data"]["institution_id"] == "H2"
+    finally:
+        unit.stop()
+
+
+def test_one_bad_sheet_does_not_keep_the_others_away(tmp_path, sheet):
+    unit = make_unit(tmp_path, [make_sheet(institution_id="H2"), sheet])
+    unit.fetcher.fetch()
+    assert len(unit.bedside.sheets()) == 1
+    unit.stop()
+
+
+def test_a_surname_that_central_lacks_is_filled_in_where_the_device_knows_it(tmp_path):
+    nameless = make_sheet(checks=[make_check(0, surname=""), make_check(77, surname="")])
+    unit = make_unit(tmp_path, [nameless])
+    unit.start()
+    try:
+        shown = InspectorsPage(unit).open(nameless, None).json()["sheet"]["checks"]
+        assert [check["surname"] for check in shown] == ["某", ""]
+    finally:
+        unit.stop()
+
+
+def test_over_the_network_the_page_comes_by_https_with_the_sites_certificate(tmp_path, sheet):
+    authority = CertificateAuthority(tmp_path / "ca")
+    identity = authority.issue("bedside")
+    tls = {"port": 0, "certificate_file": identity.certificate, "key_file": identity.key}
+    unit = make_unit(tmp_path, [sheet], bedside=tls)
+    unit.start()
+    trusted = ssl.create_default_context(cafile=authority.certificate)
+    try:
+        assert unit.url.startswith("https://127.0.0.1:")
+        body = orjson.dumps({"number": "I-7", "pin": PIN})
+        request = Request(unit.url + "api/sign-in", body, {"content-type": "application/json"})
+        with urlopen(request, context=trusted, timeout=10) as answer:
+            cookie = answer.headers["set-cookie"].lower()
+        assert all(word in cookie for word in ("secure", "httponly", "samesite=strict"))
+        with pytest.raises(URLError, match="CERTIFICATE"):
+            urlopen(unit.url, timeout=10)
+    finally:
+        unit.stop()
+
+
+def test_a_certificate_that_cannot_be_used_is_named(tmp_path):
+    (tmp_path / "c.pem").write_text("no certificate")
+    tls = {"port": 0, "certificate_file": tmp_path / "c.pem", "key_file": tmp_path / "c.pem"}
+    with pytest.raises(SettingsError, match=r"bedside\.certificate_file"):
+        make_unit(tmp_path, bedside=tls)
+
+
+def test_the_page_is_installable_and_its_worker_keeps_the_page_and_nothing_else(unit):
+    page = InspectorsPage(unit, number="")
+    manifest = page.get("/manifest.webmanifest").json()
+    assert (manifest["display"], manifest["start_url"]) == ("standalone", "/")
+    worker = page.get("/worker.js").text
+    assert "__" not in worker
+    files = json.loads(re.search(r"FILES = (\[.*\])", worker).group(1))
+    assert not any(path.startswith(("/api", "/health")) for path in files)
+    for path in [*files, *(icon["src"] for icon in manifest["icons"])]:
+        with urlopen(unit.url.rstrip("/") + path, timeout=10) as answer:
+            assert answer.status == 200
+            content = answer.read()
+        if path.endswith(".png"):
+            side = int(path[6:9])
+            assert struct.unpack(">II", content[16:24]) == (side, side)
+    with pytest.raises(HTTPError, match="404"):
+        urlopen(unit.url + "icon-100000.png", timeout=10)
 
 
 def test_a_verified_presence_carries_score_clock_place_and_its_crop(unit, page, sheet):
