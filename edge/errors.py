@@ -31,6 +31,10 @@ class PhotographRefusedError(InputError):
     """A photograph cannot serve as a reference; `reason` says why."""
 
 
+class CameraError(FaultError):
+    """The agent's own camera cannot be used."""
+
+
 class SynthesiserError(FaultError):
     """The prompts cannot be spoken: the synthesiser is missing or failed."""
 

@@ -26,6 +26,7 @@ from renzheng.edge.gallery import SiteGallery
 from renzheng.edge.housekeeping import Housekeeper, Reason, Retention, free_bytes_of
 from renzheng.edge.keyring import Keyring, device_key
 from renzheng.edge.kiosk.app import build_app
+from renzheng.edge.kiosk.camera import OwnCamera, source_of
 from renzheng.edge.kiosk.enrolling import Enrolling
 from renzheng.edge.kiosk.faces import FaceEngine
 from renzheng.edge.kiosk.recorder import Recorder
@@ -128,10 +129,33 @@ class Agent:
         self.reports = Reports(self.log, clock, self.station, self.housekeeper, self.link)
         enrolling = Enrolling(self.station, self.enrolment)
         self.voices = Voices(settings.kiosk.voices_dir, voices_folder())
+        self.camera = self._own_camera()
         self.app = build_app(
-            self.station, enrolling, self.voices, health=self.health, metrics=self.reports.metrics
+            self.station,
+            enrolling,
+            self.voices,
+            self.camera,
+            health=self.health,
+            metrics=self.reports.metrics,
         )
         self._server = Server(self.app, settings.kiosk.host, settings.kiosk.port)
+
+    def _own_camera(self) -> OwnCamera | None:
+        camera, station = self.settings.camera, self.station
+        password = None
+        if camera.password_file is not None:
+            try:
+                password = camera.password_file.read_text(encoding="utf-8").strip()
+            except OSError as error:
+                raise SettingsError(
+                    f"The camera's password file {camera.password_file} cannot be read: {error.strerror}.",
+                    do="Mend camera.password_file.",
+                ) from None
+        source = source_of(camera.source, password)
+        if source is None:
+            return None
+        rate = self.settings.kiosk.frames_per_second
+        return OwnCamera(source, rate, show=station.own_frame, tell=station.own_camera)
 
     @property
     def port(self) -> int:
@@ -149,6 +173,8 @@ class Agent:
         if self.link is not None:
             self.link.start()
         self._server.start()
+        if self.camera is not None:
+            self.camera.start()
         self.watchman.start()
         LOGGER.info("agent %s serves %s", self.settings.device.device_id, self.kiosk_url)
 
@@ -181,6 +207,8 @@ class Agent:
         self._close()
 
     def _halt(self) -> None:
+        if self.camera is not None:
+            self.camera.stop()
         self._server.stop()
         self.watchman.halt()
 

@@ -191,6 +191,21 @@ class BedsideSettings(_Section):
         return self
 
 
+class CameraSettings(_Section):
+    """Whose camera the kiosk uses.
+
+    Args:
+        source: ``browser``: the page's own; ``v4l2:/dev/video0``, ``rtsp://user@host/path``: the agent's; for
+            tests ``file:PATH``, a picture, a video or a folder of pictures.
+        password_file: the password of an RTSP camera; better there than in the address.
+    """
+
+    source: Annotated[str, Field(pattern=r"^(browser|v4l2:.+|rtsps?://.+|file:.+)$")] = "browser"
+    password_file: Path | None = None
+
+    anchored = field_validator("password_file")(_anchored)
+
+
 class FaceSettings(_Section):
     """What the face engine is asked for.
 
@@ -214,6 +229,7 @@ class Settings(_Section):
     bedside: BedsideSettings = BedsideSettings()
     coverage: CoverageSettings = CoverageSettings()
     kiosk: KioskSettings = KioskSettings()
+    camera: CameraSettings = CameraSettings()
     ward: WardSettings = WardSettings()
     face: FaceSettings = FaceSettings()
 

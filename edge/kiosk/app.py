@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from fastapi import FastAPI, Request, Response, WebSocket, WebSocketDisconnect
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse
+from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse, StreamingResponse
 from fastapi.staticfiles import StaticFiles
 
 from renzheng.contracts.errors import FaultError, RenzhengError
@@ -26,6 +26,7 @@ from renzheng.edge.errors import (
     UnknownWitnessError,
 )
 from renzheng.edge.kiosk import session
+from renzheng.edge.kiosk.camera import OwnCamera
 from renzheng.edge.kiosk.enrolling import Enrolling
 from renzheng.edge.kiosk.faces import MAX_FRAME_BYTES
 from renzheng.edge.kiosk.screen import (
@@ -45,6 +46,7 @@ from renzheng.edge.kiosk.voices import MEDIA_TYPES, Voices
 
 LOGGER = logging.getLogger(__name__)
 _PAGE = resources.files("renzheng.edge.kiosk") / "page"
+_PREVIEW_EVERY_S = 0.04
 _LOCAL_HOSTS = ("127.0.0.1", "localhost", "[::1]")
 _PROBLEMS: dict[type[RenzhengError], tuple[int, str]] = {
     UnknownPersonError: (404, "unknown_person"),
@@ -62,6 +64,7 @@ def build_app(
     station: Station,
     enrolling: Enrolling,
     voices: Voices,
+    own_camera: OwnCamera | None,
     *,
     health: Callable[[], dict[str, Any]],
     metrics: Callable[[], str],
@@ -84,9 +87,11 @@ def build_app(
     _add_calls(app, station)
     _add_liveness(app, station)
     _add_reports(app, station, voices)
+    if own_camera is not None:
+        _add_preview(app, lambda: station.shows_preview or enrolling.under_way, own_camera)
     _add_voices(app, voices)
     _add_health(app, health, metrics)
-    _add_enrolment(app, enrolling)
+    _add_enrolment(app, enrolling, own_camera)
     app.add_api_websocket_route("/kiosk/socket", _socket_of(station))
     return app
 
@@ -182,7 +187,7 @@ def _add_reports(app: FastAPI, station: Station, voices: Voices) -> None:
             "sound": kiosk.sound,
             "comfort": kiosk.comfort,
             "switch_seconds": kiosk.switch_seconds,
-            "camera": "browser",
+            "camera": "browser" if station.settings.camera.source == "browser" else "agent",
             "wake_on_motion": kiosk.wake_on_motion,
         }
 
@@ -218,6 +223,24 @@ def _add_voices(app: FastAPI, voices: Voices) -> None:
     app.get("/voices/{language}/{key}", response_model=None)(clip)
 
 
+def _add_preview(app: FastAPI, wanted: Callable[[], bool], camera: OwnCamera) -> None:
+    """The agent's own camera as a moving picture (multipart JPEG), while somebody is to see themselves."""
+
+    async def frames() -> AsyncIterator[bytes]:
+        last: bytes | None = None
+        while wanted():
+            newest = camera.newest
+            if newest is not None and newest is not last:
+                last = newest
+                yield b"--frame\r\nContent-Type: image/jpeg\r\n\r\n" + newest + b"\r\n"
+            await asyncio.sleep(_PREVIEW_EVERY_S)
+
+    async def preview() -> StreamingResponse:
+        return StreamingResponse(frames(), media_type="multipart/x-mixed-replace; boundary=frame")
+
+    app.get("/kiosk/preview")(preview)
+
+
 def _add_health(app: FastAPI, health: Callable[[], dict[str, Any]], metrics: Callable[[], str]) -> None:
     async def healthy() -> dict[str, Any]:
         return await asyncio.to_thread(health)
@@ -229,12 +252,14 @@ def _add_health(app: FastAPI, health: Callable[[], dict[str, Any]], metrics: Cal
     app.get("/metrics")(measured)
 
 
-def _add_enrolment(app: FastAPI, enrolling: Enrolling) -> None:
+def _add_enrolment(app: FastAPI, enrolling: Enrolling, own_camera: OwnCamera | None) -> None:
     async def begin(call: EnrolCall) -> dict[str, Any]:
         return await enrolling.begin(call)
 
     async def frame(request: Request) -> dict[str, Any]:
         body = await request.body()
+        if not body and own_camera is not None:
+            body = own_camera.newest or b""
         if len(body) > MAX_FRAME_BYTES:
             raise CallError("The frame is too large.")
         return await enrolling.take(body)

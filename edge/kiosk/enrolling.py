@@ -40,6 +40,11 @@ class Enrolling:
         self._under: _Under | None = None
         self._lock = asyncio.Lock()
 
+    @property
+    def under_way(self) -> bool:
+        """Whether frames are being taken."""
+        return self._under is not None
+
     async def begin(self, call: EnrolCall) -> dict[str, Any]:
         """Begin; the patient is entered and put on today's roster.
 

@@ -49,6 +49,7 @@ class Screen(_Message):
         advice: code of what to do better after a failed attempt.
         frame: the newest frame that was looked at.
         first_usable_frame: the frame that carried the first usable face of this attempt.
+        first_usable_ago_ms: how long ago the agent's own camera took it, for the latency report.
         event_id: the event behind a `done`, for the latency report.
         network_away: central has not got the newest events; the patient is signed in all the same.
         disk_short: the disk is nearly full; staff should be told.
@@ -72,6 +73,7 @@ class Screen(_Message):
     manual: bool = False
     frame: int | None = None
     first_usable_frame: int | None = None
+    first_usable_ago_ms: int | None = None
     event_id: str | None = None
     network_away: bool = False
     disk_short: bool = False

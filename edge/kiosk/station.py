@@ -64,6 +64,7 @@ LOGGER = logging.getLogger(__name__)
 LATENCIES_KEPT = 1_000
 PIN_TRIES = 5
 PIN_PAUSE_MS = 60_000
+OWN_FRAMES_KEPT = 600
 GLANCE_MS = 500
 """A frame is glanced at this often while the camera serves something else."""
 
@@ -195,6 +196,8 @@ class Station:
         self._rest = Rest(round(kiosk.sleep_seconds * 1000), now_ms())
         self._refused_code: tuple[str, int] = ("", 0)
         self._reads_code = False
+        self._own_frames: dict[int, int] = {}
+        self._own_number = 0
 
     async def run(self) -> None:
         """Serve until cancelled: keeps time for the session."""
@@ -252,6 +255,7 @@ class Station:
             tries=self._rules.tries,
             frame=live.frame,
             first_usable_frame=live.first_usable_frame,
+            first_usable_ago_ms=self._usable_ago_ms(),
             guidance=live.guidance,
             challenge=challenge_of(live.asked) if isinstance(self._state, Looking) else None,
             event_id=live.event_id if isinstance(self._state, session.Done) else None,
@@ -281,6 +285,47 @@ class Station:
         if scanning or frame.at_ms - self._glanced_ms >= GLANCE_MS:
             self._glanced_ms = frame.at_ms
             self.glimpser.show(frame, for_code=scanning)
+
+    @property
+    def shows_preview(self) -> bool:
+        """Whether somebody is to see themselves before the agent's own camera."""
+        return isinstance(self._state, Looking | Scanning)
+
+    def own_frame(self, jpeg: bytes) -> None:
+        """Take a frame of the agent's own camera; from any thread."""
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._take_own_frame, jpeg)
+
+    def _take_own_frame(self, jpeg: bytes) -> None:
+        self._own_number += 1
+        self._own_frames[self._own_number] = now_ms()
+        while len(self._own_frames) > OWN_FRAMES_KEPT:
+            self._own_frames.pop(next(iter(self._own_frames)))
+        self.show_frame(self._own_number, jpeg)
+
+    def _usable_ago_ms(self) -> int | None:
+        first = self._live.first_usable_frame
+        at = None if first is None else self._own_frames.get(first)
+        return None if at is None else now_ms() - at
+
+    def own_camera(self, trouble: str | None) -> None:
+        """Hear of the agent's own camera that it failed, or works (again); from any thread."""
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._heard_of_camera, trouble)
+        else:
+            self._camera = CameraCall(state="failed" if trouble else "up", cause=trouble)
+
+    def _heard_of_camera(self, trouble: str | None) -> None:
+        self.camera(CameraCall(state="failed" if trouble else "up", cause=trouble))
+        if trouble is not None and isinstance(self._state, Looking):
+            self._soon(self._give_up_looking())
+
+    def _own_camera_fails(self) -> bool:
+        own = self.settings.camera.source != "browser"
+        return own and self._camera is not None and self._camera.state == "failed"
+
+    async def _give_up_looking(self) -> None:
+        await self.take(session.OtherWayAsked(session.Cause.CAMERA_FAULT))
 
     def roster(self) -> list[Patient]:
         """Today's patients."""
@@ -434,6 +479,8 @@ class Station:
                 self._live = _Live(recent=self._live.recent)
                 limit_ms = round(self.settings.kiosk.attempt_seconds * 1000)
                 caution = await asyncio.to_thread(self._caution_for, visit.patient)
+                if self._own_camera_fails():
+                    self._soon(self._give_up_looking())
                 self.watcher.begin(self._look_id, references, limit_ms, caution)
             case EndLook():
                 self._look_id += 1

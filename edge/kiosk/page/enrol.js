@@ -1,6 +1,6 @@
 // Live enrolment: a witness begins it, the camera gives frames until there are enough good ones.
 import { Camera } from "/static/camera.js";
-import { known, say, speak, speakOther } from "/static/words.js";
+import { known, say, settings, speak, speakOther } from "/static/words.js";
 
 const $ = (id) => document.getElementById(id);
 const camera = new Camera($("video"));
@@ -28,7 +28,17 @@ async function take(blob) {
   const answer = await post("/enrol/frame", blob, "image/jpeg").finally(() => { waiting = false; });
   if (!answer.ok) { fail(answer); return; }
   progress(answer);
-  if (answer.done) { camera.stop(); document.body.dataset.screen = "done"; }
+  if (answer.done) { camera.stop(); $("preview").hidden = true; document.body.dataset.screen = "done"; }
+}
+
+// The agent has the camera: it shows what it sees, and takes its own frame whenever it is asked to.
+function useAgentsCamera() {
+  $("preview").hidden = false;
+  $("preview").src = `/kiosk/preview?${Date.now()}`;
+  const timer = setInterval(() => {
+    if (document.body.dataset.screen !== "looking") clearInterval(timer);
+    else if (!waiting) take("");
+  }, 200);
 }
 
 $("form").onsubmit = async (event) => {
@@ -41,6 +51,7 @@ $("form").onsubmit = async (event) => {
   if (!answer.ok) { fail(answer); return; }
   document.body.dataset.screen = "looking";
   progress(answer);
+  if (settings.camera === "agent") { useAgentsCamera(); return; }
   camera.start(5, () => !waiting, take).catch(() => { $("guidance").textContent = say("camera_failed"); });
 };
 $("language").onclick = () => speakOther();

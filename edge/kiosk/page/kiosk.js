@@ -197,8 +197,9 @@ async function begin(fps) {
 
 // From the capture of the frame with the first usable face to the first paint of the green screen.
 function measure(done) {
-  const from = captured.get(done.first_usable_frame);
-  if (from === undefined) return;
+  const from = settings.camera === "agent"
+    ? performance.now() - done.first_usable_ago_ms : captured.get(done.first_usable_frame);
+  if (!Number.isFinite(from)) return;
   requestAnimationFrame(() => requestAnimationFrame(() => {
     const milliseconds = performance.now() - from;
     call("/kiosk/latencies", { event_id: done.event_id, frame: done.first_usable_frame, milliseconds });
