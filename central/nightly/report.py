@@ -19,7 +19,7 @@ REPORT = "report.html"
 """Its name in the folder of a run."""
 MOST_ROWS = 200
 """Findings and lines that are listed; the workbook has them all."""
-MOST_IDS = 12
+MOST_IDS = 6
 """Ids of evidence that are listed of one finding."""
 Row = Mapping[str, Any]
 
