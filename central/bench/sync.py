@@ -1,13 +1,15 @@
 """`renzheng bench sync`: signed, verified, committed and acknowledged events a second, beside the ceiling.
 
 The ceiling is the same broker, the same devices and the same acknowledgements with a consumer that looks at
-nothing: what no ingest on this machine can exceed.
+nothing: what no ingest on this machine can exceed. Beside each rate stands the processor time that the
+consumer's process took for an event, which other work on the machine changes less than the rate.
 """
 
 import json
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
@@ -81,8 +83,8 @@ class Bench:
             (self.site / f"{device_id}.pem").write_bytes(pair.certificate)
             write_secret(self.site / f"{device_id}.sign", keys.private_pem(keys.generate_key()))
 
-    def measure(self, ingest: Ingest) -> float:
-        """Run the devices against an ingest; return events a second."""
+    def measure(self, ingest: Ingest) -> tuple[float, float]:
+        """Run the devices against an ingest; return events a second, and µs of processor time an event."""
         with tempfile.TemporaryDirectory(dir=self.folder) as name, ExitStack() as stack:
             port = stack.enter_context(mosquitto(Path(name) / "mosquitto", Certificates(self.site)))
             broker = BrokerSettings(
@@ -96,7 +98,9 @@ class Bench:
             stack.callback(consumer.stop)
             consumer.wait_until_subscribed(15)
             told = Told(str(self.site), port, list(DEVICES), self.events_each, SHARD, INSTITUTION)
-            return self.events / _run_devices(told)
+            busy = time.process_time()
+            rate = self.events / _run_devices(told)
+            return rate, 1e6 * (time.process_time() - busy) / self.events
 
     @contextmanager
     def store(self, url: str) -> Iterator[Database]:
@@ -128,14 +132,17 @@ def run(events: int, say: Say) -> dict[str, float]:
         bench = Bench(Path(name), events)
         say(f"{bench.events} events of {len(DEVICES)} devices, TLS, 100 a batch")
         figures["events"] = bench.events
-        figures["ceiling_events_per_second"] = bench.measure(EmptyIngest(bench.key))
-        say(f"ceiling     {figures['ceiling_events_per_second']:>10,.0f} events/s")
+
+        def note(part: str, label: str, ingest: Ingest) -> None:
+            rate, cpu_us = bench.measure(ingest)
+            figures[f"{part}_events_per_second"], figures[f"{part}_cpu_us_per_event"] = rate, cpu_us
+            say(f"{label:<11} {rate:>10,.0f} events/s, {cpu_us:.0f} µs of the consumer's processor time each")
+
+        note("ceiling", "ceiling", EmptyIngest(bench.key))
         with bench.store(f"sqlite:///{name}/central.sqlite") as database:
-            figures["sqlite_events_per_second"] = bench.measure(Ingest(database, bench.key, utc_now))
-        say(f"SQLite      {figures['sqlite_events_per_second']:>10,.0f} events/s")
+            note("sqlite", "SQLite", Ingest(database, bench.key, utc_now))
         with postgresql(Path(name) / "postgresql") as url, bench.store(url) as database:
-            figures["postgresql_events_per_second"] = bench.measure(Ingest(database, bench.key, utc_now))
-        say(f"PostgreSQL  {figures['postgresql_events_per_second']:>10,.0f} events/s")
+            note("postgresql", "PostgreSQL", Ingest(database, bench.key, utc_now))
     return {figure: round(value, 1) for figure, value in figures.items()}
 
 

@@ -347,12 +347,13 @@ def _answer(work: _Work, topic: Topic, refused: Refused | None) -> None:
 
 
 def _write(connection: sa.Connection, work: _Work) -> None:
-    bulk.insert_rows(connection, schema.log_entries, work.entries)
-    bulk.insert_rows(connection, schema.log_batches, work.batches)
+    """Write what was settled. Entries lie beyond the locked heads: if one is there, nothing is written."""
+    bulk.append_rows(connection, schema.log_entries, work.entries)
+    bulk.append_rows(connection, schema.log_batches, work.batches)
     for name, rows in work.projected.items():
-        bulk.insert_rows(connection, schema.metadata.tables[name], rows)
-    for device_id in work.moved:
-        log.move_head(connection, device_id, work.states[device_id].head, work.received_us)
+        bulk.append_rows(connection, schema.metadata.tables[name], rows)
+    moved = {device_id: work.states[device_id].head for device_id in work.moved}
+    log.move_heads(connection, moved, work.received_us)
     refusals.keep(connection, work.refused, work.received_us)
     for device_id in work.moved & work.gaps:
         reached = work.states[device_id].head.sequence

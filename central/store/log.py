@@ -7,6 +7,11 @@ import sqlalchemy as sa
 from renzheng.central.store import schema
 from renzheng.contracts.log import Head
 
+_MOVE = sa.text(
+    "UPDATE devices SET head_sequence = :sequence, head_hash = :hash, head_received_at = :now "
+    "WHERE device_id = :device_id"
+)
+
 
 def hashes(connection: sa.Connection, device_id: str, first: int, last: int) -> Mapping[int, str]:
     """Read the hashes of stored entries `first` to `last`, both included."""
@@ -17,11 +22,11 @@ def hashes(connection: sa.Connection, device_id: str, first: int, last: int) -> 
     return {row.sequence: row.hash for row in connection.execute(query)}
 
 
-def move_head(connection: sa.Connection, device_id: str, head: Head, received_us: int) -> None:
-    """Write the new end of a device's chain."""
-    table = schema.devices
-    connection.execute(
-        sa.update(table)
-        .where(table.c.device_id == device_id)
-        .values(head_sequence=head.sequence, head_hash=head.hash, head_received_at=received_us)
-    )
+def move_heads(connection: sa.Connection, heads: Mapping[str, Head], received_us: int) -> None:
+    """Write the new ends of some devices' chains."""
+    if heads:
+        values = [
+            {"device_id": name, "sequence": head.sequence, "hash": head.hash, "now": received_us}
+            for name, head in heads.items()
+        ]
+        connection.execute(_MOVE, values)

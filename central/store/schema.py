@@ -114,7 +114,7 @@ attendance = _table(
     "attendance",
     Column("device_id", Text, primary_key=True),
     Column("sequence", _Big, primary_key=True, autoincrement=False),
-    Column("event_id", Text, nullable=False, index=True),
+    Column("event_id", Text, nullable=False),
     Column("institution_id", Text, nullable=False),
     Column("person_id", Text, nullable=False),
     Column("event_type", Text, nullable=False),

@@ -12,9 +12,8 @@ def test_bench_sync_gives_its_figures():
     figures = run(2000, said.append)
     assert figures.keys() == {
         "events",
-        "ceiling_events_per_second",
-        "sqlite_events_per_second",
-        "postgresql_events_per_second",
+        *(f"{part}_events_per_second" for part in ("ceiling", "sqlite", "postgresql")),
+        *(f"{part}_cpu_us_per_event" for part in ("ceiling", "sqlite", "postgresql")),
     }
     assert figures["events"] == 2000
     assert all(value > 0 for value in figures.values())

@@ -307,7 +307,7 @@ def test_a_damaged_index_is_named(tmp_path):
     database.check_structure()
     with database.reading() as connection:
         page = connection.exec_driver_sql(
-            "SELECT rootpage FROM sqlite_schema WHERE name = 'ix_attendance_event_id'"
+            "SELECT rootpage FROM sqlite_schema WHERE name = 'ix_attendance_occurred_at'"
         ).scalar_one()
     database.close()
     content = bytearray(path.read_bytes())
