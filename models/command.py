@@ -195,6 +195,39 @@ def evaluate(  # noqa: PLR0917 - each is an option of the command line
         console.print(report.as_table(result))
 
 
+@app.command("evaluate-pad")
+def evaluate_pad(
+    images: Annotated[Path, typer.Option(help="Folder that the list's files and frame folders lie in.")],
+    labels: Annotated[Path, typer.Option(help="CSV: file,species,label (bona_fide or attack).")],
+    engine: Annotated[str, typer.Option(help="Engine that finds the faces.")] = "dlib",
+    fps: Annotated[float, typer.Option(min=1, max=60, help="Frames a second of the presentations.")] = 12.0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")] = False,
+) -> None:
+    """Measure liveness on presentations: APCER by species and BPCER, with intervals (ISO/IEC 30107-3)."""
+    from renzheng.models.conversion.convert import SOURCES, ensure_converted
+    from renzheng.models.engine import open_engine
+    from renzheng.models.evaluation import pad
+    from renzheng.models.evaluation.presentations import frames_of, read_labels
+    from renzheng.models.liveness.network import open_if_here
+
+    presentations = read_labels(labels, images)
+    for name in SOURCES:
+        ensure_converted(name)
+    opened, network = open_engine(engine), open_if_here()
+    results = []
+    with _progress(silent=as_json) as progress:
+        task = progress.add_task("presentations", total=len(presentations))
+        for each in presentations:
+            results.append(pad.classify(each, frames_of(each), opened, network, fps=fps))
+            progress.advance(task)
+    result = pad.evaluate(results)
+    named = None if network is None else network.model
+    if as_json:
+        print(json.dumps(pad.as_json(result, engine=engine, network=named), indent=1))
+    else:
+        console.print(pad.as_table(result, network=named))
+
+
 def _acquired(
     paths: "Sequence[Path]", engine: str, *, thorough: bool, workers: int | None, silent: bool
 ) -> "list[Sample]":

@@ -71,6 +71,10 @@ class PairsFileError(InputError):
     """The list of pairs, or the folder of identities, cannot be used."""
 
 
+class LabelsFileError(InputError):
+    """The list of labelled presentations, or what it names, cannot be used."""
+
+
 class DownloadError(FaultError):
     """A model could not be fetched."""
 
