@@ -89,8 +89,10 @@ function paintStanding() {
 
 $("lock-form").onsubmit = async (event) => {
   event.preventDefault();
+  if ($("enter").disabled) return;  // two tries at once would count as one
   const [number, pin] = [$("number").value.trim(), $("pin").value];
   $("lock-problem").textContent = "";
+  $("enter").disabled = true;
   try {
     session = await Session.begin(number, pin, paintSoon);
   } catch (error) {
@@ -98,6 +100,7 @@ $("lock-form").onsubmit = async (event) => {
     return;
   } finally {
     $("pin").value = "";
+    $("enter").disabled = false;
   }
   touchedMs = Date.now();
   watchPosition();
@@ -190,7 +193,7 @@ function standingOf(answer) {
   if (answer.state === "waiting") return answer.frames ? ["waiting", say("list.kept")] : ["waiting", say("list.waiting")];
   if (answer.why === "late") return ["look", say("list.late")];
   if (answer.result === "unanswered") return ["look", say(needsAnother(answer) ? "list.second_look" : "result.unanswered")];
-  return ["done", say(`result.${answer.result}`)];
+  return [["absent", "identity_mismatch", "refused"].includes(answer.result) ? "done missed" : "done", say(`result.${answer.result}`)];
 }
 
 function paintList() {
@@ -216,7 +219,7 @@ function bedRow(each) {
   const [kind, text] = standingOf(list.answers[each.check_id]);
   const row = button("", () => takeBed(each), "bed");
   row.dataset.check = each.check_id;
-  row.dataset.state = kind;
+  row.dataset.state = kind.split(" ")[0];
   const name = element("span", "", "name");
   name.append(element("b", each.surname), element("span", each.masked_number));
   if (each.purpose === "dialysis") name.append(element("span", say("list.dialysis")));

@@ -172,6 +172,32 @@ def test_a_page_killed_in_the_middle_of_an_answer_loses_and_doubles_nothing(tmp_
     unit.stop()
 
 
+def test_a_lost_tablet_shows_no_name_and_forgets_its_lists_after_ten_guesses(tmp_path, feed):
+    unit = make_unit_now(tmp_path, sheet_now())
+    unit.start()
+    with tablet(unit.url, feed) as held:
+        held.open_round()
+        held.context.set_offline(offline=True)
+        held.bed("C1", "refused")
+        held.tap("#confirm")
+        held.save()
+        held.tap("#leave")
+        assert held.kept("lists")
+        assert "李某" not in held.page.content() + held.kept()
+        for guess in range(10):
+            held.sign_in(pin=f"00000{guess}")
+            held.page.wait_for_selector("#lock-problem:not(:empty)")
+        held.sign_in()
+        held.page.get_by_text("名单已因多次输错密码而清除").wait_for()
+        assert held.kept("lists") == ""
+        held.context.set_offline(offline=False)
+        held.sign_in()  # the answer that waited is no list, and is not lost
+        held.reach("rounds")
+        held.waiting(0)
+    assert answers_of(unit) == {"P1": ("refused", None)}
+    unit.stop()
+
+
 def kill_browser(profile: Path) -> None:
     """SIGKILL the browser of this profile, as a flat battery would."""
     for entry in Path("/proc").iterdir():

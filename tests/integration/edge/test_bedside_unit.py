@@ -27,7 +27,9 @@ from parts.certificates import CertificateAuthority
 from parts.edge import DAY, jpeg_of
 
 from renzheng.contracts.events import parse_event
-from renzheng.contracts.rounds import RoundError, seal
+from renzheng.contracts.rounds import Opening, RoundError, seal, unseal
+from renzheng.edge.bedside.fetching import RoundsAtTheDoor
+from renzheng.edge.bulk import Answer
 from renzheng.edge.errors import SettingsError
 from renzheng.edge.settings import load_settings
 
@@ -134,6 +136,36 @@ def test_a_unit_of_the_bureau_answers_for_the_institution_it_was_carried_to(tmp_
         assert event["data"]["institution_id"] == "H2"
     finally:
         unit.stop()
+
+
+class DoorThatSays:
+    """Stands in for the signed client: gives one body for each path."""
+
+    def __init__(self, **bodies):
+        self.bodies = bodies
+
+    def get(self, target):
+        return Answer(200, self.bodies[target.rsplit("/", 1)[1]], "application/json", None)
+
+
+def test_rounds_are_read_as_central_writes_them(sheet):
+    sealed = seal(sheet, CODE)
+    opening = Opening(round_id=sheet.round_id, code=CODE)
+    door = RoundsAtTheDoor(
+        DoorThatSays(
+            rounds=f"[{sealed.model_dump_json()}]".encode(),
+            openings=f"[{opening.model_dump_json()}]".encode(),
+        )
+    )
+    assert unseal(door.sheets()[0], door.openings()[0].code) == sheet
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", b"[{}]", b"<html>", b"[1"])
+def test_what_is_no_list_of_rounds_is_refused_and_nothing_changes(body):
+    door = RoundsAtTheDoor(DoorThatSays(rounds=body, openings=body))
+    for asked in (door.sheets, door.openings):
+        with pytest.raises(RoundError, match="no list of rounds"):
+            asked()
 
 
 def test_one_bad_sheet_does_not_keep_the_others_away(tmp_path, sheet):
