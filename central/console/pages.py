@@ -91,13 +91,14 @@ def error_page(request: Request, status: int) -> HTMLResponse:
     return render(request, "error.html", status=status, code=status)
 
 
-class _Times:
+class Times:
     """Writes moments of the store in one time zone."""
 
     def __init__(self, zone: ZoneInfo) -> None:
         self.zone = zone
 
     def __call__(self, us: int | None) -> str:
+        """Write a moment to the second."""
         return "—" if us is None else f"{from_us(us).astimezone(self.zone):%Y-%m-%d %H:%M:%S}"
 
     def minute(self, moment: int | datetime | None) -> str:
@@ -180,8 +181,8 @@ def _add_days(router: APIRouter, database: Database, zone: ZoneInfo) -> None:
             total=total,
             lines=lines,
             cards=_cards(values["totals"]),
-            pages=_pages(request, page, total),
-            when=_Times(zone),
+            pages=page_addresses(request, page, total),
+            when=Times(zone),
             **values,
         )
 
@@ -220,7 +221,7 @@ def _cards(totals: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
     return cards
 
 
-def _pages(request: Request, page: int, total: int) -> Mapping[str, Any]:
+def page_addresses(request: Request, page: int, total: int) -> Mapping[str, Any]:
     """Give the addresses of the page before and after."""
 
     def address(number: int) -> str:
@@ -255,7 +256,7 @@ def _add_lines(router: APIRouter, database: Database, zone: ZoneInfo) -> None:
             cited=set(cited),
             timeline=lay_out(found, cited, own_zone) if found else None,
             findings=named,
-            when=_Times(own_zone),
+            when=Times(own_zone),
             zone=str(own_zone),
         )
 
@@ -276,7 +277,7 @@ def _add_findings(router: APIRouter, database: Database, zone: ZoneInfo) -> None
             day=day,
             rule=rule,
             days=days,
-            pages=_pages(request, page, total),
+            pages=page_addresses(request, page, total),
         )
 
     @router.get("/findings/{finding_id}")
@@ -298,7 +299,7 @@ def _add_findings(router: APIRouter, database: Database, zone: ZoneInfo) -> None
             events=events,
             others=sorted(set(cited) - {event["event_id"] for event in events}),
             parameters=orjson.loads(row["parameters"]),
-            when=_Times(own_zone),
+            when=Times(own_zone),
         )
 
 
@@ -311,7 +312,7 @@ def _add_devices(
             rows, alarms = reading.devices(connection), reading.alarms(connection, limit=50)
         now_us = to_us(clock())
         return render(
-            request, "devices.html", devices=rows, alarms=alarms, when=_Times(zone), ago=_ago(now_us)
+            request, "devices.html", devices=rows, alarms=alarms, when=Times(zone), ago=_ago(now_us)
         )
 
     @router.get("/devices/{device_id}")
@@ -326,14 +327,14 @@ def _add_devices(
                 "tail": reading.log_tail(connection, device_id),
             }
         now_us = to_us(clock())
-        return render(request, "device.html", device=rows[0], when=_Times(zone), ago=_ago(now_us), **values)
+        return render(request, "device.html", device=rows[0], when=Times(zone), ago=_ago(now_us), **values)
 
     @router.get("/quarantine")
     def show_quarantine(request: Request, page: PageNumber = 1) -> Response:
         with database.reading() as connection:
             total, rows = reading.quarantined(connection, limit=ROWS_A_PAGE, offset=(page - 1) * ROWS_A_PAGE)
-        pages = _pages(request, page, total)
-        return render(request, "quarantine.html", kept=rows, total=total, pages=pages, when=_Times(zone))
+        pages = page_addresses(request, page, total)
+        return render(request, "quarantine.html", kept=rows, total=total, pages=pages, when=Times(zone))
 
 
 def with_gaps(stretches: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
@@ -373,7 +374,7 @@ def _add_runs(router: APIRouter, database: Database, zone: ZoneInfo) -> None:
     def show_runs(request: Request) -> Response:
         with database.reading() as connection:
             rows = reading.runs(connection)
-        return render(request, "runs.html", runs=rows, when=_Times(zone))
+        return render(request, "runs.html", runs=rows, when=Times(zone))
 
     @router.get("/runs/{run_id}")
     def show_run(request: Request, run_id: str) -> Response:
@@ -395,7 +396,7 @@ def _add_runs(router: APIRouter, database: Database, zone: ZoneInfo) -> None:
             reported=reported,
             days=days[:62],
             spoken=spoken,
-            when=_Times(zone),
+            when=Times(zone),
         )
 
     @router.get("/runs/{run_id}/report.html")

@@ -26,10 +26,10 @@ class Call(StrEnum):
     """Rate and upper bound are below the threshold: the institution is asked to explain itself."""
     CHECK_AGAIN = "check_again"
     """The rate is below, but the checks are too few to be sure."""
-    SURE = "sure"
-    """The lower bound, too, is at or above the threshold."""
     FINE = "fine"
     """The rate is at or above the threshold; the lower bound is not."""
+    SURE = "sure"
+    """The lower bound, too, is at or above the threshold."""
     NOTHING = "nothing"
     """No check was answered."""
 

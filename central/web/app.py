@@ -13,9 +13,12 @@ from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
+from renzheng.central.adt import pages as adt_pages
 from renzheng.central.api import routes
 from renzheng.central.console import pages
+from renzheng.central.draw import pages as draw_pages
 from renzheng.central.metrics import Labels, Metrics
+from renzheng.central.rate import pages as rate_pages
 from renzheng.central.settings import LOOPBACK, Settings
 from renzheng.central.store import reading
 from renzheng.central.store.database import Database
@@ -54,6 +57,8 @@ def build_app(
     _handle_errors(app)
     app.include_router(routes.build_router(database, settings), prefix="/api/v1")
     app.include_router(pages.build_router(database, settings, clock, gate))
+    for part in (adt_pages, draw_pages, rate_pages):
+        app.include_router(part.build_router(database, settings, clock))
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
 
     @app.get("/metrics", include_in_schema=False)
