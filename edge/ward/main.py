@@ -87,6 +87,7 @@ class WardAgent:
         self.store = Store(path)
         self.log = DeviceLog(self.store, device.device_id)
         self.keyring = Keyring(self.store, device.data_dir)
+        self.keyring.sweep()
         self.evidence = Evidence(device.data_dir)
         self.people = People(
             self.store, template_key(device.template_key_file or device.data_dir / "template.key")

@@ -9,9 +9,12 @@ from numpy.typing import NDArray
 _CHANGED = 14.0
 """Grey levels; sensor noise and the grain of a codec stay below half of it after shrinking to 160 x 90."""
 _SMALLEST_PX = 6
-_FORGETTING = 0.06
-_FORGETTING_FAST = 0.3
+_STEP = 2.0
+_STEP_FAST = 8.0
 _FAST_LOOKS = 8
+"""By how many grey levels the background follows a picture: in steps of one size, so that somebody who stands
+in the way for some seconds leaves hardly a trace, and a lamp that is lit becomes part of it in 20 looks."""
+
 _ROOM_PX = 3
 
 Part = tuple[int, int, int, int]
@@ -23,7 +26,7 @@ class Background:
     """The picture without those who walk through it.
 
     Args:
-        mean: float32, (rows, columns).
+        mean: float32, (rows, columns); about the median of what was seen.
         looks: how many pictures it was learnt from.
     """
 
@@ -40,8 +43,9 @@ def moving_parts(background: Background, small: NDArray[np.uint8]) -> tuple[Back
     """Compare a picture with the background; returns the background after it and the parts that moved."""
     grey = small.astype(np.float32)
     changed = np.abs(grey - background.mean) > _CHANGED
-    weight = _FORGETTING_FAST if background.looks < _FAST_LOOKS else _FORGETTING
-    after = Background(background.mean + (grey - background.mean) * np.float32(weight), background.looks + 1)
+    step = np.float32(_STEP_FAST if background.looks < _FAST_LOOKS else _STEP)
+    mean = background.mean + np.clip(grey - background.mean, -step, step)
+    after = Background(mean, background.looks + 1)
     if not changed.any():
         return after, []
     joined = cv2.dilate(changed.astype(np.uint8), np.ones((5, 5), np.uint8))

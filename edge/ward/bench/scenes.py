@@ -24,7 +24,7 @@ from renzheng.models.engine import FaceEngine
 Pixels = NDArray[np.uint8]
 COLUMNS, ROWS = 1280, 720
 _ENCODERS = {
-    Codec.H264: ("-c:v", "libx264", "-preset", "veryfast", "-b:v", "2M", "-bf", "0"),
+    Codec.H264: ("-c:v", "libx264", "-preset", "ultrafast", "-b:v", "2M", "-bf", "0"),
     Codec.H265: ("-c:v", "libx265", "-preset", "ultrafast", "-b:v", "1500k"),
 }
 _SUFFIXES = {Codec.H264: ".h264", Codec.H265: ".h265"}
@@ -96,8 +96,8 @@ def frames(walks: Sequence[Walk], seconds: float, *, seed: int = 0) -> Iterator[
             place = walk.at(number / FRAMES_PER_SECOND)
             if place is not None:
                 _draw(picture, walk.head, place)
-        picture += noises[number % len(noises)]
-        yield np.clip(picture, 0, 255).astype(np.uint8)
+        noise = noises[number % len(noises)]
+        yield np.asarray(cv2.add(picture, noise, dtype=cv2.CV_8U), np.uint8)
 
 
 def encode(pictures: Iterator[Pixels], path: Path, codec: Codec) -> Path:
@@ -131,25 +131,26 @@ def encode(pictures: Iterator[Pixels], path: Path, codec: Codec) -> Path:
     return out
 
 
-def _noise(chance: np.random.Generator) -> NDArray[np.float32]:
+def _noise(chance: np.random.Generator) -> NDArray[np.int16]:
     """A sensor's noise, two pixels coarse."""
-    coarse = chance.normal(0, 2.0, (ROWS // 2, COLUMNS // 2, 1)).astype(np.float32)
-    return coarse.repeat(2, axis=0).repeat(2, axis=1)
+    coarse = chance.normal(0, 2.0, (ROWS // 2, COLUMNS // 2, 1)).repeat(3, axis=2)
+    return np.rint(coarse).astype(np.int16).repeat(2, axis=0).repeat(2, axis=1)
 
 
-def _scene(chance: np.random.Generator) -> NDArray[np.float32]:
+def _scene(chance: np.random.Generator) -> Pixels:
     """A corridor: walls, floor, doors and signs, so that a shift can be seen."""
-    scene = np.full((ROWS, COLUMNS, 3), (176, 182, 178), np.float32)
+    scene = np.full((ROWS, COLUMNS, 3), (176, 182, 178), np.uint8)
     scene[ROWS * 2 // 3 :] = (128, 124, 116)
     for _ in range(26):
         x, y = int(chance.integers(0, COLUMNS - 60)), int(chance.integers(0, ROWS - 60))
         across, down = int(chance.integers(30, 180)), int(chance.integers(20, 200))
-        shade = tuple(float(one) for one in chance.integers(80, 220, 3))
-        cv2.rectangle(scene, (x, y), (x + across, y + down), shade, -1 if chance.random() < 0.5 else 3)  # noqa: PLR2004
-    return np.asarray(cv2.GaussianBlur(scene, (0, 0), 1.2), np.float32)
+        shade = tuple(int(one) for one in chance.integers(80, 220, 3))
+        filled = cv2.FILLED if chance.integers(2) else 3
+        cv2.rectangle(scene, (x, y), (x + across, y + down), shade, filled)
+    return np.asarray(cv2.GaussianBlur(scene, (0, 0), 1.2), np.uint8)
 
 
-def _draw(picture: NDArray[np.float32], head: Head, place: tuple[float, float, float]) -> None:
+def _draw(picture: Pixels, head: Head, place: tuple[float, float, float]) -> None:
     x, y, width = place
     factor = width / (head.face_share * head.pixels.shape[1])
     size = (max(2, round(head.pixels.shape[1] * factor)), max(2, round(head.pixels.shape[0] * factor)))
@@ -163,10 +164,11 @@ def _draw(picture: NDArray[np.float32], head: Head, place: tuple[float, float, f
     if across.start >= across.stop or down.start >= down.stop:
         return
     part = (slice(down.start - top, down.stop - top), slice(across.start - left, across.stop - left))
-    picture[down, across] += mask[part] * (pixels[part] - picture[down, across])
+    behind = picture[down, across].astype(np.float32)
+    picture[down, across] = np.rint(behind + mask[part] * (pixels[part] - behind)).astype(np.uint8)
 
 
-def _draw_body(picture: NDArray[np.float32], neck: tuple[float, float], across: int) -> None:
+def _draw_body(picture: Pixels, neck: tuple[float, float], across: int) -> None:
     x, y = round(neck[0]), round(neck[1])
     axes = (round(across * 0.95), round(across * 1.9))
-    cv2.ellipse(picture, (x, y + axes[1]), axes, 0, 0, 360, (70.0, 88.0, 118.0), -1)
+    cv2.ellipse(picture, (x, y + axes[1]), axes, 0, 0, 360, (70, 88, 118), -1)
