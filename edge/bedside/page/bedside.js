@@ -50,6 +50,7 @@ function button(text, onclick, classes = "") {
 
 function show(screen) {
   if (screen !== "look") stopLook();
+  if (["check", "look", "form"].includes(screen)) toast.text = "";  // it names the bed before
   document.body.dataset.screen = screen;
   document.querySelector("main").scrollTop = 0;
   paint();
@@ -430,6 +431,7 @@ function toggles(box, kind, values, chosen, toggle) {
     const each = button(say(`${kind}.${value}`), () => {
       toggle(value);
       keepDraft();
+      $("form-problem").textContent = "";
       for (const other of $(box).children) other.setAttribute("aria-pressed", String(chosen(other.dataset.value)));
     });
     each.dataset.value = value;
@@ -438,7 +440,7 @@ function toggles(box, kind, values, chosen, toggle) {
   }));
 }
 
-$("confirm").onchange = () => { form.confirmed = $("confirm").checked; };
+$("confirm").onchange = () => { form.confirmed = $("confirm").checked; $("form-problem").textContent = ""; };
 $("witness").oninput = () => { form.witness = $("witness").value; };
 
 // What is still missing; null when it can be saved.
