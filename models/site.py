@@ -112,10 +112,11 @@ def thresholds_from(
     ordered = np.sort(scores)[::-1]
     pairs = people * (people - 1) / 2
     points = []
-    for fmr in _FMRS:
+    furthest = _FURTHEST_EXTRAPOLATION / pairs  # a list of some forty people is searched at about this rate
+    for fmr in (*(one for one in _FMRS if one > furthest), furthest):
         if pairs * fmr >= COUNTED_FALSE_MATCHES:
             points.append(_counted(scores, ordered, owners, people, fmr))
-        elif pairs * fmr >= _FURTHEST_EXTRAPOLATION and fmr < _TAIL_SHARE:
+        elif fmr >= furthest and fmr < _TAIL_SHARE:
             points.append(_computed(ordered, pairs, fmr))
     return tuple(points)
 
