@@ -27,7 +27,7 @@ class Face:
 
 @dataclass(frozen=True)
 class OneFace:
-    """One face, good enough to be embedded."""
+    """One face, good enough to be embedded; `guidance` is what would help all the same."""
 
     face: Face
     quality: Quality

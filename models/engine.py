@@ -101,7 +101,9 @@ class FaceEngine:
         measured = quality_of.measure(image, face.box, face.landmarks)
         transparency("quality", measured)
         problems = quality_of.judge(measured, self._bounds)
-        return PoorQuality(face, measured, problems) if problems else OneFace(face, measured)
+        if problems:
+            return PoorQuality(face, measured, problems)
+        return OneFace(face, measured, quality_of.advise(measured))
 
     def detect(self, image: Pixels) -> list[Detection]:
         """Return all faces of an image, most confident first."""

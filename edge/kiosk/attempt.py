@@ -177,7 +177,10 @@ def observe(attempt: Attempt, seen: Observation, compare: Compare) -> Attempt:
         live=_live(attempt, seen) if attempt.losses <= MOST_LOSSES else NOTHING_SHOWN,
     )
     decision = compare([template for _, template in attempt.probes]) if attempt.usable >= MIN_USABLE else None
-    return _ask(replace(attempt, decision=decision), seen.at_ms)
+    asked = _ask(replace(attempt, decision=decision), seen.at_ms)
+    if asked.guidance is None and not isinstance(decision, Match):
+        return replace(asked, guidance=seen.look.advice)
+    return asked
 
 
 def conclude(attempt: Attempt, now_ms: int) -> LookOutcome | None:

@@ -57,12 +57,14 @@ class Look:
         interocular_px: distance of the eyes; 0 without a face.
         guidance: what keeps the frame from being usable; None when it can be compared.
         quality: larger is better; decides which probes are compared.
+        advice: what would help although the frame can be compared; said only while it does not match.
     """
 
     centre: tuple[float, float] | None
     interocular_px: float
     guidance: str | None
     quality: float = 0.0
+    advice: str | None = None
 
 
 def look_of(analysis: Analysis) -> Look:
@@ -71,9 +73,15 @@ def look_of(analysis: Analysis) -> Look:
     if eyes is None:
         return Look(None, 0.0, None if analysis.guidance is None else analysis.guidance.value)
     match analysis:
-        case OneFace(quality=quality):
+        case OneFace(quality=quality, guidance=advice):
             frontal = max(0.0, 1.0 - abs(quality.yaw))
-            return Look(eyes.centre, eyes.apart_px, None, quality=frontal * min(quality.sharpness, 30.0))
+            return Look(
+                eyes.centre,
+                eyes.apart_px,
+                None,
+                quality=frontal * min(quality.sharpness, 30.0),
+                advice=None if advice is None else advice.value,
+            )
         case _:
             return Look(
                 eyes.centre, eyes.apart_px, None if analysis.guidance is None else analysis.guidance.value

@@ -60,6 +60,15 @@ def test_a_moving_match_is_through_within_half_a_second():
     assert now <= 500
 
 
+def test_whoever_wears_a_mask_is_told_so_while_nothing_matches_and_no_longer_when_it_does():
+    masked = replace(GOOD, advice="take_off_mask")
+    _, _, state = play(NON_MATCH, look=masked, frames=5)
+    assert state.guidance == "take_off_mask"
+    assert state.first_usable is not None  # it is advice: the frames count all the same
+    _, _, state = play(MATCH, look=masked, frames=4)
+    assert state.guidance is None
+
+
 def test_a_still_match_that_may_not_be_asked_is_refused_or_noted_as_the_site_chose():
     outcome, now, state = play(MATCH, plan=Plan("n"), needed=True)
     assert outcome == NotShown(MATCH, attempt.PASSIVE_MS)

@@ -6,7 +6,7 @@ import pytest
 
 from renzheng.models.detection.boxes import Box
 from renzheng.models.landmarks import Landmarks
-from renzheng.models.quality import GUIDANCE_FOR, Bounds, Guidance, Problem, judge, measure
+from renzheng.models.quality import GUIDANCE_FOR, Bounds, Guidance, Problem, advise, judge, measure
 
 BOX = Box(50, 50, 150, 150)
 
@@ -71,6 +71,51 @@ def test_sharpness_does_not_depend_on_the_light(share: float) -> None:
     bright = measure(face(), BOX, landmarks()).sharpness
     dim = measure((face() * share).astype(np.uint8), BOX, landmarks()).sharpness
     assert dim == pytest.approx(bright, rel=0.05)
+
+
+def test_a_face_against_the_light_is_turned_towards_it_and_one_in_the_dark_wants_more() -> None:
+    against = np.full((400, 400, 3), 220, np.uint8)
+    against[:200, :200] = face(mean=25, contrast=12)
+    assert judge(measure(against, BOX, landmarks()), Bounds())[0] is Problem.ILLUMINATION_UNIFORMITY
+    dark = face(mean=25, contrast=12)
+    assert judge(measure(dark, BOX, landmarks()), Bounds())[0] is Problem.UNDER_EXPOSURE
+
+
+def test_a_face_that_does_not_fit_is_too_near_and_a_small_one_at_the_edge_is_not() -> None:
+    near = Box(-20, -60, 190, 180)
+    assert judge(measure(face(), near, landmarks()), Bounds())[0] is Problem.HEAD_SIZE
+    assert GUIDANCE_FOR[Problem.HEAD_SIZE] is Guidance.MOVE_BACK
+    aside = Box(-40, 50, 60, 150)
+    assert judge(measure(face(), aside, landmarks()), Bounds()) == (Problem.CROPPED,)
+
+
+def skin(lower: tuple[int, int, int]) -> np.ndarray:
+    """Skin above the nose, something else below it."""
+    image = np.full((200, 200, 3), (205, 160, 140), np.uint8)
+    image[118:] = lower
+    return image
+
+
+@pytest.mark.parametrize(
+    ("lower", "advice"),
+    [
+        ((205, 160, 140), None),
+        ((190, 130, 120), None),  # lips are redder
+        ((150, 190, 215), Guidance.TAKE_OFF_MASK),
+        ((235, 235, 235), Guidance.TAKE_OFF_MASK),
+        ((35, 35, 38), Guidance.TAKE_OFF_MASK),
+    ],
+    ids=["skin", "lips", "blue mask", "white mask", "black mask"],
+)
+def test_a_mask_is_advised_against_but_is_no_problem(
+    lower: tuple[int, int, int], advice: Guidance | None
+) -> None:
+    quality = measure(skin(lower), BOX, landmarks())
+    assert advise(quality) is advice
+
+
+def test_a_picture_without_colour_tells_nothing_of_a_mask() -> None:
+    assert advise(measure(face(), BOX, landmarks())) is None
 
 
 def test_the_foremost_problem_comes_first() -> None:
