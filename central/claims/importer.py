@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import duckdb
 
-from renzheng.central.claims import visits
+from renzheng.central.claims import cancelling, visits
 from renzheng.central.claims.canonical_parquet import ParquetSource
 from renzheng.central.claims.fhir import FhirSource
 from renzheng.central.claims.hl7_adt import Hl7Source
@@ -21,6 +21,7 @@ from renzheng.central.claims.nhsa import NhsaSource
 from renzheng.central.claims.rejects import Remark
 from renzheng.central.claims.rows import Draft, ZoneOf, finish
 from renzheng.central.claims.settle import (
+    JOURNAL,
     REPLACED,
     Settled,
     begin_remarks,
@@ -33,7 +34,7 @@ from renzheng.central.claims.settle import (
 )
 from renzheng.central.claims.source import Ignored, InputFile, Item, Options, Source
 from renzheng.central.claims.staging import Staging, database
-from renzheng.central.claims.stay_events import StayEvent
+from renzheng.central.claims.stay_events import LineBatch, LineCancellation, StayEvent
 from renzheng.central.claims.synthea import SyntheaSource
 from renzheng.contracts.errors import InputError, UsageError
 from renzheng.contracts.tables import INPUT_TABLES
@@ -85,6 +86,10 @@ class NothingReadError(InputError):
     """Not one row could be taken."""
 
 
+_MESSAGES = (visits.EVENTS, visits.FACTS, cancelling.CANCELLATIONS)
+"""What is no row of a table, but is taken all the same."""
+
+
 @dataclass(frozen=True, slots=True)
 class TableSummary:
     """What became of the rows of one table.
@@ -126,7 +131,7 @@ class ImportSummary:
     @property
     def taken(self) -> int:
         """Rows that are in the tables because of this import, or were already, and messages kept."""
-        kept = (self.tables[name].read for name in (visits.EVENTS, visits.FACTS) if name in self.tables)
+        kept = (self.tables[name].read for name in _MESSAGES if name in self.tables)
         return sum(kept) + sum(table.added + table.unchanged for table in self.tables.values())
 
     def to_json(self) -> dict[str, Any]:
@@ -288,6 +293,11 @@ def _stage(item: Item, staging: Staging, zone_of: ZoneOf) -> None:
         staging.count(item.table)
         staging.refused[item.table] += 1
         staging.remark(item.table, item.place, item.problem)
+    elif isinstance(item, LineBatch):
+        cancelling.stage(staging, item)
+    elif isinstance(item, LineCancellation):
+        staging.count(cancelling.CANCELLATIONS)
+        cancelling.stage(staging, item)
     elif isinstance(item, Ignored):
         staging.ignored[item.kind] += 1
     else:
@@ -302,6 +312,7 @@ def _settle(
     with database(staging.folder) as connection:
         begin_remarks(connection)
         _settle_visits(connection, staging, out, zone_of)
+        cancelling.prepare(connection, staging, out / JOURNAL)
         for name in source.tables:
             path = staging.close(name)
             if path is None and _is_affected(connection, name, out):
@@ -324,7 +335,7 @@ def _settle_visits(
     if events is not None:
         journal = visits.add_to_journal(connection, visits.EVENTS, events, out)
         visits.fold_visits(connection, events, journal, staging, zone_of)
-    kept = out / visits.JOURNAL / f"{visits.FACTS}.parquet"
+    kept = out / JOURNAL / f"{visits.FACTS}.parquet"
     if facts is not None:
         kept = visits.add_to_journal(connection, visits.FACTS, facts, out)
     if kept.exists():
@@ -332,7 +343,9 @@ def _settle_visits(
 
 
 def _is_affected(connection: duckdb.DuckDBPyConnection, name: str, out: Path) -> bool:
-    """Whether a table without new rows changes all the same: a stay is gone, a settlement came late."""
+    """Whether a table without new rows changes: a stay or a line is gone, a settlement came late."""
+    if name == "claim_lines" and cancelling.any_came(connection):
+        return True
     made = "touched" if name in REPLACED else "facts" if name == "claim_lines" else None
     return made is not None and is_there(connection, made) and (out / f"{name}.parquet").exists()
 

@@ -11,6 +11,7 @@ from typing import Any
 from renzheng.central.claims.delimited import BadLine, open_table
 from renzheng.central.claims.json_stream import is_json, read_values
 from renzheng.central.claims.mapping_file import NhsaSettings, read_settings
+from renzheng.central.claims.nhsa_cancellations import LINE_CANCELLATIONS, read_cancellation
 from renzheng.central.claims.nhsa_lines import (
     INSTITUTION,
     MED_TYPES,
@@ -23,6 +24,7 @@ from renzheng.central.claims.nhsa_visits import read_visit
 from renzheng.central.claims.rejects import Place, Problem, Reason, Remark, shown
 from renzheng.central.claims.rows import ZoneOf
 from renzheng.central.claims.source import Advance, InputFile, Item, Missing, Options
+from renzheng.central.claims.stay_events import LineBatch
 from renzheng.contracts.errors import UsageError
 
 LINES = ("2204", "2301")
@@ -35,6 +37,10 @@ REQUIRED: Mapping[str, Sequence[str]] = {
     "2401": ("mdtrt_id", "psn_no", "begntime"),
     "2402": ("mdtrt_id", "psn_no", "endtime"),
     "2403": ("mdtrt_id", "psn_no"),
+    "2205": ("mdtrt_id", "psn_no", "chrg_bchno"),
+    "2302": ("mdtrt_id", "psn_no", "feedetl_sn"),
+    "2404": ("mdtrt_id", "psn_no", "inf_time"),
+    "2405": ("mdtrt_id", "psn_no", "inf_time"),
 }
 """What each transaction cannot do without; and `fixmedins_code`, unless it is given."""
 
@@ -49,7 +55,7 @@ _OWN_FIELDS: Sequence[tuple[str, frozenset[str]]] = (
 
 
 class NhsaSource:
-    """NHSA transactions 2201, 2204, 2301, 2304, 2401, 2402, 2403 and 4101."""
+    """NHSA transactions 2201, 2204, 2205, 2301, 2302, 2304, 2401 to 2405 and 4101."""
 
     tables: Sequence[str] = ("claim_lines", "stays", "leaves")
     sources: Mapping[str, str] = SOURCES
@@ -111,7 +117,13 @@ class NhsaSource:
         self, transaction: str, fields: Mapping[str, object], place: Place, zone_of: ZoneOf
     ) -> Iterator[Item]:
         if transaction in LINES:
-            yield draft_line(fields, place, self._defaults)
+            draft = draft_line(fields, place, self._defaults)
+            yield draft
+            batch = str(fields.get("chrg_bchno") or "").strip()
+            if batch:
+                yield LineBatch(str(draft.values["line_id"]), batch)
+        elif transaction in LINE_CANCELLATIONS:
+            yield from read_cancellation(transaction, fields, place, self._options.institution)
         elif transaction in REQUIRED:
             yield from read_visit(transaction, fields, place, self._options.institution, zone_of)
         else:
@@ -178,4 +190,4 @@ def _folded(value: Any) -> Any:
 
 
 def _table(transaction: str) -> str:
-    return "claim_lines" if transaction in LINES else "stays"
+    return "claim_lines" if transaction in {*LINES, *LINE_CANCELLATIONS} else "stays"

@@ -1,8 +1,9 @@
-"""NHSA registrations (2201), stays (2401-2403), settlements (2304, 4101) as stay events and visit facts."""
+"""NHSA registrations (2201), stays (2401-2405), settlements (2304, 4101) as stay events and visit facts."""
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta, tzinfo
 
+from renzheng.central.claims.nhsa_cancellations import is_refused
 from renzheng.central.claims.nhsa_lines import INSTITUTION
 from renzheng.central.claims.rejects import Place, Problem, Reason, Remark, shown
 from renzheng.central.claims.rows import ZoneOf
@@ -14,6 +15,10 @@ _STAY_KINDS: Mapping[str, StayEventKind] = {
     "2401": StayEventKind.ADMIT,
     "2402": StayEventKind.DISCHARGE,
     "2403": StayEventKind.AMEND,
+}
+_CANCELLATIONS: Mapping[str, StayEventKind] = {
+    "2404": StayEventKind.CANCEL_ADMIT,
+    "2405": StayEventKind.CANCEL_DISCHARGE,
 }
 _DAY = timedelta(days=1)
 
@@ -75,9 +80,15 @@ def read_visit(
         items = _registration(read, place)
     elif transaction in _STAY_KINDS:
         items = _admission(_STAY_KINDS[transaction], read, place)
+    elif transaction in _CANCELLATIONS:
+        items = _cancellation(_CANCELLATIONS[transaction], read, place)
     else:
         items = _settlement(read, place)
-    if read.problems:
+    if transaction in _CANCELLATIONS and is_refused(fields):
+        yield Remark(
+            "stays", place, Problem("infcode", Reason.REFUSED_BY_BUREAU, shown(fields.get("infcode")))
+        )
+    elif read.problems:
         yield from (Remark("stays", place, problem) for problem in read.problems)
     else:
         yield from items
@@ -140,6 +151,15 @@ def _admission(kind: StayEventKind, read: _Fields, place: Place) -> list[Item]:
     if discharged_at is not None:
         add(StayEventKind.DISCHARGE, discharged_at, dscg)
     return events
+
+
+def _cancellation(kind: StayEventKind, read: _Fields, place: Place) -> list[Item]:
+    """Read 2404 or 2405, which say of whom and of which visit; when, only the envelope says."""
+    visit_id, person_id = read.id("mdtrt_id"), read.id("psn_no")
+    recorded_at = read.time("inf_time", needed=True)
+    if recorded_at is None:
+        return []
+    return [StayEvent(place, kind, read.institution_id, visit_id, person_id, recorded_at, recorded_at)]
 
 
 _NO_TIME = read_time("1900-01-01T00:00:00Z", None)

@@ -43,6 +43,9 @@ class Reason(StrEnum):
     REVERSAL_OF_NOTHING = "reversal_of_nothing"
     AMOUNT_SIGN_TURNED = "amount_sign_turned"
     NOT_USED = "not_used"
+    CANCELS_NOTHING = "cancels_nothing"
+    CANCELLED = "cancelled"
+    REFUSED_BY_BUREAU = "refused_by_bureau"
 
     @property
     def is_warning(self) -> bool:
@@ -136,6 +139,18 @@ _EXPLANATIONS: dict[Reason, tuple[str, str]] = {
     Reason.AMOUNT_SIGN_TURNED: (
         "冲销金额为正,已按负数收入",
         "The amount of a reversal was positive and was taken as negative.",
+    ),
+    Reason.CANCELS_NOTHING: (
+        "未见被撤销的明细,请先导入明细,再导入撤销",
+        "No line that it cancels was seen; import the lines first, then this again.",
+    ),
+    Reason.CANCELLED: (
+        "该明细已被撤销,内容相同的再次上传不收",
+        "The line was cancelled; the same line, word for word, is not taken again.",
+    ),
+    Reason.REFUSED_BY_BUREAU: (
+        "医保返回失败,该撤销未生效",
+        "The bureau answered that it failed, so nothing was cancelled.",
     ),
     Reason.NOT_USED: (
         "审核各表无处存放,未使用",

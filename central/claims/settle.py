@@ -2,13 +2,14 @@
 
 # ruff: noqa: S608 - the names are those of the canonical tables, the paths are quoted; COPY takes no parameters
 
-import os
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
 
+from renzheng.central.claims import cancelling
+from renzheng.central.claims.files import count, literal, replace
 from renzheng.central.claims.rejects import Reason
 from renzheng.contracts.errors import InputError
 from renzheng.contracts.tables import Table
@@ -27,11 +28,6 @@ class Settled:
     added: int = 0
     unchanged: int = 0
     refused: int = 0
-
-
-def literal(value: str | Path) -> str:
-    """Quote a text as an SQL literal; DuckDB takes no parameters in COPY."""
-    return "'" + str(value).replace("'", "''") + "'"
 
 
 def check_output(out: Path, tables: Collection[str]) -> None:
@@ -84,11 +80,15 @@ def settle_table(
     """
     target = out / f"{table.name}.parquet"
     columns = ", ".join(column.name for column in table.columns)
-    _view(database, table, "staged", staged, ", _ordinal, _file, _line")
+    cancels = table.name == "claim_lines" and is_there(database, cancelling.CANCELLATIONS)
+    suffix = "_all" if cancels else ""
+    _view(database, table, f"staged{suffix}", staged, ", _ordinal, _file, _line")
     if target.exists():
-        _view(database, table, "existing", target, "")
+        _view(database, table, f"existing{suffix}", target, "")
     else:
-        database.execute(f"CREATE OR REPLACE VIEW existing AS SELECT {columns}, _key FROM staged WHERE false")
+        nothing = f"SELECT {columns}, _key FROM staged{suffix} WHERE false"
+        database.execute(f"CREATE OR REPLACE VIEW existing{suffix} AS {nothing}")
+    cancelled = cancelling.apply(database, columns, out / JOURNAL) if cancels else 0
     database.execute(_REPEATS.format(columns=columns))
     field = sources.get(table.key[0], table.key[0]) if table.key else ""
     database.execute(_REPEAT_REMARKS, {"target": table.name, "field": field})
@@ -111,9 +111,10 @@ def settle_table(
         else count(database, "SELECT count(*) FROM repeats WHERE unchanged")
     )
     replace(merged, target)
-    return Settled(rows - refused - unchanged, unchanged, refused)
+    return Settled(rows - refused - unchanged, unchanged, refused + cancelled)
 
 
+JOURNAL = "journal"
 REPLACED = frozenset({"stays", "leaves"})
 """Tables whose rows follow from a visit's events."""
 
@@ -253,17 +254,3 @@ def _write_list(
         == 0
     ):
         path.unlink()
-
-
-def count(database: duckdb.DuckDBPyConnection, query: str) -> int:
-    """Run a query that counts."""
-    row = database.execute(query).fetchone()
-    assert row is not None
-    return int(row[0])
-
-
-def replace(source: Path, target: Path) -> None:
-    """Put a finished file in its place, on disk before it is seen."""
-    with source.open("rb") as written:
-        os.fsync(written.fileno())
-    source.replace(target)

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from renzheng.central.claims.rejects import Remark
 from renzheng.central.claims.rows import Draft, ZoneOf
-from renzheng.central.claims.stay_events import StayEvent, VisitFact
+from renzheng.central.claims.stay_events import LineBatch, LineCancellation, StayEvent, VisitFact
 from renzheng.contracts.errors import InputError
 
 
@@ -18,7 +18,7 @@ class Ignored:
     kind: str
 
 
-Item = Draft | Remark | StayEvent | VisitFact | Ignored
+Item = Draft | Remark | StayEvent | VisitFact | LineCancellation | LineBatch | Ignored
 Advance = Callable[[int], None]
 
 

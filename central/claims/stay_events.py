@@ -90,6 +90,30 @@ class VisitFact:
 
 
 @dataclass(frozen=True, slots=True)
+class LineCancellation:
+    """A fee upload taken back before it was settled: one line, one batch, or all of a visit.
+
+    Args:
+        line_id: the line; None: all that `batch` names.
+        batch: the charging batch; None with no `line_id`: every line of the visit that is not settled yet.
+    """
+
+    place: Place
+    institution_id: str
+    visit_id: str
+    line_id: str | None = None
+    batch: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LineBatch:
+    """In which charging batch a line was uploaded: what a cancellation may name."""
+
+    line_id: str
+    batch: str
+
+
+@dataclass(frozen=True, slots=True)
 class Folded:
     """What follows from the events of one visit."""
 

@@ -18,13 +18,13 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from renzheng.central.claims.files import count, literal, replace
 from renzheng.central.claims.rejects import Place
 from renzheng.central.claims.rows import ZoneOf, finish
-from renzheng.central.claims.settle import count, literal, replace
+from renzheng.central.claims.settle import JOURNAL
 from renzheng.central.claims.staging import Staging
 from renzheng.central.claims.stay_events import StayEvent, StayEventKind, VisitFact, fold
 
-JOURNAL = "journal"
 EVENTS, FACTS = "stay_events", "visit_facts"
 _ROWS = 5_000
 
