@@ -2,14 +2,17 @@
 
 Private keys are files of their own, readable by the agent's user only. Which key signs from which entry on
 stands in the store, written in one transaction with the rotation entry; a crash in between leaves at worst a
-key file that nothing names.
+key file that nothing names, which the next start sweeps away.
 """
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
+from joserfc.errors import JoseError
 from joserfc.jwk import OKPKey
 from sqlite_utils import Database
 
@@ -20,7 +23,7 @@ from renzheng.contracts.log import Head
 from renzheng.edge.clock import Clock
 from renzheng.edge.errors import StoreError
 from renzheng.edge.log import DeviceLog
-from renzheng.edge.store.database import Store
+from renzheng.edge.store.database import Store, damaged
 
 FIRST = "device.key.pem"
 PUBLIC = "device.pub.pem"
@@ -87,12 +90,27 @@ class Keyring:
 
     def key_at(self, sequence: int) -> OKPKey:
         """The public key that signs the entry after `sequence`; for 0 the one the log begins with."""
-        row = self._store.row(
-            "SELECT public_pem FROM device_keys WHERE from_sequence <= ? ORDER BY from_sequence DESC LIMIT 1",
-            sequence + 1,
-        )
-        assert row is not None
-        return keys.load_public_key(row["public_pem"])
+        return key_at(self._store, sequence)
+
+    def sweep(self) -> int:
+        """Destroy the key files that a rotation left which a crash cut short; returns how many.
+
+        That is a file that no row names and that is younger than the key that signs now. A file that is older
+        may be of a store that was lost and comes back; and where the rows do not hold, nothing is destroyed.
+        """
+        with self._store.writing():  # a rotation writes its file and its row within one of these
+            rows = self._store.rows("SELECT * FROM device_keys ORDER BY from_sequence")
+            named = {self._path(row["key_id"]) for row in rows}
+            newest = self._path(rows[-1]["key_id"])
+            signs_now = newest if newest.exists() else self._data_dir / FIRST
+            if not signs_now.exists() or any(keys.key_id(_public(row)) != row["key_id"] for row in rows):
+                return 0
+            younger = signs_now.stat().st_mtime_ns
+            found = set(self._data_dir.glob("device.*.key.pem")) - named
+            left = [path for path in found if path.stat().st_mtime_ns > younger]
+            for path in left:
+                path.unlink()
+        return len(left)
 
     def rotate(self, log: DeviceLog, *, institution_id: str, clock: Clock) -> Head:
         """Change to a new key: an entry signed by both, after which only the new one signs.
@@ -101,9 +119,9 @@ class Keyring:
             The head, which is the rotation entry.
         """
         new = keys.generate_key()
-        _write_private(self._path(keys.key_id(new)), new)
         reading = clock.read()
         with self._store.writing():  # the entry's place must not be taken by another between here and append
+            _write_private(self._path(keys.key_id(new)), new)
             head = log.head()
             signed = chain.sign_rotation(log.device_id, head, self.current(), new)
             event = DeviceKeyRotated(
@@ -140,7 +158,7 @@ class Keyring:
         destroyed = 0
         for key_id in spent:
             for path in (self._path(key_id), self._data_dir / FIRST):
-                if path.exists() and keys.key_id(keys.load_private_key(path.read_bytes())) == key_id:
+                if path.exists() and keys.key_id(_read_private(path)) == key_id:
                     path.unlink()
                     destroyed += 1
             self._loaded.pop(key_id, None)
@@ -150,7 +168,7 @@ class Keyring:
         if key_id not in self._loaded:
             for path in (self._path(key_id), self._data_dir / FIRST):
                 if path.exists():
-                    key = keys.load_private_key(path.read_bytes())
+                    key = _read_private(path)
                     self._loaded[keys.key_id(key)] = key
         if key_id not in self._loaded:
             raise StoreError(
@@ -168,14 +186,46 @@ def device_key(data_dir: Path) -> OKPKey:
     """Read the device's signing key; make the first one at the first start, its public half beside it."""
     path = data_dir / FIRST
     if path.exists():
-        return keys.load_private_key(path.read_bytes())
+        return _read_private(path)
     rotated = sorted(data_dir.glob("device.*.key.pem"), key=lambda found: found.stat().st_mtime)
     if rotated:
-        return keys.load_private_key(rotated[-1].read_bytes())
+        return _read_private(rotated[-1])
     key = keys.generate_key()
     _write_private(path, key)
     (data_dir / PUBLIC).write_text(keys.public_pem(key), encoding="ascii")
     return key
+
+
+def key_at(store: Store, sequence: int) -> OKPKey:
+    """The public key that signs the entry after `sequence`; for 0 the one the log begins with.
+
+    Raises:
+        StoreError: the store names none, or what it names is no key.
+    """
+    row = store.row(
+        "SELECT * FROM device_keys WHERE from_sequence <= ? ORDER BY from_sequence DESC LIMIT 1", sequence + 1
+    )
+    if row is None:
+        raise damaged(f"no key is named for entry {sequence + 1}")
+    return _public(row)
+
+
+def _public(row: Mapping[str, Any]) -> OKPKey:
+    try:
+        return keys.load_public_key(row["public_pem"])
+    except (ValueError, TypeError, JoseError):
+        raise damaged(f"the public key from entry {row['from_sequence']} on is no key") from None
+
+
+def _read_private(path: Path) -> OKPKey:
+    try:
+        return keys.load_private_key(path.read_bytes())
+    except (ValueError, TypeError, JoseError):
+        raise StoreError(
+            f"The key file {path.name} holds no key.",
+            why="Without it nothing that this device writes counts as evidence.",
+            do="Put the key file back from where it was copied, or let the device join anew.",
+        ) from None
 
 
 def _write_private(path: Path, key: OKPKey) -> None:

@@ -73,6 +73,7 @@ class Agent:
         self.store = Store(path)
         self.log = DeviceLog(self.store, device.device_id)
         self.keyring = Keyring(self.store, device.data_dir)
+        self.keyring.sweep()
         self.teller = Teller(settings, self.log, clock)
         self.evidence = Evidence(device.data_dir)
         key_file = device.template_key_file or device.data_dir / "template.key"

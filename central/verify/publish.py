@@ -20,6 +20,7 @@ from renzheng.central.verify.checkpoint import (
     root_of,
     sign_note,
 )
+from renzheng.central.verify.store import named_damage
 from renzheng.contracts.log import Head
 
 TABLE = schema.checkpoints
@@ -67,7 +68,7 @@ def check_checkpoints(database: Database, key: OKPKey) -> int:
         CheckpointError: a note is not ours, its root does not follow from the leaves, or an entry that a leaf
             names is gone or another.
     """
-    with database.reading() as connection:
+    with named_damage(), database.reading() as connection:
         notes = connection.execute(sa.select(TABLE).order_by(TABLE.c.checkpoint_id)).all()
         leaves: list[Leaf] = []
         for row in notes:
@@ -90,7 +91,7 @@ def check_kept_note(database: Database, note: str, key: OKPKey) -> Checkpoint:
         CheckpointError: central's tree today does not grow out of that note.
     """
     checkpoint = read_note(note, key)
-    with database.reading() as connection:
+    with named_damage(), database.reading() as connection:
         leaves = list(_leaves(connection))
         if checkpoint.root != root_of([leaf.hash() for leaf in leaves[: checkpoint.size]]):
             raise CheckpointError(

@@ -27,6 +27,12 @@ def named_damage() -> Iterator[None]:
             why="Its file is damaged, or the server has failed.",
             do="Keep the file as it is, restore the last good backup; the devices send what it lacks.",
         ) from error
+    except (ValueError, TypeError, LookupError, ArithmeticError, AttributeError) as error:
+        raise StoreError(
+            f"The store cannot be read: a value in it is none that was written ({type(error).__name__}).",
+            why="Its file is damaged, or somebody has changed it.",
+            do="Keep the file as it is, restore the last good backup; the devices send what it lacks.",
+        ) from error
 
 
 def chosen_devices(database: Database, device_id: str | None) -> Sequence[sa.Row[Any, Any]]:

@@ -53,18 +53,12 @@ def rotate_key(config: Config = Path("edge.toml")) -> None:
 
 @log_app.command("verify")
 def verify(config: Config = Path("edge.toml")) -> None:
-    """Check this device's own log: every entry, every hash, every change of key."""
-    from renzheng.edge.keyring import Keyring
-    from renzheng.edge.log import DeviceLog
+    """Check this device's own log: the file's structure, every entry, every hash, every change of key."""
+    from renzheng.edge.device.checking import check_file
     from renzheng.edge.settings import load_settings
-    from renzheng.edge.store.database import Store
 
     device = load_settings(config).device
-    store = Store(device.data_dir / "device.sqlite")
-    log = DeviceLog(store, device.device_id)
-    base = log.base()
-    head = log.verify(Keyring(store, device.data_dir).key_at(base.sequence))
-    waiting = head.sequence - log.acknowledged()
-    print(f"{log.device_id}: entries {base.sequence + 1} to {head.sequence} hold; head {head.hash}")
-    print(f"{waiting} wait for central")
-    store.close()
+    found = check_file(device.data_dir / "device.sqlite", device.device_id)
+    first, last = found.base.sequence + 1, found.head.sequence
+    print(f"{device.device_id}: entries {first} to {last} hold; head {found.head.hash}")
+    print(f"{found.waiting} wait for central")

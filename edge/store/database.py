@@ -92,10 +92,32 @@ class Store:
         found = self.rows(sql, *values)
         return found[0] if found else None
 
+    def check_structure(self) -> None:
+        """Let SQLite check its file: every page, every index.
+
+        Raises:
+            StoreError: something in it is damaged.
+        """
+        try:
+            said = self.rows("PRAGMA integrity_check(1)")[0]["integrity_check"]
+        except UnicodeDecodeError:  # its own message quotes the damage
+            said = "a value that is no text"
+        if said != "ok":
+            raise damaged(str(said)[:200])
+
     def close(self) -> None:
         """Close the connection; the file stays."""
         with self._lock:
             self._database.close()
+
+
+def damaged(what: str) -> StoreError:
+    """Name damage that was found in the device's file."""
+    return StoreError(
+        f"The device's file is damaged: {what}.",
+        why="What it says was written need not be what was written.",
+        do="Keep the file as it is; central has what it acknowledged. Let the device join anew.",
+    )
 
 
 def _unusable(path: Path, error: Exception) -> StoreError:

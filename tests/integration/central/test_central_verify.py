@@ -317,3 +317,26 @@ def test_a_damaged_index_is_named(tmp_path):
     with pytest.raises(StoreError, match="damaged"):
         damaged.check_structure()
     damaged.close()
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "UPDATE device_keys SET public_pem = 'no key'",
+        "UPDATE checkpoints SET heads = '[{'",
+        "UPDATE checkpoints SET heads = '[[1]]'",
+        "UPDATE checkpoints SET heads = CAST(x'fffe' AS TEXT)",
+    ],
+)
+def test_a_damaged_value_is_named(tmp_path, sql):
+    database = Database(f"sqlite:///{tmp_path / 'c.sqlite'}")
+    database.migrate()
+    writer = register(database, LogWriter())
+    writer.many(3)
+    take(database, writer, writer.batches())
+    take_checkpoint(database, "renzheng/test", KEY, tmp_path / "notes", utc_now())
+    with database.writing() as connection:
+        connection.exec_driver_sql(sql)
+    with pytest.raises(StoreError, match="cannot be read"):
+        (list(check_store(database)), check_checkpoints(database, KEY))
+    database.close()
