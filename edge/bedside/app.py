@@ -46,6 +46,7 @@ from renzheng.edge.bedside.errors import (
 from renzheng.edge.bedside.inspection import Inspection, look_shown
 from renzheng.edge.errors import BulkRefusedError, BulkUnreachableError, CallError, UnknownWitnessError
 from renzheng.edge.kiosk.faces import MAX_FRAME_BYTES
+from renzheng.edge.settings import LOOPBACK
 
 LOGGER = logging.getLogger(__name__)
 PAGE = Path(str(resources.files("renzheng.edge.bedside") / "page"))
@@ -77,7 +78,7 @@ def build_app(inspection: Inspection, *, secure: bool, health: Callable[[], dict
     Args:
         inspection: does what the calls ask.
         secure: the page is served over HTTPS.
-        health: asked in a worker thread.
+        health: asked in a worker thread; told to this machine only.
     """
     app = FastAPI(title="renzheng bedside", docs_url=None, redoc_url=None, openapi_url=None)
     app.middleware("http")(_guard(secure=secure))
@@ -89,8 +90,10 @@ def build_app(inspection: Inspection, *, secure: bool, health: Callable[[], dict
     _add_rounds(app, inspection)
     _add_looks(app, inspection)
 
-    async def healthy() -> dict[str, Any]:
-        return await asyncio.to_thread(health)
+    async def healthy(request: Request) -> Response:
+        if request.client is None or request.client.host not in LOOPBACK:
+            return Response(status_code=404)
+        return JSONResponse(await asyncio.to_thread(health))
 
     app.get("/health")(healthy)
     return app

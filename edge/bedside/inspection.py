@@ -7,6 +7,7 @@ device's log together or not at all, and the page's own id for the answer stands
 import base64
 import logging
 import threading
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from renzheng.contracts.events import (
@@ -92,6 +93,8 @@ class Inspection:
         self._model = model
         self.idle_seconds = settings.bedside.idle_minutes * 60
         self._writing = threading.Lock()
+        self.after_commit: Callable[[], None] = lambda: None
+        """Called when an answer is committed; the log's own listeners hear of it inside the transaction."""
 
     def rounds(self) -> list[RoundShown]:
         """What may be shown of the rounds that lie here."""
@@ -215,6 +218,7 @@ class Inspection:
             before = self.store.last_answer(call.sheet_id, check.check_id)
             decided = answering.decide(sheet, check, said, placed, before.result if before else None)
             kept = self._write(sheet, check, call, said, placed, decided, before, reading, inspector_id)
+        self.after_commit()
         if look is not None and look.crop is not None and decided.verified and call.photograph is None:
             self._keep(kept.event_id, look.crop)
         return kept

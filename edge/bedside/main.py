@@ -175,7 +175,7 @@ class Unit:
         self.bedside.put_inspector(inspector_id)
 
     def health(self) -> dict[str, Any]:
-        """What an operator asks first; nobody is named."""
+        """What an operator asks first; it tells nothing of rounds, which nobody at a ward may foresee."""
         since = self.log.waiting_since()
         reached = self.fetcher.reached_at
         return {
@@ -185,8 +185,7 @@ class Unit:
             "acknowledged": self.log.acknowledged(),
             "waiting_since": None if since is None else since.astimezone(UTC).isoformat(),
             "connected": self.link is not None and self.link.connected,
-            "rounds_fetched_at": None if reached is None else reached.isoformat(),
-            "sheets": len(self.bedside.sheets()),
+            "door_reached_at": None if reached is None else reached.isoformat(),
             "clock_trusted": self.clock.read().trusted,
             "disk_short": self.housekeeper.short,
             "alarms": heartbeat.alarms(self.store),
@@ -211,6 +210,7 @@ class Unit:
             ),
         )
         self.log.on_append(link.wake)
+        self.inspection.after_commit = link.wake
         return link
 
     def _tell_deleted(self, event_ids: Sequence[EventId], reason: Reason) -> None:

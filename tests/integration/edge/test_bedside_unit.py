@@ -29,6 +29,7 @@ from parts.edge import DAY, jpeg_of
 from renzheng.contracts.events import parse_event
 from renzheng.contracts.rounds import Opening, RoundError, seal, unseal
 from renzheng.edge.bedside.fetching import RoundsAtTheDoor
+from renzheng.edge.bedside.sheets import PinError, check_pin, read_sheet
 from renzheng.edge.bulk import Answer
 from renzheng.edge.errors import SettingsError
 from renzheng.edge.settings import load_settings
@@ -82,6 +83,26 @@ def test_only_an_inspector_signs_in_and_only_the_page_itself_may_call(unit):
     for _ in range(5):
         page.sign_in("I-7", "000000")
     assert page.sign_in("I-7", PIN).status_code == 429
+
+
+def test_health_tells_nothing_of_rounds(unit):
+    unit.fetcher.fetch()
+    told = InspectorsPage(unit, number="").get("/health").json()
+    assert told["device_id"] == "unit-01"
+    assert not any("round" in key or "sheet" in key for key in told)
+
+
+def test_a_pin_that_guards_lists_is_not_short_and_a_file_that_is_no_sheet_is_refused(tmp_path):
+    assert check_pin("24681a") == "24681a"
+    for easy in ("", "12345", "777777"):
+        with pytest.raises(PinError):
+            check_pin(easy)
+    (tmp_path / "sheet.json").write_text("{}")
+    with pytest.raises(RoundError):
+        read_sheet(tmp_path / "sheet.json")
+    sealed = seal(make_sheet(), CODE)
+    (tmp_path / "sheet.json").write_text(sealed.model_dump_json())
+    assert unseal(read_sheet(tmp_path / "sheet.json"), CODE) == make_sheet()
 
 
 def test_before_it_is_due_a_round_shows_its_hour_and_nothing_else(tmp_path):
