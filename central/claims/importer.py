@@ -15,6 +15,7 @@ import duckdb
 from renzheng.central.claims import cancelling, visits
 from renzheng.central.claims.canonical_parquet import ParquetSource
 from renzheng.central.claims.fhir import FhirSource
+from renzheng.central.claims.files import literal
 from renzheng.central.claims.hl7_adt import Hl7Source
 from renzheng.central.claims.mapped import MappedSource
 from renzheng.central.claims.nhsa import NhsaSource
@@ -27,7 +28,6 @@ from renzheng.central.claims.settle import (
     begin_remarks,
     check_output,
     is_there,
-    literal,
     see_facts,
     settle_table,
     write_remarks,

@@ -45,8 +45,8 @@ def read_cancellation(
     if len(read) < len(needed):
         return
     if is_refused(fields):
-        problem = Problem("infcode", Reason.REFUSED_BY_BUREAU, shown(fields.get("infcode")))
-        yield Remark("claim_lines", place, problem)
+        refused = Problem("infcode", Reason.REFUSED_BY_BUREAU, shown(fields.get("infcode")))
+        yield Remark("claim_lines", place, refused)
         return
     visit = (read[INSTITUTION], read["mdtrt_id"])
     what = None if read[named] == ALL else read[named]
