@@ -61,12 +61,14 @@ $(CACHE)/portraits/.ready: deploy/setup/portraits.lock deploy/setup/portraits.sh
 
 $(VENV)/.ready: $(VENV)/.house $(CACHE)/portraits/.ready
 	@$(BIN)/renzheng models convert
+	@deploy/setup/voices.sh "$(BIN)/renzheng"
 	@touch $@
 
 $(VENV)/.ready-dev: requirements-dev.lock $(VENV)/.ready
 	@echo 'Installing the packages of the tests ...'
 	@$(PIP) install --quiet --no-deps --require-hashes -r requirements-dev.lock
 	@deploy/setup/real-parts.sh
+	@deploy/setup/voices.sh "$(BIN)/renzheng"
 	@touch $@
 
 faults: $(VENV)/.ready-dev  ## Kill, cut off, fill, flip and forge at length (an hour; all of it as root), and count what was lost.

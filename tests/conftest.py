@@ -15,6 +15,7 @@ REAL_PARTS: Mapping[str, tuple[str, str]] = {
     "mosquitto": ("mosquitto", "mosquitto"),
     "spark": ("java", "default-jre-headless"),
     "ffmpeg": ("ffmpeg", "ffmpeg"),
+    "espeak": ("espeak-ng", "espeak-ng"),
 }
 
 

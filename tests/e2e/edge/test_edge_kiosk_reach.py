@@ -1,5 +1,7 @@
 """The kiosk by keyboard only, by one switch, from a wheelchair, by the left hand, and unseen."""
 
+import shutil
+
 import pytest
 from parts.edge import DAY, StandInEngine, eventually, jpeg_of, make_settings, stepped_clock
 from parts.kiosk import LANDSCAPE, PORTRAIT, assert_readable, events_of, opened, plain, write_feed
@@ -15,15 +17,9 @@ MINE = 120
 def home(tmp_path_factory):
     """A folder of the machine's own files with rendered voices; without a synthesiser it has none."""
     folder = tmp_path_factory.mktemp("home")
-    if missing_synthesiser() is None:
+    if shutil.which(voices.SYNTHESISER):
         voices.render(folder / "voices")
     return folder
-
-
-def missing_synthesiser():
-    return (
-        None if voices.shutil.which(voices.SYNTHESISER) else "needs espeak-ng: sudo apt-get install espeak-ng"
-    )
 
 
 @pytest.fixture
@@ -155,7 +151,7 @@ def test_for_the_left_hand_the_controls_change_sides(make_agent, feed):
     assert left["#comfort"] < right["#comfort"]
 
 
-@pytest.mark.skipif(missing_synthesiser() is not None, reason=missing_synthesiser() or "")
+@pytest.mark.espeak
 @pytest.mark.parametrize("language", ["zh", "en"])
 def test_titles_choices_and_guidance_are_spoken_once_and_the_clip_really_plays(make_agent, feed, language):
     with opened(make_agent(), feed, language=language) as kiosk:
@@ -195,7 +191,7 @@ def wait_until_playing(kiosk, path):
     ), (path, kiosk.spoken())
 
 
-@pytest.mark.skipif(missing_synthesiser() is not None, reason=missing_synthesiser() or "")
+@pytest.mark.espeak
 def test_the_keyboard_hears_where_it_is_and_a_muted_kiosk_says_nothing(make_agent, feed):
     with opened(make_agent(), feed) as kiosk:
         kiosk.touch("#comfort")

@@ -15,9 +15,7 @@ from renzheng.edge.kiosk.voices import Voices, catalogues, render, spoken_keys
 from renzheng.edge.store.database import Store
 from renzheng.edge.store.people import People, template_key
 
-needs_synthesiser = pytest.mark.skipif(
-    shutil.which(voices.SYNTHESISER) is None, reason="needs espeak-ng: sudo apt-get install espeak-ng"
-)
+needs_synthesiser = pytest.mark.espeak
 
 
 @pytest.fixture(scope="module")
