@@ -79,12 +79,15 @@ def join(code: JoinCode, central_url: str, config_path: Path, data_dir: Path, so
     _write(data_dir / "site-ca.pem", answer.ca_certificate.encode())
     _write(data_dir / "central.pub.pem", answer.central_key.encode())
     config_path.parent.mkdir(parents=True, exist_ok=True)
-    _write(config_path, settings_text(answer, data_dir).encode())
+    _write(config_path, settings_text(answer, data_dir, central_url).encode())
     return Joined(answer, config_path)
 
 
-def settings_text(answer: JoinAnswer, data_dir: Path) -> str:
-    """Write the settings of a device that has joined (TOML); what is not said keeps its default."""
+def settings_text(answer: JoinAnswer, data_dir: Path, central_url: str) -> str:
+    """Write the settings of a device that has joined (TOML); what is not said keeps its default.
+
+    Where it joined it also fetches rosters and rounds, from then on only over HTTPS.
+    """
     device = {
         "device_id": answer.device_id,
         "institution_id": answer.institution_id,
@@ -103,7 +106,8 @@ def settings_text(answer: JoinAnswer, data_dir: Path) -> str:
     }
     written = datetime.now(UTC).date().isoformat()
     lines = [f"# Written by `renzheng device join` on {written}."]
-    for name, section in (("device", device), ("link", link)):
+    bulk = {"url": central_url.rstrip("/")} if central_url.startswith("https://") else {}
+    for name, section in (("device", device), ("link", link), ("bulk", bulk)):
         lines.append(f"[{name}]")
         # A JSON string or number is a TOML one too.
         lines += [f"{key} = {orjson.dumps(value).decode()}" for key, value in section.items()]

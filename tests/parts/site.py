@@ -1,0 +1,121 @@
+"""A site set up as its administrator would, by commands alone: CA, broker, central."""
+
+import contextlib
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+
+from parts.processes import end, find_program, free_port, listens, wait_until
+
+RENZHENG = str(Path(sys.executable).with_name("renzheng"))
+SECONDS = 60
+
+
+def command(*words, cwd, status=0, **more):
+    """Run `renzheng WORDS` and return what it printed."""
+    ended = subprocess.run(
+        [RENZHENG, *map(str, words)],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+        **more,
+    )
+    assert ended.returncode == status, ended.stdout + ended.stderr
+    return ended.stdout + ended.stderr
+
+
+@contextlib.contextmanager
+def running(words, cwd, log, port):
+    """Run a program until the block ends; it is there once it listens on `port`."""
+    with (cwd / log).open("wb") as out:
+        process = subprocess.Popen(list(map(str, words)), cwd=cwd, stdout=out, stderr=out)
+    try:
+        wait_until(lambda: listens(port), within_seconds=SECONDS, what=f"{words[1]} on {port}")
+        yield process
+    finally:
+        end(process, signal.SIGTERM)
+
+
+def get(url):
+    """Read JSON from an address."""
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        return json.loads(answer.read())
+
+
+@dataclass(frozen=True)
+class Site:
+    """A running site: its folder, and where its parts listen."""
+
+    folder: Path
+    console: int
+    door: int
+    protocol: str
+
+    def command(self, *words, **more):
+        """Run a command in the site's folder."""
+        return command(*words, cwd=self.folder, **more)
+
+    def institution(self, name):
+        """Register an institution."""
+        self.command("central", "register-institution", "--institution", name, "--name", name,
+                     "--region", "371121")  # fmt: skip
+
+    def joined(self, device, institution):
+        """Provision a device and let it join; returns its folder, with `edge.toml` in it."""
+        told = self.command("device", "provision", "--device", device, "--institution", institution)
+        code = re.search(r"\b[A-Z0-9]{4,}(?:-[A-Z0-9]{4,})+\b", told).group(0)
+        folder = self.folder / device
+        folder.mkdir()
+        door = f"https://127.0.0.1:{self.door}"
+        command("device", "join", "--central", door, "--config", "edge.toml", cwd=folder, input=code + "\n")
+        return folder, code
+
+
+@contextlib.contextmanager
+def running_site(folder, kind, more=""):
+    """Set a site up with the broker `embedded` or `mosquitto`, and run it; `more` goes into central.toml."""
+    console, broker, door = free_port(), free_port(), free_port()
+    protocol = "3.1.1" if kind == "embedded" else "5"
+    command("central", "init", "--dir", ".", "--name", "127.0.0.1", "--port", console,
+            "--protocol", protocol, cwd=folder)  # fmt: skip
+    certificates = folder / "data" / "site"
+    (folder / "central.toml").write_text(
+        f"""
+data_dir = "data"
+port = {console}
+[broker]
+host = "127.0.0.1"
+port = {broker}
+protocol = "{protocol}"
+ca_file = "{certificates / "ca.pem"}"
+certificate_file = "{certificates / "central.pem"}"
+key_file = "{certificates / "central.key"}"
+[site]
+broker_host = "127.0.0.1"
+broker_port = {broker}
+listen_host = "127.0.0.1"
+listen_port = {door}
+{more}"""
+    )
+    if kind == "embedded":
+        words = [RENZHENG, "central", "broker", "--port", broker]
+    else:
+        command(
+            "central", "broker-config", "--out", "mq", "--host", "127.0.0.1", "--port", broker, cwd=folder
+        )
+        config = folder / "mq" / "renzheng.conf"
+        config.write_text(config.read_text() + ("user root\n" if os.geteuid() == 0 else ""))
+        words = [find_program("mosquitto", "mosquitto", [Path("/usr/sbin")]), "-c", config]
+    with (
+        running(words, folder, "broker.log", broker),
+        running([RENZHENG, "central", "run"], folder, "central.log", console),
+    ):
+        yield Site(folder, console, door, protocol)
