@@ -24,10 +24,19 @@ import sqlalchemy as sa
 
 from renzheng.central.audit.connection import connect
 from renzheng.central.audit.sources import Source, canonical_nulls, find_sources, quoted
+from renzheng.central.draw.export import spot_checks
 from renzheng.central.errors import NightError
 from renzheng.central.nightly import telling
 from renzheng.central.nightly.manifest import Manifest, Part
-from renzheng.central.nightly.partitions import DAYED, FROM_STORE, SHARED, keyed, offsets_table
+from renzheng.central.nightly.partitions import (
+    CHECKS,
+    DAYED,
+    FROM_STORE,
+    SHARED,
+    STORE_FIRST,
+    keyed,
+    offsets_table,
+)
 from renzheng.central.nightly.touching import touched_days
 from renzheng.contracts import tables as canonical
 
@@ -186,6 +195,8 @@ class _Refresh:
                 self._prepare_places()
         devices = telling.heads(store)
         self._take_told(store, devices)
+        self._add(f"held_{CHECKS}", spot_checks(store))
+        self._take_dayed(CHECKS, f"SELECT {_columns(CHECKS)} FROM held_{CHECKS}")
         if not self._now.changed and devices == self._before.devices and prints == self._before.imports:
             return self._before
         self._gather_touched()
@@ -207,19 +218,24 @@ class _Refresh:
         self._add("regions", pa.table({**texts, "region": pa.array(regions.values(), pa.string())}))
 
     def _take_shared(self, name: str, source: Source, store: sa.Connection) -> None:
-        """Take in a table that imports and the store both fill: an import goes before the store."""
+        """Take in a table that imports and the store both fill: of the same thing one of them speaks."""
         columns = _columns(name)
         held = telling.held(store, name)
+        self._add(f"held_{name}", held)
         if source.select is None and not held.num_rows:
             self._drop(name)
             return
-        self._add(f"held_{name}", held)
         same = " AND ".join(f"h.{key} = i.{key}" for key in SHARED[name])
-        self._take_whole(
-            name,
-            f"WITH i AS (SELECT {columns} FROM ({_origin(source)})) SELECT {columns} FROM i "
-            f"UNION ALL SELECT {columns} FROM held_{name} h ANTI JOIN i ON {same}",
-        )
+        imported = f"WITH i AS (SELECT {columns} FROM ({_origin(source)})) SELECT {columns} FROM"
+        if name in STORE_FIRST:  # a visit whose stay the store knows is its own, leaves and all
+            query = (
+                f"{imported} i ANTI JOIN held_{name} h ON {same} ANTI JOIN held_stays s "
+                "ON s.institution_id = i.institution_id AND s.visit_id = i.visit_id "
+                f"UNION ALL SELECT {columns} FROM held_{name}"
+            )
+        else:
+            query = f"{imported} i UNION ALL SELECT {columns} FROM held_{name} h ANTI JOIN i ON {same}"
+        self._take_whole(name, query)
 
     def _take_imported(self, name: str, source: Source, imported: Path) -> None:
         if source.select is None:
@@ -283,7 +299,7 @@ class _Refresh:
         """Add what the devices' logs hold beyond what the lake has of them."""
         news = {d: (self._before.devices.get(d, 0), head) for d, head in devices.items()}
         news = {device: span for device, span in news.items() if span[1] > span[0]}
-        for name in FROM_STORE:
+        for name in (table for table in FROM_STORE if table != CHECKS):
             made = self._making / f"{name}.parquet"
             rows = telling.write_told(store, name, news, made)
             if rows:

@@ -12,10 +12,12 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import orjson
+import sqlalchemy as sa
 
 from renzheng.central.audit import readback
 from renzheng.central.audit.request import AuditRequest, AuditResult
 from renzheng.central.audit.run import run_audit
+from renzheng.central.draw.rounds import Rounds
 from renzheng.central.errors import NightError
 from renzheng.central.nightly import results
 from renzheng.central.nightly.lake import Lake, Window
@@ -24,6 +26,7 @@ from renzheng.central.settings import Settings
 from renzheng.central.store import audits
 from renzheng.central.store.database import Database
 from renzheng.central.store.times import to_us
+from renzheng.contracts import keys
 from renzheng.contracts.errors import RenzhengError
 from renzheng.contracts.ids import new_id
 from renzheng.rules.pack import load_pack
@@ -110,7 +113,7 @@ class Night:
 
         It brings the lake up to date, which notes the days that a late bill, event or stay touches.
         """
-        with self._alone(), self._database.reading() as connection:
+        with self._alone(), self._settled() as connection:
             touched = self._lake().refresh(connection, self._settings.tables_dir).touched
             spoken = audits.summaries_of_days(connection, limit=LATE_DAYS_LOOKED_AT)
         return [
@@ -181,10 +184,19 @@ class Night:
         steps.done()
         return NightReport(run_id, *days, folder, summary)
 
+    @contextmanager
+    def _settled(self) -> Iterator[sa.Connection]:
+        """Open and publish what rounds have become due, and read the store after that."""
+        if self._settings.key_file.exists():
+            key = keys.load_private_key(self._settings.key_file.read_bytes())
+            Rounds(self._database, key, self._settings.checkpoints_dir).settle(self._clock())
+        with self._database.reading() as connection:
+            yield connection
+
     def _lay_out(self, tables: Path, days: tuple[date, date]) -> None:
         """Bring the lake up to date and link from it what the run reads; under its name only when whole."""
         lake, making = self._lake(), tables.with_name("tables.making")
-        with self._database.reading() as connection:
+        with self._settled() as connection:
             manifest = lake.refresh(connection, self._settings.tables_dir)
         shutil.rmtree(making, ignore_errors=True)
         making.mkdir(parents=True)

@@ -16,13 +16,17 @@ SPAN = (date(1991, 9, 15), date(2099, 12, 31))
 """Years in which changes of clocks are looked up; before and after, the nearest one's offset holds."""
 FROM_STORE = ("attendance", "coverage", "spot_checks")
 """Tables that come from the devices' logs alone."""
+CHECKS = "spot_checks"
+"""Of these the one made anew each time: how an answer counts depends on its round, which closes later."""
 SHARED: Mapping[str, tuple[str, ...]] = {
     "institutions": ("institution_id",),
     "persons": ("person_id",),
     "stays": ("institution_id", "visit_id"),
     "leaves": ("institution_id", "visit_id"),
 }
-"""Tables that imports and the store both fill, by the key under which an import goes before the store."""
+"""Tables that imports and the store both fill, by the key under which the one goes before the other."""
+STORE_FIRST = ("stays", "leaves")
+"""Of these the tables in which the store goes first: it knows when it was told of a leave."""
 BIAS_DAYS = 100_000
 """Keeps times before 1970 right: whole-number division truncates towards zero."""
 

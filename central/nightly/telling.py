@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from renzheng.central.store import schema
 from renzheng.contracts import tables as canonical
+from renzheng.contracts.ids import BUREAU
 
 ROWS_AT_ONCE = 50_000
 
@@ -51,6 +52,8 @@ def held(connection: sa.Connection, name: str) -> pa.Table:
     shape = canonical.arrow_schema(canonical.INPUT_TABLES[name])
     table = schema.metadata.tables[name]
     query = sa.select(*(table.c[field.name] for field in shape)).order_by(*table.primary_key.columns)
+    if name == "institutions":  # a bureau is registered like one, and bills nothing
+        query = query.where(table.c.institution_id.not_like(f"{BUREAU}%"))
     batches = [
         _batch(list(zip(*part, strict=True)), shape)
         for part in connection.execution_options(yield_per=ROWS_AT_ONCE).execute(query).partitions()

@@ -4,7 +4,7 @@ import csv
 import io
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -37,7 +37,7 @@ def build_router(database: Database, settings: Settings, clock: Callable[[], dat
         zone = ZoneInfo(settings.timezone)
         today = clock().astimezone(zone).date()
         last = last or today
-        first = first or last - timedelta(days=DAYS_BACK)
+        first = first or date.fromordinal(max(last.toordinal() - DAYS_BACK, 1))
         asked = Asked(first, last, settings.audit.region, settings.audit.rules_dir, zone)
         with database.reading() as connection:
             return asked, rates(connection, asked, to_us(clock()))
