@@ -33,6 +33,7 @@ def run(config: Config) -> None:
     """Run the agent until it is told to stop (SIGTERM, Ctrl-C)."""
     from renzheng.edge.main import build_agent
     from renzheng.edge.settings import load_settings
+    from renzheng.edge.supervision import Supervisor
 
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -41,7 +42,7 @@ def run(config: Config) -> None:
     agent = build_agent(load_settings(config))
     agent.start()
     print(f"kiosk page: {agent.kiosk_url}", flush=True)
-    ended.wait()
+    Supervisor().attend(ended, agent.alive)
     agent.stop()
 
 

@@ -33,6 +33,7 @@ from renzheng.edge.kiosk.recorder import Recorder
 from renzheng.edge.kiosk.session import RecordConsent
 from renzheng.edge.kiosk.station import Station
 from renzheng.edge.kiosk.voices import Voices, voices_folder
+from renzheng.edge.kiosk.watcher import now_ms
 from renzheng.edge.link.runner import Identity, Link
 from renzheng.edge.log import DeviceLog
 from renzheng.edge.reports import Reports
@@ -50,6 +51,7 @@ __all__ = ["SOFTWARE", "Agent", "build_agent", "device_key"]
 
 LOGGER = logging.getLogger(__name__)
 DRAIN_SECONDS = 1.5
+HANGS_AFTER_MS = 10_000
 SOFTWARE = f"renzheng {version('renzheng')}"
 
 
@@ -178,6 +180,10 @@ class Agent:
             self.camera.start()
         self.watchman.start()
         LOGGER.info("agent %s serves %s", self.settings.device.device_id, self.kiosk_url)
+
+    def alive(self) -> bool:
+        """Whether the kiosk's loop turns; a kiosk that hangs is to be started again."""
+        return now_ms() - self.station.ticked_ms < HANGS_AFTER_MS
 
     def beat(self) -> None:
         """Take one heartbeat now; a thread does so at an interval anyway."""

@@ -198,6 +198,7 @@ class Station:
         self._reads_code = False
         self._own_frames: dict[int, int] = {}
         self._own_number = 0
+        self.ticked_ms = now_ms()
 
     async def run(self) -> None:
         """Serve until cancelled: keeps time for the session."""
@@ -207,6 +208,7 @@ class Station:
         try:
             while True:
                 await asyncio.sleep(_TICK_S)
+                self.ticked_ms = now_ms()
                 if self._listeners:
                     self._page_seen_ms = now_ms()
                 await self.take(session.Tick())
