@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -147,6 +147,7 @@ def tablet(
     viewport: dict[str, int] = TABLET,
     language: str = "zh",
     profile: Path | None = None,
+    flags: Sequence[str] = (),
 ) -> Iterator[Tablet]:
     """Open the page; with `profile` in a browser whose data outlive it."""
     arguments = [
@@ -159,13 +160,13 @@ def tablet(
         "--disable-background-networking",
         "--disable-component-update",
         "--disable-sync",
+        *flags,
     ]
     options: dict[str, Any] = {
         "viewport": viewport,
         "has_touch": True,
         "permissions": ["geolocation", "camera"],
         "geolocation": {"latitude": 36.06, "longitude": 120.38, "accuracy": 25},
-        "ignore_https_errors": True,
     }
     with sync_playwright() as playwright:
         chromium = playwright.chromium

@@ -337,7 +337,8 @@ async function lookAtFace(mine) {
 }
 
 function guide(code) {
-  $("guidance").textContent = say(code ? `guidance.${code}` : "look.ready");
+  const words = known(`guidance.${code}`) ? `guidance.${code}` : "look.face";
+  $("guidance").textContent = say(code ? words : "look.ready");
   document.body.dataset.usable = code ? "no" : "yes";
 }
 

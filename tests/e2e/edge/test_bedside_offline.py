@@ -1,16 +1,21 @@
 """The bedside page without network, killed in the middle, and a device killed while it takes answers over."""
 
+import base64
 import os
 import signal
 import subprocess
 import sys
 import time
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from parts.bedside import CODE, PIN, enrol, events_of, make_check, make_sheet, make_unit
 from parts.bedside_browser import TELEPHONE, noisy_feed, tablet
+from parts.certificates import CertificateAuthority
 from parts.edge import eventually
 
 from renzheng.contracts.log import read_entry
@@ -193,6 +198,41 @@ def test_a_lost_tablet_shows_no_name_and_forgets_its_lists_after_ten_guesses(tmp
         held.context.set_offline(offline=False)
         held.sign_in()  # the answer that waited is no list, and is not lost
         held.reach("rounds")
+        held.waiting(0)
+    assert answers_of(unit) == {"P1": ("refused", None)}
+    unit.stop()
+
+
+def test_a_telephone_on_the_sites_network_uses_the_page_over_https(tmp_path, feed):
+    authority = CertificateAuthority(tmp_path / "ca")
+    identity = authority.issue("bedside.example")
+    tls = {"port": 0, "certificate_file": identity.certificate, "key_file": identity.key}
+    unit = make_unit(
+        tmp_path / "unit", [sheet_now()], clock=SteppedClock(datetime.now(UTC), runs=True), bedside=tls
+    )
+    unit.start()
+    certificate = x509.load_pem_x509_certificate(identity.certificate.read_bytes())
+    spki = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    flags = (
+        "--host-resolver-rules=MAP bedside.example 127.0.0.1",
+        # The telephone trusts the site's CA; here the one certificate is pinned instead.
+        "--ignore-certificate-errors-spki-list=" + base64.b64encode(sha256(spki).digest()).decode(),
+    )
+    url = unit.url.replace("127.0.0.1", "bedside.example")
+    with tablet(url, feed, viewport=TELEPHONE, profile=tmp_path / "profile", flags=flags) as held:
+        assert held.page.evaluate("isSecureContext")
+        held.open_round()
+        held.context.set_offline(offline=True)
+        held.page.reload()
+        held.sign_in()
+        held.reach("rounds")
+        held.tap("[data-round=open]")
+        held.reach("list")
+        held.bed("C1", "refused")
+        held.tap("#confirm")
+        held.save()
+        held.waiting(1)
+        held.context.set_offline(offline=False)
         held.waiting(0)
     assert answers_of(unit) == {"P1": ("refused", None)}
     unit.stop()
