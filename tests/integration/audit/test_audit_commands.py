@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from renzheng.central.audit.backtest import RuleChange, backtest
+from renzheng.central.audit.bench import Limit, measure
 from renzheng.central.audit.bench_lake import write_lake
 from renzheng.central.audit.bench_rivals import by_pandas, by_sqlite
 from renzheng.central.audit.command import app
@@ -124,3 +125,15 @@ def test_the_rivals_of_the_benchmark_say_what_the_audit_says(tmp_path):
         table = rival(tmp_path / "lake")
         found = dict(zip(table["line_id"].to_pylist(), table["reason"].to_pylist(), strict=True))
         assert found == expected
+
+
+def test_a_rival_beyond_a_limit_is_reported_as_not_finished():
+    told = []
+    runs = measure([500], [500], Limit(seconds=600, gigabytes=0.001), None, told.append)
+    assert [(one.who, one.finished, one.stopped_by) for one in runs] == [
+        ("renzheng (DuckDB)", True, None),
+        ("pandas", False, "memory"),
+        ("sqlite", False, "memory"),
+    ]
+    assert "dialysis_sessions" in runs[0].step_seconds
+    assert any("stopped by memory" in line for line in told)
