@@ -54,6 +54,7 @@ PARTS: Mapping[str, Part] = {
             "renzheng.central.bench.command",
             "renzheng.central.audit.bench",
             "renzheng.edge.ward.bench.command",
+            "renzheng.deploy.bench.command",
         ),
         "Measure on this machine, with real parts.",
         "dev",

@@ -105,8 +105,8 @@ def acting(
 
 def _noisy(picture: np.ndarray, sigma: float, random: np.random.Generator) -> Frame:
     """A sensor's noise on a picture."""
-    grain = random.normal(0, sigma, picture.shape) if sigma else 0.0
-    return np.clip(picture + grain, 0, 255).astype(np.uint8)
+    grain = random.standard_normal(picture.shape, dtype=FLOAT) * FLOAT(sigma) if sigma else 0.0
+    return np.clip(picture.astype(FLOAT) + grain, 0, 255).astype(np.uint8)
 
 
 def still(portrait: Path) -> np.ndarray:

@@ -103,17 +103,6 @@ def test_another_face_a_photograph_and_a_waved_photograph_do_not_pass_as_the_pat
     assert events_of(agent, "sign_in") == []
 
 
-def test_somebody_who_holds_still_is_asked_to_move_and_signed_in_with_liveness_not_shown(agent, feed):
-    render_feed(PORTRAITS / MINE, feed, motion="still")
-    with opened(agent, feed) as kiosk:
-        kiosk.touch("[data-person=P1]")
-        kiosk.page.get_by_text("转一下头").wait_for()
-        kiosk.shoot("6-asked-to-move")
-        kiosk.reach("done")
-    (signed_in,) = events_of(agent, "sign_in")
-    assert (signed_in["data"]["outcome"], signed_in["data"]["pad"]) == ("match", "not_shown")
-
-
 @pytest.mark.parametrize(("language", "title"), [("zh", "签到成功"), ("en", "Signed in")])
 @pytest.mark.parametrize("viewport", [PORTRAIT, LANDSCAPE], ids=["portrait", "landscape"])
 def test_the_other_way_is_open_from_the_notice_in_both_languages_and_formats(

@@ -13,6 +13,7 @@ import pytest
 from parts.attacks import ATTACKS
 from parts.looks import look, passes, presentations, seen_by
 
+from renzheng.models.bench.run import is_ready
 from renzheng.models.engine import open_engine
 from renzheng.models.evaluation.metrics import rate
 from renzheng.models.liveness.network import open_if_here
@@ -27,7 +28,7 @@ SEEDS = range(100, 100 + COUNT)  # none of those on which the weights were set
 def engine():
     if not (FOLDER / "obama.jpg").exists():
         pytest.skip(f"no portraits in {FOLDER}: run make setup, or set RENZHENG_PORTRAITS")
-    return open_engine("dlib", threads=1)
+    return open_engine("yunet-dlib" if is_ready("yunet-dlib") else "dlib", threads=1)
 
 
 def shown(name, engine):

@@ -1,0 +1,1 @@
+"""Measurements that need parts of several packages."""

@@ -1,0 +1,38 @@
+"""`renzheng bench kiosk`: how fast a kiosk decides on this machine."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+app = typer.Typer(no_args_is_help=True)
+
+
+@app.callback()
+def bench() -> None:
+    """Measure on this machine, with real parts."""
+
+
+@app.command()
+def kiosk(
+    images: Annotated[Path, typer.Option(help="Folder of portraits.")] = Path(".cache/portraits"),
+    looks: Annotated[int, typer.Option(min=1, max=1000, help="How many looks.")] = 40,
+    engine: Annotated[str, typer.Option(help="Engine to measure.")] = "dlib",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")] = False,
+) -> None:
+    """Time from a usable face to the decision, liveness included, and frames handled a second."""
+    from renzheng.deploy.bench.kiosk import run
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, disable=as_json and not console.is_terminal) as progress:
+        task = progress.add_task("looks", total=looks)
+        result = run(images, looks, lambda done: progress.update(task, completed=done), engine_name=engine)
+    if as_json:
+        print(json.dumps(result, indent=1))
+    else:
+        for key, value in result.items():
+            Console().print(f"{key.replace('_', ' ')}: {value}")

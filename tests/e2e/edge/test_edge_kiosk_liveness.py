@@ -1,0 +1,109 @@
+"""Attacks and a still patient before the kiosk's page in a real Chromium, with liveness required."""
+
+import os
+from pathlib import Path
+
+import pytest
+from parts.attacks import ATTACKS
+from parts.edge import DAY, eventually, make_settings, stepped_clock
+from parts.kiosk import FEED_FPS, PORTRAIT, events_of, opened, write_feed
+from parts.looks import answering
+
+from renzheng.deploy.demo.feed import render_feed
+from renzheng.edge.main import build_agent
+from renzheng.models.engine import open_engine
+
+pytestmark = pytest.mark.chromium
+PORTRAITS = Path(os.environ.get("RENZHENG_PORTRAITS", ".cache/portraits"))
+MINE, ANOTHER, REFERENCE = "obama2.jpg", "biden.jpg", "obama.jpg"
+
+
+@pytest.fixture(scope="session")
+def engine():
+    if not (PORTRAITS / REFERENCE).exists():
+        pytest.skip(f"no portraits in {PORTRAITS}: run make setup, or set RENZHENG_PORTRAITS")
+    return open_engine("dlib", threads=1)
+
+
+@pytest.fixture
+def agent(tmp_path, engine):
+    kiosk = {"done_seconds": 3, "attempt_seconds": 12, "sleep_seconds": 0, "unshown_liveness": "refuse"}
+    agent = build_agent(make_settings(tmp_path, kiosk=kiosk), clock=stepped_clock(), engine=engine)
+    agent.enrol(
+        "P1",
+        surname="欧某",
+        card_number="6222000011112222",
+        photographs=[(PORTRAITS / REFERENCE).read_bytes()],
+        consented=True,
+        on_roster=DAY.date(),
+    )
+    agent.people.put_witness("1001", "2468")
+    agent.start()
+    yield agent
+    agent.stop()
+
+
+@pytest.mark.parametrize(
+    ("species", "seed"), [("phone_replay", 3), ("tablet_replay", 1), ("printed_photo", 1)]
+)
+def test_an_attack_before_the_camera_is_not_signed_in_and_the_other_way_stays_open(
+    agent, tmp_path, species, seed
+):
+    shown = ATTACKS[species](PORTRAITS / MINE, PORTRAITS / ANOTHER, 3 * FEED_FPS, seed)
+    feed = tmp_path / "feed.y4m"
+    write_feed(feed, [frame[:, :, ::-1] for frame in shown.frames])
+    with opened(agent, feed, viewport=PORTRAIT) as kiosk:
+        kiosk.touch("[data-person=P1]")
+        assert kiosk.reach("failed", "done") == "failed"
+        kiosk.shoot(f"liveness-{species}")
+        assert kiosk.page.locator("section[data-for=failed] .other-way").is_visible()
+    (checked,) = events_of(agent, "identity_check")
+    assert checked["data"]["outcome"] in {"attack_suspected", "not_acquired", "non_match"}
+    assert checked["data"]["pad"] != "bona_fide"
+    assert events_of(agent, "sign_in") == []
+
+
+def test_whoever_holds_still_is_asked_for_a_movement_in_coloured_light_and_then_has_the_other_way(
+    agent, tmp_path
+):
+    feed = tmp_path / "feed.y4m"
+    render_feed(PORTRAITS / MINE, feed, motion="still")
+    with opened(agent, feed, viewport=PORTRAIT) as kiosk:
+        kiosk.touch("[data-person=P1]")
+        kiosk.page.wait_for_selector("#challenge span")
+        kiosk.page.wait_for_function("document.body.style.background !== ''")
+        asked = kiosk.page.inner_text("#guidance")
+        assert asked in {"请慢慢向左转头", "请慢慢向右转头", "请慢慢抬头，再低头", "请慢慢靠近一点"}
+        kiosk.shoot("liveness-challenge")
+        assert kiosk.reach("failed", "done") == "failed"
+        kiosk.page.wait_for_function("document.body.style.background === ''")
+        kiosk.shoot("liveness-not-shown")
+        assert "kiosk/painted" in kiosk.asked
+    (checked,) = events_of(agent, "identity_check")
+    assert checked["data"]["outcome"] in {"not_acquired", "attack_suspected"}
+    assert events_of(agent, "sign_in") == []
+
+
+def test_whoever_can_do_nothing_is_asked_nothing(agent, tmp_path):
+    agent.people.put_abilities("P1", frozenset())
+    feed = tmp_path / "feed.y4m"
+    render_feed(PORTRAITS / MINE, feed, motion="still")
+    with opened(agent, feed, viewport=PORTRAIT) as kiosk:
+        kiosk.touch("[data-person=P1]")
+        assert kiosk.reach("failed", "done") == "failed"
+        assert "kiosk/painted" not in kiosk.asked
+        kiosk.touch("section[data-for=failed] .other-way")
+        assert kiosk.reach("other_way") == "other_way"
+
+
+def test_who_was_still_and_turns_the_head_when_asked_is_signed_in(agent, tmp_path):
+    feed = tmp_path / "feed.y4m"
+    turning = answering(PORTRAITS / MINE, 1, seconds=8.0, asked_ms=2_500, degrees=18.0)
+    write_feed(feed, [frame[:, :, ::-1] for frame in turning.frames])
+    with opened(agent, feed, viewport=PORTRAIT) as kiosk:
+        kiosk.touch("[data-person=P1]")
+        assert kiosk.reach("failed", "done") == "done"
+        assert eventually(lambda: len(events_of(agent, "sign_in")) == 1)
+    (signed_in,) = events_of(agent, "sign_in")
+    assert signed_in["data"]["pad"] == "bona_fide"
+    assert any(code.startswith("motion:+") for code in signed_in["data"]["pad_signals"])
