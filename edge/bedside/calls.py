@@ -52,7 +52,7 @@ class LookCall(_Message):
     """Begin a look for one check."""
 
     sheet_id: Id
-    check_id: ShortText
+    check_id: Annotated[str, Field(min_length=1, max_length=200)]
 
 
 class PagePosition(_Message):

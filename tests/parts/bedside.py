@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
@@ -18,6 +18,7 @@ from renzheng.contracts.rosters import Away
 from renzheng.contracts.rounds import Check, Opening, SealedSheet, Sheet, new_opening_code, seal
 from renzheng.edge.bedside.main import Unit, build_unit
 from renzheng.edge.bedside.rounds import sheet_id
+from renzheng.edge.clock import SteppedClock
 from renzheng.edge.errors import BulkUnreachableError
 
 CODE = new_opening_code()
@@ -114,6 +115,32 @@ def make_unit(
     return unit
 
 
+def sheet_now(count: int = 4, **changed: Any) -> Sheet:
+    """The sheet of a round that is due by the machine's own clock, for pages that have no other."""
+    now = datetime.now(UTC)
+    times = {
+        "drawn_at": now - timedelta(hours=12),
+        "due_at": now - timedelta(minutes=5),
+        "closes_at": now + timedelta(hours=4),
+    }
+    return make_sheet(count, **(times | changed))
+
+
+def make_unit_now(folder: Path, sheet: Sheet, *, port: int = 0, away: bool = False) -> Unit:
+    """A unit on the machine's own clock that knows P0's face, and somebody else's under the name of P3."""
+    unit = make_unit(
+        folder,
+        [sheet],
+        clock=SteppedClock(datetime.now(UTC), runs=True),
+        away=away,
+        bedside={"port": port, "attempt_seconds": 6},
+    )
+    if not unit.people.references("P0", "stand-in:000000000000:2"):
+        enrol(unit, "P0", 120)
+        enrol(unit, "P3", 30)
+    return unit
+
+
 def enrol(unit: Unit, person_id: str, shade: int) -> None:
     """Give a patient a reference that `StandInEngine` knows by its brightness."""
     engine = StandInEngine()
@@ -137,6 +164,14 @@ def events_of(unit: Unit, name: str) -> list[dict[str, Any]]:
     """The unit's events of one type, oldest first."""
     every = [read_entry(line).event for line in unit.log.lines(0, 10_000)]
     return [event for event in every if event["type"].endswith(name)]
+
+
+def answers_of(unit: Unit) -> dict[str, tuple[str, str | None]]:
+    """The last answer to each patient's check: result and reason."""
+    return {
+        event["subject"]: (event["data"]["result"], event["data"].get("reason"))
+        for event in events_of(unit, "spot_check.answered")
+    }
 
 
 class InspectorsPage(Page):

@@ -122,7 +122,8 @@ export class Session {
     const list = this.lists.get(round.sheet_id) ?? { sheet_id: round.sheet_id, answers: {} };
     Object.assign(list, { sheet: shown.sheet, code: code ?? list.code ?? null });
     for (const answer of shown.answers) {
-      if (list.answers[answer.check_id]?.state !== "waiting") list.answers[answer.check_id] = learnt(answer);
+      const mine = list.answers[answer.check_id];
+      if (mine?.state !== "waiting" || mine.answer_id === answer.answer_id) list.answers[answer.check_id] = learnt(answer);
     }
     await this.keep(list);
     return list;
@@ -140,11 +141,18 @@ export class Session {
       frames: await Promise.all(frames.map(async ({ at, blob }) => ({ at, sealed: await sealBytes(blob) }))),
       photograph: photograph ? await sealBytes(photograph) : null,
     };
+    const before = list.answers[check.check_id];
     list.answers[check.check_id] = {
       answer_id: answer.answer_id, choice: answer.choice, at: answer.answered_ms,
       result: null, why: null, state: "waiting", frames: frames.length > 0,
     };
-    await this.inOrder(() => writeAnswer(this.key, this.number, list, item));
+    try {
+      await this.inOrder(() => writeAnswer(this.key, this.number, list, item));
+    } catch (error) {  // the disk is full, say: what was not kept must not look saved
+      if (before) list.answers[check.check_id] = before;
+      else delete list.answers[check.check_id];
+      throw error;
+    }
     await this.count();
     this.sync();
   }

@@ -1,71 +1,25 @@
-"""The bedside page without network, killed in the middle, and a device killed while it takes answers over."""
+"""The bedside page without network: a whole round, a lost tablet, a telephone over HTTPS."""
 
 import base64
-import os
-import signal
-import subprocess
-import sys
-import time
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from hashlib import sha256
-from pathlib import Path
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from parts.bedside import CODE, PIN, enrol, events_of, make_check, make_sheet, make_unit
+from parts.bedside import CODE, PIN, answers_of, events_of, make_unit, make_unit_now, sheet_now
 from parts.bedside_browser import TELEPHONE, noisy_feed, tablet
 from parts.certificates import CertificateAuthority
-from parts.edge import eventually
 
-from renzheng.contracts.log import read_entry
 from renzheng.edge.clock import SteppedClock
-from renzheng.edge.log import DeviceLog
-from renzheng.edge.store.database import Store
 
 pytestmark = pytest.mark.chromium
-TESTS = Path(__file__).resolve().parents[2]
 SHADE = 120
 
 
 @pytest.fixture(scope="module")
 def feed(tmp_path_factory):
     return noisy_feed(tmp_path_factory.mktemp("feed") / "feed.y4m", SHADE)
-
-
-def sheet_now(count=4, **changed):
-    now = datetime.now(UTC)
-    times = {
-        "drawn_at": now - timedelta(hours=12),
-        "due_at": now - timedelta(minutes=5),
-        "closes_at": now + timedelta(hours=4),
-    }
-    return make_sheet(count, **(times | changed))
-
-
-def make_unit_now(folder, sheet, *, port=0, away=False):
-    unit = make_unit(
-        folder,
-        [sheet],
-        clock=SteppedClock(datetime.now(UTC), runs=True),
-        away=away,
-        bedside={"port": port, "attempt_seconds": 6},
-    )
-    if not unit.people.references("P0", "stand-in:000000000000:2"):
-        enrol(unit, "P0", SHADE)
-        enrol(unit, "P3", 30)  # somebody else's face stands under this name
-    return unit
-
-
-def port_of(unit):
-    return int(unit.url.rsplit(":", 1)[1].strip("/"))
-
-
-def answers_of(unit):
-    return {
-        event["subject"]: (event["data"]["result"], event["data"].get("reason"))
-        for event in events_of(unit, "spot_check.answered")
-    }
 
 
 @pytest.mark.parametrize("language", ["zh", "en"])
@@ -138,45 +92,6 @@ def test_a_whole_round_without_network_is_handed_over_later(  # noqa: PLR0915 - 
     unit.stop()
 
 
-def test_a_page_killed_in_the_middle_of_an_answer_loses_and_doubles_nothing(tmp_path, feed):
-    unit = make_unit_now(tmp_path / "unit", sheet_now())
-    unit.start()
-    profile = tmp_path / "profile"
-    with tablet(unit.url, feed, profile=profile) as held:
-        held.open_round()
-        held.bed("C1", "refused")
-        held.tap("#confirm")
-        held.save()
-        held.waiting(0)
-        held.context.set_offline(offline=True)
-        held.bed("C2", "refused")
-        held.tap("#confirm")
-        held.save()
-        held.bed("C3", "cannot_be_asked")
-        held.tap("[data-value=name]")
-        held.tap("[data-value=isolation]")
-        held.page.wait_for_timeout(300)
-        kill_browser(profile)
-        held.dead = True
-    with tablet(unit.url, feed, profile=profile) as held:
-        held.sign_in()
-        assert held.reach("form", "rounds") == "form"
-        assert held.page.get_attribute("[data-value=name]", "aria-pressed") == "true"
-        assert held.page.get_attribute("[data-value=isolation]", "aria-pressed") == "true"
-        held.tap("[data-value=wristband]")
-        held.vouch()
-        held.save()
-        held.waiting(0)
-        assert held.page.locator("[data-state=done]").count() == 3
-    assert answers_of(unit) == {
-        "P1": ("refused", None),
-        "P2": ("refused", None),
-        "P3": ("present", "isolation"),
-    }
-    assert len(events_of(unit, "spot_check.answered")) == 3
-    unit.stop()
-
-
 def test_a_lost_tablet_shows_no_name_and_forgets_its_lists_after_ten_guesses(tmp_path, feed):
     unit = make_unit_now(tmp_path, sheet_now())
     unit.start()
@@ -236,85 +151,3 @@ def test_a_telephone_on_the_sites_network_uses_the_page_over_https(tmp_path, fee
         held.waiting(0)
     assert answers_of(unit) == {"P1": ("refused", None)}
     unit.stop()
-
-
-def kill_browser(profile: Path) -> None:
-    """SIGKILL the browser of this profile, as a flat battery would."""
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit():
-            continue
-        try:
-            words = (entry / "cmdline").read_bytes().split(b"\0")
-        except OSError:
-            continue
-        mine = f"--user-data-dir={profile}".encode() in words
-        if mine and not any(word.startswith(b"--type=") for word in words):
-            os.kill(int(entry.name), signal.SIGKILL)
-
-
-UNIT = """
-import sys, time
-from pathlib import Path
-sys.path[:0] = sys.argv[3:]
-from test_bedside_offline import make_unit_now
-from parts.bedside import Sheet
-sheet = Sheet.model_validate_json(Path(sys.argv[1], "sheet.json").read_bytes())
-unit = make_unit_now(Path(sys.argv[1]), sheet, port=int(sys.argv[2]))
-unit.start()
-print(unit.url, flush=True)
-time.sleep(600)
-"""
-
-
-def start(folder, port):
-    command = [sys.executable, "-c", UNIT, str(folder), str(port), str(TESTS), str(Path(__file__).parent)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    assert process.stdout is not None
-    return process, process.stdout.readline().strip()
-
-
-def kill(process):
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    process.stdout.close()
-
-
-def test_a_device_killed_while_it_takes_answers_over_has_each_exactly_once(tmp_path, feed):
-    sheet = sheet_now(checks=[make_check(number) for number in range(8)])
-    (tmp_path / "sheet.json").write_text(sheet.model_dump_json(), encoding="utf-8")
-    process, url = start(tmp_path, 0)
-    port = int(url.rsplit(":", 1)[1].strip("/"))
-    with tablet(url, feed) as held:
-        held.open_round()
-        kill(process)
-        for number in (1, 2, 4, 5, 6, 7):
-            held.bed(f"C{number}", "refused")
-            held.tap("#confirm")
-            held.save()
-        held.waiting(6)
-        for seconds in (0.2, 0.05, 0.4):
-            process, _ = start(tmp_path, port)
-            written(tmp_path, at_least=1, within_seconds=seconds + 6)
-            time.sleep(seconds)
-            kill(process)
-        process, _ = start(tmp_path, port)
-        held.waiting(0)
-        assert eventually(lambda: held.page.locator("[data-state=done]").count() == 6)
-        kill(process)
-    subjects = [event["subject"] for event in written(tmp_path)]
-    assert subjects == ["P1", "P2", "P4", "P5", "P6", "P7"]
-
-
-def written(folder, *, at_least=0, within_seconds=0.0):
-    """The answers in the device's log, each entry of which must hold."""
-    deadline = time.monotonic() + within_seconds
-    while True:
-        store = Store(folder / "data" / "device.sqlite")
-        log = DeviceLog(store, "unit-01")
-        log.verify()
-        events = [read_entry(line).event for line in log.lines(0, 10_000)]
-        store.close()
-        found = [event for event in events if event["type"].endswith("spot_check.answered")]
-        if len(found) >= at_least or time.monotonic() > deadline:
-            return found
-        time.sleep(0.05)
