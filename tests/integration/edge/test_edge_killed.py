@@ -87,11 +87,24 @@ def check(folder, seen):
     return len(marks)
 
 
+def seconds_of_a_sign_in(folder):
+    """How long a sign-in takes on this machine just now, so that the kills fall before, in and after it."""
+    process, url = start(folder)
+    began = time.monotonic()
+    assert sign_in_until_killed(url, process, 120) is not None
+    took = time.monotonic() - began
+    process.wait()
+    if process.stdout is not None:
+        process.stdout.close()
+    return took
+
+
 def play(folder, rounds, seed):
     chance, seen = random.Random(seed), set()
+    longest_s = 1.6 * seconds_of_a_sign_in(folder / "unharmed")
     for _ in range(rounds):
         process, url = start(folder)
-        event_id = sign_in_until_killed(url, process, chance.uniform(0.0, 3.6))
+        event_id = sign_in_until_killed(url, process, chance.uniform(0.0, longest_s))
         process.wait()
         if process.stdout is not None:
             process.stdout.close()
