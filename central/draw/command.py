@@ -97,7 +97,7 @@ def seal(
 def publish(config: Config = CONFIG) -> None:
     """公布 · Open what is due and publish what has closed; the console and the night do so too."""
     settings, database, rounds = _open(config)
-    for path in rounds.settle(utc_now()):
+    for path in (*rounds.settle(utc_now()), *rounds.publish_again()):
         Console().print(f"published  {path}", highlight=False, soft_wrap=True)
     Console().print(f"checkpoint {_checkpoint(settings, database)}", highlight=False, soft_wrap=True)
     database.close()

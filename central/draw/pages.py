@@ -87,7 +87,10 @@ def build_router(database: Database, settings: Settings, clock: Callable[[], dat
             "commitment_sha256": row["commitment_sha256"],
             "signature": row["signed"],
         }
-        return _file(orjson.dumps(told, option=orjson.OPT_INDENT_2), f"draw-{row['number']}.json")
+        return _file(
+            orjson.dumps(told, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS),
+            f"draw-{row['number']}.json",
+        )
 
     @router.get("/rounds/{round_id}/published.json")
     def send_published(round_id: str) -> Response:
@@ -97,7 +100,10 @@ def build_router(database: Database, settings: Settings, clock: Callable[[], dat
         if row is None or row["published"] is None:
             raise HTTPException(404)
         told = orjson.loads(row["published"])
-        return _file(orjson.dumps(told, option=orjson.OPT_INDENT_2), f"round-{row['number']}.json")
+        return _file(
+            orjson.dumps(told, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS),
+            f"round-{row['number']}.json",
+        )
 
     return router
 

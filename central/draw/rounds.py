@@ -51,7 +51,7 @@ from renzheng.central.store import schema
 from renzheng.central.store.database import Database
 from renzheng.central.store.times import from_us, to_us
 from renzheng.contracts import keys
-from renzheng.contracts.ids import new_id
+from renzheng.contracts.ids import is_bureau, new_id
 from renzheng.contracts.rounds import new_opening_code
 
 ROUNDS, SHEETS, CHECKS = schema.rounds, schema.round_sheets, schema.round_checks
@@ -230,7 +230,8 @@ class Rounds:
             return ()
         published: list[tuple[str, Mapping[str, Any]]] = []
         with self._database.writing() as connection:
-            for row in [dict(found) for found in connection.execute(_due(now_us)).mappings()]:
+            waits = _due(now_us).with_for_update()  # console and night may come at the same moment
+            for row in [dict(found) for found in connection.execute(waits).mappings()]:
                 values: dict[str, Any] = {"state": "lapsed"}
                 if row["state"] != "committed":
                     within = self._unseal(row)
@@ -246,6 +247,20 @@ class Rounds:
                 )
         return [self._publish(name, document) for name, document in published]
 
+    def publish_again(self) -> Sequence[Path]:
+        """Write the published files that are not there; a process may have ended between store and file."""
+        query = sa.select(ROUNDS).order_by(ROUNDS.c.number)
+        missing: list[tuple[str, Mapping[str, Any]]] = []
+        with self._database.reading() as connection:
+            for row in connection.execute(query).mappings():
+                told = {"commitment": orjson.loads(row["commitment"])}
+                told |= {"commitment_sha256": row["commitment_sha256"], "signature": row["signed"]}
+                files = [(f"draw-{row['number']}.json", told)]
+                if row["published"] is not None:
+                    files.append((f"round-{row['number']}.json", orjson.loads(row["published"])))
+                missing += [(name, value) for name, value in files if not (self._folder / name).exists()]
+        return [self._publish(name, document) for name, document in missing]
+
     def _unseal(self, row: Mapping[str, Any]) -> dict[str, Any]:
         code = unwrap_code(bytes(row["wrapped_code"]), row["round_id"], self._key)
         within = orjson.loads(open_round(bytes(row["sealed_round"]), code, row["round_id"]))
@@ -255,7 +270,7 @@ class Rounds:
     def _publish(self, name: str, document: Mapping[str, Any]) -> Path:
         self._folder.mkdir(parents=True, exist_ok=True)
         path = self._folder / name
-        path.write_bytes(orjson.dumps(document, option=orjson.OPT_INDENT_2) + b"\n")
+        path.write_bytes(orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS) + b"\n")
         return path
 
 
@@ -393,10 +408,17 @@ def _check_plan(plan: Plan, typed: tuple[Secret, Secret], now: datetime) -> None
 
 
 def _check_devices(connection: sa.Connection, plan: Plan) -> None:
+    """See that each device is in use, and a bureau's or the institution's own."""
     table = schema.devices
-    usable = set(
-        connection.execute(sa.select(table.c.device_id).where(table.c.revoked_at.is_(None))).scalars()
-    )
-    for device_id in sorted(set(plan.assigned.values())):
-        if device_id not in usable:
+    query = sa.select(table.c.device_id, table.c.institution_id).where(table.c.revoked_at.is_(None))
+    stands_at = {row.device_id: row.institution_id for row in connection.execute(query)}
+    for institution_id, device_id in sorted(plan.assigned.items()):
+        place = stands_at.get(device_id)
+        if place is None:
             raise DrawError(f"There is no device {device_id!r} in use.", do="See: renzheng central devices")
+        if place != institution_id and not is_bureau(place):
+            raise DrawError(
+                f"The device {device_id!r} stands at {place}, and cannot carry checks of {institution_id}.",
+                why="One hospital would read the list of another.",
+                do="Take a device that is registered at the bureau.",
+            )

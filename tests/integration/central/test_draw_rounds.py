@@ -54,6 +54,8 @@ def furnish(database):
             devices.put_institution(connection, Institution(institution_id, institution_id, "371121"))
         tablet = Device("tablet-1", "bureau:371121", "0", Purpose.INPATIENT)
         devices.register(connection, tablet, LogWriter("tablet-1").public_key, NOW)
+        ward = Device("ward-1", "H1", "0", Purpose.INPATIENT)
+        devices.register(connection, ward, LogWriter("ward-1").public_key, NOW)
         for institution_id in ("H1", "H2"):
             for ward in ("内科", "W2"):
                 for bed in range(BEDS):
@@ -122,6 +124,11 @@ def test_a_round_from_the_commitment_to_the_published_file(rounds):
     assert isinstance(found, Holds)
     assert second_draw.holds(path.read_text(), kept["commitment_sha256"])
     assert rounds.settle(CLOSES + MINUTE) == ()
+    before = {file.name: file.read_bytes() for file in rounds.folder.iterdir()}
+    for name in before:
+        (rounds.folder / name).unlink()
+    assert {file.name: file.read_bytes() for file in rounds.publish_again()} == before
+    assert rounds.publish_again() == []
     assert not re.search("P-|张", path.read_text())
 
 
@@ -209,6 +216,7 @@ def test_a_round_that_nobody_drew_lapses_and_stays_in_the_record(rounds):
         {"closes_at": DUE},
         {"assigned": {"H1": "tablet-1"}},
         {"assigned": {"H1": "tablet-1", "H2": "unheard-of"}},
+        {"assigned": {"H1": "tablet-1", "H2": "ward-1"}},
         {"wanted": Wanted(["H1"], [Purpose.DIALYSIS])},
         {"public_value": "short"},
         {"wards": 0},
