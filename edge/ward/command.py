@@ -68,6 +68,37 @@ def probe(
 
 
 @app.command()
+def enrol(  # noqa: PLR0917 - Typer's options
+    config: Config,
+    person: Annotated[str, typer.Option(help="The insured person's id, as on the roster.")],
+    card: Annotated[str, typer.Option(help="Card number; only its hash and last digits are kept.")],
+    images: Annotated[
+        list[Path], typer.Argument(help="Photographs of this person.", exists=True, dir_okay=False)
+    ],
+    surname: Annotated[str, typer.Option(help="What the roster shows of the name.")] = "",
+    consented: Annotated[
+        bool, typer.Option(help="The patient's consent is on paper; it is recorded.")
+    ] = False,
+) -> None:
+    """Enrol a patient from photographs, with the engine that the cameras use; the agent may run meanwhile."""
+    from renzheng.edge.main import build_agent
+    from renzheng.edge.settings import load_settings
+    from renzheng.models.engine import open_engine
+
+    settings = load_settings(config)
+    apart = {
+        "link": settings.link.model_copy(update={"host": None}),
+        "kiosk": settings.kiosk.model_copy(update={"port": 0}),
+    }
+    agent = build_agent(settings.model_copy(update=apart), engine=open_engine(settings.ward.engine))
+    photographs = [image.read_bytes() for image in images]
+    event_id = agent.enrol(
+        person, surname=surname, card_number=card, photographs=photographs, consented=consented
+    )
+    print(f"enrolled {person}: {len(images)} reference(s), event {event_id}")
+
+
+@app.command()
 def notice(
     config: Config,
     out: Annotated[Path, typer.Option(help="The page to write (HTML, prints on A4).")],
