@@ -2,11 +2,13 @@
 import { call, SHORT_MS, sync } from "/static/device.js";
 import { covering, plainCode, standing, unseal } from "/static/sheet.js";
 import {
-  enqueue, hasLock, makeLock, meta, putMeta, queued, readDraft, readList, sealBytes, sealValue, unlock,
+  dropList, enqueue, hasLock, makeLock, meta, putMeta, queued, readDraft, readList, sealBytes, sealValue, unlock,
   WrongPin, writeAnswer, writeDraft, writeList,
 } from "/static/vault.js";
 
 const TELL_CLOCK_MS = 30_000;
+const KEPT_AFTER_CLOSE_MS = 24 * 3_600_000;
+const ORDER = ["open", "due", "not_due", "closed"];
 
 export class Session {
   constructor(number, pin, key, changed) {
@@ -78,7 +80,20 @@ export class Session {
       this.rounds = await meta("rounds") ?? [];
     }
     for (const round of this.rounds) await this.list(round.sheet_id);
+    await this.dropOld();
+    const place = (round) => ORDER.indexOf(this.standing(round));
+    this.rounds.sort((a, b) => place(a) - place(b));
     return answer;
+  }
+
+  // Names stay no longer than they are needed: a day after the close, once nothing waits.
+  async dropOld() {
+    if (this.waiting || this.stuck.length) return;
+    for (const [sheetId, list] of this.lists) {
+      if (Date.now() - this.skewMs - Date.parse(list.sheet.closes_at) < KEPT_AFTER_CLOSE_MS) continue;
+      this.lists.delete(sheetId);
+      await dropList(this.number, sheetId);
+    }
   }
 
   standing(round) {

@@ -116,6 +116,8 @@ export async function readList(key, number, sheetId) {
   return sealed ? asValue(await decrypt(key, sealed)) : null;
 }
 
+export const dropList = (number, sheetId) => together(["lists"], "readwrite", (lists) => lists.delete(`${number} ${sheetId}`));
+
 export async function writeList(key, number, list) {
   const sealed = await encrypt(key, asBytes(list));
   await together(["lists"], "readwrite", (lists) => lists.put(sealed, `${number} ${list.sheet_id}`));

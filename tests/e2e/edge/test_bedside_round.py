@@ -248,5 +248,11 @@ def test_wrong_pins_wrong_codes_and_a_round_before_its_hour(tmp_path, feed):
             assert held.page.locator("[data-check]").count() == 10
             held.type("#search", "1-03")
             assert held.page.locator("[data-check]").count() == 2  # the same bed twice
+            held.tap("#leave")
+            unit.clock.advance(timedelta(days=2))
+            held.sign_in()
+            held.reach("rounds")
+            held.page.wait_for_selector("#standing.warns")  # the tablet's clock is two days behind the unit's
+            assert held.kept("lists") == ""
     finally:
         unit.stop()
