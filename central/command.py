@@ -155,10 +155,14 @@ def register_device(  # noqa: PLR0917 - each is an option
 @app.command()
 def revoke_device(device: Annotated[str, typer.Option()], config: Config = CONFIG) -> None:
     """Revoke a device and its keys at once: its next message is refused."""
+    from renzheng.central.settings import read_settings
+    from renzheng.central.site.revocation import keep_lists
     from renzheng.central.store import devices
 
-    with _store(config).writing() as connection:
+    settings, database = read_settings(config), _store(config)
+    with database.writing() as connection:
         devices.revoke(connection, device, utc_now())
+    keep_lists(database, settings.site_dir, settings.lists_dir, utc_now())
     Console().print(f"revoked {device}", highlight=False)
 
 

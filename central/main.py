@@ -22,6 +22,7 @@ from renzheng.central.site.authority import Authority, write_secret
 from renzheng.central.site.calls import Callers
 from renzheng.central.site.door import Counter, build_door
 from renzheng.central.site.joining import BrokerAddress, Joining
+from renzheng.central.site.revocation import keep_lists
 from renzheng.central.store import devices
 from renzheng.central.store.database import Database
 from renzheng.central.store.devices import Device, Institution
@@ -144,6 +145,7 @@ class Central:
             StoreError: the store cannot be opened.
         """
         self.database.migrate()
+        self._keep_lists()
         self.night.mend()
         self._web.start()
         started: list[Consumer] = []
@@ -178,6 +180,9 @@ class Central:
             self._door.stop()
         self._web.stop()
 
+    def _keep_lists(self) -> None:
+        keep_lists(self.database, self.settings.site_dir, self.settings.lists_dir, self.clock())
+
     def register_institution(self, institution: Institution) -> None:
         """Register an institution, or bring its data up to date."""
         with self.database.writing() as connection:
@@ -192,6 +197,7 @@ class Central:
         """Revoke a device: its next message is refused."""
         with self.database.writing() as connection:
             devices.revoke(connection, device_id, self.clock())
+        self._keep_lists()
 
 
 def build_central(settings: Settings, *, clock: Callable[[], datetime] = utc_now) -> Central:

@@ -29,6 +29,8 @@ class BrokerSettings(_Settings):
         protocol: MQTT version; the embedded broker speaks 3.1.1 only.
         ca_file: the site's CA (PEM); with it the link is TLS, without it plain and for loopback only.
         password_file: a file that holds the password of `username`, for brokers without certificates.
+        lists_dir: folder in which central keeps the broker's lists of who is put out; ``broker`` in the data
+            folder when it is not set.
     """
 
     host: str = "127.0.0.1"
@@ -39,6 +41,7 @@ class BrokerSettings(_Settings):
     key_file: Path | None = None
     username: str | None = None
     password_file: Path | None = None
+    lists_dir: Path | None = None
 
     @model_validator(mode="after")
     def _plain_stays_home(self) -> Self:
@@ -189,6 +192,11 @@ class Settings(_Settings):
     def site_dir(self) -> Path:
         """Folder of the site's CA and certificates."""
         return self.data_dir / "site"
+
+    @property
+    def lists_dir(self) -> Path:
+        """Folder of the broker's lists, written anew at every revocation."""
+        return self.broker.lists_dir or self.data_dir / "broker"
 
     @property
     def tables_dir(self) -> Path:

@@ -6,7 +6,7 @@ device; revocation does not wait for that (`renzheng device revoke` is asked at 
 
 import ipaddress
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -113,6 +113,22 @@ class Authority:
         if not isinstance(public.curve, ec.SECP256R1):
             raise SiteError("The certificate request has another curve than P-256.", do="Update the device.")
         return self._signed(self._client(device_id, public, now))
+
+    def revoke(self, serials: Iterable[int], now: datetime) -> bytes:
+        """Make the list of revoked certificates (PEM).
+
+        It holds as long as the CA does: a broker turns *everybody* away once its list is too old, and nothing
+        here may stop for that.
+        """
+        builder = x509.CertificateRevocationListBuilder(
+            issuer_name=self._certificate.subject,
+            last_update=now - CLOCK_SLACK,
+            next_update=now + CA_YEARS * _YEAR,
+        )
+        for serial in serials:
+            one = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(now)
+            builder = builder.add_revoked_certificate(one.build())
+        return builder.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 
     def _client(self, name: str, public: ec.EllipticCurvePublicKey, now: datetime) -> x509.CertificateBuilder:
         return self._issue(

@@ -50,12 +50,15 @@ def provision(  # noqa: PLR0917 - each is an option
 def revoke(device: Annotated[str, typer.Option()], config: Config = CONFIG) -> None:
     """Put a device out at once: its next message is refused, whatever it signs it with."""
     from renzheng.central.settings import read_settings
+    from renzheng.central.site.revocation import keep_lists
     from renzheng.central.store import devices
     from renzheng.central.store.database import Database
 
-    database = Database(read_settings(config).database)
+    settings = read_settings(config)
+    database = Database(settings.database)
     database.migrate()
     with database.writing() as connection:
         devices.revoke(connection, device, utc_now())
+    keep_lists(database, settings.site_dir, settings.lists_dir, utc_now())
     database.close()
     Console().print(f"revoked {device}", highlight=False)

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Literal
 
 import sqlalchemy as sa
+from cryptography import x509
 from joserfc.jwk import OKPKey
 
 from renzheng.central.site.authority import Authority
@@ -109,6 +110,11 @@ class Joining:
             signing_key = _read_key(request.signing_key)
             devices.replace_key(connection, found.device_id, signing_key, now)
             certificate = self._authority.certify(request.certificate_request.encode(), found.device_id, now)
+            serial = x509.load_pem_x509_certificate(certificate).serial_number
+            issued = sa.insert(schema.device_certificates)
+            connection.execute(
+                issued.values(serial=f"{serial:x}", device_id=found.device_id, issued_at=to_us(now))
+            )
             connection.execute(sa.delete(CODES).where(CODES.c.lookup == lookup))
         logger.info("device %s joined with key %s", found.device_id, keys.key_id(signing_key))
         answer = JoinAnswer(

@@ -87,6 +87,14 @@ device_keys = _table(
     Column("rotated_from", Text),  # the key that vouched for it; empty when it was registered by a person
 )
 
+# What the site's CA has issued to devices; the serials of revoked ones go onto its revocation list.
+device_certificates = _table(
+    "device_certificates",
+    Column("serial", Text, primary_key=True),  # hexadecimal
+    Column("device_id", Text, ForeignKey("devices.device_id"), nullable=False, index=True),
+    Column("issued_at", _Big, nullable=False),
+)
+
 log_entries = _table(
     "log_entries",
     Column("device_id", Text, primary_key=True),

@@ -26,25 +26,26 @@ LOOK_EVERY_SECONDS = 1.0
 
 @app.command("broker-config")
 def broker_config(
-    out: Annotated[Path, typer.Option(help="Folder for renzheng.conf and renzheng.acl.")],
+    out: Annotated[Path, typer.Option(help="Folder for renzheng.conf, renzheng.acl and renzheng.crl.")],
     config: Config = CONFIG,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "0.0.0.0",  # noqa: S104 - see MosquittoSite
     port: Annotated[int, typer.Option(help="Port to listen on.")] = 8883,
 ) -> None:
-    """Write Mosquitto's configuration and ACL; after a revocation write them again and reload Mosquitto."""
+    """Write Mosquitto's configuration, once, and the lists that central keeps up to date from then on."""
     from renzheng.central.settings import read_settings
-    from renzheng.deploy.broker.mosquitto import MosquittoSite, render_acl, render_config
+    from renzheng.central.site.revocation import ACL, CRL, keep_lists
+    from renzheng.contracts.events import utc_now
+    from renzheng.deploy.broker.mosquitto import MosquittoSite, render_config
 
     settings = read_settings(config)
-    out.mkdir(parents=True, exist_ok=True)
-    acl = (out / "renzheng.acl").resolve()
-    acl.write_text(render_acl(_revoked(_open(settings))), encoding="utf-8")
-    acl.chmod(0o600)
-    site = MosquittoSite(_tls(settings), acl, host=host, port=port)
+    tls = _tls(settings)
+    keep_lists(_open(settings), settings.site_dir, out, utc_now())
+    site = MosquittoSite(tls, (out / ACL).resolve(), (out / CRL).resolve(), host=host, port=port)
     (out / "renzheng.conf").write_text(render_config(site), encoding="utf-8")
     console = Console()
-    console.print(f"wrote {out / 'renzheng.conf'} and {acl}", highlight=False)
-    console.print("install: link renzheng.conf into /etc/mosquitto/conf.d, then systemctl reload mosquitto")
+    console.print(f"wrote renzheng.conf, {ACL} and {CRL} in {out}", highlight=False)
+    console.print("install: link renzheng.conf into /etc/mosquitto/conf.d, then systemctl restart mosquitto")
+    console.print(f"central keeps the lists in {settings.lists_dir}; see deploy/systemd/renzheng-broker.path")
 
 
 @app.command("broker")

@@ -39,6 +39,14 @@ class CertificateAuthority:
         self._root = builder.add_extension(usage, critical=True).sign(self._key, hashes.SHA256())
         self.certificate.write_bytes(self._root.public_bytes(serialization.Encoding.PEM))
 
+    def revocation_list(self) -> Path:
+        """A list on which nobody is."""
+        now = datetime.now(UTC)
+        builder = x509.CertificateRevocationListBuilder(self._name, now, now + timedelta(days=1))
+        path = self.folder / "ca.crl"
+        path.write_bytes(builder.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
+        return path
+
     def issue(self, common_name: str) -> Identity:
         key = ec.generate_private_key(CURVE)
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])

@@ -79,7 +79,9 @@ def test_a_device_joins_and_gets_its_name_from_central(site):
     assert (answer.broker_host, answer.broker_port, answer.purpose) == ("broker.example", 8883, "dialysis")
     with site.database.reading() as connection:
         (kept,) = connection.execute(sa.select(schema.device_keys)).all()
+        (issued,) = connection.execute(sa.select(schema.device_certificates)).all()
     assert (kept.device_id, kept.key_id) == ("kiosk-1", keys.key_id(key))
+    assert (issued.device_id, int(issued.serial, 16)) == ("kiosk-1", certificate.serial_number)
 
 
 def test_a_code_works_once(site):

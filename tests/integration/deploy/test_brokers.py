@@ -12,9 +12,10 @@ import pytest
 from parts.certificates import CertificateAuthority
 from parts.processes import end, find_program, free_port, listens, wait_until
 
+from renzheng.central.site.revocation import render_acl
 from renzheng.deploy.broker.access import CENTRAL_USER, Access
 from renzheng.deploy.broker.embedded import BrokerFaultError, EmbeddedBroker, Tls
-from renzheng.deploy.broker.mosquitto import MosquittoSite, render_acl, render_config
+from renzheng.deploy.broker.mosquitto import MosquittoSite, render_config
 
 SECONDS = 10
 LOG = "renzheng/v1/s0/{}/up/log"
@@ -22,7 +23,7 @@ ACK = "renzheng/v1/s0/{}/down/ack"
 
 
 class RunningEmbedded:
-    def __init__(self, tls, folder):  # noqa: ARG002 - as its sibling
+    def __init__(self, tls, _crl, _folder):
         self.access = Access()
         self.port = free_port()
         self._broker = EmbeddedBroker(self.port, self.access, tls)
@@ -39,12 +40,13 @@ class RunningEmbedded:
 
 
 class RunningMosquitto:
-    def __init__(self, tls, folder):
+    def __init__(self, tls, crl, folder):
         self.port = free_port()
         self._acl = folder / "acl"
         self._acl.write_text(render_acl())
         self._acl.chmod(0o700)
-        site = MosquittoSite(tls, self._acl, host="127.0.0.1", port=self.port, log=f"file {folder / 'log'}")
+        log = f"file {folder / 'log'}"
+        site = MosquittoSite(tls, self._acl, crl, host="127.0.0.1", port=self.port, log=log)
         self._config = folder / "mosquitto.conf"
         self._config.write_text(render_config(site) + "user root\n")
 
@@ -71,7 +73,8 @@ def authority(tmp_path_factory):
 @pytest.fixture(params=[RunningEmbedded, pytest.param(RunningMosquitto, marks=pytest.mark.mosquitto)])
 def broker(request, authority, tmp_path):
     server = authority.issue("broker")
-    with request.param(Tls(authority.certificate, server.certificate, server.key), tmp_path) as running:
+    tls = Tls(authority.certificate, server.certificate, server.key)
+    with request.param(tls, authority.revocation_list(), tmp_path) as running:
         yield running
 
 
