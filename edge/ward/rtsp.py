@@ -96,6 +96,12 @@ def parse_head(head: bytes) -> Head:
     return Head(int(status.group(1)), headers)
 
 
+def channel_of(transport: str) -> int:
+    """Read which channel the camera sends the video on; 0, which was asked for, when it does not say."""
+    found = re.search(r"interleaved=(\d{1,3})", transport)
+    return int(found.group(1)) if found else 0
+
+
 def authorise(offers: str, credentials: Credentials, method: str, url: str) -> str | None:
     """Answer a challenge (RFC 7617, RFC 7616 without `qop`, as cameras ask); None when none is known.
 

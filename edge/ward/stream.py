@@ -86,6 +86,7 @@ class RtspStream:
         self._number = 0
         self._session = ""
         self._offers = ""
+        self._channel = 0
         self._alive_due = 0.0
         self._socket: socket.socket | None = None
         self._file: BufferedReader | None = None
@@ -107,6 +108,7 @@ class RtspStream:
             transport = "RTP/AVP/TCP;unicast;interleaved=0-1"
             setup, _ = self._ask("SETUP", self.video.control, {"Transport": transport})
             self._session = setup.headers.get("session", "").partition(";")[0].strip()
+            self._channel = rtsp.channel_of(setup.headers.get("transport", ""))
             self._ask("PLAY", base.strip(), {"Range": "npt=0.000-"})
         except UnknownCodecError as error:
             raise StreamError(
@@ -271,11 +273,13 @@ class RtspStream:
         """Read the next packet of the video; None for anything else, such as the answer to a keep-alive."""
         first = self._read(1)
         if first != b"$":
-            self._rest_of_answer(first)
+            head, _ = self._rest_of_answer(first)
+            # A challenge grows old; the next keep-alive answers the new one.
+            self._offers = head.headers.get("www-authenticate", self._offers)
             return None
         header = self._read(3)
         data = self._read(int.from_bytes(header[1:]))
-        return data if header[0] == 0 else None
+        return data if header[0] == self._channel else None
 
     def _read(self, count: int) -> bytes:
         assert self._file is not None

@@ -94,6 +94,16 @@ class BadCamera:
                 self._send(client, unit, number, moment=number // 3, marker=unit[0] == 0x65)
                 number += 1
 
+    def _restarts(self, client: socket.socket) -> None:
+        """Begins its clock anew after a second, on the channel that it chose itself."""
+        self._handshake(client, transport="Transport: RTP/AVP/TCP;unicast;interleaved=4-5\r\n")
+        for number in range(200):
+            moment = number if number < 20 else 900_000 + number
+            self._send(client, b"\x41" + b"\x11" * 30, number, moment=moment, marker=True, channel=4)
+            self._send(client, b"noise on another channel", number, moment=0, channel=0)
+            if self._ending.wait(1 / 15):
+                return
+
     def _half_key_frames(self, client: socket.socket) -> None:
         """Loses the middle of every key frame."""
         self._handshake(client)
@@ -117,23 +127,30 @@ class BadCamera:
         client.sendall(b"RTSP/1.0 404 Not Found\r\nCSeq: 1\r\n\r\n")
         self._ending.wait()
 
-    def _handshake(self, client: socket.socket, codec: str = "H264") -> None:
+    def _handshake(self, client: socket.socket, codec: str = "H264", transport: str = "") -> None:
         for _ in ("DESCRIBE", "SETUP", "PLAY"):
             request = client.recv(4096).decode()
             number = request.partition("CSeq: ")[2].partition("\r\n")[0]
             body = SDP.format(codec=codec) if request.startswith("DESCRIBE") else ""
             client.sendall(
-                f"RTSP/1.0 200 OK\r\nCSeq: {number}\r\nSession: 12345678\r\n"
+                f"RTSP/1.0 200 OK\r\nCSeq: {number}\r\nSession: 12345678\r\n{transport}"
                 f"Content-Length: {len(body)}\r\n\r\n{body}".encode()
             )
 
     def _send(
-        self, client: socket.socket, unit: bytes, number: int, *, moment: int, marker: bool = False
+        self,
+        client: socket.socket,
+        unit: bytes,
+        number: int,
+        *,
+        moment: int,
+        marker: bool = False,
+        channel: int = 0,
     ) -> None:
         head = struct.pack(
             ">BBHII", 0x80, 96 | (0x80 if marker else 0), number & 0xFFFF, moment * 6000 & 0xFFFFFFFF, 7
         )
-        client.sendall(b"$\x00" + struct.pack(">H", 12 + len(unit)) + head + unit)
+        client.sendall(struct.pack(">cBH", b"$", channel, 12 + len(unit)) + head + unit)
 
     def __enter__(self) -> Self:
         return self

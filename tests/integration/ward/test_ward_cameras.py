@@ -145,6 +145,14 @@ def test_every_failure_has_its_name_and_is_down(monkeypatch, started, script, ca
         assert eventually(lambda: bad.clients >= 2)  # it is tried again
 
 
+def test_a_camera_that_restarts_is_noticed_once(started):
+    with BadCamera("restarts") as bad:
+        camera = started(bad.url, None)
+        assert eventually(lambda: camera.counts.restarts == 1)
+        time.sleep(0.5)
+        assert (camera.counts.restarts, camera.counts.connections) == (1, 1)
+
+
 def test_nobody_there_is_unreachable(started):
     with BadCamera("silent") as bad:
         url = bad.url
