@@ -8,7 +8,7 @@ the message, whatever time the message claims.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -21,6 +21,8 @@ from renzheng.central.store.times import from_us, to_us
 from renzheng.contracts.ids import is_bureau
 
 EVENTS, STAYS, LEAVES, MESSAGES = schema.stay_events, schema.stays, schema.leaves, schema.stay_messages
+KEPT_FOR = timedelta(days=30)
+"""How long a message that was not taken is kept as it came, names and all, so that it can be mended."""
 LONGEST_TEXT = 200
 """As in the contract of rosters."""
 _TIMES = ("at", "recorded_at", "admitted_at", "discharged_at", "due_back_at")
@@ -97,6 +99,12 @@ def note(
             payload=None if ending.outcome.kept or not origin.payload else origin.payload,
         )
     )
+
+
+def forget(connection: sa.Connection, now: datetime) -> int:
+    """Clear what messages held that were not taken, once `KEPT_FOR` is over; return of how many."""
+    old = MESSAGES.c.payload.is_not(None) & (MESSAGES.c.received_at < to_us(now - KEPT_FOR))
+    return connection.execute(sa.update(MESSAGES).where(old).values(payload=None)).rowcount
 
 
 def _fault(connection: sa.Connection, event: StayEvent) -> Ending | None:

@@ -103,6 +103,27 @@ def publish(config: Config = CONFIG) -> None:
     database.close()
 
 
+@app.command()
+def code(round_id: Annotated[str, typer.Argument(help="The round.")], config: Config = CONFIG) -> None:
+    """开放码 · Show the code of a round that is due, to be read out where there is no network."""
+    from renzheng.central.draw.handing import opening_code
+    from renzheng.central.errors import DrawError
+    from renzheng.contracts import keys
+
+    settings, database, _ = _open(config)
+    key = keys.load_private_key(settings.key_file.read_bytes())
+    with database.reading() as connection:
+        found = opening_code(connection, round_id, utc_now(), key)
+    database.close()
+    if found is None:
+        raise DrawError(
+            f"There is no code to give for {round_id!r}.",
+            why="A code is known to nobody before the round is due, and of no use once it has closed.",
+            do="See: renzheng central draw list",
+        )
+    Console().print(found, highlight=False)
+
+
 @app.command("list")
 def list_rounds(config: Config = CONFIG) -> None:
     """列出 · List the rounds."""

@@ -25,6 +25,14 @@ def sheets_for(connection: sa.Connection, device_id: str, now: datetime) -> Sequ
     return [SealedSheet.model_validate_json(text) for text in connection.execute(query).scalars()]
 
 
+def opening_code(connection: sa.Connection, round_id: str, now: datetime, key: OKPKey) -> str | None:
+    """Give a round's code, to be read out where there is no network; None unless it is due and not closed."""
+    due = (ROUNDS.c.due_at <= to_us(now)) & (ROUNDS.c.closes_at > to_us(now))
+    query = sa.select(ROUNDS.c.wrapped_code).where(ROUNDS.c.round_id == round_id, due)
+    wrapped = connection.execute(query).scalar()
+    return unwrap_code(bytes(wrapped), round_id, key) if wrapped is not None else None
+
+
 def openings_for(connection: sa.Connection, device_id: str, now: datetime, key: OKPKey) -> Sequence[Opening]:
     """Give the codes of the rounds addressed to a device that are due and have not closed."""
     addressed = sa.select(SHEETS.c.round_id).where(SHEETS.c.device_id == device_id)

@@ -18,6 +18,7 @@ from renzheng.central.console.pages import ROWS_A_PAGE, PageNumber, Times, page_
 from renzheng.central.draw.answers import Settled, Standing
 from renzheng.central.draw.documents import units_of
 from renzheng.central.draw.export import read_settled
+from renzheng.central.draw.handing import opening_code
 from renzheng.central.draw.reading import count_rounds, read_round, read_rounds
 from renzheng.central.draw.rounds import Rounds
 from renzheng.central.draw.verifying import Holds, verify_round
@@ -59,6 +60,7 @@ def build_router(database: Database, settings: Settings, clock: Callable[[], dat
                 raise HTTPException(404)
             opened = row["state"] in OPENED
             found = read_settled(connection, to_us(clock()), round_id=round_id) if opened else []
+            code = opening_code(connection, round_id, clock(), signing_key())
         checks = sorted(found, key=lambda one: (one.check.institution_id, one.check.ward, one.check.visit_id))
         units = units_of(orjson.loads(row["frame"]))
         return render(
@@ -69,6 +71,7 @@ def build_router(database: Database, settings: Settings, clock: Callable[[], dat
             candidates=sum(len(unit.candidates) for unit in units),
             units=len(units),
             checks=checks,
+            code=code,
             groups=_grouped(checks),
             counts=Counter(one.standing for one in checks),
             standing=Standing,

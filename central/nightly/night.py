@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 import orjson
 import sqlalchemy as sa
 
+from renzheng.central.adt import desk
 from renzheng.central.audit import readback
 from renzheng.central.audit.request import AuditRequest, AuditResult
 from renzheng.central.audit.run import run_audit
@@ -186,10 +187,12 @@ class Night:
 
     @contextmanager
     def _settled(self) -> Iterator[sa.Connection]:
-        """Open and publish what rounds have become due, and read the store after that."""
+        """Read the store once what is due is done: rounds opened and published, old messages cleared."""
         if self._settings.key_file.exists():
             key = keys.load_private_key(self._settings.key_file.read_bytes())
             Rounds(self._database, key, self._settings.checkpoints_dir).settle(self._clock())
+        with self._database.writing() as connection:
+            desk.forget(connection, self._clock())
         with self._database.reading() as connection:
             yield connection
 

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from renzheng.central.command import app as central_app
 from renzheng.central.draw.documents import PublishedRound, read_document
 from renzheng.central.draw.frame import DIALYSIS_WARD, Wanted
-from renzheng.central.draw.handing import openings_for, sheets_for
+from renzheng.central.draw.handing import opening_code, openings_for, sheets_for
 from renzheng.central.draw.reading import read_rounds
 from renzheng.central.draw.rounds import Plan, Rounds, Secret
 from renzheng.central.draw.verify_command import app as verify_app
@@ -109,6 +109,8 @@ def test_a_round_from_the_commitment_to_the_published_file(rounds):
         assert openings_for(connection, "tablet-1", DUE - MINUTE, rounds._key) == []
         (opening,) = openings_for(connection, "tablet-1", DUE, rounds._key)
         assert openings_for(connection, "kiosk-9", DUE, rounds._key) == []
+        for at, code in ((DUE - MINUTE, None), (DUE, opening.code), (CLOSES, None)):
+            assert opening_code(connection, made.round_id, at, rounds._key) == code
     sheets = [unseal(one, opening.code) for one in sealed]
     assert sum(len(sheet.checks) for sheet in sheets) == 6
     assert {one.institution_id for one in sealed} <= {"sheet-1", "sheet-2"}

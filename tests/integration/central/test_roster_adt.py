@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from parts.adt import Hospital, message
 
-from renzheng.central.adt import framing
+from renzheng.central.adt import desk, framing
 from renzheng.central.adt.framing import Broken, Framer, frame
 from renzheng.central.adt.listener import AdtListener
 from renzheng.central.adt.messages import acknowledge, read_text, surname_of
@@ -204,6 +204,15 @@ def test_a_leave_told_after_a_check_was_drawn_is_marked_and_the_ward_does_not_le
     ack = site.receiver.receive(A21.encode()).decode()
     assert "MSA|AA|4\r" in ack
     assert site.outcomes()[-1] == Outcome.LEAVE_AFTER_DRAW
+
+
+def test_what_was_not_taken_is_forgotten_after_thirty_days(site):
+    site.tell(message("A01", "20260305090000", 37, visit=""))
+    for days, left in ((29, 1), (31, 0)):
+        with site.database.writing() as connection:
+            desk.forget(connection, site.now + dt.timedelta(days=days))
+        assert sum(row.payload is not None for row in site.rows("stay_messages")) == left
+    assert site.outcomes() == [Outcome.REJECTED]
 
 
 def test_names_are_shortened_and_numbers_masked(site):
