@@ -181,7 +181,7 @@ class Stage:
             kiosk=KioskSettings(
                 port=self._ports.get(clinic.device_id, 0),
                 tries=1,
-                attempt_seconds=8,
+                attempt_seconds=20,  # a busy machine looks at few frames a second
                 done_seconds=2,
                 sleep_seconds=0,  # its browsers share one pretended camera, which nobody else may hold
             ),
