@@ -111,7 +111,7 @@ class Malformer:
     def _other_payload(self) -> bytes:
         """Another payload under a signature that was made for this one."""
         header, payload, signature = self._chance.choice(self._right).split(b".")
-        line = json.loads(keys._decode(payload).split(b"\n")[0])
+        line = json.loads(keys.decode(payload).split(b"\n")[0])
         place = self._chance.choice((line, line["event"], line["event"]["data"]))
         place[self._chance.choice(list(place))] = self._chance.choice(_NUMBERS)
         return b".".join((header, keys.encode(json.dumps(line).encode()), signature))
@@ -119,7 +119,7 @@ class Malformer:
     def _other_header(self) -> bytes:
         """A header that asks for less, or for something else."""
         header, payload, signature = self._chance.choice(self._right).split(b".")
-        values = json.loads(keys._decode(header))
+        values = json.loads(keys.decode(header))
         name = self._chance.choice(("alg", "alg", "kid", "typ", "dev", "crit", "b64", "jwk"))
         other = ("none", "HS256", "EdDSA", "ES256", "", "kiosk-9", ["exp"], {"kty": "OKP"}, *_NUMBERS)
         values[name] = self._chance.choice(other)

@@ -85,7 +85,7 @@ def another_history(writer, upto):
 
 def altered_under_its_signature(_, writer):
     head, payload, signature = writer.batch(writer.entries[20:]).split(b".")
-    changed = keys._decode(payload).replace(b'"match"', b'"manual"', 1)
+    changed = keys.decode(payload).replace(b'"match"', b'"manual"', 1)
     return "kiosk-1", b".".join((head, keys.encode(changed), signature))
 
 
