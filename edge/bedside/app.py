@@ -257,7 +257,7 @@ def _guard(*, secure: bool) -> Callable[[Request, Next], Awaitable[Response]]:
         length = request.headers.get("content-length")
         if request.method == "POST" and (length is None or not length.isdigit()):
             return JSONResponse({"problem": "malformed"}, status_code=411)
-        if length is not None and int(length) > LARGEST_BODY_BYTES:
+        if length is not None and length.isdigit() and int(length) > LARGEST_BODY_BYTES:
             return JSONResponse({"problem": "too_large"}, status_code=413)
         response = await go_on(request)
         response.headers["Content-Security-Policy"] = _POLICY

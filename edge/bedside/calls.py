@@ -15,7 +15,24 @@ from renzheng.edge.bedside.rounds import Standing
 LARGEST_BODY_BYTES = 3_000_000
 _MOST_PHOTOGRAPH_BYTES = 2_000_000
 
-ShortText = Annotated[str, Field(min_length=1, max_length=64)]
+
+def _writable(text: str) -> str:
+    """Refuse half a character (a lone surrogate), which JSON can hold and no file can."""
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise ValueError("it holds half a character") from None
+    return text
+
+
+def _writable_secret(secret: SecretStr) -> SecretStr:
+    _writable(secret.get_secret_value())
+    return secret
+
+
+ShortText = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_writable)]
+CheckId = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_writable)]
 Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,200}$")]
 PageMs = Annotated[float, Field(ge=0, le=4_102_444_800_000)]
 """Milliseconds since 1970 by the page's clock, until 2100."""
@@ -39,7 +56,7 @@ class PinCall(_Message):
     """A number and its PIN."""
 
     number: ShortText
-    pin: SecretStr = Field(min_length=1, max_length=64)
+    pin: Annotated[SecretStr, Field(min_length=1, max_length=64), AfterValidator(_writable_secret)]
 
 
 class OpenCall(_Message):
@@ -52,7 +69,7 @@ class LookCall(_Message):
     """Begin a look for one check."""
 
     sheet_id: Id
-    check_id: Annotated[str, Field(min_length=1, max_length=200)]
+    check_id: CheckId
 
 
 class PagePosition(_Message):
@@ -78,7 +95,7 @@ class AnswerCall(_Message):
 
     answer_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{16,64}$")]
     sheet_id: Id
-    check_id: Annotated[str, Field(min_length=1, max_length=200)]
+    check_id: CheckId
     inspector_id: ShortText
     choice: Choice
     answered_ms: PageMs

@@ -31,6 +31,8 @@ def test_a_page_killed_in_the_middle_of_an_answer_loses_and_doubles_nothing(tmp_
     unit.start()
     profile = tmp_path / "profile"
     with tablet(unit.url, feed, profile=profile) as held:
+        asked = held.context.new_cdp_session(held.page)
+        assert asked.send("Page.getInstallabilityErrors") == {"installabilityErrors": []}
         held.open_round()
         held.bed("C1", "refused")
         held.tap("#confirm")

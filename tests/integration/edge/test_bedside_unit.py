@@ -1,6 +1,7 @@
 """The inspector's unit over its own calls: rounds open when due, answers reach the log once and whole."""
 
 import base64
+import http.client
 import json
 import re
 import ssl
@@ -83,6 +84,33 @@ def test_only_an_inspector_signs_in_and_only_the_page_itself_may_call(unit):
     for _ in range(5):
         page.sign_in("I-7", "000000")
     assert page.sign_in("I-7", PIN).status_code == 429
+
+
+NONSENSE = (
+    b"",
+    b"[]",
+    b"null",
+    b'{"number":1e999}',
+    b'{"number":"\\ud800","pin":"\\ud800"}',
+    b"\xff\xfe",
+    b"[" * 9000,
+)
+
+
+def test_nonsense_is_refused_and_never_a_fault(unit):
+    page = InspectorsPage(unit)
+    for path in ("sign-in", "witness", "looks", "looks/x/frames", "answers", "sheets/x/open"):
+        for body in NONSENSE:
+            assert 400 <= page.post(f"/api/{path}", content=body).status_code < 500, (path, body[:20])
+
+
+def test_what_is_too_large_is_refused_before_it_is_read(unit):
+    call = http.client.HTTPConnection(unit.url.split("/")[2], timeout=10)
+    call.putrequest("POST", "/api/answers")
+    call.putheader("Content-Length", "3000001")
+    call.endheaders()
+    assert call.getresponse().status == 413
+    call.close()
 
 
 def test_health_tells_nothing_of_rounds(unit):
