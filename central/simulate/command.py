@@ -2,7 +2,8 @@
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -12,8 +13,8 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from renzheng.central.simulate.county import simulate_county
-from renzheng.central.simulate.lake import simulate_lake
+from renzheng.central.simulate.county import CountySummary, simulate_county
+from renzheng.central.simulate.lake import LakeSummary, simulate_lake
 
 app = typer.Typer(no_args_is_help=True, help="模拟数据 · Synthetic tables with the truth beside them.")
 
@@ -34,25 +35,9 @@ def county(
     ] = False,
 ) -> None:
     """模拟一个县 · Simulate a county: real-life noise, planted fraud, and the truth of each line."""
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("模拟 simulating", total=None)
-        summary = simulate_county(
-            seed,
-            days,
-            out,
-            people=people,
-            report=lambda stage, done, total: bar.update(
-                task, description=stage, completed=done, total=total
-            ),
-        )
-    if as_json:
-        json.dump(asdict(summary), sys.stdout, ensure_ascii=False, indent=2, default=str)
-        sys.stdout.write("\n")
-        return
-    _print(
-        f"{summary.first_day} … {summary.last_day}",
-        {"表 table": summary.rows, "真相/证据 truth/allows": summary.truths},
-    )
+    with _progress() as report:
+        summary = simulate_county(seed, days, out, people=people, report=report)
+    _tell(summary, f"{summary.first_day} … {summary.last_day}", as_json=as_json)
 
 
 @app.command()
@@ -65,24 +50,30 @@ def lake(
     ] = False,
 ) -> None:
     """模拟数据湖 · Write a nation's night straight to partitioned Parquet, with the truth beside it."""
+    with _progress() as report:
+        summary = simulate_lake(lines, out, seed=seed, report=report)
+    _tell(summary, f"{summary.regions} 个地区 region(s)", as_json=as_json)
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str, int, int], None]]:
+    """Show a bar on the error output; what is yielded moves it."""
     with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("模拟 simulating", total=None)
-        summary = simulate_lake(
-            lines,
-            out,
-            seed=seed,
-            report=lambda stage, done, total: bar.update(
-                task, description=stage, completed=done, total=total
-            ),
-        )
+
+        def report(stage: str, done: int, total: int) -> None:
+            bar.update(task, description=stage, completed=done, total=total)
+
+        yield report
+
+
+def _tell(summary: CountySummary | LakeSummary, title: str, *, as_json: bool) -> None:
+    """Print what was written, as tables or as JSON."""
     if as_json:
-        json.dump(asdict(summary), sys.stdout, ensure_ascii=False, indent=2)
+        json.dump(asdict(summary), sys.stdout, ensure_ascii=False, indent=2, default=str)
         sys.stdout.write("\n")
         return
-    _print(
-        f"{summary.regions} 个地区 region(s)",
-        {"表 table": summary.rows, "真相/证据 truth/allows": summary.truths},
-    )
+    _print(title, {"表 table": summary.rows, "真相/证据 truth/allows": summary.truths})
 
 
 def _print(title: str, parts: Mapping[str, Mapping[str, int]]) -> None:
