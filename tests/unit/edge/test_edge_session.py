@@ -8,7 +8,7 @@ import pytest
 from renzheng.contracts.events import Outcome, Pad
 from renzheng.contracts.ids import PersonId, SessionId, WitnessId
 from renzheng.edge.kiosk import session
-from renzheng.edge.kiosk.outcomes import AttackSuspected, Matched, NotAcquired, NotMatched, NotSure
+from renzheng.edge.kiosk.outcomes import AttackSuspected, Matched, NotAcquired, NotMatched, NotShown, NotSure
 from renzheng.edge.kiosk.session import (
     BeginLook,
     Cause,
@@ -40,6 +40,7 @@ STILL_MATCH = replace(MATCH, pad=Pad.NOT_SHOWN)
 CHECK = Kind.IDENTITY_CHECK
 NON_MATCH = NotMatched(decision.NonMatch(0.2, THRESHOLD), Pad.BONA_FIDE, 1500)
 NOT_SURE = NotSure(decision.NotSure(0.85, THRESHOLD), Pad.NOT_SHOWN, 1500)
+UNSHOWN = NotShown(decision.Match(0.95, THRESHOLD), 9_500, ("challenge:-1.5",))
 ATTACK = AttackSuspected(decision.Match(0.95, THRESHOLD), 1200)
 NOBODY = NotAcquired("step_into_view")
 OPEN = OpenSession(SessionId("S1"), NOW - timedelta(hours=4))
@@ -109,6 +110,8 @@ def test_a_session_open_too_long_ends_in_a_new_sign_in_not_in_a_made_up_sign_out
         (NON_MATCH, 2, session.OtherWay, (CHECK, Outcome.NON_MATCH, Pad.BONA_FIDE, None)),
         (ATTACK, 0, session.Failed, (CHECK, Outcome.ATTACK_SUSPECTED, Pad.ATTACK, None)),
         (NOT_SURE, 0, session.Failed, (CHECK, Outcome.NOT_ACQUIRED, Pad.NOT_SHOWN, "not_sure")),
+        (UNSHOWN, 0, session.Failed, (CHECK, Outcome.NOT_ACQUIRED, Pad.NOT_SHOWN, "liveness_not_shown")),
+        (UNSHOWN, 2, session.OtherWay, (CHECK, Outcome.NOT_ACQUIRED, Pad.NOT_SHOWN, "liveness_not_shown")),
         (NOBODY, 1, session.Failed, (CHECK, Outcome.NOT_ACQUIRED, Pad.NOT_SHOWN, "step_into_view")),
     ],
 )
@@ -119,6 +122,12 @@ def test_every_attempt_is_recorded_as_what_it_was(outcome, failed, state, wanted
     assert (record.kind, record.outcome, record.pad, record.reason) == wanted
     assert record.attempts == failed + 1
     assert len(record.identifiers) == (2 if record.kind is Kind.SIGN_IN else 1)
+
+
+def test_what_was_not_shown_is_advised_on_and_recorded_with_its_signals():
+    taken = step(looking(), session.LookEnded(UNSHOWN), 1_000, RULES)
+    assert taken.state.advice == session.LIVENESS_NOT_SHOWN
+    assert (taken.effects[0].signals, taken.effects[0].compared.comparison_score) == (UNSHOWN.signals, 0.95)
 
 
 def test_a_sign_out_names_the_session_it_ends():
