@@ -78,6 +78,7 @@ bench: $(VENV)/.ready-dev  ## Measure faces, link and audit on this machine, bes
 	@$(BIN)/renzheng models bench --images $(CACHE)/portraits
 	@$(BIN)/renzheng bench sync --events 200000
 	@$(BIN)/renzheng bench audit
+	@$(BIN)/renzheng bench ward --images $(CACHE)/portraits
 
 lock: $(VENV)/.ready-dev  ## Renew both lock files from pyproject.toml.
 	@deploy/setup/lock.sh "$(BIN)/uv"

@@ -1,15 +1,21 @@
-"""The notice for the door: what the settings say, in both languages, one A4 page a ward in a real browser."""
+"""The commands: the notice for the door on one A4 page a ward, trying, settling, watching."""
 
 import re
 import shutil
 import subprocess
+import sys
+from pathlib import Path
 
 import pytest
+from parts.edge import Page, eventually
 from typer.testing import CliRunner
 
+from renzheng.contracts import log as chain
 from renzheng.contracts.errors import InputError
 from renzheng.edge.command import app
+from renzheng.edge.log import DeviceLog
 from renzheng.edge.settings import load_settings
+from renzheng.edge.store.database import Store
 from renzheng.edge.ward.notice import write_notice
 
 SETTINGS = """
@@ -113,3 +119,29 @@ def test_the_cameras_are_not_watched_without_settings_or_as_a_kiosk(config):
     config.write_text(SETTINGS.replace("inpatient", "dialysis"), encoding="utf-8")
     refused = CliRunner().invoke(app, ["ward", "--config", str(config)])
     assert "inpatient" in str(refused.exception)
+
+
+@pytest.mark.ffmpeg
+def test_the_agent_runs_without_any_camera_in_reach_and_ends_when_told(config, tmp_path):
+    config.write_text(
+        SETTINGS.replace("[ward]", 'data_dir = "data"\n[ward]\nhealth_port = 0', 1), encoding="utf-8"
+    )
+    program = Path(sys.executable).with_name("renzheng")
+    with subprocess.Popen(
+        [program, "edge", "ward", "--config", config],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as agent:
+        url = agent.stdout.readline().rpartition(" ")[2].strip()
+        page = Page(url.removesuffix("/health"))
+        assert eventually(lambda: page.get("/health").json()["cause"] == "door:unreachable,hall:unreachable")
+        assert page.get("/health").json()["state"] == "down"
+        agent.terminate()
+        assert agent.wait(30) == 0
+    store = Store(tmp_path / "data" / "device.sqlite")
+    kinds = [chain.read_entry(line).event for line in DeviceLog(store, "ward-1").lines(0, 50)]
+    store.close()
+    assert kinds[0]["type"].endswith("device.started")
+    assert kinds[-1]["type"].endswith("device.stopped")
+    assert {one["data"]["state"] for one in kinds if "coverage" in one["type"]} == {"down"}
