@@ -63,12 +63,24 @@ def furnish(database):
         put_stay(connection, "H1", "gone", "内科", discharged_at=to_us(NOW - dt.timedelta(days=1)))
 
 
-@pytest.fixture
-def rounds(database, tmp_path):
+def rounds_over(database, folder):
     furnish(database)
-    found = Rounds(database, keys.generate_key(), tmp_path / "published")
-    found.database, found.folder = database, tmp_path / "published"
+    found = Rounds(database, keys.generate_key(), folder)
+    found.database, found.folder = database, folder
     return found
+
+
+@pytest.fixture
+def rounds(tmp_path):
+    database = Database(f"sqlite:///{tmp_path / 'central.sqlite'}")
+    database.migrate()
+    yield rounds_over(database, tmp_path / "published")
+    database.close()
+
+
+@pytest.fixture
+def rounds_on_both(database, tmp_path):
+    return rounds_over(database, tmp_path / "published")
 
 
 def plan(**changes):
@@ -98,7 +110,8 @@ def checks_of(database):
         return [dict(row) for row in connection.execute(query).mappings()]
 
 
-def test_a_round_from_the_commitment_to_the_published_file(rounds):
+def test_a_round_from_the_commitment_to_the_published_file(rounds_on_both):
+    rounds = rounds_on_both
     database = rounds.database
     made = rounds.commit(plan(), OFFICERS, NOW)
     assert (made.number, made.candidates) == (1, 4 * BEDS)
@@ -134,7 +147,8 @@ def test_a_round_from_the_commitment_to_the_published_file(rounds):
     assert not re.search("P-|张", path.read_text())
 
 
-def test_until_it_is_due_nobody_who_reads_the_store_sees_who_was_drawn(rounds):
+def test_until_it_is_due_nobody_who_reads_the_store_sees_who_was_drawn(rounds_on_both):
+    rounds = rounds_on_both
     made = rounds.commit(plan(), OFFICERS, NOW)
     before = everything_stored(rounds.database)
     rounds.seal(made.round_id, VALUE, OFFICERS, KNOWN + MINUTE)
@@ -257,7 +271,8 @@ def test_who_went_home_since_the_frame_was_frozen_is_not_looked_for(rounds):
     assert isinstance(verify_round(document), Holds)
 
 
-def test_a_running_session_can_be_drawn_and_one_that_ended_cannot(rounds):
+def test_a_running_session_can_be_drawn_and_one_that_ended_cannot(rounds_on_both):
+    rounds = rounds_on_both
     database = rounds.database
     with database.writing() as connection:
         events = (

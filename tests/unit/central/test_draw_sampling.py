@@ -137,6 +137,7 @@ def test_weights_follow_the_risk(risk, weight):
     assert weigh(risk, 1000, Weighting()) == weight
 
 
+@settings(deadline=None)
 @given(
     st.builds(
         Risk,
