@@ -89,13 +89,17 @@ class Gallery:
         row = self._calibration.space.fuse(probe.values[None])
         return self._ids[int(np.argmax(self._rows @ row))]
 
-    def search(self, probes: Sequence[Template], *, at_fmr: float, most: int = 10) -> Identification:
+    def search(
+        self, probes: Sequence[Template], *, at_fmr: float, most: int = 10, apart: bool = False
+    ) -> Identification:
         """Search one attempt's probes.
 
         Args:
             probes: one or more templates; they are fused.
             at_fmr: false match rate of each single comparison.
             most: how many candidates at most.
+            apart: take the mean of the probes' scores, not the score of their fusion, which is higher, for
+                strangers too. Thresholds are measured with single probes, so this keeps what they promise.
 
         Raises:
             OperatingPointError: no probe, or nothing measured supports that rate.
@@ -106,7 +110,11 @@ class Gallery:
         _require(probes, self._calibration)
         threshold = self._calibration.threshold_at(at_fmr)
         expected = threshold.fmr * len(self)
-        probe = self._calibration.space.fuse(np.stack([each.values for each in probes]))
+        fuse = self._calibration.space.fuse
+        if apart:
+            probe = np.mean([fuse(each.values[None]) for each in probes], axis=0)
+        else:
+            probe = fuse(np.stack([each.values for each in probes]))
         indices, scores = top(self._rows, probe, threshold.score, most)
         if not len(indices):
             return NobodyHere(threshold, len(self), expected)

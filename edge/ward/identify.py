@@ -51,7 +51,7 @@ Identification = Identified | NobodyOnTheList | Divided | NotSupported
 
 
 def identify(gallery: Gallery, shots: Sequence[Template], expected_false_matches: float) -> Identification:
-    """Search the shots of one track, fused; each shot alone must be likest the same person.
+    """Search the shots of one track by the mean of their scores; each alone must be likest the same person.
 
     Args:
         gallery: today's list of the ward, references of this device.
@@ -62,7 +62,7 @@ def identify(gallery: Gallery, shots: Sequence[Template], expected_false_matches
         return NobodyOnTheList()
     at_fmr = wanted_fmr(expected_false_matches, len(gallery))
     try:
-        found = gallery.search(shots, at_fmr=at_fmr, most=1)
+        found = gallery.search(shots, at_fmr=at_fmr, most=1, apart=True)
     except OperatingPointError:
         return NotSupported(at_fmr)
     if not isinstance(found, Found):

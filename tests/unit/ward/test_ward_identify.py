@@ -1,5 +1,6 @@
 """Who may be looked for, and whom a track is told to be: the list's length sets the threshold."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime
 
 import numpy as np
@@ -21,7 +22,7 @@ from renzheng.models.calibration import Calibration
 from renzheng.models.comparison import plain_space
 from renzheng.models.decision import Threshold
 from renzheng.models.quality import Quality
-from renzheng.models.search import Gallery
+from renzheng.models.search import Found, Gallery
 from renzheng.models.templates import ModelId, Template
 
 LENGTH = 64
@@ -100,6 +101,31 @@ def test_of_many_strangers_as_many_are_taken_for_patients_as_the_setting_says(le
     )
     mean = expected * strangers
     assert abs(taken - mean) < 4 * np.sqrt(mean)
+
+
+def shots_of(people, each, chance):
+    """Templates (people, each, length): who somebody is lies in 16 directions, chance in all."""
+    identity = np.zeros((people, 1, LENGTH))
+    identity[:, 0, :16] = chance.normal(size=(people, 16))
+    return (identity + 0.5 * chance.normal(size=(people, each, LENGTH))).astype(np.float32)
+
+
+def test_several_shots_of_a_stranger_are_taken_for_somebody_no_more_often_than_one():
+    """A site fuses to unit length, which raises strangers' scores above those of its thresholds."""
+    chance = np.random.default_rng(8)
+    space = replace(CALIBRATION.space, fused_at_unit_length=True)
+    references = np.stack([space.fuse(one) for one in shots_of(20, 3, chance)])
+    scores = np.sort((space.project(shots_of(4000, 1, chance)[:, 0]) @ references.T).ravel())[::-1]
+    points = [Threshold(float(scores[int(f * len(scores))]), f, f, f, "site") for f in (1e-1, 1e-2, 1e-3)]
+    gallery = Gallery([f"P{number}" for number in range(20)], references, Calibration(space, tuple(points)))
+    found = {"single": 0, "fused": 0, "apart": 0}
+    for values in shots_of(2000, 4, chance):
+        shots = [Template(one, MODEL) for one in values]
+        found["single"] += isinstance(gallery.search(shots[:1], at_fmr=1e-3), Found)
+        found["fused"] += isinstance(gallery.search(shots, at_fmr=1e-3), Found)
+        found["apart"] += isinstance(gallery.search(shots, at_fmr=1e-3, apart=True), Found)
+    assert found["apart"] <= found["single"] < found["fused"], found
+    assert found["fused"] > 2 * found["apart"], found
 
 
 def test_the_expected_false_presences_of_a_day_are_a_product():
