@@ -8,6 +8,7 @@ sense of ISO/IEC 30107-3; it stands in for one where no volunteer can.
 
 import os
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Literal
 
@@ -46,6 +47,7 @@ def render_feed(
     *,
     motion: Motion = "head",
     seconds: float = 4,
+    periods: int = 1,
     fps: int = 15,
     size: tuple[int, int] = (640, 480),
     seed: int = 0,
@@ -57,7 +59,9 @@ def render_feed(
         out_y4m: where the video goes.
         motion: ``head`` turns like a head; ``flat`` moves and tilts the photograph as a hand would;
             ``still`` does not move.
-        seconds: length; the video is one period, so that it loops without a jump.
+        seconds: length of a period of the motion, so that the video loops without a jump.
+        periods: how often the motion comes; each time with a sensor's noise of its own. A video that loops
+            while it is looked at is rightly taken for one that is fed in.
         fps: frames a second.
         size: width and height in pixels.
         seed: of the sensor noise and the motion's phase.
@@ -65,11 +69,13 @@ def render_feed(
     Raises:
         NoFaceInPhotographError: no frontal face was found.
     """
-    frames = feed_frames(image_path, motion=motion, count=round(seconds * fps), size=size, seed=seed)
+    noise = np.random.default_rng([seed, 1])
+    one = feed_frames(image_path, motion=motion, count=round(seconds * fps), size=size, seed=seed)
+    again = (_regrained(frame, noise) for _ in range(1, periods) for frame in one)
     partial = out_y4m.with_suffix(".part")
     with partial.open("wb") as out:
         out.write(f"YUV4MPEG2 W{size[0]} H{size[1]} F{fps}:1 Ip A1:1 C420\n".encode())
-        for frame in frames:
+        for frame in chain(one, again):
             out.write(b"FRAME\n" + cv2.cvtColor(frame, cv2.COLOR_BGR2YUV_I420).tobytes())
     os.replace(partial, out_y4m)  # noqa: PTH105 - the name says what matters: at once or not at all
     return out_y4m
@@ -90,6 +96,12 @@ def feed_frames(
         grain = noise.normal(0, 2.0, frame.shape).astype(np.float32)
         frames.append(np.clip(frame.astype(np.float32) + grain, 0, 255).astype(np.uint8))
     return frames
+
+
+def _regrained(frame: _Image, noise: np.random.Generator) -> _Image:
+    """The same scene at another moment: more of a sensor's noise, drawn quickly."""
+    grain = noise.integers(-2, 3, frame.shape, dtype=np.int8)
+    return np.asarray(cv2.add(frame, grain, dtype=cv2.CV_8U), dtype=np.uint8)
 
 
 def _framed(image_path: Path, size: tuple[int, int]) -> tuple[_Image, _Pose]:

@@ -30,6 +30,9 @@ SCREEN_SECONDS = 30.0
 SIZE = (640, 480)
 FPS = 15
 SECONDS_OF_FEED = 4
+PERIODS = 4
+"""So that the camera does not repeat itself while a busy machine looks."""
+
 CHROMIUM = ("/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome")
 CHROMIUM_ARGUMENTS = (
     "--use-fake-ui-for-media-stream",
@@ -132,7 +135,7 @@ class BrowserVisitor:
 
     def show_face(self, scene: story.Scene, portrait: Path) -> None:
         """Sign in or out by face, with real touches."""
-        render_feed(portrait, self._feed, seconds=SECONDS_OF_FEED, fps=FPS, size=SIZE)
+        render_feed(portrait, self._feed, seconds=SECONDS_OF_FEED, periods=PERIODS, fps=FPS, size=SIZE)
         page = self._identify(scene)
         if scene.expected == "match":
             self._wait(page, "done")
