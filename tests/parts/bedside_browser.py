@@ -1,6 +1,5 @@
 """A tablet or telephone before the bedside page: a real Chromium with a pretended camera."""
 
-import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -9,11 +8,11 @@ from typing import Any
 
 import numpy as np
 from axe_playwright_python.sync_playwright import Axe
+from parts import pictures
 from parts.bedside import PIN, WITNESS_PIN
 from playwright.sync_api import BrowserContext, Page, sync_playwright
 
 TABLET, TELEPHONE = {"width": 800, "height": 1280}, {"width": 390, "height": 844}
-SHOTS = Path(os.environ.get("RENZHENG_ARTEFACTS", "artefacts")) / "bedside"
 _EXPECTED = re.compile(
     r"status of (401|403|404|409|429|503)|ERR_(CONNECTION|INTERNET|ABORTED)|Failed to fetch"
 )
@@ -113,8 +112,10 @@ class Tablet:
 
     def shoot(self, name: str) -> None:
         """Keep a picture of the page."""
-        SHOTS.mkdir(parents=True, exist_ok=True)
-        self.page.screenshot(path=SHOTS / f"{name}.png")
+        picture = pictures.folder("bedside") / f"{name}.png"
+        self.page.screenshot(path=picture)
+        if name == "zh-800-03-list":
+            pictures.for_readme(picture, "bedside")
 
     def kept(self, *stores: str) -> str:
         """Everything that the page keeps in its database, as text; bytes as Latin-1."""

@@ -1,6 +1,5 @@
 """The kiosk's page in a real Chromium with a pretended camera, for the edge's end-to-end tests."""
 
-import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -10,12 +9,12 @@ from typing import Any
 import cv2
 import numpy as np
 from axe_playwright_python.sync_playwright import Axe
+from parts import pictures
 from playwright.sync_api import Page, sync_playwright
 
 from renzheng.contracts.log import read_entry
 from renzheng.edge.main import Agent
 
-SHOTS = Path(os.environ.get("RENZHENG_ARTEFACTS", "artefacts")) / "kiosk"
 PORTRAIT, LANDSCAPE = {"width": 1080, "height": 1920}, {"width": 1280, "height": 800}
 FEED_FPS = 15
 ARGUMENTS = [
@@ -61,8 +60,7 @@ class Kiosk:
 
     def shoot(self, name: str) -> None:
         """Keep a picture of the page."""
-        SHOTS.mkdir(parents=True, exist_ok=True)
-        self.page.screenshot(path=SHOTS / f"{name}.png")
+        self.page.screenshot(path=pictures.folder("kiosk") / f"{name}.png")
 
     def touch(self, selector: str) -> None:
         """Touch what is to be seen."""

@@ -1,12 +1,10 @@
 """The console in a real Chromium: nothing fails to load, nothing is cut off, and a picture for the README.
 
-With RENZHENG_PICTURES set to a folder, the pictures are kept there.
+The pictures go to `artefacts/console`.
 """
 
-import os
-from pathlib import Path
-
 import pytest
+from parts import pictures
 from parts.central import OnWire, register, running_central
 from parts.dialysis_day import DAY, write_logs, write_tables
 from parts.mosquitto import Mosquitto
@@ -57,7 +55,7 @@ PAGES = {
 
 @pytest.mark.parametrize("size", [(1280, 800), (820, 1180)])
 @pytest.mark.parametrize("name", PAGES)
-def test_a_page_in_a_browser(console, browser, tmp_path, size, name):
+def test_a_page_in_a_browser(console, browser, size, name):
     page = browser.new_page(viewport={"width": size[0], "height": size[1]})
     complaints = []
     page.on("console", lambda message: complaints.append(message.text))
@@ -68,8 +66,7 @@ def test_a_page_in_a_browser(console, browser, tmp_path, size, name):
     assert complaints == []
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     assert page.locator("h1").inner_text().strip()
-    pictures = Path(os.environ.get("RENZHENG_PICTURES", tmp_path))
-    picture = pictures / f"console-{name}-{size[0]}.png"
+    picture = pictures.folder("console") / f"console-{name}-{size[0]}.png"
     page.screenshot(path=picture)
     assert picture.stat().st_size > 10_000
     page.close()

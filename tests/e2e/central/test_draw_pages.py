@@ -1,13 +1,12 @@
 """The pages of rounds, rate and inpatients in a real Chromium, in both languages; a form is filled in.
 
-With RENZHENG_PICTURES set to a folder, the pictures are kept there.
+The pictures go to `artefacts/console`.
 """
 
 import datetime as dt
-import os
-from pathlib import Path
 
 import pytest
+from parts import pictures
 from parts.mosquitto import Mosquitto
 from parts.rounds import Bureau
 from playwright.sync_api import sync_playwright
@@ -69,7 +68,7 @@ def browser():
 @pytest.mark.parametrize(
     "name", ["rounds", "round-open", "round-committed", "round-published", "rate", "rate-one", "inpatients"]
 )
-def test_a_page_in_a_browser(console, browser, tmp_path, seen, name):
+def test_a_page_in_a_browser(console, browser, seen, name):
     address = {
         "rounds": "/rounds",
         "rate": "/rate",
@@ -87,10 +86,11 @@ def test_a_page_in_a_browser(console, browser, tmp_path, seen, name):
     assert complaints == []
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     assert page.locator("h1").inner_text().strip()
-    pictures = Path(os.environ.get("RENZHENG_PICTURES", tmp_path))
-    picture = pictures / f"console-{name}-{language}-{width}.png"
+    picture = pictures.folder("console") / f"console-{name}-{language}-{width}.png"
     page.screenshot(path=picture, full_page=True)
     assert picture.stat().st_size > 10_000
+    if (name, language) == ("rate", "zh"):
+        pictures.for_readme(picture, "console-rate")
     page.close()
 
 

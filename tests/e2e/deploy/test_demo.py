@@ -1,17 +1,15 @@
 """The main job, as a user runs it: the day in a headless Chromium, and the same day without a browser."""
 
 import json
-import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from parts import pictures
 
 from renzheng.deploy.demo import story
 
-PICTURES = Path(__file__).parents[3] / "docs" / "images"
 RENZHENG = Path(sys.executable).with_name("renzheng")
 
 
@@ -98,13 +96,11 @@ def test_the_page_for_people_tells_the_same(headless):
 @pytest.mark.chromium
 def test_pictures_are_taken_of_the_real_pages(headless):
     out, _ = headless
-    pictures = {name: out / "screens" / f"{name}.png" for name in ("kiosk", "console-day", "console-line")}
-    assert all(path.stat().st_size > 10_000 for path in pictures.values())
-    if os.environ.get("RENZHENG_PICTURES"):
-        PICTURES.mkdir(parents=True, exist_ok=True)
-        for name, path in pictures.items():
-            shutil.copy(path, PICTURES / f"{name}.png")
-        shutil.copy(out / "screens" / "0730-sign_in.png", PICTURES / "kiosk-signed-in.png")
+    names = {"kiosk": "kiosk", "console-day": "console-day", "console-line": "console-line"}
+    for taken, shown in {**names, "0730-sign_in": "kiosk-signed-in"}.items():
+        picture = out / "screens" / f"{taken}.png"
+        assert picture.stat().st_size > 10_000
+        pictures.for_readme(picture, shown)
 
 
 def test_the_day_can_be_played_without_a_browser(tmp_path):

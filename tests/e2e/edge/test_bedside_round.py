@@ -8,8 +8,9 @@ import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from parts import pictures
 from parts.bedside import CODE, enrol, events_of, leave, make_check, make_sheet, make_unit
-from parts.bedside_browser import SHOTS, TABLET, TELEPHONE, assert_usable, noisy_feed, tablet
+from parts.bedside_browser import TABLET, TELEPHONE, assert_usable, noisy_feed, tablet
 
 from renzheng.edge.clock import SteppedClock
 
@@ -204,8 +205,7 @@ def test_ten_beds_take_less_than_ten_minutes(unit, feed):
         "script_seconds": round(script_seconds, 1),
         "estimate_seconds": round(estimate),
     }
-    SHOTS.mkdir(parents=True, exist_ok=True)
-    (SHOTS / "ten-beds.json").write_text(json.dumps(measured), encoding="utf-8")
+    (pictures.folder("bedside") / "ten-beds.json").write_text(json.dumps(measured), encoding="utf-8")
     assert held.taps <= 10 * 6
     assert estimate < TEN_BEDS_SECONDS
     assert len(events_of(unit, "spot_check.answered")) == 10
