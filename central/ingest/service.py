@@ -129,8 +129,6 @@ class Ingest:
     def prepare(self, messages: Sequence[Message]) -> PreparedGroup:
         """Do with a group all that needs no transaction: signatures, inner chains, events, rows.
 
-        The next group can be prepared while one is being committed.
-
         Raises:
             sqlalchemy.exc.OperationalError: the store cannot be reached.
         """
