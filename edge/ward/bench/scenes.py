@@ -25,7 +25,7 @@ Pixels = NDArray[np.uint8]
 COLUMNS, ROWS = 1280, 720
 _ENCODERS = {
     Codec.H264: ("-c:v", "libx264", "-preset", "ultrafast", "-b:v", "2M", "-bf", "0"),
-    Codec.H265: ("-c:v", "libx265", "-preset", "ultrafast", "-b:v", "1500k"),
+    Codec.H265: ("-c:v", "libx265", "-preset", "ultrafast", "-crf", "30"),
 }
 _SUFFIXES = {Codec.H264: ".h264", Codec.H265: ".h265"}
 
