@@ -1,0 +1,53 @@
+"""The report of a run: what bills and rules say is shown as text, whatever it is."""
+
+import datetime as dt
+from decimal import Decimal
+
+from renzheng.central.nightly.report import MOST_IDS, render
+
+NASTY = "<script>alert(1)</script>&\"'"
+AT = dt.datetime(2026, 3, 2, 10, tzinfo=dt.UTC)
+
+
+def values(**more):
+    line = {
+        "amount": Decimal("420.50"),
+        "reason": "no_session",
+        "coverage_ratio": 0.97,
+        "item_name": NASTY,
+        "service_time": AT,
+        "line_id": NASTY,
+        "institution": NASTY,
+        "person_id": NASTY,
+        "evidence": [],
+        "all_rows": 1,
+    }
+    finding = {
+        **line,
+        "verdict": "suspicious",
+        "severity": "high",
+        "rule_id": "weekly-cap",
+        "rule_version": "1.0",
+        "line_ids": [f"L{number}" for number in range(MOST_IDS + 3)],
+        "explanation_zh": NASTY,
+        "explanation_en": NASTY,
+    }
+    empty = {"totals": [], "institutions": [], "coverage": [], "findings": [finding], "lines": [line]}
+    summary = {"from": "2026-03-02", "to": "2026-03-03", "region": NASTY, "rows": {}, "missing_tables": []}
+    return {**empty, "run_id": NASTY, "made_at": AT, "summary": summary, **more}
+
+
+def test_what_bills_say_never_becomes_markup():
+    page = render(values())
+    assert "<script" not in page
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+
+
+def test_long_lists_of_ids_are_cut_and_say_by_how_many():
+    assert "+3" in render(values())
+
+
+def test_a_run_without_lines_says_so_in_both_languages():
+    page = render(values(findings=[], lines=[]))
+    assert "没有疑点" in page
+    assert "No findings." in page
