@@ -21,12 +21,15 @@ from renzheng.edge.store.database import Store
 TESTS = Path(__file__).resolve().parents[2]
 AGENT = """
 import sys, time
+from datetime import timedelta
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
-from parts.edge import DAY, StandInEngine, jpeg_of, make_settings, stepped_clock
+from parts.edge import DAY, StandInEngine, jpeg_of, make_settings
+from renzheng.edge.clock import SteppedClock
 from renzheng.edge.main import build_agent
 folder = Path(sys.argv[1])
-agent = build_agent(make_settings(folder), clock=stepped_clock(), engine=StandInEngine())
+clock = SteppedClock(DAY + timedelta(minutes=int(sys.argv[3])), runs=True)
+agent = build_agent(make_settings(folder), clock=clock, engine=StandInEngine())
 if not agent.people.references("P1", StandInEngine.model):
     agent.enrol("P1", surname="王某", card_number="62221111", photographs=[jpeg_of(120)], consented=True)
 agent.start()
@@ -35,9 +38,10 @@ time.sleep(600)
 """
 
 
-def start(folder):
+def start(folder, minute=0):
+    """Start the agent; its clock goes on from one start to the next, as a machine's own does."""
     process = subprocess.Popen(
-        [sys.executable, "-c", AGENT, str(folder), str(TESTS)],
+        [sys.executable, "-c", AGENT, str(folder), str(TESTS), str(minute)],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
@@ -102,8 +106,8 @@ def seconds_of_a_sign_in(folder):
 def play(folder, rounds, seed):
     chance, seen = random.Random(seed), set()
     longest_s = 1.6 * seconds_of_a_sign_in(folder / "unharmed")
-    for _ in range(rounds):
-        process, url = start(folder)
+    for number in range(rounds):
+        process, url = start(folder, number)
         event_id = sign_in_until_killed(url, process, chance.uniform(0.0, longest_s))
         process.wait()
         if process.stdout is not None:
