@@ -80,6 +80,8 @@ class Database:
                 f"The store cannot be opened: {error.orig}.",
                 do="Check database_url and that the server runs.",
             ) from error
+        except UnicodeDecodeError as error:
+            raise _damaged("a text in it is none") from error
 
     def check_structure(self) -> None:
         """Let SQLite check its file: every page, every index.
@@ -94,16 +96,22 @@ class Database:
                 said = connection.exec_driver_sql("PRAGMA integrity_check(1)").scalar()
         except sa.exc.DatabaseError as error:
             said = str(error.orig)
+        except UnicodeDecodeError:  # SQLite's own message quotes the damage
+            said = "a text in it is none"
         if said != "ok":
-            raise StoreError(
-                f"The store's file is damaged: {str(said)[:200]}.",
-                why="A row or an index may say what was never written.",
-                do="Keep the file, restore the last good backup; the devices send what it lacks.",
-            )
+            raise _damaged(str(said)[:200])
 
     def close(self) -> None:
         """Close every connection."""
         self.engine.dispose()
+
+
+def _damaged(what: str) -> StoreError:
+    return StoreError(
+        f"The store's file is damaged: {what}.",
+        why="A row or an index may say what was never written.",
+        do="Keep the file, restore the last good backup; the devices send what it lacks.",
+    )
 
 
 def _config(connection: sa.Connection) -> Config:

@@ -37,7 +37,7 @@ def verify(
     from renzheng.central.verify import publish
     from renzheng.central.verify.check import BadEntry
     from renzheng.central.verify.projections import check_projections
-    from renzheng.central.verify.store import check_store
+    from renzheng.central.verify.store import check_store, named_damage
     from renzheng.contracts import keys
 
     settings = read_settings(config)
@@ -46,7 +46,7 @@ def verify(
     database.migrate()
     if thorough:
         database.check_structure()
-    with database.reading() as connection:
+    with named_damage(), database.reading() as connection:
         total = sum(row["head_sequence"] for row in reading.devices(connection, device or ""))
     columns = (TextColumn("entries"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     console = Console()

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import sqlite3
 
 import pytest
 import sqlalchemy as sa
@@ -340,3 +341,28 @@ def test_a_damaged_value_is_named(tmp_path, sql):
     with pytest.raises(StoreError, match="cannot be read"):
         (list(check_store(database)), check_checkpoints(database, KEY))
     database.close()
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "UPDATE alembic_version SET version_num = CAST(x'fffe' AS TEXT)",
+        "UPDATE sqlite_schema SET name = CAST(x'fffe' AS TEXT) WHERE name = 'ix_attendance_occurred_at'",
+        "UPDATE sqlite_schema SET sql = CAST(x'fffe' AS TEXT) WHERE name = 'attendance'",
+        "UPDATE sqlite_schema SET name = CAST(x'61ff' AS TEXT) WHERE name = 'alembic_version'",
+    ],
+)
+def test_a_damaged_schema_is_named(tmp_path, sql):
+    path = tmp_path / "c.sqlite"
+    database = Database(f"sqlite:///{path}")
+    database.migrate()
+    database.close()
+    damage = sqlite3.connect(path)
+    damage.execute("PRAGMA writable_schema=ON")
+    damage.execute(sql)
+    damage.commit()
+    damage.close()
+    opened = Database(f"sqlite:///{path}")
+    with pytest.raises(StoreError):
+        (opened.migrate(), opened.check_structure())
+    opened.close()
