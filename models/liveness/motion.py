@@ -48,7 +48,7 @@ MIN_CURVED = 0.25
 mask of paper before a head, whose eyes and cheeks move behind it, 0.02 to 0.17 where 60 or more points are
 followed, up to 0.5 where only 20 to 25 are."""
 
-MIN_BODY_POINTS = 52
+MIN_BODY_POINTS = 50
 """A body is not concluded from fewer; the demo's heads have 54 to 80. At a bound of 35 one paper mask of 42,
 followed by 49 points of which most were its wearer's, passed for a body."""
 
