@@ -67,7 +67,7 @@ def test_whoever_holds_still_is_asked_for_a_movement_in_coloured_light_and_then_
     agent, tmp_path
 ):
     feed = tmp_path / "feed.y4m"
-    render_feed(PORTRAITS / MINE, feed, motion="still")
+    render_feed(PORTRAITS / MINE, feed, motion="still", periods=3)
     with opened(agent, feed, viewport=PORTRAIT) as kiosk:
         kiosk.touch("[data-person=P1]")
         kiosk.page.wait_for_selector("#challenge span")
@@ -87,7 +87,7 @@ def test_whoever_holds_still_is_asked_for_a_movement_in_coloured_light_and_then_
 def test_whoever_can_do_nothing_is_asked_nothing(agent, tmp_path):
     agent.people.put_abilities("P1", frozenset())
     feed = tmp_path / "feed.y4m"
-    render_feed(PORTRAITS / MINE, feed, motion="still")
+    render_feed(PORTRAITS / MINE, feed, motion="still", periods=3)
     with opened(agent, feed, viewport=PORTRAIT) as kiosk:
         kiosk.touch("[data-person=P1]")
         assert kiosk.reach("failed", "done") == "failed"
