@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pytest
 from parts.attacks import ATTACKS
-from parts.edge import DAY, eventually, make_settings, stepped_clock
+from parts.edge import DAY, make_settings, stepped_clock
 from parts.kiosk import FEED_FPS, PORTRAIT, events_of, opened, write_feed
-from parts.looks import answering
 
 from renzheng.deploy.demo.feed import render_feed
 from renzheng.edge.main import build_agent
@@ -94,16 +93,3 @@ def test_whoever_can_do_nothing_is_asked_nothing(agent, tmp_path):
         assert "kiosk/painted" not in kiosk.asked
         kiosk.touch("section[data-for=failed] .other-way")
         assert kiosk.reach("other_way") == "other_way"
-
-
-def test_who_was_still_and_turns_the_head_when_asked_is_signed_in(agent, tmp_path):
-    feed = tmp_path / "feed.y4m"
-    turning = answering(PORTRAITS / MINE, 1, seconds=8.0, asked_ms=2_500, degrees=18.0)
-    write_feed(feed, [frame[:, :, ::-1] for frame in turning.frames])
-    with opened(agent, feed, viewport=PORTRAIT) as kiosk:
-        kiosk.touch("[data-person=P1]")
-        assert kiosk.reach("failed", "done") == "done"
-        assert eventually(lambda: len(events_of(agent, "sign_in")) == 1)
-    (signed_in,) = events_of(agent, "sign_in")
-    assert signed_in["data"]["pad"] == "bona_fide"
-    assert any(code.startswith("motion:+") for code in signed_in["data"]["pad_signals"])
