@@ -7,23 +7,20 @@ Several agents may live in one process, as in demo and tests; each has its own f
 """
 
 import logging
-import time
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
-from importlib.metadata import version
 from typing import Any
 
 from joserfc.jwk import OKPKey
 
-from renzheng.contracts import events, keys
-from renzheng.contracts.ids import DeviceId, EventId, Shard
+from renzheng.contracts.ids import EventId
 from renzheng.contracts.log import Head
 from renzheng.edge.clock import Clock, SystemClock
 from renzheng.edge.enrolment import Enrolment, engine_name, take_template
 from renzheng.edge.errors import SettingsError
 from renzheng.edge.evidence import Evidence
 from renzheng.edge.gallery import SiteGallery
-from renzheng.edge.housekeeping import Housekeeper, Reason, Retention, free_bytes_of
+from renzheng.edge.housekeeping import Housekeeper, Retention, free_bytes_of
 from renzheng.edge.keyring import Keyring, device_key
 from renzheng.edge.kiosk.app import build_app
 from renzheng.edge.kiosk.camera import OwnCamera, source_of
@@ -34,12 +31,11 @@ from renzheng.edge.kiosk.session import RecordConsent
 from renzheng.edge.kiosk.station import Station
 from renzheng.edge.kiosk.voices import Voices, voices_folder
 from renzheng.edge.kiosk.watcher import now_ms
-from renzheng.edge.link.runner import Identity, Link
+from renzheng.edge.link.uplink import SOFTWARE, open_uplink, read_central_key
 from renzheng.edge.log import DeviceLog
 from renzheng.edge.reports import Reports
 from renzheng.edge.server import Server
 from renzheng.edge.settings import Settings
-from renzheng.edge.store import heartbeat
 from renzheng.edge.store.database import Store
 from renzheng.edge.store.people import People, template_key
 from renzheng.edge.watchman import Teller, Watchman
@@ -50,9 +46,7 @@ from renzheng.models.liveness.network import open_if_here
 __all__ = ["SOFTWARE", "Agent", "build_agent", "device_key"]
 
 LOGGER = logging.getLogger(__name__)
-DRAIN_SECONDS = 1.5
 HANGS_AFTER_MS = 10_000
-SOFTWARE = f"renzheng {version('renzheng')}"
 
 
 class Agent:
@@ -69,10 +63,9 @@ class Agent:
         self, settings: Settings, *, clock: Clock, engine: FaceEngine, central_key: OKPKey | None
     ) -> None:
         device = settings.device
-        path = device.data_dir / "device.sqlite"
         self.settings = settings
         self.clock = clock
-        self.store = Store(path)
+        self.store = Store(device.data_dir / "device.sqlite")
         self.log = DeviceLog(self.store, device.device_id)
         self.keyring = Keyring(self.store, device.data_dir)
         self.keyring.sweep()
@@ -83,21 +76,7 @@ class Agent:
         self.gallery = SiteGallery(self.people, engine, device.data_dir / "calibrations")
         self.recorder = Recorder(settings, self.log, self.people, clock, engine_name(engine))
         self.enrolment = Enrolment(settings, self.log, self.people, clock, engine, gallery=self.gallery)
-        self.link: Link | None = None
-        if settings.link.host is not None:
-            self._link_store = Store(path)
-            keyring = Keyring(self._link_store, device.data_dir)
-            identity = Identity(
-                DeviceId(device.device_id), Shard(device.shard), keyring, central_key, SOFTWARE
-            )
-            self.link = Link(
-                settings.link,
-                identity,
-                DeviceLog(self._link_store, device.device_id),
-                wall=lambda: clock.read().wall,
-                alarm=self._alarm,
-            )
-            self.log.on_append(self.link.wake)
+        self.link = open_uplink(settings, self.log, clock, central_key)
         self.station = Station(
             settings,
             self.people,
@@ -117,7 +96,7 @@ class Agent:
                 entries=timedelta(days=device.entry_days),
                 free_bytes=device.keep_free_megabytes * 1_000_000,
             ),
-            tell=self._tell_deleted,
+            tell=self.teller.evidence_deleted,
             free_bytes=lambda: free_bytes_of(device.data_dir),
             warn=self.station.warn_of_disk,
         )
@@ -194,24 +173,15 @@ class Agent:
         self._halt()
         self.watchman.end(SOFTWARE, reason)
         if self.link is not None:
-            self._let_drain()
             self.link.stop()
-        self._close()
-
-    def _let_drain(self) -> None:
-        """Give the last events a moment to reach central; what does not get there waits on disk."""
-        deadline = time.monotonic() + DRAIN_SECONDS
-        while self.link is not None and self.link.connected and time.monotonic() < deadline:
-            if self.log.acknowledged() == self.log.head().sequence:
-                return
-            time.sleep(0.02)
+        self.store.close()
 
     def crash(self) -> None:
         """End as a power cut would: nothing is closed, nothing is said. For tests and the demo."""
         self._halt()
         if self.link is not None:
-            self.link.stop(drop=True)
-        self._close()
+            self.link.drop()
+        self.store.close()
 
     def _halt(self) -> None:
         if self.camera is not None:
@@ -219,28 +189,12 @@ class Agent:
         self._server.stop()
         self.watchman.halt()
 
-    def _close(self) -> None:
-        if self.link is not None:
-            self._link_store.close()
-        self.store.close()
-
-    def _tell_deleted(self, event_ids: tuple[EventId, ...], reason: Reason) -> None:
-        self.teller.tell(
-            events.EvidenceDeleted,
-            events.EvidenceDeletedData,
-            evidence_event_ids=event_ids,
-            reason=reason,
-        )
-
     def _tidy(self, now: datetime) -> None:
         self.housekeeper.tidy(now)
         self.gallery.renew(now)
 
     def _network_away(self) -> bool:
         return self.link is not None and not self.link.connected
-
-    def _alarm(self, kind: str, sequence: int) -> None:
-        heartbeat.raise_alarm(self._link_store, kind, sequence, self.clock.read().wall)
 
     def health(self) -> dict[str, Any]:
         """What an operator asks first."""
@@ -317,19 +271,9 @@ def build_agent(
         SettingsError: a file that the settings name is missing, or the port is taken.
         StoreError: the store cannot be opened.
     """
-    central_key = None
-    if settings.link.central_key_file is not None:
-        try:
-            central_key = keys.load_public_key(settings.link.central_key_file.read_bytes())
-        except OSError as error:
-            raise SettingsError(
-                f"Central's key {settings.link.central_key_file} cannot be read: {error.strerror}.",
-                why="Only what central signed counts as an acknowledgement.",
-                do="Copy it from central, or join the device again.",
-            ) from None
     return Agent(
         settings,
         clock=clock or SystemClock(),
         engine=engine or open_engine("dlib", threads=1),
-        central_key=central_key,
+        central_key=read_central_key(settings),
     )

@@ -6,7 +6,7 @@ from typing import Any
 from renzheng.edge.clock import Clock
 from renzheng.edge.housekeeping import Housekeeper
 from renzheng.edge.kiosk.station import Station
-from renzheng.edge.link.runner import Link
+from renzheng.edge.link.uplink import Uplink
 from renzheng.edge.log import DeviceLog
 from renzheng.edge.metrics import Metric, one, render
 from renzheng.edge.store import heartbeat
@@ -16,7 +16,7 @@ class Reports:
     """Asks the agent's parts."""
 
     def __init__(
-        self, log: DeviceLog, clock: Clock, station: Station, housekeeper: Housekeeper, link: Link | None
+        self, log: DeviceLog, clock: Clock, station: Station, housekeeper: Housekeeper, link: Uplink | None
     ) -> None:
         self._log = log
         self._clock = clock

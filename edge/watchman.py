@@ -10,9 +10,11 @@ from typing import Any
 from renzheng.contracts import events
 from renzheng.contracts.errors import RenzhengError
 from renzheng.contracts.events import CoverageState, device_source
+from renzheng.contracts.ids import EventId
 from renzheng.edge import coverage
 from renzheng.edge.clock import Clock, Reading, watch
 from renzheng.edge.coverage import Intervals, OpenStretch, Standing, Stretch
+from renzheng.edge.housekeeping import Reason
 from renzheng.edge.log import DeviceLog
 from renzheng.edge.settings import Settings
 from renzheng.edge.store import heartbeat
@@ -35,6 +37,15 @@ class Teller:
         reading = self._clock.read()
         filled = data(institution_id=self._device.institution_id, clock=reading.as_event_clock(), **values)
         self._log.append(kind(source=device_source(self._device.device_id), time=reading.wall, data=filled))
+
+    def evidence_deleted(self, event_ids: Sequence[EventId], reason: Reason) -> None:
+        """Tell that crops are gone."""
+        self.tell(
+            events.EvidenceDeleted,
+            events.EvidenceDeletedData,
+            evidence_event_ids=tuple(event_ids),
+            reason=reason,
+        )
 
 
 class Watchman:

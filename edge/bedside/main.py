@@ -7,16 +7,12 @@ A unit sees nobody by itself, so it never reports coverage in which somebody cou
 """
 
 import logging
-import time
-from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from joserfc.jwk import OKPKey
 
-from renzheng.contracts import events, keys
 from renzheng.contracts.events import CoverageState
-from renzheng.contracts.ids import DeviceId, EventId, Shard
 from renzheng.edge.bedside.app import build_app
 from renzheng.edge.bedside.fetching import Fetcher, Rounds, RoundsAtTheDoor
 from renzheng.edge.bedside.inspection import Inspection
@@ -27,15 +23,13 @@ from renzheng.edge.bulk import open_bulk
 from renzheng.edge.clock import Clock, SystemClock
 from renzheng.edge.coverage import Standing
 from renzheng.edge.enrolment import engine_name
-from renzheng.edge.errors import SettingsError
 from renzheng.edge.evidence import Evidence
 from renzheng.edge.gallery import SiteGallery
-from renzheng.edge.housekeeping import Housekeeper, Reason, Retention, free_bytes_of
+from renzheng.edge.housekeeping import Housekeeper, Retention, free_bytes_of
 from renzheng.edge.keyring import Keyring
 from renzheng.edge.kiosk.faces import FaceEngine
-from renzheng.edge.link.runner import Identity, Link
+from renzheng.edge.link.uplink import SOFTWARE, open_uplink, read_central_key
 from renzheng.edge.log import DeviceLog
-from renzheng.edge.main import DRAIN_SECONDS, SOFTWARE
 from renzheng.edge.server import Server
 from renzheng.edge.settings import Settings
 from renzheng.edge.store import heartbeat
@@ -108,7 +102,7 @@ class Unit:
             engine_name=engine_name(engine),
             model=engine.model,
         )
-        self.link = self._link(path, central_key) if settings.link.host is not None else None
+        self.link = open_uplink(settings, self.log, clock, central_key)
         self.housekeeper = Housekeeper(
             self.log,
             self.evidence,
@@ -117,7 +111,7 @@ class Unit:
                 entries=timedelta(days=device.entry_days),
                 free_bytes=device.keep_free_megabytes * 1_000_000,
             ),
-            tell=self._tell_deleted,
+            tell=self.teller.evidence_deleted,
             free_bytes=lambda: free_bytes_of(device.data_dir),
             warn=lambda _short: None,
         )
@@ -160,13 +154,7 @@ class Unit:
         self.looks.stop()
         self.watchman.end(SOFTWARE, reason)
         if self.link is not None:
-            deadline = time.monotonic() + DRAIN_SECONDS
-            while self.link.connected and time.monotonic() < deadline:
-                if self.log.acknowledged() == self.log.head().sequence:
-                    break
-                time.sleep(0.02)
             self.link.stop()
-            self._link_store.close()
         self.store.close()
 
     def put_inspector(self, inspector_id: str, pin: str) -> None:
@@ -195,32 +183,6 @@ class Unit:
         bulk = open_bulk(self.settings, key=self.keyring.current, wall=lambda: self.clock.read().wall)
         return None if bulk is None else RoundsAtTheDoor(bulk)
 
-    def _link(self, path: Any, central_key: OKPKey | None) -> Link:
-        device = self.settings.device
-        self._link_store = Store(path)
-        keyring = Keyring(self._link_store, device.data_dir)
-        identity = Identity(DeviceId(device.device_id), Shard(device.shard), keyring, central_key, SOFTWARE)
-        link = Link(
-            self.settings.link,
-            identity,
-            DeviceLog(self._link_store, device.device_id),
-            wall=lambda: self.clock.read().wall,
-            alarm=lambda kind, sequence: heartbeat.raise_alarm(
-                self._link_store, kind, sequence, self.clock.read().wall
-            ),
-        )
-        self.log.on_append(link.wake)
-        self.inspection.after_commit = link.wake
-        return link
-
-    def _tell_deleted(self, event_ids: Sequence[EventId], reason: Reason) -> None:
-        self.teller.tell(
-            events.EvidenceDeleted,
-            events.EvidenceDeletedData,
-            evidence_event_ids=tuple(event_ids),
-            reason=reason,
-        )
-
     def _tidy(self, now: datetime) -> None:
         self.housekeeper.tidy(now)
         self.gallery.renew(now)
@@ -241,20 +203,10 @@ def build_unit(
         SettingsError: a file that the settings name is missing, or the port is taken.
         StoreError: the store cannot be opened.
     """
-    central_key = None
-    if settings.link.central_key_file is not None:
-        try:
-            central_key = keys.load_public_key(settings.link.central_key_file.read_bytes())
-        except OSError as error:
-            raise SettingsError(
-                f"Central's key {settings.link.central_key_file} cannot be read: {error.strerror}.",
-                why="Only what central signed counts as an acknowledgement.",
-                do="Copy it from central, or join the device again.",
-            ) from None
     return Unit(
         settings,
         clock=clock or SystemClock(),
         engine=engine or open_engine("dlib", threads=1),
-        central_key=central_key,
+        central_key=read_central_key(settings),
         rounds=rounds,
     )

@@ -7,19 +7,15 @@ that name no camera are refused, and so is a machine without a decoder.
 import logging
 import shutil
 import threading
-import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from fastapi import FastAPI, Response
 from joserfc.jwk import OKPKey
 
-from renzheng.contracts import events, keys
 from renzheng.contracts.events import Purpose
-from renzheng.contracts.ids import DeviceId, EventId, Shard
 from renzheng.edge.bulk import open_bulk
 from renzheng.edge.clock import Clock, SystemClock
 from renzheng.edge.coverage import Standing
@@ -27,16 +23,14 @@ from renzheng.edge.enrolment import engine_name
 from renzheng.edge.errors import SettingsError
 from renzheng.edge.evidence import Evidence
 from renzheng.edge.gallery import SiteGallery
-from renzheng.edge.housekeeping import Housekeeper, Reason, Retention, free_bytes_of
+from renzheng.edge.housekeeping import Housekeeper, Retention, free_bytes_of
 from renzheng.edge.inpatients import RosterFetcher
 from renzheng.edge.keyring import Keyring
 from renzheng.edge.kiosk.recorder import NOTICE
-from renzheng.edge.link.runner import Identity, Link
+from renzheng.edge.link.uplink import SOFTWARE, open_uplink, read_central_key
 from renzheng.edge.log import DeviceLog
-from renzheng.edge.main import SOFTWARE
 from renzheng.edge.server import Server
 from renzheng.edge.settings import Settings
-from renzheng.edge.store import heartbeat
 from renzheng.edge.store.database import Store
 from renzheng.edge.store.inpatients import Inpatients
 from renzheng.edge.store.people import People, template_key
@@ -56,7 +50,6 @@ from renzheng.models.engine import open_engine as open_face_engine
 
 LOGGER = logging.getLogger(__name__)
 _REFRESH_SECONDS = 20.0
-_DRAIN_SECONDS = 1.5
 
 
 class WardAgent:
@@ -106,7 +99,7 @@ class WardAgent:
             notice=(NOTICE, settings.kiosk.notice_version),
         )
         self.telling = Telling(settings, self.log, self.evidence, clock, engine_name(engine))
-        self.link = self._make_link(path, central_key)
+        self.link = open_uplink(settings, self.log, clock, central_key)
         self.watches = [self._watch(camera, first_wait_seconds) for camera in ward.cameras]
         self.analysts = Analysts(self.watches, _one_at_hand(engine, open_engine), ward.workers)
         teller = Teller(settings, self.log, clock)
@@ -118,7 +111,7 @@ class WardAgent:
                 entries=timedelta(days=device.entry_days),
                 free_bytes=device.keep_free_megabytes * 1_000_000,
             ),
-            tell=_tells_deleted(teller),
+            tell=teller.evidence_deleted,
             free_bytes=lambda: free_bytes_of(device.data_dir),
             warn=lambda _short: None,
         )
@@ -169,9 +162,7 @@ class WardAgent:
             self._refresher.join(timeout=10)
         self.watchman.end(SOFTWARE, reason)
         if self.link is not None:
-            self._let_drain(self.link)
             self.link.stop()
-            self._link_store.close()
         self.store.close()
 
     def standing(self) -> Standing:
@@ -199,35 +190,6 @@ class WardAgent:
             rules=sight.Rules(frozen_seconds=ward.frozen_seconds),
         )
 
-    def _make_link(self, path: Path, central_key: OKPKey | None) -> Link | None:
-        device = self.settings.device
-        if self.settings.link.host is None:
-            return None
-        self._link_store = Store(path)
-        identity = Identity(
-            DeviceId(device.device_id),
-            Shard(device.shard),
-            Keyring(self._link_store, device.data_dir),
-            central_key,
-            SOFTWARE,
-        )
-        link = Link(
-            self.settings.link,
-            identity,
-            DeviceLog(self._link_store, device.device_id),
-            wall=self._wall,
-            alarm=self._alarm,
-        )
-        self.log.on_append(link.wake)
-        return link
-
-    def _let_drain(self, link: Link) -> None:
-        deadline = time.monotonic() + _DRAIN_SECONDS
-        while link.connected and time.monotonic() < deadline:
-            if self.log.acknowledged() == self.log.head().sequence:
-                return
-            time.sleep(0.02)
-
     def _keep_lists(self) -> None:
         while not self._ending.wait(_REFRESH_SECONDS):
             self.refresh()
@@ -242,9 +204,6 @@ class WardAgent:
 
     def _wall(self) -> datetime:
         return self.clock.read().wall
-
-    def _alarm(self, kind: str, sequence: int) -> None:
-        heartbeat.raise_alarm(self._link_store, kind, sequence, self._wall())
 
     def _app(self) -> FastAPI:
         app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
@@ -292,22 +251,12 @@ def build_ward_agent(settings: Settings, *, clock: Clock | None = None) -> WardA
         SettingsError: they cannot be used.
         ModelMissingError: a model file is not on this machine.
     """
-    central_key = None
-    if settings.link.central_key_file is not None:
-        try:
-            central_key = keys.load_public_key(settings.link.central_key_file.read_bytes())
-        except OSError as error:
-            raise SettingsError(
-                f"Central's key {settings.link.central_key_file} cannot be read: {error.strerror}.",
-                why="Only what central signed counts as an acknowledgement.",
-                do="Copy it from central, or join the device again.",
-            ) from None
     check_settings(settings)
     return WardAgent(
         settings,
         clock=clock or SystemClock(),
         open_engine=lambda: open_face_engine(settings.ward.engine, threads=1),
-        central_key=central_key,
+        central_key=read_central_key(settings),
     )
 
 
@@ -323,12 +272,3 @@ def _one_at_hand(engine: FaceEngine, open_engine: Callable[[], FaceEngine]) -> C
         return open_engine()
 
     return take
-
-
-def _tells_deleted(teller: Teller) -> Callable[[tuple[EventId, ...], Reason], None]:
-    def tell(event_ids: tuple[EventId, ...], reason: Reason) -> None:
-        teller.tell(
-            events.EvidenceDeleted, events.EvidenceDeletedData, evidence_event_ids=event_ids, reason=reason
-        )
-
-    return tell

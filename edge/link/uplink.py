@@ -1,0 +1,107 @@
+"""An agent's way to central: a link over a store connection of its own, opened, drained and closed as one.
+
+Kiosk, ward agent and inspector's unit each have one; none when their settings name no broker.
+"""
+
+import time
+from importlib.metadata import version
+
+from joserfc.jwk import OKPKey
+
+from renzheng.contracts import keys
+from renzheng.contracts.ids import DeviceId, Shard
+from renzheng.edge.clock import Clock
+from renzheng.edge.errors import SettingsError
+from renzheng.edge.keyring import Keyring
+from renzheng.edge.link.runner import Identity, Link
+from renzheng.edge.log import DeviceLog
+from renzheng.edge.settings import Settings
+from renzheng.edge.store import heartbeat
+from renzheng.edge.store.database import Store
+
+SOFTWARE = f"renzheng {version('renzheng')}"
+_DRAIN_SECONDS = 1.5
+
+
+class Uplink:
+    """The link of one agent.
+
+    Args:
+        settings: the device's settings; `link.host` must be set.
+        log: the agent's log; what is appended to it wakes the link.
+        clock: where time comes from.
+        central_key: whose acknowledgements count; None while central's key is not known.
+    """
+
+    def __init__(self, settings: Settings, log: DeviceLog, clock: Clock, central_key: OKPKey | None) -> None:
+        device = settings.device
+        self._log = log
+        self._clock = clock
+        self._store = Store(device.data_dir / "device.sqlite")  # SQLite connections are a thread's own
+        keyring = Keyring(self._store, device.data_dir)
+        self._link = Link(
+            settings.link,
+            Identity(DeviceId(device.device_id), Shard(device.shard), keyring, central_key, SOFTWARE),
+            DeviceLog(self._store, device.device_id),
+            wall=lambda: clock.read().wall,
+            alarm=self._alarm,
+        )
+        log.on_append(self._link.wake)
+
+    @property
+    def connected(self) -> bool:
+        """Whether a broker takes messages."""
+        return self._link.connected
+
+    @property
+    def halted(self) -> str | None:
+        """The alarm that keeps everything back, if any."""
+        return self._link.halted
+
+    def start(self) -> None:
+        """Begin."""
+        self._link.start()
+
+    def stop(self) -> None:
+        """End in good order: the last events get a moment to reach central; what does not, waits on disk."""
+        deadline = time.monotonic() + _DRAIN_SECONDS
+        while self.connected and time.monotonic() < deadline:
+            if self._log.acknowledged() == self._log.head().sequence:
+                break
+            time.sleep(0.02)
+        self._link.stop()
+        self._store.close()
+
+    def drop(self) -> None:
+        """End as a power cut would, with the will to be published."""
+        self._link.stop(drop=True)
+        self._store.close()
+
+    def _alarm(self, kind: str, sequence: int) -> None:
+        heartbeat.raise_alarm(self._store, kind, sequence, self._clock.read().wall)
+
+
+def open_uplink(
+    settings: Settings, log: DeviceLog, clock: Clock, central_key: OKPKey | None
+) -> Uplink | None:
+    """Open the link that the settings describe; None when they name no broker."""
+    return None if settings.link.host is None else Uplink(settings, log, clock, central_key)
+
+
+def read_central_key(settings: Settings) -> OKPKey | None:
+    """Read central's public key; None when the settings name none.
+
+    Raises:
+        SettingsError: the file cannot be read.
+    """
+    path = settings.link.central_key_file
+    if path is None:
+        return None
+    try:
+        return keys.load_public_key(path.read_bytes())
+    except OSError as error:
+        raise SettingsError(
+            f"Central's key {path} cannot be read: {error.strerror}.",
+            why="Only what central signed counts as an acknowledgement.",
+            do="Copy it from central, or join the device again.",
+        ) from None
