@@ -14,6 +14,7 @@ from renzheng.edge.kiosk.session import RecordConsent
 from renzheng.edge.kiosk.station import Station
 from renzheng.edge.kiosk.watcher import now_ms
 from renzheng.edge.store.people import Patient
+from renzheng.models.liveness.challenge import EVERY_ABILITY
 from renzheng.models.templates import Template
 
 APART_MS = 600
@@ -67,6 +68,8 @@ class Enrolling:
         )
         wall = station.clock.read().wall.astimezone(ZoneInfo(station.settings.device.time_zone))
         station.people.put_on_roster(wall.date(), [patient.person_id])
+        if call.cannot:
+            station.people.put_abilities(patient.person_id, EVERY_ABILITY - call.cannot)
         station.recorder.consent(RecordConsent(patient, given=True), witness_id=witness_id)
         return _Under(patient, witness_id, now_ms())
 

@@ -198,7 +198,11 @@ class LatencyCall(_Message):
 
 
 class EnrolCall(_Message):
-    """Begin the enrolment of a person, vouched for by a witness."""
+    """Begin the enrolment of a person, vouched for by a witness.
+
+    Args:
+        cannot: what the patient is not to be asked for; empty leaves what is known of them.
+    """
 
     person_id: ShortText
     surname: Annotated[str, Field(min_length=1, max_length=40)]
@@ -206,3 +210,4 @@ class EnrolCall(_Message):
     witness_id: ShortText
     pin: Annotated[SecretStr, Field(min_length=1, max_length=64)]
     consented: bool
+    cannot: frozenset[Ability] = frozenset()

@@ -46,6 +46,7 @@ $("form").onsubmit = async (event) => {
   const answer = await post("/enrol/begin", JSON.stringify({
     person_id: $("person").value, surname: $("surname").value, card_number: $("card").value,
     witness_id: $("witness").value, pin: $("pin").value, consented: $("consented").checked,
+    cannot: [...document.querySelectorAll("#cannot input:checked")].map((box) => box.value),
   }), "application/json");
   $("pin").value = "";
   if (!answer.ok) { fail(answer); return; }

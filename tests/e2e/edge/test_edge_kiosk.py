@@ -13,6 +13,7 @@ from parts.kiosk import LANDSCAPE, PORTRAIT, assert_readable, events_of, opened
 from renzheng.deploy.demo.feed import render_feed
 from renzheng.edge.main import build_agent
 from renzheng.models.engine import open_engine
+from renzheng.models.liveness.challenge import Ability
 
 pytestmark = pytest.mark.chromium
 PORTRAITS = Path(os.environ.get("RENZHENG_PORTRAITS", ".cache/portraits"))
@@ -157,6 +158,8 @@ def test_a_visitor_enrols_by_the_camera_and_signs_in(agent, feed):
         }.items():
             kiosk.page.fill(field, value)
         kiosk.page.check("#consented")
+        kiosk.page.check("#cannot [value=nod]")
+        kiosk.page.check("#cannot [value=colour_light]")
         kiosk.shoot("7-enrol")
         kiosk.touch("button[type=submit]")
         kiosk.reach("done")
@@ -165,3 +168,4 @@ def test_a_visitor_enrols_by_the_camera_and_signs_in(agent, feed):
         kiosk.touch("[data-person=V1]")
         assert kiosk.reach("done", "failed", "other_way") == "done"
     assert events_of(agent, "sign_in")[0]["subject"] == "V1"
+    assert agent.people.abilities("V1") == {Ability.TURN_HEAD, Ability.COME_NEARER}
