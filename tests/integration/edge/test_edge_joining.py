@@ -7,7 +7,8 @@ import pytest
 
 from renzheng.central.site import joining as at_central
 from renzheng.central.site.authority import Authority
-from renzheng.central.site.door import build_door
+from renzheng.central.site.calls import Callers
+from renzheng.central.site.door import Counter, build_door
 from renzheng.central.site.joining import BrokerAddress, Joining
 from renzheng.central.site.setup import make_site
 from renzheng.central.store import devices
@@ -21,6 +22,7 @@ from renzheng.edge.server import Server
 from renzheng.edge.settings import load_settings
 
 DEVICE = Device("kiosk-9", "H1", "3", Purpose.DIALYSIS)
+NOTHING = Counter(inpatients=pytest.fail, sheets=pytest.fail, openings=pytest.fail)
 
 
 class Site:
@@ -33,7 +35,8 @@ class Site:
         broker = BrokerAddress("broker.example", 8883)
         self.central_key = keys.public_pem(keys.generate_key())
         authority = Authority.load(folder / "site")
-        door = build_door(Joining(self.database, authority, self.central_key, broker, utc_now))
+        joining = Joining(self.database, authority, self.central_key, broker, utc_now)
+        door = build_door(joining, Callers(self.database, utc_now), NOTHING, utc_now)
         with self.database.writing() as connection:
             devices.put_institution(connection, Institution("H1", "x", "1"))
         self.server = Server(door, "127.0.0.1", 0)
