@@ -19,7 +19,7 @@ VIDEO_SUFFIXES = frozenset({".mp4", ".avi", ".mkv", ".mov", ".webm", ".y4m"})
 _COLUMNS = {
     "file": ("file", "path", "folder", "presentation"),
     "species": ("species", "instrument", "pai_species"),
-    "label": ("label", "truth", "kind", "class"),
+    "label": ("label", "truth", "kind", "class", "type", "bona_fide_or_attack"),
 }
 _LABELS = {
     "bona_fide": False,
