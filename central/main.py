@@ -12,6 +12,8 @@ from renzheng.central.adt.receiving import Receiver
 from renzheng.central.adt.roster import inpatients, institution_zone
 from renzheng.central.claims.source import Options
 from renzheng.central.draw.handing import openings_for, sheets_for
+from renzheng.central.draw.keeper import RoundKeeper
+from renzheng.central.draw.rounds import Rounds
 from renzheng.central.errors import SettingsError
 from renzheng.central.ingest.consumer import Consumer
 from renzheng.central.ingest.service import Ingest
@@ -72,6 +74,7 @@ class Central:
         self._web = WebServer(console, settings.host, settings.port)
         self._door = self._make_door()
         self._adt = self._make_adt()
+        self._rounds = RoundKeeper(Rounds(self.database, self._key, settings.checkpoints_dir), clock)
 
     def _consumer(self, shard: str) -> Consumer:
         ingest = Ingest(self.database, self._key, self.clock, self.metrics)
@@ -154,6 +157,7 @@ class Central:
                 self._door.start()
             if self._adt:
                 self._adt.start()
+            self._rounds.start()
             for consumer in self._consumers:
                 consumer.start()
                 started.append(consumer)
@@ -174,6 +178,7 @@ class Central:
         self.database.close()
 
     def _stop_serving(self) -> None:
+        self._rounds.stop()
         if self._adt:
             self._adt.stop()
         if self._door:

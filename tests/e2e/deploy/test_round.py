@@ -61,6 +61,12 @@ class Tablet:
         )
 
 
+def page(site, path):
+    """A page of the console."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{site.console}{path}", timeout=10) as answer:
+        return answer.read().decode()
+
+
 @pytest.fixture
 def site(tmp_path):
     adt = free_port()
@@ -134,16 +140,15 @@ def test_a_round_from_the_hospitals_message_to_the_proof(site):
             what="central has every answer",
         )
 
-    site.command("central", "draw", "publish")
     settings = read_settings(site.folder / "central.toml")
     database = Database(settings.database)
     with database.reading() as connection:
         answered = connection.execute(schema.spot_checks.select()).mappings().all()
     assert {(row["institution_id"], row["inspector_id"]) for row in answered} == {("H1", "I-7")}
     assert sorted(row["result"] for row in answered) == sorted([absence, "present", "present", "present"])
-    with urllib.request.urlopen(f"http://127.0.0.1:{site.console}/rate?lang=en", timeout=10) as page:
-        shown = page.read().decode()
-        assert ("75.0" if trusted else "100.0") in shown
+    rate = "75.0%" if trusted else "100.0%"
+    assert round_id[:8] in page(site, "/rounds?lang=en")  # looking also opens what is due
+    assert rate in page(site, "/rate?lang=en")
 
     key = keys.load_private_key(settings.key_file.read_bytes())
     (published,) = Rounds(database, key, settings.checkpoints_dir).settle(
