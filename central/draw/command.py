@@ -95,7 +95,7 @@ def seal(
 
 @app.command()
 def publish(config: Config = CONFIG) -> None:
-    """公布 · Open what is due and publish what has closed; the console and the night do so too."""
+    """公布 · Open what is due and publish what has closed; a running central does so by itself."""
     settings, database, rounds = _open(config)
     for path in (*rounds.settle(utc_now()), *rounds.publish_again()):
         Console().print(f"published  {path}", highlight=False, soft_wrap=True)
