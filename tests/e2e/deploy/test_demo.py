@@ -1,23 +1,10 @@
-"""The main job, as a user runs it: the day in a headless Chromium, and the same day without a browser."""
-
-import json
-import subprocess
-import sys
-from pathlib import Path
+"""The main job, as a user runs it: the day in a headless Chromium, held against the story."""
 
 import pytest
 from parts import pictures
+from parts.demo import run_demo
 
 from renzheng.deploy.demo import story
-
-RENZHENG = Path(sys.executable).with_name("renzheng")
-
-
-def run_demo(out, *options):
-    command = [str(RENZHENG), "demo", *options, "--out", str(out)]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=280, check=False)
-    assert ended.returncode == 0, ended.stdout[-3000:] + ended.stderr[-3000:]
-    return json.loads((out / "report.json").read_text(encoding="utf-8"))
 
 
 @pytest.fixture(scope="module")
@@ -101,16 +88,3 @@ def test_pictures_are_taken_of_the_real_pages(headless):
         picture = out / "screens" / f"{taken}.png"
         assert picture.stat().st_size > 10_000
         pictures.for_readme(picture, shown)
-
-
-def test_the_day_can_be_played_without_a_browser(tmp_path):
-    report = run_demo(tmp_path, "--no-stay")
-    assert report["ok"] is True
-
-
-def test_missing_portraits_are_said_so_with_the_way_to_get_them(tmp_path):
-    command = [str(RENZHENG), "demo", "--portraits", str(tmp_path)]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    assert ended.returncode == 1
-    assert "obama.jpg" in ended.stderr
-    assert "make setup" in ended.stderr
