@@ -24,7 +24,7 @@ demo: $(VENV)/.ready  ## Play a dialysis day: faces at the kiosk, events to cent
 	@$(BIN)/renzheng demo
 
 test: $(VENV)/.ready-dev check  ## Pass all tests; sets up the real parts they need.
-	@RENZHENG_PORTRAITS=$(CURDIR)/$(CACHE)/portraits $(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(PYTEST)
+	@RENZHENG_PORTRAITS=$(CURDIR)/$(CACHE)/portraits $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(PYTEST)
 
 check: $(VENV)/.ready-dev types  ## Lint and type-check; part of `make test`.
 	@$(BIN)/ruff check .

@@ -7,6 +7,7 @@ import queue
 import shutil
 import ssl
 import subprocess
+import threading
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -111,7 +112,10 @@ def test_a_revoked_device_is_silenced_and_does_not_come_back(site):
         for client in (central, one, two):
             stack.callback(client.loop_stop)
             stack.callback(client.disconnect)
+        subscribed = threading.Event()
+        central.on_subscribe = lambda *_: subscribed.set()
         central.subscribe("renzheng/v1/s1/+/up/log", 1)
+        assert subscribed.wait(SECONDS)
         one.publish(LOG.format("kiosk-1"), b"before", 1)
         assert heard.get(timeout=SECONDS) == b"before"
 
