@@ -115,13 +115,12 @@ def witness(
     """Enter a witness, or set a new PIN; the PIN is asked for and never shown."""
     from renzheng.edge.settings import load_settings
     from renzheng.edge.store.database import Store
-    from renzheng.edge.store.people import People, template_key
+    from renzheng.edge.store.people import open_people
 
     pin = typer.prompt("PIN", hide_input=True, confirmation_prompt=True)
     device = load_settings(config).device
     store = Store(device.data_dir / "device.sqlite")
-    key_file = device.template_key_file or device.data_dir / "template.key"
-    People(store, template_key(key_file)).put_witness(number, pin)
+    open_people(store, device).put_witness(number, pin)
     store.close()
     print(f"witness {number} may vouch")
 
@@ -159,7 +158,7 @@ def credential(
     from renzheng.edge.kiosk.glimpse import read_code
     from renzheng.edge.settings import load_settings
     from renzheng.edge.store.database import Store
-    from renzheng.edge.store.people import People, template_key
+    from renzheng.edge.store.people import open_people
     from renzheng.models.images import decode
 
     if image is None:
@@ -170,8 +169,7 @@ def credential(
             raise InputError(f"{image.name} shows no QR code that can be read.", do="Give a sharper picture.")
     device = load_settings(config).device
     store = Store(device.data_dir / "device.sqlite")
-    key_file = device.template_key_file or device.data_dir / "template.key"
-    People(store, template_key(key_file)).put_credential(person, content)
+    open_people(store, device).put_credential(person, content)
     store.close()
     print(f"e-credential of {person} entered")
 

@@ -15,6 +15,7 @@ from typing import Literal
 from renzheng.contracts.ids import EventId
 from renzheng.edge.evidence import Evidence
 from renzheng.edge.log import DeviceLog
+from renzheng.edge.settings import DeviceSettings
 
 LOGGER = logging.getLogger(__name__)
 TOLD_AT_ONCE = 100
@@ -35,6 +36,15 @@ class Retention:
     crops: timedelta
     entries: timedelta
     free_bytes: int
+
+
+def retention_of(device: DeviceSettings, crop_days: float) -> Retention:
+    """What a device's settings say, with the crops of its own kind kept for `crop_days`."""
+    return Retention(
+        crops=timedelta(days=crop_days),
+        entries=timedelta(days=device.entry_days),
+        free_bytes=device.keep_free_megabytes * 1_000_000,
+    )
 
 
 @dataclass(frozen=True, slots=True)

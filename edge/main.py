@@ -8,7 +8,7 @@ Several agents may live in one process, as in demo and tests; each has its own f
 
 import logging
 from collections.abc import Sequence
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Any
 
 from joserfc.jwk import OKPKey
@@ -20,7 +20,7 @@ from renzheng.edge.enrolment import Enrolment, engine_name, take_template
 from renzheng.edge.errors import SettingsError
 from renzheng.edge.evidence import Evidence
 from renzheng.edge.gallery import SiteGallery
-from renzheng.edge.housekeeping import Housekeeper, Retention, free_bytes_of
+from renzheng.edge.housekeeping import Housekeeper, free_bytes_of, retention_of
 from renzheng.edge.keyring import Keyring, device_key
 from renzheng.edge.kiosk.app import build_app
 from renzheng.edge.kiosk.camera import OwnCamera, source_of
@@ -37,7 +37,7 @@ from renzheng.edge.reports import Reports
 from renzheng.edge.server import Server
 from renzheng.edge.settings import Settings
 from renzheng.edge.store.database import Store
-from renzheng.edge.store.people import People, template_key
+from renzheng.edge.store.people import open_people
 from renzheng.edge.watchman import Teller, Watchman
 from renzheng.models.engine import open_engine
 from renzheng.models.images import decode as decode_photograph
@@ -71,8 +71,7 @@ class Agent:
         self.keyring.sweep()
         self.teller = Teller(settings, self.log, clock)
         self.evidence = Evidence(device.data_dir)
-        key_file = device.template_key_file or device.data_dir / "template.key"
-        self.people = People(self.store, template_key(key_file))
+        self.people = open_people(self.store, device)
         self.gallery = SiteGallery(self.people, engine, device.data_dir / "calibrations")
         self.recorder = Recorder(settings, self.log, self.people, clock, engine_name(engine))
         self.enrolment = Enrolment(settings, self.log, self.people, clock, engine, gallery=self.gallery)
@@ -91,11 +90,7 @@ class Agent:
         self.housekeeper = Housekeeper(
             self.log,
             self.evidence,
-            Retention(
-                crops=timedelta(days=device.crop_days),
-                entries=timedelta(days=device.entry_days),
-                free_bytes=device.keep_free_megabytes * 1_000_000,
-            ),
+            retention_of(device, device.crop_days),
             tell=self.teller.evidence_deleted,
             free_bytes=lambda: free_bytes_of(device.data_dir),
             warn=self.station.warn_of_disk,

@@ -13,14 +13,12 @@ from collections.abc import Awaitable, Callable
 from importlib import resources
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from fastapi import FastAPI, Request, Response
-from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
 
-from renzheng.contracts.errors import FaultError, RenzhengError
+from renzheng.contracts.errors import RenzhengError
 from renzheng.contracts.rounds import RoundError
 from renzheng.edge.bedside import icons
 from renzheng.edge.bedside.calls import (
@@ -46,12 +44,12 @@ from renzheng.edge.bedside.errors import (
 from renzheng.edge.bedside.inspection import Inspection, look_shown
 from renzheng.edge.errors import BulkRefusedError, BulkUnreachableError, CallError, UnknownWitnessError
 from renzheng.edge.kiosk.faces import MAX_FRAME_BYTES
+from renzheng.edge.pages import POLICY, answer_errors, is_own
 from renzheng.edge.settings import LOOPBACK
 
 LOGGER = logging.getLogger(__name__)
 PAGE = Path(str(resources.files("renzheng.edge.bedside") / "page"))
 COOKIE = "renzheng_bedside"
-_LOCAL_HOSTS = ("127.0.0.1", "localhost", "[::1]")
 _PROBLEMS: dict[type[RenzhengError], tuple[int, str]] = {
     NotSignedInError: (401, "not_signed_in"),
     UnknownWitnessError: (403, "unknown_witness"),
@@ -65,10 +63,6 @@ _PROBLEMS: dict[type[RenzhengError], tuple[int, str]] = {
     BulkUnreachableError: (503, "central_away"),
     BulkRefusedError: (503, "central_refused"),
 }
-_POLICY = (
-    "default-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; frame-ancestors 'none'; "
-    "base-uri 'none'; form-action 'self'"
-)
 _PERMISSIONS = "camera=(self), geolocation=(self), microphone=()"
 
 
@@ -82,8 +76,7 @@ def build_app(inspection: Inspection, *, secure: bool, health: Callable[[], dict
     """
     app = FastAPI(title="renzheng bedside", docs_url=None, redoc_url=None, openapi_url=None)
     app.middleware("http")(_guard(secure=secure))
-    app.add_exception_handler(RequestValidationError, _malformed)
-    app.add_exception_handler(RenzhengError, _named_problem)
+    answer_errors(app, _PROBLEMS)
     app.mount("/static", StaticFiles(directory=str(PAGE)), name="static")
     _add_page(app)
     _add_signing_in(app, inspection, secure=secure)
@@ -252,7 +245,8 @@ Next = Callable[[Request], Awaitable[Response]]
 
 def _guard(*, secure: bool) -> Callable[[Request, Next], Awaitable[Response]]:
     async def guard(request: Request, go_on: Next) -> Response:
-        if not _is_own(request, secure=secure):
+        host, origin = request.headers.get("host"), request.headers.get("origin")
+        if not is_own(host, origin, loopback_only=not secure):
             return JSONResponse({"problem": "foreign_page"}, status_code=403)
         length = request.headers.get("content-length")
         if request.method == "POST" and (length is None or not length.isdigit()):
@@ -260,7 +254,7 @@ def _guard(*, secure: bool) -> Callable[[Request, Next], Awaitable[Response]]:
         if length is not None and length.isdigit() and int(length) > LARGEST_BODY_BYTES:
             return JSONResponse({"problem": "too_large"}, status_code=413)
         response = await go_on(request)
-        response.headers["Content-Security-Policy"] = _POLICY
+        response.headers["Content-Security-Policy"] = POLICY
         response.headers["Permissions-Policy"] = _PERMISSIONS
         response.headers["X-Content-Type-Options"] = "nosniff"
         response.headers["Referrer-Policy"] = "no-referrer"
@@ -268,25 +262,3 @@ def _guard(*, secure: bool) -> Callable[[Request, Next], Awaitable[Response]]:
         return response
 
     return guard
-
-
-def _is_own(request: Request, *, secure: bool) -> bool:
-    host, origin = request.headers.get("host"), request.headers.get("origin")
-    if not secure and (host or "").rsplit(":", 1)[0] not in _LOCAL_HOSTS:
-        return False
-    return origin is None or urlsplit(origin).netloc == host
-
-
-async def _malformed(_request: Request, error: Exception) -> JSONResponse:
-    """Name the fields, never the values that were sent."""
-    assert isinstance(error, RequestValidationError)
-    fields = sorted({".".join(map(str, item["loc"][1:])) or "body" for item in error.errors()})
-    LOGGER.info("a call was malformed: %s", ", ".join(fields)[:200])
-    return JSONResponse({"problem": "malformed", "fields": fields[:20]}, status_code=422)
-
-
-async def _named_problem(_request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, RenzhengError)
-    status, problem = _PROBLEMS.get(type(error), (500 if isinstance(error, FaultError) else 400, "fault"))
-    LOGGER.info("a call ended as %s: %s", problem, error.what)
-    return JSONResponse({"problem": problem, "what": error.what, "do": error.do}, status_code=status)

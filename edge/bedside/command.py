@@ -45,13 +45,12 @@ def inspector(
     from renzheng.edge.bedside.store import BedsideStore
     from renzheng.edge.settings import load_settings
     from renzheng.edge.store.database import Store
-    from renzheng.edge.store.people import People, template_key
+    from renzheng.edge.store.people import open_people
 
     pin = check_pin(typer.prompt("PIN", hide_input=True, confirmation_prompt=True))
     device = load_settings(config).device
     store = Store(device.data_dir / "device.sqlite")
-    key_file = device.template_key_file or device.data_dir / "template.key"
-    People(store, template_key(key_file)).put_witness(number, pin)
+    open_people(store, device).put_witness(number, pin)
     BedsideStore(store, device.data_dir).put_inspector(number)
     store.close()
     print(f"inspector {number} may sign in")

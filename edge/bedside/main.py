@@ -25,7 +25,7 @@ from renzheng.edge.coverage import Standing
 from renzheng.edge.enrolment import engine_name
 from renzheng.edge.evidence import Evidence
 from renzheng.edge.gallery import SiteGallery
-from renzheng.edge.housekeeping import Housekeeper, Retention, free_bytes_of
+from renzheng.edge.housekeeping import Housekeeper, free_bytes_of, retention_of
 from renzheng.edge.keyring import Keyring
 from renzheng.edge.kiosk.faces import FaceEngine
 from renzheng.edge.link.uplink import SOFTWARE, open_uplink, read_central_key
@@ -34,7 +34,7 @@ from renzheng.edge.server import Server
 from renzheng.edge.settings import Settings
 from renzheng.edge.store import heartbeat
 from renzheng.edge.store.database import Store
-from renzheng.edge.store.people import People, template_key
+from renzheng.edge.store.people import open_people
 from renzheng.edge.watchman import Teller, Watchman
 from renzheng.models.engine import open_engine
 
@@ -72,8 +72,7 @@ class Unit:
         self.keyring.sweep()
         self.evidence = Evidence(device.data_dir)
         self.bedside = BedsideStore(self.store, device.data_dir)
-        key_file = device.template_key_file or device.data_dir / "template.key"
-        self.people = People(self.store, template_key(key_file))
+        self.people = open_people(self.store, device)
         self.gallery = SiteGallery(self.people, engine, device.data_dir / "calibrations")
         self.teller = Teller(settings, self.log, clock)
         self.looks = Looks(
@@ -106,11 +105,7 @@ class Unit:
         self.housekeeper = Housekeeper(
             self.log,
             self.evidence,
-            Retention(
-                crops=timedelta(days=device.crop_days),
-                entries=timedelta(days=device.entry_days),
-                free_bytes=device.keep_free_megabytes * 1_000_000,
-            ),
+            retention_of(device, device.crop_days),
             tell=self.teller.evidence_deleted,
             free_bytes=lambda: free_bytes_of(device.data_dir),
             warn=lambda _short: None,

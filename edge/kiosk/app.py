@@ -11,14 +11,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from importlib import resources
 from typing import Any
-from urllib.parse import urlsplit
 
 from fastapi import FastAPI, Request, Response, WebSocket, WebSocketDisconnect
-from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse, StreamingResponse
 from fastapi.staticfiles import StaticFiles
 
-from renzheng.contracts.errors import FaultError, RenzhengError
+from renzheng.contracts.errors import RenzhengError
 from renzheng.edge.errors import (
     CallError,
     PhotographRefusedError,
@@ -43,21 +41,17 @@ from renzheng.edge.kiosk.screen import (
 )
 from renzheng.edge.kiosk.station import Station
 from renzheng.edge.kiosk.voices import MEDIA_TYPES, Voices
+from renzheng.edge.pages import POLICY, answer_errors, is_own
 
 LOGGER = logging.getLogger(__name__)
 _PAGE = resources.files("renzheng.edge.kiosk") / "page"
 _PREVIEW_EVERY_S = 0.04
-_LOCAL_HOSTS = ("127.0.0.1", "localhost", "[::1]")
 _PROBLEMS: dict[type[RenzhengError], tuple[int, str]] = {
     UnknownPersonError: (404, "unknown_person"),
     UnknownWitnessError: (403, "unknown_witness"),
     PhotographRefusedError: (422, "photograph_refused"),
     CallError: (409, "wrong_moment"),
 }
-_POLICY = (
-    "default-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; frame-ancestors 'none'; "
-    "base-uri 'none'; form-action 'self'"
-)
 
 
 def build_app(
@@ -80,8 +74,7 @@ def build_app(
 
     app = FastAPI(title="renzheng kiosk", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
     app.middleware("http")(_only_own_pages)
-    app.add_exception_handler(RequestValidationError, _malformed)
-    app.add_exception_handler(RenzhengError, _named_problem)
+    answer_errors(app, _PROBLEMS)
     app.mount("/static", StaticFiles(directory=str(_PAGE)), name="static")
     _add_pages(app)
     _add_calls(app, station)
@@ -270,7 +263,7 @@ def _add_enrolment(app: FastAPI, enrolling: Enrolling, own_camera: OwnCamera | N
 
 def _socket_of(station: Station) -> Callable[[WebSocket], Awaitable[None]]:
     async def socket(websocket: WebSocket) -> None:
-        if not _is_own(websocket.headers.get("host"), websocket.headers.get("origin")):
+        if not is_own(websocket.headers.get("host"), websocket.headers.get("origin")):
             await websocket.close(code=1008)
             return
         await websocket.accept()
@@ -308,36 +301,11 @@ async def _tell(websocket: WebSocket, station: Station, changed: asyncio.Event) 
         await changed.wait()
 
 
-def _is_own(host: str | None, origin: str | None) -> bool:
-    name = (host or "").rsplit(":", 1)[0]
-    if name not in _LOCAL_HOSTS:
-        return False
-    return origin is None or urlsplit(origin).netloc == host
-
-
 async def _only_own_pages(request: Request, go_on: Callable[[Request], Awaitable[Response]]) -> Response:
-    if not _is_own(request.headers.get("host"), request.headers.get("origin")):
+    if not is_own(request.headers.get("host"), request.headers.get("origin")):
         return JSONResponse({"problem": "foreign_page"}, status_code=403)
     response = await go_on(request)
-    response.headers["Content-Security-Policy"] = _POLICY
+    response.headers["Content-Security-Policy"] = POLICY
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["Cache-Control"] = "no-store"
     return response
-
-
-async def _malformed(_request: Request, error: Exception) -> JSONResponse:
-    """Name the fields, never the values that were sent."""
-    assert isinstance(error, RequestValidationError)
-    fields = sorted({".".join(map(str, item["loc"][1:])) or "body" for item in error.errors()})
-    LOGGER.info("a call was malformed: %s", ", ".join(fields)[:200])
-    return JSONResponse({"problem": "malformed", "fields": fields[:20]}, status_code=422)
-
-
-async def _named_problem(_request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, RenzhengError)
-    status, problem = _PROBLEMS.get(type(error), (500 if isinstance(error, FaultError) else 400, "fault"))
-    LOGGER.info("a call ended as %s: %s", problem, error.what)
-    answer = {"problem": problem, "what": error.what, "do": error.do}
-    if isinstance(error, PhotographRefusedError):
-        answer["reason"] = str(error.attributes.get("reason", ""))
-    return JSONResponse(answer, status_code=status)

@@ -13,6 +13,7 @@ from sqlite_utils import Database
 from renzheng.contracts.ids import PersonId, SessionId, WitnessId, new_id
 from renzheng.edge.errors import CredentialTakenError, UnknownPersonError, UnknownWitnessError
 from renzheng.edge.log import Also
+from renzheng.edge.settings import DeviceSettings
 from renzheng.edge.store.database import Store
 from renzheng.models.liveness.challenge import EVERY_ABILITY, Ability
 from renzheng.models.protection import TemplateKey, new_key_file, read_key_file, seal, unseal
@@ -316,3 +317,12 @@ def template_key(path: Path) -> TemplateKey:
     """
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     return read_key_file(path) if path.exists() else new_key_file(path)
+
+
+def open_people(store: Store, device: DeviceSettings) -> People:
+    """The people of a device, whose references lie under the key that its settings name.
+
+    Raises:
+        TemplateKeyError: as `template_key`.
+    """
+    return People(store, template_key(device.template_key_file or device.data_dir / "template.key"))

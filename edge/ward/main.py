@@ -23,7 +23,7 @@ from renzheng.edge.enrolment import engine_name
 from renzheng.edge.errors import SettingsError
 from renzheng.edge.evidence import Evidence
 from renzheng.edge.gallery import SiteGallery
-from renzheng.edge.housekeeping import Housekeeper, Retention, free_bytes_of
+from renzheng.edge.housekeeping import Housekeeper, free_bytes_of, retention_of
 from renzheng.edge.inpatients import RosterFetcher
 from renzheng.edge.keyring import Keyring
 from renzheng.edge.kiosk.recorder import NOTICE
@@ -33,7 +33,7 @@ from renzheng.edge.server import Server
 from renzheng.edge.settings import Settings
 from renzheng.edge.store.database import Store
 from renzheng.edge.store.inpatients import Inpatients
-from renzheng.edge.store.people import People, template_key
+from renzheng.edge.store.people import open_people
 from renzheng.edge.ward import sight
 from renzheng.edge.ward.analysts import Analysts
 from renzheng.edge.ward.camera import FIRST_WAIT_SECONDS, Camera
@@ -82,9 +82,7 @@ class WardAgent:
         self.keyring = Keyring(self.store, device.data_dir)
         self.keyring.sweep()
         self.evidence = Evidence(device.data_dir)
-        self.people = People(
-            self.store, template_key(device.template_key_file or device.data_dir / "template.key")
-        )
+        self.people = open_people(self.store, device)
         self.inpatients = Inpatients(self.store, device.institution_id)
         zone = ZoneInfo(device.time_zone)
         engine = open_engine()
@@ -106,11 +104,7 @@ class WardAgent:
         self.housekeeper = Housekeeper(
             self.log,
             self.evidence,
-            Retention(
-                crops=timedelta(days=ward.crop_days),
-                entries=timedelta(days=device.entry_days),
-                free_bytes=device.keep_free_megabytes * 1_000_000,
-            ),
+            retention_of(device, ward.crop_days),
             tell=teller.evidence_deleted,
             free_bytes=lambda: free_bytes_of(device.data_dir),
             warn=lambda _short: None,
