@@ -1,30 +1,19 @@
 """The bedside page with the real face engine: seen at once, or by pictures kept while the device was away."""
 
-import os
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 from parts.bedside import events_of, make_check, make_sheet, make_unit
 from parts.bedside_browser import tablet
 from parts.edge import DAY
+from parts.portraits import ANOTHER, MINE, PORTRAITS, REFERENCE
 
 from renzheng.deploy.demo.feed import render_feed
 from renzheng.edge.clock import SteppedClock
 from renzheng.edge.enrolment import take_template
-from renzheng.models.engine import open_engine
 from renzheng.models.images import decode
 
 pytestmark = pytest.mark.chromium
-PORTRAITS = Path(os.environ.get("RENZHENG_PORTRAITS", ".cache/portraits"))
-MINE, ANOTHER, REFERENCE = "obama2.jpg", "biden.jpg", "obama.jpg"
-
-
-@pytest.fixture(scope="module")
-def engine():
-    if not (PORTRAITS / REFERENCE).exists():
-        pytest.skip(f"no portraits in {PORTRAITS}: run make setup, or set RENZHENG_PORTRAITS")
-    return open_engine("dlib", threads=1)
 
 
 @pytest.fixture

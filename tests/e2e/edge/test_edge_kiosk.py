@@ -3,28 +3,16 @@
 Screenshots go to RENZHENG_ARTEFACTS (default: artefacts/kiosk in the working folder, which git ignores).
 """
 
-import os
-from pathlib import Path
-
 import pytest
 from parts.edge import DAY, eventually, make_settings, stepped_clock
 from parts.kiosk import LANDSCAPE, PORTRAIT, assert_readable, events_of, opened
+from parts.portraits import ANOTHER, MINE, PORTRAITS, REFERENCE
 
 from renzheng.deploy.demo.feed import render_feed
 from renzheng.edge.main import build_agent
-from renzheng.models.engine import open_engine
 from renzheng.models.liveness.challenge import Ability
 
 pytestmark = pytest.mark.chromium
-PORTRAITS = Path(os.environ.get("RENZHENG_PORTRAITS", ".cache/portraits"))
-MINE, ANOTHER, REFERENCE = "obama2.jpg", "biden.jpg", "obama.jpg"
-
-
-@pytest.fixture(scope="session")
-def engine():
-    if not (PORTRAITS / REFERENCE).exists():
-        pytest.skip(f"no portraits in {PORTRAITS}: run make setup, or set RENZHENG_PORTRAITS")
-    return open_engine("dlib", threads=1)
 
 
 @pytest.fixture

@@ -1,27 +1,15 @@
 """Attacks and a still patient before the kiosk's page in a real Chromium, with liveness required."""
 
-import os
-from pathlib import Path
-
 import pytest
 from parts.attacks import ATTACKS
 from parts.edge import DAY, make_settings, stepped_clock
 from parts.kiosk import FEED_FPS, PORTRAIT, events_of, opened, write_feed
+from parts.portraits import ANOTHER, MINE, PORTRAITS, REFERENCE
 
 from renzheng.deploy.demo.feed import render_feed
 from renzheng.edge.main import build_agent
-from renzheng.models.engine import open_engine
 
 pytestmark = pytest.mark.chromium
-PORTRAITS = Path(os.environ.get("RENZHENG_PORTRAITS", ".cache/portraits"))
-MINE, ANOTHER, REFERENCE = "obama2.jpg", "biden.jpg", "obama.jpg"
-
-
-@pytest.fixture(scope="session")
-def engine():
-    if not (PORTRAITS / REFERENCE).exists():
-        pytest.skip(f"no portraits in {PORTRAITS}: run make setup, or set RENZHENG_PORTRAITS")
-    return open_engine("dlib", threads=1)
 
 
 @pytest.fixture
