@@ -68,6 +68,7 @@ class Table:
         key: columns that tell rows apart; a second row with the same key is rejected.
         intervals: pairs of columns that must not run backwards.
         note: what a row is.
+        optional: most sites have no such table, so that its absence is not worth a word.
     """
 
     name: str
@@ -75,6 +76,7 @@ class Table:
     key: tuple[str, ...] = ()
     intervals: tuple[Interval, ...] = ()
     note: str = ""
+    optional: bool = False
     by_name: Mapping[str, Column] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -97,11 +99,35 @@ def _choice(name: str, *choices: str, nullable: bool = False) -> Column:
     return Column(name, nullable=nullable, choices=choices)
 
 
+def _extra(
+    name: str, kind: ColumnType = ColumnType.TEXT, *, choices: tuple[str, ...] = (), note: str = ""
+) -> Column:
+    """Name a column that a file may leave out altogether."""
+    return Column(name, kind, nullable=True, choices=choices, may_be_absent=True, note=note)
+
+
 PURPOSES = ("dialysis", "inpatient", "outpatient", "pharmacy")
 HAEMODIALYSIS_CLASSES = ("haemodialysis", "haemodiafiltration", "haemofiltration", "haemoperfusion")
 ITEM_CLASSES = (*HAEMODIALYSIS_CLASSES, "peritoneal_dialysis", "bed_day", "other")
 OUTCOMES = ("match", "non_match", "attack_suspected", "not_acquired", "manual", "declined")
 VERDICTS = ("supported", "contradicted", "insufficient")
+ITEM_UNITS = ("session", "hour", "day")
+"""What a quantity of 1 of an item is; without a value a session, for a bed a day."""
+WITNESS_SOURCES = ("device", "hospital")
+"""Who wrote a machine's log; without a value the hospital."""
+BOXES = (
+    "supported",
+    "contradicted",
+    "insufficient",
+    "out_of_scope",
+    "unknown_code",
+    "reversed",
+    "orphan_reversal",
+    "outside_period",
+    "rejected_by_import",
+    "rejected_by_audit",
+)
+"""The boxes of the ledger: every billed row that came in is in exactly one of them."""
 
 INSTITUTIONS = Table(
     "institutions",
@@ -112,6 +138,7 @@ INSTITUTIONS = Table(
         _maybe("timezone", note="IANA name; Asia/Shanghai when empty"),
         _maybe("dialysis_machines", ColumnType.INTEGER),
         _maybe("beds", ColumnType.INTEGER),
+        _extra("level", note="grade of the institution as the platform codes it (hosp_lv)"),
     ),
     key=("institution_id",),
     note="one designated institution",
@@ -132,14 +159,14 @@ PERSONS = Table(
 CLAIM_LINES = Table(
     "claim_lines",
     (
-        _text("line_id", note="unique over all institutions"),
+        _text("line_id", note="unique within the institution"),
         _text("institution_id"),
         _text("visit_id"),
         _maybe("settlement_id"),
         _text("person_id"),
         _choice("visit_type", "outpatient", "inpatient", "pharmacy"),
         _text("item_code"),
-        _text("item_name"),
+        _maybe("item_name", note="describes; a blank one is a remark, never a reject"),
         _time("service_time"),
         Column("quantity", ColumnType.QUANTITY, note="negative only in a reversal"),
         Column("amount", ColumnType.AMOUNT, note="yuan; negative only in a reversal"),
@@ -152,8 +179,13 @@ CLAIM_LINES = Table(
             may_be_absent=True,
             note="the code of one package of a medicine or device, where the region collects it",
         ),
+        _extra(
+            "fund_amount",
+            ColumnType.AMOUNT,
+            note="yuan of the amount that the fund paid: the settlement's share of fund",
+        ),
     ),
-    key=("line_id",),
+    key=("institution_id", "line_id"),
     note="one billed line",
 )
 
@@ -165,9 +197,15 @@ ITEM_CATALOGUE = Table(
         _choice("sex_limit", "M", "F", "U", nullable=True),
         _maybe("min_age_years", ColumnType.INTEGER),
         _maybe("max_age_years", ColumnType.INTEGER),
+        _extra("unit", choices=ITEM_UNITS, note="what a quantity of 1 is; else a session, for a bed a day"),
+        _extra("valid_from", ColumnType.DATE, note="first service day; empty: always"),
+        _extra("valid_to", ColumnType.DATE, note="last service day; empty: still"),
+        _extra("region_code", note="the region whose code it is; empty: everywhere"),
+        _extra("source", note="where the row comes from"),
     ),
-    key=("item_code",),
-    note="one item code; a code that is not here is of class other",
+    key=("item_code", "region_code", "valid_from"),
+    intervals=(Interval("valid_from", "valid_to"),),
+    note="one item code; a line whose code is not here on its day is of unknown code",
 )
 
 PRESCRIPTIONS = Table(
@@ -196,6 +234,7 @@ STAYS = Table(
         _maybe("department"),
         _maybe("ward"),
         _maybe("bed"),
+        _extra("discharge_recorded_at", ColumnType.TIMESTAMP, note="when the discharge was told"),
     ),
     intervals=(Interval("admitted_at", "discharged_at"),),
     note="one inpatient stay, or one stretch of it in one bed",
@@ -254,6 +293,8 @@ SPOT_CHECKS = Table(
         _maybe("answered_at", ColumnType.TIMESTAMP),
         _choice("result", "present", "absent", "away_approved", "identity_mismatch", "refused", "unanswered"),
         _maybe("inspector_id"),
+        _extra("sent_to_device_id", note="the device to which the check's sheet was addressed"),
+        _extra("answered_by_device_id", note="the device whose log holds the answer"),
     ),
     key=("check_id",),
     intervals=(Interval("drawn_at", "answered_at"), Interval("drawn_at", "due_at")),
@@ -282,9 +323,87 @@ MACHINE_SESSIONS = Table(
         _maybe("person_id"),
         _time("started_at"),
         _time("ended_at"),
+        _extra("source", choices=WITNESS_SOURCES, note="who wrote the log; empty: the hospital"),
     ),
     intervals=(Interval("started_at", "ended_at"),),
     note="one run of a dialysis machine, from its own log",
+)
+
+PERSON_ALIASES = Table(
+    "person_aliases",
+    (
+        _text("person_id", note="a number that is used no more"),
+        _text("alias_of", note="the number that the same person has now"),
+        _extra("since", ColumnType.TIMESTAMP),
+    ),
+    key=("person_id", "alias_of"),
+    note="two numbers of one person, from a merge message or by hand",
+    optional=True,
+)
+
+STAFF_SUSPENSIONS = Table(
+    "staff_suspensions",
+    (
+        _text("staff_id", note="as in claim_lines.doctor_id"),
+        Column("from_day", ColumnType.DATE),
+        _maybe("to_day", ColumnType.DATE),
+        _extra("reference", note="the decision"),
+    ),
+    intervals=(Interval("from_day", "to_day"),),
+    note="a stretch in which the fund pays nothing for this person's services",
+    optional=True,
+)
+
+DIAGNOSES = Table(
+    "diagnoses",
+    (
+        _text("institution_id"),
+        _text("visit_id"),
+        _maybe("settlement_id"),
+        _text("person_id"),
+        _text("diagnosis_code"),
+        _maybe("diagnosis_name"),
+        _maybe("kind", note="as the platform codes it (diag_type)"),
+        _maybe("main", ColumnType.BOOLEAN),
+    ),
+    note="one diagnosis of a visit",
+    optional=True,
+)
+
+OPERATIONS = Table(
+    "operations",
+    (
+        _text("institution_id"),
+        _text("visit_id"),
+        _maybe("settlement_id"),
+        _text("person_id"),
+        _text("operation_code"),
+        _maybe("operation_name"),
+        _maybe("operated_at", ColumnType.TIMESTAMP),
+        _maybe("ended_at", ColumnType.TIMESTAMP),
+        _maybe("main", ColumnType.BOOLEAN),
+        _maybe("doctor_id"),
+    ),
+    note="one operation of a visit",
+    optional=True,
+)
+
+REJECTS = Table(
+    "rejects",
+    (
+        _text("table", note="the canonical table that the row was meant for"),
+        _maybe("institution_id"),
+        _maybe("person_id"),
+        _maybe("visit_id"),
+        _maybe("day", ColumnType.DATE, note="the local day of the row, if it could be read"),
+        _maybe("amount", ColumnType.AMOUNT),
+        _text("reason"),
+        _text("file"),
+        Column("line", ColumnType.INTEGER),
+        _maybe("field"),
+    ),
+    note="one row that an importer did not take",
+    optional=True,
 )
 
 INPUT_TABLES: Mapping[str, Table] = {
@@ -301,9 +420,14 @@ INPUT_TABLES: Mapping[str, Table] = {
         SPOT_CHECKS,
         COVERAGE,
         MACHINE_SESSIONS,
+        PERSON_ALIASES,
+        STAFF_SUSPENSIONS,
+        DIAGNOSES,
+        OPERATIONS,
     )
 }
-"""Every table the audit reads, by name, in the order of the documentation."""
+"""Every table the audit reads, by name, in the order of the documentation; `REJECTS` apart, which is evidence
+of what could not be read and so is never judged row by row itself."""
 
 LINE_VERDICTS = Table(
     "line_verdicts",
@@ -316,9 +440,41 @@ LINE_VERDICTS = Table(
         Column("evidence", ColumnType.TEXT_LIST, note="ids of events, checks and sessions, sorted"),
         _text("rule_id"),
         _text("rule_version"),
+        _extra(
+            "amount_at_stake",
+            ColumnType.AMOUNT,
+            note="yuan: the contradicted days' share of a bed line; for other lines the amount",
+        ),
     ),
-    key=("line_id",),
+    key=("institution_id", "line_id"),
     note="the one verdict of one line in scope",
+)
+
+DAY_VERDICTS = Table(
+    "day_verdicts",
+    (
+        _text("line_id"),
+        _text("institution_id"),
+        Column("day", ColumnType.DATE, note="a local day"),
+        _choice("verdict", *VERDICTS),
+        _text("reason"),
+        Column("evidence", ColumnType.TEXT_LIST, note="ids of events and checks, sorted"),
+    ),
+    key=("institution_id", "line_id", "day"),
+    note="one day of one bed line",
+)
+
+LEDGER = Table(
+    "ledger",
+    (
+        _text("institution_id"),
+        _choice("box", *BOXES),
+        Column("lines", ColumnType.INTEGER),
+        Column("amount", ColumnType.AMOUNT),
+        _maybe("fund_amount", ColumnType.AMOUNT),
+    ),
+    key=("institution_id", "box"),
+    note="what one institution sent, by what became of it",
 )
 
 FINDINGS = Table(
@@ -344,7 +500,9 @@ FINDINGS = Table(
     note="what a rule found beyond single lines",
 )
 
-OUTPUT_TABLES: Mapping[str, Table] = {table.name: table for table in (LINE_VERDICTS, FINDINGS)}
+OUTPUT_TABLES: Mapping[str, Table] = {
+    table.name: table for table in (LINE_VERDICTS, FINDINGS, DAY_VERDICTS, LEDGER)
+}
 """Every table the audit writes, by name."""
 
 
