@@ -1,0 +1,39 @@
+"""One spelling for one id."""
+
+import pytest
+
+from renzheng.contracts.ids import is_citizen_number, normalised_id, tidy_id
+
+
+@pytest.mark.parametrize(
+    ("written", "one"),
+    [
+        ("11010519491231002x", "11010519491231002X"),
+        ("１１０１０５１９４９１２３１００２Ｘ", "11010519491231002X"),
+        (" 1101051949 1231002X\u3000", "11010519491231002X"),
+        ("\ufeffP\u200b1\u00a0", "P1"),
+        ("p1\n", "P1"),
+        ("", ""),
+    ],
+)
+def test_one_id_has_one_spelling(written, one):
+    assert normalised_id(written) == one
+    assert normalised_id(normalised_id(written)) == normalised_id(written)
+
+
+def test_case_may_tell_two_lines_apart():
+    assert tidy_id(" a1") != tidy_id("A1 ")
+
+
+@pytest.mark.parametrize(
+    ("number", "right"),
+    [
+        ("11010519491231002X", True),  # the example of GB 11643-1999
+        ("110105194912310021", False),
+        ("11010519491231002x", False),
+        ("1101051949123100", False),
+        ("", False),
+    ],
+)
+def test_a_citizen_number_has_a_check_digit(number, right):
+    assert is_citizen_number(number) is right
