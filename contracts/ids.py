@@ -64,7 +64,7 @@ _CITIZEN_CHECKS = "10X98765432"
 
 @lru_cache(maxsize=65536)
 def tidy_id(text: str) -> str:
-    """Return an id without blanks and invisible characters, full-width forms narrowed (NFKC); its case is kept.
+    """Return an id without blanks and invisible characters, narrowed by NFKC; its case is kept.
 
     For ids whose case may tell two apart: lines, events, sessions, devices.
     """
@@ -76,7 +76,7 @@ def tidy_id(text: str) -> str:
 def normalised_id(text: str) -> str:
     """Return the one spelling of a person's, institution's, visit's or doctor's id or of an item code.
 
-    `tidy_id` in capitals, so that ``11010119500101101x`` and ``１１０１０１１９５００１０１１０１Ｘ`` are one person.
+    `tidy_id` in capitals: small and full-width letters make no second person.
     Importers, kiosks and the audit all use it.
     """
     return tidy_id(text).upper()
