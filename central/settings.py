@@ -115,7 +115,7 @@ class AuditSettings(_Settings):
     rules_dir: Path | None = None
     region: str | None = None
     engine: Literal["duckdb", "spark"] = "duckdb"
-    margin_days: Annotated[int, Field(ge=6, le=62)] = 7
+    margin_days: Annotated[int, Field(ge=35, le=124)] = 45
     keep_runs: Annotated[int, Field(ge=1, le=10_000)] = 30
 
 

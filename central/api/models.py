@@ -83,6 +83,7 @@ class Verdict(_Answer):
     service_at: datetime
     quantity: str
     amount_yuan: str
+    at_stake_yuan: str
     verdict: str
     reason: str
     coverage_ratio: float | None
@@ -151,6 +152,18 @@ class LineEvidence(_Answer):
     leaves: list[dict[str, Any]]
     stays: list[dict[str, Any]]
     prescription: dict[str, Any] | None
+    days: list[dict[str, Any]]
+
+
+class LedgerRow(_Answer):
+    """What one institution sent that ended in one box."""
+
+    institution_id: str
+    institution_name: str | None
+    box: str
+    lines: int
+    amount_yuan: str
+    fund_yuan: str | None = None
 
 
 class Health(_Answer):
@@ -250,8 +263,9 @@ def plain(row: Row) -> dict[str, Any]:
     for name in DOCUMENTS:
         if isinstance(value.get(name), str):
             value[name] = orjson.loads(value[name])
-    if value.get("amount_fen") is not None:
-        value["amount_yuan"] = yuan(value.pop("amount_fen"))
+    for name in ("amount", "at_stake", "fund"):
+        if value.get(f"{name}_fen") is not None:
+            value[f"{name}_yuan"] = yuan(value.pop(f"{name}_fen"))
     return value
 
 

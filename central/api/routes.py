@@ -108,15 +108,11 @@ def _add_verdicts(router: APIRouter, database: Database, settings: Settings) -> 
         return models.VerdictPage(total=total, verdicts=[models.Verdict(**models.plain(row)) for row in rows])
 
     @router.get("/lines/{line_id:path}/events", tags=["verdicts"])
-    def read_events(line_id: Id) -> models.LineEvidence:
+    def read_events(line_id: Id, institution_id: Text = "") -> models.LineEvidence:
         """Read what the run knew around a line: events, machine sessions, coverage, checks, leaves."""
-        with database.reading() as connection:
-            row = reading.verdict(connection, line_id)
-        if row is None:
-            raise _missing("line")
-        day = date.fromisoformat(row["service_day"])
+        row = _one_line(database, line_id, institution_id)
         zone = ZoneInfo(row["timezone"] or settings.timezone)
-        found = evidence.read_line(FilePath(row["folder"]) / "tables", line_id, day, zone)
+        found = evidence.read_line(FilePath(row["folder"]), row["institution_id"], line_id, zone)
         if found is None:
             raise HTTPException(410, "The tables of the run that gave this verdict are gone.")
         return models.LineEvidence(
@@ -129,16 +125,31 @@ def _add_verdicts(router: APIRouter, database: Database, settings: Settings) -> 
             leaves=[dict(one) for one in found.leaves],
             stays=[dict(one) for one in found.stays],
             prescription=dict(found.prescription) if found.prescription else None,
+            days=[dict(one) for one in found.days],
         )
 
     @router.get("/lines/{line_id:path}", tags=["verdicts"])
-    def read_line(line_id: Id) -> models.Verdict:
-        """Read the verdict of one billed line."""
-        with database.reading() as connection:
-            row = reading.verdict(connection, line_id)
-        if row is None:
-            raise _missing("line")
-        return models.Verdict(**models.plain(row))
+    def read_line(line_id: Id, institution_id: Text = "") -> models.Verdict:
+        """Read the verdict of one billed line; `institution_id` where several use its number."""
+        return models.Verdict(**models.plain(_one_line(database, line_id, institution_id)))
+
+
+def _one_line(database: Database, line_id: str, institution_id: str) -> reading.Row:
+    """Read one line's verdict.
+
+    Raises:
+        HTTPException: 404 when there is none, 409 when several institutions use its number.
+    """
+    with database.reading() as connection:
+        row = reading.verdict(connection, line_id, institution_id)
+        several = [] if institution_id else reading.institutions_of_line(connection, line_id)
+    if row is None:
+        raise _missing("line")
+    if len(several) > 1:
+        raise HTTPException(
+            409, f"Several institutions use this number: {', '.join(several)}. Give institution_id."
+        )
+    return row
 
 
 def _add_findings(router: APIRouter, database: Database) -> None:

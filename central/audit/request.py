@@ -65,6 +65,16 @@ class AuditResult:
         """Parquet file of findings."""
         return self.out / "findings.parquet"
 
+    @property
+    def day_verdicts(self) -> Path:
+        """Parquet file of the days of bed lines."""
+        return self.out / "day_verdicts.parquet"
+
+    @property
+    def ledger(self) -> Path:
+        """Parquet file of what each institution sent, by box."""
+        return self.out / "ledger.parquet"
+
 
 class Progress(Protocol):
     """Is told which step begins, out of how many."""

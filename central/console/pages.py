@@ -18,6 +18,7 @@ from renzheng.central.api.models import yuan
 from renzheng.central.console.timeline import lay_out
 from renzheng.central.nightly import evidence
 from renzheng.central.nightly.report import REPORT
+from renzheng.central.nightly.unanswered import find_unanswered
 from renzheng.central.nightly.workbook import write_workbook
 from renzheng.central.settings import Settings
 from renzheng.central.store import reading
@@ -26,6 +27,7 @@ from renzheng.central.store.reading import Choice
 from renzheng.central.store.times import day_bounds_us, from_us, to_us
 from renzheng.central.web.access import Gate
 from renzheng.central.web.texts import LANGUAGES, Language, Texts, texts
+from renzheng.contracts.tables import BOXES
 
 LANGUAGE_COOKIE = "renzheng_language"
 ROWS_A_PAGE = 50
@@ -238,15 +240,18 @@ def page_addresses(request: Request, page: int, total: int) -> Mapping[str, Any]
 
 def _add_lines(router: APIRouter, database: Database, zone: ZoneInfo) -> None:
     @router.get("/lines/{line_id:path}")
-    def show_line(request: Request, line_id: str) -> Response:
+    def show_line(request: Request, line_id: str, institution: Text = "") -> Response:
         with database.reading() as connection:
-            row = reading.verdict(connection, line_id)
-            if row is None:
-                raise HTTPException(404)
-            named = reading.findings_of_line(connection, row["run_id"], line_id)
+            row = reading.verdict(connection, line_id, institution)
+            several = [] if institution else reading.institutions_of_line(connection, line_id)
+            folders = [] if row else reading.folders_of_runs(connection)
+            named = reading.findings_of_line(connection, row) if row else []
+        if len(several) > 1:
+            return render(request, "lines.html", line_id=line_id, institutions=several)
+        if row is None:
+            return _show_unanswered(request, [Path(one) for one in folders], line_id, institution, zone)
         own_zone = ZoneInfo(row["timezone"]) if row["timezone"] else zone
-        day = date.fromisoformat(row["service_day"])
-        found = evidence.read_line(Path(row["folder"]) / "tables", line_id, day, own_zone)
+        found = evidence.read_line(Path(row["folder"]), row["institution_id"], line_id, own_zone)
         cited = orjson.loads(row["evidence"])
         return render(
             request,
@@ -259,6 +264,16 @@ def _add_lines(router: APIRouter, database: Database, zone: ZoneInfo) -> None:
             when=Times(own_zone),
             zone=str(own_zone),
         )
+
+
+def _show_unanswered(
+    request: Request, folders: Sequence[Path], line_id: str, institution: str, zone: ZoneInfo
+) -> Response:
+    """Show why a line has no verdict; 404 when no run has read it."""
+    found = find_unanswered(folders, line_id, institution, zone)
+    if not found:
+        raise HTTPException(404)
+    return render(request, "unanswered.html", line_id=line_id, found=found, when=Times(zone))
 
 
 def _add_findings(router: APIRouter, database: Database, zone: ZoneInfo) -> None:
@@ -286,7 +301,7 @@ def _add_findings(router: APIRouter, database: Database, zone: ZoneInfo) -> None
             row = reading.finding(connection, finding_id)
             if row is None:
                 raise HTTPException(404)
-            lines = reading.verdicts_of_lines(connection, row["run_id"], orjson.loads(row["line_ids"]))
+            lines = reading.verdicts_of_finding(connection, row, orjson.loads(row["line_ids"]))
         own_zone = ZoneInfo(row["timezone"]) if row["timezone"] else zone
         cited = orjson.loads(row["evidence"])
         events = evidence.read_events(Path(row["folder"]) / "tables", cited)
@@ -388,10 +403,13 @@ def _add_runs(router: APIRouter, database: Database, zone: ZoneInfo) -> None:
         days = [(first + timedelta(days=n)).isoformat() for n in range((last - first).days + 1)]
         with database.reading() as connection:
             spoken = [day for day in days[:62] if _speaks(connection, run_id, day)]
+            boxes = reading.ledger(connection, run_id)
         return render(
             request,
             "run.html",
             run=row,
+            ledger=ledger_table(boxes),
+            boxes=BOXES,
             summary=summary,
             reported=reported,
             days=days[:62],
@@ -409,6 +427,20 @@ def _add_runs(router: APIRouter, database: Database, zone: ZoneInfo) -> None:
         return HTMLResponse(
             path.read_text(encoding="utf-8"), headers={"Content-Security-Policy": REPORT_POLICY}
         )
+
+
+def ledger_table(rows: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+    """Lay the ledger out: one row an institution with its boxes and their sum, dearest first."""
+    table: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        own = table.setdefault(
+            row["institution_id"],
+            {"institution_id": row["institution_id"], "institution_name": row["institution_name"]},
+        )
+        own[row["box"]] = row["amount_fen"]
+    for own in table.values():
+        own["sum"] = sum(own.get(box, 0) for box in BOXES)
+    return sorted(table.values(), key=lambda own: (-own["sum"], own["institution_id"]))
 
 
 def _speaks(connection: sa.Connection, run_id: str, day: str) -> bool:

@@ -1,7 +1,7 @@
 """The evidence of a line or finding, read from the tables that its run read: frozen with the verdict."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 import duckdb
 
+from renzheng.central.audit.sources import quoted
 from renzheng.central.nightly import run_tables
 from renzheng.central.store.times import day_bounds_us, from_us
 
@@ -32,6 +33,7 @@ class LineEvidence:
         leaves: leaves of the person that touch that day.
         stays: stays of the line's visit.
         prescription: the one in force, if any.
+        days: of a bed line, each day's own verdict.
     """
 
     line: Row
@@ -45,33 +47,65 @@ class LineEvidence:
     leaves: Sequence[Row]
     stays: Sequence[Row]
     prescription: Row | None
+    days: Sequence[Row] = ()
 
 
-def read_line(tables: Path, line_id: str, day: date, zone: ZoneInfo) -> LineEvidence | None:
-    """Read what the run whose tables are given knew of a line; None when the tables are gone."""
+def read_line(folder: Path, institution_id: str, line_id: str, zone: ZoneInfo) -> LineEvidence | None:
+    """Read what a run knew of a line; None when its tables are gone or the line is not in them.
+
+    Args:
+        folder: the run's folder, with its `tables` and its `result`.
+        institution_id: whose line it is.
+        line_id: the line's id there.
+        zone: the institution's time zone.
+    """
+    tables = folder / "tables"
     if not tables.is_dir():
         return None
     with run_tables.opened(tables) as database:
-        found = _rows(database, "SELECT * FROM claim_lines WHERE line_id = ?", [line_id])
-        return _around(database, found[0], day, zone) if found else None
+        lines = "SELECT * FROM claim_lines WHERE institution_id = ? AND line_id = ?"
+        found = _rows(database, lines, [institution_id, line_id])
+        if not found:
+            return None
+        days = _day_verdicts(database, folder / "result" / "day_verdicts.parquet", found[0])
+        day = found[0]["service_time"].astimezone(zone).date()
+        return replace(_around(database, found[0], day, zone), days=days)
+
+
+def _day_verdicts(database: duckdb.DuckDBPyConnection, path: Path, line: Row) -> Sequence[Row]:
+    if not path.is_file():
+        return ()
+    chosen = (
+        f"SELECT * FROM read_parquet('{quoted(path)}') WHERE institution_id = ? AND line_id = ? ORDER BY day"  # noqa: S608 - our own path
+    )
+    return _rows(database, chosen, [line["institution_id"], line["line_id"]])
+
+
+def _names_of(database: duckdb.DuckDBPyConnection, person_id: str) -> list[str]:
+    """Return every number that the person has had, as the aliases tell."""
+    pairs = database.execute("SELECT person_id, alias_of FROM person_aliases").fetchall()
+    names = {person_id}
+    while more := {one for pair in pairs if names & set(pair) for one in pair} - names:
+        names |= more
+    return sorted(names)
 
 
 def _around(database: duckdb.DuckDBPyConnection, line: Row, day: date, zone: ZoneInfo) -> LineEvidence:
     start_us, end_us = day_bounds_us(day, day, zone)
     wide = timedelta(days=1) // timedelta(microseconds=1)
-    person, institution = line["person_id"], line["institution_id"]
+    person, institution = _names_of(database, line["person_id"]), line["institution_id"]
     item_class = _item_class(database, line["item_code"])
     purpose = "inpatient" if item_class == "bed_day" else "dialysis"
     near = [person, start_us - wide, end_us + wide]
     attendance = _rows(
         database,
-        "SELECT * FROM attendance WHERE person_id = ? AND epoch_us(occurred_at) BETWEEN ? AND ? "
-        "ORDER BY occurred_at, event_id",
+        "SELECT * FROM attendance WHERE list_contains(?, person_id) "
+        "AND epoch_us(occurred_at) BETWEEN ? AND ? ORDER BY occurred_at, event_id",
         near,
     )
     machines = _rows(
         database,
-        "SELECT * FROM machine_sessions WHERE person_id = ? AND epoch_us(ended_at) >= ? "
+        "SELECT * FROM machine_sessions WHERE list_contains(?, person_id) AND epoch_us(ended_at) >= ? "
         "AND epoch_us(started_at) <= ? ORDER BY started_at, machine_id",
         near,
     )
@@ -83,21 +117,27 @@ def _around(database: duckdb.DuckDBPyConnection, line: Row, day: date, zone: Zon
     )
     checks = _rows(
         database,
-        "SELECT * FROM spot_checks WHERE person_id = ? AND epoch_us(drawn_at) BETWEEN ? AND ? "
+        "SELECT * FROM spot_checks WHERE list_contains(?, person_id) AND epoch_us(drawn_at) BETWEEN ? AND ? "
         "ORDER BY drawn_at",
         [person, start_us, end_us],
     )
     leaves = _rows(
         database,
-        "SELECT * FROM leaves WHERE person_id = ? AND epoch_us(left_at) < ? "
+        "SELECT * FROM leaves WHERE list_contains(?, person_id) AND epoch_us(left_at) < ? "
         "AND epoch_us(coalesce(returned_at, due_back_at, left_at)) >= ? ORDER BY left_at",
         [person, end_us, start_us],
     )
-    stays = _rows(database, "SELECT * FROM stays WHERE visit_id = ? ORDER BY admitted_at", [line["visit_id"]])
+    stays = _rows(
+        database,
+        "SELECT * FROM stays WHERE institution_id = ? AND (visit_id = ? OR list_contains(?, person_id) "
+        "AND epoch_us(admitted_at) < ? AND epoch_us(coalesce(discharged_at, admitted_at)) >= ?) "
+        "ORDER BY admitted_at",
+        [institution, line["visit_id"], person, end_us, start_us],
+    )
     prescriptions = _rows(
         database,
-        "SELECT * FROM prescriptions WHERE person_id = ? AND institution_id = ? AND valid_from <= ? "
-        "AND coalesce(valid_to, DATE '9999-12-31') >= ? ORDER BY valid_from DESC",
+        "SELECT * FROM prescriptions WHERE list_contains(?, person_id) AND institution_id = ? "
+        "AND valid_from <= ? AND coalesce(valid_to, DATE '9999-12-31') >= ? ORDER BY valid_from DESC",
         [person, institution, day, day],
     )
     return LineEvidence(
@@ -116,7 +156,9 @@ def _around(database: duckdb.DuckDBPyConnection, line: Row, day: date, zone: Zon
 
 
 def _item_class(database: duckdb.DuckDBPyConnection, item_code: str) -> str:
-    found = _rows(database, "SELECT item_class FROM item_catalogue WHERE item_code = ?", [item_code])
+    found = _rows(
+        database, "SELECT item_class FROM item_catalogue WHERE item_code = ? ORDER BY ALL", [item_code]
+    )
     return str(found[0]["item_class"]) if found else "other"
 
 

@@ -130,14 +130,15 @@ class Lake:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 _link(self._folder / part.path, target)
                 linked.add(part.table)
-        for name in {*FROM_STORE, *(part.table for part in manifest.parts)} - linked:
-            shape = canonical.arrow_schema(canonical.INPUT_TABLES[name])
+        known = {**canonical.INPUT_TABLES, canonical.REJECTS.name: canonical.REJECTS}
+        for name in {*FROM_STORE, canonical.REJECTS.name, *(part.table for part in manifest.parts)} - linked:
+            shape = canonical.arrow_schema(known[name])
             pq.write_table(shape.empty_table(), out / f"{name}.parquet")
 
     def _sweep(self, manifest: Manifest) -> None:
         """Remove files that no manifest names: they were replaced, or are of a process that was killed."""
         kept = {part.path for part in manifest.parts}
-        for table in canonical.INPUT_TABLES:
+        for table in (*canonical.INPUT_TABLES, canonical.REJECTS.name):
             for path in sorted((self._folder / table).rglob("*"), reverse=True):
                 if path.is_dir():
                     if not any(path.iterdir()):
@@ -186,6 +187,7 @@ class _Refresh:
     def run(self, store: sa.Connection, imported: Path) -> Manifest:
         """Bring every table up to date; give the manifest that says so, which is not written yet."""
         sources, prints = find_sources(imported), _prints(imported)
+        self._take_rejects(imported, prints)
         for name in ("institutions", *(n for n in canonical.INPUT_TABLES if n != "institutions")):
             if name in SHARED:
                 self._take_shared(name, sources[name], store)
@@ -246,6 +248,23 @@ class _Refresh:
             self._take_dayed(name, f"SELECT {_columns(name)} FROM ({source.select})")
         else:
             self._take_whole(name, f"SELECT {_columns(name)} FROM ({source.select})")
+
+    def _take_rejects(self, imported: Path, prints: Mapping[str, list[int]]) -> None:
+        """Take over what importers did not take: evidence, which touches the days that it speaks of."""
+        name = canonical.REJECTS.name
+        if _of_table(prints, name) == _of_table(self._before.imports, name):
+            return
+        path = imported / f"{name}.parquet"
+        if not path.is_file():
+            self._replace(name, [], ())
+            return
+        made = self._making / f"{name}.parquet"
+        shutil.copyfile(path, made)
+        part = Part(name, f"{name}/part-{self._version}.parquet")
+        self._place(made, part)
+        self._replace(name, [part], ())
+        days = self._db.execute(f"SELECT DISTINCT CAST(day AS VARCHAR) FROM read_parquet('{quoted(path)}')")
+        self._now.touched |= {str(row[0]) for row in days.fetchall()} & set(self._before.touched)
 
     def _drop(self, name: str) -> None:
         """Let go of a table that is no longer there."""
@@ -415,7 +434,9 @@ class _Refresh:
         origin = f"SELECT * FROM {self._read(lines)}" if lines else _nothing("claim_lines")
         self._db.execute(
             "CREATE OR REPLACE TABLE billed AS SELECT DISTINCT c.person_id, c.institution_id, c.item_code, "
-            "coalesce(k.item_class, 'other') AS item_class, c.first_day AS day "
+            "coalesce(k.item_class, 'other') AS item_class, c.first_day AS day, "
+            "CASE WHEN k.item_class = 'bed_day' "
+            "THEN CAST(least(greatest(ceil(c.quantity), 1), 400) AS BIGINT) ELSE 1 END AS bed_days "
             f"FROM ({keyed('claim_lines', origin)}) c LEFT JOIN {known} k ON k.item_code = c.item_code"
         )
         for name in self._changed_tables:
@@ -480,7 +501,7 @@ def _prints(imported: Path) -> dict[str, list[int]]:
     """Tell the imported files apart: an import replaces its files by renaming, which changes all three."""
     files = [
         path
-        for name in canonical.INPUT_TABLES
+        for name in (*canonical.INPUT_TABLES, canonical.REJECTS.name)
         for source in _sources(imported, name)
         for path in (sorted(source.rglob("*.parquet")) if source.is_dir() else [source])
     ]

@@ -171,6 +171,8 @@ class Night:
         for rows in results.read_verdicts(run_id, result, tables, zones, zone):
             with self._database.writing() as connection:
                 audits.add_verdicts(connection, rows)
+        with self._database.writing() as connection:
+            audits.add_ledger(connection, results.read_ledger(run_id, result))
         steps.begin_after_audit("keep_findings", 1)
         for rows in results.read_findings(run_id, result, tables, days, zone):
             with self._database.writing() as connection:

@@ -126,21 +126,26 @@ def _with_roots(origin: str) -> str:
     return f"""
         WITH lines AS (SELECT * FROM ({origin})),
         one AS (
-            SELECT line_id, any_value(reverses_line_id) AS root
-            FROM lines WHERE reverses_line_id IS NOT NULL GROUP BY line_id
+            SELECT institution_id, line_id, any_value(reverses_line_id) AS root
+            FROM lines WHERE reverses_line_id IS NOT NULL GROUP BY institution_id, line_id
         ),
-        two AS (
-            SELECT a.line_id, coalesce(b.root, a.root) AS root
-            FROM one a LEFT JOIN one b ON a.root = b.line_id
-        ),
-        three AS (
-            SELECT a.line_id, coalesce(b.root, a.root) AS root
-            FROM two a LEFT JOIN two b ON a.root = b.line_id
-        ),
+        two AS ({_followed("one")}),
+        three AS ({_followed("two")}),
         roots AS (
-            SELECT line_id, min(epoch_us(service_time)) AS at_us
-            FROM lines WHERE line_id IN (SELECT root FROM three) GROUP BY line_id
+            SELECT l.institution_id, l.line_id, min(epoch_us(l.service_time)) AS at_us
+            FROM lines l SEMI JOIN three t ON l.institution_id = t.institution_id AND l.line_id = t.root
+            GROUP BY l.institution_id, l.line_id
         )
         SELECT l.*, coalesce(r.at_us, epoch_us(l.service_time)) AS root_us
-        FROM lines l LEFT JOIN three t ON l.line_id = t.line_id LEFT JOIN roots r ON t.root = r.line_id
+        FROM lines l
+        LEFT JOIN three t ON l.institution_id = t.institution_id AND l.line_id = t.line_id
+        LEFT JOIN roots r ON t.institution_id = r.institution_id AND t.root = r.line_id
+    """
+
+
+def _followed(name: str) -> str:
+    """Write the query that follows each reversal one step further, within its institution."""
+    return f"""
+        SELECT a.institution_id, a.line_id, coalesce(b.root, a.root) AS root
+        FROM {name} a LEFT JOIN {name} b ON a.institution_id = b.institution_id AND a.root = b.line_id
     """

@@ -13,6 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from renzheng.central.audit.request import AuditResult
 from renzheng.central.nightly import run_tables
 from renzheng.central.web.texts import LANGUAGES, Texts, texts
+from renzheng.contracts.tables import BOXES
 
 HERE = Path(__file__).parent / "templates"
 REPORT = "report.html"
@@ -29,16 +30,20 @@ CREATE TEMP VIEW verdicts AS
         c.amount + coalesce(g.amount, 0) AS amount, coalesce(k.item_class, 'other') AS item_class,
         coalesce(i.name, v.institution_id) AS institution
     FROM read_parquet('{verdicts}') v
-    JOIN claim_lines c USING (line_id)
+    JOIN claim_lines c USING (institution_id, line_id)
     LEFT JOIN (
-        SELECT reverses_line_id AS line_id, sum(amount) AS amount
-        FROM claim_lines WHERE reverses_line_id IS NOT NULL GROUP BY reverses_line_id
-    ) g USING (line_id)
-    LEFT JOIN item_catalogue k ON k.item_code = c.item_code
+        SELECT institution_id, person_id, reverses_line_id AS line_id, sum(amount) AS amount
+        FROM claim_lines WHERE reverses_line_id IS NOT NULL
+        GROUP BY institution_id, person_id, reverses_line_id
+    ) g USING (institution_id, person_id, line_id)
+    LEFT JOIN (SELECT item_code, min(item_class) AS item_class FROM item_catalogue GROUP BY item_code) k
+        ON k.item_code = c.item_code
     LEFT JOIN institutions i ON i.institution_id = v.institution_id;
 CREATE TEMP VIEW found AS
     SELECT f.*, coalesce(i.name, f.institution_id) AS institution
     FROM read_parquet('{findings}') f LEFT JOIN institutions i USING (institution_id);
+CREATE TEMP VIEW ledger AS FROM read_parquet('{ledger}');
+CREATE TEMP VIEW rejects AS FROM read_parquet('{rejects}');
 """
 _QUERIES = {
     "totals": """
@@ -68,6 +73,14 @@ _QUERIES = {
         SELECT *, count(*) OVER () AS all_rows FROM found ORDER BY
             CASE verdict WHEN 'contradicted' THEN 0 ELSE 1 END, amount DESC,
             CASE severity WHEN 'high' THEN 0 WHEN 'medium' THEN 1 ELSE 2 END, finding_id
+    """,
+    "boxes": """
+        SELECT l.institution_id, coalesce(i.name, l.institution_id) AS institution, l.box, l.lines, l.amount
+        FROM ledger l LEFT JOIN institutions i USING (institution_id) ORDER BY l.institution_id, l.box
+    """,
+    "rejected": """
+        SELECT institution_id, "table", count(*) AS rows, sum(amount) AS amount FROM rejects
+        GROUP BY ALL ORDER BY amount DESC NULLS LAST, rows DESC, ALL LIMIT 200
     """,
     "lines": """
         SELECT *, count(*) OVER () AS all_rows FROM verdicts WHERE verdict = 'contradicted'
@@ -105,8 +118,25 @@ def render(values: Row) -> str:
     template = environment.get_template("report.html")
     style = (HERE / "report.css").read_text(encoding="utf-8")
     return template.render(
-        **values, languages=languages, style=style, money=_money, most_ids=MOST_IDS, told=_told
+        **values,
+        boxes_named=BOXES,
+        ledger=_by_institution(values["boxes"]),
+        languages=languages,
+        style=style,
+        money=_money,
+        most_ids=MOST_IDS,
+        told=_told,
     )
+
+
+def _by_institution(boxes: Sequence[Row]) -> list[dict[str, Any]]:
+    """Lay the ledger out: one row an institution, with its boxes and their sum, dearest first."""
+    table: dict[str, dict[str, Any]] = {}
+    for row in boxes:
+        own = table.setdefault(row["institution_id"], {"institution": row["institution"], "sum": Decimal(0)})
+        own[row["box"]] = row["amount"]
+        own["sum"] += row["amount"]
+    return sorted(table.values(), key=lambda own: (-own["sum"], own["institution"]))
 
 
 @cache
@@ -117,7 +147,12 @@ def _own_texts(language: str) -> Texts:
 
 def _read(result: AuditResult, tables: Path) -> dict[str, Any]:
     with run_tables.opened(tables) as connection:
-        files = {"verdicts": result.line_verdicts, "findings": result.findings}
+        files = {
+            "verdicts": result.line_verdicts,
+            "findings": result.findings,
+            "ledger": result.ledger,
+            "rejects": tables / "rejects.parquet",
+        }
         connection.execute(_SOURCES.format_map({k: str(v).replace("'", "''") for k, v in files.items()}))
         read = {}
         for name, query in _QUERIES.items():

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import duckdb
 import orjson
 
 from renzheng.central.audit.request import AuditResult
@@ -19,13 +20,21 @@ Row = tuple[Any, ...]
 # A partial reversal lowers what a line is worth; a whole one has taken the line out of the audit already.
 _VERDICTS = """
 WITH given_back AS (
-    SELECT reverses_line_id AS line_id, sum(quantity) AS quantity, sum(amount) AS amount
-    FROM claim_lines WHERE reverses_line_id IS NOT NULL GROUP BY reverses_line_id
+    SELECT institution_id, person_id, reverses_line_id AS line_id,
+           sum(quantity) AS quantity, sum(amount) AS amount
+    FROM claim_lines WHERE reverses_line_id IS NOT NULL
+    GROUP BY institution_id, person_id, reverses_line_id
 )
-SELECT v.line_id, v.institution_id, c.person_id, c.item_code, c.item_name, epoch_us(c.service_time),
-       c.quantity + coalesce(g.quantity, 0), c.amount + coalesce(g.amount, 0),
+SELECT v.institution_id, v.line_id, c.person_id, c.item_code, coalesce(c.item_name, ''),
+       epoch_us(c.service_time), c.quantity + coalesce(g.quantity, 0), c.amount + coalesce(g.amount, 0),
+       v.amount_at_stake,
        v.verdict, v.reason, v.coverage_ratio, v.evidence, v.rule_id, v.rule_version
-FROM read_parquet(?) v JOIN claim_lines c USING (line_id) LEFT JOIN given_back g USING (line_id)
+FROM read_parquet(?) v
+JOIN claim_lines c USING (institution_id, line_id)
+LEFT JOIN given_back g USING (institution_id, person_id, line_id)
+"""
+_LEDGER = """
+SELECT institution_id, box, lines, amount, fund_amount FROM read_parquet(?) ORDER BY institution_id, box
 """
 _FINDINGS = """
 SELECT finding_id, rule_id, rule_version, severity, verdict, institution_id, person_id, line_ids, amount,
@@ -73,20 +82,21 @@ def read_verdicts(
 
 
 def _verdict(run_id: str, row: Row, zones: dict[str, ZoneInfo], default: ZoneInfo) -> Row:
-    (line, institution, person, code, name, service_us, quantity, amount) = row[:8]
-    (verdict, reason, coverage_ratio, evidence, rule_id, rule_version) = row[8:]
+    (institution, line, person, code, name, service_us, quantity, amount, at_stake) = row[:9]
+    (verdict, reason, coverage_ratio, evidence, rule_id, rule_version) = row[9:]
     day = from_us(service_us).astimezone(zones.get(institution, default)).date().isoformat()
     return (
         run_id,
+        institution,
         line,
         day,
-        institution,
         person,
         code,
         name,
         service_us,
         f"{quantity.normalize():f}",
         _fen(amount),
+        _fen(amount if at_stake is None else at_stake),
         verdict,
         reason,
         coverage_ratio,
@@ -94,6 +104,16 @@ def _verdict(run_id: str, row: Row, zones: dict[str, ZoneInfo], default: ZoneInf
         rule_id,
         rule_version,
     )
+
+
+def read_ledger(run_id: str, result: AuditResult) -> list[Row]:
+    """Read what each institution sent, by box, in the order of the store's columns."""
+    with duckdb.connect() as connection:
+        found = connection.execute(_LEDGER, [str(result.ledger)]).fetchall()
+    return [
+        (run_id, institution, box, lines, _fen(amount), None if fund is None else _fen(fund))
+        for institution, box, lines, amount, fund in found
+    ]
 
 
 def read_findings(

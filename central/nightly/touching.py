@@ -1,7 +1,8 @@
 """Which service days a change of the lake touches: only those whose answers it can change.
 
 A row about a person touches its own day, and the days near it on which that person was billed in scope: a
-session may serve a dialysis line of the day before or after. Coverage touches the days on which its
+session may serve a dialysis line of the day before or after, or one that was entered up to a month later; a
+bed line of several days is touched by each of them. Coverage touches the days on which its
 institution was billed. A stay touches the days for which its being there changed, so a discharge does not
 reopen the stay.
 """
@@ -71,7 +72,13 @@ CHANGES = {
     "persons": f"SELECT {_OF_PERSON}, {_ALL_DAYS} FROM changed",
     "institutions": f"SELECT {_OF_INSTITUTION}, {_ALL_DAYS} FROM changed",
     "item_catalogue": f"SELECT {_OF_ITEM}, {_ALL_DAYS} FROM changed",
+    "person_aliases": f"SELECT {_OF_PERSON}, {_ALL_DAYS} FROM changed UNION ALL "
+    f"SELECT alias_of AS person_id, NULL, NULL, {_ALL_DAYS} FROM changed",
 }
+REACH_DAYS = {"attendance": 31, "machine_sessions": 31}
+"""How many days later a dialysis line may still be served by a row (`late_billing_days`); others: a day."""
+UNTOUCHING = frozenset({"staff_suspensions", "diagnoses", "operations"})
+"""Tables that only findings read: a change of theirs is taken in with the next run of a day."""
 
 
 def touched_days(connection: duckdb.DuckDBPyConnection, table: str, *, night_days: int) -> list[str]:
@@ -79,10 +86,15 @@ def touched_days(connection: duckdb.DuckDBPyConnection, table: str, *, night_day
 
     Args:
         connection: holds `changed` (the rows that came or went, with `is_new` and, of partitioned tables, the
-            days they speak of) and `billed` (person_id, institution_id, item_code, item_class, day).
+            days they speak of) and `billed` (person_id, institution_id, item_code, item_class, day,
+            bed_days: how many days a bed line is for, else 1).
         table: whose rows these are.
         night_days: 1 where a region's bed day reaches past midnight, else 0.
     """
+    if table in UNTOUCHING:
+        return []
+    reach = REACH_DAYS.get(table, 1)
+    later = f"CASE WHEN b.item_class IN {FAMILY} THEN {reach} ELSE b.bed_days - 1 END"
     bed = f"CASE WHEN b.item_class = 'bed_day' THEN {night_days} ELSE 0 END"
     dialysis = f"CASE WHEN b.item_class IN {FAMILY} THEN 1 ELSE 0 END"
     found = connection.execute(f"""
@@ -92,10 +104,10 @@ def touched_days(connection: duckdb.DuckDBPyConnection, table: str, *, night_day
             FROM (SELECT DISTINCT first_day, last_day FROM changes WHERE own AND first_day IS NOT NULL)
             UNION
             SELECT b.day FROM billed b JOIN changes c ON b.person_id = c.person_id
-              AND b.day BETWEEN c.first_day - {bed} - {dialysis} AND c.last_day + {dialysis}
+              AND b.day BETWEEN c.first_day - {bed} - {dialysis} AND c.last_day + {later}
             UNION
             SELECT b.day FROM billed b JOIN changes c ON b.institution_id = c.institution_id
-              AND b.day BETWEEN c.first_day - {bed} AND c.last_day
+              AND b.day BETWEEN c.first_day - {bed} AND c.last_day + b.bed_days - 1
             WHERE b.item_class IN {IN_SCOPE}
             UNION
             SELECT b.day FROM billed b JOIN changes c ON b.item_code = c.item_code

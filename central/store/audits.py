@@ -14,7 +14,9 @@ import sqlalchemy as sa
 from renzheng.central.store import bulk, schema
 
 RUNS, DAYS = schema.audit_runs, schema.audit_days
-REPLACED = frozenset({"audit_runs", "audit_days", "verdicts", "findings"})
+OF_A_RUN = (schema.verdicts, schema.ledger, schema.findings)
+"""Tables of rows that a run wrote."""
+REPLACED = frozenset({"audit_runs", "audit_days", *(table.name for table in OF_A_RUN)})
 """Tables in which a later run takes the place of an earlier one; any other that names a run refers to it."""
 
 
@@ -48,7 +50,7 @@ def fail(connection: sa.Connection, run_id: str, problem: str, now_us: int) -> N
     """Record that a run failed, and let go of what it had written."""
     values = {"state": "failed", "problem": problem, "finished_at": now_us}
     connection.execute(sa.update(RUNS).where(RUNS.c.run_id == run_id).values(values))
-    for table in (schema.verdicts, schema.findings):
+    for table in OF_A_RUN:
         connection.execute(sa.delete(table).where(table.c.run_id == run_id))
 
 
@@ -77,6 +79,11 @@ def go_on(connection: sa.Connection, run_id: str) -> None:
 def add_verdicts(connection: sa.Connection, rows: Sequence[tuple[Any, ...]]) -> None:
     """Write verdicts of a run, in the order of the table's columns."""
     bulk.insert_rows(connection, schema.verdicts, rows)
+
+
+def add_ledger(connection: sa.Connection, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Write the ledger of a run, in the order of the table's columns."""
+    bulk.insert_rows(connection, schema.ledger, rows)
 
 
 def add_institutions(connection: sa.Connection, rows: Sequence[tuple[Any, ...]]) -> None:
@@ -135,5 +142,5 @@ def publish(
         )
     )
     speaking = sa.select(DAYS.c.run_id)
-    for table in (schema.verdicts, schema.findings):
+    for table in OF_A_RUN:
         connection.execute(sa.delete(table).where(table.c.run_id.not_in(speaking)))

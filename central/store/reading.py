@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
 import sqlalchemy as sa
 
 from renzheng.central.store import schema
@@ -113,8 +114,12 @@ def _matching(choice: Choice) -> Sequence[sa.ColumnElement[bool]]:
     return where
 
 
-def verdict(connection: sa.Connection, line_id: str) -> Row | None:
-    """Read the verdict of one line, with the folder of the run that gave it."""
+def verdict(connection: sa.Connection, line_id: str, institution_id: str = "") -> Row | None:
+    """Read the verdict of one line, with the folder of the run that gave it.
+
+    Where several institutions use the number and none is named, it is the newest line's; see
+    `institutions_of_line`.
+    """
     query = (
         sa.select(
             VERDICTS,
@@ -129,9 +134,29 @@ def verdict(connection: sa.Connection, line_id: str) -> Row | None:
             .outerjoin(schema.institutions, schema.institutions.c.institution_id == VERDICTS.c.institution_id)
         )
         .where(VERDICTS.c.line_id == line_id)
-        .order_by(VERDICTS.c.service_day.desc())
+        .order_by(VERDICTS.c.service_day.desc(), VERDICTS.c.institution_id)
     )
+    if institution_id:
+        query = query.where(VERDICTS.c.institution_id == institution_id)
     return _row(connection, query)
+
+
+def institutions_of_line(connection: sa.Connection, line_id: str) -> list[str]:
+    """List the institutions that have an audited line of this number."""
+    query = sa.select(VERDICTS.c.institution_id).select_from(_spoken(VERDICTS))
+    found = query.where(VERDICTS.c.line_id == line_id).distinct().order_by(VERDICTS.c.institution_id)
+    return list(connection.execute(found).scalars())
+
+
+def ledger(connection: sa.Connection, run_id: str) -> list[Row]:
+    """Read what each institution sent in a run's days, by box."""
+    table, named = schema.ledger, schema.institutions
+    query = (
+        sa.select(table, named.c.name.label("institution_name"))
+        .select_from(table.outerjoin(named, named.c.institution_id == table.c.institution_id))
+        .where(table.c.run_id == run_id)
+    )
+    return _rows(connection, query.order_by(table.c.institution_id, table.c.box))
 
 
 def findings(
@@ -176,22 +201,33 @@ def finding(connection: sa.Connection, finding_id: str) -> Row | None:
     return _row(connection, query)
 
 
-def verdicts_of_lines(connection: sa.Connection, run_id: str, line_ids: Sequence[str]) -> list[Row]:
-    """Read the verdicts of some lines of a run."""
-    query = sa.select(VERDICTS).where(VERDICTS.c.run_id == run_id, VERDICTS.c.line_id.in_(line_ids[:500]))
+def verdicts_of_finding(connection: sa.Connection, finding: Row, line_ids: Sequence[str]) -> list[Row]:
+    """Read the verdicts of the lines that a finding names."""
+    query = sa.select(VERDICTS).where(
+        VERDICTS.c.run_id == finding["run_id"],
+        VERDICTS.c.institution_id == finding["institution_id"],
+        VERDICTS.c.line_id.in_(line_ids[:500]),
+    )
     return _rows(connection, query.order_by(VERDICTS.c.service_at, VERDICTS.c.line_id))
 
 
-def findings_of_line(connection: sa.Connection, run_id: str, line_id: str) -> list[Row]:
-    """Read the findings of a run that name a line."""
-    listed = FINDINGS.c.line_ids.contains(f'"{line_id}"', autoescape=True)
-    query = sa.select(FINDINGS).where(FINDINGS.c.run_id == run_id, listed)
+def findings_of_line(connection: sa.Connection, line: Row) -> list[Row]:
+    """Read the findings that name a line, of the run that gave its verdict."""
+    listed = FINDINGS.c.line_ids.contains(orjson.dumps(line["line_id"]).decode(), autoescape=True)
+    own = FINDINGS.c.institution_id == line["institution_id"]
+    query = sa.select(FINDINGS).where(FINDINGS.c.run_id == line["run_id"], own, listed)
     return _rows(connection, query.order_by(FINDINGS.c.finding_id))
 
 
 def runs(connection: sa.Connection, limit: int = 50) -> list[Row]:
     """Read the latest runs, newest first."""
     return _rows(connection, sa.select(RUNS).order_by(RUNS.c.started_at.desc()).limit(limit))
+
+
+def folders_of_runs(connection: sa.Connection, limit: int = 20) -> list[str]:
+    """List the folders of the latest runs that came to an end, newest first."""
+    query = sa.select(RUNS.c.folder).where(RUNS.c.state == "done")
+    return list(connection.execute(query.order_by(RUNS.c.started_at.desc()).limit(limit)).scalars())
 
 
 def run(connection: sa.Connection, run_id: str) -> Row | None:

@@ -269,18 +269,20 @@ audit_days = _table(
     Column("run_id", Text, ForeignKey("audit_runs.run_id"), nullable=False),
 )
 
+# A line is known by its institution and its id there: two institutions may use one number.
 verdicts = _table(
     "verdicts",
     Column("run_id", Text, primary_key=True),
+    Column("institution_id", Text, primary_key=True),
     Column("line_id", Text, primary_key=True),
     Column("service_day", Text, nullable=False),
-    Column("institution_id", Text, nullable=False),
     Column("person_id", Text, nullable=False),
     Column("item_code", Text, nullable=False),
     Column("item_name", Text, nullable=False),
     Column("service_at", _Big, nullable=False),
     Column("quantity", Text, nullable=False),
     Column("amount_fen", _Big, nullable=False),
+    Column("at_stake_fen", _Big, nullable=False),
     Column("verdict", Text, nullable=False),
     Column("reason", Text, nullable=False),
     Column("coverage_ratio", _Real),
@@ -289,6 +291,18 @@ verdicts = _table(
     Column("rule_version", Text, nullable=False),
     Index("ix_verdicts_run_id_service_day", "run_id", "service_day"),
     Index("ix_verdicts_line_id", "line_id"),
+    rowid=False,
+)
+
+# What each institution sent, by what became of it; the boxes of an institution add up to all of it.
+ledger = _table(
+    "ledger",
+    Column("run_id", Text, primary_key=True),
+    Column("institution_id", Text, primary_key=True),
+    Column("box", Text, primary_key=True),
+    Column("lines", _Big, nullable=False),
+    Column("amount_fen", _Big, nullable=False),
+    Column("fund_fen", _Big),
     rowid=False,
 )
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -15,7 +16,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from renzheng.central.adt import pages as adt_pages
 from renzheng.central.api import routes
-from renzheng.central.console import pages
+from renzheng.central.console import data_pages, pages
 from renzheng.central.draw import pages as draw_pages
 from renzheng.central.metrics import Labels, Metrics
 from renzheng.central.rate import pages as rate_pages
@@ -57,6 +58,7 @@ def build_app(
     _handle_errors(app)
     app.include_router(routes.build_router(database, settings), prefix="/api/v1")
     app.include_router(pages.build_router(database, settings, clock, gate))
+    app.include_router(data_pages.build_router(settings, ZoneInfo(settings.timezone)))
     for part in (adt_pages, draw_pages, rate_pages):
         app.include_router(part.build_router(database, settings, clock))
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
