@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from renzheng.central.claims.catalogue import starter_rows, write_starter
 from renzheng.central.claims.importer import (
     Format,
     ImportSummary,
@@ -106,3 +107,17 @@ def _print(summary: ImportSummary, *, as_json: bool) -> None:
         path = Path(summary.out) / folder
         if path.exists():
             console.print(f"  {folder}: {path}", highlight=False, soft_wrap=True)
+
+
+@app.command("catalogue")
+def catalogue(
+    out: Annotated[
+        Path, typer.Option("--out", help="规范表所在文件夹 · The folder of the canonical tables.")
+    ],
+) -> None:
+    """写入起始项目目录（透析与床位的国家编码） · Write the starter catalogue of dialysis and bed items."""
+    path = write_starter(out)
+    Console(highlight=False).print(
+        f"{path}: {len(starter_rows())} 个编码 · codes. 请补充本地编码 · Add the codes of your region.",
+        markup=False,
+    )

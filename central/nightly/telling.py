@@ -48,10 +48,11 @@ def write_told(connection: sa.Connection, name: str, news: Mapping[str, tuple[in
 
 
 def held(connection: sa.Connection, name: str) -> pa.Table:
-    """Read all that the store has of one table of people, institutions or stays."""
+    """Read all that the store has of one table of people, institutions or stays; what it lacks is empty."""
     shape = canonical.arrow_schema(canonical.INPUT_TABLES[name])
     table = schema.metadata.tables[name]
-    query = sa.select(*(table.c[field.name] for field in shape)).order_by(*table.primary_key.columns)
+    columns = [table.c.get(field.name, sa.null().label(field.name)) for field in shape]
+    query = sa.select(*columns).order_by(*table.primary_key.columns)
     if name == "institutions":  # a bureau is registered like one, and bills nothing
         query = query.where(table.c.institution_id.not_like(f"{BUREAU}%"))
     batches = [

@@ -32,7 +32,10 @@ def values(**more):
         "explanation_zh": NASTY,
         "explanation_en": NASTY,
     }
+    box = {"institution_id": NASTY, "institution": NASTY, "box": "unknown_code", "amount": Decimal("400.00")}
+    rejected = {"institution_id": NASTY, "table": NASTY, "rows": 2, "amount": None}
     empty = {"totals": [], "institutions": [], "coverage": [], "findings": [finding], "lines": [line]}
+    empty |= {"boxes": [box], "rejected": [rejected]}
     summary = {"from": "2026-03-02", "to": "2026-03-03", "region": NASTY, "rows": {}, "missing_tables": []}
     return {**empty, "run_id": NASTY, "made_at": AT, "summary": summary, **more}
 
@@ -45,6 +48,24 @@ def test_what_bills_say_never_becomes_markup():
 
 def test_long_lists_of_ids_are_cut_and_say_by_how_many():
     assert "+3" in render(values())
+
+
+def test_each_institution_has_its_ledger_with_a_sum():
+    page = render(
+        values(
+            boxes=[
+                {
+                    "institution_id": "H1",
+                    "institution": "甲",
+                    "box": "supported",
+                    "amount": Decimal("400.10"),
+                },
+                {"institution_id": "H1", "institution": "甲", "box": "reversed", "amount": Decimal("-0.05")},
+            ]
+        )
+    )
+    assert "¥400.05" in page
+    assert "编码不在目录" in page
 
 
 def test_a_run_without_lines_says_so_in_both_languages():
