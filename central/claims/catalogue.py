@@ -1,7 +1,6 @@
 """The starter catalogue: dialysis and bed items by their national codes, for a site that has none yet."""
 
 import csv
-import os
 from importlib.resources import files
 from pathlib import Path
 
@@ -42,5 +41,5 @@ def write_starter(folder: Path) -> Path:
     path = held[0]
     fresh = path.with_suffix(".new")
     pq.write_table(starter_table(), fresh, compression="zstd")
-    os.replace(fresh, path)
+    fresh.replace(path)
     return path
