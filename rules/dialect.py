@@ -1,10 +1,17 @@
-"""The closed dialect: the SQL that DuckDB and Spark are known to understand alike.
+"""The closed dialect: the SQL that DuckDB and Spark are known to understand alike, and that only reads.
 
-What is not on the list is refused, since a difference between engines would be silent. Times come as whole
-numbers, so nothing here knows dates, time zones or intervals.
+What is not on the list is refused, for two reasons: a difference between engines would be silent, and a rule
+is data that strangers may have written. A rule therefore names tables only, never a file, a function that
+reads one, or a setting. Times come as whole numbers, so nothing here knows dates, time zones or intervals.
+
+What an engine runs is not the text of a rule but what `bound` makes of it: written again from the syntax tree
+that was checked, with every name quoted, so that no comment, quotation or parameter can mean one thing here
+and another there.
 """
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping
+from decimal import Decimal
 
 import sqlglot
 from sqlglot import exp
@@ -20,13 +27,13 @@ ALLOWED: frozenset[type[exp.Expr]] = frozenset(
         exp.And, exp.Or, exp.Not, exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE, exp.Between, exp.In,
         exp.Is, exp.Null, exp.Boolean, exp.Literal, exp.Neg, exp.Paren, exp.Add, exp.Sub, exp.Mul, exp.Div,
         exp.IntDiv, exp.Mod, exp.Case, exp.If, exp.Coalesce, exp.Cast, exp.DataType, exp.DataTypeParam,
-        exp.Greatest, exp.Least, exp.Abs, exp.Floor, exp.Ceil, exp.Sqrt, exp.DPipe,
+        exp.Greatest, exp.Least, exp.Abs, exp.Floor, exp.Ceil, exp.Sqrt, exp.Ln, exp.Exp, exp.DPipe, exp.Like,
         # aggregates and windows
         exp.Count, exp.Sum, exp.Min, exp.Max, exp.ArrayAgg, exp.Filter, exp.Window, exp.WindowSpec,
         exp.RowNumber, exp.Lag, exp.Lead,
         # lists: of ids only, sorted by the engine where order shows
         exp.Array, exp.ArrayFilter, exp.ArrayConcat, exp.ArrayDistinct, exp.ArraySort, exp.Flatten,
-        exp.Lambda, exp.Parameter, exp.Var, exp.Placeholder,
+        exp.Lambda, exp.Placeholder,
     }
 )  # fmt: skip
 """Syntax-tree nodes a step or rule may use."""
@@ -34,48 +41,213 @@ ALLOWED: frozenset[type[exp.Expr]] = frozenset(
 TYPES = frozenset({"BIGINT", "INT", "DOUBLE", "DECIMAL", "VARCHAR", "TEXT", "BOOLEAN", "ARRAY", "LIST"})
 """Types a step or rule may cast to; times come as whole numbers."""
 
+MOST_CHARACTERS = 40_000
+"""Longest query: the longest of the national pack has a tenth of it."""
+MOST_NODES = 8_000
+
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
+_WORDY = (exp.Identifier, exp.Literal, exp.Window, exp.WindowSpec)
+"""Nodes that carry harmless text of their own."""
+_JOINS = {"INNER", "OUTER", "CROSS", "SEMI", "ANTI", "LEFT", "RIGHT", "FULL"}
+
 
 def parse(sql: str) -> exp.Query:
     """Parse one query of the dialect.
 
     Raises:
-        ValueError: it is not SQL, or not a single query.
+        ValueError: it is not SQL, not a single query, or larger than a rule may be.
     """
+    if len(sql) > MOST_CHARACTERS:
+        raise ValueError(f"the query has {len(sql)} characters; a rule has at most {MOST_CHARACTERS}")
     try:
         statements = sqlglot.parse(sql, read="duckdb")
     except (ParseError, TokenError) as error:
         raise ValueError(f"not valid SQL: {error}") from error
+    except RecursionError:
+        raise ValueError("the query is nested too deeply") from None
     if len(statements) != 1 or not isinstance(statements[0], exp.Query):
         raise ValueError("a rule is exactly one query")
     return statements[0]
 
 
-def offences(sql: str) -> Iterator[str]:
-    """Name everything in a query that is outside of the dialect."""
+def offences(sql: str, tables: Collection[str] | None = None) -> Iterator[str]:
+    """Name everything in a query that is outside of the dialect.
+
+    Args:
+        sql: the query.
+        tables: every table it may read besides its own common table expressions; None: any plain name.
+    """
     try:
         tree = parse(sql)
+        found = list(dict.fromkeys(_offences(tree, tables)))
+    except RecursionError:
+        found = ["the query is nested too deeply"]
     except ValueError as error:
-        yield str(error)
+        found = [str(error)]
+    yield from found
+
+
+def _offences(tree: exp.Query, tables: Collection[str] | None) -> Iterator[str]:
+    nodes = list(tree.walk())
+    if len(nodes) > MOST_NODES:
+        yield f"the query has {len(nodes)} parts; a rule has at most {MOST_NODES}"
         return
-    seen = set()
-    for node in tree.walk():
-        problem = _offence(node)
-        if problem and problem not in seen:
-            seen.add(problem)
+    for node in nodes:
+        problem = _offence(node) or _shape(node)
+        if problem:
             yield problem
+    if tables is not None:
+        yield from _strangers(tree, frozenset(tables))
+        yield from (
+            f"WITH {cte.alias} hides the table of that name: choose another name"
+            for cte in tree.find_all(exp.CTE)
+            if cte.alias in tables
+        )
 
 
 def _offence(node: exp.Expr) -> str | None:
     kind = type(node)
-    if kind is exp.DataType and node.this.name not in TYPES:
+    if kind is exp.DataType and (not isinstance(node.this, exp.DType) or node.this.name not in TYPES):
         return f"the type {node.sql('duckdb')} is outside of the dialect: times are whole numbers"
-    if kind is exp.Join and node.args.get("method"):
-        return f"a join by {node.args['method']} is outside of the dialect"
     if kind is exp.ArrayAgg and node.find(exp.Order):
         return "an ordered list differs between engines: leave the order out, lists are sorted afterwards"
     if kind not in ALLOWED:
         return f"{node.sql('duckdb')[:60]!r} ({kind.__name__}) is outside of the dialect"
     return None
+
+
+def _shape(node: exp.Expr) -> str | None:
+    """Return what is wrong with the plain words, names and flags of an allowed node."""
+    args = {name for name, value in node.args.items() if value not in (None, False, [], "")}
+    check = _SHAPES.get(type(node))
+    if check is not None:
+        return check(node, args)
+    if not isinstance(node, _WORDY) and any(isinstance(node.args[name], str) for name in args):
+        return f"{_shown(node)} is outside of the dialect"
+    return None
+
+
+def _table(node: exp.Expr, args: set[str]) -> str | None:
+    if args - {"this", "alias", "joins"} or not isinstance(node.this, exp.Identifier):
+        return f"{_shown(node)}: a table is named by one plain name, nothing else"
+    if not _NAME.fullmatch(node.name):
+        return f"{node.name[:60]!r} is no table's name: small letters, digits and _ only"
+    return None
+
+
+def _common_table(node: exp.Expr, args: set[str]) -> str | None:
+    if not _NAME.fullmatch(node.alias):
+        return f"WITH {node.alias[:60]!r}: names have small letters, digits and _ only"
+    if args - {"this", "alias", "materialized"}:
+        return f"WITH {node.alias}: a common table expression is a name and a query, nothing else"
+    return None
+
+
+def _with(_node: exp.Expr, args: set[str]) -> str | None:
+    return "WITH RECURSIVE may never end: it is outside of the dialect" if args - {"expressions"} else None
+
+
+def _column(node: exp.Expr, args: set[str]) -> str | None:
+    if args & {"db", "catalog"}:
+        return f"{_shown(node)}: a column is named by its table's alias and its name"
+    return None
+
+
+def _union(_node: exp.Expr, args: set[str]) -> str | None:
+    if args & {"by_name", "side", "kind", "on"}:
+        return "UNION matches columns by their place, without BY NAME"
+    return None
+
+
+def _join(node: exp.Expr, args: set[str]) -> str | None:
+    words = {str(node.args[name]).upper() for name in args & {"method", "kind", "side"}}
+    if not words <= _JOINS or args - {"this", "on", "using", "kind", "side"}:
+        return f"a join by {' '.join(sorted(words - _JOINS)) or 'such means'} is outside of the dialect"
+    return None
+
+
+def _parameter(node: exp.Expr, _args: set[str]) -> str | None:
+    if not isinstance(node.this, str) or not _NAME.fullmatch(node.this):
+        return f"{_shown(node)} is no parameter: write $name"
+    return None
+
+
+def _like(node: exp.Expr, _args: set[str]) -> str | None:
+    if not isinstance(node.expression, exp.Literal) or "\\" in node.expression.name:
+        return "LIKE takes a plain text without backslash, which engines read differently"
+    return None
+
+
+_SHAPES: Mapping[type[exp.Expr], Callable[[exp.Expr, set[str]], str | None]] = {
+    exp.Table: _table,
+    exp.CTE: _common_table,
+    exp.With: _with,
+    exp.Column: _column,
+    exp.Union: _union,
+    exp.Join: _join,
+    exp.Placeholder: _parameter,
+    exp.Like: _like,
+}
+
+
+def _shown(node: exp.Expr) -> str:
+    return repr(node.sql("duckdb")[:60])
+
+
+def _strangers(node: exp.Expr, known: frozenset[str]) -> Iterator[str]:
+    """Yield the tables that are neither known nor common table expressions in reach."""
+    extra = node.args.get("with_")
+    for cte in extra.expressions if extra else ():
+        yield from _strangers(cte.this, known)
+        known |= {cte.alias}
+    if isinstance(node, exp.Table) and node.name not in known:
+        yield f"there is no table {node.name[:60]!r}: `renzheng rules tables` lists what a rule may read"
+    for child in node.iter_expressions():
+        if child is not extra:
+            yield from _strangers(child, known)
+
+
+def placeholders(sql: str) -> set[str]:
+    """Return the names written as `$name` in a query.
+
+    Raises:
+        ValueError: it does not parse.
+    """
+    return {str(node.this) for node in parse(sql).find_all(exp.Placeholder)}
+
+
+def bound(sql: str, values: Mapping[str, int | Decimal] | None = None) -> str:
+    """Write a query again from its syntax tree, with numbers in the place of `$name` where they are given.
+
+    Raises:
+        ValueError: it is outside of the dialect.
+        KeyError: a `$name` has no value.
+    """
+    problems = list(offences(sql))
+    if problems:
+        raise ValueError("; ".join(problems))
+    tree: exp.Expr = parse(sql)
+    if values is not None:
+        tree = tree.transform(_with_values(values))
+    return tree.sql("duckdb", identify=True, comments=False)
+
+
+def _with_values(values: Mapping[str, int | Decimal]) -> Callable[[exp.Expr], exp.Expr]:
+    def replaced(node: exp.Expr) -> exp.Expr:
+        if not isinstance(node, exp.Placeholder):
+            return node
+        value: exp.Expr = sqlglot.parse_one(number(values[str(node.this)]), read="duckdb")
+        return value
+
+    return replaced
+
+
+def number(value: int | Decimal) -> str:
+    """Write a number as SQL; whole ones are 64 bits wide, for they are multiplied into microseconds."""
+    exact = Decimal(value)
+    if exact == exact.to_integral_value():
+        return f"CAST({int(exact)} AS BIGINT)"
+    return format(exact, "f")
 
 
 def to_spark(sql: str) -> str:

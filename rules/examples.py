@@ -1,7 +1,9 @@
 """A rule's worked examples as rows of the canonical tables, all examples of all rules in one set of tables.
 
 An example writes only what it is about; everything else gets a usual value. Its ids are prefixed with its
-place, so that no example sees another one, and one run of the audit answers them all, on any engine.
+place, and so are its regions: institutions of one example are each other's only peers, as long as a rule
+compares an institution with those of its own region. So no example sees another one, and one run of the audit
+answers them all, on any engine.
 """
 
 import datetime as dt
@@ -10,12 +12,16 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from renzheng.contracts.tables import INPUT_TABLES, ColumnType, Table
+from renzheng.contracts.ids import normalised_id
+from renzheng.contracts.tables import INPUT_TABLES, REJECTS, ColumnType, Table
 from renzheng.rules.header import Example, Expectation, Rows
 from renzheng.rules.pack import Rule
 
 CHINA = dt.timezone(dt.timedelta(hours=8))
 SEPARATOR = "~"
+
+EXAMPLE_TABLES: Mapping[str, Table] = {**INPUT_TABLES, REJECTS.name: REJECTS}
+"""The tables an example may have rows of: what the audit reads, and what an importer did not take."""
 
 USUAL: Mapping[str, Mapping[str, Any]] = {
     "institutions": {"region_code": "000000"},
@@ -51,6 +57,11 @@ USUAL: Mapping[str, Mapping[str, Any]] = {
     "spot_checks": {"round_id": "R1", "institution_id": "H1", "person_id": "P1", "result": "present"},
     "coverage": {"institution_id": "H1", "device_id": "K1", "purpose": "dialysis", "state": "up"},
     "machine_sessions": {"institution_id": "H1", "machine_id": "M1"},
+    "person_aliases": {"alias_of": "P1"},
+    "staff_suspensions": {"from_day": dt.date(2026, 1, 1)},
+    "diagnoses": {"institution_id": "H1", "visit_id": "V1", "person_id": "P1"},
+    "operations": {"institution_id": "H1", "visit_id": "V1", "person_id": "P1"},
+    "rejects": {"table": "claim_lines", "institution_id": "H1", "file": "example.csv", "line": 2},
 }
 COPIED: Mapping[str, Mapping[str, str]] = {
     "institutions": {"name": "institution_id"},
@@ -77,7 +88,7 @@ class Case:
     """One set of small tables and what a rule must make of it.
 
     Args:
-        prefix: before every id of the case.
+        prefix: names the case; in capitals, as ids are written, it is before every id of the case.
         rule_id: the rule it belongs to.
         title: of the example, in English.
         rows: canonical rows by table, ids prefixed.
@@ -118,10 +129,15 @@ def _case(prefix: str, rule: Rule, example: Example, known_codes: Sequence[str])
         for row in expand("item_catalogue", ({"item_code": code, "item_class": kind},))
     )
     rows = {
-        name: [_prefixed(INPUT_TABLES[name], row, prefix + SEPARATOR, known_codes) for row in found]
+        name: [_prefixed(EXAMPLE_TABLES[name], row, key_of(prefix) + SEPARATOR, known_codes) for row in found]
         for name, found in tables.items()
     }
     return Case(prefix, rule.id, example.title.en, rows, example.flags, example.verdicts)
+
+
+def key_of(prefix: str) -> str:
+    """Write a case's name as it is before ids, which are in capitals wherever they enter."""
+    return normalised_id(prefix)
 
 
 def expand(table: str, rows: Rows) -> Iterator[dict[str, Any]]:
@@ -130,13 +146,13 @@ def expand(table: str, rows: Rows) -> Iterator[dict[str, Any]]:
     Raises:
         ValueError: an unknown table or column.
     """
-    if table not in INPUT_TABLES:
+    if table not in EXAMPLE_TABLES:
         raise ValueError(f"there is no table {table}")
     for row in rows:
         plain = {name: value for name, value in row.items() if name not in _REPEATING}
         every = dt.timedelta(minutes=row.get("every_minutes", 0), seconds=row.get("every_seconds", 0))
         for number in range(row.get("repeat", 1)):
-            yield _filled(INPUT_TABLES[table], plain, number, every * number)
+            yield _filled(EXAMPLE_TABLES[table], plain, number, every * number)
 
 
 _REPEATING = ("repeat", "every_minutes", "every_seconds")
@@ -184,5 +200,5 @@ def _prefixed(
 
 def _is_id(table: Table, column: str) -> bool:
     return table.by_name[column].type is ColumnType.TEXT and column.endswith(
-        ("_id", "item_code", "traceability_code")
+        ("_id", "item_code", "traceability_code", "region_code", "alias_of")
     )

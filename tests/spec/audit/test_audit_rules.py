@@ -3,9 +3,12 @@
 import pytest
 from typer.testing import CliRunner
 
-from renzheng.central.audit.rule_examples import check_examples
+from renzheng.central.audit.rule_examples import check_examples, run_cases
 from renzheng.central.audit.rules_command import app
+from renzheng.rules.examples import cases
 from renzheng.rules.pack import NATIONAL, load_pack
+
+KNOWN_CODES = [row["item_code"] for row in load_pack().knowledge["item_limits"]]
 
 
 @pytest.fixture(scope="module")
@@ -51,3 +54,17 @@ def test_commands():
     assert "0 wrong" in runner.invoke(app, ["test", "--engine", "duckdb", "--rule", "weekly-cap"]).stdout
     assert "sha256" in runner.invoke(app, ["show", "weekly-cap"]).stdout
     assert runner.invoke(app, ["docs", "--check", "--out", "docs/rules.md"]).exit_code == 0
+
+
+def test_no_example_sees_another_one(outcomes):
+    laid_out = list(cases(list(load_pack().rules.values()), KNOWN_CODES))
+    for half in (laid_out[::2], laid_out[1::2]):
+        alone = {outcome.case.prefix: outcome.problems for outcome in run_cases(half)}
+        assert alone == {prefix: outcomes[prefix].problems for prefix in alone}
+
+
+def test_peers_of_an_example_are_its_own_institutions():
+    rows = [
+        row for case in cases(list(load_pack().rules.values())) for row in case.rows.get("institutions", ())
+    ]
+    assert all(row["region_code"].split("~")[0] == row["institution_id"].split("~")[0] for row in rows)
