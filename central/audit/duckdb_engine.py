@@ -69,15 +69,19 @@ class DuckDBEngine:
         if self._lasting:
             self._connection.execute("INSERT INTO kept_steps VALUES (?)", [step])
 
-    def has_doubles(self, name: str, keys: Sequence[str]) -> bool:
-        """Tell whether two rows of a table may have the same key.
+    def number_of(self, keys: Sequence[str], salt: int = 0) -> str:
+        """Write the expression for one whole number that stands for several texts."""
+        return f"CAST(hash({', '.join(keys)}, {salt}) >> 1 AS BIGINT)"
 
-        By sorting the keys' hashes, several times faster than counting different texts. Two
-        keys with one hash look like a double; the loader then compares the keys themselves.
+    def has_doubles(self, name: str, keys: Sequence[str], salt: int = 0) -> bool:
+        """Return whether two rows of a table have the same number.
+
+        By sorting the numbers, several times faster than counting different texts. Two
+        keys with one number look like a double; the loader then compares the keys themselves.
         """
-        told = self.rows(f"SELECT hash({', '.join(keys)}) AS key FROM {name}")
-        hashes = np.sort(told["key"].to_numpy())
-        return bool(np.any(hashes[1:] == hashes[:-1]))
+        found = self.rows(f"SELECT {self.number_of(keys, salt)} AS number FROM {name}")
+        numbers = np.sort(found["number"].to_numpy())
+        return bool(np.any(numbers[1:] == numbers[:-1]))
 
     def micros(self, column: str) -> str:
         """Write the expression for a timestamp as microseconds since 1970 in UTC."""

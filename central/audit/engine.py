@@ -44,8 +44,14 @@ class Engine(Protocol):
     def keep(self, step: str) -> None:
         """Note that a step is done, so that it need not be done again after a kill."""
 
-    def has_doubles(self, name: str, keys: Sequence[str]) -> bool:
-        """Tell whether two rows of a table may have the same key; a needless yes only costs time."""
+    def number_of(self, keys: Sequence[str], salt: int = 0) -> str:
+        """Write the expression for one whole number that stands for several texts: 63 bits of their hash.
+
+        The number differs from engine to engine, but never within a run; another salt gives other numbers.
+        """
+
+    def has_doubles(self, name: str, keys: Sequence[str], salt: int = 0) -> bool:
+        """Return whether two rows of a table have the same number by `number_of`."""
 
     def micros(self, column: str) -> str:
         """Write the expression for a timestamp as microseconds since 1970 in UTC."""

@@ -5,6 +5,7 @@ After loading, every canonical table is a view of the same name in which
 - a timestamp `x` is a BIGINT of microseconds since 1970 in UTC, `x_local` the same on the institution's own
   clock, and `x_day` the local day as a number of days since 1970-01-01;
 - a date is such a number of days;
+- `claim_lines` has `line`, a number that only this line has: (institution_id, line_id) in one word;
 - `attendance` has `verified`: outcome match, presentation attack detection bona fide, clock trusted.
 """
 
@@ -21,7 +22,7 @@ import pyarrow as pa
 from renzheng.central.audit.engine import Engine
 from renzheng.central.audit.request import DAY_US, EPOCH
 from renzheng.central.audit.sources import UNREADABLE, Source
-from renzheng.contracts.tables import Column, ColumnType, Table
+from renzheng.contracts.tables import INPUT_TABLES, Column, ColumnType, Table
 
 DEFAULT_TIMEZONE = "Asia/Shanghai"
 VERIFIED = "outcome = 'match' AND pad = 'bona_fide' AND clock_trusted"
@@ -64,6 +65,7 @@ class Loader:
         self._span = (from_day - dt.timedelta(days=400), to_day + dt.timedelta(days=400))
         self._rejected = rejected
         self._offset: int | None = None
+        self._salt = 0
         self._doubts: list[str] = []
 
     def load(self) -> list[Loaded]:
@@ -81,6 +83,12 @@ class Loader:
         )
         return loaded
 
+    def _choose_salt(self) -> None:
+        """Find a salt with which no two lines have the same number; the first one does, but for bad luck."""
+        keys = INPUT_TABLES["claim_lines"].key
+        while self._engine.has_doubles("valid_claim_lines", keys, self._salt):
+            self._salt += 1
+
     def _check(self, source: Source) -> Loaded:
         """Count, keep apart what breaks a constraint, and leave the rest as `valid_NAME`."""
         table, name = source.table, source.table.name
@@ -92,6 +100,8 @@ class Loader:
         doubled = bool(table.key) and self._engine.has_doubles(f"typed_{name}", table.key)
         if counts["bad"] or doubled or source.torn:
             rejected = self._reject(source, broken, doubled=doubled)
+            if doubled and name == "claim_lines":
+                self._choose_salt()
         else:
             self._engine.view(f"valid_{name}", f"SELECT * FROM typed_{name}")
             rejected = 0
@@ -136,7 +146,7 @@ class Loader:
         engine.table(
             f"doubled_{name}", f"SELECT {keys} FROM whole_{name} GROUP BY {keys} HAVING count(*) > 1"
         )
-        same = " AND ".join(f"w.{key} = d.{key}" for key in table.key)
+        same = " AND ".join(f"w.{key} IS NOT DISTINCT FROM d.{key}" for key in table.key)
         engine.table(
             f"ranked_{name}",
             f"SELECT w.*, row_number() OVER (PARTITION BY {keys} ORDER BY {_all_columns(table)}) AS place "
@@ -224,8 +234,8 @@ class Loader:
         inner = ", ".join(self._integer(column) for column in table.columns)
         locals_, joins = [], []
         for index, name in enumerate(times):
-            if self._offset is not None:
-                offset = str(self._offset)
+            if self._offset is not None or "institution_id" not in table.by_name:
+                offset = str(self._single_offset())
             else:
                 offset = f"coalesce(o{index}.offset_us, {offsets_default(self._span)})"
                 joins.append(
@@ -235,9 +245,11 @@ class Loader:
             local = f"(t.{name} + {offset})"
             locals_.append(f"{local} AS {name}_local, {_day_of(local)} AS {name}_day")
         extra = ", ".join(locals_) + ", " if locals_ else ""
-        verified = f"({VERIFIED}) AS verified, " if table.name == "attendance" else ""
+        more = f"({VERIFIED}) AS verified, " if table.name == "attendance" else ""
+        if table.name == "claim_lines":
+            more = f"{self._engine.number_of([f't.{key}' for key in table.key], self._salt)} AS line, "
         columns = ", ".join(f"t.{column.name}" for column in table.columns)
-        return f"SELECT {extra}{verified}{columns} FROM (SELECT {inner} FROM {origin}) t {' '.join(joins)}"
+        return f"SELECT {extra}{more}{columns} FROM (SELECT {inner} FROM {origin}) t {' '.join(joins)}"
 
     def _integer(self, column: Column) -> str:
         match column.type:

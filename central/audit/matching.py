@@ -24,7 +24,8 @@ class Choice:
     """One session that one line could take; all choices of one call are of one person, institution and class.
 
     Args:
-        line_id: the line.
+        line: the line's number in this run.
+        line_id: the line's id, which orders lines of one moment.
         service_time: its service time, microseconds.
         needed: how many sessions the line needs, at least 1.
         session: the session's id.
@@ -33,6 +34,7 @@ class Choice:
         gap_us: distance in time between line and session, 0 when the service time lies within the session.
     """
 
+    line: int
     line_id: str
     service_time: int
     needed: int
@@ -42,13 +44,13 @@ class Choice:
     gap_us: int
 
 
-Assignment = Mapping[str, tuple[str, ...]]
+Assignment = Mapping[int, tuple[str, ...]]
 """The sessions of each line that has any."""
 
 
 def assign(choices: Iterable[Choice]) -> Assignment:
     """Find the best assignment of sessions to lines."""
-    assigned: dict[str, tuple[str, ...]] = {}
+    assigned: dict[int, tuple[str, ...]] = {}
     for tangle in _tangles(choices):
         assigned.update(_solve(tangle))
     return assigned
@@ -56,12 +58,12 @@ def assign(choices: Iterable[Choice]) -> Assignment:
 
 def _tangles(choices: Iterable[Choice]) -> Iterator[list[Choice]]:
     """Split choices into groups that share neither line nor session."""
-    of_line: dict[str, list[Choice]] = defaultdict(list)
+    of_line: dict[int, list[Choice]] = defaultdict(list)
     of_session: dict[str, list[Choice]] = defaultdict(list)
     for choice in choices:
-        of_line[choice.line_id].append(choice)
+        of_line[choice.line].append(choice)
         of_session[choice.session].append(choice)
-    seen: set[str] = set()
+    seen: set[int] = set()
     for line in sorted(of_line):
         if line in seen:
             continue
@@ -71,18 +73,18 @@ def _tangles(choices: Iterable[Choice]) -> Iterator[list[Choice]]:
             for choice in of_line[reached.pop()]:
                 tangle.append(choice)
                 for other in of_session[choice.session]:
-                    if other.line_id not in seen:
-                        seen.add(other.line_id)
-                        reached.append(other.line_id)
+                    if other.line not in seen:
+                        seen.add(other.line)
+                        reached.append(other.line)
         tangle.sort(key=lambda c: (c.service_time, c.line_id, c.signed_in_at, c.session))
         yield tangle
 
 
-def _solve(tangle: Sequence[Choice]) -> dict[str, tuple[str, ...]]:
+def _solve(tangle: Sequence[Choice]) -> dict[int, tuple[str, ...]]:
     """Assign within one tangle, whose choices come sorted by line and session."""
-    by_line: dict[str, list[Choice]] = defaultdict(list)
+    by_line: dict[int, list[Choice]] = defaultdict(list)
     for choice in tangle:
-        by_line[choice.line_id].append(choice)
+        by_line[choice.line].append(choice)
     several = [line for line, mine in by_line.items() if mine[0].needed > 1]
     best = max(
         (_follow(by_line, plans) for plans in _plans(by_line, several)),
@@ -91,7 +93,7 @@ def _solve(tangle: Sequence[Choice]) -> dict[str, tuple[str, ...]]:
     return _share_leftovers(by_line, several, best)
 
 
-def _plans(by_line: Mapping[str, list[Choice]], several: Sequence[str]) -> Iterator[dict[str, Plan]]:
+def _plans(by_line: Mapping[int, list[Choice]], several: Sequence[int]) -> Iterator[dict[int, Plan]]:
     """Propose what to attempt for the lines that need several sessions; an empty plan without any."""
     open_to: list[list[Plan]] = []
     for line in several:
@@ -115,7 +117,7 @@ def _plans(by_line: Mapping[str, list[Choice]], several: Sequence[str]) -> Itera
             yield {line: plan if place == index else "left" for place, line in enumerate(several)}
 
 
-def _follow(by_line: Mapping[str, list[Choice]], plans: Mapping[str, Plan]) -> dict[str, tuple[str, ...]]:
+def _follow(by_line: Mapping[int, list[Choice]], plans: Mapping[int, Plan]) -> dict[int, tuple[str, ...]]:
     """Match as well as one plan allows; a plan that fails leaves its line without sessions."""
     rows: list[list[Choice]] = []
     must: list[bool] = []
@@ -127,9 +129,9 @@ def _follow(by_line: Mapping[str, list[Choice]], plans: Mapping[str, Plan]) -> d
         for _ in range(mine[0].needed):
             rows.append(usable)
             must.append(plan is not None)
-    taken: dict[str, list[str]] = defaultdict(list)
+    taken: dict[int, list[str]] = defaultdict(list)
     for choice in _match(rows, must):
-        taken[choice.line_id].append(choice.session)
+        taken[choice.line].append(choice.session)
     return {
         line: tuple(sorted(sessions))
         for line, sessions in taken.items()
@@ -138,7 +140,7 @@ def _follow(by_line: Mapping[str, list[Choice]], plans: Mapping[str, Plan]) -> d
 
 
 def _worth(
-    tangle: Sequence[Choice], by_line: Mapping[str, list[Choice]], taken: Mapping[str, tuple[str, ...]]
+    tangle: Sequence[Choice], by_line: Mapping[int, list[Choice]], taken: Mapping[int, tuple[str, ...]]
 ) -> tuple[int, int, int, int]:
     """Rank an assignment: lines supported, lines served, least gaps, earliest line with earliest session."""
     supported, gaps, order = 0, 0, 0
@@ -147,14 +149,14 @@ def _worth(
         supported += all(choice.supporting for choice in chosen)
         gaps += sum(choice.gap_us for choice in chosen)
     for place, choice in enumerate(tangle):
-        if choice.session in taken.get(choice.line_id, ()):
+        if choice.session in taken.get(choice.line, ()):
             order += 1 << (len(tangle) - 1 - place)
     return supported, len(taken), -gaps, order
 
 
 def _share_leftovers(
-    by_line: Mapping[str, list[Choice]], several: Sequence[str], taken: Mapping[str, tuple[str, ...]]
-) -> dict[str, tuple[str, ...]]:
+    by_line: Mapping[int, list[Choice]], several: Sequence[int], taken: Mapping[int, tuple[str, ...]]
+) -> dict[int, tuple[str, ...]]:
     """Give free sessions to lines that could not have all they need: their verdict shows them."""
     assigned = dict(taken)
     used = {session for sessions in taken.values() for session in sessions}

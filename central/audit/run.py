@@ -166,7 +166,7 @@ class Run:
         )
         self._engine.write(
             "SELECT line_id, institution_id, verdict, reason, coverage_ratio, evidence, rule_id, "
-            f"CASE rule_id {versions} END AS rule_version FROM line_verdicts ORDER BY line_id",
+            f"CASE rule_id {versions} END AS rule_version FROM line_verdicts ORDER BY institution_id, line_id",
             self._made / "line_verdicts.parquet",
         )
 
@@ -207,13 +207,13 @@ def assign_contested(choices: pa.Table) -> pa.Table:
         group = (row["institution_id"], row["person_id"], row["item_class"])
         groups[group].append(Choice(**{field: row[field] for field in CHOICE_FIELDS}))
     assigned = [
-        {"line_id": line, "session": session}
+        {"line": line, "session": session}
         for group in sorted(groups)
         for line, sessions in assign(groups[group]).items()
         for session in sessions
     ]
     return pa.Table.from_pylist(
-        assigned, schema=pa.schema([("line_id", pa.string()), ("session", pa.string())])
+        assigned, schema=pa.schema([("line", pa.int64()), ("session", pa.string())])
     )
 
 

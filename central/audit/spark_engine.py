@@ -143,10 +143,14 @@ class SparkEngine:
     def keep(self, step: str) -> None:
         """Keep nothing."""
 
-    def has_doubles(self, name: str, keys: Sequence[str]) -> bool:
-        """Tell whether two rows of a table have the same key."""
-        listed = ", ".join(keys)
-        doubled = self.rows(f"SELECT {listed} FROM {name} GROUP BY {listed} HAVING count(*) > 1 LIMIT 1")
+    def number_of(self, keys: Sequence[str], salt: int = 0) -> str:
+        """Write the expression for one whole number that stands for several texts."""
+        return f"shiftrightunsigned(xxhash64({', '.join(keys)}, {salt}), 1)"
+
+    def has_doubles(self, name: str, keys: Sequence[str], salt: int = 0) -> bool:
+        """Return whether two rows of a table have the same number."""
+        number = self.number_of(keys, salt)
+        doubled = self.rows(f"SELECT {number} AS number FROM {name} GROUP BY {number} HAVING count(*) > 1 LIMIT 1")
         return bool(doubled.num_rows)
 
     def micros(self, column: str) -> str:

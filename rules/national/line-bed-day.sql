@@ -55,6 +55,7 @@ examples:
 -- The verdict on every bed-day line, in the order of precedence.
 WITH judged AS (
   SELECT
+    l.line,
     l.line_id,
     l.institution_id,
     l.amount,
@@ -67,26 +68,27 @@ WITH judged AS (
     x.evidence AS elsewhere,
     CASE
       WHEN l.after_death THEN 'after_death'
-      WHEN o.line_id IS NOT NULL THEN 'outside_stay'
-      WHEN a.line_id IS NOT NULL THEN 'absent_at_check'
+      WHEN o.line IS NOT NULL THEN 'outside_stay'
+      WHEN a.line IS NOT NULL THEN 'absent_at_check'
       WHEN s.evidence IS NOT NULL THEN 'seen'
-      WHEN e.line_id IS NOT NULL THEN 'approved_leave'
-      WHEN v.line_id IS NOT NULL THEN 'on_leave'
-      WHEN x.line_id IS NOT NULL THEN 'elsewhere'
+      WHEN e.line IS NOT NULL THEN 'approved_leave'
+      WHEN v.line IS NOT NULL THEN 'on_leave'
+      WHEN x.line IS NOT NULL THEN 'elsewhere'
       ELSE 'not_seen'
     END AS reason
   FROM bed_lines l
   JOIN days d ON l.service_day = d.day
   LEFT JOIN bed_sightings s ON l.inpatient = s.inpatient AND l.service_day = s.day
-  LEFT JOIN bed_outside o ON l.line_id = o.line_id
-  LEFT JOIN bed_absent a ON l.line_id = a.line_id
-  LEFT JOIN bed_errands e ON l.line_id = e.line_id
-  LEFT JOIN bed_on_leave v ON l.line_id = v.line_id
-  LEFT JOIN bed_elsewhere x ON l.line_id = x.line_id
+  LEFT JOIN bed_outside o ON l.line = o.line
+  LEFT JOIN bed_absent a ON l.line = a.line
+  LEFT JOIN bed_errands e ON l.line = e.line
+  LEFT JOIN bed_on_leave v ON l.line = v.line
+  LEFT JOIN bed_elsewhere x ON l.line = x.line
   LEFT JOIN coverage_days c
     ON l.institution_id = c.institution_id AND l.service_day = c.day AND c.purpose = 'inpatient'
 )
 SELECT
+  line,
   line_id,
   institution_id,
   amount,

@@ -91,6 +91,7 @@ examples:
 -- The verdict on every line of the haemodialysis family, in the order of precedence.
 WITH facts AS (
   SELECT
+    l.line,
     l.line_id,
     l.institution_id,
     l.amount,
@@ -114,10 +115,10 @@ WITH facts AS (
     coalesce(c.covered_us, 0) * 1000000 >= (w.to_us - w.from_us) * l.coverage_needed_ppm AS covered
   FROM dialysis_lines l
   JOIN windows w ON l.service_day = w.day AND w.purpose = 'dialysis'
-  LEFT JOIN dialysis_elsewhere e ON l.line_id = e.line_id
-  LEFT JOIN served v ON l.line_id = v.line_id
-  LEFT JOIN open_traces t ON l.line_id = t.line_id
-  LEFT JOIN choice_counts n ON l.line_id = n.line_id
+  LEFT JOIN dialysis_elsewhere e ON l.line = e.line
+  LEFT JOIN served v ON l.line = v.line
+  LEFT JOIN open_traces t ON l.line = t.line
+  LEFT JOIN choice_counts n ON l.line = n.line
   LEFT JOIN coverage_days c
     ON l.institution_id = c.institution_id AND l.service_day = c.day AND c.purpose = 'dialysis'
   WHERE l.in_period
@@ -143,6 +144,7 @@ judged AS (
   FROM facts
 )
 SELECT
+  line,
   line_id,
   institution_id,
   amount,

@@ -1,7 +1,7 @@
 -- Verified events at other institutions on the day of an unseen bed line (by the clock of either institution), with
 -- what any leave says about them. Only this institution's own leave can be an errand.
 SELECT
-  l.line_id,
+  l.line,
   e.event_id,
   max(CASE WHEN v.kind IS NOT NULL THEN 1 ELSE 0 END) AS on_leave,
   max(CASE WHEN v.institution_id = l.institution_id AND v.kind IN ('examination', 'transfer') THEN 1 ELSE 0 END) AS on_errand
@@ -18,4 +18,4 @@ LEFT JOIN leaves v
   AND e.occurred_at >= v.left_at
   AND (coalesce(v.returned_at, v.due_back_at) IS NULL OR e.occurred_at <= coalesce(v.returned_at, v.due_back_at))
 WHERE e.verified AND e.occurred_at_day BETWEEN $from_day - 1 AND $to_day + 2
-GROUP BY l.line_id, e.event_id
+GROUP BY l.line, e.event_id

@@ -2,7 +2,7 @@
 -- with what any leave says about that moment.
 WITH missed AS (
   SELECT
-    l.line_id,
+    l.line,
     l.institution_id,
     l.person_id,
     l.visit_id,
@@ -28,7 +28,7 @@ in_stay AS (
   WHERE s.visit_id IS NOT NULL OR $stays_known = 0
 )
 SELECT
-  m.line_id,
+  m.line,
   m.check_id,
   m.result,
   m.institution_id,
@@ -40,4 +40,4 @@ LEFT JOIN leaves v
   ON m.person_id = v.person_id
   AND m.moment >= v.left_at
   AND (coalesce(v.returned_at, v.due_back_at) IS NULL OR m.moment <= coalesce(v.returned_at, v.due_back_at))
-GROUP BY m.line_id, m.check_id, m.result, m.institution_id, m.person_id
+GROUP BY m.line, m.check_id, m.result, m.institution_id, m.person_id

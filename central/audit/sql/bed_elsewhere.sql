@@ -7,9 +7,9 @@ WITH others AS (
     AND event_type IN ('sign_out', 'identity_check')
     AND occurred_at_day BETWEEN $from_day - 1 AND $to_day + 2
 )
-SELECT a.line_id, array_agg(a.event_id) AS evidence
+SELECT a.line, array_agg(a.event_id) AS evidence
 FROM bed_away a
-JOIN bed_unseen l ON a.line_id = l.line_id
+JOIN bed_unseen l ON a.line = l.line
 ANTI JOIN stays s
   ON l.institution_id = s.institution_id
   AND l.visit_id = s.visit_id
@@ -24,4 +24,4 @@ ANTI JOIN others h
   AND h.occurred_at_local >= l.from_local
   AND h.occurred_at_local < l.to_local
 WHERE a.on_leave = 0
-GROUP BY a.line_id
+GROUP BY a.line

@@ -1,5 +1,6 @@
 -- Bed-day lines with the window of local time that is their day, and the number of their inpatient.
 SELECT
+  l.line,
   l.line_id,
   l.institution_id,
   l.visit_id,

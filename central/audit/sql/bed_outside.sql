@@ -1,6 +1,6 @@
 -- Bed-day lines whose day no stay of the visit spans. Without any known stay nothing can be said, and a visit
 -- whose stay could not be read is left alone.
-SELECT l.line_id
+SELECT l.line
 FROM bed_lines l
 ANTI JOIN stays s
   ON l.institution_id = s.institution_id

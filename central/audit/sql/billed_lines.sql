@@ -1,5 +1,6 @@
 -- Every line of the period net of its reversals, whatever its class; what was wholly taken back is gone.
 SELECT
+  c.line,
   c.line_id,
   c.institution_id,
   c.visit_id,
@@ -14,7 +15,7 @@ SELECT
   c.amount + coalesce(r.amount, 0) AS amount,
   c.traceability_code
 FROM claim_lines c
-LEFT JOIN reversals r ON c.line_id = r.line_id
+LEFT JOIN reversals r ON c.line = r.line
 WHERE c.reverses_line_id IS NULL
   AND c.service_time_day BETWEEN $from_day AND $to_day
-  AND (r.line_id IS NULL OR c.quantity + r.quantity > 0)
+  AND (r.line IS NULL OR c.quantity + r.quantity > 0)

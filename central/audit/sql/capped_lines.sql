@@ -1,5 +1,6 @@
 -- Dialysis lines of every week and month that the period touches, as far as the tables reach, with both.
 SELECT
+  c.line,
   c.line_id,
   c.institution_id,
   c.person_id,
@@ -13,7 +14,7 @@ SELECT
 FROM claim_lines c
 JOIN item_catalogue k ON c.item_code = k.item_code
 JOIN calendar d ON c.service_time_day = d.day
-LEFT JOIN reversals r ON c.line_id = r.line_id
+LEFT JOIN reversals r ON c.line = r.line
 WHERE k.item_class IN ('haemodialysis', 'haemodiafiltration', 'haemofiltration', 'haemoperfusion')
   AND c.reverses_line_id IS NULL
-  AND (r.line_id IS NULL OR c.quantity + r.quantity > 0)
+  AND (r.line IS NULL OR c.quantity + r.quantity > 0)

@@ -2,7 +2,7 @@
 -- unless a verified sign-in shows the person here that day. An institution that had recorded a leave for the
 -- very moment of service cannot be evidence against it: it sent the patient out.
 WITH elsewhere AS (
-  SELECT l.line_id, l.institution_id, l.person_id, l.service_day, l.service_time, e.institution_id AS other_id, e.event_id AS evidence
+  SELECT l.line, l.institution_id, l.person_id, l.service_day, l.service_time, e.institution_id AS other_id, e.event_id AS evidence
   FROM dialysis_lines l
   JOIN attendance e
     ON l.person_id = e.person_id
@@ -11,7 +11,7 @@ WITH elsewhere AS (
   WHERE e.verified
     AND e.occurred_at_day BETWEEN $from_day - 5 AND $to_day + 5
   UNION ALL
-  SELECT l.line_id, l.institution_id, l.person_id, l.service_day, l.service_time, s.institution_id AS other_id, s.session AS evidence
+  SELECT l.line, l.institution_id, l.person_id, l.service_day, l.service_time, s.institution_id AS other_id, s.session AS evidence
   FROM dialysis_lines l
   JOIN dialysis_sessions s
     ON l.person_id = s.person_id
@@ -27,7 +27,7 @@ here AS (
     AND event_type = 'sign_in'
     AND occurred_at_day BETWEEN $from_day - 5 AND $to_day + 5
 )
-SELECT e.line_id, array_agg(DISTINCT e.evidence) AS evidence
+SELECT e.line, array_agg(DISTINCT e.evidence) AS evidence
 FROM elsewhere e
 ANTI JOIN here h
   ON e.institution_id = h.institution_id
@@ -38,4 +38,4 @@ ANTI JOIN leaves v
   AND e.person_id = v.person_id
   AND e.service_time >= v.left_at
   AND (coalesce(v.returned_at, v.due_back_at) IS NULL OR e.service_time <= coalesce(v.returned_at, v.due_back_at))
-GROUP BY e.line_id
+GROUP BY e.line

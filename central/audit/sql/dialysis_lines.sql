@@ -1,6 +1,7 @@
 -- Lines of the haemodialysis family and how many sessions each needs.
 -- A part of a session that was billed is rounded down, but never to none.
 SELECT
+  l.line,
   l.line_id,
   l.institution_id,
   l.person_id,

@@ -1,5 +1,6 @@
 -- Every line in scope with its one verdict.
 SELECT
+  line,
   line_id,
   institution_id,
   amount,
@@ -11,6 +12,7 @@ SELECT
 FROM dialysis_verdicts
 UNION ALL
 SELECT
+  line,
   line_id,
   institution_id,
   amount,

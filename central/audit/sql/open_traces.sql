@@ -4,7 +4,7 @@ WITH apart AS (
   FROM (
     SELECT t.*, l.institution_id, l.person_id, l.mid_session_us
     FROM traces t
-    JOIN open_lines l ON t.line_id = l.line_id
+    JOIN open_lines l ON t.line = l.line
   ) t
   ANTI JOIN dialysis_sessions s
     ON t.institution_id = s.institution_id
@@ -13,9 +13,9 @@ WITH apart AS (
     AND t.until_at >= s.signed_in_at - t.mid_session_us
 )
 SELECT
-  line_id,
+  line,
   count(CASE WHEN kind = 'shown' THEN 1 END) AS shown,
   count(CASE WHEN kind = 'attempt' AND clock_trusted AND dialysis THEN 1 END) AS attempts,
   list_filter(array_agg(DISTINCT CASE WHEN trace <> 'rejected' AND (kind = 'shown' OR (clock_trusted AND dialysis)) THEN trace END), lambda x: x IS NOT NULL) AS evidence
 FROM apart
-GROUP BY line_id
+GROUP BY line

@@ -2,17 +2,17 @@
 -- Lines that need one session, nearly all, are read off; the others are summed up.
 WITH each AS (
   SELECT
-    a.line_id,
+    a.line,
     l.needed,
     s.standing,
     s.sign_in_verified,
     list_filter([s.session, s.sign_out, s.run, s.presence], lambda x: x IS NOT NULL) AS evidence
   FROM assigned a
-  JOIN dialysis_lines l ON a.line_id = l.line_id
+  JOIN dialysis_lines l ON a.line = l.line
   JOIN dialysis_sessions s ON a.session = s.session
 )
 SELECT
-  line_id,
+  line,
   CAST(1 AS BIGINT) AS sessions,
   CASE WHEN standing <= 1 THEN standing END AS weakest_support,
   CAST(CASE WHEN standing <= 1 THEN 1 ELSE 0 END AS BIGINT) AS supporting,
@@ -23,7 +23,7 @@ FROM each
 WHERE needed = 1
 UNION ALL
 SELECT
-  line_id,
+  line,
   count(*) AS sessions,
   max(CASE WHEN standing <= 1 THEN standing END) AS weakest_support,
   count(CASE WHEN standing <= 1 THEN 1 END) AS supporting,
@@ -32,4 +32,4 @@ SELECT
   flatten(array_agg(evidence)) AS evidence
 FROM each
 WHERE needed > 1
-GROUP BY line_id
+GROUP BY line

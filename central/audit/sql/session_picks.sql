@@ -2,9 +2,9 @@
 WITH ranked AS (
   SELECT
     *,
-    row_number() OVER (PARTITION BY line_id ORDER BY supporting DESC, gap_us, signed_in_at, session) AS place
+    row_number() OVER (PARTITION BY line ORDER BY supporting DESC, gap_us, signed_in_at, session) AS place
   FROM session_choices
 )
-SELECT line_id, institution_id, person_id, item_class, needed, session
+SELECT line, institution_id, person_id, item_class, needed, session
 FROM ranked
 WHERE place = 1

@@ -1,7 +1,7 @@
 -- Everything at the institution that bears the person's name on the day of an open line.
 -- An event with an untrusted clock also counts on the day it was received; its own day proves nothing.
 SELECT
-  l.line_id,
+  l.line,
   e.event_id AS trace,
   CASE WHEN e.outcome IN ('non_match', 'attack_suspected') THEN 'attempt' ELSE 'shown' END AS kind,
   e.clock_trusted,
@@ -15,7 +15,7 @@ JOIN attendance e
   AND (l.service_day = e.occurred_at_day OR (NOT e.clock_trusted AND l.service_day = e.received_at_day))
 UNION ALL
 SELECT
-  l.line_id,
+  l.line,
   m.machine_id || '@' || CAST(m.started_at // 1000000 AS VARCHAR) AS trace,
   'shown' AS kind,
   true AS clock_trusted,
@@ -29,7 +29,7 @@ JOIN machine_sessions m
   AND l.service_day BETWEEN m.started_at_day AND m.ended_at_day
 UNION ALL
 SELECT
-  l.line_id,
+  l.line,
   c.check_id AS trace,
   'shown' AS kind,
   true AS clock_trusted,
@@ -44,7 +44,7 @@ JOIN spot_checks c
 WHERE c.result = 'present'
 UNION ALL
 SELECT
-  l.line_id,
+  l.line,
   'rejected' AS trace,
   'shown' AS kind,
   false AS clock_trusted,

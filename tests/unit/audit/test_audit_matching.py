@@ -17,7 +17,14 @@ def problems(draw):
     edges = draw(st.sets(st.tuples(st.integers(0, lines - 1), st.integers(0, sessions - 1))))
     return [
         Choice(
-            f"L{line}", line * 10, needed[line], f"S{s}", s * 10, supporting[s], draw(st.integers(0, 3)) * 60
+            line,
+            f"L{line}",
+            line * 10,
+            needed[line],
+            f"S{s}",
+            s * 10,
+            supporting[s],
+            draw(st.integers(0, 3)) * 60,
         )
         for line, s in sorted(edges)
     ]
@@ -26,7 +33,7 @@ def problems(draw):
 def every_assignment(choices):
     by_line = {}
     for choice in choices:
-        by_line.setdefault(choice.line_id, []).append(choice)
+        by_line.setdefault(choice.line, []).append(choice)
 
     def ways(lines, taken):
         if not lines:
@@ -50,8 +57,8 @@ def worth(way):
 
 def served(choices, assigned):
     """Drop what lines got that could not have all they need: it does not count as served."""
-    found = {c.line_id: c.needed for c in choices}
-    pick = {(c.line_id, c.session): c for c in choices}
+    found = {c.line: c.needed for c in choices}
+    pick = {(c.line, c.session): c for c in choices}
     return {
         line: tuple(pick[line, session] for session in sessions)
         for line, sessions in assigned.items()
@@ -97,17 +104,19 @@ def test_the_heaviest_matching_is_the_heaviest(weights):
 
 
 def choice(line, at, needed, session, start):
-    return Choice(line, at, needed, session, start, supporting=True, gap_us=0)
+    return Choice(ord(line[0]) * 100 + int(line[1:] or 0), line, at, needed, session, start, supporting=True, gap_us=0)
 
 
 def test_of_equal_choices_the_earliest_line_takes_the_earliest_session():
     both = [choice(line, 0, 1, s, at) for line in "AB" for s, at in (("Y", 1), ("X", 2))]
-    assert assign(both) == {"A": ("Y",), "B": ("X",)}
+    assert assign(both) == {6500: ("Y",), 6600: ("X",)}
 
 
 def test_a_great_tangle_is_solved():
     lines = [
-        Choice(f"L{i:03}", i, 1, f"S{s}", s, s % 2 == 0, abs(i - s)) for i in range(150) for s in range(12)
+        Choice(i, f"L{i:03}", i, 1, f"S{s}", s, s % 2 == 0, abs(i - s))
+        for i in range(150)
+        for s in range(12)
     ]
     assert len(assign(lines)) == 12
 
