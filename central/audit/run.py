@@ -166,7 +166,8 @@ class Run:
         )
         self._engine.write(
             "SELECT line_id, institution_id, verdict, reason, coverage_ratio, evidence, rule_id, "
-            f"CASE rule_id {versions} END AS rule_version FROM line_verdicts ORDER BY institution_id, line_id",
+            f"CASE rule_id {versions} END AS rule_version FROM line_verdicts "
+            "ORDER BY institution_id, line_id",
             self._made / "line_verdicts.parquet",
         )
 
@@ -212,9 +213,7 @@ def assign_contested(choices: pa.Table) -> pa.Table:
         for line, sessions in assign(groups[group]).items()
         for session in sessions
     ]
-    return pa.Table.from_pylist(
-        assigned, schema=pa.schema([("line", pa.int64()), ("session", pa.string())])
-    )
+    return pa.Table.from_pylist(assigned, schema=pa.schema([("line", pa.int64()), ("session", pa.string())]))
 
 
 def _engine(request: AuditRequest, scratch: Path) -> AbstractContextManager[Engine]:

@@ -150,8 +150,8 @@ class SparkEngine:
     def has_doubles(self, name: str, keys: Sequence[str], salt: int = 0) -> bool:
         """Return whether two rows of a table have the same number."""
         number = self.number_of(keys, salt)
-        doubled = self.rows(f"SELECT {number} AS number FROM {name} GROUP BY {number} HAVING count(*) > 1 LIMIT 1")
-        return bool(doubled.num_rows)
+        doubled = f"SELECT {number} AS n FROM {name} GROUP BY {number} HAVING count(*) > 1 LIMIT 1"
+        return bool(self.rows(doubled).num_rows)
 
     def micros(self, column: str) -> str:
         """Write the expression for a timestamp as microseconds since 1970 in UTC."""

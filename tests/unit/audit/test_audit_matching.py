@@ -104,7 +104,8 @@ def test_the_heaviest_matching_is_the_heaviest(weights):
 
 
 def choice(line, at, needed, session, start):
-    return Choice(ord(line[0]) * 100 + int(line[1:] or 0), line, at, needed, session, start, supporting=True, gap_us=0)
+    number = ord(line[0]) * 100 + int(line[1:] or 0)
+    return Choice(number, line, at, needed, session, start, supporting=True, gap_us=0)
 
 
 def test_of_equal_choices_the_earliest_line_takes_the_earliest_session():
@@ -114,9 +115,7 @@ def test_of_equal_choices_the_earliest_line_takes_the_earliest_session():
 
 def test_a_great_tangle_is_solved():
     lines = [
-        Choice(i, f"L{i:03}", i, 1, f"S{s}", s, s % 2 == 0, abs(i - s))
-        for i in range(150)
-        for s in range(12)
+        Choice(i, f"L{i:03}", i, 1, f"S{s}", s, s % 2 == 0, abs(i - s)) for i in range(150) for s in range(12)
     ]
     assert len(assign(lines)) == 12
 
