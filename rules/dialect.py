@@ -229,7 +229,7 @@ def bound(sql: str, values: Mapping[str, int | Decimal] | None = None) -> str:
     tree: exp.Expr = parse(sql)
     if values is not None:
         tree = tree.transform(_with_values(values))
-    return tree.sql("duckdb", identify=True, comments=False)
+    return tree.sql("duckdb", identify=True, comments=False, pretty=True)
 
 
 def _with_values(values: Mapping[str, int | Decimal]) -> Callable[[exp.Expr], exp.Expr]:

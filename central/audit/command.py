@@ -10,8 +10,8 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from renzheng.central.audit.errors import AuditUsageError
-from renzheng.central.audit.request import AuditRequest
+from renzheng.central.audit.errors import AuditUsageError, RuleFailedError
+from renzheng.central.audit.request import RULE_SECONDS, AuditRequest
 
 if TYPE_CHECKING:
     from renzheng.central.audit.score import Score, Share
@@ -52,6 +52,9 @@ def run(  # noqa: PLR0917 - each is an option
     resumable: Annotated[
         bool, typer.Option("--resumable", help="After a kill, the same call goes on with the step it was at.")
     ] = False,
+    rule_seconds: Annotated[
+        float, typer.Option(min=0.1, help="Longest time for one rule; a slower one is stopped and named.")
+    ] = RULE_SECONDS,
 ) -> None:
     """Answer every billed line in scope: supported, contradicted or insufficient."""
     from renzheng.central.audit.run import run_audit
@@ -67,6 +70,7 @@ def run(  # noqa: PLR0917 - each is an option
         memory_limit=memory_limit,
         threads=threads,
         resumable=resumable,
+        rule_seconds=rule_seconds,
     )
     columns = (TextColumn("{task.description:<24}"), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
@@ -77,6 +81,18 @@ def run(  # noqa: PLR0917 - each is an option
 
         result = run_audit(request, tell)
     show(result.summary)
+    require_all_rules(result.summary)
+
+
+def require_all_rules(summary: Mapping[str, Any]) -> None:
+    """Raise an error that names every rule that could not be run to its end; what was found is in place."""
+    failed = summary["failed_rules"]
+    if failed:
+        raise RuleFailedError(
+            "\n".join(failed.values()),
+            why="The result is in place and names them as failed: what they would have found is missing.",
+            do="Correct the rule, or allow more by --rule-seconds, and run the audit again.",
+        )
 
 
 def show(summary: Mapping[str, Any]) -> None:

@@ -3,7 +3,9 @@
 # ruff: noqa: S608 - SQL is put together from the names in contracts.tables, paths are quoted
 
 import os
+import shutil
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -12,8 +14,9 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from renzheng.central.audit.connection import connect
+from renzheng.central.audit.connection import confine, connect
 from renzheng.central.audit.errors import EngineError
+from renzheng.central.audit.limits import limited
 from renzheng.central.audit.sources import UNREADABLE, Source, canonical_nulls, quoted
 
 COMPRESSION = "zstd"
@@ -26,6 +29,7 @@ class DuckDBEngine:
         scratch: an existing folder for the database and what spills.
         memory_limit: such as `5GB`; see `usual_memory` when None.
         threads: worker threads; all cores when None.
+        reads: folders with the input tables; nothing beside them and `scratch` can be reached.
         lasting: keep the database in `scratch`, so that another process can go on after a kill. Each step is
             a transaction, so a step is there whole or not at all.
     """
@@ -33,15 +37,24 @@ class DuckDBEngine:
     name = "duckdb"
 
     def __init__(
-        self, scratch: Path, *, memory_limit: str | None, threads: int | None = None, lasting: bool = False
+        self,
+        scratch: Path,
+        *,
+        memory_limit: str | None,
+        threads: int | None = None,
+        reads: Sequence[Path] = (),
+        lasting: bool = False,
     ) -> None:
         self._lasting = lasting
         self._connection = connect(scratch / "steps.duckdb" if lasting else None)
         self._run(f"SET memory_limit = '{memory_limit or usual_memory()}'")
-        self._run(f"SET temp_directory = '{scratch / 'spill'}'")
+        self._run(f"SET temp_directory = '{quoted(scratch / 'spill')}'")
+        # what runs away must leave room on the disk for others
+        self._run(f"SET max_temp_directory_size = '{shutil.disk_usage(scratch).free // 2_000_000}MB'")
         self._run("SET preserve_insertion_order = false")
         if threads is not None:
             self._run(f"SET threads = {int(threads)}")
+        confine(self._connection, [scratch, *reads])
         if lasting:
             self._run("CREATE TABLE IF NOT EXISTS kept_steps (step VARCHAR)")
 
@@ -125,12 +138,14 @@ class DuckDBEngine:
 
     def write(self, sql: str, path: Path) -> None:
         """Write a query's rows to one Parquet file, in the order that the query gives."""
-        self._run("SET preserve_insertion_order = true")
         self._run(
             f"COPY ({sql}) TO '{quoted(path)}' "
-            f"(FORMAT parquet, COMPRESSION {COMPRESSION}, ROW_GROUP_SIZE 122880)"
+            f"(FORMAT parquet, COMPRESSION {COMPRESSION}, ROW_GROUP_SIZE 122880, PRESERVE_ORDER true)"
         )
-        self._run("SET preserve_insertion_order = false")
+
+    def limited(self, seconds: float) -> AbstractContextManager[None]:
+        """Interrupt what runs inside after so many seconds."""
+        return limited(seconds, self._connection.interrupt)
 
     def describe(self, sql: str) -> list[tuple[str, str]]:
         """Name the columns of a query and their DuckDB types."""

@@ -1,6 +1,7 @@
 """What an audit needs of an engine; DuckDB and Spark each give it."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
@@ -37,6 +38,9 @@ class Engine(Protocol):
 
     def write(self, sql: str, path: Path) -> None:
         """Write a query's rows to one Parquet file, in the order that the query gives."""
+
+    def limited(self, seconds: float) -> AbstractContextManager[None]:
+        """Interrupt what runs inside after so many seconds; it then raises an OutOfTimeError."""
 
     def is_kept(self, step: str) -> bool:
         """Tell whether an earlier process has done this step and what it made is still here."""

@@ -13,3 +13,11 @@ class AuditUsageError(UsageError):
 
 class EngineError(FaultError):
     """DuckDB or Spark failed while running a step."""
+
+
+class OutOfTimeError(EngineError):
+    """What an engine did took longer than it was allowed to."""
+
+
+class RuleFailedError(EngineError):
+    """One rule could not be run to its end; the others can."""

@@ -3,7 +3,8 @@
 import datetime as dt
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -12,25 +13,56 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from renzheng.central.audit.engine import Engine
+from renzheng.central.audit.errors import EngineError, RuleFailedError
 from renzheng.central.audit.request import DAY_US, day_number
-from renzheng.central.audit.steps import filled
 from renzheng.contracts.tables import FINDINGS, arrow_schema
+from renzheng.rules.dialect import bound
 from renzheng.rules.pack import Pack, Rule
 from renzheng.rules.parameters import Segment, segments
 
 REQUIRED = ("institution_id", "person_id", "line_ids", "amount", "from_at", "to_at", "evidence")
 """What every rule's query yields; further columns can stand in its explanation."""
+MOST_FINDINGS = 500_000
+_BLANK = re.compile(r"\{(\w+)\}")
 
 
 def find(
-    engine: Engine, rule: Rule, pack: Pack, *, region: str | None, from_day: dt.date, to_day: dt.date
-) -> Iterator[dict[str, Any]]:
-    """Run one rule over the period, once for each stretch in which its parameters keep their values."""
-    for segment in segments(rule.header, pack.overrides(region, rule.id), from_day, to_day):
-        sql = filled(rule.sql, _placeholders(segment))
-        for batch in engine.batches(sql):
-            for row in batch.to_pylist():
-                yield as_finding(rule, segment, row)
+    engine: Engine,
+    rule: Rule,
+    pack: Pack,
+    *,
+    region: str | None,
+    from_day: dt.date,
+    to_day: dt.date,
+    seconds: float,
+) -> list[dict[str, Any]]:
+    """Run one rule over the period, once for each stretch in which its parameters keep their values.
+
+    Raises:
+        RuleFailedError: it ran longer than `seconds`, failed, or gave rows that are no findings.
+    """
+    found: list[dict[str, Any]] = []
+    try:
+        with engine.limited(seconds):
+            for segment in segments(rule.header, pack.overrides(region, rule.id), from_day, to_day):
+                for batch in engine.batches(bound(rule.sql, _placeholders(segment))):
+                    found += [as_finding(rule, segment, row) for row in batch.to_pylist()]
+                    _not_too_many(found)
+    except EngineError as error:
+        raise RuleFailedError(
+            f"The rule {rule.id} could not be run to its end: {error.what}",
+            why="What it would have found is missing; the findings of the other rules are complete.",
+            do=f"Look at {rule.path}; `renzheng rules test --rule {rule.id}` runs it on its examples.",
+            rule_id=rule.id,
+        ) from error
+    return found
+
+
+def _not_too_many(found: Sequence[Any]) -> None:
+    if len(found) > MOST_FINDINGS:
+        raise EngineError(
+            f"It finds more than {MOST_FINDINGS:,} cases: a rule that names everybody says nothing."
+        )
 
 
 def write_findings(path: Path, findings: list[dict[str, Any]]) -> None:
@@ -40,7 +72,12 @@ def write_findings(path: Path, findings: list[dict[str, Any]]) -> None:
 
 
 def as_finding(rule: Rule, segment: Segment, row: Mapping[str, Any]) -> dict[str, Any]:
-    """Make a finding of one row of a rule's query."""
+    """Make a finding of one row of a rule's query.
+
+    Raises:
+        EngineError: the row lacks what every finding has.
+    """
+    _complete(row)
     lines, evidence = sorted(set(row["line_ids"])), sorted(set(row["evidence"]))
     shown = {name: _readable(value) for name, value in row.items() if name not in {"line_ids", "evidence"}}
     parameters = {name: str(value) for name, value in sorted(segment.values.items())}
@@ -57,10 +94,25 @@ def as_finding(rule: Rule, segment: Segment, row: Mapping[str, Any]) -> dict[str
         "from_at": _instant(row["from_at"]),
         "to_at": _instant(row["to_at"]),
         "evidence": evidence,
-        "explanation_zh": rule.header.explanation.zh.format_map(shown),
-        "explanation_en": rule.header.explanation.en.format_map(shown),
+        "explanation_zh": told(rule.header.explanation.zh, shown),
+        "explanation_en": told(rule.header.explanation.en, shown),
         "parameters": json.dumps({**parameters, "content_hash": rule.content_hash}, sort_keys=True),
     }
+
+
+def told(template: str, shown: Mapping[str, str]) -> str:
+    """Put values in the place of `{name}`, and understand nothing else: a template is a stranger's text."""
+    return _BLANK.sub(lambda blank: shown.get(blank.group(1), "–"), template)
+
+
+def _complete(row: Mapping[str, Any]) -> None:
+    missing = [name for name in REQUIRED if name != "person_id" and row.get(name) is None]
+    if missing:
+        raise EngineError(f"A row of it has no {', '.join(missing)}.")
+    if None in row["line_ids"] or None in row["evidence"]:
+        raise EngineError(
+            "A row of it has an empty id in line_ids or evidence; leave those out by list_filter."
+        )
 
 
 def finding_id(rule_id: str, row: Mapping[str, Any], lines: list[str], evidence: list[str]) -> str:

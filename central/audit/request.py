@@ -8,6 +8,9 @@ from typing import Any, Literal, Protocol
 
 EngineName = Literal["duckdb", "spark"]
 
+RULE_SECONDS = 900.0
+"""Longest time for one rule: a whole night of the nation, all rules together, takes a fifth of it."""
+
 EPOCH = dt.date(1970, 1, 1)
 DAY_US = 86_400_000_000
 
@@ -34,6 +37,7 @@ class AuditRequest:
         threads: worker threads of DuckDB; its own default when None.
         resumable: keep each step in a database in `out` while the run goes on, so that the same request goes
             on from there when the process was killed. DuckDB only; Spark begins again.
+        rule_seconds: longest time for one rule; one that takes longer is stopped, and named as failed.
     """
 
     tables: Path
@@ -46,6 +50,7 @@ class AuditRequest:
     memory_limit: str | None = None
     threads: int | None = None
     resumable: bool = False
+    rule_seconds: float = RULE_SECONDS
 
 
 @dataclass(frozen=True)

@@ -21,18 +21,21 @@ import pyarrow as pa
 
 from renzheng.central.audit.duckdb_engine import DuckDBEngine
 from renzheng.central.audit.engine import Engine
-from renzheng.central.audit.errors import AuditUsageError, EngineError
+from renzheng.central.audit.errors import AuditUsageError, EngineError, OutOfTimeError, RuleFailedError
 from renzheng.central.audit.findings import find, write_findings
 from renzheng.central.audit.knowledge import knowledge_tables
 from renzheng.central.audit.loading import Loaded, Loader
 from renzheng.central.audit.matching import Choice, assign
 from renzheng.central.audit.request import AuditRequest, AuditResult, Progress, day_number, no_progress
+from renzheng.central.audit.rulebook import require_readable
 from renzheng.central.audit.settings import calendar, day_settings
 from renzheng.central.audit.sources import Source, find_sources
-from renzheng.central.audit.steps import ASSIGNMENT, STEPS, VIEWS, filled, last_uses, read_step
+from renzheng.central.audit.steps import ASSIGNMENT, STEPS, VERDICT_RULES, VIEWS, filled, last_uses, read_step
 from renzheng.rules.pack import LINE_RULES, Pack, load_pack
 from renzheng.rules.parameters import resolve
 
+ANSWERS = (*VERDICT_RULES, "line_verdicts")
+"""Steps in which the rules of line verdicts run, which are limited like every rule."""
 CHOICE_FIELDS = tuple(field.name for field in fields(Choice))
 
 
@@ -48,6 +51,7 @@ def run_audit(request: AuditRequest, progress: Progress = no_progress) -> AuditR
     """
     _check(request)
     pack = load_pack(request.rules)
+    require_readable(pack)
     try:
         request.out.mkdir(parents=True, exist_ok=True)
         return _run(request, pack, progress)
@@ -95,6 +99,7 @@ class Run:
         self._progress = progress
         self._stays_known = False
         self._found: dict[str, int] = {}
+        self._failed: dict[str, str] = {}
         self._seconds: dict[str, float] = {}
         self._steps = ("load", *STEPS, "write", *(rule.id for rule in pack.active))
 
@@ -138,12 +143,16 @@ class Run:
         return values
 
     def _find(self) -> None:
-        """Run every rule; each is timed as a step of its own."""
+        """Run every rule; each is timed as a step of its own. One that fails does not stop the others."""
         findings: list[dict[str, Any]] = []
-        period = {"from_day": self._request.from_day, "to_day": self._request.to_day}
+        asked = {name: getattr(self._request, name) for name in ("region", "from_day", "to_day")}
         for rule in self._pack.active:
             with self._timed(rule.id):
-                found = list(find(self._engine, rule, self._pack, region=self._request.region, **period))
+                try:
+                    found = find(self._engine, rule, self._pack, seconds=self._request.rule_seconds, **asked)
+                except RuleFailedError as error:
+                    self._failed[rule.id] = error.what
+                    continue
             self._found[rule.id] = len(found)
             findings.extend(found)
         write_findings(self._made / "findings.parquet", findings)
@@ -158,7 +167,19 @@ class Run:
             "stays_known": int(self._stays_known),
         }
         keep = self._engine.view if name in VIEWS else self._engine.table
-        keep(name, filled(read_step(name, self._pack).sql, values))
+        sql = filled(read_step(name, self._pack).sql, values)
+        if name not in ANSWERS:
+            keep(name, sql)
+            return
+        try:
+            with self._engine.limited(self._request.rule_seconds):
+                keep(name, sql)
+        except OutOfTimeError as error:
+            raise RuleFailedError(
+                f"The rules {' and '.join(LINE_RULES)} could not be run to their end: {error.what}",
+                why="Without them no line has a verdict; nothing was put in place of an earlier result.",
+                do="Look at what was changed in them, or allow more by --rule-seconds.",
+            ) from error
 
     def _write(self) -> None:
         versions = " ".join(
@@ -186,6 +207,7 @@ class Run:
             "missing_tables": [one.table for one in loaded if one.missing],
             "verdicts": [{**row, "amount": str(row["amount"])} for row in verdicts],
             "findings": self._found,
+            "failed_rules": self._failed,
             "rules": {
                 rule.id: {"version": rule.header.version, "content_hash": rule.content_hash}
                 for _, rule in sorted(self._pack.rules.items())
@@ -219,7 +241,13 @@ def assign_contested(choices: pa.Table) -> pa.Table:
 def _engine(request: AuditRequest, scratch: Path) -> AbstractContextManager[Engine]:
     if request.engine == "duckdb":
         memory, lasting = request.memory_limit, request.resumable
-        return DuckDBEngine(scratch, memory_limit=memory, threads=request.threads, lasting=lasting)
+        return DuckDBEngine(
+            scratch,
+            memory_limit=memory,
+            threads=request.threads,
+            reads=[request.tables],
+            lasting=lasting,
+        )
     try:
         from renzheng.central.audit.spark_engine import SparkEngine  # noqa: PLC0415 - few sites have Spark
     except ModuleNotFoundError as error:

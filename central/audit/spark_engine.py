@@ -3,7 +3,9 @@
 # ruff: noqa: S608 - SQL is put together from the names in contracts.tables, paths are quoted
 
 import shutil
+import uuid
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -15,6 +17,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from renzheng.central.audit.connection import connect
 from renzheng.central.audit.errors import EngineError
+from renzheng.central.audit.limits import limited
 from renzheng.central.audit.sources import UNREADABLE, Source, canonical_nulls, quoted
 from renzheng.rules.dialect import to_spark
 
@@ -29,6 +32,8 @@ NEEDED = {
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.sources.partitionColumnTypeInference.enabled": "false",
     "spark.sql.parquet.compression.codec": "zstd",
+    # a table is a name; parquet.`/path` is none
+    "spark.sql.runSQLOnFiles": "false",
 }
 """What the steps rely on, set on the session whoever made it."""
 
@@ -135,6 +140,17 @@ class SparkEngine:
         (part,) = parts.glob("part-*.parquet")
         shutil.move(part, path)
         shutil.rmtree(parts)
+
+    @contextmanager
+    def limited(self, seconds: float) -> Iterator[None]:
+        """Interrupt the jobs that are begun inside after so many seconds."""
+        tag = f"limit-{uuid.uuid4()}"
+        self._spark.addTag(tag)
+        try:
+            with limited(seconds, lambda: self._spark.interruptTag(tag)):
+                yield
+        finally:
+            self._spark.removeTag(tag)
 
     def is_kept(self, step: str) -> bool:  # noqa: ARG002 - the engines' common form
         """Tell that no step is kept: views of a Spark session are gone with it."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from importlib.resources import files
 
-from renzheng.rules.dialect import to_spark
+from renzheng.rules.dialect import bound, number, to_spark
 from renzheng.rules.pack import Pack
 
 ASSIGNMENT = "assigned_contested"
@@ -104,7 +104,12 @@ def read_step(name: str, pack: Pack) -> Step:
     else:
         sql = files(__package__).joinpath("sql", f"{name}.sql").read_text(encoding="utf-8")
     head = itertools.takewhile(lambda line: line.startswith("--"), sql.splitlines())
-    return Step(name, sql, " ".join(line.removeprefix("--").strip() for line in head))
+    # the text of a rule is a stranger's: what runs is written again from its syntax tree
+    return Step(
+        name,
+        bound(sql) if name in VERDICT_RULES else sql,
+        " ".join(line.removeprefix("--").strip() for line in head),
+    )
 
 
 def last_uses(pack: Pack) -> dict[str, tuple[str, ...]]:
@@ -143,12 +148,4 @@ def explained(pack: Pack, *, spark: bool) -> list[Step]:
 
 def filled(sql: str, values: Mapping[str, int | Decimal]) -> str:
     """Put numbers in the place of `$name`."""
-    return _PLACEHOLDER.sub(lambda found: _number(values[found.group(1)]), sql)
-
-
-def _number(value: int | Decimal) -> str:
-    """Write a number as SQL; whole ones are 64 bits wide, for they are multiplied into microseconds."""
-    exact = Decimal(value)
-    if exact == exact.to_integral_value():
-        return f"CAST({int(exact)} AS BIGINT)"
-    return format(exact, "f")
+    return _PLACEHOLDER.sub(lambda found: number(values[found.group(1)]), sql)
