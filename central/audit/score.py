@@ -78,9 +78,10 @@ def wilson(hits: int, trials: int) -> Share:
 
 
 def score(verdicts: Path, truth: Path, tables: Path | None = None) -> Score:
-    """Score the output in `verdicts` against a truth file with the columns line_id, truth and allows.
+    """Score the output in `verdicts` against a truth file.
 
-    Amounts come from the claim lines of `tables`, by default the folder that the audit read.
+    It has the columns institution_id, line_id, truth and allows. Amounts come from the claim lines of
+    `tables`, by default the folder that the audit read.
 
     Raises:
         TablesUnusableError: there is no finished audit, or the truth cannot be read.
@@ -103,7 +104,9 @@ def score(verdicts: Path, truth: Path, tables: Path | None = None) -> Score:
             kinds={kind: _kind(connection, kind) for kind in kinds if kind != GENUINE},
             insufficient={reason: lines / total for reason, lines in reasons},
             agreement=_share(connection, "true", "verdict = allows"),
-            without_verdict=_one(connection, "SELECT count(*) FROM truth ANTI JOIN verdicts USING (line_id)"),
+            without_verdict=_one(
+                connection, "SELECT count(*) FROM truth ANTI JOIN verdicts USING (institution_id, line_id)"
+            ),
             yuan_genuine_accused=_yuan(connection, f"truth = '{GENUINE}' AND verdict = 'contradicted'"),
         )
 
@@ -113,19 +116,25 @@ def _open(connection: duckdb.DuckDBPyConnection, verdicts: Path, truth: Path, ta
     try:
         connection.execute(f"CREATE VIEW verdicts AS SELECT * FROM read_parquet('{path}')")
         connection.execute(
-            f"CREATE VIEW truth AS SELECT line_id, truth, allows FROM read_parquet('{quoted(truth)}')"
+            "CREATE VIEW truth AS SELECT institution_id, line_id, truth, allows "
+            f"FROM read_parquet('{quoted(truth)}')"
         )
     except duckdb.Error as error:
         raise TablesUnusableError(
             f"The truth in {truth} cannot be read: {str(error).splitlines()[0]}",
-            do="Give a Parquet file with the columns line_id, truth and allows.",
+            do="Give a Parquet file with the columns institution_id, line_id, truth and allows.",
         ) from error
     lines = find_sources(tables)["claim_lines"].select if tables.is_dir() else None
-    amounts = f"SELECT line_id, amount FROM ({lines})" if lines else "SELECT '' AS line_id, 0 AS amount"
+    amounts = (
+        f"SELECT institution_id, line_id, amount FROM ({lines})"
+        if lines
+        else "SELECT '' AS institution_id, '' AS line_id, 0 AS amount"
+    )
     connection.execute(
         "CREATE TABLE judged AS "
         "SELECT v.verdict, v.reason, t.truth, t.allows, coalesce(a.amount, 0) AS amount "
-        f"FROM verdicts v JOIN truth t USING (line_id) LEFT JOIN ({amounts}) a USING (line_id)"
+        "FROM verdicts v JOIN truth t USING (institution_id, line_id) "
+        f"LEFT JOIN ({amounts}) a USING (institution_id, line_id)"
     )
 
 

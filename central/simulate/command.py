@@ -25,18 +25,24 @@ def simulate() -> None:
 
 
 @app.command()
-def county(
+def county(  # noqa: PLR0917 - the parameters are the command line
     out: Annotated[Path, typer.Option(help="输出文件夹 · Folder for the tables and truth.parquet.")],
     seed: Annotated[int, typer.Option(help="随机种子 · The same seed gives the same bytes.")] = 1,
     days: Annotated[int, typer.Option(help="天数 · Local days from 2026-03-02, a Monday.")] = 30,
     people: Annotated[int, typer.Option(help="参保人数 · Insured persons.")] = 3000,
+    evasions: Annotated[
+        bool,
+        typer.Option(
+            help="另加十家规避稽核的机构 · Add ten institutions that evade the audit, by one trick each."
+        ),
+    ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="以 JSON 输出摘要 · Print the summary as JSON.")
     ] = False,
 ) -> None:
     """模拟一个县 · Simulate a county: real-life noise, planted fraud, and the truth of each line."""
     with _progress() as report:
-        summary = simulate_county(seed, days, out, people=people, report=report)
+        summary = simulate_county(seed, days, out, people=people, evasions=evasions, report=report)
     _tell(summary, f"{summary.first_day} … {summary.last_day}", as_json=as_json)
 
 

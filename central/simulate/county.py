@@ -8,8 +8,8 @@ What is not simulated, because no evidence could tell it from fraud, stands in d
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -20,9 +20,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from renzheng.central.simulate.allows import Facts
+from renzheng.central.simulate.billing import enter_fees, habits_of
 from renzheng.central.simulate.coverage import DeviceLife, live_all
 from renzheng.central.simulate.dialysis import DialysisMonth
-from renzheng.central.simulate.ledger import Ledger, Truth
+from renzheng.central.simulate.evasions import TRICKS, Stage, Unit, live_units, plan_units, play_units
+from renzheng.central.simulate.ledger import DAY, Ledger, Truth
 from renzheng.central.simulate.recorder import THRESHOLD, Recorder
 from renzheng.central.simulate.stays import WardMonth
 from renzheng.central.simulate.visits import (
@@ -33,14 +35,17 @@ from renzheng.central.simulate.visits import (
     SOLUTION,
     play_visits,
 )
-from renzheng.central.simulate.world import REGION, County, build_county
+from renzheng.central.simulate.world import REGION, County, Person, build_county
 from renzheng.contracts.errors import UsageError
 from renzheng.contracts.tables import INPUT_TABLES, arrow_schema
 
 FIRST_DAY = date(2026, 3, 2)
 """A Monday; local midnight in Asia/Shanghai is eight hours before that of UTC."""
 _START = datetime(2026, 3, 1, 16, tzinfo=UTC)
-TRUTH_SCHEMA = pa.schema([("line_id", pa.string()), ("truth", pa.string()), ("allows", pa.string())])
+TRUTH_SCHEMA = pa.schema([(name, pa.string()) for name in ("institution_id", "line_id", "truth", "allows")])
+EVASIONS_SCHEMA = pa.schema([("institution_id", pa.string()), ("evasion", pa.string())])
+RENUMBERED = 0.01
+"""Share of the persons whose number changes in the middle of the month."""
 ITEM_NAMES = {
     "HD": "血液透析",
     "HDF": "血液透析滤过",
@@ -75,7 +80,13 @@ class CountySummary:
 
 
 def simulate_county(
-    seed: int, days: int, out: Path, *, people: int = 3000, report: Report = lambda *_: None
+    seed: int,
+    days: int,
+    out: Path,
+    *,
+    people: int = 3000,
+    evasions: bool = False,
+    report: Report = lambda *_: None,
 ) -> CountySummary:
     """Simulate a county and write its tables and truth into `out`.
 
@@ -84,6 +95,8 @@ def simulate_county(
         days: local days, from `FIRST_DAY`.
         out: folder, made where it is not there; tables in it are replaced.
         people: insured persons.
+        evasions: whether ten further institutions each hide what they bill for nobody, by one trick
+            (``evasions.parquet`` says which).
         report: told how far it is.
 
     Raises:
@@ -96,27 +109,43 @@ def simulate_county(
         )
     random = np.random.default_rng(seed)
     county = build_county(random, people, days)
-    lives = live_all(random, county.institutions, days)
+    units = plan_units(random, days, people + 1) if evasions else []
+    lives = live_all(random, county.institutions, days) | live_units(random, units, days)
     ledger = Ledger()
-    facts = _play(Recorder(random, ledger, lives), county, days, report)
+    facts = _play(Recorder(random, ledger, lives), county, days, units, report)
+    renumber(random, ledger, county.persons, days)
     out.mkdir(parents=True, exist_ok=True)
-    tables = _tables(county, ledger, lives)
+    tables = _tables(_with_units(county, units), ledger, lives)
     rows: dict[str, int] = {}
     for name, values in tables.items():
         report(name, len(rows), len(tables))
         _write(out / f"{name}.parquet", arrow_schema(INPUT_TABLES[name]), values)
         rows[name] = len(values)
     truths = [
-        (line.line_id, line.truth.value, allows) for line in ledger.lines if (allows := facts.allows(line))
+        (line.institution_id, line.line_id, line.truth.value, allows)
+        for line in ledger.lines
+        if (allows := facts.allows(line))
     ]
     _write(out / "truth.parquet", TRUTH_SCHEMA, truths)
+    tricks = [(unit.institution.institution_id, name) for unit, name in zip(units, TRICKS, strict=False)]
+    _write(out / "evasions.parquet", EVASIONS_SCHEMA, tricks)
     counts: dict[str, int] = defaultdict(int)
-    for _, truth, allows in truths:
+    for *_, truth, allows in truths:
         counts[f"{truth}/{allows}"] += 1
     return CountySummary(FIRST_DAY, FIRST_DAY + timedelta(days=days - 1), rows, dict(sorted(counts.items())))
 
 
-def _play(recorder: Recorder, county: County, days: int, report: Report) -> Facts:
+def _with_units(county: County, units: Sequence[Unit]) -> County:
+    """Return the county with the institutions and people of the units that evade."""
+    return replace(
+        county,
+        institutions=(*county.institutions, *(unit.institution for unit in units)),
+        persons=(*county.persons, *(person for unit in units for person in unit.people)),
+        dialysis=(*county.dialysis, *(patient for unit in units for patient in unit.patients)),
+    )
+
+
+def _play(recorder: Recorder, county: County, days: int, evading: Sequence[Unit], report: Report) -> Facts:
     random, ledger, lives = recorder.random, recorder.ledger, recorder.lives
     wards = WardMonth(random, county, ledger, recorder, days)
     wards.plan()
@@ -129,11 +158,28 @@ def _play(recorder: Recorder, county: County, days: int, report: Report) -> Fact
     wards.dialysis_days = units.attended
     wards.play()
     play_visits(county, recorder, days)
+    enter_fees(random, ledger, habits_of(county.institutions), days)
+    shown = [*units.sessions, *play_units(Stage(random, ledger, recorder, days), evading)]
     by_institution: dict[str, list[DeviceLife]] = defaultdict(list)
     for life in lives.values():
         by_institution[life.institution_id].append(life)
     death_days = {p.person_id: p.death_day for p in county.persons if p.death_day is not None}
-    return Facts(ledger, units.sessions, by_institution, death_days)
+    return Facts(ledger, shown, by_institution, death_days, days)
+
+
+def renumber(random: np.random.Generator, ledger: Ledger, persons: Sequence[Person], days: int) -> None:
+    """Give some persons a new number in the middle of the month; till then devices know the old one."""
+    middle = days // 2 * DAY
+    for person in persons:
+        if random.random() < RENUMBERED:
+            ledger.renumbered.append((f"Q{person.person_id[1:]}", person.person_id, middle))
+    old = {new: before for before, new, _ in ledger.renumbered}
+    ledger.events[:] = [
+        replace(event, person_id=old[event.person_id])
+        if event.person_id in old and event.at < middle
+        else event
+        for event in ledger.events
+    ]
 
 
 def midnight_us() -> int:
@@ -152,7 +198,7 @@ def _tables(
     events = sorted(ledger.events, key=lambda event: (event.received_at, event.event_id))
     return {
         "institutions": [
-            (one.institution_id, one.name, REGION, "Asia/Shanghai", one.machines or None, one.beds)
+            (one.institution_id, one.name, REGION, "Asia/Shanghai", one.machines or None, one.beds, None)
             for one in county.institutions
         ],
         "persons": [
@@ -173,13 +219,14 @@ def _tables(
                 line.person_id,
                 line.visit_type,
                 line.item,
-                ITEM_NAMES.get(line.item, f"项目{line.item}"),
+                ITEM_NAMES.get(line.item, f"项目{line.item}") if line.name is None else line.name or None,
                 _at(line.at),
                 Decimal(line.quantity),
                 Decimal(line.cents) / 100,
                 line.reverses,
                 line.doctor_id,
                 line.department,
+                None,
                 None,
             )
             for line in ledger.lines
@@ -208,6 +255,7 @@ def _tables(
                 stay.department,
                 stay.ward,
                 stay.bed,
+                None,
             )
             for stay in ledger.stays
         ],
@@ -257,6 +305,8 @@ def _tables(
                 _at(check.answered_at),
                 check.result,
                 check.inspector_id,
+                None,
+                None,
             )
             for check in ledger.checks
         ],
@@ -266,9 +316,10 @@ def _tables(
             for institution_id, device_id, purpose, start, end, state in life.rows()
         ],
         "machine_sessions": [
-            (run.institution_id, run.machine_id, run.person_id, _at(run.start), _at(run.end))
+            (run.institution_id, run.machine_id, run.person_id, _at(run.start), _at(run.end), "hospital")
             for run in ledger.machines
         ],
+        "person_aliases": [(old, new, _at(since)) for old, new, since in ledger.renumbered],
     }
 
 
@@ -279,9 +330,11 @@ def _catalogue() -> list[tuple[Any, ...]]:
         CHILD_ITEM: (None, None, 14),
     }
     others = [f"D{number:03d}" for number in range(1, OTHER_ITEMS + 1)]
-    return [(code, kind, None, None, None) for code, kind in ITEM_CLASSES.items()] + [
-        (code, "other", *limits.get(code, (None, None, None))) for code in others
-    ]
+    since = (None, None, REGION, "模拟")
+    return [
+        (code, kind, None, None, None, "day" if kind == "bed_day" else "session", *since)
+        for code, kind in ITEM_CLASSES.items()
+    ] + [(code, "other", *limits.get(code, (None, None, None)), None, *since) for code in others]
 
 
 def _write(path: Path, schema: pa.Schema, rows: list[tuple[Any, ...]]) -> None:

@@ -106,9 +106,9 @@ def live_all(
     return lives
 
 
-def covered_share(lives: Sequence[DeviceLife], day: int) -> float:
-    """Give the share of the day's window in which at least one of the devices was up."""
-    start, end = day * DAY + WINDOW[0], day * DAY + WINDOW[1]
+def covered_share(lives: Sequence[DeviceLife], day: int, hours: tuple[int, int] = WINDOW) -> float:
+    """Give the share of a day's hours (seconds of the day) in which at least one of the devices was up."""
+    start, end = day * DAY + hours[0], day * DAY + hours[1]
     dark = [(start, end)] if lives else []
     for life in lives:
         gaps = [

@@ -155,9 +155,9 @@ class _Writer:
             path.parent.mkdir(parents=True, exist_ok=True)
             pq.write_table(table, path, compression="zstd", compression_level=1)
 
-    def truth(self, line_ids: pa.Array, truth: Words, allows: Words) -> None:
+    def truth(self, institutions: pa.Array, line_ids: pa.Array, truth: Words, allows: Words) -> None:
         """Add to the truth."""
-        rows = pa.table([line_ids, pa.array(truth), pa.array(allows)], schema=TRUTH_SCHEMA)
+        rows = pa.table([institutions, line_ids, pa.array(truth), pa.array(allows)], schema=TRUTH_SCHEMA)
         self._truth.write_table(rows)
         for counted in rows.group_by(["truth", "allows"]).aggregate([([], "count_all")]).to_pylist():
             kind = f"{counted['truth']}/{counted['allows']}"
@@ -407,7 +407,10 @@ class _Region:
         absent = np.where(month.uncovered[extra], "insufficient", "contradicted").astype(object)
         padded = np.full(len(extra), "padded_session", object)
         self.writer.truth(
-            ids.slice(0, wrongs), np.concatenate([truth, padded]), np.concatenate([allows, absent])
+            self._at_institutions(month.unit[index[:wrongs]]),
+            ids.slice(0, wrongs),
+            np.concatenate([truth, padded]),
+            np.concatenate([allows, absent]),
         )
 
     # Wards: each stay lasts all seven days; each day is a line, and of a case of its own.
@@ -446,7 +449,8 @@ class _Region:
             )
             return np.where(hang_bed, bad, good)
 
-        self.writer.truth(ids, words("truth"), words("allows"))
+        at = self._at_institutions(stay % self.institutions)
+        self.writer.truth(at, ids, words("truth"), words("allows"))
         self._people("PB", stays)
         self._stays(stays)
 

@@ -142,6 +142,9 @@ class Line:
         session: the session it bills, where there was one that no other line of its class has.
         taken: whether the person had a session there that another line of the class bills.
         dropped: whether a reversal took the whole line back, so that it gets no verdict.
+        bundle: of a line that bills several sessions at once, those of them that took place.
+        bed_days: of a bed line, the days that it bills; empty: the day of its own time.
+        name: the item's name as billed, where it is not the usual one; empty when left blank.
     """
 
     line_id: str
@@ -160,6 +163,9 @@ class Line:
     dropped: bool = False
     doctor_id: str | None = None
     department: str | None = None
+    bundle: tuple[Session, ...] = ()
+    bed_days: tuple[int, ...] = ()
+    name: str | None = None
 
 
 class Ledger:
@@ -172,6 +178,8 @@ class Ledger:
         self.checks: list[Check] = []
         self.stays: list[Stay] = []
         self.lines: list[Line] = []
+        self.renumbered: list[tuple[str, str, int]] = []
+        """Old number, new number, since when."""
         self.prescriptions: list[tuple[Any, ...]] = []
         self._numbers: dict[str, int] = defaultdict(int)
         self._stay_days: set[tuple[str, int]] = set()

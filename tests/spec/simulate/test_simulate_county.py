@@ -3,16 +3,22 @@
 import hashlib
 from collections import Counter
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
 from renzheng.central.simulate.allows import DIALYSIS_ITEMS, of_session
+from renzheng.central.simulate.billing import Habit, habits_of
 from renzheng.central.simulate.county import KINDS, simulate_county
 from renzheng.central.simulate.coverage import DeviceLife, Gap, covered_share
+from renzheng.central.simulate.evasions import TRICKS
 from renzheng.central.simulate.ledger import DAY, HOUR, MINUTE, Event, MachineSession, Session
+from renzheng.central.simulate.world import build_county
 from renzheng.contracts.errors import UsageError
 from renzheng.contracts.tables import INPUT_TABLES, arrow_schema
 from renzheng.deploy.command import assemble
+
+SIMULATED = [*(name for name, table in INPUT_TABLES.items() if not table.optional), "person_aliases"]
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +40,7 @@ def test_the_same_seed_gives_the_same_bytes(tmp_path):
         for name in ("a", "b")
     ]
     assert digests[0] == digests[1]
-    assert len(digests[0]) == len(INPUT_TABLES) + 1
+    assert digests[0].keys() == {f"{name}.parquet" for name in (*SIMULATED, "truth", "evasions")}
     simulate_county(4, 5, tmp_path / "c", people=200)
     assert (
         digests[0]["attendance.parquet"]
@@ -42,7 +48,7 @@ def test_the_same_seed_gives_the_same_bytes(tmp_path):
     )
 
 
-@pytest.mark.parametrize("name", INPUT_TABLES)
+@pytest.mark.parametrize("name", SIMULATED)
 def test_every_table_is_canonical(county, name):
     table = pq.read_table(county[0] / f"{name}.parquet")
     assert table.schema.equals(arrow_schema(INPUT_TABLES[name]))
@@ -61,7 +67,7 @@ def test_every_table_is_canonical(county, name):
 
 def test_references_between_tables_hold(county):
     out, _ = county
-    persons = {row["person_id"] for row in _rows(out, "persons")}
+    persons = {row["person_id"] for name in ("persons", "person_aliases") for row in _rows(out, name)}
     institutions = {row["institution_id"] for row in _rows(out, "institutions")}
     for name in ("claim_lines", "attendance", "stays", "leaves", "spot_checks", "prescriptions"):
         for row in _rows(out, name):
@@ -135,6 +141,39 @@ def test_nobody_is_seen_by_a_device_that_was_dark(county):
     for event in _rows(out, "attendance"):
         if event["clock_trusted"] and event["event_type"] != "sign_in":
             assert any(a <= event["occurred_at"] <= b for a, b in up[event["device_id"]])
+
+
+def test_a_third_of_the_hospitals_bills_by_the_month_and_a_tenth_days_late(month):
+    out, _ = month
+    habits = Counter(habits_of(build_county(np.random.default_rng(1), 3000, 30).institutions).values())
+    assert habits[Habit.BY_MONTH] >= 20 / 3 - 1
+    assert habits[Habit.AFTER_THE_DAY] == 2
+    bundled = [row for row in _rows(out, "claim_lines") if row["quantity"] > 2]
+    assert {row["item_code"] for row in bundled} >= {"HD", "BED"}
+    assert len({row["institution_id"] for row in bundled}) > 3
+
+
+def test_institutions_that_evade_are_planted_beside_the_county(tmp_path):
+    simulate_county(5, 14, tmp_path, people=300, evasions=True)
+    planted = {row["evasion"]: row["institution_id"] for row in _rows(tmp_path, "evasions")}
+    assert planted.keys() == TRICKS.keys()
+    lines = _rows(tmp_path, "claim_lines")
+    of = {name: [row for row in lines if row["institution_id"] == at] for name, at in planted.items()}
+    assert any(row["item_name"] is None for row in of["blank_names"])
+    assert any(row["item_code"] == "331199999" for row in of["unknown_codes"])
+    others = {row["line_id"] for row in lines if row["institution_id"] != planted["borrowed_ids"]}
+    assert sum(row["line_id"] in others for row in of["borrowed_ids"]) == 14 * 3
+    known = {row["line_id"] for row in lines}
+    assert any(
+        row["reverses_line_id"] and row["reverses_line_id"] not in known for row in of["orphan_reversals"]
+    )
+    assert any(row["service_time"].year == 2025 for row in of["wrong_years"])
+    beds = Counter(
+        (row["person_id"], row["service_time"].date())
+        for row in of["five_fold_beds"]
+        if row["item_code"] == "BED"
+    )
+    assert set(beds.values()) == {5}
 
 
 def _event(at_minutes, event_type="sign_in", outcome="match", pad="bona_fide", trusted=True):

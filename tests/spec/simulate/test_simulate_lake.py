@@ -42,7 +42,7 @@ def test_the_same_seed_gives_the_same_bytes(tmp_path):
     assert digests("c", 2) != digests("a2", 1)
 
 
-@pytest.mark.parametrize("name", INPUT_TABLES)
+@pytest.mark.parametrize("name", [name for name, table in INPUT_TABLES.items() if not table.optional])
 def test_every_table_is_canonical(lake, name):
     table = _table(lake[0], name)
     canon = INPUT_TABLES[name]
@@ -55,7 +55,8 @@ def test_every_table_is_canonical(lake, name):
     for interval in canon.intervals:
         assert pc.all(pc.less_equal(table[interval.start], table[interval.end])).as_py() in {True, None}
     if canon.key:
-        assert len(pc.unique(table[canon.key[0]])) == table.num_rows
+        keyed = table.group_by(list(canon.key)).aggregate([])
+        assert keyed.num_rows == table.num_rows
 
 
 def test_lines_are_partitioned_by_the_service_day_and_region_they_are_of(lake):
