@@ -100,35 +100,37 @@ def _merge(database: duckdb.DuckDBPyConnection, rows: str, path: Path) -> None:
 _STRIKE = """
 CREATE OR REPLACE TEMP TABLE struck AS
 WITH lines AS (
-    SELECT _key, institution_id, visit_id, settlement_id, _ordinal FROM staged_all
+    SELECT _key, line_id, institution_id, visit_id, settlement_id, _ordinal FROM staged_all
     UNION ALL
-    SELECT _key, institution_id, visit_id, settlement_id, 0 FROM existing_all
+    SELECT _key, line_id, institution_id, visit_id, settlement_id, 0 FROM existing_all
 )
 SELECT DISTINCT c._ordinal AS cancellation, l._key, l._ordinal
 FROM line_cancellations c
 JOIN lines l
   ON l.institution_id = c.institution_id AND l.visit_id = c.visit_id AND l._ordinal < c._ordinal
-LEFT JOIN line_batches b ON b.line_id = l._key
+LEFT JOIN line_batches b ON b.line_id = l.line_id
 WHERE CASE
-    WHEN c.line_id IS NOT NULL THEN l._key = c.line_id
+    WHEN c.line_id IS NOT NULL THEN l.line_id = c.line_id
     WHEN c.batch IS NOT NULL THEN b.batch = c.batch
     ELSE l.settlement_id IS NULL
 END;
 
 CREATE OR REPLACE TEMP TABLE cancelled_now AS
-SELECT _key AS line_id, institution_id, visit_id, {content} AS content
+SELECT line_id, institution_id, visit_id, {content} AS content
 FROM staged_all SEMI JOIN (FROM struck WHERE _ordinal > 0) USING (_ordinal)
 UNION
-SELECT _key, institution_id, visit_id, {content}
+SELECT line_id, institution_id, visit_id, {content}
 FROM existing_all SEMI JOIN (FROM struck WHERE _ordinal = 0) USING (_key);
 
 CREATE OR REPLACE TEMP TABLE come_again AS
-SELECT s._ordinal, s._file, s._line, s._key
-FROM (SELECT _ordinal, _file, _line, _key, {content} AS _content FROM staged_all) s
+SELECT s._ordinal, s._file, s._line, s.line_id
+FROM (SELECT _ordinal, _file, _line, institution_id, line_id, {content} AS _content FROM staged_all) s
 ANTI JOIN (FROM struck WHERE _ordinal > 0) USING (_ordinal)
 SEMI JOIN (
-    SELECT line_id, content FROM cancelled_now UNION SELECT line_id, content FROM cancelled_before
-) k ON k.line_id = s._key AND k.content = s._content;
+    SELECT institution_id, line_id, content FROM cancelled_now
+    UNION
+    SELECT institution_id, line_id, content FROM cancelled_before
+) k ON k.institution_id = s.institution_id AND k.line_id = s.line_id AND k.content = s._content;
 
 CREATE OR REPLACE TEMP TABLE of_nothing AS
 SELECT c.*
@@ -151,7 +153,7 @@ USING (_ordinal)
 
 _REMARKS = """
 INSERT INTO remarks
-SELECT 'claim_lines', _file, _line, 'feedetl_sn', 'cancelled', left(_key, 120), false FROM come_again
+SELECT 'claim_lines', _file, _line, 'feedetl_sn', 'cancelled', left(line_id, 120), false FROM come_again
 UNION ALL
 SELECT 'claim_lines', _file, _line, if(batch IS NULL, 'feedetl_sn', 'chrg_bchno'), 'cancels_nothing',
     left(coalesce(line_id, batch, visit_id), 120), false

@@ -2,13 +2,16 @@
 
 import json
 import sys
+from collections.abc import Sequence
+from decimal import Decimal
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from typer.core import TyperCommand
 
 from renzheng.central.claims.catalogue import starter_rows, write_starter
 from renzheng.central.claims.importer import (
@@ -19,7 +22,9 @@ from renzheng.central.claims.importer import (
 )
 from renzheng.central.claims.importer import Progress as Step
 from renzheng.central.claims.source import Options
+from renzheng.contracts.errors import InputError
 
+_SHOWN_INSTITUTIONS = 20
 app = typer.Typer(no_args_is_help=True, help="导入费用明细与住院信息 · Import claim lines and stays.")
 
 
@@ -28,7 +33,42 @@ def claims() -> None:
     """导入费用明细与住院信息 · Import claim lines and stays."""
 
 
-@app.command("import")
+USUAL_SHARE = 0.001
+
+
+class StrictError(InputError):
+    """More of the billed yuan was refused than `--strict` allows."""
+
+    exit_status = 4
+
+
+class _WithShare(TyperCommand):
+    """A command whose `--strict` may stand alone or before a number."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, with_share(args))
+
+
+def with_share(arguments: Sequence[str]) -> list[str]:
+    """Return a command line in which `--strict` has its share, the usual one where no number follows."""
+    out: list[str] = []
+    for position, argument in enumerate(arguments):
+        out.append(argument)
+        following = arguments[position + 1] if position + 1 < len(arguments) else ""
+        if argument == "--strict" and not _is_number(following):
+            out.append(str(USUAL_SHARE))
+    return out
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+@app.command("import", cls=_WithShare)
 def import_(  # noqa: PLR0917 - the parameters are the command line
     path: Annotated[Path, typer.Argument(help="文件或文件夹 · A file, or a folder of files of one format.")],
     out: Annotated[
@@ -50,13 +90,25 @@ def import_(  # noqa: PLR0917 - the parameters are the command line
         str | None, typer.Option(help="utf-8 / gb18030; 默认自动判断 · Detected by default.")
     ] = None,
     timezone: Annotated[str, typer.Option(help="当地时间的时区 · Zone of local times.")] = "Asia/Shanghai",
+    strict: Annotated[
+        float | None,
+        typer.Option(
+            "--strict",
+            min=0,
+            max=1,
+            metavar="[SHARE]",
+            help="拒收金额占比超过该值时以状态 4 结束（省略数值时为 0.001） · "
+            "End with status 4 when the refused yuan exceed this share (0.001 where none is given).",
+        ),
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="以 JSON 输出摘要 · Print the summary as JSON.")
     ] = False,
 ) -> None:
     """导入 · Import files; rows not taken are listed in OUT/rejected with file, line, field and reason.
 
-    结束状态 · Exit status: 0 done, with or without rejects; 1 nothing could be read, or a column is missing.
+    结束状态 · Exit status: 0 done, with or without rejects; 1 nothing could be read, or a column is missing;
+    4 more was refused than --strict allows.
     """
     options = Options(mapping, institution, transaction, encoding, timezone)
     try:
@@ -65,6 +117,20 @@ def import_(  # noqa: PLR0917 - the parameters are the command line
         _print(error.attributes["summary"], as_json=as_json)
         raise
     _print(summary, as_json=as_json)
+    if strict is not None:
+        _hold_to(summary, strict)
+
+
+def _hold_to(summary: ImportSummary, share: float) -> None:
+    if summary.refused_share <= Decimal(str(share)):
+        return
+    billed = summary.billed
+    raise StrictError(
+        f"{summary.refused_share:.4%} of what was billed was refused, more than {share:.4%}.",
+        why=f"{billed.refused_yuan:,.2f} of {billed.yuan:,.2f} yuan, and {billed.unreadable:,} of "
+        f"{billed.rows:,} rows without a readable amount, are in no claim line.",
+        do=f"See {Path(summary.out) / 'rejected'}, correct the rows and import them again.",
+    )
 
 
 def _run(path: Path, out: Path, file_format: Format, options: Options) -> ImportSummary:
@@ -89,24 +155,48 @@ def _print(summary: ImportSummary, *, as_json: bool) -> None:
         "表 table",
         "读入 read",
         "新增 added",
+        "替换 replaced",
         "已有 unchanged",
         "拒收 rejected",
         "提示 warnings",
     ):
         table.add_column(heading, justify="left" if heading.startswith("表") else "right")
     for name, counts in summary.tables.items():
-        numbers = (counts.read, counts.added, counts.unchanged, counts.rejected, counts.warnings)
+        numbers = (
+            *(counts.read, counts.added, counts.replaced, counts.unchanged),
+            *(counts.rejected, counts.warnings),
+        )
         table.add_row(name, *(f"{number:,}" for number in numbers))
     console.print(table)
+    _print_remarks(console, summary)
+    _print_rejected(console, summary)
+    for folder in ("rejected", "warnings"):
+        path = Path(summary.out) / folder
+        if path.exists():
+            console.print(f"  {folder}: {path}", highlight=False, soft_wrap=True)
+
+
+def _print_remarks(console: Console, summary: ImportSummary) -> None:
     for name, counts in summary.tables.items():
         for reason, number in counts.reasons.items():
             console.print(f"  {name}: {number:,} x {reason}", highlight=False)
     for kind, number in summary.ignored.items():
         console.print(f"  未使用 not used: {number:,} x {kind}", highlight=False)
-    for folder in ("rejected", "warnings"):
-        path = Path(summary.out) / folder
-        if path.exists():
-            console.print(f"  {folder}: {path}", highlight=False, soft_wrap=True)
+    for kind, number in summary.counted.items():
+        console.print(f"  计数 counted: {number:,} x {kind}", highlight=False)
+
+
+def _print_rejected(console: Console, summary: ImportSummary) -> None:
+    for one in summary.rejected[:_SHOWN_INSTITUTIONS]:
+        console.print(
+            f"  拒收 rejected: {one.institution_id or '(机构不明 institution not readable)'}: "
+            f"{one.rows:,} 行 rows, {one.amount:,.2f} 元 yuan",
+            highlight=False,
+            markup=False,
+        )
+    if len(summary.rejected) > _SHOWN_INSTITUTIONS:
+        more = len(summary.rejected) - _SHOWN_INSTITUTIONS
+        console.print(f"  拒收 rejected: 另有 {more:,} 家机构 more institutions (--json)", highlight=False)
 
 
 @app.command("catalogue")

@@ -1,13 +1,15 @@
 """`import_claims`: files of one format into the canonical tables of a folder, and what was not taken."""
 
+import hashlib
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from datetime import tzinfo
+from decimal import Decimal
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import duckdb
@@ -20,23 +22,30 @@ from renzheng.central.claims.hl7_adt import Hl7Source
 from renzheng.central.claims.mapped import MappedSource
 from renzheng.central.claims.nhsa import NhsaSource
 from renzheng.central.claims.rejects import Remark
-from renzheng.central.claims.rows import Draft, ZoneOf, finish
+from renzheng.central.claims.rows import Draft, ZoneOf, finish, refused
 from renzheng.central.claims.settle import (
     JOURNAL,
     REPLACED,
+    Billed,
     Settled,
+    begin_rejects,
     begin_remarks,
+    billed,
     check_output,
     is_there,
+    rejected_by_institution,
+    replace_stays,
     see_facts,
     settle_table,
+    write_rejects,
     write_remarks,
 )
-from renzheng.central.claims.source import Ignored, InputFile, Item, Options, Source
+from renzheng.central.claims.source import Counted, Ignored, InputFile, Item, Options, Source
 from renzheng.central.claims.staging import Staging, database
-from renzheng.central.claims.stay_events import LineBatch, LineCancellation, StayEvent
+from renzheng.central.claims.stay_events import LineBatch, LineCancellation, StayEvent, VisitFact
 from renzheng.central.claims.synthea import SyntheaSource
 from renzheng.contracts.errors import InputError, UsageError
+from renzheng.contracts.ids import normalised_id, tidy_id
 from renzheng.contracts.tables import INPUT_TABLES
 
 
@@ -99,6 +108,7 @@ class TableSummary:
         added: rows that it gained.
         unchanged: rows that were there already, word for word.
         rejected: rows not taken.
+        replaced: rows that took the place of an earlier file's.
         warnings: rows taken with a remark.
         reasons: remarks by reason, most frequent first.
     """
@@ -109,6 +119,16 @@ class TableSummary:
     rejected: int
     warnings: int
     reasons: Mapping[str, int]
+    replaced: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """Rows of one institution ("" where it could not be read) that were not taken, and their yuan."""
+
+    institution_id: str
+    rows: int
+    amount: Decimal
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +139,9 @@ class ImportSummary:
         tables: by name; beside the canonical ones `stay_events` and `visit_facts`, of which only `read` is
             counted.
         ignored: messages and resources of kinds for which no table has a place.
+        counted: what was used otherwise than as a row: withdrawn lines, refunded settlements.
+        rejected: what each institution sent that was not taken, largest amount first.
+        billed: claim lines in all, and refused.
     """
 
     format: str
@@ -127,16 +150,44 @@ class ImportSummary:
     tables: Mapping[str, TableSummary]
     ignored: Mapping[str, int]
     seconds: float
+    counted: Mapping[str, int] = field(default_factory=dict)
+    rejected: Sequence[Rejected] = ()
+    billed: Billed = field(default_factory=Billed)
+
+    @property
+    def refused_share(self) -> Decimal:
+        """The refused share of the billed yuan, or of the rows where their amount cannot be read."""
+        billed = self.billed
+        yuan = billed.refused_yuan / billed.yuan if billed.yuan else Decimal(0)
+        return max(yuan, Decimal(billed.unreadable) / billed.rows if billed.rows else Decimal(0))
 
     @property
     def taken(self) -> int:
         """Rows that are in the tables because of this import, or were already, and messages kept."""
         kept = (self.tables[name].read for name in _MESSAGES if name in self.tables)
-        return sum(kept) + sum(table.added + table.unchanged for table in self.tables.values())
+        return sum(kept) + sum(
+            table.added + table.unchanged + table.replaced for table in self.tables.values()
+        )
 
     def to_json(self) -> dict[str, Any]:
-        """Give it as plain JSON values."""
-        return asdict(self)
+        """Return it as plain JSON values; amounts are text with two places."""
+        return {
+            **asdict(self),
+            "billed": {
+                "rows": self.billed.rows,
+                "amount": f"{self.billed.yuan:.2f}",
+                "refused_amount": f"{self.billed.refused_yuan:.2f}",
+                "refused_unreadable": self.billed.unreadable,
+            },
+            "rejected": [
+                {
+                    "institution_id": one.institution_id or None,
+                    "rows": one.rows,
+                    "amount": f"{one.amount:.2f}",
+                }
+                for one in self.rejected
+            ],
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,8 +210,9 @@ def import_claims(
     """Import a file, or every file in a folder, into the canonical tables of `out`.
 
     Rows that cannot be taken are listed in ``out/rejected/NAME.csv`` (file, line, field, reason, explanations
-    and value), rows taken with a remark in ``out/warnings/NAME.csv``. Importing the same file again changes
-    nothing. The tables appear at the end, each in one rename; memory does not grow with the input.
+    and value) and kept as evidence in ``out/rejects.parquet``, rows taken with a remark in
+    ``out/warnings/NAME.csv``. Importing the same file again changes nothing. The tables appear at the end,
+    each in one rename; memory does not grow with the input.
 
     Args:
         path: a file, or a folder whose files are all of the format.
@@ -184,16 +236,19 @@ def import_claims(
     zone_of = _zones(out, options)
     with Staging.beside(out) as staging:
         _read(source, files, staging, zone_of, progress)
-        tables = _settle(source, files, staging, out, zone_of)
-        ignored = dict(sorted(staging.ignored.items()))
-    summary = ImportSummary(
-        format=Format(file_format).value,
-        files=len(files),
-        out=str(out),
-        tables=tables,
-        ignored=ignored,
-        seconds=round(time.perf_counter() - started, 3),
-    )
+        settled = _settle(source, files, staging, out, zone_of, {**_own_zones(out), "": options.zone})
+        tables = settled.tables
+        summary = ImportSummary(
+            format=Format(file_format).value,
+            files=len({file.path for file in files}),
+            out=str(out),
+            tables=tables,
+            ignored=dict(sorted(staging.ignored.items())),
+            seconds=round(time.perf_counter() - started, 3),
+            counted={kind: rows for kind, rows in sorted(staging.counted.items()) if rows},
+            rejected=settled.rejected,
+            billed=settled.billed,
+        )
     if not summary.taken:
         raise NothingReadError(
             f"Not one row of {path} could be taken.",
@@ -261,7 +316,7 @@ def _own_zones(out: Path) -> dict[str, str]:
                 rows = connection.execute(
                     f"SELECT institution_id, timezone FROM {reader.format(literal(path))}"  # noqa: S608 - quoted path
                 ).fetchall()
-            return dict(rows)
+            return {normalised_id(code): zone for code, zone in rows if code and zone}
     return {}
 
 
@@ -283,6 +338,10 @@ def _read(
 
         for item in source.read(file, zone_of, advance):
             _stage(item, staging, zone_of)
+    rest = getattr(source, "rest", None)
+    if rest is not None:
+        for item in rest(zone_of):
+            _stage(item, staging, zone_of)
 
 
 def _stage(item: Item, staging: Staging, zone_of: ZoneOf) -> None:
@@ -291,41 +350,96 @@ def _stage(item: Item, staging: Staging, zone_of: ZoneOf) -> None:
         staging.take(finish(item, zone_of))
     elif isinstance(item, Remark):
         staging.count(item.table)
-        staging.refused[item.table] += 1
-        staging.remark(item.table, item.place, item.problem)
+        if item.problem.reason.is_warning:
+            staging.remark(item.table, item.place, item.problem)
+        else:
+            staging.refuse(refused(item, zone_of))
     elif isinstance(item, LineBatch):
-        cancelling.stage(staging, item)
+        cancelling.stage(staging, replace(item, line_id=tidy_id(item.line_id)))
     elif isinstance(item, LineCancellation):
         staging.count(cancelling.CANCELLATIONS)
-        cancelling.stage(staging, item)
+        line_id = None if item.line_id is None else tidy_id(item.line_id)
+        cancelling.stage(staging, replace(_normalised(item), line_id=line_id))
     elif isinstance(item, Ignored):
         staging.ignored[item.kind] += 1
+    elif isinstance(item, Counted):
+        staging.counted[item.kind] += item.rows
+    elif isinstance(item, StayEvent):
+        staging.count(visits.EVENTS)
+        visits.stage(staging, replace(_normalised(item), person_id=normalised_id(item.person_id)))
     else:
-        staging.count(visits.EVENTS if isinstance(item, StayEvent) else visits.FACTS)
-        visits.stage(staging, item)
+        staging.count(visits.FACTS)
+        doctor_id = None if item.doctor_id is None else normalised_id(item.doctor_id)
+        visits.stage(staging, replace(_normalised(item), doctor_id=doctor_id))
 
 
-def _settle(
-    source: Source, files: Sequence[InputFile], staging: Staging, out: Path, zone_of: ZoneOf
-) -> dict[str, TableSummary]:
+Named = TypeVar("Named", LineCancellation, StayEvent, VisitFact)
+
+
+def _normalised(item: Named) -> Named:
+    """Return it with the one spelling of its institution and visit."""
+    return replace(
+        item, institution_id=normalised_id(item.institution_id), visit_id=normalised_id(item.visit_id)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    tables: dict[str, TableSummary]
+    rejected: tuple[Rejected, ...]
+    billed: Billed
+
+
+def _settle(  # noqa: PLR0917 - what an import is made of
+    source: Source,
+    files: Sequence[InputFile],
+    staging: Staging,
+    out: Path,
+    zone_of: ZoneOf,
+    zones: Mapping[str, str],
+) -> _Outcome:
     settled: dict[str, Settled] = {}
+    lines: Path | None = None
+    fills: Collection[str] = getattr(source, "fills", ())
     with database(staging.folder) as connection:
         begin_remarks(connection)
         _settle_visits(connection, staging, out, zone_of)
+        refused_rows = staging.close("rejected")
+        assert refused_rows is not None
+        begin_rejects(connection, out, refused_rows, _prints(files), zones)
         cancelling.prepare(connection, staging, out / JOURNAL)
         for name in source.tables:
             path = staging.close(name)
             if path is None and _is_affected(connection, name, out):
                 path = staging.empty(INPUT_TABLES[name])
             if path is not None:
-                settled[name] = settle_table(connection, INPUT_TABLES[name], path, out, source.sources)
+                lines = path if name == "claim_lines" else lines
+                if name == "stays" and getattr(source, "replaces_stays", False):
+                    given_way = replace_stays(connection, path, out)
+                    staging.counted["stays already told by messages"] += given_way
+                settled[name] = settle_table(
+                    connection, INPUT_TABLES[name], path, out, sources=source.sources, fills=name in fills
+                )
         remarks = staging.close("remarks")
         connection.execute(f"INSERT INTO remarks FROM read_parquet({literal(str(remarks))})")
         write_remarks(connection, out, [file.name for file in files], staging.folder)
-        return {
+        write_rejects(connection, out)
+        tables = {
             name: _summarise(connection, name, staging, settled.get(name, Settled()))
             for name in sorted(staging.read.keys() | settled.keys() | staging.refused.keys())
         }
+        rejected = tuple(Rejected(*row) for row in rejected_by_institution(connection))
+        return _Outcome(tables, rejected, billed(connection, lines))
+
+
+def _prints(files: Sequence[InputFile]) -> dict[str, str]:
+    """Return the SHA-256 of each file, by name: a file that comes again is known, whatever it is called."""
+    prints: dict[Path, str] = {}
+    for file in files:
+        if file.path not in prints:
+            with file.path.open("rb") as stream:
+                prints[file.path] = hashlib.file_digest(stream, "sha256").hexdigest()
+    return {file.name: f"{prints[file.path]} {file.sheet or ''}".strip() for file in files}
 
 
 def _settle_visits(
@@ -364,6 +478,7 @@ def _summarise(
         added=settled.added,
         unchanged=settled.unchanged,
         rejected=staging.refused[name] + settled.refused,
+        replaced=settled.replaced,
         warnings=warned[0][0],
         reasons=dict(counts),
     )

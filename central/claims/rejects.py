@@ -1,6 +1,7 @@
 """What an importer says of a row it did not take, or took with a remark: file, line, field, reason."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
@@ -34,6 +35,16 @@ class Reason(StrEnum):
     REVERSAL_NOT_NEGATIVE = "reversal_not_negative"
     REVERSAL_OF_ITSELF = "reversal_of_itself"
     AMOUNT_SIGN = "amount_sign"
+    AMBIGUOUS_COMMA = "ambiguous_comma"
+    SPREADSHEET_DATE = "spreadsheet_date"
+    SPREADSHEET_ERROR = "spreadsheet_error"
+    ROUNDED = "rounded"
+    BLANK_DESCRIPTION = "blank_description"
+    DESCRIPTION_NOT_READ = "description_not_read"
+    REPLACES_EARLIER = "replaces_earlier"
+    NO_VISIT = "no_visit"
+    NO_SETTLEMENT = "no_settlement"
+    UNKNOWN_MED_TYPE = "unknown_med_type"
     DUPLICATE = "duplicate"
     DUPLICATE_DIFFERS = "duplicate_differs"
     END_BEFORE_START = "end_before_start"
@@ -59,30 +70,59 @@ class Reason(StrEnum):
 
 
 _WARNINGS = frozenset(
-    {Reason.REVERSAL_OF_NOTHING, Reason.AMOUNT_SIGN_TURNED, Reason.NOTHING_TO_CANCEL, Reason.OUT_OF_SEQUENCE}
+    {
+        Reason.REVERSAL_OF_NOTHING,
+        Reason.AMOUNT_SIGN_TURNED,
+        Reason.NOTHING_TO_CANCEL,
+        Reason.OUT_OF_SEQUENCE,
+        Reason.ZERO_QUANTITY,
+        Reason.NEGATIVE_WITHOUT_REVERSAL,
+        Reason.REVERSAL_NOT_NEGATIVE,
+        Reason.REVERSAL_OF_ITSELF,
+        Reason.ROUNDED,
+        Reason.BLANK_DESCRIPTION,
+        Reason.DESCRIPTION_NOT_READ,
+        Reason.REPLACES_EARLIER,
+        Reason.NO_VISIT,
+        Reason.NO_SETTLEMENT,
+        Reason.UNKNOWN_MED_TYPE,
+    }
 )
+
+NO_EVIDENCE = frozenset({Reason.DUPLICATE, Reason.CANCELLED})
+"""Rows that are not taken because what they bill is in the table already, or was taken back: no rejects."""
+NO_BILL = frozenset(
+    {
+        Reason.CANCELS_NOTHING,
+        Reason.REFUSED_BY_BUREAU,
+        Reason.UNKNOWN_MESSAGE,
+        Reason.NOT_USED,
+        Reason.NO_ADMISSION,
+    }
+)
+"""Refusals that are not about a billed row."""
 
 _EXPLANATIONS: dict[Reason, tuple[str, str]] = {
     Reason.UNDECODABLE: (
-        "该行字节不符合文件编码,请重新导出",
+        "该行字节不符合文件编码，请重新导出",
         "The line's bytes are not valid in the file's encoding; export it again.",
     ),
     Reason.MIXED_ENCODING: (
-        "该行编码与文件其余部分不同,请统一编码后导出",
+        "该行编码与文件其余部分不同，请统一编码后导出",
         "The line is in another encoding than the rest of the file; export the file in one encoding.",
     ),
     Reason.REPLACEMENT_CHARACTER: (
-        "字段中有替换字符,原文在导出前已丢失",
+        "字段中有替换字符，原文在导出前已丢失",
         "The field holds a replacement character: the text was lost before this file was written.",
     ),
-    Reason.NUL_BYTE: ("该行含空字节,文件可能已损坏", "The line holds a NUL byte; the file may be damaged."),
+    Reason.NUL_BYTE: ("该行含空字节，文件可能已损坏", "The line holds a NUL byte; the file may be damaged."),
     Reason.CONTROL_CHARACTER: (
         "编号或代码中有换行或控制字符",
         "An id or a code holds a line break or another control character.",
     ),
     Reason.TOO_LONG: ("超出允许长度", "It is longer than allowed."),
     Reason.UNCLOSED_QUOTE: (
-        "引号未闭合,该行已跳过,其后各行照常读取",
+        "引号未闭合，该行已跳过，其后各行照常读取",
         "A quotation mark is not closed; this line is skipped, those after it are read.",
     ),
     Reason.FIELD_COUNT: ("字段个数与表头不符", "The number of fields is not that of the header."),
@@ -90,12 +130,12 @@ _EXPLANATIONS: dict[Reason, tuple[str, str]] = {
     Reason.UNKNOWN_MESSAGE: ("未知的交易或消息类型", "An unknown kind of transaction, message or resource."),
     Reason.MISSING: ("必填字段为空", "A required field is empty."),
     Reason.SPREADSHEET_NUMBER: (
-        "编号被电子表格改写为科学计数,请以文本格式导出",
+        "编号被电子表格改写为科学计数，请以文本格式导出",
         "A spreadsheet turned the id into a rounded number; export it as text.",
     ),
     Reason.BAD_TIME: ("时间无法识别", "The time cannot be read."),
     Reason.TIME_WITHOUT_OFFSET: (
-        "时间缺少时区,规范表须为 RFC 3339",
+        "时间缺少时区，规范表须为 RFC 3339",
         "The time has no offset; canonical tables hold RFC 3339.",
     ),
     Reason.TIME_OUT_OF_RANGE: ("时间超出 1900 至 2199 年", "The time is not between 1900 and 2199."),
@@ -106,54 +146,94 @@ _EXPLANATIONS: dict[Reason, tuple[str, str]] = {
     Reason.TOO_MANY_DECIMALS: ("小数位数过多", "It has more decimal places than the field holds."),
     Reason.OUT_OF_RANGE: ("数值超出范围", "The value is out of range."),
     Reason.UNKNOWN_VALUE: ("不在允许的取值之内", "It is none of the values allowed here."),
-    Reason.ZERO_QUANTITY: ("数量为零", "The quantity is zero."),
+    Reason.ZERO_QUANTITY: ("数量为零，该行已收", "The quantity is zero; the row was taken."),
     Reason.NEGATIVE_WITHOUT_REVERSAL: (
-        "数量为负而未指明被冲销的明细",
-        "The quantity is negative but names no line that it reverses.",
+        "数量为负而未指明被冲销的明细，该行已收",
+        "The quantity is negative but names no line that it reverses; the row was taken.",
     ),
     Reason.REVERSAL_NOT_NEGATIVE: (
-        "指明了被冲销的明细而数量不为负",
-        "It names a line that it reverses, but its quantity is not negative.",
+        "指明了被冲销的明细而数量不为负，该行已收",
+        "It names a line that it reverses, but its quantity is not negative; the row was taken.",
     ),
-    Reason.REVERSAL_OF_ITSELF: ("冲销自身", "The line reverses itself."),
+    Reason.REVERSAL_OF_ITSELF: (
+        "所指被冲销的明细是其自身，已按未冲销收入",
+        "The line names itself as the one that it reverses; it was taken as reversing nothing.",
+    ),
     Reason.AMOUNT_SIGN: ("数量为正而金额为负", "The quantity is positive but the amount is negative."),
     Reason.DUPLICATE: (
-        "编号重复,内容相同,保留首行",
+        "编号重复，内容相同，保留首行",
         "A repeated id with the same content; the first is kept.",
     ),
     Reason.DUPLICATE_DIFFERS: (
-        "编号重复而内容不同,保留首行",
-        "A repeated id with other content; the first is kept.",
+        "同一文件中编号重复而内容不同，保留首行",
+        "A repeated id with other content in one file; the first is kept.",
+    ),
+    Reason.REPLACES_EARLIER: (
+        "替换了先前文件中编号相同的记录，旧内容存于 history",
+        "It replaces the row of an earlier file with the same id, which is kept in the folder history.",
+    ),
+    Reason.AMBIGUOUS_COMMA: (
+        "以分号分隔的文件中，逗号是小数点还是千分位无法判断，请以小数点导出",
+        "Where semicolons separate, this comma may be a decimal or a thousands mark; export with a point.",
+    ),
+    Reason.SPREADSHEET_DATE: (
+        "时间被电子表格存为序列数，请将该列设为日期格式后重新导出",
+        "A spreadsheet stored the time as a serial number; format the column as dates and export it again.",
+    ),
+    Reason.SPREADSHEET_ERROR: (
+        "单元格是公式错误值，请修正后重新导出",
+        "The cell holds a formula's error value; correct it and export again.",
+    ),
+    Reason.ROUNDED: (
+        "小数位数过多，已四舍五入",
+        "It has more decimal places than the field holds; it was rounded.",
+    ),
+    Reason.BLANK_DESCRIPTION: ("名称为空，该行已收", "The name is blank; the row was taken."),
+    Reason.DESCRIPTION_NOT_READ: (
+        "说明性字段无法读取，该字段留空，该行已收",
+        "A descriptive field cannot be read and was left empty; the row was taken.",
+    ),
+    Reason.NO_VISIT: (
+        "未见该明细的就诊信息，该行已收",
+        "The visit of this line was not seen; the row was taken.",
+    ),
+    Reason.NO_SETTLEMENT: (
+        "未见该明细的结算信息，该行已收，无基金支付额",
+        "The settlement of this line was not seen; the row was taken, without the fund's share.",
+    ),
+    Reason.UNKNOWN_MED_TYPE: (
+        "医疗类别未配置，已按门诊或住院的其他迹象归类，请在映射文件中补充",
+        "The kind of visit is not configured; it was classed by other signs. Add it to the mapping file.",
     ),
     Reason.END_BEFORE_START: ("结束早于开始", "The end is before the start."),
     Reason.NO_ADMISSION: ("未见该次住院的入院信息", "Nothing tells of this stay's admission."),
     Reason.OUT_OF_SEQUENCE: (
-        "与该次住院的其他消息不符,已忽略",
+        "与该次住院的其他消息不符，已忽略",
         "It does not fit the stay's other messages and was passed over.",
     ),
     Reason.NOTHING_TO_CANCEL: ("未见被取消的消息", "The message that it cancels was not seen."),
     Reason.REVERSAL_OF_NOTHING: (
-        "未见被冲销的明细,该行已收",
+        "未见被冲销的明细，该行已收",
         "The line that it reverses was not seen; the row was taken.",
     ),
     Reason.AMOUNT_SIGN_TURNED: (
-        "冲销金额为正,已按负数收入",
+        "冲销金额为正，已按负数收入",
         "The amount of a reversal was positive and was taken as negative.",
     ),
     Reason.CANCELS_NOTHING: (
-        "未见被撤销的明细,请先导入明细,再导入撤销",
+        "未见被撤销的明细，请先导入明细，再导入撤销",
         "No line that it cancels was seen; import the lines first, then this again.",
     ),
     Reason.CANCELLED: (
-        "该明细已被撤销,内容相同的再次上传不收",
+        "该明细已被撤销，内容相同的再次上传不收",
         "The line was cancelled; the same line, word for word, is not taken again.",
     ),
     Reason.REFUSED_BY_BUREAU: (
-        "医保返回失败,该撤销未生效",
+        "医保返回失败，该撤销未生效",
         "The bureau answered that it failed, so nothing was cancelled.",
     ),
     Reason.NOT_USED: (
-        "审核各表无处存放,未使用",
+        "审核各表无处存放，未使用",
         "No table of the audit has a place for it; it was not used.",
     ),
 }
@@ -180,11 +260,17 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Remark:
-    """A problem with its place and the table the row was meant for."""
+    """A problem with its place and the table the row was meant for.
+
+    Args:
+        known: what could be read of a row that is not taken, by canonical column (`institution_id`,
+            `person_id`, `visit_id`, `service_time` or another time, `amount`), as text or typed.
+    """
 
     table: str
     place: Place
     problem: Problem
+    known: Mapping[str, object] = field(default_factory=dict)
 
 
 def shown(value: object) -> str:

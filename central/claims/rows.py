@@ -8,18 +8,56 @@ from enum import Enum
 from functools import cache
 from typing import Any
 
-from renzheng.central.claims.rejects import Place, Problem, Reason, shown
+from renzheng.central.claims.rejects import Place, Problem, Reason, Remark, shown
 from renzheng.central.claims.values import (
     ValueProblem,
+    read_code,
     read_date,
     read_decimal,
     read_id,
+    read_person,
     read_text,
     read_time,
 )
+from renzheng.contracts.ids import normalised_id
+from renzheng.contracts.money import rounded
 from renzheng.contracts.tables import INPUT_TABLES, Column, ColumnType, Table
 
-FREE_TEXT = frozenset({"item_name", "name", "department", "ward", "bed", "approved_by", "modality"})
+FREE_TEXT = frozenset(
+    {
+        *("item_name", "name", "department", "ward", "bed", "approved_by", "modality"),
+        *("diagnosis_name", "operation_name", "source", "reference", "level"),
+    }
+)
+PERSONS = frozenset({"person_id", "alias_of"})
+CODES = frozenset(
+    {
+        *("institution_id", "visit_id", "doctor_id", "staff_id"),
+        *("item_code", "diagnosis_code", "operation_code"),
+    }
+)
+"""Ids and codes of which small letters make no second one; other ids keep their case (contracts/ids.py)."""
+DESCRIPTIVE: Mapping[str, frozenset[str]] = {
+    "claim_lines": frozenset(
+        {"item_name", "department", "doctor_id", "settlement_id", "traceability_code", "fund_amount"}
+    ),
+    "stays": frozenset({"department", "ward", "bed"}),
+    "diagnoses": frozenset({"diagnosis_name"}),
+    "operations": frozenset({"operation_name", "doctor_id"}),
+}
+"""Columns that never reject a row: a value that cannot be read is left out, with a remark."""
+TIMES: Mapping[str, str] = {
+    "claim_lines": "service_time",
+    "stays": "admitted_at",
+    "leaves": "left_at",
+    "attendance": "occurred_at",
+    "spot_checks": "drawn_at",
+    "coverage": "from_at",
+    "machine_sessions": "started_at",
+    "prescriptions": "valid_from",
+    "operations": "operated_at",
+}
+"""Which column gives a row's day."""
 _BOOLEANS = {"true": True, "false": False, "1": True, "0": False, "t": True, "f": False}
 
 
@@ -65,11 +103,18 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A row that its table cannot take, with everything that is wrong with it."""
+    """A row that its table cannot take, with everything that is wrong with it.
+
+    Args:
+        values: what could be read of it, typed, by canonical column.
+        day: its local day, where that could be read.
+    """
 
     table: str
     place: Place
     problems: tuple[Problem, ...]
+    values: Mapping[str, Any] = field(default_factory=dict)
+    day: date | None = None
 
 
 ZoneOf = Callable[[str], tzinfo]
@@ -80,7 +125,31 @@ def finish(draft: Draft, zone_of: ZoneOf) -> Row | Refused:
     """Type a draft's values, hold them against the table's constraints, and name every problem at once."""
     zone = _zone(draft, zone_of)
     problems = list(draft.problems)
+    values, found = _read(draft, zone)
+    for name, reason, raw in found:
+        _note(problems, draft.sources.get(name, name), reason, raw)
+    if all(problem.reason.is_warning for problem in problems):
+        problems += _check(INPUT_TABLES[draft.table], values, draft.sources)
+    if any(not problem.reason.is_warning for problem in problems):
+        return Refused(draft.table, draft.place, tuple(problems), values, _day(draft, values, zone_of))
+    return Row(draft.table, draft.place, values, tuple(problems))
+
+
+def refused(remark: Remark, zone_of: ZoneOf) -> Refused:
+    """Return a reader's own refusal as one with typed values, as far as they can be read."""
+    table = INPUT_TABLES.get(remark.table)
+    if table is None or not remark.known:
+        return Refused(remark.table, remark.place, (remark.problem,))
+    draft = Draft(remark.table, remark.place, remark.known)
+    values, _ = _read(draft, _zone(draft, zone_of))
+    return Refused(remark.table, remark.place, (remark.problem,), values, _day(draft, values, zone_of))
+
+
+def _read(draft: Draft, zone: tzinfo | None) -> tuple[dict[str, Any], list[tuple[str, Reason, object]]]:
+    """Type each value; what cannot be read is None, with its reason."""
     values: dict[str, Any] = {}
+    found: list[tuple[str, Reason, object]] = []
+    descriptive = DESCRIPTIVE.get(draft.table, frozenset())
     for name, may_be_empty, read in _readers(draft.table):
         raw = draft.values.get(name)
         values[name] = None
@@ -88,14 +157,31 @@ def finish(draft: Draft, zone_of: ZoneOf) -> Row | Refused:
             if raw is not None and (not isinstance(raw, str) or raw.strip()):
                 values[name] = read(raw, zone)
             elif not may_be_empty:
-                _note(problems, draft.sources.get(name, name), Reason.MISSING, raw)
+                found.append((name, Reason.MISSING, raw))
+            elif name == "item_name":
+                found.append((name, Reason.BLANK_DESCRIPTION, raw))
+        except Rounding as rounding:
+            values[name] = rounding.value
+            found.append((name, Reason.ROUNDED, raw))
         except ValueProblem as problem:
-            _note(problems, draft.sources.get(name, name), problem.reason, raw)
-    if not problems:
-        problems = _check(INPUT_TABLES[draft.table], values, draft.sources)
-    if any(not problem.reason.is_warning for problem in problems):
-        return Refused(draft.table, draft.place, tuple(problems))
-    return Row(draft.table, draft.place, values, tuple(problems))
+            soft = name in descriptive
+            found.append((name, Reason.DESCRIPTION_NOT_READ if soft else problem.reason, raw))
+    return values, found
+
+
+def _day(draft: Draft, values: Mapping[str, Any], zone_of: ZoneOf) -> date | None:
+    """Return a row's local day; the day as written where its time lacks an offset or has a wrong hour."""
+    name = TIMES.get(draft.table, "")
+    moment = values.get(name)
+    if isinstance(moment, datetime):
+        return moment.astimezone(zone_of(str(values.get("institution_id") or ""))).date()
+    if isinstance(moment, date):
+        return moment
+    raw = draft.values.get(name)
+    try:
+        return None if raw is None else read_date(str(raw).strip().replace("T", " ").split(" ")[0])
+    except ValueProblem:
+        return None
 
 
 def _note(problems: list[Problem], field_name: str, reason: Reason, raw: object) -> None:
@@ -105,12 +191,12 @@ def _note(problems: list[Problem], field_name: str, reason: Reason, raw: object)
 
 
 def _zone(draft: Draft, zone_of: ZoneOf) -> tzinfo | None:
-    """Give the zone of a draft's local times; None when there may be none."""
+    """Return the zone of a draft's local times; None when there may be none."""
     if isinstance(draft.zone, tzinfo):
         return draft.zone
     if draft.zone is LocalTime.REFUSED:
         return None
-    return zone_of(str(draft.values.get("institution_id") or ""))
+    return zone_of(normalised_id(str(draft.values.get("institution_id") or "")))
 
 
 Reader = Callable[[object, tzinfo | None], object]
@@ -128,7 +214,7 @@ def _readers(table: str) -> tuple[tuple[str, bool, Reader], ...]:
 def _reader(column: Column) -> Reader:
     if column.type is not ColumnType.TEXT:
         return _TYPED[column.type]
-    read = read_text if column.name in FREE_TEXT else read_id
+    read = _text_reader(column.name)
     choices = frozenset(column.choices)
 
     def text(raw: object, _: tzinfo | None) -> str:
@@ -138,6 +224,22 @@ def _reader(column: Column) -> Reader:
         return value
 
     return text
+
+
+def _text_reader(name: str) -> Callable[[object], str]:
+    if name in FREE_TEXT:
+        return read_text
+    if name in PERSONS:
+        return read_person
+    return read_code if name in CODES else read_id
+
+
+class Rounding(Exception):  # noqa: N818 - not an error: the value is taken, with a remark
+    """A number has more decimal places than its column; `value` is the rounded one."""
+
+    def __init__(self, value: Decimal) -> None:
+        super().__init__(str(value))
+        self.value = value
 
 
 def _time(raw: object, zone: tzinfo | None) -> datetime:
@@ -158,7 +260,14 @@ def _decimal(precision: int, scale: int) -> Callable[[object, tzinfo | None], De
     def read(raw: object, _: tzinfo | None) -> Decimal:
         if isinstance(raw, bool):
             raise ValueProblem(Reason.BAD_DECIMAL)
-        return read_decimal(format(raw, "f") if isinstance(raw, Decimal) else str(raw), precision, scale)
+        text = format(raw, "f") if isinstance(raw, Decimal) else str(raw)
+        try:
+            return read_decimal(text, precision, scale)
+        except ValueProblem as problem:
+            if problem.reason is not Reason.TOO_MANY_DECIMALS:
+                raise
+        value = rounded(Decimal(text.strip().replace(",", "")), scale)
+        raise Rounding(read_decimal(format(value, "f"), precision, scale))
 
     return read
 
@@ -220,6 +329,8 @@ def _check_claim_line(values: dict[str, Any], sources: Mapping[str, str]) -> lis
     problem = Problem(sources.get(column, column), reason, shown(values[column]))
     if reason is Reason.AMOUNT_SIGN_TURNED:
         values["amount"] = -values["amount"]
+    if reason is Reason.REVERSAL_OF_ITSELF:
+        values["reverses_line_id"] = None
     return [problem]
 
 
@@ -227,11 +338,15 @@ def _sign_problem(values: Mapping[str, Any]) -> tuple[str, Reason] | None:
     """Say what is wrong with quantity, amount and reversal taken together, and in which column."""
     quantity, amount, reverses = values["quantity"], values["amount"], values["reverses_line_id"]
     cases = (
+        (quantity > 0 > amount, "amount", Reason.AMOUNT_SIGN),
+        (quantity < 0 < amount, "amount", Reason.AMOUNT_SIGN_TURNED),
+        (
+            reverses is not None and reverses == values["line_id"],
+            "reverses_line_id",
+            Reason.REVERSAL_OF_ITSELF,
+        ),
         (quantity == 0, "quantity", Reason.ZERO_QUANTITY),
         (quantity < 0 and reverses is None, "quantity", Reason.NEGATIVE_WITHOUT_REVERSAL),
         (quantity > 0 and reverses is not None, "quantity", Reason.REVERSAL_NOT_NEGATIVE),
-        (reverses == values["line_id"], "reverses_line_id", Reason.REVERSAL_OF_ITSELF),
-        (quantity > 0 > amount, "amount", Reason.AMOUNT_SIGN),
-        (quantity < 0 < amount, "amount", Reason.AMOUNT_SIGN_TURNED),
     )
     return next(((column, reason) for holds, column, reason in cases if holds), None)

@@ -18,7 +18,15 @@ class Ignored:
     kind: str
 
 
-Item = Draft | Remark | StayEvent | VisitFact | LineCancellation | LineBatch | Ignored
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """Something that was used in another way than as a row of a table; it is counted by `kind`."""
+
+    kind: str
+    rows: int = 1
+
+
+Item = Draft | Remark | StayEvent | VisitFact | LineCancellation | LineBatch | Ignored | Counted
 Advance = Callable[[int], None]
 
 
@@ -28,14 +36,26 @@ class ColumnsError(InputError):
 
 @dataclass(frozen=True, slots=True)
 class InputFile:
-    """One file to read; `name` is how remarks call it (its path within the folder that was given)."""
+    """One file to read.
+
+    Args:
+        path: where it is.
+        name: how remarks call it (its path within the folder that was given).
+        sheet: of a workbook, the sheet to read; None: the first that is not empty.
+    """
 
     path: Path
     name: str
+    sheet: str | None = None
 
 
 class Source(Protocol):
-    """One format."""
+    """One format.
+
+    A source may have two more attributes: `fills`, the tables in which a blank of a later row keeps what an
+    earlier import said, and `replaces_stays`, when its stays replace those of an earlier import of the visit;
+    and a method `rest(zone_of)`, which yields what can be said only when every file has been read.
+    """
 
     tables: Sequence[str]
     """The canonical tables it can add to."""

@@ -7,7 +7,7 @@ by DuckDB, which spills to disk. The finished tables then replace the old ones, 
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,9 +17,9 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from renzheng.central.claims.rejects import Place, Problem
+from renzheng.central.claims.rejects import NO_EVIDENCE, Place, Problem
 from renzheng.central.claims.rows import Refused, Row
-from renzheng.contracts.tables import INPUT_TABLES, Table, arrow_schema
+from renzheng.contracts.tables import INPUT_TABLES, REJECTS, Table, arrow_schema
 
 _BATCH_ROWS = 10_000
 _MEMORY = "1GB"
@@ -39,6 +39,26 @@ REMARKS = pa.schema(
         pa.field("warning", pa.bool_()),
     ]
 )
+REJECTED = pa.schema(
+    [*arrow_schema(REJECTS), pa.field("row_key", pa.string()), pa.field("ordinal", pa.int64())]
+)
+"""The canonical table of rejects, with the row's key where that could be read, and its place in time."""
+KEY_SEPARATOR = "\x1f"
+
+
+def key_of(table: Table, values: Mapping[str, Any]) -> str | None:
+    """Return a row's key as one text; None where a table has none or a part that must be there is not."""
+    parts = [values.get(name) for name in table.key]
+    needed = [
+        values.get(name) for name in table.key if not (table.by_name[name].nullable or _is_extra(table, name))
+    ]
+    if not parts or any(part is None for part in needed):
+        return None
+    return KEY_SEPARATOR.join("" if part is None else str(part) for part in parts)
+
+
+def _is_extra(table: Table, name: str) -> bool:
+    return table.by_name[name].may_be_absent
 
 
 @dataclass(slots=True)
@@ -82,9 +102,11 @@ class Staging:
         self.read: Counter[str] = Counter()
         self.refused: Counter[str] = Counter()
         self.ignored: Counter[str] = Counter()
+        self.counted: Counter[str] = Counter()
         self._ordinal = 0
         self._spools: dict[str, _Spool] = {}
         self._remarks = self._spool("remarks", REMARKS)
+        self._rejected = self._spool("rejected", REJECTED)
 
     @classmethod
     @contextmanager
@@ -100,8 +122,7 @@ class Staging:
     def take(self, outcome: Row | Refused) -> None:
         """Stage a row with its warnings, or the reasons why it was refused."""
         if isinstance(outcome, Refused):
-            self.refused[outcome.table] += 1
-            self.remark(outcome.table, outcome.place, *outcome.problems)
+            self.refuse(outcome)
             return
         self.add(
             outcome.table,
@@ -109,6 +130,30 @@ class Staging:
             (*outcome.values.values(), *self.position(outcome.place)),
         )
         self.remark(outcome.table, outcome.place, *outcome.warnings)
+
+    def refuse(self, refused: Refused) -> None:
+        """Stage what is said of a row that is not taken, and the row itself as evidence."""
+        self.refused[refused.table] += 1
+        self.remark(refused.table, refused.place, *refused.problems)
+        problem = next(one for one in refused.problems if not one.reason.is_warning)
+        if problem.reason in NO_EVIDENCE:
+            return
+        values, table = refused.values, INPUT_TABLES.get(refused.table)
+        ordinal, file, line = self.position(refused.place)
+        self._rejected.add(
+            (
+                refused.table,
+                *(values.get(name) for name in ("institution_id", "person_id", "visit_id")),
+                refused.day,
+                values.get("amount"),
+                problem.reason.value,
+                file,
+                line,
+                problem.field or None,
+                None if table is None else key_of(table, values),
+                ordinal,
+            )
+        )
 
     def count(self, table: str) -> None:
         """Count one row read for a table."""

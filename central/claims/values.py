@@ -1,11 +1,13 @@
 """Text to typed values, strictly: a value that cannot be read raises, it is never guessed or rounded."""
 
 import re
+import unicodedata
 from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from decimal import Decimal
 from functools import lru_cache
 
 from renzheng.central.claims.rejects import Reason
+from renzheng.contracts.ids import is_citizen_number, normalised_id, tidy_id
 
 MAX_TEXT = 500
 _FIRST_YEAR, _LAST_YEAR = 1900, 2199
@@ -21,6 +23,7 @@ _COMPACT = re.compile(
 )
 _DECIMAL = re.compile(r"[+-]?(?:\d+|\d{1,3}(?:,\d{3})+)(?:\.(\d*))?|[+-]?\.(\d+)", re.ASCII)
 _SPREADSHEET = re.compile(r"\d(?:\.\d+)?[Ee]\+\d+", re.ASCII)
+_SPREADSHEET_ERROR = re.compile(r"#(?:N/A|REF!|VALUE!|DIV/0!|NUM!|NAME\?|NULL!|#+)")
 
 
 class ValueProblem(Exception):  # noqa: N818 - not an error of the program: a finding about one value
@@ -32,7 +35,7 @@ class ValueProblem(Exception):  # noqa: N818 - not an error of the program: a fi
 
 
 def read_id(value: object) -> str:
-    """Read an identifier or code: trimmed, not empty, without control characters.
+    """Read an identifier whose case may matter, tidied (contracts/ids.py), without control characters.
 
     Raises:
         ValueProblem: it is empty, too long, damaged by a spreadsheet, or has control or replacement
@@ -41,14 +44,51 @@ def read_id(value: object) -> str:
     return _id(value) if isinstance(value, str) else _id(_text(value))
 
 
+def read_code(value: object) -> str:
+    """Read the id of an institution, visit or doctor, or a code, in its one spelling.
+
+    Raises:
+        ValueProblem: as `read_id`.
+    """
+    return normalised_id(read_id(value))
+
+
+def read_person(value: object) -> str:
+    """Read a person's id in its one spelling.
+
+    Raises:
+        ValueProblem: as `read_id`; also for a citizen number of which a spreadsheet kept 15 digits.
+    """
+    text = read_code(value)
+    if _is_damaged_citizen_number(text):
+        raise ValueProblem(Reason.SPREADSHEET_NUMBER)
+    return text
+
+
 @lru_cache(maxsize=16384)
 def _id(value: str) -> str:
     text = _text(value)
-    if not text.isprintable():
+    if any(unicodedata.category(character) == "Cc" for character in text):
         raise ValueProblem(Reason.CONTROL_CHARACTER)
     if _SPREADSHEET.fullmatch(text):
         raise ValueProblem(Reason.SPREADSHEET_NUMBER)
+    if _SPREADSHEET_ERROR.fullmatch(text):
+        raise ValueProblem(Reason.SPREADSHEET_ERROR)
+    text = tidy_id(text)
+    if not text:
+        raise ValueProblem(Reason.MISSING)
     return text
+
+
+def _is_damaged_citizen_number(text: str) -> bool:
+    """Return whether a citizen number lost its last three digits: a spreadsheet keeps 15 and writes zeros."""
+    if len(text) != 18 or not text.endswith("000") or not (text.isascii() and text.isdigit()):  # noqa: PLR2004
+        return False
+    try:
+        born = date(int(text[6:10]), int(text[10:12]), int(text[12:14]))
+    except ValueError:
+        return False
+    return _FIRST_YEAR <= born.year <= _LAST_YEAR and not is_citizen_number(text)
 
 
 def read_text(value: object) -> str:

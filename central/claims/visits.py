@@ -10,6 +10,7 @@ come.
 
 from collections.abc import Iterator
 from dataclasses import asdict, fields
+from dataclasses import replace as changed
 from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
@@ -20,7 +21,7 @@ import pyarrow as pa
 
 from renzheng.central.claims.files import count, literal, replace
 from renzheng.central.claims.rejects import Place
-from renzheng.central.claims.rows import ZoneOf, finish
+from renzheng.central.claims.rows import ZoneOf, finish, refused
 from renzheng.central.claims.settle import JOURNAL
 from renzheng.central.claims.staging import Staging
 from renzheng.central.claims.stay_events import StayEvent, StayEventKind, VisitFact, fold
@@ -87,13 +88,17 @@ def fold_visits(
         f"SELECT * FROM read_parquet({literal(journal)}) SEMI JOIN touched USING (institution_id, visit_id) "
         "ORDER BY institution_id, visit_id, arrival, file, line",
     )
-    for _, visit in groupby(map(_event, rows), key=lambda event: (event.institution_id, event.visit_id)):
-        folded = fold(visit)
+    for ids, visit in groupby(map(_event, rows), key=lambda event: (event.institution_id, event.visit_id)):
+        events = list(visit)
+        folded = fold(events)
+        known = {"institution_id": ids[0], "visit_id": ids[1], "person_id": events[-1].person_id}
         for draft in folded.drafts:
             staging.take(finish(draft, zone_of))
         for remark in folded.remarks:
-            staging.refused[remark.table] += not remark.problem.reason.is_warning
-            staging.remark(remark.table, remark.place, remark.problem)
+            if remark.problem.reason.is_warning:
+                staging.remark(remark.table, remark.place, remark.problem)
+            else:
+                staging.refuse(refused(changed(remark, known={**known, **remark.known}), zone_of))
 
 
 def _rows(database: duckdb.DuckDBPyConnection, query: str) -> Iterator[dict[str, Any]]:

@@ -114,6 +114,7 @@ def test_resources_become_rows(tmp_path, values):
         "department": "肾内科",
         "ward": "W2",
         "bed": "B2",
+        "discharge_recorded_at": None,
     }
     assert (leave["left_at"], leave["returned_at"], leave["approved_by"]) == (at(4, 8), at(4, 17), "D7")
     assert (line["line_id"], line["visit_id"], line["person_id"], line["visit_type"]) == (

@@ -33,6 +33,7 @@ LINE = {
     "doctor_id": None,
     "department": None,
     "traceability_code": None,
+    "fund_amount": None,
 }
 ATTENDANCE = (
     "event_id,institution_id,device_id,person_id,event_type,purpose,occurred_at,received_at,outcome,"
@@ -102,7 +103,7 @@ def test_a_canonical_table_is_known_by_its_columns(tmp_path):
     [
         ({"service_time": "2026-03-02 08:00:00"}, "service_time", "time_without_offset"),
         ({"visit_type": "home"}, "visit_type", "unknown_value"),
-        ({"item_name": ""}, "item_name", "missing"),
+        ({"item_code": ""}, "item_code", "missing"),
     ],
 )
 def test_a_bad_canonical_row_is_listed(tmp_path, change, field, reason):

@@ -65,6 +65,7 @@ def test_a_line_becomes_a_canonical_line(tmp_path, codec):
             "doctor_id": None,
             "department": None,
             "traceability_code": None,
+            "fund_amount": None,
         }
     ]
     assert pq.read_schema(tmp_path / "out" / "claim_lines.parquet").types == arrow_schema(CLAIM_LINES).types
@@ -76,13 +77,8 @@ def test_a_line_becomes_a_canonical_line(tmp_path, codec):
         ("H1,2,V1,P1,2026-02-30 08:00:00,D01,400.00,1,,14,x", "fee_ocur_time", "bad_time"),
         ("H1,2,V1,P1,,D01,400.00,1,,14,x", "fee_ocur_time", "missing"),
         ("H1,2,V1,P1,2026-03-02 08:00:00,D01,four,1,,14,x", "det_item_fee_sumamt", "bad_decimal"),
-        ("H1,2,V1,P1,2026-03-02 08:00:00,D01,4.005,1,,14,x", "det_item_fee_sumamt", "too_many_decimals"),
         ("H1,2,V1,P1,2026-03-02 08:00:00,D01,-400.00,1,,14,x", "det_item_fee_sumamt", "amount_sign"),
         ("H1,2,V1,P1,2026-03-02 08:00:00,D01,400.00,,,14,x", "cnt", "missing"),
-        ("H1,2,V1,P1,2026-03-02 08:00:00,D01,400.00,0,,14,x", "cnt", "zero_quantity"),
-        ("H1,2,V1,P1,2026-03-02 08:00:00,D01,-400.00,-1,,14,x", "cnt", "negative_without_reversal"),
-        ("H1,2,V1,P1,2026-03-02 08:00:00,D01,400.00,1,1,14,x", "cnt", "reversal_not_negative"),
-        ("H1,2,V1,P1,2026-03-02 08:00:00,D01,-400.00,-1,2,14,x", "init_feedetl_sn", "reversal_of_itself"),
         ("H1,2,V1,,2026-03-02 08:00:00,D01,400.00,1,,14,x", "psn_no", "missing"),
         ("H1,2,V1,3.7E+17,2026-03-02 08:00:00,D01,400.00,1,,14,x", "psn_no", "spreadsheet_number"),
         ("H1,,V1,P1,2026-03-02 08:00:00,D01,400.00,1,,14,x", "feedetl_sn", "missing"),
@@ -106,6 +102,23 @@ def test_a_bad_line_is_listed_and_its_neighbours_go_in(tmp_path, line, field, re
     counts = summary.tables["claim_lines"]
     assert (counts.read, counts.added, counts.rejected) == (3, 2, 1)
     assert counts.reasons == {reason: 1}
+
+
+@pytest.mark.parametrize(
+    ("line", "field", "reason"),
+    [
+        ("H1,2,V1,P1,2026-03-02 08:00:00,D01,4.005,1,,14,x", "det_item_fee_sumamt", "rounded"),
+        ("H1,2,V1,P1,2026-03-02 08:00:00,D01,400.00,0,,14,x", "cnt", "zero_quantity"),
+        ("H1,2,V1,P1,2026-03-02 08:00:00,D01,-400.00,-1,,14,x", "cnt", "negative_without_reversal"),
+        ("H1,2,V1,P1,2026-03-02 08:00:00,D01,400.00,1,1,14,x", "cnt", "reversal_not_negative"),
+        ("H1,2,V1,P1,2026-03-02 08:00:00,D01,-400.00,-1,2,14,x", "init_feedetl_sn", "reversal_of_itself"),
+    ],
+)
+def test_what_a_hospital_could_take_a_line_out_with_is_kept_with_a_remark(tmp_path, line, field, reason):
+    summary = _import(_write(tmp_path / "a.csv", GOOD, line), tmp_path / "out")
+    assert [row["line_id"] for row in _lines(tmp_path / "out")] == ["H1:V1:1", "H1:V1:2"]
+    assert _list(tmp_path / "out", "warnings") == [("a.csv", 3, field, reason)]
+    assert summary.tables["claim_lines"].rejected == 0
 
 
 def test_every_problem_of_a_line_is_named(tmp_path):
@@ -221,12 +234,10 @@ def test_a_second_file_adds_to_the_first_and_its_rejects_to_the_list(tmp_path):
         _write(tmp_path / "b.csv", GOOD.replace("H1,1,", "H1,2,"), GOOD.replace("400.00", "1.00"), "broken"),
         tmp_path / "out",
     )
-    assert [row["line_id"] for row in _lines(tmp_path / "out")] == ["H1:V1:1", "H1:V1:2"]
-    assert [(file, line) for file, line, _, _ in _list(tmp_path / "out")] == [
-        ("a.csv", 3),
-        ("b.csv", 3),
-        ("b.csv", 4),
-    ]
+    lines = {row["line_id"]: row["amount"] for row in _lines(tmp_path / "out")}
+    assert lines == {"H1:V1:1": Decimal("1.00"), "H1:V1:2": Decimal("400.00")}
+    assert [(file, line) for file, line, _, _ in _list(tmp_path / "out")] == [("a.csv", 3), ("b.csv", 4)]
+    assert _list(tmp_path / "out", "warnings") == [("b.csv", 3, "feedetl_sn", "replaces_earlier")]
 
 
 def test_a_mended_file_clears_its_rejects(tmp_path):
@@ -275,7 +286,8 @@ def test_a_table_in_another_form_is_not_added_to(tmp_path):
 
 def test_nothing_is_left_behind(tmp_path):
     _import(_write(tmp_path / "a.csv", GOOD), tmp_path / "out")
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["claim_lines.parquet"]
+    left = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert left == ["claim_lines.parquet", "journal", "rejects.parquet"]
 
 
 def test_a_path_that_is_not_there_and_a_zone_that_is_none(tmp_path):
