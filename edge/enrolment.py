@@ -77,7 +77,7 @@ class Enrolment:
         Raises:
             UnknownPersonError: there is no such patient.
         """
-        self._people.by_id(person_id)
+        person_id = self._people.by_id(person_id).person_id
         reading = self._clock.read()
         resembles = self._gallery.resembling(person_id, templates)
         if resembles:

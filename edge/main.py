@@ -243,10 +243,10 @@ class Agent:
         ]
         patient = self.people.put_patient(person_id, surname=surname, card_number=card_number)
         if on_roster is not None:
-            self.people.put_on_roster(on_roster, [person_id])
+            self.people.put_on_roster(on_roster, [patient.person_id])
         if consented:
             self.recorder.consent(RecordConsent(patient, given=True))
-        return self.enrolment.enrol(person_id, templates, source="photograph")
+        return self.enrolment.enrol(patient.person_id, templates, source="photograph")
 
 
 def build_agent(

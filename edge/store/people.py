@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sqlite_utils import Database
 
-from renzheng.contracts.ids import PersonId, SessionId, WitnessId, new_id
+from renzheng.contracts.ids import PersonId, SessionId, WitnessId, new_id, normalised_id
 from renzheng.edge.errors import CredentialTakenError, UnknownPersonError, UnknownWitnessError
 from renzheng.edge.log import Also
 from renzheng.edge.settings import DeviceSettings
@@ -49,7 +49,7 @@ def _credential_hash(content: str) -> str:
 
 
 def _card_hash(card_number: str) -> str:
-    return hashlib.sha256(b"renzheng card " + card_number.strip().upper().encode()).hexdigest()
+    return hashlib.sha256(b"renzheng card " + normalised_id(card_number).encode()).hexdigest()
 
 
 class People:
@@ -65,7 +65,11 @@ class People:
         self._key = key
 
     def put_patient(self, person_id: str, *, surname: str, card_number: str | None) -> Patient:
-        """Enter a patient, or correct the entry; the card number itself is not kept, its hash is."""
+        """Enter a patient, or correct the entry; the card number itself is not kept, its hash is.
+
+        The id is kept in its one spelling (`contracts.ids.normalised_id`).
+        """
+        person_id = self._spelling(person_id)
         masked = mask(card_number or person_id)
         with self.store.writing() as database:
             database.execute(
@@ -79,7 +83,7 @@ class People:
     def put_on_roster(self, day: date, person_ids: Sequence[str]) -> None:
         """Say who is expected on a local day."""
         with self.store.writing() as database:
-            for person_id in person_ids:
+            for person_id in map(self._spelling, person_ids):
                 database.execute("INSERT OR IGNORE INTO roster VALUES (?, ?)", (day.isoformat(), person_id))
 
     def roster(self, day: date) -> list[Patient]:
@@ -97,7 +101,12 @@ class People:
         Raises:
             UnknownPersonError: there is none of this id.
         """
-        return self._one("SELECT * FROM patients WHERE person_id = ?", person_id)
+        return self._one("SELECT * FROM patients WHERE person_id = ?", self._spelling(person_id))
+
+    def _spelling(self, person_id: str) -> str:
+        """Return the one spelling of an id, or the one under which an earlier version entered the person."""
+        held = self.store.row("SELECT person_id FROM patients WHERE person_id = ?", person_id)
+        return person_id if held is not None else normalised_id(person_id)
 
     def by_card(self, card_number: str) -> Patient:
         """Find a patient by the number that a card reader types.
