@@ -1,11 +1,16 @@
-"""The header of a rule file: what a rule says about itself. Unknown keys are refused."""
+"""The header of a rule file: what a rule says about itself. Unknown keys are refused.
+
+A header may be written by strangers: texts are templates of `{name}` and nothing else, numbers have a size
+that a query can hold, and an example repeats its rows only so often.
+"""
 
 import datetime as dt
 import enum
+import re
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 
 class Strict(BaseModel):
@@ -29,11 +34,37 @@ class Status(enum.StrEnum):
     stable = "stable"
 
 
+MOST_ROWS = 5_000
+"""Most rows of one example, repeated ones counted."""
+_BLANK = re.compile(r"\{[a-z][a-z0-9_]*\}")
+_WHOLE = frozenset({"repeat", "every_minutes", "every_seconds"})
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+Level = Literal["low", "medium", "high"]
+
+
+class Template(Bilingual):
+    """A text in two languages in which `{name}` stands for a column of the rule's query."""
+
+    @model_validator(mode="after")
+    def _only_names(self) -> "Template":
+        for text in (self.zh, self.en):
+            if re.search(r"[{}]", _BLANK.sub("", text)):
+                raise ValueError("an explanation has {name} for a column of the query and no other braces")
+        return self
+
+    @property
+    def names(self) -> set[str]:
+        """The columns that it names."""
+        return {found[1:-1] for text in (self.zh, self.en) for found in _BLANK.findall(text)}
+
+
 class DatedValue(Strict):
     """A parameter's value from a service day on, until the next one begins."""
 
     since: Annotated[dt.date, Field(alias="from")]
-    value: Decimal
+    value: Annotated[
+        Decimal, Field(ge=-1_000_000_000_000, le=1_000_000_000_000, decimal_places=9, allow_inf_nan=False)
+    ]
     reference: Annotated[str, Field(min_length=1)]
 
 
@@ -62,7 +93,17 @@ class Expectation(Strict):
     amount: Decimal | None = None
 
 
-Rows = tuple[dict[str, Any], ...]
+def _few(rows: tuple[dict[str, Any], ...]) -> tuple[dict[str, Any], ...]:
+    for row in rows:
+        for name in _WHOLE & row.keys():
+            if type(row[name]) is not int or not 0 <= row[name] <= MOST_ROWS * 60:
+                raise ValueError(f"{name} must be a whole number from 0 to {MOST_ROWS * 60}")
+    if sum(row.get("repeat", 1) for row in rows) > MOST_ROWS:
+        raise ValueError(f"an example has at most {MOST_ROWS} rows a table")
+    return rows
+
+
+Rows = Annotated[tuple[dict[str, Any], ...], AfterValidator(_few)]
 
 
 class Neighbour(Strict):
@@ -97,11 +138,11 @@ class Header(Strict):
     produces: Literal["findings", "line_verdicts"] = "findings"
     basis: Annotated[tuple[str, ...], Field(min_length=1)]
     stage: Literal["before", "during", "after"]
-    level: Literal["low", "medium", "high"]
+    level: Level
     verdict: Literal["contradicted", "suspicious"] = "suspicious"
-    parameters: dict[str, Parameter] = {}
+    parameters: dict[Name, Parameter] = {}
     known_false_positives: Annotated[tuple[Bilingual, ...], Field(min_length=1)]
-    explanation: Bilingual
+    explanation: Template
     examples: tuple[Example, ...] = ()
 
     @model_validator(mode="after")
@@ -112,9 +153,43 @@ class Header(Strict):
         return self
 
 
+class Off(Strict):
+    """A stretch of service days on which a region does not run a rule, and why."""
+
+    since: Annotated[dt.date, Field(alias="from")]
+    until: Annotated[dt.date | None, Field(alias="to")] = None
+    reason: Bilingual
+
+    @model_validator(mode="after")
+    def _forwards(self) -> "Off":
+        if self.until is not None and self.until < self.since:
+            raise ValueError("`to` is before `from`")
+        return self
+
+    def holds(self, day: dt.date) -> bool:
+        """Return whether it holds on a service day."""
+        return self.since <= day and (self.until is None or day <= self.until)
+
+
+class DatedLevel(Strict):
+    """The level of a rule in a region from a service day on."""
+
+    since: Annotated[dt.date, Field(alias="from")]
+    value: Level
+    reference: Annotated[str, Field(min_length=1)]
+
+
+class Choice(Strict):
+    """What a region decided about one rule of the national pack."""
+
+    off: tuple[Off, ...] = ()
+    level: tuple[DatedLevel, ...] = ()
+
+
 class RegionFile(Strict):
-    """A region's own values of parameters, by rule and parameter; the national pack stays untouched."""
+    """A region's own values of parameters and its choices, by rule; the national pack stays untouched."""
 
     region: Annotated[str, Field(pattern=r"^\d{6}$")]
     title: Bilingual
-    parameters: dict[str, dict[str, tuple[DatedValue, ...]]]
+    parameters: dict[str, dict[str, tuple[DatedValue, ...]]] = {}
+    rules: dict[str, Choice] = {}

@@ -2,19 +2,31 @@
 
 import datetime as dt
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
-from renzheng.rules.header import DatedValue, Header
+from renzheng.rules.header import Choice, DatedValue, Header, Off
+
+NO_CHOICE = Choice()
 
 
 @dataclass(frozen=True)
 class Segment:
-    """A stretch of service days, both ends included, in which no parameter of a rule changes."""
+    """A stretch of service days, both ends included, in which nothing about a rule changes.
+
+    Args:
+        first: its first day.
+        last: its last day.
+        values: the parameters.
+        level: the rule's level, the region's where it sets one.
+        off: why the region does not run the rule on these days; None where it does.
+    """
 
     first: dt.date
     last: dt.date
     values: Mapping[str, Decimal]
+    level: str
+    off: Off | None = None
 
 
 def resolve(
@@ -35,15 +47,31 @@ def resolve(
 
 
 def segments(
-    header: Header, overrides: Mapping[str, Iterable[DatedValue]], first: dt.date, last: dt.date
+    header: Header,
+    overrides: Mapping[str, Iterable[DatedValue]],
+    first: dt.date,
+    last: dt.date,
+    choice: Choice = NO_CHOICE,
 ) -> Iterator[Segment]:
-    """Cut a period into stretches in which every parameter of the rule keeps its value."""
-    begin, values = first, resolve(header, overrides, first)
+    """Cut a period into stretches in which parameters, level and switch of the rule stay as they are."""
+
+    def on(day: dt.date, until: dt.date) -> Segment:
+        off = next((one for one in choice.off if one.holds(day)), None)
+        return Segment(day, until, resolve(header, overrides, day), _level(header, choice, day), off)
+
+    current = on(first, first)
     day = first
     while day < last:
         day += dt.timedelta(days=1)
-        now = resolve(header, overrides, day)
-        if now != values:
-            yield Segment(begin, day - dt.timedelta(days=1), values)
-            begin, values = day, now
-    yield Segment(begin, last, values)
+        now = on(day, day)
+        if (now.values, now.level, now.off) == (current.values, current.level, current.off):
+            current = replace(current, last=day)
+        else:
+            yield current
+            current = now
+    yield current
+
+
+def _level(header: Header, choice: Choice, day: dt.date) -> str:
+    begun = [one for one in choice.level if one.since <= day]
+    return max(begun, key=lambda one: one.since).value if begun else header.level

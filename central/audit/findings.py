@@ -4,7 +4,7 @@ import datetime as dt
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -42,11 +42,12 @@ def find(
         RuleFailedError: it ran longer than `seconds`, failed, or gave rows that are no findings.
     """
     found: list[dict[str, Any]] = []
+    hashes = hashes_of(rule, pack, region)
     try:
         with engine.limited(seconds):
-            for segment in segments(rule.header, pack.overrides(region, rule.id), from_day, to_day):
+            for segment in running(rule, pack, region=region, from_day=from_day, to_day=to_day):
                 for batch in engine.batches(bound(rule.sql, _placeholders(segment))):
-                    found += [as_finding(rule, segment, row) for row in batch.to_pylist()]
+                    found += [as_finding(rule, segment, row, hashes) for row in batch.to_pylist()]
                     _not_too_many(found)
     except EngineError as error:
         raise RuleFailedError(
@@ -56,6 +57,42 @@ def find(
             rule_id=rule.id,
         ) from error
     return found
+
+
+def running(
+    rule: Rule, pack: Pack, *, region: str | None, from_day: dt.date, to_day: dt.date
+) -> Iterator[Segment]:
+    """Yield the stretches of a period in which the rule runs, without those of a region's switch."""
+    chosen = pack.overrides(region, rule.id), from_day, to_day, pack.choice(region, rule.id)
+    yield from (segment for segment in segments(rule.header, *chosen) if segment.off is None)
+
+
+def switched_off(
+    pack: Pack, *, region: str | None, from_day: dt.date, to_day: dt.date
+) -> list[dict[str, str]]:
+    """List the rules that a region does not run on some days of a period, with its reason."""
+    return [
+        {
+            "rule_id": rule.id,
+            "from": segment.first.isoformat(),
+            "to": segment.last.isoformat(),
+            "reason_zh": segment.off.reason.zh,
+            "reason_en": segment.off.reason.en,
+        }
+        for rule in pack.active
+        for segment in segments(
+            rule.header, pack.overrides(region, rule.id), from_day, to_day, pack.choice(region, rule.id)
+        )
+        if segment.off is not None
+    ]
+
+
+def hashes_of(rule: Rule, pack: Pack, region: str | None) -> dict[str, str]:
+    """Name what made a finding: the rule's text, the pack's, and the region's where there is one."""
+    hashes = {"content_hash": rule.content_hash, "pack_hash": pack.content_hash}
+    if region is not None and region in pack.regions:
+        hashes["region_pack_hash"] = pack.regions[region].content_hash
+    return hashes
 
 
 def _not_too_many(found: Sequence[Any]) -> None:
@@ -71,7 +108,9 @@ def write_findings(path: Path, findings: list[dict[str, Any]]) -> None:
     pq.write_table(pa.Table.from_pylist(findings, schema=arrow_schema(FINDINGS)), path, compression="zstd")
 
 
-def as_finding(rule: Rule, segment: Segment, row: Mapping[str, Any]) -> dict[str, Any]:
+def as_finding(
+    rule: Rule, segment: Segment, row: Mapping[str, Any], hashes: Mapping[str, str]
+) -> dict[str, Any]:
     """Make a finding of one row of a rule's query.
 
     Raises:
@@ -85,7 +124,7 @@ def as_finding(rule: Rule, segment: Segment, row: Mapping[str, Any]) -> dict[str
         "finding_id": finding_id(rule.id, row, lines, evidence),
         "rule_id": rule.id,
         "rule_version": rule.header.version,
-        "severity": rule.header.level,
+        "severity": segment.level,
         "verdict": rule.header.verdict,
         "institution_id": row["institution_id"],
         "person_id": row["person_id"],
@@ -96,7 +135,7 @@ def as_finding(rule: Rule, segment: Segment, row: Mapping[str, Any]) -> dict[str
         "evidence": evidence,
         "explanation_zh": told(rule.header.explanation.zh, shown),
         "explanation_en": told(rule.header.explanation.en, shown),
-        "parameters": json.dumps({**parameters, "content_hash": rule.content_hash}, sort_keys=True),
+        "parameters": json.dumps({**parameters, **hashes}, sort_keys=True),
     }
 
 

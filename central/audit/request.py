@@ -37,6 +37,8 @@ class AuditRequest:
         threads: worker threads of DuckDB; its own default when None.
         resumable: keep each step in a database in `out` while the run goes on, so that the same request goes
             on from there when the process was killed. DuckDB only; Spark begins again.
+        rules_key: file with the bureau's public keys; with it, rules and regions that did not come with the
+            product are refused unless the bureau signed them.
         rule_seconds: longest time for one rule; one that takes longer is stopped, and named as failed.
     """
 
@@ -51,6 +53,7 @@ class AuditRequest:
     threads: int | None = None
     resumable: bool = False
     rule_seconds: float = RULE_SECONDS
+    rules_key: Path | None = None
 
 
 @dataclass(frozen=True)

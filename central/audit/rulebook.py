@@ -1,13 +1,18 @@
 """What a rule may read, and whether a pack's rules keep to it: the engine's closed list of tables."""
 
 from collections.abc import Iterator
+from pathlib import Path
+
+from joserfc.jwk import OKPKey
 
 from renzheng.central.audit.knowledge import SCHEMAS
+from renzheng.central.audit.request import AuditRequest
 from renzheng.central.audit.steps import STEPS
 from renzheng.contracts.tables import INPUT_TABLES
 from renzheng.rules.dialect import offences, placeholders
-from renzheng.rules.errors import RulePackError
+from renzheng.rules.errors import RulePackError, UnsignedPackError
 from renzheng.rules.pack import Pack, Rule
+from renzheng.rules.signing import read_keys
 
 PERIOD = frozenset({"from_day", "to_day", "from_us", "until_us"})
 """Placeholders that every rule of findings has besides its own parameters."""
@@ -34,6 +39,43 @@ def require_readable(pack: Pack) -> None:
             do="Correct the files named above; `renzheng rules tables` lists tables and columns.",
             problems=problems,
         )
+
+
+def require_signatures(pack: Pack, request: AuditRequest) -> None:
+    """Refuse what did not come with the product and is not signed by the bureau.
+
+    Raises:
+        UnsignedPackError: the region's pack, or the pack of `request.rules`, is not signed by a named key.
+    """
+    assert request.rules_key is not None
+    known = bureau_keys(request.rules_key)
+    if request.rules is not None:
+        pack.require_signature(known)
+    if request.region is not None and request.region in pack.regions:
+        pack.regions[request.region].require_signature(known)
+
+
+def bureau_keys(path: Path) -> list[OKPKey]:
+    """Read the bureau's public keys, one or more in one file.
+
+    Raises:
+        UnsignedPackError: there is none in it.
+    """
+    try:
+        known = read_keys(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise _no_key(path, str(error)) from error
+    if not known:
+        raise _no_key(path, "it holds no public key in PEM")
+    return known
+
+
+def _no_key(path: Path, what: str) -> UnsignedPackError:
+    return UnsignedPackError(
+        f"The bureau's key {path} cannot be read: {what}.",
+        why="Without it nobody can tell whether the rules are those of the bureau.",
+        do="Write the public key there: openssl pkey -in PRIVATE.pem -pubout -out PUBLIC.pem",
+    )
 
 
 def _of(rule: Rule) -> Iterator[str]:

@@ -22,12 +22,12 @@ import pyarrow as pa
 from renzheng.central.audit.duckdb_engine import DuckDBEngine
 from renzheng.central.audit.engine import Engine
 from renzheng.central.audit.errors import AuditUsageError, EngineError, OutOfTimeError, RuleFailedError
-from renzheng.central.audit.findings import find, write_findings
+from renzheng.central.audit.findings import find, switched_off, write_findings
 from renzheng.central.audit.knowledge import knowledge_tables
 from renzheng.central.audit.loading import Loaded, Loader
 from renzheng.central.audit.matching import Choice, assign
 from renzheng.central.audit.request import AuditRequest, AuditResult, Progress, day_number, no_progress
-from renzheng.central.audit.rulebook import require_readable
+from renzheng.central.audit.rulebook import require_readable, require_signatures
 from renzheng.central.audit.settings import calendar, day_settings
 from renzheng.central.audit.sources import Source, find_sources
 from renzheng.central.audit.steps import ASSIGNMENT, STEPS, VERDICT_RULES, VIEWS, filled, last_uses, read_step
@@ -50,8 +50,7 @@ def run_audit(request: AuditRequest, progress: Progress = no_progress) -> AuditR
         EngineError: the engine failed.
     """
     _check(request)
-    pack = load_pack(request.rules)
-    require_readable(pack)
+    pack = asked_pack(request)
     try:
         request.out.mkdir(parents=True, exist_ok=True)
         return _run(request, pack, progress)
@@ -61,6 +60,20 @@ def run_audit(request: AuditRequest, progress: Progress = no_progress) -> AuditR
             why="The audit stopped; nothing was put in place of an earlier result.",
             do="Check free disk space and the rights on --tables and --out.",
         ) from error
+
+
+def asked_pack(request: AuditRequest) -> Pack:
+    """Load the rules as they hold in the region of a request, signed where the bureau's key is named.
+
+    Raises:
+        RulePackError: a rule is not understood, reads what it may not, or is not signed.
+    """
+    pack = load_pack(request.rules)
+    if request.rules_key is not None:
+        require_signatures(pack, request)
+    pack = pack.for_region(request.region)
+    require_readable(pack)
+    return pack
 
 
 def _run(request: AuditRequest, pack: Pack, progress: Progress) -> AuditResult:
@@ -208,12 +221,29 @@ class Run:
             "verdicts": [{**row, "amount": str(row["amount"])} for row in verdicts],
             "findings": self._found,
             "failed_rules": self._failed,
+            "switched_off": switched_off(
+                self._pack,
+                region=self._request.region,
+                from_day=self._request.from_day,
+                to_day=self._request.to_day,
+            ),
+            "packs": self._packs(),
             "rules": {
                 rule.id: {"version": rule.header.version, "content_hash": rule.content_hash}
                 for _, rule in sorted(self._pack.rules.items())
             },
             "seconds": {name: round(seconds, 3) for name, seconds in self._seconds.items()},
         }
+
+    def _packs(self) -> dict[str, str | None]:
+        """Name the packs by their hashes, and whether the region's is signed by anybody at all."""
+        region = self._request.region
+        hashes: dict[str, str | None] = {"pack_hash": self._pack.content_hash}
+        if region is not None:
+            mine = self._pack.regions[region]
+            hashes["region_pack_hash"] = mine.content_hash
+            hashes["region_signed"] = None if mine.signature is None else "yes"
+        return hashes
 
     @contextmanager
     def _timed(self, name: str) -> Iterator[None]:

@@ -1,6 +1,6 @@
 /*
 id: age-limited-item
-version: "1.0"
+version: "1.1"
 title: {zh: 限定年龄项目, en: Item limited to another age}
 status: stable
 basis: [国家医保“两库”限儿童类知识点 / national knowledge base, age-limited items]
@@ -37,16 +37,22 @@ examples:
 */
 -- Ages in hundredths of a day against 365.25 days a year, two days short on either side: a birthday accuses nobody.
 WITH limits AS (
-  SELECT item_code, max(min_age_years) AS min_age, min(max_age_years) AS max_age
+  SELECT item_code, first_day, last_day, max(min_age_years) AS min_age, min(max_age_years) AS max_age
   FROM (
-    SELECT item_code, min_age_years, max_age_years FROM item_catalogue
+    SELECT
+      item_code,
+      min_age_years,
+      max_age_years,
+      coalesce(valid_from, -100000) AS first_day,
+      coalesce(valid_to, 4000000) AS last_day
+    FROM item_catalogue
     UNION ALL
-    SELECT k.item_code, k.min_age_years, k.max_age_years
+    SELECT k.item_code, k.min_age_years, k.max_age_years, k.valid_from AS first_day, k.valid_to AS last_day
     FROM known_item_limits k
     ANTI JOIN item_catalogue c ON k.item_code = c.item_code
   ) both_sources
   WHERE min_age_years IS NOT NULL OR max_age_years IS NOT NULL
-  GROUP BY item_code
+  GROUP BY item_code, first_day, last_day
 )
 SELECT
   l.institution_id,
@@ -61,7 +67,7 @@ SELECT
   x.max_age,
   (l.service_day - p.birth_date) * 100 // 36525 AS age
 FROM billed_lines l
-JOIN limits x ON l.item_code = x.item_code
+JOIN limits x ON l.item_code = x.item_code AND l.service_day BETWEEN x.first_day AND x.last_day
 JOIN persons p ON l.person_id = p.person_id
 WHERE p.birth_date IS NOT NULL
   AND l.service_day BETWEEN $from_day AND $to_day

@@ -1,6 +1,6 @@
 /*
 id: monthly-cap
-version: "1.0"
+version: "1.1"
 title: {zh: 透析次数超月支付上限, en: More sessions in a month than are paid for}
 status: stable
 basis: [地区支付政策，见知识表 caps / a region's payment policy, knowledge table caps]
@@ -36,9 +36,22 @@ WITH sums AS (
     max(institution_id) AS institution_id,
     min(service_time) AS from_at,
     max(service_time) AS to_at,
+    min(service_day) AS first_day,
+    max(service_day) AS last_day,
     max(CASE WHEN service_day BETWEEN $from_day AND $to_day THEN 1 ELSE 0 END) AS in_period
   FROM capped_lines
   GROUP BY person_id, item_class, month
+),
+-- where the cap changes within the month, the higher one holds for all of it
+capped AS (
+  SELECT s.person_id, s.item_class, s.month, max(c.most) AS most
+  FROM sums s
+  JOIN known_caps c
+    ON s.item_class = c.item_class
+    AND c.period = 'month'
+    AND c.valid_from <= s.last_day
+    AND c.valid_to >= s.first_day
+  GROUP BY s.person_id, s.item_class, s.month
 )
 SELECT
   s.institution_id,
@@ -52,5 +65,5 @@ SELECT
   s.billed,
   c.most
 FROM sums s
-JOIN known_caps c ON s.item_class = c.item_class AND c.period = 'month'
+JOIN capped c ON s.person_id = c.person_id AND s.item_class = c.item_class AND s.month = c.month
 WHERE s.in_period = 1 AND s.billed > c.most

@@ -1,6 +1,6 @@
 /*
 id: sex-limited-item
-version: "1.0"
+version: "1.1"
 title: {zh: 限定性别项目, en: Item limited to the other sex}
 status: stable
 basis: [国家医保“两库”限性别类知识点 / national knowledge base, sex-limited items]
@@ -36,16 +36,18 @@ examples:
         persons: [{person_id: P1, sex: U}]
 */
 WITH limits AS (
-  SELECT item_code, max(sex_limit) AS sex_limit
+  SELECT item_code, first_day, last_day, max(sex_limit) AS sex_limit
   FROM (
-    SELECT item_code, sex_limit FROM item_catalogue WHERE sex_limit IN ('M', 'F')
+    SELECT item_code, sex_limit, coalesce(valid_from, -100000) AS first_day, coalesce(valid_to, 4000000) AS last_day
+    FROM item_catalogue
+    WHERE sex_limit IN ('M', 'F')
     UNION ALL
-    SELECT k.item_code, k.sex_limit
+    SELECT k.item_code, k.sex_limit, k.valid_from AS first_day, k.valid_to AS last_day
     FROM known_item_limits k
     ANTI JOIN item_catalogue c ON k.item_code = c.item_code
     WHERE k.sex_limit IN ('M', 'F')
   ) both_sources
-  GROUP BY item_code
+  GROUP BY item_code, first_day, last_day
 )
 SELECT
   l.institution_id,
@@ -59,6 +61,6 @@ SELECT
   x.sex_limit,
   p.sex
 FROM billed_lines l
-JOIN limits x ON l.item_code = x.item_code
+JOIN limits x ON l.item_code = x.item_code AND l.service_day BETWEEN x.first_day AND x.last_day
 JOIN persons p ON l.person_id = p.person_id
 WHERE p.sex IN ('M', 'F') AND p.sex <> x.sex_limit AND l.service_day BETWEEN $from_day AND $to_day

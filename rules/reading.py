@@ -1,0 +1,73 @@
+"""Read the files of a rule pack as strangers' text: bounded, visible, and YAML without its cleverness."""
+
+import csv
+import io
+import unicodedata
+from collections.abc import Hashable
+from typing import Any
+
+import yaml
+
+MOST_BYTES = 1_000_000
+_INVISIBLE = ("Cc", "Cf", "Co", "Cs", "Zl", "Zp")
+
+
+class _PlainLoader(yaml.SafeLoader):
+    """YAML of plain values: an alias can unfold to any size, a key that comes twice hides the first one."""
+
+    def compose_node(self, parent: yaml.nodes.Node | None, index: int) -> yaml.nodes.Node | None:
+        if self.check_event(yaml.events.AliasEvent):
+            raise yaml.YAMLError("aliases (*name) are not read")
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: yaml.nodes.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        names = [key.value for key, _ in node.value if isinstance(key, yaml.nodes.ScalarNode)]
+        doubled = sorted({name for name in names if names.count(name) > 1})
+        if doubled:
+            raise yaml.YAMLError(f"{', '.join(doubled)} comes twice in one mapping")
+        return super().construct_mapping(node, deep)
+
+
+def as_text(content: bytes) -> str:
+    """Decode a file of UTF-8, with or without a byte order mark.
+
+    Raises:
+        ValueError: it is not UTF-8, or has characters that nobody sees.
+    """
+    try:
+        text = content.decode("utf-8-sig").replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"the file is not UTF-8 (byte {error.start}): save it as UTF-8") from None
+    for number, line in enumerate(text.split("\n"), start=1):
+        hidden = [letter for letter in line if letter != "\t" and unicodedata.category(letter) in _INVISIBLE]
+        if hidden:
+            raise ValueError(f"line {number} has a character that nobody sees, U+{ord(hidden[0]):04X}")
+    return text
+
+
+def read_yaml(text: str) -> Any:
+    """Read YAML of plain values.
+
+    Raises:
+        ValueError: it is none, or uses aliases or doubled keys.
+    """
+    try:
+        return yaml.load(text, Loader=_PlainLoader)  # noqa: S506 - a SafeLoader that takes less
+    except yaml.YAMLError as error:
+        raise ValueError(f"not YAML: {error}") from error
+    except (RecursionError, OverflowError):
+        raise ValueError("the YAML is nested too deeply, or has a number beyond all size") from None
+
+
+def read_csv(text: str) -> tuple[dict[str, str], ...]:
+    """Read a table with a heading line.
+
+    Raises:
+        ValueError: a row has more or fewer cells than the heading.
+    """
+    rows = []
+    for number, row in enumerate(csv.DictReader(io.StringIO(text)), start=2):
+        if None in row or None in row.values():
+            raise ValueError(f"line {number} has not as many cells as the heading")
+        rows.append(row)
+    return tuple(rows)
