@@ -1,0 +1,141 @@
+/*
+id: shielded-lines
+version: "1.0"
+title: {zh: 靠零星痕迹免于判定的费用, en: Lines that only a faint trace keeps from a verdict}
+status: stable
+basis: [国务院令第735号 第四十条（虚构医药服务项目） / State Council Decree 735 art 40]
+stage: after
+level: medium
+parameters:
+  needed:
+    unit: share
+    meaning: {zh: 判定所需的覆盖率，与透析费用核对规则一致, en: "coverage that the verdict on a dialysis line asks for; the same as in line-haemodialysis"}
+    values:
+      - {from: 2020-01-01, value: 0.95, reference: "coverage_needed of line-haemodialysis"}
+  most_share:
+    unit: share
+    meaning: {zh: 靠零星痕迹免于判定的行占比的上限（区间下限须超过）, en: "the share of lines that only a trace keeps from a verdict that the interval's lower end must exceed"}
+    values:
+      - {from: 2020-01-01, value: 0.1, reference: "working value of this pack; a region sets its own"}
+  times_peers:
+    unit: times
+    meaning: {zh: 须超过本统计区机构中位数的倍数, en: "how many times the middle share of the region's institutions it must exceed"}
+    values:
+      - {from: 2020-01-01, value: 3, reference: "working value of this pack; a region sets its own"}
+  fewest_days:
+    unit: days
+    meaning: {zh: 起评天数，少于此数不作评价, en: "fewer days than this are an event and no habit"}
+    values:
+      - {from: 2020-01-01, value: 5, reference: "working value of this pack; a region sets its own"}
+  z:
+    unit: standard deviations
+    meaning: {zh: Wilson 区间的置信系数, en: "width of the Wilson interval"}
+    values:
+      - {from: 2020-01-01, value: 3, reference: "about one clean institution in 700 lies outside by chance; Wilson 1927"}
+known_false_positives:
+  - {zh: 摄像头角度或照明不佳，采集屡次失败, en: a camera in poor light that often acquires nothing}
+explanation:
+  zh: "{institution_id} 透析费用 {n} 行中有 {k} 行（{days} 天，{amount} 元）当日设备覆盖充分、没有治疗记录，仅因一次未采集成功的尝试、短暂的开机等痕迹而未判为矛盾，占 {share_percent}%（区间下限 {low_percent}%）。本统计区其余 {peers} 家机构参与比较，全区中位数为 {middle_percent}%。"
+  en: "For {k} of {n} dialysis lines at {institution_id} (on {days} days, {amount} yuan) the devices saw the whole day and nothing shows a treatment; only a trace, such as an attempt that acquired nothing or a short run of a machine, keeps them from being contradicted: {share_percent} % (lower end of the interval {low_percent} %). {peers} other institution(s) of the region were compared; the region's middle share is {middle_percent} %."
+examples:
+  - title: {zh: 每天一次未采集成功的尝试, en: one attempt that acquired nothing each day}
+    tables:
+      institutions: [{institution_id: H1}]
+      claim_lines:
+        - {repeat: 20, every_minutes: 1440, line_id: "L{n}", person_id: "P{n}", item_code: HD, service_time: "2026-03-02 10:00"}
+      attendance:
+        - {repeat: 20, every_minutes: 1440, event_id: "E{n}", person_id: "P{n}", occurred_at: "2026-03-02 06:00", outcome: not_acquired, pad: not_shown}
+      coverage:
+        - {from_at: "2026-03-01 00:00", to_at: "2026-03-31 00:00"}
+    flags:
+      - {institution_id: H1, amount: 8000}
+    neighbour:
+      title: {zh: 先失败一次，再签到签退, en: one failed attempt and then a sign-in and a sign-out}
+      tables:
+        attendance:
+          - {repeat: 20, every_minutes: 1440, event_id: "E{n}", person_id: "P{n}", occurred_at: "2026-03-02 06:00", outcome: not_acquired, pad: not_shown}
+          - {repeat: 20, every_minutes: 1440, event_id: "F{n}", person_id: "P{n}", occurred_at: "2026-03-02 06:05"}
+          - {repeat: 20, every_minutes: 1440, event_id: "G{n}", person_id: "P{n}", event_type: sign_out, occurred_at: "2026-03-02 10:05"}
+*/
+WITH judged AS (
+  SELECT
+    v.line_id,
+    v.institution_id,
+    v.amount,
+    v.evidence,
+    s.service_day,
+    s.service_time,
+    v.reason = 'coverage_gap'
+      AND v.coverage_ratio >= CAST($needed AS DOUBLE)
+      AND v.evidence <> CAST([] AS VARCHAR[]) AS shielded
+  FROM line_verdicts v
+  JOIN scope_lines s ON v.line = s.line
+  WHERE v.rule_id = 'line-haemodialysis' AND s.service_day BETWEEN $from_day AND $to_day
+),
+counted AS (
+  SELECT
+    institution_id,
+    count(*) AS n,
+    count(CASE WHEN shielded THEN 1 END) AS k,
+    count(DISTINCT CASE WHEN shielded THEN service_day END) AS days
+  FROM judged
+  GROUP BY institution_id
+),
+placed AS (
+  SELECT
+    c.institution_id,
+    c.n,
+    c.k,
+    c.days,
+    coalesce(i.region_code, c.institution_id) AS region,
+    CAST(c.n AS DOUBLE) AS trials,
+    CAST(c.k AS DOUBLE) / CAST(c.n AS DOUBLE) AS share,
+    CAST($z AS DOUBLE) AS z
+  FROM counted c
+  LEFT JOIN institutions i ON c.institution_id = i.institution_id
+),
+ranked AS (
+  SELECT
+    *,
+    row_number() OVER (PARTITION BY region ORDER BY share, institution_id) AS place,
+    count(*) OVER (PARTITION BY region) AS in_region
+  FROM placed
+),
+-- the share that half of the institutions of the region do not exceed
+middle AS (
+  SELECT region, share AS middle_share FROM ranked WHERE place = (in_region + 1) // 2
+),
+bounded AS (
+  SELECT
+    r.*,
+    r.in_region - 1 AS peers,
+    CASE WHEN r.in_region > 1 THEN m.middle_share END AS middle_share,
+    (share + z * z / (2 * trials) - z * sqrt(share * (1 - share) / trials + z * z / (4 * trials * trials))) / (1 + z * z / trials) AS low
+  FROM ranked r
+  JOIN middle m ON r.region = m.region
+),
+flagged AS (
+  SELECT *
+  FROM bounded
+  WHERE low > CAST($most_share AS DOUBLE)
+    AND days >= $fewest_days
+    AND (middle_share IS NULL OR low > middle_share * CAST($times_peers AS DOUBLE))
+)
+SELECT
+  f.institution_id,
+  CAST(NULL AS VARCHAR) AS person_id,
+  array_agg(j.line_id) AS line_ids,
+  sum(j.amount) AS amount,
+  min(j.service_time) AS from_at,
+  max(j.service_time) AS to_at,
+  flatten(array_agg(j.evidence)) AS evidence,
+  f.n,
+  f.k,
+  f.days,
+  f.share * 100 AS share_percent,
+  f.low * 100 AS low_percent,
+  f.peers,
+  f.middle_share * 100 AS middle_percent
+FROM flagged f
+JOIN judged j ON f.institution_id = j.institution_id AND j.shielded
+GROUP BY f.institution_id, f.n, f.k, f.days, f.share, f.low, f.peers, f.middle_share
