@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import duckdb
 
-from renzheng.central.claims import cancelling, visits
+from renzheng.central.claims import cancelling, settlements, visits
 from renzheng.central.claims.canonical_parquet import ParquetSource
 from renzheng.central.claims.fhir import FhirSource
 from renzheng.central.claims.files import literal
@@ -42,7 +42,15 @@ from renzheng.central.claims.settle import (
 )
 from renzheng.central.claims.source import Counted, Ignored, InputFile, Item, Options, Source
 from renzheng.central.claims.staging import Staging, database
-from renzheng.central.claims.stay_events import LineBatch, LineCancellation, StayEvent, VisitFact
+from renzheng.central.claims.stay_events import (
+    LineCancellation,
+    LineCode,
+    LineUpload,
+    Settlement,
+    SettlementCancellation,
+    StayEvent,
+    VisitFact,
+)
 from renzheng.central.claims.synthea import SyntheaSource
 from renzheng.contracts.errors import InputError, UsageError
 from renzheng.contracts.ids import normalised_id, tidy_id
@@ -95,7 +103,10 @@ class NothingReadError(InputError):
     """Not one row could be taken."""
 
 
-_MESSAGES = (visits.EVENTS, visits.FACTS, cancelling.CANCELLATIONS)
+_MESSAGES = (
+    *(visits.EVENTS, visits.FACTS, cancelling.CANCELLATIONS),
+    *(settlements.SETTLEMENTS, settlements.CANCELLATIONS, settlements.CODES),
+)
 """What is no row of a table, but is taken all the same."""
 
 
@@ -354,8 +365,10 @@ def _stage(item: Item, staging: Staging, zone_of: ZoneOf) -> None:
             staging.remark(item.table, item.place, item.problem)
         else:
             staging.refuse(refused(item, zone_of))
-    elif isinstance(item, LineBatch):
-        cancelling.stage(staging, replace(item, line_id=tidy_id(item.line_id)))
+    elif isinstance(item, LineUpload):
+        cancelling.stage(staging, item)
+    elif isinstance(item, Settlement | SettlementCancellation | LineCode):
+        settlements.stage(staging, item)
     elif isinstance(item, LineCancellation):
         staging.count(cancelling.CANCELLATIONS)
         line_id = None if item.line_id is None else tidy_id(item.line_id)
@@ -408,6 +421,7 @@ def _settle(  # noqa: PLR0917 - what an import is made of
         assert refused_rows is not None
         begin_rejects(connection, out, refused_rows, _prints(files), zones)
         cancelling.prepare(connection, staging, out / JOURNAL)
+        settlements.prepare(connection, staging, out / JOURNAL)
         for name in source.tables:
             path = staging.close(name)
             if path is None and _is_affected(connection, name, out):
@@ -458,7 +472,7 @@ def _settle_visits(
 
 def _is_affected(connection: duckdb.DuckDBPyConnection, name: str, out: Path) -> bool:
     """Whether a table without new rows changes: a stay or a line is gone, a settlement came late."""
-    if name == "claim_lines" and cancelling.any_came(connection):
+    if name == "claim_lines" and (cancelling.any_came(connection) or settlements.any_came(connection)):
         return True
     made = "touched" if name in REPLACED else "facts" if name == "claim_lines" else None
     return made is not None and is_there(connection, made) and (out / f"{name}.parquet").exists()

@@ -1,94 +1,135 @@
-"""The NHSA institution interface (DOMAIN.md names its fields), as CSV or JSON.
+"""The NHSA institution interface, as CSV or JSON.
 
-CSV holds one transaction a file, or names each row's in a column `infno`; JSON holds messages with their
-envelope (`infno`, `fixmedins_code`, `input`, `output`), one a line, in an array, or one alone. A CSV that
-names no transaction is recognised by the fields that only that transaction has.
+CSV holds one transaction a file, or names each row's in a column `infno`; JSON holds messages, wrapped in any
+way (nhsa_messages.py), with their answers beside them or apart (nhsa_answers.py). A record that names no
+transaction is recognised by the nodes or fields that only one has. Which there are is in nhsa_table.py.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
+from renzheng.central.claims import nhsa_cancellations, nhsa_settlements
 from renzheng.central.claims.delimited import BadLine, open_table
 from renzheng.central.claims.json_stream import is_json, read_values
 from renzheng.central.claims.mapping_file import NhsaSettings, read_settings
-from renzheng.central.claims.nhsa_cancellations import LINE_CANCELLATIONS, read_cancellation
-from renzheng.central.claims.nhsa_lines import (
-    INSTITUTION,
-    MED_TYPES,
-    SOURCES,
-    LineDefaults,
-    draft_line,
+from renzheng.central.claims.nhsa_answers import Answers
+from renzheng.central.claims.nhsa_fields import INSTITUTION, Fields, filled
+from renzheng.central.claims.nhsa_lines import MED_TYPES, SOURCES, LineDefaults, draft_line
+from renzheng.central.claims.nhsa_messages import (
+    Answer,
+    Message,
+    holds_lines,
+    is_failure,
+    plain_fields,
+    read_messages,
+    records_of,
 )
-from renzheng.central.claims.nhsa_lines import REQUIRED as LINE_FIELDS
-from renzheng.central.claims.nhsa_visits import read_visit
+from renzheng.central.claims.nhsa_people import People, diagnoses, operations
+from renzheng.central.claims.nhsa_table import TRANSACTIONS, Transaction, Use, find, plain_number
+from renzheng.central.claims.nhsa_visits import read_registration, read_stay
 from renzheng.central.claims.rejects import Place, Problem, Reason, Remark, shown
 from renzheng.central.claims.rows import ZoneOf
-from renzheng.central.claims.source import Advance, InputFile, Item, Missing, Options
-from renzheng.central.claims.stay_events import LineBatch
+from renzheng.central.claims.source import Advance, Ignored, InputFile, Item, Missing, Options
+from renzheng.central.claims.stay_events import LineUpload
+from renzheng.central.claims.values import ValueProblem, read_time
 from renzheng.contracts.errors import UsageError
 
-LINES = ("2204", "2301")
-REQUIRED: Mapping[str, Sequence[str]] = {
-    "2201": ("psn_no", "mdtrt_id"),
-    "2204": LINE_FIELDS,
-    "2301": LINE_FIELDS,
-    "2304": ("setl_id", "mdtrt_id"),
-    "4101": ("setl_id", "mdtrt_id"),
-    "2401": ("mdtrt_id", "psn_no", "begntime"),
-    "2402": ("mdtrt_id", "psn_no", "endtime"),
-    "2403": ("mdtrt_id", "psn_no"),
-    "2205": ("mdtrt_id", "psn_no", "chrg_bchno"),
-    "2302": ("mdtrt_id", "psn_no", "feedetl_sn"),
-    "2404": ("mdtrt_id", "psn_no", "inf_time"),
-    "2405": ("mdtrt_id", "psn_no", "inf_time"),
-}
-"""What each transaction cannot do without; and `fixmedins_code`, unless it is given."""
-
+_READ = {number: one for number, one in TRANSACTIONS.items() if one.use is not Use.COUNTED}
 _OWN_FIELDS: Sequence[tuple[str, frozenset[str]]] = (
     ("2204", frozenset({"feedetl_sn"})),
+    ("4205", frozenset({"bkkp_sn"})),
     ("4101", frozenset({"act_ipt_days", "hi_no"})),
     ("2304", frozenset({"setl_id"})),
     ("2401", frozenset({"adm_bed", "adm_dept_codg"})),
     ("2402", frozenset({"dscg_bed", "dscg_dept_codg", "dscg_way"})),
     ("2201", frozenset({"mdtrt_cert_type"})),
 )
+_OWN_NODES: Mapping[str, str] = {
+    "feedetail": "2204",
+    "dscginfo": "2402",
+    "adminfo": "2403",
+    "setlinfo": "4101",
+    "baseinfo": "1101",
+    "invinfo": "3501",
+    "purcinfo": "3503",
+    "purcinfodetail": "3503",
+    "selinfo": "3505",
+    "selinfodetail": "3505",
+}
+"""Nodes that name their transaction, for a bare `input`; `mdtrtinfo` has two."""
+_TABLES: Mapping[Use, str] = {
+    Use.STAY: "stays",
+    Use.PERSON: "persons",
+    Use.SETTLEMENT: nhsa_settlements.TABLE,
+    Use.SETTLEMENT_CANCELLATION: nhsa_settlements.TABLE,
+    Use.SETTLEMENT_LIST: nhsa_settlements.TABLE,
+    Use.REVERSED_MESSAGE: nhsa_settlements.TABLE,
+    Use.LINE_CANCELLATION: nhsa_cancellations.TABLE,
+    Use.REGISTRATION: "registrations",
+    Use.VISIT: "registrations",
+}
+_TAKES_BACK = frozenset({Use.LINE_CANCELLATION, Use.SETTLEMENT_CANCELLATION})
+_FIRST_PARTS = 50
 
 
 class NhsaSource:
-    """NHSA transactions 2201, 2204, 2205, 2301, 2302, 2304, 2401 to 2405 and 4101."""
+    """What a hospital's log of the interface tells of lines, stays, settlements and persons."""
 
-    tables: Sequence[str] = ("claim_lines", "stays", "leaves")
+    tables: Sequence[str] = ("claim_lines", "stays", "leaves", "persons", "diagnoses", "operations")
     sources: Mapping[str, str] = SOURCES
+    fills: Sequence[str] = ("persons",)
 
     def __init__(self, options: Options) -> None:
-        if options.transaction and options.transaction not in REQUIRED:
+        self._given = plain_number(options.transaction) if options.transaction else ""
+        if self._given and self._given not in _READ:
             raise UsageError(
                 f"{options.transaction!r} is no transaction that is read.",
-                do=f"Use one of {', '.join(REQUIRED)}.",
+                do=f"Use one of {', '.join(_READ)}.",
             )
         settings = read_settings(options.mapping, "nhsa", NhsaSettings)
         self._options = options
-        self._defaults = LineDefaults(
-            options.institution, options.transaction, {**MED_TYPES, **settings.med_type}
-        )
+        self._defaults = LineDefaults(options.institution, self._given, {**MED_TYPES, **settings.med_type})
+        self._answers = Answers()
+        self._people = People()
 
     def check(self, files: Sequence[InputFile]) -> list[InputFile]:
-        """Name every required column that any CSV file lacks."""
-        missing = Missing()
+        """Name every required column that any CSV file lacks, find answers, and put the files in order.
+
+        Files are read in the order in which their messages were sent, for what is uploaded and taken back may
+        come again. Those that do not say when come first, or last if they take back.
+        """
+        missing, order = Missing(), {}
         for file in files:
             if is_json(file.path):
-                continue
-            columns = open_table(file.path, encoding=self._options.encoding, fold_case=True).columns
-            needed = list(
-                ("mdtrt_id", "psn_no") if "infno" in columns else REQUIRED[self._transaction(columns)]
-            )
-            if not self._options.institution:
-                needed.append(INSTITUTION)
-            missing.add(file.name, [name for name in needed if name not in columns])
+                self._answers.add_file(file.path, file.name, self._options.encoding)
+                order[file.name] = self._json_order(file)
+            else:
+                order[file.name] = self._check_csv(file, missing)
         missing.raise_if_any(
             "Export the missing columns; for fixmedins_code, --institution CODE will do as well."
         )
-        return list(files)
+        return sorted(files, key=lambda file: order[file.name])
+
+    def _check_csv(self, file: InputFile, missing: Missing) -> tuple[int, datetime]:
+        table = open_table(file.path, encoding=self._options.encoding, fold_case=True)
+        columns = table.columns
+        number = "" if "infno" in columns else self._transaction(columns)
+        needed = list(TRANSACTIONS[number].needs if number else ("mdtrt_id", "psn_no"))
+        if not self._options.institution and number != "1101":
+            needed.append(INSTITUTION)
+        missing.add(file.name, [name for name in needed if name not in columns])
+        first = next((row.fields for row in table.rows if not isinstance(row, BadLine)), {})
+        return _order([(plain_number(first.get("infno")) or number, first)])
+
+    def _json_order(self, file: InputFile) -> tuple[int, datetime]:
+        found: list[tuple[str, Mapping[str, object]]] = []
+        for _, value in read_values(file.path, encoding=self._options.encoding):
+            parts = read_messages(value) if isinstance(value, dict | list) else iter(())
+            found += [(self._number(part), part.head) for part in parts if isinstance(part, Message)]
+            if len(found) >= _FIRST_PARTS or any(filled(head, "inf_time") for _, head in found):
+                break
+        return _order(found)
 
     def read(self, file: InputFile, zone_of: ZoneOf, advance: Advance) -> Iterator[Item]:
         """Read one file."""
@@ -101,93 +142,230 @@ class NhsaSource:
         usual = self._transaction(table.columns)
         for row in table.rows:
             if isinstance(row, BadLine):
-                yield Remark(_table(usual), row.place, row.problem)
+                yield Remark(_table(find(usual)), row.place, row.problem)
             else:
-                transaction = row.fields.get("infno", "").strip() or usual
-                yield from self._record(transaction, row.fields, row.place, zone_of)
+                number = plain_number(row.fields.get("infno")) or usual
+                yield from self._message(Message(number, row.fields, {}), row.place, zone_of)
 
-    def _transaction(self, columns: Sequence[str]) -> str:
-        """Give the transaction of a CSV's rows: as the user says, else by the fields that only one has."""
-        present = frozenset(columns)
-        return self._options.transaction or next(
-            (number for number, own in _OWN_FIELDS if own & present), LINES[0]
-        )
-
-    def _record(
-        self, transaction: str, fields: Mapping[str, object], place: Place, zone_of: ZoneOf
-    ) -> Iterator[Item]:
-        if transaction in LINES:
-            draft = draft_line(fields, place, self._defaults)
-            yield draft
-            batch = str(fields.get("chrg_bchno") or "").strip()
-            if batch:
-                yield LineBatch(str(draft.values["line_id"]), batch)
-        elif transaction in LINE_CANCELLATIONS:
-            yield from read_cancellation(transaction, fields, place, self._options.institution)
-        elif transaction in REQUIRED:
-            yield from read_visit(transaction, fields, place, self._options.institution, zone_of)
-        else:
-            yield Remark("claim_lines", place, Problem("infno", Reason.UNKNOWN_MESSAGE, shown(transaction)))
+    def rest(self, _: ZoneOf) -> Iterator[Item]:
+        """Yield the persons that the files told of."""
+        yield from self._people.drafts()
 
     def _read_json(self, file: InputFile, zone_of: ZoneOf, advance: Advance) -> Iterator[Item]:
+        number = 0
         for line, value in read_values(file.path, encoding=self._options.encoding, advance=advance):
             place = Place(file.name, line)
-            if not isinstance(value, dict):
+            if not isinstance(value, dict | list):
                 reason = value if isinstance(value, Reason) else Reason.NOT_PARSABLE
                 yield Remark("claim_lines", place, Problem("", reason))
                 continue
-            message = _folded(value)
-            for transaction, fields in self._records(message):
-                yield from self._record(transaction, fields, place, zone_of)
+            parts = list(read_messages(value))
+            if not parts and value:
+                yield Remark("claim_lines", place, Problem("", Reason.NOT_PARSABLE))
+            for part in parts:
+                if isinstance(part, Message):
+                    part = self._answers.of(part, file.name, number)  # noqa: PLW2901 - the same, with its answer
+                    yield from self._message(part, place, zone_of)
+                else:
+                    yield from self._answer(part, place, zone_of)
+                number += 1
 
-    def _records(self, message: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, object]]]:
-        """Take a message apart into records, each with the fields of its envelope.
+    def _answer(self, answer: Answer, place: Place, zone_of: ZoneOf) -> Iterator[Item]:
+        """Read an answer that stands apart: persons are all that can be had of it without its message."""
+        for record in records_of(answer.nodes.get("baseinfo")):
+            self._people.see(Fields(record, self._options.institution or "-", zone_of), record, place)
+        yield Ignored("应答 answer beside its message")
 
-        Lists of records (`feedetl`) give one each; single nodes (`mdtrtinfo`, `setlinfo`, `payinfo`) belong
-        together.
-        """
-        body = [
-            message,
-            *(node for name in ("input", "output") if isinstance(node := message.get(name), dict)),
-        ]
-        plain = {name: value for part in body for name, value in part.items() if _is_plain(value)}
-        lists = [
-            record
-            for part in body
-            for name, node in part.items()
-            if isinstance(node, list) and name in {"feedetl", "data"}
-            for record in node
-            if isinstance(record, dict)
-        ]
-        nodes = [
-            node
-            for part in body
-            for name, node in part.items()
-            if isinstance(node, dict) and name not in {"input", "output"}
-        ]
-        if lists:
-            for record in lists:
-                fields = {**plain, **record}
-                yield self._named(fields), fields
+    def _transaction(self, columns: Sequence[str]) -> str:
+        """Return the transaction of flat rows: as the user says, else by the fields that only one has."""
+        present = frozenset(columns)
+        if self._given:
+            return self._given
+        number = next((number for number, own in _OWN_FIELDS if own & present), "2204")
+        return "2301" if number == "2204" and "drord_no" in present else number
+
+    def _number(self, message: Message) -> str:
+        """Return a message's transaction: its own, the user's, that of its nodes, that of its fields."""
+        if message.number or self._given:
+            return message.number or self._given
+        named = next((number for node, number in _OWN_NODES.items() if node in message.body), None)
+        records = [record for node in message.body.values() for record in records_of(node)]
+        fields = plain_fields(message.head, *records)
+        if named == "2204":
+            return self._transaction(tuple(fields))
+        if named is None and "mdtrtinfo" in message.body:
+            return "2401" if "adm_bed" in fields or "adm_dept_codg" in fields else "2203"
+        return named or self._transaction(tuple(fields))
+
+    def _message(self, message: Message, place: Place, zone_of: ZoneOf) -> Iterator[Item]:
+        number = self._number(message)
+        transaction = find(number)
+        code = message.answer.code if message.answer is not None else message.head.get("infcode")
+        if is_failure(code):
+            problem = Problem("infcode", Reason.REFUSED_BY_BUREAU, shown(code))
+            yield Remark(_table(transaction), place, problem)
+        elif transaction is None or (transaction.use is Use.COUNTED and _has_lines(message)):
+            yield Remark("claim_lines", place, Problem("infno", Reason.UNKNOWN_MESSAGE, shown(number)))
+        elif transaction.use is Use.COUNTED:
+            yield Ignored(f"{number} {transaction.name}".strip())
+        elif transaction.use is Use.LINES:
+            yield from self._lines(transaction, message, place, zone_of)
+        else:
+            yield from self._other(transaction, message, place, zone_of)
+
+    def _lines(
+        self, transaction: Transaction, message: Message, place: Place, zone_of: ZoneOf
+    ) -> Iterator[Item]:
+        nodes = {name: node for name, node in message.body.items() if holds_lines(node)}
+        if not nodes and not message.body:
+            yield from self._line(transaction, message.head, place, zone_of)
+        elif not nodes and any(name in message.body for name in transaction.nodes[:1]):
+            yield Ignored(f"{transaction.number} {transaction.nodes[0]}: 无明细 no lines in it")
+        elif not nodes:
+            yield Remark("claim_lines", place, _other_nodes(transaction, message.body))
+        around = [message.body[name] for name in ("mdtrtinfo",) if isinstance(message.body.get(name), dict)]
+        for name, node in nodes.items():
+            if name not in {*transaction.nodes, "input"}:
+                yield Remark("claim_lines", place, _other_nodes(transaction, {name: node}, Reason.OTHER_NODE))
+            for record in node if isinstance(node, list) else [node]:
+                if isinstance(record, dict):
+                    fields = plain_fields(message.head, *around, record)
+                    yield from self._line(transaction, fields, place, zone_of)
+                else:
+                    yield Remark("claim_lines", place, Problem(name, Reason.NOT_PARSABLE, shown(record)))
+
+    def _line(
+        self, transaction: Transaction, fields: Mapping[str, object], place: Place, zone_of: ZoneOf
+    ) -> Iterator[Item]:
+        draft = draft_line(
+            {**fields, "infno": fields.get("infno") or transaction.number}, place, self._defaults
+        )
+        yield draft
+        batch, sent = filled(fields, "chrg_bchno"), filled(fields, "inf_time")
+        if draft.values["line_id"] and (batch is not None or sent is not None):
+            read = Fields(fields, self._options.institution, zone_of)
+            named = None if batch is None else str(batch).strip()
+            yield LineUpload(place, read.institution_id, str(draft.values["line_id"]), named, read.sent_at())
+
+    def _other(
+        self, transaction: Transaction, message: Message, place: Place, zone_of: ZoneOf
+    ) -> Iterator[Item]:
+        """Read a message that is not about lines; a list of records in its node is one each."""
+        answer = _from_answer(transaction, message.answer)
+        main = message.body.get(transaction.nodes[0])
+        others = [node for node in message.body.values() if isinstance(node, dict)] if main is None else []
+        records = [plain_fields(*others)] if main is None else records_of(main)
+        if main is None and message.body and not _names_a_visit(transaction, message.head, *records, answer):
+            yield Remark(_table(transaction), place, _other_nodes(transaction, message.body))
             return
-        for node in nodes:
-            plain.update({name: value for name, value in node.items() if _is_plain(value)})
-        yield self._named(plain), plain
+        for record in records:
+            fields = {**answer, **plain_fields(answer, message.head, record)}
+            yield from self._record(transaction, fields, message.body, place, zone_of)
 
-    def _named(self, fields: Mapping[str, object]) -> str:
-        return str(fields.get("infno") or "").strip() or self._transaction(tuple(fields))
+    def _record(
+        self,
+        transaction: Transaction,
+        fields: Mapping[str, object],
+        body: Mapping[str, Any],
+        place: Place,
+        zone_of: ZoneOf,
+    ) -> Iterator[Item]:
+        read = Fields(fields, self._options.institution, zone_of)
+        number = transaction.number
+        match transaction.use:
+            case Use.PERSON:
+                yield from self._person(fields, place, zone_of)
+            case Use.REGISTRATION:
+                yield from read_registration(read, place)
+            case Use.VISIT:
+                first = next(iter(records_of(body.get("diseinfo"))), {})
+                named = Fields(plain_fields(first, fields), self._options.institution, zone_of)
+                yield from read_registration(named, place)
+            case Use.STAY:
+                yield from read_stay(number, read, place)
+                self._deaths(number, fields, place, zone_of)
+            case Use.LINE_CANCELLATION:
+                yield from nhsa_cancellations.read_cancellation(number, read, place)
+            case Use.SETTLEMENT:
+                self._people.see(Fields(fields, self._options.institution or "-", zone_of), fields, place)
+                codes = records_of(body.get("drug_trac_info") or body.get("drugtracinfo"))
+                yield from nhsa_settlements.read_settlement(number, read, fields, place, codes)
+            case Use.SETTLEMENT_CANCELLATION:
+                yield from nhsa_settlements.read_settlement_cancellation(read, place)
+            case Use.SETTLEMENT_LIST:
+                yield from nhsa_settlements.read_settlement_list(read, fields, place)
+            case _:
+                yield from nhsa_settlements.read_reversed_message(read, fields, place)
+        yield from self._medical(transaction, fields, body, place)
+
+    def _medical(
+        self, transaction: Transaction, fields: Mapping[str, object], body: Mapping[str, Any], place: Place
+    ) -> Iterator[Item]:
+        """Yield a visit's diagnoses and operations; without `psn_no` they are nobody's."""
+        fields = {**fields, INSTITUTION: filled(fields, INSTITUTION) or self._options.institution}
+        if (
+            transaction.use in {Use.VISIT, Use.STAY, Use.SETTLEMENT_LIST}
+            and filled(fields, "psn_no") is not None
+        ):
+            diseases = records_of(body.get("diseinfo")) + records_of(body.get("opspdiseinfo"))
+            yield from diagnoses(fields, diseases, place)
+            done = [*records_of(body.get("oprninfo")), *records_of(body.get("opspdiseinfo"))]
+            yield from operations(fields, done, place)
+
+    def _person(self, fields: Mapping[str, object], place: Place, zone_of: ZoneOf) -> Iterator[Item]:
+        read = Fields(fields, self._options.institution or "-", zone_of)
+        if read.person(needed=False):
+            self._people.see(read, fields, place)
+        else:
+            yield Ignored("1101 人员信息 person: 无应答 without its answer")
+
+    def _deaths(self, number: str, fields: Mapping[str, object], place: Place, zone_of: ZoneOf) -> None:
+        read = Fields(fields, self._options.institution, zone_of)
+        if number == "2402":
+            self._people.see_discharge(read, fields, place)
+        elif number == "2405":
+            self._people.forget_discharge(read)
 
 
-def _is_plain(value: object) -> bool:
-    return not isinstance(value, dict | list)
+def _order(found: Sequence[tuple[str, Mapping[str, object]]]) -> tuple[int, datetime]:
+    """Return a file's place among others: without a time first, or last if it takes back."""
+    for _, head in found:
+        try:
+            return 1, read_time(str(filled(head, "inf_time") or ""), UTC)
+        except ValueProblem:
+            continue
+    uses = {one.use for number, _ in found if (one := find(number)) is not None}
+    return (2 if uses and uses <= _TAKES_BACK else 0), datetime.min.replace(tzinfo=UTC)
 
 
-def _folded(value: Any) -> Any:
-    """Give the same with field names in lower case, at every depth."""
-    if isinstance(value, dict):
-        return {str(name).lower(): _folded(one) for name, one in value.items()}
-    return [_folded(one) for one in value] if isinstance(value, list) else value
+def _has_lines(message: Message) -> bool:
+    return message.number not in TRANSACTIONS and any(holds_lines(node) for node in message.body.values())
 
 
-def _table(transaction: str) -> str:
-    return "claim_lines" if transaction in {*LINES, *LINE_CANCELLATIONS} else "stays"
+def _from_answer(transaction: Transaction, answer: Answer | None) -> Mapping[str, object]:
+    """Return what only a message's answer has: the number of a visit or settlement, a person."""
+    nodes = {} if answer is None else answer.nodes
+    names = (*transaction.answer, "output") if transaction.answer else ()
+    found = [record for name in names for record in records_of(nodes.get(name))[:1]]
+    return plain_fields(*reversed(found))
+
+
+def _names_a_visit(transaction: Transaction, *parts: Mapping[str, object]) -> bool:
+    """Return whether any of a transaction's own ids is to be found."""
+    ids = [name for name in transaction.needs if name in {"mdtrt_id", "setl_id", "psn_no", "omsgid"}]
+    return any(filled(part, name) is not None for part in parts for name in ids)
+
+
+def _other_nodes(
+    transaction: Transaction, body: Mapping[str, Any], reason: Reason = Reason.NO_NODE
+) -> Problem:
+    """Say which nodes were found where which were expected."""
+    return Problem(
+        transaction.nodes[0],
+        reason,
+        shown(f"found {', '.join(body)}; expected {', '.join(transaction.nodes)}"),
+    )
+
+
+def _table(transaction: Transaction | None) -> str:
+    return "claim_lines" if transaction is None else _TABLES.get(transaction.use, "claim_lines")

@@ -45,6 +45,9 @@ class Reason(StrEnum):
     NO_VISIT = "no_visit"
     NO_SETTLEMENT = "no_settlement"
     UNKNOWN_MED_TYPE = "unknown_med_type"
+    NO_NODE = "no_node"
+    OTHER_NODE = "other_node"
+    NO_PERSON = "no_person"
     DUPLICATE = "duplicate"
     DUPLICATE_DIFFERS = "duplicate_differs"
     END_BEFORE_START = "end_before_start"
@@ -86,11 +89,14 @@ _WARNINGS = frozenset(
         Reason.NO_VISIT,
         Reason.NO_SETTLEMENT,
         Reason.UNKNOWN_MED_TYPE,
+        Reason.OTHER_NODE,
+        Reason.NO_PERSON,
     }
 )
 
-NO_EVIDENCE = frozenset({Reason.DUPLICATE, Reason.CANCELLED})
-"""Rows that are not taken because what they bill is in the table already, or was taken back: no rejects."""
+NO_EVIDENCE = frozenset({Reason.DUPLICATE, Reason.CANCELLED, Reason.REFUSED_BY_BUREAU})
+"""Rows that are not taken because what they bill is in the table already, was taken back, or was refused by
+the bureau: no rejects."""
 NO_BILL = frozenset(
     {
         Reason.CANCELS_NOTHING,
@@ -156,8 +162,8 @@ _EXPLANATIONS: dict[Reason, tuple[str, str]] = {
         "It names a line that it reverses, but its quantity is not negative; the row was taken.",
     ),
     Reason.REVERSAL_OF_ITSELF: (
-        "所指被冲销的明细是其自身，已按未冲销收入",
-        "The line names itself as the one that it reverses; it was taken as reversing nothing.",
+        "所指被冲销的明细为零或其自身，已按未冲销收入",
+        "The line names zero or itself as the one that it reverses; it was taken as reversing nothing.",
     ),
     Reason.AMOUNT_SIGN: ("数量为正而金额为负", "The quantity is positive but the amount is negative."),
     Reason.DUPLICATE: (
@@ -229,8 +235,20 @@ _EXPLANATIONS: dict[Reason, tuple[str, str]] = {
         "The line was cancelled; the same line, word for word, is not taken again.",
     ),
     Reason.REFUSED_BY_BUREAU: (
-        "医保返回失败，该撤销未生效",
-        "The bureau answered that it failed, so nothing was cancelled.",
+        "医保返回失败，该消息未生效",
+        "The bureau answered that it failed, so the message had no effect.",
+    ),
+    Reason.NO_NODE: (
+        "报文中没有该交易应有的节点，未读取",
+        "The message has none of the nodes that its transaction has; nothing of it was read.",
+    ),
+    Reason.OTHER_NODE: (
+        "明细在其他名称的节点下，已读取",
+        "The lines are under a node of another name; they were read.",
+    ),
+    Reason.NO_PERSON: (
+        "没有人员编号（hi_no 不是 psn_no），住院、诊断与手术未收，结算已收",
+        "There is no psn_no (hi_no is another number): only the settlement was taken.",
     ),
     Reason.NOT_USED: (
         "审核各表无处存放，未使用",

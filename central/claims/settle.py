@@ -9,7 +9,7 @@ from pathlib import Path
 
 import duckdb
 
-from renzheng.central.claims import cancelling
+from renzheng.central.claims import cancelling, settlements
 from renzheng.central.claims.files import count, literal, replace
 from renzheng.central.claims.rejects import NO_BILL, Reason
 from renzheng.central.claims.rows import TIMES
@@ -111,11 +111,13 @@ def settle_table(
     sources = sources or {}
     target, history = out / f"{table.name}.parquet", out / HISTORY / f"{table.name}.parquet"
     columns = ", ".join(column.name for column in table.columns)
-    cancels = table.name == "claim_lines" and is_there(database, cancelling.CANCELLATIONS)
+    cancels = table.name == "claim_lines" and cancelling.are_known(database)
     suffix = "_all" if cancels else ""
     _view(database, table, f"existing{suffix}", target if target.exists() else None, "")
     _view(database, table, f"staged{suffix}", staged, ", _ordinal, _file, _line", fills=fills)
-    cancelled = cancelling.apply(database, columns, out / JOURNAL) if cancels else 0
+    pays = table.name == "claim_lines" and settlements.are_known(database)
+    settled = "settled" if pays else settlements.NONE_SETTLED
+    cancelled = cancelling.apply(database, out / JOURNAL, settled) if cancels else 0
     _judge_repeats(database, table, columns, history)
     named = "line_id" if table.name == "claim_lines" else table.key[0] if table.key else ""
     database.execute(
@@ -136,10 +138,10 @@ def settle_table(
             kept = "(FROM existing ANTI JOIN replaced USING (_key))"
         _keep_history(database, ", ".join(f"o.{column.name}" for column in table.columns), history)
     merged = staged.with_suffix(".merged")
-    database.execute(
-        f"COPY (SELECT {columns} FROM {kept} UNION ALL SELECT {columns} FROM staged "
-        f"ANTI JOIN repeats USING (_ordinal)) TO {literal(merged)} (FORMAT parquet, COMPRESSION zstd)"
-    )
+    taken = f"SELECT {columns} FROM staged ANTI JOIN repeats USING (_ordinal)"
+    rows_now = f"SELECT {columns} FROM {kept} UNION ALL {taken}"
+    rows_now = settlements.with_fund(rows_now, columns) if pays else rows_now
+    database.execute(f"COPY ({rows_now}) TO {literal(merged)} (FORMAT parquet, COMPRESSION zstd)")
     rows = count(database, "SELECT count(*) FROM staged")
     outcomes = dict(database.execute("SELECT outcome, count(*) FROM repeats GROUP BY outcome").fetchall())
     refused = outcomes.get("duplicate", 0) + outcomes.get("duplicate_differs", 0)
@@ -262,22 +264,15 @@ def see_facts(database: duckdb.DuckDBPyConnection, journal: Path) -> None:
 
 
 _FILLED = """
-SELECT * REPLACE (
-    coalesce(settlement_id, (
-        SELECT min(f.settlement_id) FROM facts f
-        WHERE f.institution_id = lines.institution_id AND f.visit_id = lines.visit_id
-          AND (f.from_at IS NULL OR lines.service_time >= f.from_at)
-          AND (f.to_at IS NULL OR lines.service_time < f.to_at)
-    )) AS settlement_id,
-    coalesce(department, (
-        SELECT min(f.department) FROM facts f
-        WHERE f.institution_id = lines.institution_id AND f.visit_id = lines.visit_id
-    )) AS department,
-    coalesce(doctor_id, (
-        SELECT min(f.doctor_id) FROM facts f
-        WHERE f.institution_id = lines.institution_id AND f.visit_id = lines.visit_id
-    )) AS doctor_id
-) FROM ({rows}) lines
+SELECT lines.* REPLACE (
+    coalesce(lines.department, f.department) AS department,
+    coalesce(lines.doctor_id, f.doctor_id) AS doctor_id
+)
+FROM ({rows}) lines
+LEFT JOIN (
+    SELECT institution_id, visit_id, min(department) AS department, min(doctor_id) AS doctor_id
+    FROM facts GROUP BY ALL
+) f USING (institution_id, visit_id)
 """
 
 
@@ -412,6 +407,8 @@ def _view(
     rows = f"SELECT {columns}{more} FROM {source}"
     if table.name == "claim_lines" and is_there(database, "facts"):
         rows = _FILLED.format(rows=rows)
+    if table.name == "claim_lines" and settlements.are_known(database):
+        rows = settlements.filled(rows)
     rows = f"SELECT *, {_key_expression(table)} AS _key FROM ({rows})"
     if fills:
         rows = _filled_from_existing(table, rows)

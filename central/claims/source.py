@@ -7,7 +7,15 @@ from typing import Protocol
 
 from renzheng.central.claims.rejects import Remark
 from renzheng.central.claims.rows import Draft, ZoneOf
-from renzheng.central.claims.stay_events import LineBatch, LineCancellation, StayEvent, VisitFact
+from renzheng.central.claims.stay_events import (
+    LineCancellation,
+    LineCode,
+    LineUpload,
+    Settlement,
+    SettlementCancellation,
+    StayEvent,
+    VisitFact,
+)
 from renzheng.contracts.errors import InputError
 
 
@@ -26,7 +34,8 @@ class Counted:
     rows: int = 1
 
 
-Item = Draft | Remark | StayEvent | VisitFact | LineCancellation | LineBatch | Ignored | Counted
+Told = Settlement | SettlementCancellation | LineCode
+Item = Draft | Remark | StayEvent | VisitFact | LineCancellation | LineUpload | Told | Ignored | Counted
 Advance = Callable[[int], None]
 
 

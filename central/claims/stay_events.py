@@ -8,6 +8,7 @@ order they came.
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from enum import StrEnum
 
 from renzheng.central.claims.rejects import Place, Problem, Reason, Remark
@@ -73,20 +74,61 @@ class StayEvent:
 
 @dataclass(frozen=True, slots=True)
 class VisitFact:
-    """What a registration or a settlement tells of the lines of a visit.
+    """What a registration says of the lines of a visit: where they belong that do not say so themselves."""
+
+    place: Place
+    institution_id: str
+    visit_id: str
+    department: str | None = None
+    doctor_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """Which lines of a visit were settled together, and what the fund paid of them.
 
     Args:
-        settlement_id: of its lines from `from_at` to before `to_at`; all of them where these are empty.
+        batch: the charging batch that it is about; None: all of the visit.
+        from_at: its lines are not before; None: any.
+        to_at: its lines are before; None: any.
+        total: the whole amount.
+        fund: what the fund paid of it.
+        sent_at: when the message was sent.
+        message_id: of the message, by which a reversal may name it.
     """
 
     place: Place
     institution_id: str
     visit_id: str
-    settlement_id: str | None = None
-    department: str | None = None
-    doctor_id: str | None = None
+    settlement_id: str
+    batch: str | None = None
     from_at: datetime | None = None
     to_at: datetime | None = None
+    total: Decimal | None = None
+    fund: Decimal | None = None
+    sent_at: datetime | None = None
+    message_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SettlementCancellation:
+    """A settlement taken back, named by its number or by its message."""
+
+    place: Place
+    institution_id: str
+    settlement_id: str | None = None
+    message_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LineCode:
+    """The traceability code of a line, told by its settlement."""
+
+    place: Place
+    institution_id: str
+    line_id: str
+    code: str
+    settlement_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +138,7 @@ class LineCancellation:
     Args:
         line_id: the line; None: all that `batch` names.
         batch: the charging batch; None with no `line_id`: every line of the visit that is not settled yet.
+        sent_at: when the message was sent.
     """
 
     place: Place
@@ -103,14 +146,18 @@ class LineCancellation:
     visit_id: str
     line_id: str | None = None
     batch: str | None = None
+    sent_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class LineBatch:
-    """In which charging batch a line was uploaded: what a cancellation may name."""
+class LineUpload:
+    """How a line came: in which charging batch, which a cancellation or a settlement may name, and when."""
 
+    place: Place
+    institution_id: str
     line_id: str
-    batch: str
+    batch: str | None = None
+    sent_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

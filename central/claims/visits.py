@@ -63,11 +63,11 @@ def add_to_journal(database: duckdb.DuckDBPyConnection, name: str, staged: Path,
     names = (EVENT_SCHEMA if name == EVENTS else FACT_SCHEMA).names
     columns = ", ".join(f'"{column}"' for column in names)
     old = f"read_parquet({literal(path)})"
-    earlier = f"UNION ALL FROM {old}" if path.exists() else ""
+    earlier = f"UNION ALL BY NAME SELECT {columns}, arrival FROM {old}" if path.exists() else ""
     arrival = count(database, f"SELECT max(arrival) + 1 FROM {old}") if path.exists() else 0
     database.execute(
         f"COPY (SELECT {columns}, min(arrival) AS arrival "
-        f"FROM (SELECT *, {arrival} AS arrival FROM read_parquet({literal(staged)}) {earlier}) "
+        f"FROM (SELECT {columns}, {arrival} AS arrival FROM read_parquet({literal(staged)}) {earlier}) "
         f"GROUP BY {columns} ORDER BY arrival, {columns}) "
         f"TO {literal(merged)} (FORMAT parquet, COMPRESSION zstd)"
     )

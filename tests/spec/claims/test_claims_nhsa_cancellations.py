@@ -113,7 +113,7 @@ def test_what_the_bureau_refused_cancels_nothing(tmp_path):
     refused = cancelled("2302", feedetl_sn="1", infcode="-1")
     take(tmp_path, uploaded("1"), refused, cancelled("2302", mdtrt_id="", feedetl_sn="1"))
     assert lines(tmp_path) == ["H1:V1:1"]
-    assert sorted(rejected(tmp_path)) == [("missing", ""), ("refused_by_bureau", "-1")]
+    assert sorted(rejected(tmp_path, "cancellations")) == [("missing", ""), ("refused_by_bureau", "-1")]
 
 
 ADMITTED = {"begntime": "2026-03-02 09:00:00", "adm_bed": "12"}

@@ -83,7 +83,6 @@ def test_a_line_becomes_a_canonical_line(tmp_path, codec):
         ("H1,2,V1,3.7E+17,2026-03-02 08:00:00,D01,400.00,1,,14,x", "psn_no", "spreadsheet_number"),
         ("H1,,V1,P1,2026-03-02 08:00:00,D01,400.00,1,,14,x", "feedetl_sn", "missing"),
         (",2,V1,P1,2026-03-02 08:00:00,D01,400.00,1,,14,x", "fixmedins_code", "missing"),
-        ("H1,2,V1,P1,2026-03-02 08:00:00,D01,400.00,1,,99,x", "med_type", "unknown_value"),
         ("H1,2,V1,P1,2026-03-02 08:00:00,D01,400.00,1,,14,x,y", "", "field_count"),
         ("H1,2,V1,P1,2026-03-02 08:00:00,D01,400.00,1", "", "field_count"),
         ("H1,2,V1,P1,2026-03-02 08:00:00,D01,400.00,1,,14,\0", "", "nul_byte"),
@@ -111,14 +110,33 @@ def test_a_bad_line_is_listed_and_its_neighbours_go_in(tmp_path, line, field, re
         ("H1,2,V1,P1,2026-03-02 08:00:00,D01,400.00,0,,14,x", "cnt", "zero_quantity"),
         ("H1,2,V1,P1,2026-03-02 08:00:00,D01,-400.00,-1,,14,x", "cnt", "negative_without_reversal"),
         ("H1,2,V1,P1,2026-03-02 08:00:00,D01,400.00,1,1,14,x", "cnt", "reversal_not_negative"),
-        ("H1,2,V1,P1,2026-03-02 08:00:00,D01,-400.00,-1,2,14,x", "init_feedetl_sn", "reversal_of_itself"),
+        ("H1,2,V1,P1,2026-03-02 08:00:00,D01,400.00,1,2,14,x", "init_feedetl_sn", "reversal_of_itself"),
+        ("H1,2,V1,P1,2026-03-02 08:00:00,D01,400.00,1,0,14,x", "init_feedetl_sn", "reversal_of_itself"),
+        ("H1,2,V1,P1,2026-03-02 08:00:00,D01,400.00,1,0000,14,x", "init_feedetl_sn", "reversal_of_itself"),
+        ("H1,2,V1,P1,2026-03-02 08:00:00,D01,400.00,1,,9999,x", "med_type", "unknown_med_type"),
+        ("H1,2,V1,P1,2026-03-02 08:00:00,D01,400.00,1,,14, ", "medins_list_name", "blank_description"),
     ],
 )
-def test_what_a_hospital_could_take_a_line_out_with_is_kept_with_a_remark(tmp_path, line, field, reason):
+def test_a_line_that_is_billed_is_taken_with_a_remark(tmp_path, line, field, reason):
     summary = _import(_write(tmp_path / "a.csv", GOOD, line), tmp_path / "out")
     assert [row["line_id"] for row in _lines(tmp_path / "out")] == ["H1:V1:1", "H1:V1:2"]
-    assert _list(tmp_path / "out", "warnings") == [("a.csv", 3, field, reason)]
+    assert (_list(tmp_path / "out"), _list(tmp_path / "out", "warnings")) == (
+        [],
+        [("a.csv", 3, field, reason)],
+    )
     assert summary.tables["claim_lines"].rejected == 0
+    if field == "init_feedetl_sn":
+        assert _lines(tmp_path / "out")[1]["reverses_line_id"] is None
+
+
+def test_blanks_reverse_nothing_without_a_word(tmp_path):
+    lines = [
+        GOOD.replace("H1,1,", f"H1,{n},").replace(",1,,14", f",1,{blank},14")
+        for n, blank in enumerate(("", " ", "　"))
+    ]
+    _import(_write(tmp_path / "a.csv", *lines), tmp_path / "out")
+    assert [row["reverses_line_id"] for row in _lines(tmp_path / "out")] == [None] * 3
+    assert _list(tmp_path / "out", "warnings") == []
 
 
 def test_every_problem_of_a_line_is_named(tmp_path):
@@ -180,6 +198,10 @@ def test_a_positive_amount_of_a_reversal_is_turned_with_a_warning(tmp_path):
         ({}, {"transaction": "2204"}, "outpatient"),
         ({}, {}, "outpatient"),
         ({"drord_no": "7"}, {}, "inpatient"),
+        ({"infno": "2301", "med_type": "9999"}, {}, "inpatient"),
+        ({"infno": "2204", "med_type": "9999"}, {}, "outpatient"),
+        ({"infno": "2204", "fixmedins_code": "P37112100001"}, {}, "pharmacy"),
+        ({"infno": "2301A"}, {}, "inpatient"),
     ],
 )
 def test_the_kind_of_visit_is_what_the_line_says_else_the_transaction(tmp_path, fields, options, visit_type):

@@ -204,8 +204,8 @@ def test_a_registration_fills_department_and_doctor(tmp_path):
         (message("2401", "mdtrtinfo", ADMIT | {"begntime": ""}), "stays", "begntime", "missing"),
         (message("2402", "dscginfo", DISCHARGE | {"mdtrt_id": None}), "stays", "mdtrt_id", "missing"),
         (message("2401", "mdtrtinfo", ADMIT, institution=""), "stays", "fixmedins_code", "missing"),
-        (message("2304", "data", {"mdtrt_id": "V1"}), "stays", "setl_id", "missing"),
-        (message("1101", "data", {"psn_no": "P1"}), "claim_lines", "infno", "unknown_message"),
+        (message("2304", "data", {"mdtrt_id": "V1"}), "settlements", "setl_id", "missing"),
+        (message("9999", "data", {"psn_no": "P1"}), "claim_lines", "infno", "unknown_message"),
         (message("2301", "feedetl", [LINE | {"cnt": "many"}]), "claim_lines", "cnt", "bad_decimal"),
         (message("2301", "feedetl", [LINE | {"psn_no": 1.5}]), "claim_lines", "psn_no", "not_parsable"),
         ([1, 2], "claim_lines", "", "not_parsable"),
@@ -243,5 +243,5 @@ def test_missing_columns_are_those_of_the_transaction(tmp_path):
 
 
 def test_an_unknown_transaction_is_a_wrong_call(tmp_path):
-    with pytest.raises(UsageError, match="1101"):
-        _import(_csv(tmp_path / "a.csv", ADMIT), tmp_path / "out", transaction="1101")
+    with pytest.raises(UsageError, match="3505"):
+        _import(_csv(tmp_path / "a.csv", ADMIT), tmp_path / "out", transaction="3505")

@@ -1,0 +1,206 @@
+"""NHSA messages out of whatever wraps them: envelope, list, pair with the answer, bare input, JSON in text.
+
+Everything here is pure: JSON values in, `Message`s and `Answer`s out. Field and node names come out in small
+letters at every depth.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from renzheng.central.claims.nhsa_table import plain_number
+
+_DEEPEST = 8
+LINE_FIELDS = frozenset({"fee_ocur_time", "det_item_fee_sumamt", "cnt", "med_list_codg", "pric"})
+LINE_NUMBERS = frozenset({"feedetl_sn", "bkkp_sn"})
+_ENOUGH = 3
+_OUTER = frozenset({"input", "output"})
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the bureau answered.
+
+    Args:
+        code: `infcode`, "0" when it took the message; None when it does not say.
+        reference: the id of the message it answers (`inf_refmsgid`), or its own `msgid`.
+        nodes: those of `output`.
+    """
+
+    code: str | None = None
+    reference: str = ""
+    nodes: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_refusal(self) -> bool:
+        """Whether the bureau said that the call failed; an answer that says nothing is taken as done."""
+        return is_failure(self.code)
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message with its answer, where that is known.
+
+    Args:
+        number: of its transaction, without letters behind it; "" when it names none.
+        head: the plain fields of its envelope.
+        body: the nodes of `input`; a list that has no name of its own is called `input`.
+        answer: the bureau's; None when it is not with the message.
+    """
+
+    number: str
+    head: Mapping[str, object]
+    body: Mapping[str, Any]
+    answer: Answer | None = None
+
+    @property
+    def id(self) -> str:
+        """`msgid`, "" when there is none."""
+        return text_of(self.head.get("msgid"))
+
+
+def is_failure(code: object) -> bool:
+    """Return whether an `infcode` says that the call failed: anything but nothing and zero."""
+    text = text_of(code)
+    return bool(text) and text.strip("0.") != ""
+
+
+def text_of(value: object) -> str:
+    """Return a plain value as trimmed text; "" for none and for a nested one."""
+    return "" if value is None or isinstance(value, dict | list) else str(value).strip()
+
+
+def folded(value: Any, depth: int = 0) -> Any:
+    """Return the same with field names in small letters, and JSON within text taken out of it."""
+    if isinstance(value, dict):
+        return {str(name).strip().lower(): folded(one, depth + 1) for name, one in value.items()}
+    if isinstance(value, list):
+        return [folded(one, depth + 1) for one in value]
+    if isinstance(value, str) and depth < _DEEPEST and value[:1] in {"{", "["}:
+        try:
+            return folded(json.loads(value, parse_float=Decimal), depth + 1)
+        except (ValueError, RecursionError):
+            return value
+    return value
+
+
+def read_messages(value: Any) -> Iterator[Message | Answer]:
+    """Yield the messages in one JSON value, in order; an answer that is not with its message by itself."""
+    yield from _parts(folded(value))
+
+
+def _parts(value: Any) -> Iterator[Message | Answer]:
+    if isinstance(value, list):
+        yield from _joined(
+            [part for one in value if isinstance(one, dict | list) for part in _parts(one)], value
+        )
+    elif isinstance(value, dict):
+        yield from _of_object(value)
+
+
+def _joined(parts: list[Message | Answer], whole: Sequence[object]) -> Iterator[Message | Answer]:
+    """Yield parts; two that are all there is, a message and an answer, are one pair."""
+    messages = [part for part in parts if isinstance(part, Message)]
+    answers = [part for part in parts if isinstance(part, Answer)]
+    if len(whole) == len(parts) == 2 and len(messages) == 1 and messages[0].answer is None:  # noqa: PLR2004 - a pair
+        yield answered(messages[0], answers[0])
+    else:
+        yield from parts
+
+
+def answered(message: Message, answer: Answer) -> Message:
+    """Return the message with its answer."""
+    return Message(message.number, message.head, message.body, answer)
+
+
+def _of_object(value: dict[str, Any]) -> Iterator[Message | Answer]:
+    if "infno" in value or "input" in value:
+        yield _request(value)
+    elif "infcode" in value or "output" in value:
+        yield _answer(value)
+    elif wrapped := [one for one in value.values() if _wraps(one)]:
+        yield from _joined([part for one in wrapped for part in _parts(one)], wrapped)
+    else:
+        yield Message("", _plain(value), _nodes(value))
+
+
+def _wraps(value: Any) -> bool:
+    """Return whether this is an envelope or a list of them."""
+    first = next((one for one in value if isinstance(one, dict)), None) if isinstance(value, list) else value
+    return isinstance(first, dict) and not first.keys().isdisjoint({"infno", "infcode", *_OUTER})
+
+
+def _request(value: dict[str, Any]) -> Message:
+    inner, own = value.get("input"), {name: one for name, one in value.items() if name not in _OUTER}
+    if isinstance(inner, dict) and "infno" in inner:
+        return _beside(_request(inner), value.get("output"))
+    head, body = _plain(own), _nodes(own)
+    if isinstance(inner, dict):
+        body = {**body, **_nodes(inner)}
+        head = {**head, **_plain(inner)}
+    elif isinstance(inner, list):
+        body = {**body, "input": inner}
+    return Message(plain_number(head.get("infno")), head, *_answer_within(value, body))
+
+
+def _beside(message: Message, other: Any) -> Message:
+    """Return a message with the answer that its wrapper has beside it."""
+    return answered(message, _answer(other)) if isinstance(other, dict) and "infcode" in other else message
+
+
+def _answer_within(value: dict[str, Any], body: Mapping[str, Any]) -> tuple[Mapping[str, Any], Answer | None]:
+    """Return the body without the node that is the bureau's answer, and the answer."""
+    for name, node in body.items():
+        if isinstance(node, dict) and "infcode" in node:
+            return {other: one for other, one in body.items() if other != name}, _answer(node)
+    output = value.get("output")
+    if isinstance(output, dict) and "infcode" in output:
+        return body, _answer(output)
+    return body, _answer(value) if "infcode" in value or "output" in value else None
+
+
+def _answer(value: dict[str, Any]) -> Answer:
+    output = value.get("output")
+    nodes: dict[str, Any] = {}
+    if isinstance(output, dict):
+        nodes = {**_nodes(output), "output": _plain(output)}
+    elif isinstance(output, list):
+        nodes = {"output": output}
+    code = value.get("infcode")
+    reference = text_of(value.get("inf_refmsgid")) or text_of(value.get("msgid"))
+    return Answer(None if code is None else text_of(code), reference, nodes)
+
+
+def _plain(value: Mapping[str, Any]) -> dict[str, object]:
+    return {name: one for name, one in value.items() if not isinstance(one, dict | list)}
+
+
+def _nodes(value: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: one for name, one in value.items() if isinstance(one, dict | list)}
+
+
+def records_of(node: Any) -> list[dict[str, Any]]:
+    """Return the records of a node: one, or those of a list."""
+    if isinstance(node, dict):
+        return [node]
+    return [one for one in node if isinstance(one, dict)] if isinstance(node, list) else []
+
+
+def holds_lines(node: Any) -> bool:
+    """Return whether a node plainly holds fee lines, whatever it is called."""
+    return any(
+        not LINE_NUMBERS.isdisjoint(record) or len(LINE_FIELDS & record.keys()) >= _ENOUGH
+        for record in records_of(node)
+    )
+
+
+def plain_fields(*parts: Mapping[str, Any]) -> dict[str, object]:
+    """Return the plain fields of several records as one; a later one's filled field counts."""
+    fields: dict[str, object] = {}
+    for part in parts:
+        for name, value in part.items():
+            if not isinstance(value, dict | list) and (text_of(value) or name not in fields):
+                fields[name] = value
+    return fields
