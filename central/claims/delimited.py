@@ -1,14 +1,22 @@
-"""Delimited text to records: an unclosed quote costs its line, not the rest of the file."""
+"""Delimited text and sheets to records: an unclosed quote costs its line, not the rest of the file.
+
+What spreadsheets leave behind is taken for what it means: a first line ``sep=;``, titles above the header,
+blank cells at the end of a row, ``="0012"`` and ``'0012`` for a text of digits.
+"""
 
 import csv
+import re
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from renzheng.central.claims import workbook
 from renzheng.central.claims.encoding import detect_encoding, read_lines
 from renzheng.central.claims.rejects import Place, Problem, Reason, shown
+from renzheng.central.claims.workbook import is_workbook
 from renzheng.contracts.errors import InputError
+from renzheng.contracts.ids import tidy_id
 
 DELIMITERS = ",\t|;"
 _MAX_QUOTED_LINES = 20
@@ -37,11 +45,13 @@ class BadLine:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A delimited file, opened: its column names (trimmed, as written) and its rows to come."""
+    """A delimited file or a sheet, opened: its column names (trimmed, as written) and its rows to come."""
 
     name: str
     columns: tuple[str, ...]
     rows: Iterator[Record | BadLine]
+    separator: str = ","
+    """What separates its columns; "" in a sheet."""
 
 
 def open_table(
@@ -52,37 +62,104 @@ def open_table(
     advance: Callable[[int], None] = lambda _: None,
     name: str | None = None,
     fold_case: bool = False,
+    known: Collection[str] = (),
+    sheet: str | None = None,
 ) -> Table:
-    """Open a delimited file and read its header.
+    """Open a delimited file, or a sheet of a workbook, and read its header.
 
     Args:
-        path: the file.
+        path: the file; an XLSX workbook is known by its first bytes.
         encoding: its encoding where the user knows it; detected otherwise.
         delimiter: likewise; otherwise the one of comma, tab, bar and semicolon that the header has most of.
-        advance: told of the bytes read, now and then, for a progress bar.
+        advance: called with the bytes read, now and then, for a progress bar.
         name: how places call the file; its own name otherwise.
         fold_case: give column names in lower case.
+        known: names of columns that are looked for, in whatever case and width they stand there. The header
+            is the first line that has two of them; lines above it are titles. In a sheet, the cells of other
+            columns are then blank.
+        sheet: of a workbook, the sheet; its first that is not empty otherwise.
 
     Raises:
         EncodingError: the encoding is not one that is read.
         HeaderError: empty file, unreadable header, or a column named twice.
+        WorkbookError: a workbook that cannot be read.
     """
+    known_as = name or path.name
+    spelled = {_plain_name(one): one for one in known}
+    if is_workbook(path):
+        return _open_sheet(path, sheet, advance, known_as, spelled, fold_case=fold_case)
     lines = _lines(path, encoding, advance)
-    _, first = next(lines, (0, ""))
-    if isinstance(first, Reason) or not first.strip():
-        raise HeaderError(
-            f"{path.name} has no header that can be read"
-            + (f" ({first.value})." if isinstance(first, Reason) else "."),
-            why="The first line names the columns.",
-            do="Export the file with a header line.",
-            path=str(path),
-        )
-    separator = delimiter or max(DELIMITERS, key=first.count)
+    first, separator = _header_line(lines, delimiter, spelled, path)
+    columns = _columns(_split(first, separator) or (), spelled, path, fold_case=fold_case)
+    return Table(known_as, columns, _rows(lines, known_as, columns, separator), separator)
+
+
+_TITLES = 30
+
+
+def _header_line(
+    lines: Iterator[Line], delimiter: str | None, spelled: Mapping[str, str], path: Path
+) -> tuple[str, str]:
+    """Return the header and what separates its columns, past ``sep=`` and titles."""
+    seen: list[str] = []
+    while len(seen) <= _TITLES and (line := next(lines, None)) is not None:
+        text = line[1]
+        if isinstance(text, Reason):
+            raise _no_header(path, f" ({text.value})")
+        stated = _SEPARATOR.fullmatch(text.strip(" \ufeff")) if not seen else None
+        if stated:
+            delimiter = delimiter or stated.group(1)
+            continue
+        seen.append(text)
+        separator = delimiter or max(DELIMITERS, key=text.count)
+        if not spelled or _is_header(_split(text, separator) or (), spelled):
+            break
+    else:
+        separator = delimiter or max(DELIMITERS, key=(seen or [""])[0].count)
+        if seen:  # no line has two of the known names: the first is the header, and says what it lacks
+            return _filled(seen[0], path), separator
+    return _filled(seen[-1] if seen else "", path), separator
+
+
+_SEPARATOR = re.compile(r"sep=(.)", re.IGNORECASE)
+_HEADINGS = 2
+
+
+def _is_header(cells: Sequence[str], spelled: Mapping[str, str]) -> bool:
+    found = {_plain_name(cell) for cell in cells} & spelled.keys()
+    return len(found) >= min(_HEADINGS, len(spelled))
+
+
+def _filled(text: str, path: Path) -> str:
+    if not text.strip():
+        raise _no_header(path, "")
+    return text
+
+
+def _no_header(path: Path, why: str) -> HeaderError:
+    return HeaderError(
+        f"{path.name} has no header that can be read{why}.",
+        why="The header names the columns.",
+        do="Export the file with a header line.",
+        path=str(path),
+    )
+
+
+def _plain_name(text: str) -> str:
+    return tidy_id(_unwrapped(text.strip())).lower()
+
+
+def _columns(
+    cells: Sequence[str], spelled: Mapping[str, str], path: Path, *, fold_case: bool
+) -> tuple[str, ...]:
     columns = tuple(
-        column.strip().lower() if fold_case else column.strip() for column in _split(first, separator) or ()
+        spelled.get(_plain_name(cell)) or (cell.strip().lower() if fold_case else cell.strip())
+        for cell in cells
     )
     twice = sorted({column for column in columns if column and columns.count(column) > 1})
-    if twice or not columns:
+    if spelled:
+        twice = [column for column in twice if column in spelled.values()]
+    if twice or not any(columns):
         raise HeaderError(
             f"{path.name} names columns twice: {', '.join(twice)}."
             if twice
@@ -91,8 +168,60 @@ def open_table(
             do="Give each column one name.",
             path=str(path),
         )
-    known_as = name or path.name
-    return Table(known_as, columns, _rows(lines, known_as, columns, separator))
+    return columns
+
+
+def _open_sheet(
+    path: Path,
+    sheet: str | None,
+    advance: Callable[[int], None],
+    known_as: str,
+    spelled: Mapping[str, str],
+    *,
+    fold_case: bool,
+) -> Table:
+    wanted: list[int] = []
+    lines = workbook.rows(path, sheet, keep=lambda: wanted or None, advance=advance)
+    seen: list[list[str]] = []
+    while len(seen) <= _TITLES and (line := next(lines, None)) is not None:
+        seen.append(line[1])
+        if not spelled or _is_header(line[1], spelled):
+            break
+    else:
+        seen = seen[:1]
+    if not seen:
+        raise _no_header(path, "")
+    columns = _columns(seen[-1], spelled, path, fold_case=fold_case)
+    if spelled:
+        wanted += [position for position, column in enumerate(columns) if column in spelled.values()]
+    return Table(known_as, columns, _sheet_rows(lines, known_as, columns), "")
+
+
+def _sheet_rows(
+    lines: Iterator[tuple[int, list[str]]], name: str, columns: Sequence[str]
+) -> Iterator[Record | BadLine]:
+    width = len(columns)
+    for number, cells in lines:
+        fields = [_unwrapped(cell) if cell[:1] in _WRAPPED else cell for cell in cells[:width]]
+        if any(cell.strip() for cell in cells[width:]):
+            problem = Problem("", Reason.FIELD_COUNT, f"{len(cells)} of {width}")
+            yield BadLine(Place(name, number), problem)
+        elif any(fields):
+            fields += [""] * (width - len(fields))
+            yield Record(Place(name, number), dict(zip(columns, fields, strict=True)))
+
+
+_WRAPPED = ("=", "'")
+_TEXT_FORMULA = re.compile(r'="((?:[^"]|"")*)"', re.DOTALL)
+
+
+def _unwrapped(cell: str) -> str:
+    """Return what a cell means that was written so that a spreadsheet keeps it as text."""
+    formula = _TEXT_FORMULA.fullmatch(cell.strip())
+    if formula:
+        return formula.group(1).replace('""', '"')
+    stripped = cell.strip()
+    return stripped[1:] if stripped[:1] == "'" and stripped[1:2].isalnum() and stripped[-1:] != "'" else cell
 
 
 def _lines(path: Path, encoding: str | None, advance: Callable[[int], None]) -> Iterator[Line]:
@@ -122,13 +251,27 @@ def _rows(
             fields: list[str] | None = text.split(separator)
         else:
             fields = _split(text, separator) or _quoted(text, separator, lines, waiting)
+        if fields is not None and len(fields) != width:
+            fields = _fitted(fields, columns)
         if fields is None:
             yield BadLine(place, Problem("", Reason.UNCLOSED_QUOTE, shown(text)))
         elif len(fields) == width:
             if any(fields) and any(map(str.strip, fields)):
+                if "=" in text or "'" in text:
+                    fields = [_unwrapped(cell) if cell[:1] in _WRAPPED else cell for cell in fields]
                 yield Record(place, dict(zip(columns, fields, strict=True)))
         elif text.strip():
             yield BadLine(place, Problem("", Reason.FIELD_COUNT, f"{len(fields)} of {width}"))
+
+
+def _fitted(fields: list[str], columns: Sequence[str]) -> list[str]:
+    """Return a row without blank cells beyond the header, or with those of unnamed columns at its end."""
+    width = len(columns)
+    if len(fields) > width and not any(map(str.strip, fields[width:])):
+        return fields[:width]
+    if 1 < len(fields) < width and not any(columns[len(fields) :]):
+        return fields + [""] * (width - len(fields))
+    return fields
 
 
 def _split(text: str, separator: str) -> list[str] | None:

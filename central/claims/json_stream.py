@@ -28,7 +28,10 @@ _DECODER = json.JSONDecoder(parse_float=Decimal, parse_constant=_refuse)
 def is_json(path: Path) -> bool:
     """Whether a file's first character is that of a JSON object or array."""
     with path.open("rb") as stream:
-        start = stream.read(_START).removeprefix(b"\xef\xbb\xbf").lstrip()
+        start = stream.read(_START)
+    if start[:2] in {b"\xff\xfe", b"\xfe\xff"}:
+        start = start[2:].replace(b"\0", b"")
+    start = start.removeprefix(b"\xef\xbb\xbf").lstrip()
     return start[:1] in {b"{", b"["}
 
 

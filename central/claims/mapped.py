@@ -1,4 +1,4 @@
-"""Any CSV by a mapping file, and canonical CSV, which is the case without one.
+"""Any CSV or XLSX by a mapping file, and canonical tables, which are the case without one.
 
 A mapping file is TOML::
 
@@ -26,14 +26,16 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from renzheng.central.claims.delimited import BadLine, Record, Table, open_table
+from renzheng.central.claims.delimited import BadLine, HeaderError, Record, Table, open_table
 from renzheng.central.claims.mapping_file import read_toml, validated
 from renzheng.central.claims.nhsa_lines import join_id
 from renzheng.central.claims.rejects import Problem, Reason, Remark, shown
 from renzheng.central.claims.rows import Draft, LocalTime, ZoneOf
-from renzheng.central.claims.source import Advance, InputFile, Item, Missing, Options
+from renzheng.central.claims.source import Advance, Ignored, InputFile, Item, Missing, Options
+from renzheng.central.claims.typing_habits import Habits
 from renzheng.central.claims.values import ValueProblem
-from renzheng.contracts.tables import INPUT_TABLES
+from renzheng.central.claims.workbook import is_workbook, sheets
+from renzheng.contracts.tables import INPUT_TABLES, ColumnType
 
 
 class _Strict(BaseModel):
@@ -135,7 +137,7 @@ class _Plan:
 
 
 class MappedSource:
-    """CSV by a mapping file; without one, CSV whose columns are those of a canonical table."""
+    """CSV and XLSX by a mapping file; without one, those whose columns are those of a canonical table."""
 
     tables: Sequence[str] = tuple(INPUT_TABLES)
     sources: Mapping[str, str] = {}
@@ -144,6 +146,12 @@ class MappedSource:
         self._options = options
         self._mapping = read_mapping(options.mapping) if options.mapping else None
         self._plan = _plan(self._mapping) if self._mapping else None
+        self._beside: dict[str, int] = {}
+        self._known = frozenset(
+            {name for origin in self._plan.origins.values() for name in origin.names}
+            if self._plan
+            else {name for table in INPUT_TABLES.values() for name in table.by_name}
+        )
         if self._plan:
             self.tables = (self._plan.table,)
             self.sources = self._plan.sources
@@ -151,31 +159,59 @@ class MappedSource:
     def check(self, files: Sequence[InputFile]) -> list[InputFile]:
         """Name every column that any file lacks."""
         missing = Missing()
+        kept: list[InputFile] = []
         for file in files:
-            columns = self._open(file, lambda _: None).columns
-            if self._plan:
-                needed = dict.fromkeys(
-                    name for origin in self._plan.origins.values() for name in origin.names
-                )
-                missing.add(file.name, [name for name in needed if name not in columns])
-            else:
-                table, lacking = table_of(columns)
-                missing.add(file.name, [f"{name} (of {table})" for name in lacking])
+            one_by_one = {sheet: self._lacking(sheet) for sheet in sheets_of(file)}
+            fitting = [sheet for sheet, lacking in one_by_one.items() if not lacking]
+            kept += fitting
+            self._beside[file.name] = 0 if not fitting else len(one_by_one) - len(fitting)
+            if not fitting:
+                sheet, lacking = min(one_by_one.items(), key=lambda found: len(found[1]))
+                missing.add(sheet.name, lacking)
         missing.raise_if_any("Export the missing columns, or say with --mapping where they come from.")
-        return list(files)
+        return kept
+
+    def _lacking(self, file: InputFile) -> list[str]:
+        """Name the columns that a file, or a sheet, lacks."""
+        try:
+            columns = self._open(file, lambda _: None).columns
+        except HeaderError:
+            if file.sheet is None:
+                raise
+            return ["(header)"]
+        if self._plan:
+            needed = dict.fromkeys(name for origin in self._plan.origins.values() for name in origin.names)
+            return [name for name in needed if name not in columns]
+        table, lacking = table_of(columns)
+        return [f"{name} (of {table})" for name in lacking]
 
     def read(self, file: InputFile, zone_of: ZoneOf, advance: Advance) -> Iterator[Item]:
         """Read one file."""
         del zone_of  # rows are typed later
         opened = self._open(file, advance)
         table = self._plan.table if self._plan else table_of(opened.columns)[0]
-        for row in opened.rows:
+        for _ in range(self._beside.pop(file.name.partition("#")[0], 0)):
+            yield Ignored("sheet without the columns that are needed")
+        # a sheet's times have no offset, nor can they: they are those of the institution
+        zone = LocalTime.INSTITUTION if opened.separator == "" else LocalTime.REFUSED
+        for row, problems in Habits(opened, self._kinds(table)).rows():
             if isinstance(row, BadLine):
                 yield Remark(table, row.place, row.problem)
             elif self._plan is None:
-                yield Draft(table, row.place, row.fields, zone=LocalTime.REFUSED)
+                yield Draft(table, row.place, row.fields, problems=problems, zone=zone)
             else:
-                yield _draft(self._plan, row)
+                yield _draft(self._plan, row, problems)
+
+    def _kinds(self, table: str) -> dict[str, ColumnType]:
+        """Return the file's columns that hold something typed, with the type."""
+        by_name = INPUT_TABLES[table].by_name
+        if self._plan is None:
+            return {name: column.type for name, column in by_name.items()}
+        return {
+            origin.column: by_name[name].type
+            for name, origin in self._plan.origins.items()
+            if origin.column is not None and origin.format is None and origin.values is None
+        }
 
     def _open(self, file: InputFile, advance: Advance) -> Table:
         mapping = self._mapping
@@ -185,7 +221,22 @@ class MappedSource:
             delimiter=mapping.delimiter if mapping else None,
             advance=advance,
             name=file.name,
+            known=self._known,
+            sheet=file.sheet,
         )
+
+
+def sheets_of(file: InputFile) -> list[InputFile]:
+    """Return a workbook's visible sheets as files of their own, ``NAME#SHEET``; any other file as it is.
+
+    A workbook with one sheet keeps its name.
+    """
+    if not is_workbook(file.path):
+        return [file]
+    found = sheets(file.path)
+    if len(found) <= 1:
+        return [file]
+    return [InputFile(file.path, f"{file.name}#{sheet.name}", sheet.name) for sheet in found]
 
 
 def _plan(mapping: MappingFile) -> _Plan:
@@ -198,9 +249,9 @@ def _plan(mapping: MappingFile) -> _Plan:
     )
 
 
-def _draft(plan: _Plan, record: Record) -> Draft:
+def _draft(plan: _Plan, record: Record, found: tuple[Problem, ...] = ()) -> Draft:
     values: dict[str, object] = {}
-    problems: list[Problem] = []
+    problems = list(found)
     for name, origin in plan.origins.items():
         try:
             values[name] = _value(origin, record.fields)

@@ -85,9 +85,123 @@ def test_a_given_encoding_is_held_to(tmp_path):
 
 
 @pytest.mark.parametrize("codec", ["utf-16-le", "utf-16-be"])
-def test_utf16_is_refused_by_name(tmp_path, codec):
-    with pytest.raises(EncodingError, match="UTF-16"):
-        _open(tmp_path, "\ufeffa,b\n".encode(codec))
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_utf16_is_known_by_its_mark(tmp_path, codec, end):
+    text = f"\ufeffa,b{end}1,血吊𬭎{end}2,x\0{end}3,y"  # 吊 is U+540A: its bytes hold a line feed
+    assert _rows(tmp_path, text.encode(codec)) == [
+        (2, ("1", "血吊𬭎")),
+        (3, Reason.NUL_BYTE),
+        (4, ("3", "y")),
+    ]
+
+
+def test_half_a_character_of_utf16_costs_its_line(tmp_path):
+    content = "\ufeffa,b\n1,血\n2,".encode("utf-16-le") + b"\x00\xd8" + "\n3,y".encode("utf-16-le") + b"\x01"
+    assert _rows(tmp_path, content) == [(2, ("1", "血")), (3, Reason.UNDECODABLE), (4, Reason.UNDECODABLE)]
+
+
+def test_utf32_is_refused_by_name(tmp_path):
+    with pytest.raises(EncodingError, match="UTF-32"):
+        _open(tmp_path, "\ufeffa,b\n".encode("utf-32-le"))
+
+
+@pytest.mark.parametrize("codec", ["utf-8", "gb18030"])
+def test_lines_may_end_with_carriage_returns_alone(tmp_path, codec):
+    content = "a,b\r1,血液\r\r2,透析\r".encode(codec)
+    assert _rows(tmp_path, content) == [(2, ("1", "血液")), (4, ("2", "透析"))]
+
+
+def test_an_over_long_line_of_carriage_returns_is_refused_in_bounded_memory(tmp_path):
+    content = b"a,b\r" + b"1," + b"x" * (3 * LINE_LIMIT_BYTES) + b"\r3,4\r"
+    assert _rows(tmp_path, content) == [(2, Reason.TOO_LONG), (3, ("3", "4"))]
+
+
+@pytest.mark.parametrize(
+    "text", ["血液透析治療", "持續性血液淨化", "床位費", "國民健康保險", "台北市立聯合醫院,血液透析,王小明"]
+)
+def test_big5_is_refused_and_not_read_as_other_characters(tmp_path, text):
+    with pytest.raises(EncodingError, match="Big5"):
+        _open(tmp_path, f"a,b\n1,{text}\n".encode("big5"))
+
+
+def test_big5_in_a_long_file_is_refused(tmp_path):
+    names = "".join(f"{n},血液透析治療{n}\n" for n in range(500))
+    with pytest.raises(EncodingError, match="Big5"):
+        _open(tmp_path, ("a,b\n" + names).encode("big5"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            "李玥",
+            "玥珺琋",
+            "李玥,张瑄,王珺",
+            "一次性使用血液透析器",
+            "维持性血液透析（含耗材）",
+            "喆堃",
+            "镕",
+            "α-酮酸片",
+        ),
+        *("血液透濾過", "輸血費", "㎡", "５０㎎", "…—", "贠赟赪", "羋玥"),
+    ],
+)
+def test_ordinary_gb18030_is_never_taken_for_big5(tmp_path, text):
+    rows = _rows(tmp_path, f"a,b\n1,{text.replace(',', ' ')}\n".encode("gb18030"))
+    assert rows == [(2, ("1", text.replace(",", " ")))]
+
+
+def test_a_user_who_names_the_encoding_is_believed(tmp_path):
+    content = "a,b\n1,血液透析治療\n".encode("big5")
+    assert len(list(_open(tmp_path, content, encoding="gb18030").rows)) == 1
+
+
+KNOWN = frozenset({"line_id", "person_id", "amount"})
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "line_id,person_id,amount",
+        "LINE_ID,Person_Id,AMOUNT",
+        "ｌｉｎｅ＿ｉｄ, person_id ,amount",
+        '="line_id",person_id,amount',
+        "某医院收费明细,,\n\n打印日期：2026-03-04,,\nline_id,person_id,amount",
+        "sep=,\nline_id,person_id,amount",
+        "\ufeffline_id,person_id,amount",
+    ],
+)
+def test_the_header_is_found_in_whatever_case_and_below_titles(tmp_path, head):
+    table = _open(tmp_path, head + "\n1,2,3\n", known=KNOWN)
+    assert table.columns == ("line_id", "person_id", "amount")
+    assert [tuple(row.fields.values()) for row in table.rows] == [("1", "2", "3")]
+
+
+def test_a_stated_separator_is_held_to(tmp_path):
+    assert _open(tmp_path, "sep=|\na|b,c,d\n1|2\n").columns == ("a", "b,c,d")
+
+
+def test_without_a_header_that_is_known_the_first_line_is_named(tmp_path):
+    assert _open(tmp_path, "x,y\n1,2\n", known=KNOWN).columns == ("x", "y")
+
+
+@pytest.mark.parametrize(
+    ("body", "rows"),
+    [
+        ("1,2,,,\n", [(2, ("1", "2"))]),
+        ("1,2, ,\n", [(2, ("1", "2"))]),
+        ("1,2,,3\n", [(2, Reason.FIELD_COUNT)]),
+        ('="0012","=""0034"""\n', [(2, ("0012", "0034"))]),
+        ("'0012,'12'\n", [(2, ("0012", "'12'"))]),
+        ("=1+1,2\n", [(2, ("=1+1", "2"))]),
+    ],
+)
+def test_what_spreadsheets_leave_behind_is_taken_for_what_it_means(tmp_path, body, rows):
+    assert _rows(tmp_path, "a,b\n" + body) == rows
+
+
+def test_cells_of_unnamed_columns_may_be_left_out_at_the_end(tmp_path):
+    assert _rows(tmp_path, "a,b,,\n1,2\n1\n") == [(2, ("1", "2", "")), (3, Reason.FIELD_COUNT)]
 
 
 def test_an_unknown_encoding_is_refused(tmp_path):
