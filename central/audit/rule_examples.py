@@ -21,6 +21,8 @@ from renzheng.rules.header import Expectation
 from renzheng.rules.pack import Pack
 
 MARGIN = dt.timedelta(days=10)
+NEAR = dt.timedelta(days=180)
+"""Rows further than this from the middle one are far away on purpose: they do not lengthen the period."""
 SMALL_SPARK: Mapping[str, str] = {
     "spark.sql.shuffle.partitions": "1",
     "spark.sql.adaptive.enabled": "false",
@@ -57,8 +59,14 @@ def check_examples(
         only: ids of rules; all when empty.
     """
     chosen = [rule for name, rule in sorted(pack.rules.items()) if not only or name in only]
-    codes = [row["item_code"] for row in pack.knowledge.get("item_limits", ())]
-    return run_cases(list(cases(chosen, codes)), engine=engine, rules=rules)
+    return run_cases(list(cases(chosen, known_codes(pack))), engine=engine, rules=rules)
+
+
+def known_codes(pack: Pack) -> list[str]:
+    """List the item codes of the knowledge tables, which keep their names in every example."""
+    columns = ("item_code", "main_code", "sub_code")
+    rows = [row for table in pack.knowledge.values() for row in table]
+    return sorted({row[column] for row in rows for column in columns if row.get(column)})
 
 
 def run_cases(
@@ -117,13 +125,14 @@ def small_session() -> Iterator[None]:
 
 
 def _period(laid_out: Sequence[Case]) -> tuple[dt.date, dt.date]:
-    times = [
+    times = sorted(
         row[column]
         for case in laid_out
         for table, column in (("claim_lines", "service_time"), ("attendance", "occurred_at"))
         for row in case.rows.get(table, ())
-    ]
-    return min(times).date() - MARGIN, max(times).date() + MARGIN
+    )
+    near = [time for time in times if abs(time - times[len(times) // 2]) <= NEAR]
+    return near[0].date() - MARGIN, near[-1].date() + MARGIN
 
 
 def _by_case(rows: Iterator[Any]) -> Mapping[str, list[Any]]:

@@ -11,7 +11,7 @@ parameters:
     unit: share
     meaning: {zh: 时钟不可信的透析记录占比的上限（区间下限须超过）, en: "the share of dialysis events whose clock cannot be trusted that the interval's lower end must exceed"}
     values:
-      - {from: 2020-01-01, value: 0.2, reference: "working value of this pack; a region sets its own"}
+      - {from: 2020-01-01, value: 0.1, reference: "working value of this pack; a region sets its own"}
   times_peers:
     unit: times
     meaning: {zh: 须超过本统计区机构中位数的倍数, en: "how many times the middle share of the region's institutions it must exceed"}

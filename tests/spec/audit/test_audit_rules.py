@@ -3,12 +3,12 @@
 import pytest
 from typer.testing import CliRunner
 
-from renzheng.central.audit.rule_examples import check_examples, run_cases
+from renzheng.central.audit.rule_examples import check_examples, known_codes, run_cases
 from renzheng.central.audit.rules_command import app
 from renzheng.rules.examples import cases
 from renzheng.rules.pack import NATIONAL, load_pack
 
-KNOWN_CODES = [row["item_code"] for row in load_pack().knowledge["item_limits"]]
+KNOWN_CODES = known_codes(load_pack())
 
 
 @pytest.fixture(scope="module")
