@@ -11,7 +11,7 @@ from datetime import datetime, tzinfo
 from decimal import Decimal
 from typing import Any
 
-from renzheng.central.claims.hl7_adt import UNSTATED
+from renzheng.central.claims.hl7_fields import UNSTATED
 from renzheng.central.claims.json_stream import read_values
 from renzheng.central.claims.nhsa_lines import join_id
 from renzheng.central.claims.rejects import Place, Problem, Reason, Remark, shown

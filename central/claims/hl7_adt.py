@@ -1,52 +1,48 @@
-"""HL7 v2 ADT (A01, A02, A03, A11, A12, A13, A21, A22, A52) as stay events, through the `hl7` library.
+"""HL7 v2 ADT messages as stay events, merged numbers and persons.
 
-A file holds one message after another, bare, framed (MLLP) or batched, with any line ends. A message's line
-is that of its MSH segment. Messages of other kinds are counted and not used.
+What each trigger event means is in `hl7_triggers`; how a file is cut into messages, in `hl7_files`. The live
+receiver (`central.adt`) reads its messages with the same `Hl7Source.read_message`.
 """
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-import hl7
-
-from renzheng.central.claims.encoding import LINE_LIMIT_BYTES, Encoding, detect_encoding
+from renzheng.central.claims.encoding import detect_encoding
+from renzheng.central.claims.hl7_fields import FieldProblem, Reader
+from renzheng.central.claims.hl7_files import read_messages
+from renzheng.central.claims.hl7_message import Message, MessageError, parse
+from renzheng.central.claims.hl7_persons import People, describe
+from renzheng.central.claims.hl7_triggers import (
+    PERSON_MERGES,
+    PERSON_ONLY,
+    PRIOR_PERSON,
+    PRIOR_VISIT,
+    REGISTERING,
+    STAYS,
+    VISIT_MERGES,
+    VISIT_MOVES,
+    WHATEVER_CLASS,
+)
 from renzheng.central.claims.mapping_file import Hl7Settings, read_settings
 from renzheng.central.claims.rejects import Place, Problem, Reason, Remark, shown
-from renzheng.central.claims.rows import ZoneOf
+from renzheng.central.claims.rows import Draft, ZoneOf
 from renzheng.central.claims.source import Advance, Ignored, InputFile, Item, Options
-from renzheng.central.claims.stay_events import StayEvent, StayEventKind
-from renzheng.central.claims.values import ValueProblem, read_id, read_text, read_time
-
-KINDS: Mapping[str, StayEventKind] = {
-    "A01": StayEventKind.ADMIT,
-    "A02": StayEventKind.TRANSFER,
-    "A03": StayEventKind.DISCHARGE,
-    "A11": StayEventKind.CANCEL_ADMIT,
-    "A12": StayEventKind.CANCEL_TRANSFER,
-    "A13": StayEventKind.CANCEL_DISCHARGE,
-    "A21": StayEventKind.LEAVE,
-    "A22": StayEventKind.RETURN,
-    "A52": StayEventKind.CANCEL_LEAVE,
-}
-_INPATIENT = {"I", ""}
-_FRAMING = "\x0b\x1c"
-_BATCH = ("FHS", "BHS", "BTS", "FTS")
-_MAX_SEGMENTS = 500
-UNSTATED = "unstated"
-"""Who approved a leave whose message names neither an operator nor an attending doctor."""
+from renzheng.central.claims.stay_events import Rename, StayEventKind
 
 
 class Hl7Source:
     """ADT messages."""
 
-    tables: Sequence[str] = ("stays", "leaves")
-    sources: Mapping[str, str] = {}
+    tables: Sequence[str] = ("stays", "leaves", "persons", "person_aliases")
+    sources: Mapping[str, str] = {"person_id": "MRG-1"}
+    fills: Sequence[str] = ("persons",)
 
     def __init__(self, options: Options) -> None:
         self._options = options
         self._settings = read_settings(options.mapping, "hl7", Hl7Settings)
+        self._people = People()
+        self._merged: set[tuple[str, str]] = set()
 
     def check(self, files: Sequence[InputFile]) -> list[InputFile]:
         """Find each file's encoding; a message's fields are looked at as it is read."""
@@ -61,187 +57,151 @@ class Hl7Source:
             place = Place(file.name, line)
             if isinstance(segments, Reason):
                 yield Remark("stays", place, Problem("", segments))
-            else:
-                yield self.read_message(segments, place, zone_of)
+                continue
+            for item in self.read_message(segments, place, zone_of):
+                if not (isinstance(item, Draft) and self._is_repeated(item)):
+                    yield item
+            yield from self._note_people(segments, place, zone_of)
 
-    def read_message(self, segments: Sequence[str], place: Place, zone_of: ZoneOf) -> Item:
+    def rest(self, zone_of: ZoneOf) -> Iterator[Item]:
+        """Yield the persons: the latest word on each."""
+        del zone_of
+        yield from self._people.drafts()
+
+    def read_message(self, segments: Sequence[str], place: Place, zone_of: ZoneOf) -> Sequence[Item]:
         """Read one message, given as its segments; `place` is where it stood, for remarks."""
         try:
-            message = _Message(hl7.parse("\r".join(segments) + "\r"))
-            kind, trigger = message.get("MSH-9.1"), message.get("MSH-9.2") or message.get("EVN-1.1")
-        except Exception:  # noqa: BLE001 - the library raises whatever it stumbles on
-            return Remark("stays", place, Problem("MSH", Reason.NOT_PARSABLE, shown(segments[0])))
-        if kind != "ADT" or trigger not in KINDS:
-            return Ignored(f"{kind or '?'}^{trigger or '?'}")
-        if message.get("PV1-2.1") not in _INPATIENT:
-            return Ignored(f"ADT^{trigger} of class {message.get('PV1-2.1')}")
+            message = parse(segments)
+        except MessageError:
+            return [Remark("stays", place, Problem("MSH", Reason.NOT_PARSABLE, shown(segments[0])))]
+        kind, trigger = message.get("MSH-9.1"), trigger_of(message)
+        if kind != "ADT":
+            return [Ignored(f"{kind or '?'}^{trigger or '?'}")]
+        found: list[Item] = []
+        for group in _parts(message, trigger):
+            found += self._of_group(group, trigger, place, zone_of)
+        return found
+
+    def _of_group(self, message: Message, trigger: str, place: Place, zone_of: ZoneOf) -> list[Item]:
+        """Read the part of a message that speaks of one patient; nothing of it is taken if a field is wrong."""
         try:
-            return _Reader(message, self._settings, self._options.institution, zone_of).event(
-                KINDS[trigger], place
-            )
-        except _FieldProblem as problem:
-            return Remark("stays", place, problem.problem)
+            reader = Reader(message, self._settings, self._options.institution, zone_of)
+            return list(_Meaning(reader, trigger, place).items())
+        except FieldProblem as problem:
+            if trigger in PERSON_ONLY or trigger not in _KNOWN:
+                return [Ignored(f"ADT^{trigger or '?'}")]
+            return [Remark("stays", place, problem.problem)]
+
+    def _is_repeated(self, draft: Draft) -> bool:
+        """Whether the same merge was told before: it is one, whatever its time."""
+        key = (str(draft.values["person_id"]), str(draft.values["alias_of"]))
+        repeated = key in self._merged
+        self._merged.add(key)
+        return repeated
+
+    def _note_people(self, segments: Sequence[str], place: Place, zone_of: ZoneOf) -> Iterator[Item]:
+        """Keep what a message tells of each person in it; what cannot be read is left out and named."""
+        try:
+            message = parse(segments)
+        except MessageError:
+            return
+        for group in message.groups("PID") if message.get("MSH-9.1") == "ADT" else ():
+            try:
+                reader = Reader(group, self._settings, self._options.institution, zone_of)
+                person_id, told_at = reader.person(), reader.recorded().at
+            except FieldProblem:
+                continue  # said of the message already
+            described = describe(group, reader.zone)
+            self._people.note(person_id, described, told_at, place)
+            yield from (Remark("persons", place, problem) for problem in described.problems)
 
 
-def read_name(segments: Sequence[str]) -> tuple[str, str]:
-    """Read a patient's family name and given name (PID-5.1, PID-5.2); empty where there is none to read."""
-    try:
-        message = _Message(hl7.parse("\r".join(segments) + "\r"))
-        return message.get("PID-5.1"), message.get("PID-5.2")
-    except Exception:  # noqa: BLE001 - the library raises whatever it stumbles on
-        return "", ""
+def _parts(message: Message, trigger: str) -> Sequence[Message]:
+    """Return the parts of a message that each speak of one patient, or of one pair of numbers."""
+    if trigger != "A17" and message.segment("MRG") is None:
+        return [message]
+    patients = list(message.groups("PID")) or [message]
+    return [part for patient in patients for part in (list(patient.groups("MRG")) or [patient])]
 
 
-class _FieldProblem(Exception):  # noqa: N818 - a finding about one field of one message
-    def __init__(self, problem: Problem) -> None:
-        super().__init__(problem.field)
-        self.problem = problem
+_KNOWN = STAYS.keys() | PERSON_MERGES | VISIT_MERGES | VISIT_MOVES
+
+
+def trigger_of(message: Message) -> str:
+    """Return a message's trigger event."""
+    return message.get("MSH-9.2") or message.get("EVN-1")
 
 
 @dataclass(frozen=True, slots=True)
-class _Message:
-    """A parsed message, asked for fields as SEGMENT-FIELD.COMPONENT; what is not there is empty."""
+class _Meaning:
+    """What one message means for one patient."""
 
-    parsed: hl7.Message
+    reader: Reader
+    trigger: str
+    place: Place
 
-    def get(self, path: str, repetition: int = 1) -> str:
-        segment, number, component = _path(path)
-        try:
-            raw = self.parsed.extract_field(
-                segment, field_num=number, repeat_num=repetition, component_num=component
-            )
-        except (LookupError, KeyError):
-            return ""
-        text = self.parsed.unescape(str(raw)).strip() if raw else ""
-        return "" if text == '""' else text
+    def items(self) -> Iterator[Item]:
+        """Yield all of it, or that it has no meaning here."""
+        trigger = self.trigger
+        if trigger in STAYS or trigger in REGISTERING:
+            yield self._of_stay()
+            return
+        found = [*self._person_merge(), *self._visit_merge(), *self._visit_move()]
+        yield from found or ([] if trigger in PERSON_ONLY else [Ignored(f"ADT^{trigger or '?'}")])
 
-    def repetitions(self, path: str) -> int:
-        segment, number, _ = _path(path)
-        try:
-            return len(self.parsed.segment(segment)(number))
-        except (LookupError, KeyError):
-            return 0
+    def _of_stay(self) -> Item:
+        kind, place = STAYS.get(self.trigger), self.reader.patient_class
+        if kind is not None and (place == "inpatient" or self.trigger in WHATEVER_CLASS):
+            if kind is StayEventKind.ARRIVE and self.reader.is_elsewhere:
+                kind = StayEventKind.DEPART  # 3.3.10: PV1-11 names a temporary place; not back in bed yet
+            return self.reader.event(kind, self.place)
+        if place == "registered" and self.trigger in REGISTERING:
+            return self.reader.event(StayEventKind.REGISTER, self.place)
+        told = self.reader.get("PV1-2.1")
+        return Ignored(f"ADT^{self.trigger} of class {told}" if kind else f"ADT^{self.trigger}")
 
+    def _person_merge(self) -> Iterator[Item]:
+        if self.trigger not in PERSON_MERGES:
+            return
+        prior = PRIOR_PERSON.get(self.reader.person_field, "")
+        if not self.reader.get(prior or "MRG-1"):
+            if self.trigger in {"A39", "A46", "A48"} or not prior:
+                return  # of a number that is not the one taken here
+            raise FieldProblem(Problem(prior, Reason.MISSING))
+        yield from self._same_person(self.reader.prior_person(prior), self.reader.person())
 
-def _path(path: str) -> tuple[str, int, int]:
-    segment, _, rest = path.partition("-")
-    number, _, component = rest.partition(".")
-    return segment, int(number), int(component or 1)
+    def _same_person(self, before: str, now: str) -> Iterator[Item]:
+        if before == now:
+            yield Ignored(f"ADT^{self.trigger} of a number with itself")
+            return
+        at = self.reader.told_at()
+        values = {"person_id": before, "alias_of": now, "since": at}
+        sources = {"person_id": "MRG-1", "alias_of": "PID-3", "since": "EVN-2"}
+        yield Draft("person_aliases", self.place, values, sources)
+        yield self._rename("person", before, now, at)
 
+    def _rename(self, of: str, before: str, now: str, at: datetime) -> Rename:
+        return Rename(self.place, of, self.reader.institution_id, before, now, at)
 
-class _Reader:
-    """Reads one message's fields as typed values; raises `_FieldProblem` at the first that cannot be read."""
+    def _visit_merge(self) -> Iterator[Item]:
+        """Yield that one visit's number gave way to another's, where the message tells of visits."""
+        before, now = self._visits()
+        if self.trigger in VISIT_MERGES and before and now and before != now:
+            yield self._rename("visit", before, now, self.reader.told_at())
 
-    def __init__(
-        self, message: _Message, settings: Hl7Settings, institution: str | None, zone_of: ZoneOf
-    ) -> None:
-        self._message = message
-        self._settings = settings
-        named = message.get(settings.institution_id)
-        self._institution_id = self._id(
-            settings.institution_id, settings.institutions.get(named, named) or institution or ""
-        )
-        self._zone = zone_of(self._institution_id)
+    def _visit_move(self) -> Iterator[Item]:
+        """Yield that a visit belongs to the person of PID; without a prior visit, A45 merges two persons."""
+        if self.trigger not in VISIT_MOVES:
+            return
+        before, now = self._visits()
+        if now or before:
+            if before and now and before != now:
+                yield self._rename("visit", before, now, self.reader.told_at())
+            yield self.reader.event(StayEventKind.MOVE, self.place, visit_id=now or before)
+        if self.trigger == "A45" and not before and self.reader.get("MRG-1"):
+            yield from self._same_person(self.reader.prior_person("MRG-1"), self.reader.person())
 
-    def event(self, kind: StayEventKind, place: Place) -> StayEvent:
-        """Give the stay event that the message tells of."""
-        recorded_at = self._time("EVN-2") or self._time("MSH-7")
-        if recorded_at is None:
-            raise _FieldProblem(Problem("EVN-2", Reason.MISSING))
-        admitted_at, discharged_at = self._time("PV1-44"), self._time("PV1-45")
-        own = {StayEventKind.ADMIT: admitted_at, StayEventKind.DISCHARGE: discharged_at}.get(kind)
-        return StayEvent(
-            place=place,
-            kind=kind,
-            institution_id=self._institution_id,
-            visit_id=self._id(self._settings.visit_id, self._message.get(self._settings.visit_id)),
-            person_id=self._person(),
-            at=own or self._time("EVN-6") or recorded_at,
-            recorded_at=recorded_at,
-            message_id=self._message.get("MSH-10.1") or None,
-            admitted_at=admitted_at,
-            department=self._text("PV1-10.1"),
-            ward=self._text("PV1-3.1"),
-            bed=self._text("PV1-3.3"),
-            due_back_at=self._time("PV2-47"),
-            leave_kind=self._settings.leave_kinds.get(self._message.get("EVN-4.1"), "leave"),
-            approved_by=self._text("EVN-5.1") or self._text("PV1-7.1") or UNSTATED,
-        )
-
-    def _person(self) -> str:
-        path, wanted = self._settings.person_id, self._settings.person_id_type
-        segment, number, _ = _path(path)
-        for repetition in range(1, self._message.repetitions(path) + 1):
-            types = (self._message.get(f"{segment}-{number}.{n}", repetition) for n in (4, 5))
-            if wanted is None or wanted in types:
-                return self._id(path, self._message.get(path, repetition))
-        raise _FieldProblem(Problem(path, Reason.MISSING, wanted or ""))
-
-    def _id(self, path: str, raw: str) -> str:
-        try:
-            return read_id(raw)
-        except ValueProblem as problem:
-            raise _FieldProblem(Problem(path, problem.reason, shown(raw))) from None
-
-    def _text(self, path: str) -> str | None:
-        raw = self._message.get(path)
-        try:
-            return read_text(raw) if raw else None
-        except ValueProblem as problem:
-            raise _FieldProblem(Problem(path, problem.reason, shown(raw))) from None
-
-    def _time(self, path: str) -> datetime | None:
-        raw = self._message.get(path)
-        if not raw:
-            return None
-        try:
-            return read_time(_HOUR_ALONE.sub(r"\g<1>00\g<2>", raw), self._zone)
-        except ValueProblem as problem:
-            raise _FieldProblem(Problem(path, problem.reason, shown(raw))) from None
-
-
-_HOUR_ALONE = re.compile(r"^(\d{10})([+-]\d{4})?$", re.ASCII)
-"""HL7 allows a time that ends with the hour."""
-
-
-def read_messages(
-    file: InputFile, encoding: Encoding, advance: Advance
-) -> Iterator[tuple[int, Sequence[str] | Reason]]:
-    """Cut a file into messages: each with its first line, and its segments or why it has none."""
-    start, segments, problem = 0, list[str](), _none()
-    for number, text in _segments(file, encoding, advance):
-        if isinstance(text, Reason):
-            start, problem = start or number, problem or text
-        elif text.startswith(("MSH", *_BATCH)):
-            if start:
-                yield start, problem or segments
-            start, segments, problem = (number, [text], None) if text.startswith("MSH") else (0, [], None)
-        elif not start:
-            start, problem = number, Reason.NOT_PARSABLE  # a segment of no message
-        elif len(segments) == _MAX_SEGMENTS:
-            problem = problem or Reason.TOO_LONG
-        else:
-            segments.append(text)
-    if start:
-        yield start, problem or segments
-
-
-def _none() -> Reason | None:
-    return None
-
-
-def _segments(file: InputFile, encoding: Encoding, advance: Advance) -> Iterator[tuple[int, str | Reason]]:
-    """Yield each line that is not blank, with its number, whatever the line ends are."""
-    with file.path.open(
-        "r", encoding="latin-1", newline=None
-    ) as stream:  # bytes as they are, line ends as one
-        number = 0
-        while raw := stream.readline(LINE_LIMIT_BYTES):
-            number += 1
-            advance(len(raw))
-            line = raw.encode("latin-1").removeprefix(b"\xef\xbb\xbf" if number == 1 else b"")
-            text = encoding.decode(line.rstrip(b"\n"))
-            if isinstance(text, Reason):
-                yield number, text
-            elif segment := text.strip(_FRAMING + " "):
-                yield number, segment
+    def _visits(self) -> tuple[str, str]:
+        """Return the prior number of the visit and the present one; empty where they are not told."""
+        prior = PRIOR_VISIT.get(self.reader.visit_field, "")
+        return self.reader.optional_id(f"{prior}.1") if prior else "", self.reader.optional_id(self.reader.visit_path)

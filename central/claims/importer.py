@@ -46,6 +46,7 @@ from renzheng.central.claims.stay_events import (
     LineCancellation,
     LineCode,
     LineUpload,
+    Rename,
     Settlement,
     SettlementCancellation,
     StayEvent,
@@ -104,7 +105,7 @@ class NothingReadError(InputError):
 
 
 _MESSAGES = (
-    *(visits.EVENTS, visits.FACTS, cancelling.CANCELLATIONS),
+    *(visits.EVENTS, visits.RENAMES, visits.FACTS, cancelling.CANCELLATIONS),
     *(settlements.SETTLEMENTS, settlements.CANCELLATIONS, settlements.CODES),
 )
 """What is no row of a table, but is taken all the same."""
@@ -373,6 +374,9 @@ def _stage(item: Item, staging: Staging, zone_of: ZoneOf) -> None:
         staging.count(cancelling.CANCELLATIONS)
         line_id = None if item.line_id is None else tidy_id(item.line_id)
         cancelling.stage(staging, replace(_normalised(item), line_id=line_id))
+    elif isinstance(item, Rename):
+        staging.count(visits.RENAMES)
+        visits.stage_rename(staging, item)
     elif isinstance(item, Ignored):
         staging.ignored[item.kind] += 1
     elif isinstance(item, Counted):
@@ -460,9 +464,7 @@ def _settle_visits(
     connection: duckdb.DuckDBPyConnection, staging: Staging, out: Path, zone_of: ZoneOf
 ) -> None:
     events, facts = staging.close(visits.EVENTS), staging.close(visits.FACTS)
-    if events is not None:
-        journal = visits.add_to_journal(connection, visits.EVENTS, events, out)
-        visits.fold_visits(connection, events, journal, staging, zone_of)
+    visits.settle_stays(connection, events, staging, out, zone_of)
     kept = out / JOURNAL / f"{visits.FACTS}.parquet"
     if facts is not None:
         kept = visits.add_to_journal(connection, visits.FACTS, facts, out)

@@ -9,7 +9,7 @@
     [hl7]
     visit_id = "PV1-50.1"             # where the bureau's mdtrt_id stands; PV1-19.1 by default
     person_id = "PID-3.1"
-    person_id_type = "NI"             # take the repetition whose CX.5 (or CX.4) is this
+    person_id_type = "NI"             # take the repetition whose CX.5 (or CX.4) is this; a list: in this order
     institution_id = "MSH-4.1"
 
     [hl7.institutions]                # the hospital's own name for itself, to the bureau's code
@@ -17,10 +17,13 @@
 
     [hl7.leave_kinds]                 # EVN-4 to kind; everything else is a leave
     "EXAM" = "examination"
+
+    [hl7.patient_classes]             # PV1-2 to inpatient, registered (not admitted yet) or other
+    "住院" = "inpatient"
 """
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -30,8 +33,9 @@ from renzheng.contracts.errors import InputError
 
 VisitType = Literal["outpatient", "inpatient", "pharmacy"]
 LeaveKind = Literal["leave", "examination", "transfer"]
+PatientClass = Literal["inpatient", "registered", "other"]
 Model = TypeVar("Model", bound=BaseModel)
-_FIELD = r"^[A-Z][A-Z0-9]{2}-[0-9]+(\.[0-9]+)?$"
+_FIELD = r"^[A-Z][A-Z0-9]{2}-[0-9]+(\.[0-9]+){0,2}$"
 
 
 class MappingError(InputError):
@@ -53,10 +57,17 @@ class Hl7Settings(_Strict):
 
     visit_id: str = Field("PV1-19.1", pattern=_FIELD)
     person_id: str = Field("PID-3.1", pattern=_FIELD)
-    person_id_type: str | None = None
+    person_id_type: str | Sequence[str] | None = None
     institution_id: str = Field("MSH-4.1", pattern=_FIELD)
     institutions: Mapping[str, str] = Field(default_factory=dict)
     leave_kinds: Mapping[str, LeaveKind] = Field(default_factory=dict)
+    patient_classes: Mapping[str, PatientClass] = Field(default_factory=dict)
+
+    @property
+    def person_id_types(self) -> Sequence[str]:
+        """The kinds of a person's number, the one that is wanted most first; none: the first number."""
+        told = self.person_id_type
+        return () if told is None else (told,) if isinstance(told, str) else told
 
 
 def read_toml(path: Path) -> dict[str, Any]:

@@ -60,6 +60,12 @@ class Reason(StrEnum):
     CANCELS_NOTHING = "cancels_nothing"
     CANCELLED = "cancelled"
     REFUSED_BY_BUREAU = "refused_by_bureau"
+    UNKNOWN_CHARSET = "unknown_charset"
+    BATCH_COUNT = "batch_count"
+    PARTIAL_DATE = "partial_date"
+    DEATH_NOT_DATED = "death_not_dated"
+    OTHER_CURRENCY = "other_currency"
+    UNIT_NOT_HELD = "unit_not_held"
 
     @property
     def is_warning(self) -> bool:
@@ -107,8 +113,34 @@ NO_BILL = frozenset(
     }
 )
 """Refusals that are not about a billed row."""
+_WARNINGS |= {Reason.BATCH_COUNT, Reason.PARTIAL_DATE, Reason.DEATH_NOT_DATED}
 
 _EXPLANATIONS: dict[Reason, tuple[str, str]] = {
+    Reason.UNKNOWN_CHARSET: (
+        "消息声明的字符集无法读取，请改用 UNICODE UTF-8 或 GB 18030-2000 发送",
+        "The message declares a character set that is not read; send it in UNICODE UTF-8 or GB 18030-2000.",
+    ),
+    Reason.BATCH_COUNT: (
+        "批次尾部所记消息数与实收不符，可能有消息丢失，请核对后重新导出",
+        "The batch counts another number of messages than it holds; some may be lost. Check and export it again.",
+    ),
+    Reason.PARTIAL_DATE: (
+        "日期只有年或年月，未作推测，该字段留空",
+        "The date has no day; nothing was guessed, the field was left empty.",
+    ),
+    Reason.DEATH_NOT_DATED: (
+        "记有死亡而无具体日期，死亡日期留空，请补充",
+        "A death is told without its day; the date of death was left empty. Add it.",
+    ),
+    Reason.OTHER_CURRENCY: (
+        "金额不是人民币，未作换算，请以人民币重新导出",
+        "The amount is not in the currency that is paid; nothing was converted. Export it in yuan.",
+    ),
+    Reason.UNIT_NOT_HELD: (
+        "数量单位与项目计价单位不符，未作换算，请按项目计价单位重新导出或在映射文件中说明",
+        "The quantity is in another unit than the item is billed in; nothing was converted. Export it in the "
+        "item's unit, or name the unit in the mapping file.",
+    ),
     Reason.UNDECODABLE: (
         "该行字节不符合文件编码，请重新导出",
         "The line's bytes are not valid in the file's encoding; export it again.",

@@ -11,6 +11,7 @@ from renzheng.central.claims.stay_events import (
     LineCancellation,
     LineCode,
     LineUpload,
+    Rename,
     Settlement,
     SettlementCancellation,
     StayEvent,
@@ -35,7 +36,9 @@ class Counted:
 
 
 Told = Settlement | SettlementCancellation | LineCode
-Item = Draft | Remark | StayEvent | VisitFact | LineCancellation | LineUpload | Told | Ignored | Counted
+Item = (
+    Draft | Remark | StayEvent | Rename | VisitFact | LineCancellation | LineUpload | Told | Ignored | Counted
+)
 Advance = Callable[[int], None]
 
 

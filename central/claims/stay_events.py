@@ -6,7 +6,7 @@ order they came.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -32,6 +32,18 @@ class StayEventKind(StrEnum):
     CANCEL_LEAVE = "cancel_leave"
     SUMMARY = "summary"
     """A settlement's word on admission and discharge; it fills what nothing else tells."""
+    REGISTER = "register"
+    """Present but not admitted (emergency, pre-admission): alone no stay, but what follows may admit."""
+    UPDATE = "update"
+    """Current place and corrected times, in its turn among the other messages."""
+    MOVE = "move"
+    """The visit belongs to another person than was told before."""
+    CANCEL_RETURN = "cancel_return"
+    DEPART = "depart"
+    """On the way within the institution (tracking): an absence of kind examination until the arrival."""
+    ARRIVE = "arrive"
+    CANCEL_DEPART = "cancel_depart"
+    CANCEL_ARRIVE = "cancel_arrive"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +58,7 @@ class StayEvent:
         person_id: of whom.
         at: when it happened, aware UTC.
         recorded_at: when the hospital recorded it: the order of replay.
-        message_id: of the message; a second one with the same id is passed over.
+        message_id: of the message; a second one with the same id and the same content is passed over.
         admitted_at: the admission, as any message may repeat it.
         discharged_at: likewise the discharge.
         due_back_at: the expected end of a leave.
@@ -132,6 +144,26 @@ class LineCode:
 
 
 @dataclass(frozen=True, slots=True)
+class Rename:
+    """One number of a person or of a visit that gave way to another: a merge, a change of number.
+
+    Args:
+        of: person or visit.
+        institution_id: where it was told; a visit's number is that institution's own.
+        before: the number that is used no more.
+        now: the number that holds.
+        at: when it was told.
+    """
+
+    place: Place
+    of: str
+    institution_id: str
+    before: str
+    now: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class LineCancellation:
     """A fee upload taken back before it was settled: one line, one batch, or all of a visit.
 
@@ -169,6 +201,17 @@ class Folded:
 
 
 _Location = tuple[str | None, str | None, str | None]
+_ANYWHERE = Place("", 0)
+
+
+@dataclass(frozen=True, slots=True)
+class _Stretch:
+    """An earlier stretch of a visit that has ended; the visit was admitted again."""
+
+    admitted: StayEvent
+    admitted_at: datetime
+    discharged_at: datetime
+    location: _Location
 
 
 @dataclass(slots=True)
@@ -185,6 +228,8 @@ class _Stay:
     leaves: list[tuple[StayEvent, datetime | None]] = field(default_factory=list)
     told_admission: datetime | None = None
     told_discharge: datetime | None = None
+    registered_at: datetime | None = None
+    earlier: list[_Stretch] = field(default_factory=list)
 
 
 def fold(events: Iterable[StayEvent]) -> Folded:
@@ -192,30 +237,36 @@ def fold(events: Iterable[StayEvent]) -> Folded:
 
     Amendments are replayed last, for they need not carry a time of their own. A bed move keeps
     the current bed; a cancellation undoes the last event of its kind; one that undoes nothing is a warning.
-    Without an admission, neither as a message nor told by another, there is no stay, and one remark says so.
+    A message counts once: the same id with other content is another message. An admission after a discharge
+    begins a second stretch. Without an admission, neither as a message nor told by another, there is no stay,
+    and one remark says so, unless nothing told of more than a registration or of ways within the house.
     """
     stay = _Stay()
     remarks: list[Remark] = []
-    seen: set[str] = set()
+    seen: set[StayEvent] = set()
     ordered = sorted(events, key=_turn)
     for event in ordered:
-        if event.message_id is not None and event.message_id in seen:
+        content = replace(event, place=_ANYWHERE)
+        if event.message_id is not None and content in seen:
             remarks.append(_remark(event, Reason.DUPLICATE, event.message_id))
             continue
-        if event.message_id is not None:
-            seen.add(event.message_id)
+        seen.add(content)
         reason = _REPLAY[event.kind](stay, event)
         if reason is not None:
             remarks.append(_remark(event, reason, event.kind.value))
-        stay.told_admission = event.admitted_at or stay.told_admission
-    leaves = [_leave(*leave) for leave in stay.leaves]
+        if event.kind is not StayEventKind.REGISTER:
+            stay.told_admission = event.admitted_at or stay.told_admission
+    leaves = [_leave(stay, *leave) for leave in stay.leaves]
     if stay.cancelled or not ordered:
         return Folded((), tuple(remarks))
     admitted_at = stay.admitted_at or stay.told_admission
+    if admitted_at is None and all(event.kind in _NO_STAY_ALONE for event in ordered):
+        return Folded(tuple(leaves), tuple(remarks))
     if admitted_at is None:
         remarks.append(_remark(ordered[0], Reason.NO_ADMISSION, ordered[0].visit_id))
         return Folded(tuple(leaves), tuple(remarks))
-    return Folded((_draft(stay, ordered, admitted_at), *leaves), tuple(remarks))
+    earlier = [_earlier_draft(stay, stretch) for stretch in stay.earlier]
+    return Folded((*earlier, _draft(stay, ordered, admitted_at), *leaves), tuple(remarks))
 
 
 def _turn(event: StayEvent) -> tuple[bool, datetime, bool, datetime]:
@@ -230,13 +281,24 @@ def _remark(event: StayEvent, reason: Reason, value: str) -> Remark:
 
 def _draft(stay: _Stay, ordered: list[StayEvent], admitted_at: datetime) -> Draft:
     first = stay.admitted or ordered[0]
-    department, ward, bed = stay.location
+    discharged_at = stay.discharged_at or stay.told_discharge
+    return _stay_draft(stay, first, (admitted_at, discharged_at), stay.location)
+
+
+def _earlier_draft(stay: _Stay, stretch: _Stretch) -> Draft:
+    return _stay_draft(stay, stretch.admitted, (stretch.admitted_at, stretch.discharged_at), stretch.location)
+
+
+def _stay_draft(
+    stay: _Stay, first: StayEvent, times: tuple[datetime, datetime | None], location: _Location
+) -> Draft:
+    department, ward, bed = location
     values = {
         "visit_id": first.visit_id,
         "institution_id": first.institution_id,
         "person_id": stay.person_id or first.person_id,
-        "admitted_at": admitted_at,
-        "discharged_at": stay.discharged_at or stay.told_discharge,
+        "admitted_at": times[0],
+        "discharged_at": times[1],
         "department": department,
         "ward": ward,
         "bed": bed,
@@ -244,12 +306,13 @@ def _draft(stay: _Stay, ordered: list[StayEvent], admitted_at: datetime) -> Draf
     return Draft("stays", first.place, values)
 
 
-def _leave(event: StayEvent, returned_at: datetime | None) -> Draft:
+def _leave(stay: _Stay, event: StayEvent, returned_at: datetime | None) -> Draft:
+    usual = "examination" if event.kind is StayEventKind.DEPART else "leave"
     values = {
         "visit_id": event.visit_id,
         "institution_id": event.institution_id,
-        "person_id": event.person_id,
-        "kind": event.leave_kind or "leave",
+        "person_id": stay.person_id or event.person_id,
+        "kind": event.leave_kind or usual,
         "left_at": event.at,
         "due_back_at": event.due_back_at,
         "returned_at": returned_at,
@@ -267,12 +330,40 @@ def _place(stay: _Stay, event: StayEvent) -> None:
     stay.person_id = event.person_id
 
 
+def _register(stay: _Stay, event: StayEvent) -> Reason | None:
+    if stay.admitted is None:
+        stay.registered_at = event.admitted_at or event.at
+        _place(stay, event)
+    return None
+
+
 def _admit(stay: _Stay, event: StayEvent) -> Reason | None:
-    if stay.admitted is not None and not stay.cancelled:
+    if stay.admitted is not None and not stay.cancelled and not _begin_again(stay, event):
         return None if stay.admitted_at == event.at else Reason.OUT_OF_SEQUENCE
-    stay.admitted, stay.admitted_at, stay.cancelled = event, event.at, False
+    # a time of admission that only repeats the registration's is that of the registration
+    at = event.recorded_at if event.at == stay.registered_at else event.at
+    stay.admitted, stay.admitted_at, stay.cancelled = event, at, False
     _place(stay, event)
     return None
+
+
+def _begin_again(stay: _Stay, event: StayEvent) -> bool:
+    """Set a stretch that has ended aside, if this event comes after its end."""
+    if stay.admitted is None or stay.admitted_at is None or stay.discharged_at is None:
+        return False
+    if event.at < stay.discharged_at:
+        return False
+    stay.earlier.append(_Stretch(stay.admitted, stay.admitted_at, stay.discharged_at, stay.location))
+    stay.discharged_at, stay.before = None, []
+    return True
+
+
+def _admit_if_registered(stay: _Stay, event: StayEvent) -> None:
+    """Admit a registered person whom a message of an inpatient names: the change of class was not told apart."""
+    if stay.admitted is None and stay.registered_at is not None:
+        told = event.admitted_at
+        stay.admitted = event
+        stay.admitted_at = told if told is not None and told != stay.registered_at else event.at
 
 
 def _snapshot(stay: _Stay, event: StayEvent) -> Reason | None:
@@ -283,14 +374,34 @@ def _snapshot(stay: _Stay, event: StayEvent) -> Reason | None:
 
 
 def _transfer(stay: _Stay, event: StayEvent) -> Reason | None:
-    stay.before.append(stay.location)
+    _admit_if_registered(stay, event)
+    _arrive(stay, event)
+    before = stay.location
     _place(stay, event)
+    if stay.location != before:  # a move that was told twice is one move
+        stay.before.append(before)
     return None
 
 
 def _discharge(stay: _Stay, event: StayEvent) -> Reason | None:
+    _admit_if_registered(stay, event)
+    _arrive(stay, event)
     stay.discharged_at = event.at
     _place(stay, event)
+    return None
+
+
+def _update(stay: _Stay, event: StayEvent) -> Reason | None:
+    _admit_if_registered(stay, event)
+    if event.admitted_at is not None and event.admitted_at != stay.registered_at and stay.admitted:
+        stay.admitted_at = event.admitted_at
+    stay.discharged_at = event.discharged_at or stay.discharged_at
+    _place(stay, event)
+    return None
+
+
+def _move(stay: _Stay, event: StayEvent) -> Reason | None:
+    stay.person_id = event.person_id
     return None
 
 
@@ -310,15 +421,20 @@ def _cancel_admit(stay: _Stay, event: StayEvent) -> Reason | None:
     del event
     if stay.admitted is None or stay.cancelled:
         return Reason.NOTHING_TO_CANCEL
+    if stay.earlier:
+        last = stay.earlier.pop()
+        stay.admitted, stay.admitted_at = last.admitted, last.admitted_at
+        stay.discharged_at, stay.location = last.discharged_at, last.location
+        return None
     stay.cancelled, stay.leaves = True, []
     return None
 
 
 def _cancel_transfer(stay: _Stay, event: StayEvent) -> Reason | None:
-    del event
     if not stay.before:
         return Reason.NOTHING_TO_CANCEL
     stay.location = stay.before.pop()
+    _place(stay, event)  # it names the place before the move
     return None
 
 
@@ -330,25 +446,92 @@ def _cancel_discharge(stay: _Stay, event: StayEvent) -> Reason | None:
     return None
 
 
+def _last(stay: _Stay, *, tracked: bool, is_open: bool = True) -> int | None:
+    """Find the last leave, or way within the house (`tracked`), that is open, or has ended."""
+    for number in reversed(range(len(stay.leaves))):
+        event, returned_at = stay.leaves[number]
+        if (event.kind is StayEventKind.DEPART) == tracked:
+            return number if (returned_at is None) == is_open else None
+    return None
+
+
+def _close(stay: _Stay, number: int, at: datetime | None) -> None:
+    stay.leaves[number] = (stay.leaves[number][0], at)
+
+
 def _go_on_leave(stay: _Stay, event: StayEvent) -> Reason | None:
     stay.leaves.append((event, None))
     return None
 
 
 def _return(stay: _Stay, event: StayEvent) -> Reason | None:
-    if not stay.leaves or stay.leaves[-1][1] is not None:
+    number = _last(stay, tracked=False)
+    if number is None:
         return Reason.OUT_OF_SEQUENCE
-    stay.leaves[-1] = (stay.leaves[-1][0], event.at)
+    _close(stay, number, event.at)
     return None
+
+
+def _cancel_return(stay: _Stay, event: StayEvent) -> Reason | None:
+    del event
+    return _reopen(stay, tracked=False)
 
 
 def _cancel_leave(stay: _Stay, event: StayEvent) -> Reason | None:
     del event
-    if not stay.leaves or stay.leaves[-1][1] is not None:
-        return Reason.NOTHING_TO_CANCEL
-    stay.leaves.pop()
+    return _drop(stay, tracked=False)
+
+
+def _depart(stay: _Stay, event: StayEvent) -> Reason | None:
+    if _last(stay, tracked=True) is None:  # on the way from one place to the next it is one absence
+        stay.leaves.append((event, None))
     return None
 
+
+def _arrive(stay: _Stay, event: StayEvent) -> Reason | None:
+    number = _last(stay, tracked=True)
+    if number is not None and event.at >= stay.leaves[number][0].at:
+        _close(stay, number, event.at)
+    return None
+
+
+def _cancel_depart(stay: _Stay, event: StayEvent) -> Reason | None:
+    del event
+    return _drop(stay, tracked=True)
+
+
+def _cancel_arrive(stay: _Stay, event: StayEvent) -> Reason | None:
+    del event
+    return _reopen(stay, tracked=True)
+
+
+def _drop(stay: _Stay, *, tracked: bool) -> Reason | None:
+    number = _last(stay, tracked=tracked)
+    if number is None:
+        return Reason.NOTHING_TO_CANCEL
+    del stay.leaves[number]
+    return None
+
+
+def _reopen(stay: _Stay, *, tracked: bool) -> Reason | None:
+    number = _last(stay, tracked=tracked, is_open=False)
+    if number is None:
+        return Reason.NOTHING_TO_CANCEL
+    _close(stay, number, None)
+    return None
+
+
+_NO_STAY_ALONE = frozenset(
+    {
+        StayEventKind.REGISTER,
+        StayEventKind.MOVE,
+        StayEventKind.DEPART,
+        StayEventKind.ARRIVE,
+        StayEventKind.CANCEL_DEPART,
+        StayEventKind.CANCEL_ARRIVE,
+    }
+)
+"""Kinds that do not tell that anybody was admitted."""
 
 _REPLAY: Mapping[StayEventKind, Callable[[_Stay, StayEvent], Reason | None]] = {
     StayEventKind.ADMIT: _admit,
@@ -363,4 +546,12 @@ _REPLAY: Mapping[StayEventKind, Callable[[_Stay, StayEvent], Reason | None]] = {
     StayEventKind.RETURN: _return,
     StayEventKind.CANCEL_LEAVE: _cancel_leave,
     StayEventKind.SUMMARY: _summary,
+    StayEventKind.REGISTER: _register,
+    StayEventKind.UPDATE: _update,
+    StayEventKind.MOVE: _move,
+    StayEventKind.CANCEL_RETURN: _cancel_return,
+    StayEventKind.DEPART: _depart,
+    StayEventKind.ARRIVE: _arrive,
+    StayEventKind.CANCEL_DEPART: _cancel_depart,
+    StayEventKind.CANCEL_ARRIVE: _cancel_arrive,
 }

@@ -8,13 +8,13 @@ come.
 
 # ruff: noqa: S608 - the names are our own, the paths are quoted; COPY takes no parameters
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, fields
 from dataclasses import replace as changed
 from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import duckdb
 import pyarrow as pa
@@ -24,13 +24,14 @@ from renzheng.central.claims.rejects import Place
 from renzheng.central.claims.rows import ZoneOf, finish, refused
 from renzheng.central.claims.settle import JOURNAL
 from renzheng.central.claims.staging import Staging
-from renzheng.central.claims.stay_events import StayEvent, StayEventKind, VisitFact, fold
+from renzheng.central.claims.stay_events import Rename, StayEvent, StayEventKind, VisitFact, fold
 
-EVENTS, FACTS = "stay_events", "visit_facts"
+EVENTS, RENAMES, FACTS = "stay_events", "renames", "visit_facts"
 _ROWS = 5_000
+Key = TypeVar("Key")
 
 
-def _schema(kind: type[StayEvent] | type[VisitFact]) -> pa.Schema:
+def _schema(kind: type[StayEvent] | type[Rename] | type[VisitFact]) -> pa.Schema:
     """Give the Arrow schema of a dataclass: its place as file and line, its times in UTC, all else text."""
     columns = [pa.field("file", pa.string()), pa.field("line", pa.int64())]
     for one in fields(kind):
@@ -40,7 +41,8 @@ def _schema(kind: type[StayEvent] | type[VisitFact]) -> pa.Schema:
     return pa.schema(columns)
 
 
-EVENT_SCHEMA, FACT_SCHEMA = _schema(StayEvent), _schema(VisitFact)
+EVENT_SCHEMA, RENAME_SCHEMA, FACT_SCHEMA = _schema(StayEvent), _schema(Rename), _schema(VisitFact)
+_SCHEMAS = {EVENTS: EVENT_SCHEMA, RENAMES: RENAME_SCHEMA, FACTS: FACT_SCHEMA}
 
 
 def stage(staging: Staging, item: StayEvent | VisitFact) -> None:
@@ -52,6 +54,12 @@ def stage(staging: Staging, item: StayEvent | VisitFact) -> None:
     staging.add(name, lambda: schema, tuple(values[field.name] for field in schema))
 
 
+def stage_rename(staging: Staging, item: Rename) -> None:
+    """Stage one number that gave way to another."""
+    values = {**asdict(item), "file": item.place.file, "line": item.place.line}
+    staging.add(RENAMES, lambda: RENAME_SCHEMA, tuple(values[field.name] for field in RENAME_SCHEMA))
+
+
 def add_to_journal(database: duckdb.DuckDBPyConnection, name: str, staged: Path, out: Path) -> Path:
     """Merge what was staged into the journal, each entry once, and return the journal's file.
 
@@ -60,7 +68,7 @@ def add_to_journal(database: duckdb.DuckDBPyConnection, name: str, staged: Path,
     path = out / JOURNAL / f"{name}.parquet"
     path.parent.mkdir(exist_ok=True)
     merged = staged.with_suffix(".merged")
-    names = (EVENT_SCHEMA if name == EVENTS else FACT_SCHEMA).names
+    names = _SCHEMAS[name].names
     columns = ", ".join(f'"{column}"' for column in names)
     old = f"read_parquet({literal(path)})"
     earlier = f"UNION ALL BY NAME SELECT {columns}, arrival FROM {old}" if path.exists() else ""
@@ -75,18 +83,103 @@ def add_to_journal(database: duckdb.DuckDBPyConnection, name: str, staged: Path,
     return path
 
 
-def fold_visits(
-    database: duckdb.DuckDBPyConnection, staged: Path, journal: Path, staging: Staging, zone_of: ZoneOf
+def settle_stays(
+    database: duckdb.DuckDBPyConnection,
+    events: Path | None,
+    staging: Staging,
+    out: Path,
+    zone_of: ZoneOf,
 ) -> None:
-    """Make the stays and leaves of every visit with a staged event anew; `touched` names these visits."""
-    database.execute(
-        "CREATE TABLE touched AS SELECT DISTINCT institution_id, visit_id "
-        f"FROM read_parquet({literal(staged)})"
+    """Make the stays and leaves of every visit that this import touches anew; `touched` names these visits.
+
+    A visit is touched by an event of its own and by a number that gave way: its own, or its person's.
+    """
+    renames = staging.close(RENAMES)
+    if events is None and renames is None:
+        return
+    journal = out / JOURNAL / f"{EVENTS}.parquet"
+    if events is not None:
+        journal = add_to_journal(database, EVENTS, events, out)
+    known = out / JOURNAL / f"{RENAMES}.parquet"
+    if renames is not None:
+        known = add_to_journal(database, RENAMES, renames, out)
+    _make_present(database, known)
+    staged = [_touched_by_events(events)] if events is not None else []
+    if renames is not None and journal.exists():
+        staged.append(_TOUCHED_BY_RENAMES.format(journal=literal(journal), renames=literal(renames)))
+    if staged:
+        database.execute(f"CREATE TABLE named AS {' UNION '.join(staged)}")
+        database.execute(_TOUCHED)
+        _fold_visits(database, journal, staging, zone_of)
+
+
+def _touched_by_events(events: Path) -> str:
+    return f"SELECT institution_id, visit_id FROM read_parquet({literal(events)})"
+
+
+_TOUCHED_BY_RENAMES = """
+SELECT e.institution_id, e.visit_id
+FROM read_parquet({journal}) e SEMI JOIN read_parquet({renames}) r
+  ON r.institution_id = e.institution_id
+  AND CASE r."of"
+    WHEN 'person' THEN r.before = e.person_id
+    ELSE r.before = e.visit_id OR r.now = e.visit_id
+  END
+"""
+_TOUCHED = """
+CREATE TABLE touched AS
+SELECT institution_id, visit_id FROM named
+UNION
+SELECT n.institution_id, coalesce(p.now, n.visit_id)
+FROM named n LEFT JOIN present_visits p ON p.institution_id = n.institution_id AND p.before = n.visit_id
+"""
+"""A visit whose number gave way, and the visit that it is now: the stay of the one is that of the other."""
+
+
+def _make_present(database: duckdb.DuckDBPyConnection, renames: Path) -> None:
+    """Make `present_visits` and `present_persons`: each former number with the one that holds now."""
+    rows = (
+        _rows(database, f'SELECT * FROM read_parquet({literal(renames)}) ORDER BY "at", arrival, file, line')
+        if renames.exists()
+        else iter(())
     )
+    visits: dict[tuple[str, str], tuple[str, str]] = {}
+    persons: dict[tuple[str, str], tuple[str, str]] = {}
+    for row in rows:
+        pairs = visits if row["of"] == "visit" else persons
+        pairs[row["institution_id"], row["before"]] = (row["institution_id"], row["now"])
+    for name, pairs in (("present_visits", visits), ("present_persons", persons)):
+        database.execute(f"CREATE TABLE {name} (institution_id VARCHAR, before VARCHAR, now VARCHAR)")
+        found = [(*before, present(pairs, before)[1]) for before in pairs]
+        if found:
+            database.executemany(f"INSERT INTO {name} VALUES (?, ?, ?)", found)
+
+
+def present(pairs: Mapping[Key, Key], number: Key) -> Key:
+    """Follow a number to the one that holds now; one whose way leads back to itself stays what it is."""
+    seen, now = {number}, number
+    while now in pairs:
+        now = pairs[now]
+        if now in seen:
+            return number
+        seen.add(now)
+    return now
+
+
+def _fold_visits(
+    database: duckdb.DuckDBPyConnection, journal: Path, staging: Staging, zone_of: ZoneOf
+) -> None:
+    """Replay the visits of `touched`, under the numbers that their visits and persons have now."""
     rows = _rows(
         database,
-        f"SELECT * FROM read_parquet({literal(journal)}) SEMI JOIN touched USING (institution_id, visit_id) "
-        "ORDER BY institution_id, visit_id, arrival, file, line",
+        f"""
+        SELECT e.* REPLACE (coalesce(v.now, e.visit_id) AS visit_id, coalesce(p.now, e.person_id) AS person_id)
+        FROM read_parquet({literal(journal)}) e
+        LEFT JOIN present_visits v ON v.institution_id = e.institution_id AND v.before = e.visit_id
+        LEFT JOIN present_persons p ON p.institution_id = e.institution_id AND p.before = e.person_id
+        WHERE (e.institution_id, coalesce(v.now, e.visit_id)) IN (SELECT (institution_id, visit_id) FROM touched)
+        ORDER BY e.institution_id, visit_id, arrival, file, line
+        """,
     )
     for ids, visit in groupby(map(_event, rows), key=lambda event: (event.institution_id, event.visit_id)):
         events = list(visit)

@@ -234,11 +234,11 @@ def test_other_messages_are_counted_and_not_used(tmp_path):
     summary = _import(
         tmp_path,
         A01,
-        message("A08", "20260302093000", number=2),
+        message("A20", "20260302093000", number=2),
         message("R01", "20260302", number=4, kind="ORU"),
         outpatient,
     )
-    assert summary.ignored == {"ADT^A01 of class O": 1, "ADT^A08": 1, "ORU^R01": 1}
+    assert summary.ignored == {"ADT^A01 of class O": 1, "ADT^A20": 1, "ORU^R01": 1}
     assert len(_table(tmp_path, "stays")) == 1
 
 
