@@ -7,15 +7,17 @@ the message, whatever time the message claims.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
+from renzheng.central.adt import renaming
+from renzheng.central.adt.messages import masked
 from renzheng.central.adt.outcomes import Ending, Outcome
 from renzheng.central.claims.rejects import Place, Reason
-from renzheng.central.claims.stay_events import Folded, StayEvent, StayEventKind, fold
+from renzheng.central.claims.stay_events import Folded, Rename, StayEvent, StayEventKind, fold
 from renzheng.central.store import schema
 from renzheng.central.store.times import from_us, to_us
 from renzheng.contracts.ids import is_bureau
@@ -69,17 +71,44 @@ def take(connection: sa.Connection, told: Told, now: datetime) -> Ending:
         told: the event.
         now: when central received it.
     """
-    event = told.event
-    fault = _fault(connection, event)
+    fault = _fault(connection, told.event)
     if fault is not None:
         return fault
+    event = renaming.present(connection, told.event)
+    told = replace(told, event=event, masked_number=masked(event.person_id) if told.masked_number else "")
     if event.message_id is not None and _is_known(connection, event):
         return Ending(Outcome.REPEATED)
     number = _keep(connection, told, now)
-    rows = _events(connection, event.institution_id, event.visit_id)
-    folded = fold([_event(row) for row in rows])
-    wrong = _write(connection, event, folded, {row["event_number"]: row for row in rows})
+    folded, wrong = _make_stay(connection, event.institution_id, event.visit_id)
     return _ending(connection, number, told, folded, wrong, now)
+
+
+def rename(connection: sa.Connection, told: Rename) -> Ending:
+    """Take a number of a person or of a visit that gave way to another; stays follow it at once.
+
+    Args:
+        connection: a writing transaction.
+        told: the two numbers.
+    """
+    fault = _unknown(connection, told.institution_id)
+    if fault is not None:
+        return fault
+    if max(len(told.before), len(told.now)) > LONGEST_TEXT:
+        return Ending(Outcome.REJECTED, f"{told.of}: {Reason.TOO_LONG.value}")
+    visits = renaming.keep(connection, told)
+    if visits is None:
+        return Ending(Outcome.REPEATED)
+    for visit_id in visits:
+        _make_stay(connection, told.institution_id, visit_id)
+    return Ending(Outcome.TAKEN)
+
+
+def _make_stay(connection: sa.Connection, institution_id: str, visit_id: str) -> tuple[Folded, bool]:
+    """Make the stay and the leaves of a visit anew; also returns whether one of them runs backwards."""
+    rows = _events(connection, institution_id, visit_id)
+    folded = fold([_event(row) for row in rows])
+    wrong = _write(connection, (institution_id, visit_id), folded, {row["event_number"]: row for row in rows})
+    return folded, wrong
 
 
 def note(
@@ -109,11 +138,9 @@ def forget(connection: sa.Connection, now: datetime) -> int:
 
 def _fault(connection: sa.Connection, event: StayEvent) -> Ending | None:
     """Say why an event cannot be taken at all; otherwise hold its institution, so that visits queue."""
-    table = schema.institutions
-    query = sa.select(table.c.institution_id).where(table.c.institution_id == event.institution_id)
-    known = connection.execute(query.with_for_update()).first()
-    if known is None or is_bureau(event.institution_id):
-        return Ending(Outcome.UNKNOWN_INSTITUTION, "no institution of that code is registered")
+    unknown = _unknown(connection, event.institution_id)
+    if unknown is not None:
+        return unknown
     for name in ("visit_id", "person_id", "ward", "department", "bed", "approved_by"):
         text = getattr(event, name)
         if text and (len(text) > LONGEST_TEXT or "\0" in text):
@@ -121,29 +148,45 @@ def _fault(connection: sa.Connection, event: StayEvent) -> Ending | None:
     return None
 
 
+def _unknown(connection: sa.Connection, institution_id: str) -> Ending | None:
+    """Say that an institution is not registered; otherwise hold it."""
+    table = schema.institutions
+    query = sa.select(table.c.institution_id).where(table.c.institution_id == institution_id)
+    known = connection.execute(query.with_for_update()).first()
+    if known is None or is_bureau(institution_id):
+        return Ending(Outcome.UNKNOWN_INSTITUTION, "no institution of that code is registered")
+    return None
+
+
 def _is_known(connection: sa.Connection, event: StayEvent) -> bool:
+    """Whether this message came before: the same id with the same content."""
+    content = _content(event)
     query = sa.select(EVENTS.c.event_number).where(
-        EVENTS.c.institution_id == event.institution_id,
-        EVENTS.c.visit_id == event.visit_id,
-        EVENTS.c.message_id == event.message_id,
+        *(EVENTS.c[name].is_not_distinct_from(value) for name, value in content.items())
     )
     return connection.execute(query).first() is not None
 
 
-def _keep(connection: sa.Connection, told: Told, now: datetime) -> int:
-    event = told.event
+def _content(event: StayEvent) -> dict[str, Any]:
+    """Return what an event says, as the journal's columns."""
     moments = {name: getattr(event, name) for name in _TIMES}
-    values = {
+    return {
         "institution_id": event.institution_id,
         "visit_id": event.visit_id,
         "person_id": event.person_id,
-        "source": told.source,
         "kind": event.kind.value,
+        **{name: None if moment is None else to_us(moment) for name, moment in moments.items()},
+        **{name: getattr(event, name) for name in _TEXTS},
+    }
+
+
+def _keep(connection: sa.Connection, told: Told, now: datetime) -> int:
+    values = {
+        **_content(told.event),
+        "source": told.source,
         "received_at": to_us(now),
         "surname": told.surname,
         "masked_number": told.masked_number,
-        **{name: None if moment is None else to_us(moment) for name, moment in moments.items()},
-        **{name: getattr(event, name) for name in _TEXTS},
     }
     done = connection.execute(sa.insert(EVENTS).values(values))
     (number,) = done.inserted_primary_key or (0,)
@@ -164,15 +207,23 @@ def _event(row: Mapping[str, Any]) -> StayEvent:
 
 
 def _write(
-    connection: sa.Connection, event: StayEvent, folded: Folded, journal: Mapping[int, Mapping[str, Any]]
+    connection: sa.Connection,
+    visit: tuple[str, str],
+    folded: Folded,
+    journal: Mapping[int, Mapping[str, Any]],
 ) -> bool:
-    """Put the stay and the leaves that follow in the place of the former; say whether one runs backwards."""
-    of_visit = {"institution_id": event.institution_id, "visit_id": event.visit_id}
+    """Put the stay and the leaves that follow in the place of the former; say whether one runs backwards.
+
+    Of a visit that was admitted again after its end the last stretch is the stay.
+    """
+    of_visit = dict(zip(("institution_id", "visit_id"), visit, strict=True))
     for table in (STAYS, LEAVES):
-        here = (table.c.institution_id == event.institution_id) & (table.c.visit_id == event.visit_id)
+        here = (table.c.institution_id == visit[0]) & (table.c.visit_id == visit[1])
         connection.execute(sa.delete(table).where(here))
     backwards = False
-    for number, draft in enumerate(folded.drafts):
+    stays = [draft for draft in folded.drafts if draft.table == "stays"]
+    current = [draft for draft in folded.drafts if draft not in stays[:-1]]
+    for number, draft in enumerate(current):
         values = dict(draft.values)
         if draft.table == "stays":
             if _ends_before(values, "admitted_at", "discharged_at"):

@@ -6,20 +6,10 @@ from datetime import datetime
 
 from renzheng.central.adt.outcomes import Ending, Outcome
 from renzheng.central.claims.encoding import Encoding, sign_of
+from renzheng.central.claims.hl7_charset import charset_of
+from renzheng.central.claims.hl7_files import MOST_SEGMENTS
 from renzheng.central.claims.rejects import Reason
 
-_CHARSETS = {
-    "": None,
-    "ASCII": None,
-    "UNICODE": Encoding("utf-8"),
-    "UNICODE UTF-8": Encoding("utf-8"),
-    "UTF-8": Encoding("utf-8"),
-    "GB 18030-2000": Encoding("gb18030"),
-    "GB18030": Encoding("gb18030"),
-    "GBK": Encoding("gb18030"),
-    "GB2312": Encoding("gb18030"),
-}
-_MOST_SEGMENTS = 500
 _SEPARATORS = 5
 _COMPOUND_SURNAMES = (
     "欧阳", "司马", "上官", "诸葛", "东方", "皇甫", "尉迟", "公孙", "慕容", "令狐", "司徒", "夏侯", "端木",
@@ -42,11 +32,10 @@ class Header:
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A message's segments, with the encoding it came in."""
+    """A message's segments, decoded."""
 
     header: Header
     segments: Sequence[str]
-    encoding: Encoding
 
 
 def read_text(payload: bytes) -> Text | tuple[Header, Ending]:
@@ -54,20 +43,21 @@ def read_text(payload: bytes) -> Text | tuple[Header, Ending]:
     header = _header(payload)
     if header is None:
         return Header(), Ending(Outcome.UNREADABLE, "MSH: it does not begin with one")
-    charset = _field(payload, 17)
-    if charset not in _CHARSETS:
-        return header, Ending(Outcome.UNREADABLE, "MSH-18: only UNICODE UTF-8 and GB 18030-2000 are read")
-    encoding = _CHARSETS[charset] or Encoding(sign_of(payload) or "utf-8")
+    lines = payload.replace(b"\r\n", b"\r").replace(b"\n", b"\r").split(b"\r")
+    charset = charset_of(lines[0])
+    if charset is None:
+        return header, Ending(Outcome.UNREADABLE, f"MSH-18: {Reason.UNKNOWN_CHARSET.value}")
+    encoding = Encoding(sign_of(payload) or "utf-8")
     segments = []
-    for line in payload.replace(b"\r\n", b"\r").replace(b"\n", b"\r").split(b"\r"):
-        text = encoding.decode(line)
+    for line in lines:
+        text = charset.decode(line, encoding)
         if isinstance(text, Reason):
             return header, Ending(Outcome.UNREADABLE, text.value)
         if text.strip():
             segments.append(text)
-    if len(segments) > _MOST_SEGMENTS:
+    if len(segments) > MOST_SEGMENTS:
         return header, Ending(Outcome.UNREADABLE, Reason.TOO_LONG.value)
-    return Text(header, segments, encoding)
+    return Text(header, segments)
 
 
 def acknowledge(header: Header, ending: Ending, message_id: str, now: datetime) -> bytes:

@@ -13,11 +13,13 @@ from renzheng.central.adt.desk import Origin, Told
 from renzheng.central.adt.messages import acknowledge, masked, read_text, surname_of
 from renzheng.central.adt.outcomes import Ending, Outcome
 from renzheng.central.claims.encoding import detect_encoding
-from renzheng.central.claims.hl7_adt import Hl7Source, read_messages, read_name
+from renzheng.central.claims.hl7_adt import Hl7Source, read_names
+from renzheng.central.claims.hl7_files import read_messages
 from renzheng.central.claims.importer import Format, open_source
 from renzheng.central.claims.rejects import Place, Problem, Reason, Remark
+from renzheng.central.claims.rows import Draft
 from renzheng.central.claims.source import Ignored, InputFile, Item, Options
-from renzheng.central.claims.stay_events import StayEvent
+from renzheng.central.claims.stay_events import Rename, StayEvent
 from renzheng.central.store import schema
 from renzheng.central.store.database import Database
 from renzheng.contracts.errors import UsageError
@@ -28,7 +30,8 @@ FORMATS = (Format.HL7, Format.NHSA, Format.FHIR)
 MLLP, FILE = "mllp", "file"
 _LOST = 200
 ITEMS_AT_ONCE = 500
-_Items = Iterator[tuple[Item, Origin, tuple[str, str]]]
+_Names = Sequence[tuple[str, str]]
+_One = tuple[Sequence[Item], Origin, _Names]
 _TAKEN: Mapping[Format, Sequence[str]] = {
     Format.NHSA: ("mapping", "institution", "transaction", "encoding"),
     Format.FHIR: ("institution", "encoding"),
@@ -84,7 +87,7 @@ class Receiver:
             )
         file = InputFile(path, path.name)
         counts: Counter[Outcome] = Counter()
-        part: list[tuple[Item, Origin, tuple[str, str]]] = []
+        part: list[_One] = []
         with self._database.reading() as connection:
             zones = self._zones(connection)
         reader = (
@@ -97,25 +100,25 @@ class Receiver:
                 part = []
         return counts + self._take_part(part)
 
-    def _take_part(self, part: Sequence[tuple[Item, Origin, tuple[str, str]]]) -> Counter[Outcome]:
+    def _take_part(self, part: Sequence[_One]) -> Counter[Outcome]:
         now, counts = self._clock(), Counter[Outcome]()
         with self._database.writing() as connection:
-            for item, origin, name in part:
-                counts[_take_item(connection, item, origin, name, now).outcome] += 1
+            for items, origin, names in part:
+                counts[_take_items(connection, items, origin, names, now).outcome] += 1
         return counts
 
-    def _of_hl7(self, file: InputFile, zones: Callable[[str], tzinfo]) -> _Items:
+    def _of_hl7(self, file: InputFile, zones: Callable[[str], tzinfo]) -> Iterator[_One]:
         encoding = detect_encoding(file.path, self._options.encoding)
         for line, segments in read_messages(file, encoding, lambda _: None):
             place = Place(file.name, line)
             if isinstance(segments, Reason):
-                yield _unread(segments), Origin(FILE, "", f"{file.name}:{line}"), ("", "")
+                yield [_unread(segments)], Origin(FILE, "", f"{file.name}:{line}"), ()
             else:
-                item = self._hl7.read_message(segments, place, zones)
+                items = self._hl7.read_message(segments, place, zones)
                 payload = "\r".join(segments).encode()
-                yield item, Origin(FILE, "", f"{file.name}:{line}", payload), read_name(segments)
+                yield items, Origin(FILE, "", f"{file.name}:{line}", payload), read_names(segments)
 
-    def _of(self, file_format: Format, file: InputFile, zones: Callable[[str], tzinfo]) -> _Items:
+    def _of(self, file_format: Format, file: InputFile, zones: Callable[[str], tzinfo]) -> Iterator[_One]:
         source = open_source(file_format, _only(self._options, _TAKEN[file_format]))
         for found in source.check([file]):
             for item in source.read(found, zones, lambda _: None):
@@ -124,7 +127,7 @@ class Receiver:
                 )
                 if about_stays:
                     place = item.place  # type: ignore[union-attr]  # both have one
-                    yield item, Origin(FILE, "", f"{place.file}:{place.line}"), ("", "")
+                    yield [item], Origin(FILE, "", f"{place.file}:{place.line}"), ()
 
     def _take_message(
         self,
@@ -134,8 +137,8 @@ class Receiver:
         origin: Origin,
         now: datetime,
     ) -> Ending:
-        item = self._hl7.read_message(segments, place, self._zones(connection))
-        return _take_item(connection, item, origin, read_name(segments), now)
+        items = self._hl7.read_message(segments, place, self._zones(connection))
+        return _take_items(connection, items, origin, read_names(segments), now)
 
     def _zones(self, connection: sa.Connection) -> Callable[[str], tzinfo]:
         table = schema.institutions
@@ -153,22 +156,43 @@ def _unread(reason: Reason) -> Remark:
     return Remark("stays", Place("", 0), Problem("", reason))
 
 
-def _take_item(
-    connection: sa.Connection, item: Item, origin: Origin, name: tuple[str, str], now: datetime
+def _take_items(
+    connection: sa.Connection, items: Sequence[Item], origin: Origin, names: _Names, now: datetime
 ) -> Ending:
-    event = item if isinstance(item, StayEvent) else None
+    """Take everything that one message brings; it has one outcome.
+
+    What was not taken comes first; else what became of its last part, which sees the whole of it: of two who
+    exchange their beds the first moves to a bed that is still taken.
+    """
+    event: StayEvent | None = None
+    endings = []
+    for number, item in enumerate(items):
+        if isinstance(item, StayEvent):
+            name = names[number if len(names) == len(items) else 0] if names else ("", "")
+            told = Told(item, origin.source, surname_of(*name), masked(item.person_id))
+            endings.append(desk.take(connection, told, now))
+            event = item
+        elif (ending := _take_other(connection, item)) is not None:
+            endings.append(ending)
+    ending = next((one for one in endings if not one.outcome.kept), endings[-1] if endings else _NOTHING)
     if event is not None:
-        told = Told(event, origin.source, surname_of(*name), masked(event.person_id))
-        ending = desk.take(connection, told, now)
-        kind = event.kind.value
         message_id = event.message_id or origin.message_id
-        origin = Origin(origin.source, origin.trigger or kind, message_id, origin.payload)
-    elif isinstance(item, Ignored):
-        ending = Ending(Outcome.IGNORED, item.kind)
-    elif isinstance(item, Remark):
-        problem = item.problem
-        ending = Ending(Outcome.REJECTED, f"{problem.field} {problem.reason.value}".strip())
-    else:
-        ending = Ending(Outcome.IGNORED, type(item).__name__)
+        origin = Origin(origin.source, origin.trigger or event.kind.value, message_id, origin.payload)
     desk.note(connection, origin, ending, now, event)
     return ending
+
+
+_NOTHING = Ending(Outcome.IGNORED, "nothing in it is about a stay")
+
+
+def _take_other(connection: sa.Connection, item: Item) -> Ending | None:
+    """Take what is no event of a stay; None for what only the audit's tables hold."""
+    if isinstance(item, Rename):
+        return desk.rename(connection, item)
+    if isinstance(item, Remark):
+        problem = item.problem
+        refused = Ending(Outcome.REJECTED, f"{problem.field} {problem.reason.value}".strip())
+        return None if problem.reason.is_warning else refused
+    if isinstance(item, Draft):
+        return None
+    return Ending(Outcome.IGNORED, item.kind if isinstance(item, Ignored) else type(item).__name__)

@@ -127,6 +127,15 @@ def _parts(message: Message, trigger: str) -> Sequence[Message]:
 _KNOWN = STAYS.keys() | PERSON_MERGES | VISIT_MERGES | VISIT_MOVES
 
 
+def read_names(segments: Sequence[str]) -> Sequence[tuple[str, str]]:
+    """Return family and given name (PID-5.1, PID-5.2) of each patient in a message; empty where not told."""
+    try:
+        groups = parse(segments).groups("PID")
+        return [(group.get("PID-5.1"), group.get("PID-5.2")) for group in groups]
+    except MessageError:
+        return []
+
+
 def trigger_of(message: Message) -> str:
     """Return a message's trigger event."""
     return message.get("MSH-9.2") or message.get("EVN-1")
@@ -204,4 +213,6 @@ class _Meaning:
     def _visits(self) -> tuple[str, str]:
         """Return the prior number of the visit and the present one; empty where they are not told."""
         prior = PRIOR_VISIT.get(self.reader.visit_field, "")
-        return self.reader.optional_id(f"{prior}.1") if prior else "", self.reader.optional_id(self.reader.visit_path)
+        return self.reader.optional_id(f"{prior}.1") if prior else "", self.reader.optional_id(
+            self.reader.visit_path
+        )

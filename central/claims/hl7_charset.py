@@ -20,7 +20,7 @@ _CODECS: Mapping[str, str] = {
     "KSX1001": "euc_kr",
     **{f"8859{part}": f"iso8859_{part}" for part in (1, 2, 3, 4, 5, 6, 7, 8, 9, 15)},
 }
-"""Table 0211 in capitals without blanks and marks, as Python's codecs; and names that systems send instead."""
+"""Table 0211 in capitals without blanks and marks; and names that systems send instead."""
 
 
 @dataclass(frozen=True, slots=True)

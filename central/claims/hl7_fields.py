@@ -81,7 +81,9 @@ class Reader:
             approved_by=self._text("EVN-5.1") or self._text("PV1-7.1") or UNSTATED,
         )
 
-    def _happened_at(self, kind: StayEventKind, admitted: Moment | None, discharged: Moment | None) -> datetime:
+    def _happened_at(
+        self, kind: StayEventKind, admitted: Moment | None, discharged: Moment | None
+    ) -> datetime:
         """Return when it happened: the field meant for it, else EVN-6, else when it was recorded.
 
         Of a day alone, the time of another field of the same day is taken; a discharge else lasts to the

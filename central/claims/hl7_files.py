@@ -77,7 +77,9 @@ def _differs(trailer: bytes, count: int) -> bool:
 
 def _lines(file: InputFile, advance: Advance) -> Iterator[tuple[int, bytes]]:
     """Yield each line that is not blank, with its number, whatever the line ends are."""
-    with file.path.open("r", encoding="latin-1", newline=None) as stream:  # bytes as they are, line ends as one
+    with file.path.open(
+        "r", encoding="latin-1", newline=None
+    ) as stream:  # bytes as they are, line ends as one
         number = 0
         while raw := stream.readline(LINE_LIMIT_BYTES):
             number += 1

@@ -5,6 +5,7 @@ there is empty, and so is ``""``, which deletes a value. Escapes are undone last
 separates nothing.
 """
 
+import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -54,7 +55,8 @@ class Delimiters:
         if not self.escape or self.escape not in text:
             return text
         mark = re.escape(self.escape)
-        return re.sub(f"{mark}([^{mark}]*){mark}", lambda found: self._meant(found.group(1), found.group()), text)
+        escaped = f"{mark}([^{mark}]*){mark}"
+        return re.sub(escaped, lambda found: self._meant(found.group(1), found.group()), text)
 
     def _meant(self, code: str, whole: str) -> str:
         named = {
@@ -141,9 +143,8 @@ class Message:
         A swap (A17) has a group for each of the two patients, a merge (A40) one for each pair of numbers.
         """
         starts = [number for number, segment in enumerate(self.segments) if segment.name == name]
-        header = self.segments[: starts[0]] if starts else ()
-        for start, end in zip(starts, [*starts[1:], len(self.segments)], strict=True):
-            yield Message((*header, *self.segments[start:end]))
+        for start, end in itertools.pairwise([*starts, len(self.segments)]):
+            yield Message((*self.segments[: starts[0]], *self.segments[start:end]))
 
 
 def parse(segments: Sequence[str]) -> Message:
@@ -162,8 +163,8 @@ def _delimiters(header: str) -> Delimiters:
     separator = header[3]
     encoding = header[4:].split(separator, 1)[0]
     named = (separator, *encoding)
-    distinct = len(set(named)) == len(named) and not any(letter.isalnum() or letter.isspace() for letter in named)
-    if not encoding or not distinct:
+    marks = not any(letter.isalnum() or letter.isspace() for letter in named)
+    if not encoding or not marks or len(set(named)) != len(named):
         raise MessageError("MSH-2")
     usual = Delimiters()
     given = [*encoding[:5], *("" for _ in range(5 - len(encoding)))]

@@ -42,9 +42,7 @@ def describe(message: Message, zone: tzinfo) -> Described:
     return Described(_SEXES.get(message.get("PID-8").upper()), birth, death, tuple(problems))
 
 
-def _day(
-    message: Message, path: str, zone: tzinfo, partial: Reason, problems: list[Problem]
-) -> str | None:
+def _day(message: Message, path: str, zone: tzinfo, partial: Reason, problems: list[Problem]) -> str | None:
     raw = message.get(path)
     if not raw:
         return None
@@ -91,9 +89,15 @@ CREATE TABLE people (
 _NOTE = """
 INSERT INTO people VALUES (?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (person_id) DO UPDATE SET
-    sex = iif(excluded.told_at >= told_at, coalesce(excluded.sex, sex), coalesce(sex, excluded.sex)),
-    birth = iif(excluded.told_at >= told_at, coalesce(excluded.birth, birth), coalesce(birth, excluded.birth)),
-    death = iif(excluded.told_at >= told_at, coalesce(excluded.death, death), coalesce(death, excluded.death)),
+    sex = {later_of_sex},
+    birth = {later_of_birth},
+    death = {later_of_death},
     told_at = max(told_at, excluded.told_at)
-"""
+""".format(
+    **{
+        f"later_of_{name}": f"iif(excluded.told_at >= told_at, coalesce(excluded.{name}, {name}), "
+        f"coalesce({name}, excluded.{name}))"
+        for name in ("sex", "birth", "death")
+    }
+)
 _ROWS = "SELECT person_id, sex, birth, death, file, line FROM people ORDER BY person_id"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, time, tzinfo
 
 from renzheng.central.claims.hl7_message import Message
-from renzheng.central.claims.values import ValueProblem, read_time
+from renzheng.central.claims.values import read_time
 
 _HOUR_ALONE = re.compile(r"(\d{10})([+-]\d{4})?", re.ASCII)
 _DAY_ALONE = re.compile(r"\d{8}|\d{4}[-/.年]\d{1,2}[-/.月]\d{1,2}日?", re.ASCII)
@@ -53,7 +53,7 @@ def is_partial(raw: str) -> bool:
 
 
 def zone_of_message(message: Message, usual: tzinfo) -> tzinfo:
-    """Return the zone of a message's local times: an offset in MSH-7 holds for all of it (chapter 2.15.9.7)."""
+    """Return the zone of a message's local times: MSH-7's offset holds for all of it (chapter 2.15.9.7)."""
     found = re.search(r"[+-]\d{4}$", message.get("MSH-7"), re.ASCII)
     try:
         return datetime.strptime(found.group(), "%z").tzinfo or usual if found else usual

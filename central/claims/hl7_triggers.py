@@ -1,4 +1,4 @@
-"""What each ADT trigger event means for stays and for numbers (HL7 v2.5.1 and v2.8, chapter 3.3; table 0003)."""
+"""What each ADT trigger event means for stays and numbers (HL7 v2.5.1 and v2.8, chapter 3.3; table 0003)."""
 
 from collections.abc import Mapping
 
@@ -35,7 +35,7 @@ PERSON_ONLY = frozenset({"A28", "A31"})
 PERSON_MERGES = frozenset({"A18", "A30", "A34", "A36", "A39", "A40", "A46", "A47", "A48"})
 """Events after which one number of a person takes another's place."""
 VISIT_MERGES = frozenset({"A18", "A35", "A36", "A41", "A42", "A49", "A50", "A51"})
-"""Events after which one number of a visit, or of the account that a site takes for it, takes another's place."""
+"""Events after which one number of a visit, or of the account taken for it, takes another's place."""
 VISIT_MOVES = frozenset({"A44", "A45"})
 """Events after which a visit or an account belongs to the person of PID, not to the one of MRG: two people,
 of whom only this one visit was mixed up (3.3.44, 3.3.45)."""

@@ -9,7 +9,7 @@
     [hl7]
     visit_id = "PV1-50.1"             # where the bureau's mdtrt_id stands; PV1-19.1 by default
     person_id = "PID-3.1"
-    person_id_type = "NI"             # take the repetition whose CX.5 (or CX.4) is this; a list: in this order
+    person_id_type = "NI"             # take the repetition whose CX.5 or CX.4 is this (or a list)
     institution_id = "MSH-4.1"
 
     [hl7.institutions]                # the hospital's own name for itself, to the bureau's code

@@ -122,7 +122,7 @@ _EXPLANATIONS: dict[Reason, tuple[str, str]] = {
     ),
     Reason.BATCH_COUNT: (
         "批次尾部所记消息数与实收不符，可能有消息丢失，请核对后重新导出",
-        "The batch counts another number of messages than it holds; some may be lost. Check and export it again.",
+        "The batch counts another number of messages than it holds; some may be lost. Export it again.",
     ),
     Reason.PARTIAL_DATE: (
         "日期只有年或年月，未作推测，该字段留空",
@@ -138,8 +138,7 @@ _EXPLANATIONS: dict[Reason, tuple[str, str]] = {
     ),
     Reason.UNIT_NOT_HELD: (
         "数量单位与项目计价单位不符，未作换算，请按项目计价单位重新导出或在映射文件中说明",
-        "The quantity is in another unit than the item is billed in; nothing was converted. Export it in the "
-        "item's unit, or name the unit in the mapping file.",
+        "The quantity is in another unit than the item is billed in; export it in the item's unit.",
     ),
     Reason.UNDECODABLE: (
         "该行字节不符合文件编码，请重新导出",

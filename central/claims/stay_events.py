@@ -359,7 +359,7 @@ def _begin_again(stay: _Stay, event: StayEvent) -> bool:
 
 
 def _admit_if_registered(stay: _Stay, event: StayEvent) -> None:
-    """Admit a registered person whom a message of an inpatient names: the change of class was not told apart."""
+    """Admit a registered person whom a message of an inpatient names: no message told of the change."""
     if stay.admitted is None and stay.registered_at is not None:
         told = event.admitted_at
         stay.admitted = event

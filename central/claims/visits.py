@@ -173,11 +173,14 @@ def _fold_visits(
     rows = _rows(
         database,
         f"""
-        SELECT e.* REPLACE (coalesce(v.now, e.visit_id) AS visit_id, coalesce(p.now, e.person_id) AS person_id)
+        SELECT e.* REPLACE (
+            coalesce(v.now, e.visit_id) AS visit_id, coalesce(p.now, e.person_id) AS person_id
+        )
         FROM read_parquet({literal(journal)}) e
         LEFT JOIN present_visits v ON v.institution_id = e.institution_id AND v.before = e.visit_id
         LEFT JOIN present_persons p ON p.institution_id = e.institution_id AND p.before = e.person_id
-        WHERE (e.institution_id, coalesce(v.now, e.visit_id)) IN (SELECT (institution_id, visit_id) FROM touched)
+        WHERE (e.institution_id, coalesce(v.now, e.visit_id))
+            IN (SELECT (institution_id, visit_id) FROM touched)
         ORDER BY e.institution_id, visit_id, arrival, file, line
         """,
     )

@@ -23,6 +23,7 @@ SHARED: Mapping[str, tuple[str, ...]] = {
     "persons": ("person_id",),
     "stays": ("institution_id", "visit_id"),
     "leaves": ("institution_id", "visit_id"),
+    "person_aliases": ("person_id", "alias_of"),
 }
 """Tables that imports and the store both fill, by the key under which the one goes before the other."""
 STORE_FIRST = ("stays", "leaves")

@@ -390,6 +390,24 @@ leaves = _table(
     rowid=False,
 )
 
+# Numbers that gave way to others, as merge messages told (`adt.renaming`); the audit follows persons'.
+person_aliases = _table(
+    "person_aliases",
+    Column("person_id", Text, primary_key=True),
+    Column("alias_of", Text, primary_key=True),
+    Column("since", _Big, nullable=False),
+    Column("institution_id", Text, nullable=False),  # that told it
+    rowid=False,
+)
+visit_renames = _table(
+    "visit_renames",
+    Column("institution_id", Text, primary_key=True),
+    Column("visit_id", Text, primary_key=True),
+    Column("visit_now", Text, nullable=False),
+    Column("since", _Big, nullable=False),
+    rowid=False,
+)
+
 # What became of every message, row and form about a stay. One that was not taken is kept as it came.
 stay_messages = _table(
     "stay_messages",

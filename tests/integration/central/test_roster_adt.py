@@ -162,7 +162,7 @@ def test_two_on_one_bed_are_both_kept_and_named(site):
             Outcome.END_BEFORE_START,
             "AA",
         ),
-        (message("A08", "20260305090000", 34), Outcome.IGNORED, "AA"),
+        (message("A20", "20260305090000", 34), Outcome.IGNORED, "AA"),
         (message("A01", "20260305090000", 35, **{"class": "O"}), Outcome.IGNORED, "AA"),
         (message("A01", "20260305090000", 36, institution="H9"), Outcome.UNKNOWN_INSTITUTION, "AE"),
         (message("A01", "20260305090000", 36, institution="bureau:1"), Outcome.UNKNOWN_INSTITUTION, "AE"),
@@ -251,7 +251,7 @@ def test_of_a_name_only_the_surname_stays(family, given, shown):
 
 def test_files_go_the_same_way(site, tmp_path):
     path = tmp_path / "day.hl7"
-    path.write_bytes((A01 + A21 + message("A08", "20260305090000", 34)).encode("gb18030"))
+    path.write_bytes((A01 + A21 + message("A20", "20260305090000", 34)).encode("gb18030"))
     counts = site.receiver.read_file(path, Format.HL7)
     assert counts == {Outcome.TAKEN: 2, Outcome.IGNORED: 1}
     assert site.roster()[0].ward == "内科"
@@ -259,6 +259,104 @@ def test_files_go_the_same_way(site, tmp_path):
     assert site.receiver.read_file(path, Format.HL7) == {Outcome.REPEATED: 2, Outcome.IGNORED: 1}
     with pytest.raises(UsageError, match="tell of no stays"):
         site.receiver.read_file(path, Format.PARQUET)
+
+
+# --- updates, tracking, swaps and merges (HL7 v2.5.1, chapter 3.3) ---
+
+
+def merged(trigger, recorded, number, *, person, prior, visit="V1"):
+    """A merge message: PID names who stays, MRG who gives way."""
+    head, _, rest = message(trigger, recorded, number, person=person, visit=visit).partition("PV1|")
+    return f"{head}MRG|{prior}\rPV1|{rest}"
+
+
+def swapped(recorded, number):
+    """An A17 (3.3.17): PID and PV1 of each of two patients, each with the bed that it gets."""
+    of_one, of_two = (
+        message("A17", recorded, number, visit=visit, person=person, bed=bed, name=name)
+        for visit, person, bed, name in (("V1", "P0001", "4", "张^三"), ("V2", "P0002", "3", "李^四"))
+    )
+    return of_one + of_two[of_two.index("PID|") :]
+
+
+def test_an_update_moves_the_patient_and_corrects_the_time(site):
+    site.tell(A01, message("A08", "20260303100000", 11, ward="外科", bed="8", admitted="20260302083000"))
+    (patient,) = site.roster()
+    assert (patient.ward, patient.bed, patient.admitted_at) == ("外科", "8", at(2, 8, 30))
+
+
+def test_an_outpatient_who_is_admitted_is_on_the_roster_until_made_an_outpatient_again(site):
+    site.tell(message("A04", "20260302080000", 1, **{"class": "E"}))
+    assert site.roster() == ()
+    site.tell(message("A06", "20260302120000", 2))
+    assert [one.admitted_at for one in site.roster()] == [at(2, 12)]
+    site.tell(message("A07", "20260304120000", 3, **{"class": "O"}))
+    assert site.roster() == ()
+
+
+def test_somebody_on_the_way_to_an_examination_is_away_until_arriving_back(site):
+    site.now = at(5, 9, 30)
+    site.tell(A01, message("A09", "20260305090000", 11))
+    (away,) = site.roster()[0].away
+    assert (away.kind, away.left_at, away.returned_at) == ("examination", at(5, 9), None)
+    site.tell(message("A10", "20260305091000", 12))
+    assert site.roster()[0].away[0].returned_at == at(5, 9, 10)
+    assert (site.roster()[0].ward, site.roster()[0].bed) == ("内科", "3")
+
+
+def test_two_patients_exchange_their_beds_and_keep_their_names(site):
+    two = message("A01", "20260302093000", 2, visit="V2", person="P0002", bed="4", name="李^四", ward="内科")
+    site.tell(A01, two)
+    assert site.tell(swapped("20260303100000", 3)) == ["AA"]
+    assert site.outcomes()[-1] == Outcome.TAKEN
+    assert {one.visit_id: (one.bed, one.surname) for one in site.roster()} == {
+        "V1": ("4", "张"),
+        "V2": ("3", "李"),
+    }
+
+
+def test_a_stay_follows_the_person_who_remains_whatever_comes_first(site_on_both):
+    site = site_on_both
+    unknown = message("A01", "20260302093000", 1, person="TEMP1")
+    assert site.tell(unknown, merged("A40", "20260303100000", 2, person="P0007", prior="TEMP1")) == [
+        "AA",
+        "AA",
+    ]
+    (patient,) = site.roster()
+    assert (patient.person_id, patient.masked_number) == ("P0007", "…0007")
+    late = message("A01", "20260302093000", 3, person="TEMP1", visit="V2", bed="9")
+    site.tell(late)
+    assert {one.person_id for one in site.roster()} == {"P0007"}
+    assert [(row.person_id, row.alias_of) for row in site.rows("person_aliases")] == [("TEMP1", "P0007")]
+    site.tell(merged("A40", "20260303100000", 2, person="P0007", prior="TEMP1"))
+    assert site.outcomes()[-1] == Outcome.REPEATED
+
+
+def test_a_merge_moves_no_stay_of_another_institution(site):
+    with site.database.writing() as connection:
+        devices.put_institution(connection, Institution("H2", "x", "1"))
+    site.tell(message("A01", "20260302093000", 1, institution="H2", person="TEMP1"))
+    site.tell(merged("A40", "20260303100000", 2, person="P0007", prior="TEMP1"))
+    assert [row.person_id for row in site.rows("stays")] == ["TEMP1"]
+
+
+def test_a_visit_under_a_new_number_is_one_stay(site_on_both):
+    site = site_on_both
+    site.tell(A01, merged("A50", "20260303100000", 2, person="P0001", prior="P0001||||V1", visit="V9"))
+    assert [one.visit_id for one in site.roster()] == ["V9"]
+    site.tell(message("A03", "20260304100000", 3, discharged="20260304100000"))
+    assert site.roster() == ()
+
+
+def test_a_number_used_again_for_other_content_is_another_message(site):
+    site.tell(A01, message("A02", "20260303100000", 1, bed="8"))
+    assert site.outcomes() == [Outcome.TAKEN, Outcome.TAKEN]
+    assert site.roster()[0].bed == "8"
+
+
+def test_a_visit_admitted_again_after_its_end_is_on_the_roster(site):
+    site.tell(A01, message("A03", "20260303100000", 2), message("A01", "20260304090000", 3))
+    assert [one.admitted_at for one in site.roster()] == [at(4, 9)]
 
 
 # --- over the wire ---
