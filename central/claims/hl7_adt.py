@@ -83,7 +83,7 @@ class Hl7Source:
         return found
 
     def _of_group(self, message: Message, trigger: str, place: Place, zone_of: ZoneOf) -> list[Item]:
-        """Read the part of a message that speaks of one patient; nothing of it is taken if a field is wrong."""
+        """Read the part of a message about one patient; nothing of it is taken if a field is wrong."""
         try:
             reader = Reader(message, self._settings, self._options.institution, zone_of)
             return list(_Meaning(reader, trigger, place).items())

@@ -8,13 +8,13 @@ come.
 
 # ruff: noqa: S608 - the names are our own, the paths are quoted; COPY takes no parameters
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, fields
 from dataclasses import replace as changed
 from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -28,7 +28,8 @@ from renzheng.central.claims.stay_events import Rename, StayEvent, StayEventKind
 
 EVENTS, RENAMES, FACTS = "stay_events", "renames", "visit_facts"
 _ROWS = 5_000
-Key = TypeVar("Key")
+Key = tuple[str, str]
+"""An institution and a number of its own."""
 
 
 def _schema(kind: type[StayEvent] | type[Rename] | type[VisitFact]) -> pa.Schema:
@@ -103,30 +104,24 @@ def settle_stays(
     known = out / JOURNAL / f"{RENAMES}.parquet"
     if renames is not None:
         known = add_to_journal(database, RENAMES, renames, out)
-    _make_present(database, known)
-    staged = [_touched_by_events(events)] if events is not None else []
-    if renames is not None and journal.exists():
-        staged.append(_TOUCHED_BY_RENAMES.format(journal=literal(journal), renames=literal(renames)))
-    if staged:
-        database.execute(f"CREATE TABLE named AS {' UNION '.join(staged)}")
-        database.execute(_TOUCHED)
-        _fold_visits(database, journal, staging, zone_of)
+    _make_present(database, known, renames)
+    if not journal.exists():
+        return
+    nothing = f"(FROM read_parquet({literal(journal)}) LIMIT 0)"
+    staged = nothing if events is None else f"read_parquet({literal(events)})"
+    database.execute(_TOUCHED.format(staged=staged, journal=literal(journal)))
+    _fold_visits(database, journal, staging, zone_of)
 
 
-def _touched_by_events(events: Path) -> str:
-    return f"SELECT institution_id, visit_id FROM read_parquet({literal(events)})"
-
-
-_TOUCHED_BY_RENAMES = """
-SELECT e.institution_id, e.visit_id
-FROM read_parquet({journal}) e SEMI JOIN read_parquet({renames}) r
-  ON r.institution_id = e.institution_id
-  AND CASE r."of"
-    WHEN 'person' THEN r.before = e.person_id
-    ELSE r.before = e.visit_id OR r.now = e.visit_id
-  END
-"""
 _TOUCHED = """
+CREATE TABLE named AS
+SELECT institution_id, visit_id FROM {staged}
+UNION
+SELECT e.institution_id, e.visit_id
+FROM read_parquet({journal}) e SEMI JOIN changed c
+  ON c.institution_id = e.institution_id
+  AND c.number = if(c.of_what = 'person', e.person_id, e.visit_id);
+
 CREATE TABLE touched AS
 SELECT institution_id, visit_id FROM named
 UNION
@@ -136,34 +131,44 @@ FROM named n LEFT JOIN present_visits p ON p.institution_id = n.institution_id A
 """A visit whose number gave way, and the visit that it is now: the stay of the one is that of the other."""
 
 
-def _make_present(database: duckdb.DuckDBPyConnection, renames: Path) -> None:
-    """Make `present_visits` and `present_persons`: each former number with the one that holds now."""
-    rows = (
-        _rows(database, f'SELECT * FROM read_parquet({literal(renames)}) ORDER BY "at", arrival, file, line')
-        if renames.exists()
-        else iter(())
-    )
-    visits: dict[tuple[str, str], tuple[str, str]] = {}
-    persons: dict[tuple[str, str], tuple[str, str]] = {}
-    for row in rows:
-        pairs = visits if row["of"] == "visit" else persons
-        pairs[row["institution_id"], row["before"]] = (row["institution_id"], row["now"])
-    for name, pairs in (("present_visits", visits), ("present_persons", persons)):
+def _make_present(database: duckdb.DuckDBPyConnection, known: Path, staged: Path | None) -> None:
+    """Make `present_visits` and `present_persons`: each former number with the one that holds now.
+
+    `changed` has the numbers whose way to the present one is new.
+    """
+    database.execute("CREATE TABLE changed (of_what VARCHAR, institution_id VARCHAR, number VARCHAR)")
+    for of, name in (("visit", "present_visits"), ("person", "present_persons")):
         database.execute(f"CREATE TABLE {name} (institution_id VARCHAR, before VARCHAR, now VARCHAR)")
-        found = [(*before, present(pairs, before)[1]) for before in pairs]
+        pairs, new = dict(_pairs(database, known, of)), dict(_pairs(database, staged, of))
+        ways = {number: way_of(pairs, number) for number in pairs}
+        found = [(*number, way[-1][1]) for number, way in ways.items()]
         if found:
             database.executemany(f"INSERT INTO {name} VALUES (?, ?, ?)", found)
+        changed = {*new, *new.values(), *(number for number, way in ways.items() if new.keys() & {*way})}
+        if changed:
+            told = [(of, *number) for number in sorted(changed)]
+            database.executemany("INSERT INTO changed VALUES (?, ?, ?)", told)
 
 
-def present(pairs: Mapping[Key, Key], number: Key) -> Key:
-    """Follow a number to the one that holds now; one whose way leads back to itself stays what it is."""
-    seen, now = {number}, number
-    while now in pairs:
-        now = pairs[now]
-        if now in seen:
-            return number
-        seen.add(now)
-    return now
+def _pairs(database: duckdb.DuckDBPyConnection, path: Path | None, of: str) -> Iterator[tuple[Key, Key]]:
+    """Yield the former and the later number of each rename, in the order in which they were told."""
+    if path is None or not path.exists():
+        return
+    names = _rows(database, f'SELECT * FROM read_parquet({literal(path)}) ORDER BY "at", file, line')
+    for row in names:
+        if row["of"] == of:
+            yield (row["institution_id"], row["before"]), (row["institution_id"], row["now"])
+
+
+def way_of(pairs: Mapping[Key, Key], number: Key) -> Sequence[Key]:
+    """Return the numbers from one to that which holds now; of one that leads back to itself, it alone."""
+    way = [number]
+    while way[-1] in pairs:
+        following = pairs[way[-1]]
+        if following in way:
+            return [number]
+        way.append(following)
+    return way
 
 
 def _fold_visits(
@@ -173,15 +178,16 @@ def _fold_visits(
     rows = _rows(
         database,
         f"""
-        SELECT e.* REPLACE (
-            coalesce(v.now, e.visit_id) AS visit_id, coalesce(p.now, e.person_id) AS person_id
+        FROM (
+            SELECT e.* REPLACE (
+                coalesce(v.now, e.visit_id) AS visit_id, coalesce(p.now, e.person_id) AS person_id
+            )
+            FROM read_parquet({literal(journal)}) e
+            LEFT JOIN present_visits v ON v.institution_id = e.institution_id AND v.before = e.visit_id
+            LEFT JOIN present_persons p ON p.institution_id = e.institution_id AND p.before = e.person_id
         )
-        FROM read_parquet({literal(journal)}) e
-        LEFT JOIN present_visits v ON v.institution_id = e.institution_id AND v.before = e.visit_id
-        LEFT JOIN present_persons p ON p.institution_id = e.institution_id AND p.before = e.person_id
-        WHERE (e.institution_id, coalesce(v.now, e.visit_id))
-            IN (SELECT (institution_id, visit_id) FROM touched)
-        ORDER BY e.institution_id, visit_id, arrival, file, line
+        SEMI JOIN touched USING (institution_id, visit_id)
+        ORDER BY institution_id, visit_id, arrival, file, line
         """,
     )
     for ids, visit in groupby(map(_event, rows), key=lambda event: (event.institution_id, event.visit_id)):
