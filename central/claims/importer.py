@@ -374,16 +374,21 @@ def _stage(item: Item, staging: Staging, zone_of: ZoneOf) -> None:
         staging.count(cancelling.CANCELLATIONS)
         line_id = None if item.line_id is None else tidy_id(item.line_id)
         cancelling.stage(staging, replace(_normalised(item), line_id=line_id))
-    elif isinstance(item, Rename):
-        staging.count(visits.RENAMES)
-        visits.stage_rename(staging, item)
     elif isinstance(item, Ignored):
         staging.ignored[item.kind] += 1
     elif isinstance(item, Counted):
         staging.counted[item.kind] += item.rows
-    elif isinstance(item, StayEvent):
+    else:
+        _stage_of_visit(item, staging)
+
+
+def _stage_of_visit(item: StayEvent | Rename | VisitFact, staging: Staging) -> None:
+    if isinstance(item, StayEvent):
         staging.count(visits.EVENTS)
         visits.stage(staging, replace(_normalised(item), person_id=normalised_id(item.person_id)))
+    elif isinstance(item, Rename):
+        staging.count(visits.RENAMES)
+        visits.stage_rename(staging, item)
     else:
         staging.count(visits.FACTS)
         doctor_id = None if item.doctor_id is None else normalised_id(item.doctor_id)
