@@ -1,0 +1,104 @@
+"""The oracle: from tables to verdicts, one step a line."""
+
+import datetime as dt
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from decimal import Decimal
+
+from renzheng.central.audit.oracle.beds import BedDay, BedJudge, at_stake, day_answers, line_verdict
+from renzheng.central.audit.oracle.billing import Line, billed
+from renzheng.central.audit.oracle.case import Case
+from renzheng.central.audit.oracle.dialysis import DialysisJudge, Judged
+from renzheng.central.audit.oracle.ledger import ledger
+from renzheng.central.audit.oracle.sessions import SessionBuilder
+from renzheng.central.audit.oracle.shields import shield
+from renzheng.central.audit.oracle.values import Answer, Judgement, LineKey, Parameters, Tables, always
+
+MARGIN_DAYS = 3
+"""Days on both sides of the period whose lines take part in the assignment; before it also the days of late
+billing."""
+
+NATIONAL = Parameters()
+
+
+class Oracle:
+    """Answers every line in scope of a few small tables.
+
+    Args:
+        tables: rows by table, typed; a table left out is empty.
+        first: first local service day.
+        last: last local service day, included.
+        on: the parameters of the line verdicts: the same for every day, or a function of the day.
+    """
+
+    def __init__(
+        self,
+        tables: Tables,
+        first: dt.date,
+        last: dt.date,
+        on: Parameters | Callable[[dt.date], Parameters] = NATIONAL,
+    ) -> None:
+        self._case = Case(tables)
+        self._first = first
+        self._last = last
+        self._on = always(on) if isinstance(on, Parameters) else on
+
+    def answers(self) -> dict[LineKey, Answer]:
+        """Return the one verdict of each line of the period."""
+        return dict(self.judge().lines)
+
+    def judge(self) -> Judgement:
+        """Judge everything."""
+        rows = billed(self._case)
+        near = [line for line in rows.lines if line.in_scope and self._near(line)]
+        sessions = list(SessionBuilder(self._case, self._on).all())
+        dialysis = DialysisJudge(self._case, sessions, [line for line in near if line.is_dialysis], self._on)
+        beds = BedJudge(self._case, [line for line in near if line.item_class == "bed_day"], self._on)
+        judged = [one for one in dialysis.judge() if self._within(one.line)]
+        days = [one for one in beds.judge() if self._within(one.line)]
+        shield(self._case, judged, days)
+        lines = dict(self._lines(dialysis, judged, beds, days))
+        book = ledger(self._case, rows, lines, self._first, self._last)
+        return Judgement(lines, day_answers(days), book, _shielded(judged, days))
+
+    def _near(self, line: Line) -> bool:
+        earlier = dt.timedelta(days=MARGIN_DAYS + self._on(self._first).late_billing_days)
+        later = dt.timedelta(days=MARGIN_DAYS)
+        return self._first - earlier <= line.service_day <= self._last + later
+
+    def _within(self, line: Line) -> bool:
+        return self._first <= line.service_day <= self._last
+
+    def _lines(
+        self, dialysis: DialysisJudge, judged: list[Judged], beds: BedJudge, days: list[BedDay]
+    ) -> Iterator[tuple[LineKey, Answer]]:
+        for one in judged:
+            ratio, evidence = dialysis.coverage_ratio(one.line), tuple(sorted(one.evidence))
+            yield one.line.key, Answer(one.verdict, one.reason, ratio, evidence, one.line.amount)
+        for line, mine in _by_line(days):
+            verdict, reason, found = line_verdict(mine)
+            evidence, stake = tuple(sorted(found)), at_stake(line, mine)
+            yield line.key, Answer(verdict, reason, beds.coverage_ratio(line), evidence, stake)
+
+
+def _by_line(days: list[BedDay]) -> Iterator[tuple[Line, list[BedDay]]]:
+    together: dict[LineKey, list[BedDay]] = defaultdict(list)
+    for one in days:
+        together[one.line.key].append(one)
+    for mine in together.values():
+        yield mine[0].line, sorted(mine, key=lambda one: one.day)
+
+
+def _shielded(judged: list[Judged], days: list[BedDay]) -> Mapping[str, tuple[int, Decimal]]:
+    """Count the lines that something kept from being contradicted, with their yuan."""
+    found: dict[str, tuple[int, Decimal]] = {}
+    kept = [
+        (one.shield or "broken_row", one.line) for one in judged if one.shield or one.reason == "broken_row"
+    ]
+    kept += [
+        ("broken_row", line) for line, mine in _by_line(days) if any(d.reason == "broken_row" for d in mine)
+    ]
+    for by, line in kept:
+        lines, amount = found.get(by, (0, Decimal(0)))
+        found[by] = lines + 1, amount + line.amount
+    return found

@@ -1,0 +1,87 @@
+"""The plain values of the oracle: parameters of the line verdicts, and what it answers."""
+
+import datetime as dt
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+Row = Mapping[str, Any]
+Tables = Mapping[str, Sequence[Row]]
+LineKey = tuple[str, str]
+"""(institution_id, line_id)."""
+
+FAMILY = ("haemodialysis", "haemodiafiltration", "haemofiltration", "haemoperfusion")
+SCOPE = (*FAMILY, "bed_day")
+NOTHING = dt.timedelta()
+MIDNIGHT = dt.time()
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """The parameters of the line verdicts on one day, with the values of the national pack."""
+
+    match_window: dt.timedelta = dt.timedelta(hours=12)
+    max_session: dt.timedelta = dt.timedelta(hours=12)
+    mid_session: dt.timedelta = dt.timedelta(minutes=60)
+    min_duration_ratio: Decimal = Decimal("0.5")
+    min_session: dt.timedelta = dt.timedelta(minutes=90)
+    min_prescribed_minutes: int = 60
+    resume: dt.timedelta = dt.timedelta(minutes=30)
+    late_billing_days: int = 31
+    late_entry_days: int = 3
+    elsewhere_margin: dt.timedelta = dt.timedelta(minutes=60)
+    posting_grace: dt.timedelta = dt.timedelta(hours=24)
+    inpatients_sign_in: bool = False
+    hospital_log_corroborates: bool = True
+    shield_attempts: int = 2
+    coverage_needed: Decimal = Decimal("0.95")
+    coverage_hours: tuple[int, int] = (5, 24)
+    bed_hours: tuple[int, int] = (0, 24)
+    bill_on_leave: int = 0
+    longest_examination: dt.timedelta = dt.timedelta(hours=24)
+
+
+def always(parameters: Parameters) -> Callable[[dt.date], Parameters]:
+    """Return the same parameters for every day."""
+    return lambda _: parameters
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The verdict of one line."""
+
+    verdict: str
+    reason: str
+    coverage_ratio: float
+    evidence: tuple[str, ...]
+    at_stake: Decimal = Decimal(0)
+
+
+@dataclass(frozen=True)
+class DayAnswer:
+    """The verdict of one day of a bed line."""
+
+    verdict: str
+    reason: str
+    evidence: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class BoxSum:
+    """What one box of the ledger holds."""
+
+    lines: int
+    amount: Decimal
+    fund_amount: Decimal | None
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """Everything the oracle answers."""
+
+    lines: Mapping[LineKey, Answer]
+    days: Mapping[tuple[str, str, dt.date], DayAnswer]
+    ledger: Mapping[tuple[str, str], BoxSum]
+    shielded: Mapping[str, tuple[int, Decimal]]
+    """Lines and yuan that a trace or a broken row kept from being contradicted, by what kept them."""
