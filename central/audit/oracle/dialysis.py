@@ -18,7 +18,7 @@ from renzheng.central.audit.oracle.sessions import (
     run_length,
     run_name,
 )
-from renzheng.central.audit.oracle.values import NOTHING, LineKey, Parameters, Row
+from renzheng.central.audit.oracle.values import NIGHT_BATCH, NOTHING, LineKey, Parameters, Row
 
 ABSENCE = ("no_session", "more_lines_than_sessions")
 BUNDLE = 2
@@ -210,9 +210,9 @@ class DialysisJudge:
     # -- death
 
     def _date(self, line: Line) -> None:
-        """Date a line that a batch posted soon after a death on the day of death."""
+        """Date a line that a batch posted in the night after a death on the day of death."""
         death = self._case.deaths.get(line.person)
-        grace = self._on(line.service_day).posting_grace
+        grace = min(self._on(line.service_day).posting_grace, NIGHT_BATCH)
         if death is not None and line.service_day > death and line.at <= self._after(line, death) + grace:
             line.day = death
 

@@ -1,11 +1,11 @@
 """The oracle: from tables to verdicts, one step a line."""
 
 import datetime as dt
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 
-from renzheng.central.audit.oracle.beds import BedDay, BedJudge, at_stake, day_answers, line_verdict
+from renzheng.central.audit.oracle.bed_days import BedDay
+from renzheng.central.audit.oracle.beds import BedJudge, by_line, day_answers
 from renzheng.central.audit.oracle.billing import Line, billed
 from renzheng.central.audit.oracle.case import Case
 from renzheng.central.audit.oracle.dialysis import DialysisJudge, Judged
@@ -18,6 +18,8 @@ MARGIN_DAYS = 3
 """Days on both sides of the period whose lines take part in the assignment; before it also the days of late
 billing."""
 
+BEDS_BEFORE = 400
+"""Days before the period whose bed lines may bill the same days: they had them first."""
 NATIONAL = Parameters()
 
 
@@ -50,10 +52,11 @@ class Oracle:
     def judge(self) -> Judgement:
         """Judge everything."""
         rows = billed(self._case)
-        near = [line for line in rows.lines if line.in_scope and self._near(line)]
+        near = [line for line in rows.lines if line.in_scope and line.is_dialysis and self._near(line)]
+        billed_beds = [line for line in rows.lines if line.item_class == "bed_day" and self._before(line)]
         sessions = list(SessionBuilder(self._case, self._on).all())
-        dialysis = DialysisJudge(self._case, sessions, [line for line in near if line.is_dialysis], self._on)
-        beds = BedJudge(self._case, [line for line in near if line.item_class == "bed_day"], self._on)
+        dialysis = DialysisJudge(self._case, sessions, near, self._on)
+        beds = BedJudge(self._case, [line for line in billed_beds if line.in_scope], self._on)
         judged = [one for one in dialysis.judge() if self._within(one.line)]
         days = [one for one in beds.judge() if self._within(one.line)]
         shield(self._case, judged, days)
@@ -66,6 +69,10 @@ class Oracle:
         later = dt.timedelta(days=MARGIN_DAYS)
         return self._first - earlier <= line.service_day <= self._last + later
 
+    def _before(self, line: Line) -> bool:
+        earliest = self._first - dt.timedelta(days=BEDS_BEFORE)
+        return earliest <= line.service_day <= self._last + dt.timedelta(days=MARGIN_DAYS)
+
     def _within(self, line: Line) -> bool:
         return self._first <= line.service_day <= self._last
 
@@ -75,18 +82,10 @@ class Oracle:
         for one in judged:
             ratio, evidence = dialysis.coverage_ratio(one.line), tuple(sorted(one.evidence))
             yield one.line.key, Answer(one.verdict, one.reason, ratio, evidence, one.line.amount)
-        for line, mine in _by_line(days):
-            verdict, reason, found = line_verdict(mine)
-            evidence, stake = tuple(sorted(found)), at_stake(line, mine)
-            yield line.key, Answer(verdict, reason, beds.coverage_ratio(line), evidence, stake)
-
-
-def _by_line(days: list[BedDay]) -> Iterator[tuple[Line, list[BedDay]]]:
-    together: dict[LineKey, list[BedDay]] = defaultdict(list)
-    for one in days:
-        together[one.line.key].append(one)
-    for mine in together.values():
-        yield mine[0].line, sorted(mine, key=lambda one: one.day)
+        for bed in by_line(days):
+            verdict, reason, found = bed.verdict
+            ratio, evidence = beds.coverage_ratio(bed.days), tuple(sorted(found))
+            yield bed.line.key, Answer(verdict, reason, ratio, evidence, bed.at_stake)
 
 
 def _shielded(judged: list[Judged], days: list[BedDay]) -> Mapping[str, tuple[int, Decimal]]:
@@ -96,7 +95,7 @@ def _shielded(judged: list[Judged], days: list[BedDay]) -> Mapping[str, tuple[in
         (one.shield or "broken_row", one.line) for one in judged if one.shield or one.reason == "broken_row"
     ]
     kept += [
-        ("broken_row", line) for line, mine in _by_line(days) if any(d.reason == "broken_row" for d in mine)
+        ("broken_row", bed.line) for bed in by_line(days) if any(d.reason == "broken_row" for d in bed.days)
     ]
     for by, line in kept:
         lines, amount = found.get(by, (0, Decimal(0)))

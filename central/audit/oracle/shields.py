@@ -4,7 +4,7 @@ import datetime as dt
 from collections import defaultdict
 from collections.abc import Sequence
 
-from renzheng.central.audit.oracle.beds import BedDay
+from renzheng.central.audit.oracle.bed_days import BedDay
 from renzheng.central.audit.oracle.case import Broken, Case
 from renzheng.central.audit.oracle.dialysis import Judged
 

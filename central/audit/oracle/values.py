@@ -15,6 +15,8 @@ FAMILY = ("haemodialysis", "haemodiafiltration", "haemofiltration", "haemoperfus
 SCOPE = (*FAMILY, "bed_day")
 NOTHING = dt.timedelta()
 MIDNIGHT = dt.time()
+NIGHT_BATCH = dt.timedelta(hours=6)
+"""A fee entered so soon after midnight may be of the day before."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,7 @@ class Parameters:
     min_prescribed_minutes: int = 60
     resume: dt.timedelta = dt.timedelta(minutes=30)
     late_billing_days: int = 31
-    late_entry_days: int = 3
+    late_bed_days: int = 31
     elsewhere_margin: dt.timedelta = dt.timedelta(minutes=60)
     posting_grace: dt.timedelta = dt.timedelta(hours=24)
     inpatients_sign_in: bool = False

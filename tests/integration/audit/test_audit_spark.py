@@ -6,16 +6,14 @@ import warnings
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
-from hypothesis import strategies as st
-from parts.audit_worlds import tables_of, worlds
+from parts.audit_worlds import some_worlds, tables_of
 from pyspark.sql import SparkSession
 
-from renzheng.central.audit.oracle import Answer, Oracle
+from renzheng.central.audit.oracle import Oracle
 from renzheng.central.audit.readback import read_findings, read_verdicts
 from renzheng.central.audit.request import AuditRequest
 from renzheng.central.audit.run import run_audit
-from renzheng.contracts.tables import INPUT_TABLES, arrow_schema
+from renzheng.contracts.tables import INPUT_TABLES, REJECTS, arrow_schema
 from renzheng.rules.examples import cases
 from renzheng.rules.pack import load_pack
 
@@ -25,30 +23,10 @@ FIRST, LAST = dt.date(2026, 3, 1), dt.date(2026, 3, 31)
 WORLDS = 80
 
 
-def generated_worlds():
-    """Draw worlds with Hypothesis, the same ones every time, without running a test on each."""
-    drawn = []
-
-    @settings(
-        max_examples=WORLDS,
-        derandomize=True,
-        database=None,
-        deadline=None,
-        phases=[Phase.generate],
-        suppress_health_check=list(HealthCheck),
-    )
-    @given(st.lists(worlds(), min_size=1, max_size=3))
-    def draw(some):
-        drawn.extend(some)
-
-    draw()
-    return drawn
-
-
 @pytest.fixture(scope="module")
 def rows():
     """Every worked example of every rule, and the generated worlds, side by side."""
-    together = tables_of(generated_worlds())
+    together = tables_of(some_worlds(WORLDS))
     pack = load_pack()
     known = [row["item_code"] for row in pack.knowledge["item_limits"]]
     for case in cases(list(pack.rules.values()), known):
@@ -83,7 +61,7 @@ def outputs(rows, session, tmp_path_factory):
     tables = folder / "tables"
     tables.mkdir()
     for name, found in rows.items():
-        table = pa.Table.from_pylist(found, schema=arrow_schema(INPUT_TABLES[name]))
+        table = pa.Table.from_pylist(found, schema=arrow_schema({**INPUT_TABLES, "rejects": REJECTS}[name]))
         pq.write_table(table, tables / f"{name}.parquet")
     with warnings.catch_warnings():
         # pyspark warns of pandas 3, which nothing here uses
@@ -107,14 +85,19 @@ def test_findings_are_identical(outputs):
 
 def test_the_oracle_agrees(outputs, rows):
     found = {
-        one.line_id: Answer(one.verdict, one.reason, round(one.coverage_ratio, 9), one.evidence)
+        (one.institution_id, one.line_id): (
+            one.verdict,
+            one.reason,
+            round(one.coverage_ratio, 9),
+            one.evidence,
+        )
         for one in read_verdicts(outputs / "spark")
-        if "~" not in one.line_id
+        if "~" not in one.institution_id
     }
     mine = {name: [row for row in table if _generated(row)] for name, table in rows.items()}
     told = {
-        line: Answer(answer.verdict, answer.reason, round(answer.coverage_ratio, 9), answer.evidence)
-        for line, answer in Oracle(mine, FIRST, LAST).answers().items()
+        key: (answer.verdict, answer.reason, round(answer.coverage_ratio, 9), answer.evidence)
+        for key, answer in Oracle(mine, FIRST, LAST).answers().items()
     }
     assert found == told
 

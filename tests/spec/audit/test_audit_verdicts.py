@@ -761,7 +761,7 @@ def test_the_oracle_agrees(case):
     rows["stays"] = [*rows.get("stays", ()), *_a_stay_elsewhere()]
     told = {
         line.split(SEPARATOR)[1]: f"{answer.verdict}/{answer.reason}"
-        for line, answer in Oracle(rows, FIRST, LAST).answers().items()
+        for (_, line), answer in Oracle(rows, FIRST, LAST).answers().items()
     }
     assert told == case.verdicts
 
