@@ -74,9 +74,9 @@ SELECT line_id, CASE
   WHEN item_code = 'HD' AND began IS NOT NULL THEN 'no_sign_out'
   WHEN item_code = 'HD' AND coalesce(seconds, 0) >= 0.95 * 68400 THEN 'no_session'
   WHEN item_code = 'HD' THEN 'coverage_gap'
-  WHEN NOT in_stay THEN 'outside_stay'
   WHEN absent THEN 'absent_at_check'
   WHEN seen THEN 'seen'
+  WHEN NOT in_stay THEN 'outside_stay'
   WHEN on_leave THEN 'on_leave'
   ELSE 'not_seen'
 END AS reason
@@ -211,9 +211,9 @@ def by_pandas(tables: Path) -> pa.Table:
     bed["reason"] = "not_seen"
     gone = (bed.left_at + CHINA_S <= local) & (bed.returned_at + CHINA_S >= local + DAY_S)
     bed.loc[gone, "reason"] = "on_leave"
+    bed.loc[~in_stay.to_numpy(), "reason"] = "outside_stay"
     bed.loc[bed.seen.notna(), "reason"] = "seen"
     bed.loc[bed.absent.notna(), "reason"] = "absent_at_check"
-    bed.loc[~in_stay.to_numpy(), "reason"] = "outside_stay"
     bed.loc[bed.dead, "reason"] = "after_death"
     both = pd.concat([hd[["line_id", "reason"]], bed[["line_id", "reason"]]])
     return pa.Table.from_pandas(both, preserve_index=False)

@@ -15,7 +15,10 @@ from renzheng.central.audit.errors import TablesUnusableError
 
 @dataclass(frozen=True)
 class LineVerdict:
-    """The verdict on one line, as in `line_verdicts.parquet`; `coverage_ratio` lies between 0 and 1."""
+    """The verdict on one line, as in `line_verdicts.parquet`; `coverage_ratio` lies between 0 and 1.
+
+    `amount_at_stake` is None in the output of an earlier version.
+    """
 
     line_id: str
     institution_id: str
@@ -25,6 +28,7 @@ class LineVerdict:
     evidence: tuple[str, ...]
     rule_id: str
     rule_version: str
+    amount_at_stake: Decimal | None = None
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from renzheng.rules.signing import read_keys
 
 PERIOD = frozenset({"from_day", "to_day", "from_us", "until_us"})
 """Placeholders that every rule of findings has besides its own parameters."""
-BESIDE_THE_STEPS = frozenset({"calendar", "days", "windows", "rejects"})
+BESIDE_THE_STEPS = frozenset({"bed_calendar", "bed_numbers", "calendar", "days", "windows", "rejects"})
 """Tables that the audit computes before its first step."""
 
 

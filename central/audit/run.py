@@ -19,6 +19,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from renzheng.central.audit.bed_settings import bed_calendar, bed_numbers
 from renzheng.central.audit.duckdb_engine import DuckDBEngine
 from renzheng.central.audit.engine import Engine
 from renzheng.central.audit.errors import AuditUsageError, EngineError, OutOfTimeError, RuleFailedError
@@ -144,6 +145,9 @@ class Run:
             self._engine.add("days", days)
             self._engine.add("windows", windows)
             self._engine.add("calendar", calendar(**period))
+            beds = bed_calendar(**period, resolve=self._resolve)
+            self._engine.add("bed_calendar", beds)
+            self._engine.add("bed_numbers", bed_numbers(beds))
             for name, table in knowledge_tables(self._pack).items():
                 self._engine.add(name, table)
         return loaded
@@ -179,8 +183,11 @@ class Run:
             "to_day": day_number(self._request.to_day),
             "stays_known": int(self._stays_known),
         }
+        step = read_step(name, self._pack)
+        if "$bed_from_day" in step.sql:
+            values["bed_from_day"] = self._bed_from_day()
         keep = self._engine.view if name in VIEWS else self._engine.table
-        sql = filled(read_step(name, self._pack).sql, values)
+        sql = filled(step.sql, values)
         if name not in ANSWERS:
             keep(name, sql)
             return
@@ -194,15 +201,30 @@ class Run:
                 do="Look at what was changed in them, or allow more by --rule-seconds.",
             ) from error
 
+    def _bed_from_day(self) -> int:
+        """Return the first day that a bed line is for; evidence of earlier days is not read."""
+        first = self._engine.rows(
+            "SELECT min(day) AS day FROM (SELECT day FROM bed_spread UNION ALL "
+            "SELECT end_day AS day FROM bed_late) billed"
+        ).to_pylist()[0]["day"]
+        # a line written after midnight may be the bed of the day before
+        from_day = day_number(self._request.from_day) - 1
+        return from_day if first is None else min(from_day, first)
+
     def _write(self) -> None:
         versions = " ".join(
             f"WHEN '{name}' THEN '{self._pack.rules[name].header.version}'" for name in LINE_RULES
         )
         self._engine.write(
             "SELECT line_id, institution_id, verdict, reason, coverage_ratio, evidence, rule_id, "
-            f"CASE rule_id {versions} END AS rule_version FROM line_verdicts "
+            f"CASE rule_id {versions} END AS rule_version, amount_at_stake FROM line_verdicts "
             "ORDER BY institution_id, line_id",
             self._made / "line_verdicts.parquet",
+        )
+        self._engine.write(
+            "SELECT line_id, institution_id, DATE '1970-01-01' + CAST(day AS INT) AS day, verdict, reason, "
+            "evidence FROM bed_day_verdicts ORDER BY institution_id, line_id, day",
+            self._made / "day_verdicts.parquet",
         )
 
     def _summary(self, loaded: list[Loaded]) -> dict[str, Any]:

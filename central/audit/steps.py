@@ -15,7 +15,7 @@ ASSIGNMENT = "assigned_contested"
 
 VERDICT_RULES: Mapping[str, str] = {
     "dialysis_verdicts": "line-haemodialysis",
-    "bed_verdicts": "line-bed-day",
+    "bed_day_verdicts": "line-bed-day",
 }
 """Steps whose SQL is a rule of the pack."""
 
@@ -51,8 +51,19 @@ STEPS: tuple[str, ...] = (
     "coverage_days",
     "dialysis_verdicts",
     "inpatients",
+    "bed_visits",
     "bed_lines",
+    "bed_late",
+    "bed_spread",
+    "bed_billed",
+    "bed_crowds",
+    "bed_rivals",
     "bed_sightings",
+    "bed_claims",
+    "bed_nights",
+    "bed_twice",
+    "bed_parts",
+    "bed_told",
     "bed_outside",
     "bed_checks",
     "bed_absent",
@@ -60,7 +71,11 @@ STEPS: tuple[str, ...] = (
     "bed_away",
     "bed_elsewhere",
     "bed_errands",
+    "bed_unexplained",
     "bed_on_leave",
+    "bed_shields",
+    "bed_coverage",
+    "bed_day_verdicts",
     "bed_verdicts",
     "line_verdicts",
 )
@@ -77,6 +92,8 @@ VIEWS: frozenset[str] = frozenset(
         "traces",
         "coverage_stretches",
         "dialysis_verdicts",
+        "bed_billed",
+        "bed_parts",
         "bed_verdicts",
     }
 )
@@ -122,7 +139,9 @@ def last_uses(pack: Pack) -> dict[str, tuple[str, ...]]:
     for name in STEPS:
         for view in reads[name] & VIEWS:
             reads[name] |= reads[view]
-    kept = set[str]().union(*(_named_in(rule.sql) for rule in pack.active), {"line_verdicts"})
+    kept = set[str]().union(
+        *(_named_in(rule.sql) for rule in pack.active), {"line_verdicts", "bed_day_verdicts"}
+    )
     for view in kept & VIEWS:
         kept |= reads[view]
     last = {used: name for name in STEPS if name not in VIEWS for used in reads[name]}

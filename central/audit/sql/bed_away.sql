@@ -1,10 +1,12 @@
--- Verified events at other institutions on the day of an unseen bed line (by the clock of either institution), with
--- what any leave says about them. Only this institution's own leave can be an errand.
+-- Verified events at other institutions on an unseen bed day (by the clock of either institution), with what the
+-- leaves say about them, as in bed_checks.
 SELECT
   l.line,
+  l.day,
   e.event_id,
-  max(CASE WHEN v.kind IS NOT NULL THEN 1 ELSE 0 END) AS on_leave,
-  max(CASE WHEN v.institution_id = l.institution_id AND v.kind IN ('examination', 'transfer') THEN 1 ELSE 0 END) AS on_errand
+  max(CASE WHEN v.kind IN ('examination', 'transfer') AND v.institution_id = l.institution_id AND e.occurred_at <= v.left_at + l.longest_examination_us THEN 1 ELSE 0 END) AS on_errand,
+  max(CASE WHEN v.kind = 'leave' OR e.occurred_at <= v.left_at + l.longest_examination_us THEN 1 ELSE 0 END) AS explained,
+  max(CASE WHEN v.kind IS NOT NULL THEN 1 ELSE 0 END) AS on_leave
 FROM bed_unseen l
 JOIN attendance e
   ON l.person_id = e.person_id
@@ -17,5 +19,5 @@ LEFT JOIN leaves v
   ON l.person_id = v.person_id
   AND e.occurred_at >= v.left_at
   AND (coalesce(v.returned_at, v.due_back_at) IS NULL OR e.occurred_at <= coalesce(v.returned_at, v.due_back_at))
-WHERE e.verified AND e.occurred_at_day BETWEEN $from_day - 1 AND $to_day + 2
-GROUP BY l.line, e.event_id
+WHERE e.verified AND e.occurred_at_day BETWEEN $bed_from_day - 1 AND $to_day + 2
+GROUP BY l.line, l.day, e.event_id

@@ -1,43 +1,59 @@
--- Spot checks that did not find the person in bed, during the stay and on the day of a bed line,
--- with what any leave says about that moment.
+-- Spot checks that did not find the person in bed, during the stay and on a day of a bed line, with what the leaves
+-- say about that moment: an errand (an examination or transfer of this institution, within the hours it may take), a
+-- leave that explains it, or only one that has lasted longer than an examination may.
 WITH missed AS (
   SELECT
-    l.line,
-    l.institution_id,
-    l.person_id,
-    l.visit_id,
+    b.line,
+    b.day,
+    b.institution_id,
+    b.person_id,
+    b.visit_id,
+    w.month,
+    w.longest_examination_us,
     c.check_id,
     c.result,
     coalesce(c.answered_at, c.drawn_at) AS moment
-  FROM bed_lines l
+  FROM bed_parts b
+  JOIN bed_calendar w ON b.day = w.day
   JOIN spot_checks c
-    ON l.institution_id = c.institution_id
-    AND l.person_id = c.person_id
-    AND coalesce(c.answered_at_local, c.drawn_at_local) >= l.from_local
-    AND coalesce(c.answered_at_local, c.drawn_at_local) < l.to_local
+    ON b.institution_id = c.institution_id
+    AND b.person_id = c.person_id
+    AND coalesce(c.answered_at_local, c.drawn_at_local) >= b.day * 86400000000 + w.from_us
+    AND coalesce(c.answered_at_local, c.drawn_at_local) < b.day * 86400000000 + w.to_us
   WHERE c.result IN ('absent', 'identity_mismatch', 'away_approved')
 ),
 in_stay AS (
-  SELECT DISTINCT m.*
+  SELECT m.*
   FROM missed m
-  LEFT JOIN stays s
+  JOIN stays s
     ON m.institution_id = s.institution_id
     AND m.visit_id = s.visit_id
     AND m.moment >= s.admitted_at
     AND (s.discharged_at IS NULL OR m.moment <= s.discharged_at)
-  WHERE s.visit_id IS NOT NULL OR $stays_known = 0
+  UNION ALL
+  SELECT m.*
+  FROM missed m
+  JOIN stays s
+    ON m.institution_id = s.institution_id
+    AND m.person_id = s.person_id
+    AND m.moment >= s.admitted_at
+    AND (s.discharged_at IS NULL OR m.moment <= s.discharged_at)
+  UNION ALL
+  SELECT m.*
+  FROM missed m
+  ANTI JOIN bed_told t ON m.institution_id = t.institution_id AND m.month = t.month
 )
 SELECT
   m.line,
+  m.day,
   m.check_id,
   m.result,
-  m.institution_id,
-  m.person_id,
-  max(CASE WHEN v.kind IS NOT NULL THEN 1 ELSE 0 END) AS on_leave,
-  max(CASE WHEN v.institution_id = m.institution_id AND v.kind IN ('examination', 'transfer') THEN 1 ELSE 0 END) AS on_errand
+  max(CASE WHEN v.kind IN ('examination', 'transfer') AND v.institution_id = m.institution_id AND m.moment <= v.left_at + m.longest_examination_us THEN 1 ELSE 0 END) AS on_errand,
+  max(CASE WHEN v.kind = 'leave' OR m.moment <= v.left_at + m.longest_examination_us THEN 1 ELSE 0 END) AS explained,
+  max(CASE WHEN v.kind IS NOT NULL THEN 1 ELSE 0 END) AS on_leave
 FROM in_stay m
 LEFT JOIN leaves v
   ON m.person_id = v.person_id
   AND m.moment >= v.left_at
   AND (coalesce(v.returned_at, v.due_back_at) IS NULL OR m.moment <= coalesce(v.returned_at, v.due_back_at))
-GROUP BY m.line, m.check_id, m.result, m.institution_id, m.person_id
+GROUP BY m.line, m.day, m.check_id, m.result

@@ -1,19 +1,41 @@
--- Bed-day lines with the window of local time that is their day, and the number of their inpatient.
+-- Bed lines with how many days they are, in ten-thousandths of a day (weight) and in days; the number of their
+-- inpatient; the day of death; and the stay of their visit.
+-- A remainder of up to an hour counts with the day before it, so that rounding makes no second day.
+WITH billed AS (
+  SELECT
+    *,
+    CASE
+      WHEN quantity <= 0 THEN CAST(10000 AS BIGINT)
+      ELSE greatest(1, CAST(least(quantity, 1000000) * 10000 AS BIGINT) // CASE WHEN unit = 'hour' THEN 24 ELSE 1 END)
+    END AS weight
+  FROM scope_lines
+  WHERE item_class = 'bed_day'
+),
+dead AS (
+  SELECT person_id, max(death_date) AS death_date
+  FROM persons
+  WHERE death_date IS NOT NULL
+  GROUP BY person_id
+)
 SELECT
-  l.line,
-  l.line_id,
-  l.institution_id,
-  l.visit_id,
-  l.person_id,
+  b.line,
+  b.line_id,
+  b.institution_id,
+  b.visit_id,
+  b.person_id,
   i.inpatient,
-  l.service_day,
-  l.amount,
-  coalesce(l.service_day > p.death_date, false) AS after_death,
-  l.service_day * 86400000000 + w.from_us AS from_local,
-  l.service_day * 86400000000 + w.to_us AS to_local,
-  l.utc_offset_us
-FROM scope_lines l
-JOIN windows w ON l.service_day = w.day AND w.purpose = 'inpatient'
-JOIN inpatients i ON l.institution_id = i.institution_id AND l.person_id = i.person_id
-LEFT JOIN persons p ON l.person_id = p.person_id
-WHERE l.item_class = 'bed_day' AND l.in_period
+  b.in_period,
+  b.service_time,
+  b.service_day,
+  b.utc_offset_us,
+  b.amount,
+  b.weight,
+  greatest(1, (b.weight + 9583) // 10000) AS days,
+  d.death_date,
+  v.first_day,
+  v.last_day,
+  v.first_day IS NOT NULL AND b.service_day >= v.first_day AND (v.last_day IS NULL OR b.service_day <= v.last_day) AS spanned
+FROM billed b
+JOIN inpatients i ON b.institution_id = i.institution_id AND b.person_id = i.person_id
+LEFT JOIN dead d ON b.person_id = d.person_id
+LEFT JOIN bed_visits v ON b.institution_id = v.institution_id AND b.visit_id = v.visit_id

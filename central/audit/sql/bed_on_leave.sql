@@ -1,5 +1,5 @@
--- Unseen bed-day lines whose whole day lies within one leave.
-SELECT DISTINCT l.line
+-- Unseen bed days that lie wholly within one leave.
+SELECT DISTINCT l.line, l.day
 FROM bed_unseen l
 JOIN leaves v
   ON l.institution_id = v.institution_id

@@ -1,14 +1,12 @@
--- Bed-day lines whose day no stay of the visit spans. Without any known stay nothing can be said, and a visit
--- whose stay could not be read is left alone.
-SELECT l.line
-FROM bed_lines l
-ANTI JOIN stays s
-  ON l.institution_id = s.institution_id
-  AND l.visit_id = s.visit_id
-  AND l.service_day >= s.admitted_at_day
-  AND (s.discharged_at IS NULL OR l.service_day <= s.discharged_at_day)
-ANTI JOIN doubts d
-  ON l.institution_id = d.institution_id
-  AND l.person_id = d.person_id
-  AND l.service_day = coalesce(d.day, l.service_day)
-WHERE $stays_known = 1
+-- Bed days that no stay there spans, neither of their visit nor of the person, although the institution has told its
+-- stays of that month.
+SELECT DISTINCT b.line, b.day
+FROM bed_parts b
+JOIN bed_calendar c ON b.day = c.day
+JOIN bed_told t ON b.institution_id = t.institution_id AND c.month = t.month
+ANTI JOIN bed_visits v
+  ON b.institution_id = v.institution_id
+  AND b.person_id = v.person_id
+  AND b.day >= v.first_day
+  AND (v.last_day IS NULL OR b.day <= v.last_day)
+WHERE b.first_day IS NULL OR b.day < b.first_day OR b.day > b.last_day

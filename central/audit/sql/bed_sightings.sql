@@ -4,7 +4,7 @@
 WITH shown AS (
   SELECT institution_id, person_id, occurred_at_day AS local_day, occurred_at_local AS at_local, event_id AS evidence
   FROM attendance
-  WHERE verified AND event_type IN ('sign_in', 'presence') AND occurred_at_day BETWEEN $from_day AND $to_day + 1
+  WHERE verified AND event_type IN ('sign_in', 'presence') AND occurred_at_day BETWEEN $bed_from_day AND $to_day + 1
   UNION ALL
   SELECT
     institution_id,
@@ -23,16 +23,14 @@ there AS (
 on_days AS (
   SELECT t.inpatient, w.day, t.evidence
   FROM there t
-  JOIN windows w ON t.local_day = w.day
-  WHERE w.purpose = 'inpatient'
-    AND t.at_local >= w.day * 86400000000 + w.from_us
+  JOIN bed_calendar w ON t.local_day = w.day
+  WHERE t.at_local >= w.day * 86400000000 + w.from_us
     AND t.at_local < w.day * 86400000000 + w.to_us
   UNION ALL
   SELECT t.inpatient, w.day, t.evidence
   FROM there t
-  JOIN windows w ON t.local_day = w.day + 1
-  WHERE w.purpose = 'inpatient'
-    AND w.to_us > 86400000000
+  JOIN bed_calendar w ON t.local_day = w.day + 1
+  WHERE w.to_us > 86400000000
     AND t.at_local < w.day * 86400000000 + w.to_us
 )
 SELECT inpatient, day, min(evidence) AS evidence

@@ -8,6 +8,7 @@ SELECT
   reason,
   coverage_ratio,
   evidence,
+  CAST(amount AS DECIMAL(16, 2)) AS amount_at_stake,
   'line-haemodialysis' AS rule_id
 FROM dialysis_verdicts
 UNION ALL
@@ -20,5 +21,6 @@ SELECT
   reason,
   coverage_ratio,
   evidence,
+  amount_at_stake,
   'line-bed-day' AS rule_id
 FROM bed_verdicts

@@ -7,6 +7,7 @@ SELECT
   c.visit_id,
   c.person_id,
   k.item_class,
+  k.unit,
   c.service_time,
   c.service_time_day AS service_day,
   c.service_time_local - c.service_time AS utc_offset_us,

@@ -547,7 +547,7 @@ CASES = {
     ),
     "the stay of another visit": (
         {"claim_lines": [bed()], "stays": [stay(visit_id="V2")]},
-        {"L1": "contradicted/outside_stay"},
+        {"L1": "insufficient/not_seen"},
     ),
     "absent at a spot check": (
         {"claim_lines": [bed()], "stays": [stay()], "spot_checks": [check("absent")]},

@@ -1,0 +1,81 @@
+-- The verdict on every bed line: contradicted if any of its days is, supported if all are, else insufficient. The
+-- reason is that of the first day with that verdict, the evidence that of all days with it; at stake is the
+-- contradicted days' share of the amount, half a cent upwards.
+WITH ranked AS (
+  SELECT
+    *,
+    CASE verdict WHEN 'contradicted' THEN 0 WHEN 'insufficient' THEN 1 ELSE 2 END AS worst
+  FROM bed_day_verdicts
+  WHERE days > 1
+),
+decided AS (
+  SELECT *, min(worst) OVER (PARTITION BY line) AS decides
+  FROM ranked
+),
+first_days AS (
+  SELECT line, min(day) AS day
+  FROM decided
+  WHERE worst = decides
+  GROUP BY line
+),
+sums AS (
+  SELECT
+    line,
+    sum(covered_us) AS covered_us,
+    sum(window_us) AS window_us,
+    sum(share) AS share,
+    sum(CASE WHEN worst = 0 THEN share ELSE 0 END) AS contradicted,
+    list_filter(flatten(array_agg(CASE WHEN worst = decides THEN evidence ELSE CAST([] AS VARCHAR[]) END)), lambda x: x IS NOT NULL) AS evidence
+  FROM decided
+  GROUP BY line
+),
+whole AS (
+  SELECT
+    d.line,
+    d.line_id,
+    d.institution_id,
+    d.amount,
+    d.verdict,
+    d.reason,
+    s.covered_us,
+    s.window_us,
+    s.share,
+    s.contradicted,
+    list_sort(list_distinct(s.evidence)) AS evidence
+  FROM sums s
+  JOIN first_days f ON s.line = f.line
+  JOIN decided d ON f.line = d.line AND f.day = d.day
+  UNION ALL
+  SELECT
+    line,
+    line_id,
+    institution_id,
+    amount,
+    verdict,
+    reason,
+    covered_us,
+    window_us,
+    share,
+    CASE WHEN verdict = 'contradicted' THEN share ELSE 0 END AS contradicted,
+    evidence
+  FROM bed_day_verdicts
+  WHERE days = 1
+)
+SELECT
+  w.line,
+  w.line_id,
+  w.institution_id,
+  w.amount,
+  w.verdict,
+  w.reason,
+  CAST(w.covered_us AS DOUBLE) / CAST(w.window_us AS DOUBLE) AS coverage_ratio,
+  w.evidence,
+  CASE
+    WHEN w.contradicted = w.share THEN CAST(w.amount AS DECIMAL(16, 2))
+    WHEN w.contradicted = 0 THEN CAST(0 AS DECIMAL(16, 2))
+    ELSE CAST(
+      CAST(CAST(floor(CAST(w.amount AS DOUBLE) * 100 * CAST(w.contradicted AS DOUBLE) / CAST(w.share AS DOUBLE) + 0.5) AS BIGINT) AS DECIMAL(18, 0))
+      * CAST(0.01 AS DECIMAL(3, 2)) AS DECIMAL(16, 2)
+    )
+  END AS amount_at_stake
+FROM whole w
