@@ -21,6 +21,7 @@ from renzheng.central.claims.files import literal
 from renzheng.central.claims.hl7_adt import Hl7Source
 from renzheng.central.claims.mapped import MappedSource
 from renzheng.central.claims.nhsa import NhsaSource
+from renzheng.central.claims.platform import PlatformSource
 from renzheng.central.claims.rejects import Remark
 from renzheng.central.claims.rows import Draft, ZoneOf, finish, refused
 from renzheng.central.claims.settle import (
@@ -67,6 +68,7 @@ class Format(StrEnum):
     SYNTHEA = "synthea"
     CSV = "csv"
     PARQUET = "parquet"
+    PLATFORM = "platform"
 
 
 _SOURCES: Mapping[Format, Callable[[Options], Source]] = {
@@ -76,6 +78,7 @@ _SOURCES: Mapping[Format, Callable[[Options], Source]] = {
     Format.SYNTHEA: SyntheaSource,
     Format.CSV: MappedSource,
     Format.PARQUET: ParquetSource,
+    Format.PLATFORM: PlatformSource,
 }
 
 
@@ -96,6 +99,7 @@ _OPTIONS: Mapping[Format, Collection[str]] = {
     Format.SYNTHEA: ("institution", "encoding"),
     Format.CSV: ("mapping", "encoding"),
     Format.PARQUET: (),
+    Format.PLATFORM: ("mapping", "encoding"),
 }
 """Which options each format takes."""
 
@@ -247,6 +251,8 @@ def import_claims(
     files = source.check(files)
     zone_of = _zones(out, options)
     with Staging.beside(out) as staging:
+        if isinstance(source, PlatformSource):
+            source.scratch = staging.folder
         _read(source, files, staging, zone_of, progress)
         settled = _settle(source, files, staging, out, zone_of, {**_own_zones(out), "": options.zone})
         tables = settled.tables

@@ -6,6 +6,9 @@
     "14" = "outpatient"
     "21" = "inpatient"
 
+    [platform.med_type]               # likewise, of the platform's tables
+    "9901" = "pharmacy"
+
     [hl7]
     visit_id = "PV1-50.1"             # where the bureau's mdtrt_id stands; PV1-19.1 by default
     person_id = "PID-3.1"
@@ -48,6 +51,12 @@ class _Strict(BaseModel):
 
 class NhsaSettings(_Strict):
     """Settings of `--format nhsa`."""
+
+    med_type: Mapping[str, VisitType] = Field(default_factory=dict)
+
+
+class PlatformSettings(_Strict):
+    """Settings of `--format platform`."""
 
     med_type: Mapping[str, VisitType] = Field(default_factory=dict)
 
@@ -116,7 +125,7 @@ def read_settings(path: Path | None, name: str, model: type[Model]) -> Model:
     if path is None:
         return model()
     content = read_toml(path)
-    unknown = sorted(set(content) - {"nhsa", "hl7"})
+    unknown = sorted(set(content) - {"nhsa", "platform", "hl7"})
     if unknown:
         raise refused(path, f"{', '.join(unknown)} belongs to no format that has settings")
     return validated(model, content.get(name, {}), path)

@@ -62,7 +62,7 @@ def _is_extra(table: Table, name: str) -> bool:
 
 
 @dataclass(slots=True)
-class _Spool:
+class Spool:
     """One Parquet file being written, column by column."""
 
     path: Path
@@ -74,12 +74,14 @@ class _Spool:
         self.columns = [[] for _ in self.schema]
 
     def add(self, values: tuple[Any, ...]) -> None:
+        """Add one row, in the order of the schema."""
         for column, value in zip(self.columns, values, strict=True):
             column.append(value)
         if len(self.columns[0]) >= _BATCH_ROWS:
             self.flush()
 
     def flush(self) -> None:
+        """Write what is waiting."""
         if self.writer is None:
             self.writer = pq.ParquetWriter(self.path, self.schema, compression="lz4")
         arrays = [
@@ -89,6 +91,7 @@ class _Spool:
         self.columns = [[] for _ in self.schema]
 
     def close(self) -> None:
+        """Finish the file."""
         self.flush()
         if self.writer is not None:
             self.writer.close()
@@ -104,7 +107,7 @@ class Staging:
         self.ignored: Counter[str] = Counter()
         self.counted: Counter[str] = Counter()
         self._ordinal = 0
-        self._spools: dict[str, _Spool] = {}
+        self._spools: dict[str, Spool] = {}
         self._remarks = self._spool("remarks", REMARKS)
         self._rejected = self._spool("rejected", REJECTED)
 
@@ -199,8 +202,8 @@ class Staging:
         assert path is not None
         return path
 
-    def _spool(self, name: str, schema: pa.Schema) -> _Spool:
-        spool = self._spools[name] = _Spool(self.folder / f"{name}.staged.parquet", schema)
+    def _spool(self, name: str, schema: pa.Schema) -> Spool:
+        spool = self._spools[name] = Spool(self.folder / f"{name}.staged.parquet", schema)
         return spool
 
 
