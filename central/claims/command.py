@@ -87,7 +87,7 @@ def import_(  # noqa: PLR0917 - the parameters are the command line
         str | None, typer.Option(help="交易编号 · The NHSA transaction of files that do not name theirs.")
     ] = None,
     encoding: Annotated[
-        str | None, typer.Option(help="utf-8 / gb18030; 默认自动判断 · Detected by default.")
+        str | None, typer.Option(help="utf-8 / utf-16 / gb18030；默认自动判断 · Detected by default.")
     ] = None,
     timezone: Annotated[str, typer.Option(help="当地时间的时区 · Zone of local times.")] = "Asia/Shanghai",
     strict: Annotated[

@@ -11,6 +11,7 @@ from typing import Any
 from renzheng.central.claims.rejects import Place, Problem, Reason, Remark, shown
 from renzheng.central.claims.values import (
     ValueProblem,
+    plain_decimal,
     read_code,
     read_date,
     read_decimal,
@@ -266,7 +267,7 @@ def _decimal(precision: int, scale: int) -> Callable[[object, tzinfo | None], De
         except ValueProblem as problem:
             if problem.reason is not Reason.TOO_MANY_DECIMALS:
                 raise
-        value = rounded(Decimal(text.strip().replace(",", "")), scale)
+        value = rounded(Decimal(plain_decimal(text).replace(",", "")), scale)
         raise Rounding(read_decimal(format(value, "f"), precision, scale))
 
     return read

@@ -176,25 +176,35 @@ def read_date(text: str) -> date:
         raise ValueProblem(Reason.BAD_DATE if problem.reason is Reason.BAD_TIME else problem.reason) from None
 
 
+def plain_decimal(text: str) -> str:
+    """Return a number's text trimmed, narrow, and without the yuan's mark."""
+    stripped = text.strip()
+    if stripped.isascii():
+        return stripped
+    return unicodedata.normalize("NFKC", stripped).replace("\u2212", "-").strip("¥元 ")
+
+
 @lru_cache(maxsize=16384)
 def read_decimal(text: str, precision: int, scale: int) -> Decimal:
     """Read a decimal number exactly; it is never rounded.
 
     Args:
-        text: digits with an optional sign, point, and commas between thousands.
+        text: digits with an optional sign, point, and commas between thousands; they may be of full width
+            and have the yuan's mark.
         precision: digits in all.
         scale: digits after the point.
 
     Raises:
         ValueProblem: no decimal, more decimal places than `scale`, or too large.
     """
-    match = _DECIMAL.fullmatch(text.strip())
+    plain = plain_decimal(text)
+    match = _DECIMAL.fullmatch(plain)
     if match is None:
         raise ValueProblem(Reason.BAD_DECIMAL)
     fraction = (match.group(1) or match.group(2) or "").rstrip("0")
     if len(fraction) > scale:
         raise ValueProblem(Reason.TOO_MANY_DECIMALS)
-    number = Decimal(text.strip().replace(",", ""))
+    number = Decimal(plain.replace(",", ""))
     if abs(number) >= Decimal(10) ** (precision - scale):
         raise ValueProblem(Reason.OUT_OF_RANGE)
     return number.quantize(Decimal(1).scaleb(-scale))
