@@ -35,6 +35,7 @@ def _day(date: dt.date, resolve: Resolve) -> dict[str, int]:
         "to_us": int(values["bed_day_to_hour"] * HOUR_US),
         "bill_on_leave": int(values["bill_on_leave"]),
         "longest_examination_us": int(values["longest_examination_hours"] * HOUR_US),
+        "errand_pause_us": int(values["errand_pause_hours"] * HOUR_US),
         "posting_grace_us": int(values["posting_grace_hours"] * HOUR_US),
         "night_posting_us": int(values["night_posting_hours"] * HOUR_US),
         "late_us": int(values["late_bed_days"] * DAY_HOURS * HOUR_US),

@@ -65,6 +65,7 @@ STEPS: tuple[str, ...] = (
     "bed_parts",
     "bed_told",
     "bed_outside",
+    "bed_leaves",
     "bed_checks",
     "bed_absent",
     "bed_unseen",

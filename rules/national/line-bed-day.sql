@@ -28,6 +28,11 @@ parameters:
     meaning: {zh: 外出检查、转科转院最长可计时数, en: how long an examination or a transfer explains an absence}
     values:
       - {from: 2020-01-01, value: 24, reference: "default of the audit specification"}
+  errand_pause_hours:
+    unit: hours
+    meaning: {zh: 两次外出之间少于此时数视为同一次, en: "an examination or transfer that begins sooner after the one before goes on with it"}
+    values:
+      - {from: 2020-01-01, value: 8, reference: "a night in bed; else one examination a day would explain a month"}
   posting_grace_hours:
     unit: hours
     meaning: {zh: 死亡、出院后补记床位费的宽限, en: "how long after its end a stay of somebody who died serves a bed line; and how long after death a discharge may be written"}

@@ -48,12 +48,12 @@ SELECT
   m.day,
   m.check_id,
   m.result,
-  max(CASE WHEN v.kind IN ('examination', 'transfer') AND v.institution_id = m.institution_id AND m.moment <= v.left_at + m.longest_examination_us THEN 1 ELSE 0 END) AS on_errand,
-  max(CASE WHEN v.kind = 'leave' OR m.moment <= v.left_at + m.longest_examination_us THEN 1 ELSE 0 END) AS explained,
+  max(CASE WHEN v.kind IN ('examination', 'transfer') AND v.institution_id = m.institution_id AND m.moment <= v.since + m.longest_examination_us THEN 1 ELSE 0 END) AS on_errand,
+  max(CASE WHEN v.kind = 'leave' OR m.moment <= v.since + m.longest_examination_us THEN 1 ELSE 0 END) AS explained,
   max(CASE WHEN v.kind IS NOT NULL THEN 1 ELSE 0 END) AS on_leave
 FROM in_stay m
-LEFT JOIN leaves v
+LEFT JOIN bed_leaves v
   ON m.person_id = v.person_id
   AND m.moment >= v.left_at
-  AND (coalesce(v.returned_at, v.due_back_at) IS NULL OR m.moment <= coalesce(v.returned_at, v.due_back_at))
+  AND (v.back_at IS NULL OR m.moment <= v.back_at)
 GROUP BY m.line, m.day, m.check_id, m.result

@@ -6,6 +6,8 @@ SELECT
   b.institution_id,
   b.visit_id,
   b.person_id,
+  b.service_time,
+  b.service_day,
   b.utc_offset_us,
   b.amount,
   b.days,

@@ -103,6 +103,18 @@ CASES = {
         {"claim_lines": [bed(quantity=4)]},
         {"L1": {1: NOT_SEEN, 2: NOT_SEEN, 3: NOT_SEEN, 4: NOT_SEEN}},
     ),
+    "days before the stay, in a month of which nothing was told": (
+        {"stays": [stay(begin=1)], "claim_lines": [bed(day=2, quantity=3)]},
+        {"L1": "contradicted/outside_stay"},
+    ),
+    "a million days": (
+        {"stays": [stay(begin=3)], "claim_lines": [bed(quantity=1_000_000)]},
+        {"L1": OUTSIDE},
+    ),
+    "nothing, but paid": (
+        {"stays": [stay()], "claim_lines": [bed(quantity=0)], "attendance": [seen()]},
+        {"L1": SEEN},
+    ),
     "entered at the settlement, five days after discharge": (
         {"stays": [stay(end=4)], "claim_lines": [bed(day=9, quantity=4)]},
         {"L1": {1: NOT_SEEN, 2: NOT_SEEN, 3: NOT_SEEN, 4: NOT_SEEN}},
@@ -340,6 +352,24 @@ CASES = {
         },
         {"L1": OPEN},
     ),
+    "one examination after the other, day and night": (
+        {
+            "stays": [stay(end=9)],
+            "claim_lines": [bed(day=6)],
+            "leaves": [leave(begin=d, end=d + 1, until="08:30") for d in (4, 5, 6)],
+            "spot_checks": [check(day=6)],
+        },
+        {"L1": OPEN},
+    ),
+    "an examination every day, the nights in bed": (
+        {
+            "stays": [stay(end=9)],
+            "claim_lines": [bed(day=6)],
+            "leaves": [leave(begin=d, end=d) for d in (4, 5, 6)],
+            "spot_checks": [check(day=6)],
+        },
+        {"L1": ERRAND},
+    ),
     "absent on plain leave of many days": (
         {
             "stays": [stay(end=9)],
@@ -494,6 +524,12 @@ def test_the_line_is_the_worst_of_its_days(on_duckdb, name):
         assert line["evidence"] == sorted({one for row in deciding for one in row["evidence"]})
 
 
+def test_an_enormous_quantity_is_judged_by_as_many_days_as_a_line_may_have(on_duckdb):
+    days = of_case(on_duckdb["day_verdicts"], "a million days")
+    assert len(days) == 366
+    assert [row["reason"] for row in days[-3:]] == ["outside_stay", "not_seen", "not_seen"]
+
+
 def test_the_tables_have_their_schema(on_duckdb, tmp_path):
     run = audited(tmp_path, ["three days in one line, seen on two"])
     assert len(run["day_verdicts"]) == 3
@@ -511,6 +547,8 @@ def test_the_tables_have_their_schema(on_duckdb, tmp_path):
         ("three days in one line, absent on one", "L1", "20.00"),
         ("more days than the stay has", "L1", "30.00"),
         ("three days in one line, all seen", "L1", "0.00"),
+        ("a million days", "L1", "60.00"),
+        ("more days than the stay has, where no stay was sent", "L1", "0.00"),
         ("two days after discharge", "L1", "60.00"),
         ("the days of one line billed once more each", "L9", "60.00"),
     ],
