@@ -7,7 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 
 Row = Mapping[str, str]
 
-KEYS: Mapping[str, tuple[str, ...]] = {"caps": ("item_class", "period"), "item_limits": ("item_code",)}
+KEYS: Mapping[str, tuple[str, ...]] = {
+    "caps": ("item_class", "period"),
+    "item_limits": ("item_code",),
+    "pairs": ("main_code", "sub_code"),
+    "frequencies": ("item_code", "period"),
+    "periods": ("item_code", "days"),
+}
 """Columns that say what a row is about; of other tables every row speaks for itself."""
 FIRST_DAY, LAST_DAY = dt.date(1900, 1, 1), dt.date(9998, 12, 31)
 

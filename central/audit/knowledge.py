@@ -23,6 +23,19 @@ SCHEMAS = {
             *DAYS,
         ]
     ),
+    "pairs": pa.schema(
+        [
+            ("main_code", pa.string()),
+            ("sub_code", pa.string()),
+            ("within", pa.string()),
+            ("hours", pa.int64()),
+            *DAYS,
+        ]
+    ),
+    "frequencies": pa.schema(
+        [("item_code", pa.string()), ("most", pa.int64()), ("period", pa.string()), *DAYS]
+    ),
+    "periods": pa.schema([("item_code", pa.string()), ("most", pa.int64()), ("days", pa.int64()), *DAYS]),
 }
 
 

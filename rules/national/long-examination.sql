@@ -60,33 +60,34 @@ unseen AS (
     g.left_at,
     g.lasted,
     l.line_id,
-    l.amount,
-    l.service_day,
+    CAST(w.amount * 100 AS BIGINT) // w.days AS cents,
+    w.day,
     l.service_time
   FROM long g
   JOIN scope_lines l
     ON g.institution_id = l.institution_id
     AND g.person_id = l.person_id
     AND l.item_class = 'bed_day'
-    AND l.service_day BETWEEN $from_day AND $to_day
-    AND l.service_day > g.left_at_day
-    AND l.service_day * 86400000000 < g.back_local
-    AND l.service_day * 86400000000 >= g.over_local
-  JOIN line_verdicts w ON l.line = w.line AND w.reason <> 'seen'
+    AND l.in_period
+  JOIN bed_day_verdicts w
+    ON l.line = w.line
+    AND w.reason <> 'seen'
+    AND w.day * 86400000000 < g.back_local
+    AND w.day * 86400000000 >= g.over_local
 )
 SELECT
   institution_id,
   person_id,
-  array_agg(line_id) AS line_ids,
-  sum(amount) AS amount,
+  array_agg(DISTINCT line_id) AS line_ids,
+  sum(cents) / 100 AS amount,
   min(left_at) AS from_at,
   max(service_time) AS to_at,
   [visit_id] AS evidence,
   kind,
   CASE WHEN kind = 'transfer' THEN '转运' ELSE '检查' END AS kind_zh,
   lasted // 3600000000 AS hours,
-  count(DISTINCT service_day) AS days,
+  count(DISTINCT day) AS days,
   $longest_hours AS longest_hours
 FROM unseen
 GROUP BY institution_id, person_id, visit_id, kind, left_at, lasted
-HAVING count(DISTINCT service_day) >= $fewest_days
+HAVING count(DISTINCT day) >= $fewest_days

@@ -79,26 +79,24 @@ examples:
       tables:
         coverage: []
 */
--- Bed days that were either seen or not seen while the devices were up; of a stretch of days on one line, one.
+-- Bed days that were either seen or not seen while the devices were up.
 WITH looked AS (
   SELECT
     s.institution_id,
     s.person_id,
-    s.service_day,
+    v.day,
     s.service_time,
     v.line_id,
-    v.amount,
+    CAST(v.amount * 100 AS BIGINT) // v.days AS cents,
     CASE WHEN v.reason = 'seen' THEN 1 ELSE 0 END AS seen
-  FROM line_verdicts v
+  FROM bed_day_verdicts v
   JOIN scope_lines s ON v.line = s.line
-  WHERE v.rule_id = 'line-bed-day'
-    AND s.service_day BETWEEN $from_day AND $to_day
-    AND (v.reason = 'seen' OR (v.reason = 'not_seen' AND v.coverage_ratio >= 0.5))
+  WHERE s.in_period AND (v.reason = 'seen' OR (v.reason = 'not_seen' AND v.covered_us * 2 >= v.window_us))
 ),
 bed_days AS (
-  SELECT institution_id, person_id, service_day, max(seen) AS seen
+  SELECT institution_id, person_id, day, max(seen) AS seen
   FROM looked
-  GROUP BY institution_id, person_id, service_day
+  GROUP BY institution_id, person_id, day
 ),
 persons_in AS (
   SELECT institution_id, person_id, count(*) AS n, sum(seen) AS seen
@@ -137,8 +135,8 @@ tested AS (
 SELECT
   t.institution_id,
   t.person_id,
-  array_agg(l.line_id) AS line_ids,
-  sum(l.amount) AS amount,
+  array_agg(DISTINCT l.line_id) AS line_ids,
+  sum(l.cents) / 100 AS amount,
   min(l.service_time) AS from_at,
   max(l.service_time) AS to_at,
   CAST([] AS VARCHAR[]) AS evidence,
