@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from decimal import ROUND_HALF_UP, Decimal
 from functools import cached_property
 
-from renzheng.central.audit.oracle.bed_days import ONE, BedDay, one_bed_a_day, spread
+from renzheng.central.audit.oracle.bed_days import BedDay, one_bed_a_day, spread
 from renzheng.central.audit.oracle.billing import Line
 from renzheng.central.audit.oracle.case import Case, verified
 from renzheng.central.audit.oracle.coverage import covered, window
@@ -54,6 +54,7 @@ class BedJudge:
             one.seen = self._sightings(one)
         one_bed_a_day(self._case, self._stays, self._days)
         for one in self._days:
+            one.seen = self._sightings(one)  # a night's line may now be of the day before
             one.verdict, one.reason, one.evidence = self._judge_day(one)
         return self._days
 
@@ -104,7 +105,7 @@ class BedJudge:
         return ("supported", "seen", {min(one.seen)}) if one.seen else None
 
     def _outside_stay(self, one: BedDay) -> Finding | None:
-        told = self._stays.told(one.line.institution, one.day)
+        told = self._stays.told(one.line.institution, one.day) or self._stays.begins_after(one.line, one.day)
         outside = told and not self._stays.spanning(one.line, one.day)
         return ("contradicted", "outside_stay", set()) if outside else None
 
@@ -226,7 +227,7 @@ class BedLine:
     def at_stake(self) -> Decimal:
         """Return the contradicted days' share of the amount."""
         contradicted = sum(one.share for one in self.days if one.verdict == "contradicted")
-        share = self.line.amount * contradicted / max(ONE, sum(one.share for one in self.days))
+        share = self.line.amount * contradicted / sum(one.share for one in self.days)
         return share.quantize(Decimal("0.01"), ROUND_HALF_UP)
 
 

@@ -37,6 +37,8 @@ MOMENTS = {
     "spot_checks": "drawn_at",
 }
 """By which column a row belongs to a day."""
+ENDS = ("returned_at", "due_back_at", "discharged_at")
+"""Up to when a leave or a stay lasts."""
 
 
 @dataclass(frozen=True)
@@ -205,7 +207,7 @@ class Case:
                     amount=row.get("amount"),
                     fund_amount=row.get("fund_amount"),
                     by="audit",
-                    until=self._moment(row, "returned_at") or self._moment(row, "due_back_at"),
+                    until=next(filter(None, (self._moment(row, name) for name in ENDS)), None),
                 )
 
     def _moment(self, row: Row, column: str | None) -> dt.date | None:

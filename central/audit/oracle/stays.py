@@ -82,6 +82,11 @@ class Stays:
         """Return the days of admission and discharge of the stays that a line can mean."""
         return {day for stay in self.of(line) for day in (stay.first, stay.last)}
 
+    def begins_after(self, line: Line, day: dt.date) -> bool:
+        """Return whether a day that a line reaches back to lies before the stay of its own visit."""
+        visit = self._of_visit.get((line.institution, line.row["visit_id"]))
+        return visit is not None and day < visit.first <= line.service_day
+
     def told(self, institution: str, day: dt.date) -> bool:
         """Return whether the institution has told its stays of the month of a day."""
         return (institution, day.year, day.month) in self._months
