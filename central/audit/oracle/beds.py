@@ -14,6 +14,8 @@ from renzheng.central.audit.oracle.dialysis import covers
 from renzheng.central.audit.oracle.stays import Stays
 from renzheng.central.audit.oracle.values import NOTHING, DayAnswer, LineKey, Parameters, Row
 
+ERRANDS = ("examination", "transfer")
+FOREVER = dt.datetime(9000, 1, 1, tzinfo=dt.UTC)
 Finding = tuple[str, str, set[str]]
 """Verdict, reason, evidence."""
 
@@ -194,18 +196,33 @@ class BedJudge:
     def _absence(self, one: BedDay, name: str, at: dt.datetime, check: str = "") -> Absence:
         longest = self._on(one.day).longest_examination
         leaves = [v for v in self._case.about("leaves", one.line.person) if covers(v, at)]
-        short = [leave for leave in leaves if at <= leave["left_at"] + longest]
+        short = [leave for leave in leaves if at <= self._since(leave, one.day) + longest]
         return Absence(
             name,
             covered=bool(leaves),
             explained=bool(short) or any(leave["kind"] == "leave" for leave in leaves),
             errand=any(
-                leave["kind"] in {"examination", "transfer"}
-                and leave["institution_id"] == one.line.institution
+                leave["kind"] in ERRANDS and leave["institution_id"] == one.line.institution
                 for leave in short
             ),
             check=check,
         )
+
+    def _since(self, leave: Row, day: dt.date) -> dt.datetime:
+        """Return when an errand began: one that follows shortly after another goes on with it."""
+        pause = self._on(day).errand_pause
+        since, until = leave["left_at"], None
+        for errand in sorted(
+            self._case.of("leaves", leave["institution_id"], leave["person_id"]),
+            key=lambda v: (v["left_at"], v["returned_at"] or v["due_back_at"] or FOREVER),
+        ):
+            if errand["kind"] not in ERRANDS or errand["left_at"] > leave["left_at"]:
+                continue
+            if until is None or errand["left_at"] > until + pause:
+                since, until = errand["left_at"], errand["left_at"]
+            until = max(until, errand["returned_at"] or errand["due_back_at"] or FOREVER)
+        begun: dt.datetime = since if leave["kind"] in ERRANDS else leave["left_at"]
+        return begun
 
 
 @dataclass

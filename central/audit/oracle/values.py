@@ -42,6 +42,7 @@ class Parameters:
     bed_hours: tuple[int, int] = (0, 24)
     bill_on_leave: int = 0
     longest_examination: dt.timedelta = dt.timedelta(hours=24)
+    errand_pause: dt.timedelta = dt.timedelta(hours=8)
 
 
 def always(parameters: Parameters) -> Callable[[dt.date], Parameters]:
