@@ -74,7 +74,8 @@ def detect_encoding(path: Path, given: str | None = None) -> Encoding:
             raise _not_read(path, "UTF-32")
         utf16 = _UTF16_BOMS.get(start[:2])
         text = start.decode(utf16, "ignore").encode("utf-8", "ignore") if utf16 else start
-        newline = b"\r" if b"\r" in text and b"\n" not in text else b"\n"
+        alone = text.count(b"\r") - text.count(b"\r\n")
+        newline = b"\r" if alone > text.count(b"\n") else b"\n"
         if utf16:
             return Encoding(utf16, 2, newline)
         bom = len(UTF8_BOM) if start.startswith(UTF8_BOM) else 0

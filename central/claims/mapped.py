@@ -196,11 +196,16 @@ class MappedSource:
         zone = LocalTime.INSTITUTION if opened.separator == "" else LocalTime.REFUSED
         for row, problems in Habits(opened, self._kinds(table)).rows():
             if isinstance(row, BadLine):
-                yield Remark(table, row.place, row.problem)
+                yield Remark(table, row.place, row.problem, self._constants())
             elif self._plan is None:
                 yield Draft(table, row.place, row.fields, problems=problems, zone=zone)
             else:
                 yield _draft(self._plan, row, problems)
+
+    def _constants(self) -> dict[str, object]:
+        """Return what is known even of a line that cannot be read."""
+        origins = self._plan.origins if self._plan else {}
+        return {name: one.constant for name, one in origins.items() if one.constant is not None}
 
     def _kinds(self, table: str) -> dict[str, ColumnType]:
         """Return the file's columns that hold something typed, with the type."""

@@ -227,8 +227,8 @@ _EXPLANATIONS: dict[Reason, tuple[str, str]] = {
     ),
     Reason.BLANK_DESCRIPTION: ("名称为空，该行已收", "The name is blank; the row was taken."),
     Reason.DESCRIPTION_NOT_READ: (
-        "说明性字段无法读取，该字段留空，该行已收",
-        "A descriptive field cannot be read and was left empty; the row was taken.",
+        "说明性字段过长或无法读取，已截断或留空，该行已收",
+        "A descriptive field is too long or cannot be read; it was cut or left empty, and the row was taken.",
     ),
     Reason.NO_VISIT: (
         "未见该明细的就诊信息，该行已收",

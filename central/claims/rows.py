@@ -10,6 +10,7 @@ from typing import Any
 
 from renzheng.central.claims.rejects import Place, Problem, Reason, Remark, shown
 from renzheng.central.claims.values import (
+    MAX_TEXT,
     ValueProblem,
     plain_decimal,
     read_code,
@@ -166,6 +167,8 @@ def _read(draft: Draft, zone: tzinfo | None) -> tuple[dict[str, Any], list[tuple
             found.append((name, Reason.ROUNDED, raw))
         except ValueProblem as problem:
             soft = name in descriptive
+            if soft and name in FREE_TEXT:  # a name that is too long or damaged still says what was billed
+                values[name] = " ".join(str(raw).split())[:MAX_TEXT]
             found.append((name, Reason.DESCRIPTION_NOT_READ if soft else problem.reason, raw))
     return values, found
 

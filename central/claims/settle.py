@@ -518,7 +518,9 @@ def billed(database: duckdb.DuckDBPyConnection, staged: Path | None) -> Billed:
         [[reason.value for reason in NO_BILL]],
     ).fetchall()[0]
     differing = count(
-        database, "SELECT count(*) FROM rejects WHERE is_new AND reason = 'duplicate_differs' AND NOT settled"
+        database,
+        "SELECT count(*) FROM rejects WHERE is_new AND reason = 'duplicate_differs' AND NOT settled "
+        "AND \"table\" = 'claim_lines'",
     )
     rows, yuan = taken[0] + lost[2] - differing, taken[1] + lost[1]
     return Billed(rows, yuan, lost[0], lost[1])

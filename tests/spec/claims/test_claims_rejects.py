@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from renzheng.central.claims.command import app, with_share
 from renzheng.central.claims.importer import NothingReadError, import_claims
+from renzheng.central.claims.source import Options
 from renzheng.contracts.tables import REJECTS, arrow_schema
 
 HEADER = (
@@ -72,6 +73,16 @@ def test_what_cannot_be_read_is_blank_and_the_rest_is_kept(tmp_path, line, known
     _import(_write(tmp_path / "a.csv", GOOD, line), tmp_path / "out")
     (reject,) = _rejects(tmp_path / "out")
     assert tuple(reject[name] for name in ("institution_id", "person_id", "day", "amount")) == known
+
+
+def test_the_institution_of_a_broken_line_is_known_where_the_mapping_names_it(tmp_path):
+    columns = [one for one in HEADER.split(",")[:10] if one != "institution_id"]
+    mapping = 'table = "claim_lines"\n[columns]\ninstitution_id = { constant = "h1" }\n'
+    (tmp_path / "m.toml").write_text(mapping + "".join(f'{one} = "{one}"\n' for one in columns), "utf-8")
+    _write(tmp_path / "a.csv", GOOD, "too,few")
+    options = Options(mapping=tmp_path / "m.toml")
+    summary = import_claims(tmp_path / "a.csv", tmp_path / "out", file_format="csv", options=options)
+    assert [(one.institution_id, one.rows) for one in summary.rejected] == [("H1", 1)]
 
 
 def test_a_witness_that_cannot_be_read_is_evidence_too(tmp_path):
@@ -207,6 +218,13 @@ def test_a_blank_name_is_a_remark(tmp_path):
     )
     assert summary.tables["claim_lines"].reasons == {"blank_description": 1, "description_not_read": 1}
     assert [row["item_name"] for row in _lines(tmp_path / "out").values()] == [None, "血液透析"]
+
+
+@pytest.mark.parametrize(("name", "kept"), [("透" * 600, "透" * 500), ("血\ufffd透析", "血\ufffd透析")])
+def test_a_damaged_name_still_says_what_was_billed(tmp_path, name, kept):
+    summary = _import(_write(tmp_path / "a.csv", GOOD.replace("血液透析", name)), tmp_path / "out")
+    assert _lines(tmp_path / "out")["L1"]["item_name"] == kept
+    assert summary.tables["claim_lines"].reasons == {"description_not_read": 1}
 
 
 def test_ids_and_codes_have_one_spelling(tmp_path):

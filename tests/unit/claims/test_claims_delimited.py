@@ -111,6 +111,10 @@ def test_lines_may_end_with_carriage_returns_alone(tmp_path, codec):
     assert _rows(tmp_path, content) == [(2, ("1", "血液")), (4, ("2", "透析"))]
 
 
+def test_a_line_feed_in_a_cell_ends_no_line_of_carriage_returns(tmp_path):
+    assert _rows(tmp_path, b'a,b\r1,"x\ny"\r2,z\r') == [(2, ("1", "x\ny")), (3, ("2", "z"))]
+
+
 def test_an_over_long_line_of_carriage_returns_is_refused_in_bounded_memory(tmp_path):
     content = b"a,b\r" + b"1," + b"x" * (3 * LINE_LIMIT_BYTES) + b"\r3,4\r"
     assert _rows(tmp_path, content) == [(2, Reason.TOO_LONG), (3, ("3", "4"))]
