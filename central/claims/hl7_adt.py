@@ -12,7 +12,7 @@ from renzheng.central.claims.encoding import detect_encoding
 from renzheng.central.claims.hl7_fields import FieldProblem, Reader
 from renzheng.central.claims.hl7_files import read_messages
 from renzheng.central.claims.hl7_message import Message, MessageError, parse
-from renzheng.central.claims.hl7_persons import People, describe
+from renzheng.central.claims.hl7_persons import SOURCES, People, describe
 from renzheng.central.claims.hl7_triggers import (
     PERSON_MERGES,
     PERSON_ONLY,
@@ -41,7 +41,7 @@ class Hl7Source:
     def __init__(self, options: Options) -> None:
         self._options = options
         self._settings = read_settings(options.mapping, "hl7", Hl7Settings)
-        self._people = People()
+        self._people = People(SOURCES)
         self._merged: set[tuple[str, str]] = set()
 
     def check(self, files: Sequence[InputFile]) -> list[InputFile]:

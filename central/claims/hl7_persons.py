@@ -4,7 +4,7 @@ A later message that is silent about a field leaves what an earlier one told; `P
 """
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, tzinfo
 
@@ -16,7 +16,7 @@ from renzheng.central.claims.values import ValueProblem
 
 _SEXES = {"M": "M", "F": "F"}  # table 0001; all else is unknown
 _ALIVE = ""
-_SOURCES = {"person_id": "PID-3", "sex": "PID-8", "birth_date": "PID-7", "death_date": "PID-29"}
+SOURCES = {"person_id": "PID-3", "sex": "PID-8", "birth_date": "PID-7", "death_date": "PID-29"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,8 @@ def _day(message: Message, path: str, zone: tzinfo, partial: Reason, problems: l
 class People:
     """The latest word on each person, in a file of its own that goes away with the object."""
 
-    def __init__(self) -> None:
+    def __init__(self, sources: Mapping[str, str]) -> None:
+        self._sources = sources
         self._database = sqlite3.connect("")  # a temporary file of SQLite's
         self._database.execute(_TABLE)
 
@@ -77,7 +78,7 @@ class People:
                 "birth_date": None if birth is None else date.fromisoformat(birth),
                 "death_date": date.fromisoformat(death) if death else None,
             }
-            yield Draft("persons", Place(file, line), values, _SOURCES)
+            yield Draft("persons", Place(file, line), values, self._sources)
         self._database.execute("DELETE FROM people")
 
 

@@ -44,6 +44,10 @@ class StayEventKind(StrEnum):
     ARRIVE = "arrive"
     CANCEL_DEPART = "cancel_depart"
     CANCEL_ARRIVE = "cancel_arrive"
+    PART = "part"
+    """A part of a stay, told apart from it: the stay lasted at least from then on."""
+    VOID = "void"
+    """What was told of the stay was an error; nothing needs to have been told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +233,7 @@ class _Stay:
     told_admission: datetime | None = None
     told_discharge: datetime | None = None
     registered_at: datetime | None = None
+    part_from: datetime | None = None
     earlier: list[_Stretch] = field(default_factory=list)
 
 
@@ -254,12 +259,12 @@ def fold(events: Iterable[StayEvent]) -> Folded:
         reason = _REPLAY[event.kind](stay, event)
         if reason is not None:
             remarks.append(_remark(event, reason, event.kind.value))
-        if event.kind is not StayEventKind.REGISTER:
+        if event.kind not in {StayEventKind.REGISTER, StayEventKind.PART}:
             stay.told_admission = event.admitted_at or stay.told_admission
     leaves = [_leave(stay, *leave) for leave in stay.leaves]
     if stay.cancelled or not ordered:
         return Folded((), tuple(remarks))
-    admitted_at = stay.admitted_at or stay.told_admission
+    admitted_at = stay.admitted_at or stay.told_admission or stay.part_from
     if admitted_at is None and all(event.kind in _NO_STAY_ALONE for event in ordered):
         return Folded(tuple(leaves), tuple(remarks))
     if admitted_at is None:
@@ -400,6 +405,19 @@ def _update(stay: _Stay, event: StayEvent) -> Reason | None:
     return None
 
 
+def _part(stay: _Stay, event: StayEvent) -> Reason | None:
+    stay.part_from = min(stay.part_from or event.at, event.at)
+    if stay.location == (None, None, None):
+        _place(stay, event)
+    return None
+
+
+def _void(stay: _Stay, event: StayEvent) -> Reason | None:
+    del event
+    stay.cancelled, stay.leaves = True, []
+    return None
+
+
 def _move(stay: _Stay, event: StayEvent) -> Reason | None:
     stay.person_id = event.person_id
     return None
@@ -529,6 +547,7 @@ _NO_STAY_ALONE = frozenset(
         StayEventKind.ARRIVE,
         StayEventKind.CANCEL_DEPART,
         StayEventKind.CANCEL_ARRIVE,
+        StayEventKind.VOID,
     }
 )
 """Kinds that do not tell that anybody was admitted."""
@@ -554,4 +573,6 @@ _REPLAY: Mapping[StayEventKind, Callable[[_Stay, StayEvent], Reason | None]] = {
     StayEventKind.ARRIVE: _arrive,
     StayEventKind.CANCEL_DEPART: _cancel_depart,
     StayEventKind.CANCEL_ARRIVE: _cancel_arrive,
+    StayEventKind.PART: _part,
+    StayEventKind.VOID: _void,
 }
