@@ -34,7 +34,7 @@ _Names = Sequence[tuple[str, str]]
 _One = tuple[Sequence[Item], Origin, _Names]
 _TAKEN: Mapping[Format, Sequence[str]] = {
     Format.NHSA: ("mapping", "institution", "transaction", "encoding"),
-    Format.FHIR: ("institution", "encoding"),
+    Format.FHIR: ("mapping", "institution", "encoding"),
 }
 
 

@@ -20,8 +20,8 @@ from renzheng.central.claims.rows import Draft, ZoneOf
 from renzheng.central.claims.source import Advance, Ignored, InputFile, Item, Options
 from renzheng.contracts.ids import normalised_id
 
-_TOLD_FIRST = ("Organization", "Location", "Patient", "Procedure", "Encounter")
-_POINTED_AT = frozenset({"Organization", "Location", "Procedure"})
+_POINTED_AT = ("Organization", "Location", "Practitioner", "PractitionerRole", "Procedure")
+_TOLD_FIRST = (*_POINTED_AT, "Patient", "Encounter")
 
 
 class FhirSource:
@@ -38,9 +38,7 @@ class FhirSource:
         self._ids = Ids(self._known, self._settings, options.institution)
         self._people = People(SOURCES)
         self._links: set[tuple[object, object]] = set()
-        self._hourly = {
-            normalised_id(code) for code, unit in self._settings.units.items() if unit == "hour"
-        }
+        self._hourly = {normalised_id(code) for code, unit in self._settings.units.items() if unit == "hour"}
 
     def know_hourly(self, codes: Sequence[str]) -> None:
         """Take the codes that the catalogue bills by the hour; the mapping file's word goes before."""

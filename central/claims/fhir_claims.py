@@ -70,8 +70,10 @@ class Claims:
             yield Ignored("ExplanationOfBenefit of a refused claim")
             return
         yield from (reader.withdrawal(prior) for prior in reader.replaced())
-        drafts = [reader.draft(part) for part in reader.parts()]
-        yield from drafts or [Ignored(f"{kind} without items")]
+        parts = list(reader.parts())
+        yield from map(reader.draft, parts)
+        if not parts:
+            yield Ignored(f"{kind} without items")
 
 
 class _Claim:
@@ -86,7 +88,13 @@ class _Claim:
         zone_of: ZoneOf,
         place: Place,
     ) -> None:
-        self._claim, self._ids, self._settings, self._hourly, self._place = claim, ids, settings, hourly, place
+        self._claim, self._ids, self._settings, self._hourly, self._place = (
+            claim,
+            ids,
+            settings,
+            hourly,
+            place,
+        )
         self.claim_id = claim_id_of(claim)
         self.is_own = self.claim_id == tidy_id(text(claim.get("id")))
         self._encounter_reference = self._of_any_item()
@@ -97,7 +105,9 @@ class _Claim:
 
     def withdrawal(self, claim_id: str) -> ClaimWithdrawal:
         """Return that a claim is billed no more."""
-        return ClaimWithdrawal(self._place, self._institution or "", join_id(self._institution or "", claim_id))
+        return ClaimWithdrawal(
+            self._place, self._institution or "", join_id(self._institution or "", claim_id)
+        )
 
     def replaced(self) -> Iterator[str]:
         """Yield the ids of the claims whose place this one takes."""
@@ -118,7 +128,11 @@ class _Claim:
         if not details:
             yield _Part(numbers, content)
             return
-        inner = [part for one in details for part in self._split((*numbers, one.get("sequence")), _within(content, one))]
+        inner = [
+            part
+            for one in details
+            for part in self._split((*numbers, one.get("sequence")), _within(content, one))
+        ]
         priced = [amount for part in inner if (amount := self._amount(part)) is not None]
         own = self._amount(_Part(numbers, content))
         left = None if own is None else own - sum(priced, Decimal(0))
@@ -137,7 +151,9 @@ class _Claim:
         quantity = self._quantity(item, item_code, sources["quantity"], problems)
         named = self._institution and self.claim_id and all(number is not None for number in numbers)
         values = {
-            "line_id": join_id(self._institution or "", self.claim_id, ".".join(map(str, numbers))) if named else None,
+            "line_id": join_id(self._institution or "", self.claim_id, ".".join(map(str, numbers)))
+            if named
+            else None,
             "institution_id": self._institution,
             "visit_id": self._visit_id(item),
             "person_id": self._ids.person(self._claim.get("patient"), self._claim) or None,
@@ -188,16 +204,19 @@ class _Claim:
         return root or self._ids.plain(reference, "Encounter", self._claim) or self.claim_id
 
     def _institution_id(self) -> str | None:
-        for name in ("facility", "provider"):
-            reference = self._claim.get(name)
-            if "Practitioner" not in text(node(reference).get("reference")):
-                place = self._ids.resolve(reference, "Location", self._claim)
-                manager = node(place.get("managingOrganization"))
-                found = self._ids.institution(manager or reference, self._claim)
-                if found:
-                    return normalised_id(found)
-        told = self._ids.institution(self._encounter.get("serviceProvider"), self._encounter)
-        return normalised_id(told) if told else self._ids.usual_institution
+        """Return who bills: the organization of provider, facility or encounter, else the usual one."""
+        references = [self._organization(self._claim.get(name)) for name in ("provider", "facility")]
+        told = (self._ids.institution(reference, self._claim) for reference in references)
+        of_encounter = self._ids.institution(self._encounter.get("serviceProvider"), self._encounter)
+        found = next(filter(None, told), "") or of_encounter or self._ids.usual_institution
+        return normalised_id(found) if found else None
+
+    def _organization(self, reference: Any) -> Any:
+        """Return the organization of a place or a person; nothing of a person without one."""
+        found = self._ids.resolve(reference, "Organization", self._claim)
+        behind = node(found.get("managingOrganization")) or node(found.get("organization"))
+        kind = text(found.get("resourceType")) or text(node(reference).get("reference"))
+        return behind or ({} if "Practitioner" in kind else reference)
 
     def _visit_type(self, item: Resource) -> str:
         kind = code(self._claim.get("type"))
@@ -304,5 +323,3 @@ def _sources(kind: str, numbers: Sequence[Any]) -> Mapping[str, str]:
         "quantity": f"{item}.quantity",
         "amount": f"{item}.net",
     }
-
-

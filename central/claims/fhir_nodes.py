@@ -39,7 +39,7 @@ def text(value: Any) -> str:
 
 
 def code(concept: Any, systems: Sequence[str] = ()) -> str:
-    """Return the code of a CodeableConcept: of the first system that is wanted, else the first, else its text."""
+    """Return the code of a CodeableConcept: of the first system wanted, else the first, else its text."""
     codings = [coding for coding in nodes(node(concept).get("coding")) if text(coding.get("code"))]
     wanted = (one for system in systems for one in codings if text(one.get("system")) == system)
     return text(next(wanted, first(codings)).get("code")) or text(node(concept).get("text"))
@@ -59,7 +59,7 @@ def classes(encounter: Resource) -> set[str]:
 
 
 def resources_of(value: Resource, url: str = "") -> Iterator[tuple[str, Resource]]:
-    """Yield the resources of a bundle, of bundles in it too, each with its full URL; of anything else, itself."""
+    """Yield the resources of a bundle and of bundles in it, each with its full URL; else the value itself."""
     if value.get("resourceType") != "Bundle":
         yield url, value
         return

@@ -12,17 +12,18 @@ from renzheng.central.claims.rejects import Place, Problem, Reason, Remark, show
 from renzheng.central.claims.rows import Draft
 from renzheng.central.claims.source import Item
 
+DEATH = "Patient.deceasedDateTime"
 SOURCES: Mapping[str, str] = {
     "person_id": "Patient.id",
     "birth_date": "Patient.birthDate",
-    "death_date": "Patient.deceasedDateTime",
+    "death_date": DEATH,
 }
 _SEXES = {"male": "M", "female": "F"}
 _LINKS = {"replaced-by", "replaces"}
 _LONG_AGO = datetime(1900, 1, 1, tzinfo=UTC)
 
 
-def read_patient(
+def read_patient(  # noqa: PLR0917 - what it is read with
     patient: Resource, url: str, ids: Ids, people: People, zone: tzinfo, place: Place
 ) -> Iterator[Item]:
     """Keep what a Patient tells of a person; yield what is to be said, and numbers that gave way."""
@@ -34,7 +35,13 @@ def read_patient(
     described = Described(
         _SEXES.get(text(patient.get("gender")), "U"),
         _day("Patient.birthDate", patient.get("birthDate"), zone, Reason.PARTIAL_DATE, problems),
-        _day("Patient.deceasedDateTime", patient.get("deceasedDateTime"), zone, Reason.DEATH_NOT_DATED, problems),
+        _day(
+            "Patient.deceasedDateTime",
+            patient.get("deceasedDateTime"),
+            zone,
+            Reason.DEATH_NOT_DATED,
+            problems,
+        ),
     )
     if patient.get("deceasedBoolean") is True and not patient.get("deceasedDateTime"):
         problems.append(Problem("Patient.deceasedBoolean", Reason.DEATH_NOT_DATED))
@@ -63,10 +70,12 @@ def _updated(patient: Resource, zone: tzinfo) -> datetime:
 
 
 def _links(patient: Resource, person_id: str, ids: Ids, place: Place) -> Iterator[Item]:
-    """Yield the numbers that gave way: `replaced-by` names the one that holds, `replaces` one that does not."""
+    """Yield numbers that gave way: `replaced-by` names the one that holds, `replaces` one that does not."""
     for link in nodes(patient.get("link")):
         other = ids.person(link.get("other"), patient)
         if link.get("type") in _LINKS and other and other != person_id:
             pair = (person_id, other) if link["type"] == "replaced-by" else (other, person_id)
             values = dict(zip(("person_id", "alias_of"), pair, strict=True))
-            yield Draft("person_aliases", place, values, {"person_id": "Patient.id", "alias_of": "Patient.link"})
+            yield Draft(
+                "person_aliases", place, values, {"person_id": "Patient.id", "alias_of": "Patient.link"}
+            )

@@ -57,7 +57,9 @@ def _unit(quantity: Mapping[str, Any]) -> str:
     told = text(quantity.get("code"))
     if told in _UCUM_HOURS or told in _OTHER_UCUM:
         return told
-    return _WORDS.get((told or text(quantity.get("unit"))).lower(), _WORDS.get(text(quantity.get("unit")).lower(), ""))
+    return _WORDS.get(
+        (told or text(quantity.get("unit"))).lower(), _WORDS.get(text(quantity.get("unit")).lower(), "")
+    )
 
 
 def _hours(value: Any, unit: str) -> Any:

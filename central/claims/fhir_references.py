@@ -17,6 +17,8 @@ _KEPT: Mapping[str, Sequence[str]] = {
     "Organization": ("identifier",),
     "Location": ("identifier", "physicalType", "form", "name", "managingOrganization"),
     "Encounter": ("class", "serviceProvider", "partOf", "identifier", "subject"),
+    "Practitioner": ("identifier",),
+    "PractitionerRole": ("identifier", "organization"),
     "Procedure": ("performedPeriod", "performedDateTime", "occurrencePeriod", "occurrenceDateTime"),
 }
 """Of which resources what is kept for those that point at them."""
@@ -28,7 +30,9 @@ class Known:
     def __init__(self) -> None:
         self._bundle: dict[str, Resource] = {}
         self._database = sqlite3.connect("")  # a temporary file of SQLite's
-        self._database.execute("CREATE TABLE known (name TEXT PRIMARY KEY, content TEXT) STRICT, WITHOUT ROWID")
+        self._database.execute(
+            "CREATE TABLE known (name TEXT PRIMARY KEY, content TEXT) STRICT, WITHOUT ROWID"
+        )
 
     def begin(self) -> None:
         """Begin a bundle: its own resources go before all others of the same name."""

@@ -9,7 +9,17 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from renzheng.central.claims.fhir_nodes import FieldProblem, Resource, classes, code, first, node, nodes, text, words
+from renzheng.central.claims.fhir_nodes import (
+    FieldProblem,
+    Resource,
+    classes,
+    code,
+    first,
+    node,
+    nodes,
+    text,
+    words,
+)
 from renzheng.central.claims.fhir_references import Ids
 from renzheng.central.claims.fhir_times import read, span
 from renzheng.central.claims.hl7_fields import UNSTATED
@@ -151,12 +161,16 @@ def _location(encounter: Resource, ids: Ids) -> tuple[str | None, str | None]:
     for entry in sorted(stretches, key=lambda one: str(node(one.get("period")).get("start") or "")):
         location = entry.get("location")
         found = ids.resolve(location, "Location", encounter)
-        name = text(node(location).get("display")) or text(found.get("name")) or ids.plain(location, "Location", encounter)
-        kind = next((told for one in (entry, found) if (told := code(one.get("physicalType") or one.get("form")))), "")
+        name = (
+            text(node(location).get("display"))
+            or text(found.get("name"))
+            or ids.plain(location, "Location", encounter)
+        )
+        kind = next(
+            (told for one in (entry, found) if (told := code(one.get("physicalType") or one.get("form")))), ""
+        )
         if kind in {"wa", "wi"}:
             ward = name or None
         else:
             bed = name or None
     return ward, bed
-
-

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import duckdb
 
-from renzheng.central.claims import cancelling, settlements, visits
+from renzheng.central.claims import cancelling, settlements, visits, withdrawn
 from renzheng.central.claims.canonical_parquet import ParquetSource
 from renzheng.central.claims.fhir import FhirSource
 from renzheng.central.claims.files import literal
@@ -25,6 +25,7 @@ from renzheng.central.claims.platform import PlatformSource
 from renzheng.central.claims.rejects import Remark
 from renzheng.central.claims.rows import Draft, ZoneOf, finish, refused
 from renzheng.central.claims.settle import (
+    HISTORY,
     JOURNAL,
     REPLACED,
     Billed,
@@ -54,6 +55,7 @@ from renzheng.central.claims.stay_events import (
     VisitFact,
 )
 from renzheng.central.claims.synthea import SyntheaSource
+from renzheng.central.claims.withdrawn import ClaimWithdrawal
 from renzheng.contracts.errors import InputError, UsageError
 from renzheng.contracts.ids import normalised_id, tidy_id
 from renzheng.contracts.tables import INPUT_TABLES
@@ -95,7 +97,7 @@ _OPTIONAL = ("mapping", "institution", "transaction", "encoding")
 _OPTIONS: Mapping[Format, Collection[str]] = {
     Format.NHSA: _OPTIONAL,
     Format.HL7: ("mapping", "institution", "encoding"),
-    Format.FHIR: ("institution", "encoding"),
+    Format.FHIR: ("mapping", "institution", "encoding"),
     Format.SYNTHEA: ("institution", "encoding"),
     Format.CSV: ("mapping", "encoding"),
     Format.PARQUET: (),
@@ -109,7 +111,7 @@ class NothingReadError(InputError):
 
 
 _MESSAGES = (
-    *(visits.EVENTS, visits.RENAMES, visits.FACTS, cancelling.CANCELLATIONS),
+    *(visits.EVENTS, visits.RENAMES, visits.FACTS, cancelling.CANCELLATIONS, withdrawn.NAME),
     *(settlements.SETTLEMENTS, settlements.CANCELLATIONS, settlements.CODES),
 )
 """What is no row of a table, but is taken all the same."""
@@ -253,6 +255,8 @@ def import_claims(
     with Staging.beside(out) as staging:
         if isinstance(source, PlatformSource):
             source.scratch = staging.folder
+        if isinstance(source, FhirSource):
+            source.know_hourly(_hourly_items(out))
         _read(source, files, staging, zone_of, progress)
         settled = _settle(source, files, staging, out, zone_of, {**_own_zones(out), "": options.zone})
         tables = settled.tables
@@ -338,6 +342,21 @@ def _own_zones(out: Path) -> dict[str, str]:
     return {}
 
 
+def _hourly_items(out: Path) -> list[str]:
+    """Return the codes that the catalogue of `out` bills by the hour."""
+    for suffix, reader in (("parquet", "read_parquet({})"), ("csv", "read_csv({}, all_varchar = true)")):
+        path = out / f"item_catalogue.{suffix}"
+        if path.exists():
+            source = reader.format(literal(path))
+            with duckdb.connect() as connection:
+                columns = {row[0] for row in connection.execute(f"DESCRIBE FROM {source}").fetchall()}
+                if "unit" not in columns:
+                    return []
+                rows = connection.execute(f"SELECT item_code FROM {source} WHERE unit = 'hour'").fetchall()  # noqa: S608 - quoted path
+                return [row[0] for row in rows]
+    return []
+
+
 def _read(
     source: Source,
     files: Sequence[InputFile],
@@ -376,6 +395,8 @@ def _stage(item: Item, staging: Staging, zone_of: ZoneOf) -> None:
         cancelling.stage(staging, item)
     elif isinstance(item, Settlement | SettlementCancellation | LineCode):
         settlements.stage(staging, item)
+    elif isinstance(item, ClaimWithdrawal):
+        withdrawn.stage(staging, item)
     elif isinstance(item, LineCancellation):
         staging.count(cancelling.CANCELLATIONS)
         line_id = None if item.line_id is None else tidy_id(item.line_id)
@@ -439,6 +460,9 @@ def _settle(  # noqa: PLR0917 - what an import is made of
         settlements.prepare(connection, staging, out / JOURNAL)
         for name in source.tables:
             path = staging.close(name)
+            if name == "claim_lines":
+                gone = withdrawn.drop(connection, staging, path, out, (out / JOURNAL, out / HISTORY))
+                staging.counted["lines of claims that are billed no more"] += gone
             if path is None and _is_affected(connection, name, out):
                 path = staging.empty(INPUT_TABLES[name])
             if path is not None:

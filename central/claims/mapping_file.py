@@ -21,6 +21,19 @@
     [hl7.leave_kinds]                 # EVN-4 to kind; everything else is a leave
     "EXAM" = "examination"
 
+    [fhir]
+    person_systems = ["urn:oid:2.16.156.10011.1.3"]   # whose identifier is the person's number
+    institution_systems = ["http://example.org/fixmedins"]
+    item_systems = ["http://example.org/med-list"]    # whose code is the item's
+    currencies = ["CNY"]              # amounts in any other are refused
+    replacing = ["replaces"]          # relations of a claim to the one whose place it takes
+
+    [fhir.institutions]               # an institution's own number, to the bureau's code
+    "Org1" = "H37112100001"
+
+    [fhir.units]                      # what a quantity of 1 of an item is, where the catalogue does not say
+    "310701003" = "hour"
+
     [hl7.patient_classes]             # PV1-2 to inpatient, registered (not admitted yet) or other
     "住院" = "inpatient"
 """
@@ -36,6 +49,7 @@ from renzheng.contracts.errors import InputError
 
 VisitType = Literal["outpatient", "inpatient", "pharmacy"]
 LeaveKind = Literal["leave", "examination", "transfer"]
+ItemUnit = Literal["session", "hour", "day"]
 PatientClass = Literal["inpatient", "registered", "other"]
 Model = TypeVar("Model", bound=BaseModel)
 _FIELD = r"^[A-Z][A-Z0-9]{2}-[0-9]+(\.[0-9]+){0,2}$"
@@ -77,6 +91,18 @@ class Hl7Settings(_Strict):
         """The kinds of a person's number, the one that is wanted most first; none: the first number."""
         told = self.person_id_type
         return () if told is None else (told,) if isinstance(told, str) else told
+
+
+class FhirSettings(_Strict):
+    """Settings of `--format fhir`: whose numbers are taken, of several, the one that is named first."""
+
+    person_systems: Sequence[str] = ()
+    institution_systems: Sequence[str] = ()
+    item_systems: Sequence[str] = ()
+    institutions: Mapping[str, str] = Field(default_factory=dict)
+    units: Mapping[str, ItemUnit] = Field(default_factory=dict)
+    currencies: Sequence[str] = ("CNY", "RMB")
+    replacing: Sequence[str] = ("replaces", "replacement", "corrects")
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -125,7 +151,7 @@ def read_settings(path: Path | None, name: str, model: type[Model]) -> Model:
     if path is None:
         return model()
     content = read_toml(path)
-    unknown = sorted(set(content) - {"nhsa", "platform", "hl7"})
+    unknown = sorted(set(content) - {"nhsa", "platform", "hl7", "fhir"})
     if unknown:
         raise refused(path, f"{', '.join(unknown)} belongs to no format that has settings")
     return validated(model, content.get(name, {}), path)

@@ -17,6 +17,7 @@ from renzheng.central.claims.stay_events import (
     StayEvent,
     VisitFact,
 )
+from renzheng.central.claims.withdrawn import ClaimWithdrawal
 from renzheng.contracts.errors import InputError
 
 
@@ -35,9 +36,19 @@ class Counted:
     rows: int = 1
 
 
-Told = Settlement | SettlementCancellation | LineCode
+Told = Settlement | SettlementCancellation | LineCode | ClaimWithdrawal
 Item = (
-    Draft | Remark | StayEvent | Rename | VisitFact | LineCancellation | LineUpload | Told | Ignored | Counted
+    Draft
+    | Remark
+    | StayEvent
+    | Rename
+    | VisitFact
+    | LineCancellation
+    | LineUpload
+    | Told
+    | ClaimWithdrawal
+    | Ignored
+    | Counted
 )
 Advance = Callable[[int], None]
 

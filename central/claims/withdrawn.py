@@ -1,7 +1,7 @@
 """Claims that are billed no more: replaced by another claim, cancelled, or entered in error.
 
 Their lines leave the table, whatever came first, and are kept in its history. Which claims these are is kept
-in the journal (``journal/withdrawn_claims.parquet``), so that a file that comes again brings none of them back.
+in the journal (``journal/withdrawn_claims.parquet``), so that a file that comes again brings none back.
 """
 
 # ruff: noqa: S608 - the names are our own, the paths are quoted; COPY takes no parameters
@@ -39,12 +39,17 @@ class ClaimWithdrawal:
 
 def stage(staging: Staging, item: ClaimWithdrawal) -> None:
     """Stage a withdrawal."""
+    staging.count(NAME)
     values = (item.institution_id, item.claim, item.place.file, item.place.line)
     staging.add(NAME, lambda: _SCHEMA, values)
 
 
 def drop(
-    database: duckdb.DuckDBPyConnection, staging: Staging, lines: Path | None, out: Path, folders: tuple[Path, Path]
+    database: duckdb.DuckDBPyConnection,
+    staging: Staging,
+    lines: Path | None,
+    out: Path,
+    folders: tuple[Path, Path],
 ) -> int:
     """Take the lines of withdrawn claims out of those staged and those there already.
 
@@ -87,7 +92,9 @@ def _filter(database: duckdb.DuckDBPyConnection, path: Path) -> int:
     """Leave the withdrawn lines out of a file; return how many there were."""
     before = count(database, f"SELECT count(*) FROM read_parquet({literal(path)})")
     kept = path.with_suffix(".kept")
-    database.execute(f"COPY ({_matching('ANTI', path)}) TO {literal(kept)} (FORMAT parquet, COMPRESSION zstd)")
+    database.execute(
+        f"COPY ({_matching('ANTI', path)}) TO {literal(kept)} (FORMAT parquet, COMPRESSION zstd)"
+    )
     replace(kept, path)
     return before - count(database, f"SELECT count(*) FROM read_parquet({literal(path)})")
 

@@ -250,7 +250,7 @@ def test_the_mapping_files_of_the_manual_can_be_read(tmp_path):
 
 @pytest.mark.parametrize(
     ("file_format", "option"),
-    [("parquet", "encoding"), ("csv", "institution"), ("fhir", "mapping"), ("hl7", "transaction")],
+    [("parquet", "encoding"), ("csv", "institution"), ("synthea", "mapping"), ("hl7", "transaction")],
 )
 def test_an_option_that_the_format_would_pass_over_is_a_wrong_call(tmp_path, file_format, option):
     path = _csv(tmp_path / "a.csv", LINE)
