@@ -106,7 +106,7 @@ def are_known(database: duckdb.DuckDBPyConnection) -> bool:
     return made is not None
 
 
-def apply(database: duckdb.DuckDBPyConnection, journal: Path, settled: str) -> int:
+def apply(database: duckdb.DuckDBPyConnection, journal: Path, settled: str) -> tuple[int, int]:
     """Take cancelled lines out of `staged_all` and `existing_all`; the rest is `staged`, `existing`.
 
     Args:
@@ -115,12 +115,18 @@ def apply(database: duckdb.DuckDBPyConnection, journal: Path, settled: str) -> i
         settled: a table of settlements, with `institution_id`, `settlement_id`, `sent_at` and `_ordinal`.
 
     Returns:
-        How many rows were refused: cancelled lines that came again, and cancellations of nothing.
+        How many rows were refused (cancelled lines that came again, cancellations of nothing), and how many
+        are known to have been taken back since they were sent.
     """
     database.execute(_STRIKE.format(content=f"md5(row({_CORE})::VARCHAR)", settled=settled))
     database.execute(_REMARKS)
     _write(database, _ALL_CANCELLED, journal / f"{CANCELLED}.parquet")
-    return count(database, "SELECT (SELECT count(*) FROM come_again) + (SELECT count(*) FROM of_nothing)")
+    refused = "SELECT (SELECT count(*) FROM come_again) + (SELECT count(*) FROM of_nothing)"
+    withdrawn = (
+        "SELECT count(DISTINCT s._ordinal) FROM struck s JOIN line_cancellations c USING (mark) "
+        "WHERE c.is_old AND s._ordinal > 0"
+    )
+    return count(database, refused), count(database, withdrawn)
 
 
 _PLACE = "0::BIGINT AS _ordinal, '' AS _file, 0::BIGINT AS _line"

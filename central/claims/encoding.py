@@ -27,6 +27,7 @@ _START = 1 << 20
 _ENOUGH = 20_000  # lines that are not ASCII; by then the vote is clear
 LINE_LIMIT_BYTES = 1 << 20
 _CHINESE = re.compile("[\u2e80-\u9fff\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff]")
+_FOREIGN = re.compile("[^\x00-\x7f]")
 _LATIN_AND_GREEK_END = "\u0400"
 
 
@@ -189,7 +190,7 @@ def sign_of(line: bytes) -> Codec | None:
     utf8, gb18030 = _decoded(line, "utf-8"), _decoded(line, "gb18030")
     if utf8 is None:
         return None if gb18030 is None else "gb18030"
-    foreign = [character for character in utf8 if not character.isascii()]
+    foreign = _FOREIGN.findall(utf8)
     if gb18030 is None or 2 * len(_CHINESE.findall(utf8)) >= len(foreign):
         return "utf-8"
     return None if all(character < _LATIN_AND_GREEK_END for character in foreign) else "gb18030"

@@ -15,6 +15,8 @@ _VALUE_LIMIT = 256 << 20
 _START = 4096
 _BLANK = re.compile("[\\s\ufeff]*")
 _BETWEEN = re.compile("[\\s,]*")
+_WRAPPED = re.compile(r'\{\s*"[^"\\]{1,64}"\s*:\s*\[')
+_LARGE = 32 << 20
 
 
 def _refuse(name: str) -> Any:
@@ -85,7 +87,7 @@ def _by_values(path: Path, encoding: Encoding, advance: Callable[[int], None]) -
     with path.open("r", encoding=encoding.codec, newline="") as stream:
         window = _Window(stream, encoding, advance)
         try:
-            inside = window.enter_array()
+            inside = window.enter_array(wrapped=path.stat().st_size > _LARGE)
             while window.skip(inside=inside):
                 line = window.line
                 value = window.take(inside=inside)
@@ -127,12 +129,20 @@ class _Window:
                 return False
             self._more()
 
-    def enter_array(self) -> bool:
-        """Step into an array that the text begins with."""
-        found = self.skip(inside=False) and self._text[self._at] == "["
-        if found:
-            self._move(self._at + 1)
-        return found
+    def enter_array(self, *, wrapped: bool) -> bool:
+        """Step into an array that the text begins with.
+
+        Args:
+            wrapped: also into one that is the first thing in an object, as table exports have it
+                (``{"RECORDS": [``). What follows the array is then not read.
+        """
+        if not self.skip(inside=False):
+            return False
+        begin = _WRAPPED.match(self._text, self._at) if wrapped else None
+        if begin is None and self._text[self._at] != "[":
+            return False
+        self._move(self._at + 1 if begin is None else begin.end())
+        return True
 
     def take(self, *, inside: bool) -> Any:
         """Read the value here; a `Reason` when it is broken or too long."""

@@ -216,11 +216,14 @@ class NhsaSource:
     def _lines(
         self, transaction: Transaction, message: Message, place: Place, zone_of: ZoneOf
     ) -> Iterator[Item]:
-        nodes = {name: node for name, node in message.body.items() if holds_lines(node)}
-        if not nodes and not message.body:
+        main = transaction.nodes[0]
+        nodes = {
+            name: node for name, node in message.body.items() if holds_lines(node) or (name == main and node)
+        }
+        if not nodes and not message.body and holds_lines(message.head):
             yield from self._line(transaction, message.head, place, zone_of)
-        elif not nodes and any(name in message.body for name in transaction.nodes[:1]):
-            yield Ignored(f"{transaction.number} {transaction.nodes[0]}: 无明细 no lines in it")
+        elif not nodes and main in message.body:
+            yield Ignored(f"{transaction.number} {main}: 无明细 no lines in it")
         elif not nodes:
             yield Remark("claim_lines", place, _other_nodes(transaction, message.body))
         around = [message.body[name] for name in ("mdtrtinfo",) if isinstance(message.body.get(name), dict)]
@@ -255,7 +258,7 @@ class NhsaSource:
         main = message.body.get(transaction.nodes[0])
         others = [node for node in message.body.values() if isinstance(node, dict)] if main is None else []
         records = [plain_fields(*others)] if main is None else records_of(main)
-        if main is None and message.body and not _names_a_visit(transaction, message.head, *records, answer):
+        if main is None and not _names_a_visit(transaction, message, *records, answer):
             yield Remark(_table(transaction), place, _other_nodes(transaction, message.body))
             return
         for record in records:
@@ -350,10 +353,14 @@ def _from_answer(transaction: Transaction, answer: Answer | None) -> Mapping[str
     return plain_fields(*reversed(found))
 
 
-def _names_a_visit(transaction: Transaction, *parts: Mapping[str, object]) -> bool:
-    """Return whether any of a transaction's own ids is to be found."""
-    ids = [name for name in transaction.needs if name in {"mdtrt_id", "setl_id", "psn_no", "omsgid"}]
-    return any(filled(part, name) is not None for part in parts for name in ids)
+def _names_a_visit(transaction: Transaction, message: Message, *parts: Mapping[str, object]) -> bool:
+    """Return whether one of a transaction's ids is to be found, or, in a flat record, the field for it."""
+    ids = {"mdtrt_id", "setl_id", "psn_no", "omsgid"} & {*transaction.needs}
+    if not message.body and not ids.isdisjoint(message.head):
+        return True
+    return transaction.use is Use.PERSON or any(
+        filled(part, name) is not None for part in (message.head, *parts) for name in ids
+    )
 
 
 def _other_nodes(
@@ -363,7 +370,7 @@ def _other_nodes(
     return Problem(
         transaction.nodes[0],
         reason,
-        shown(f"found {', '.join(body)}; expected {', '.join(transaction.nodes)}"),
+        shown(f"found {', '.join(body) or 'no node'}; expected {', '.join(transaction.nodes)}"),
     )
 
 

@@ -32,15 +32,17 @@ class Answers:
         following: dict[int, Answer] = {}
         before = None
         for number, one in enumerate(_all(path, encoding)):
-            if isinstance(one, Message):
+            if one is None:
+                before = None
+            elif isinstance(one, Message):
                 messages.add(hash(one.id))
                 before = number if one.answer is None else None
-                continue
-            kept = _pruned(one)
-            self._add(kept)
-            if before is not None:
-                following[before] = kept
-            before = None
+            else:
+                kept = _pruned(one)
+                self._add(kept)
+                if before is not None:
+                    following[before] = kept
+                before = None
         for number, answer in following.items():
             if not answer.reference or hash(answer.reference) not in messages:
                 self.by_place[name, number] = answer
@@ -66,9 +68,12 @@ def _may_hold_answers(path: Path) -> bool:
         return any(content.find(word) >= 0 for word in _WORD)
 
 
-def _all(path: Path, encoding: str | None) -> Iterator[Message | Answer]:
+def _all(path: Path, encoding: str | None) -> Iterator[Message | Answer | None]:
+    """Yield the parts of a file in order; None for a message that plainly has its answer with it."""
     for _, value in read_values(path, encoding=encoding):
-        if isinstance(value, dict | list):
+        if isinstance(value, dict) and "infno" in value and "infcode" in value:
+            yield None
+        elif isinstance(value, dict | list):
             yield from read_messages(value)
 
 

@@ -75,7 +75,10 @@ def text_of(value: object) -> str:
 def folded(value: Any, depth: int = 0) -> Any:
     """Return the same with field names in small letters, and JSON within text taken out of it."""
     if isinstance(value, dict):
-        return {str(name).strip().lower(): folded(one, depth + 1) for name, one in value.items()}
+        return {
+            str(name).strip().lower(): one if _is_simple(one) else folded(one, depth + 1)
+            for name, one in value.items()
+        }
     if isinstance(value, list):
         return [folded(one, depth + 1) for one in value]
     if isinstance(value, str) and depth < _DEEPEST and value[:1] in {"{", "["}:
@@ -84,6 +87,10 @@ def folded(value: Any, depth: int = 0) -> Any:
         except (ValueError, RecursionError):
             return value
     return value
+
+
+def _is_simple(value: Any) -> bool:
+    return value.__class__ is str and value[:1] != "{" and value[:1] != "["
 
 
 def read_messages(value: Any) -> Iterator[Message | Answer]:
@@ -127,9 +134,11 @@ def _of_object(value: dict[str, Any]) -> Iterator[Message | Answer]:
 
 
 def _wraps(value: Any) -> bool:
-    """Return whether this is an envelope or a list of them."""
-    first = next((one for one in value if isinstance(one, dict)), None) if isinstance(value, list) else value
-    return isinstance(first, dict) and not first.keys().isdisjoint({"infno", "infcode", *_OUTER})
+    """Return whether this is an envelope, or a list of them or of what wraps them."""
+    if isinstance(value, list):
+        first = next((one for one in value if isinstance(one, dict)), {})
+        return _wraps(first) or any(_wraps(one) for one in first.values())
+    return isinstance(value, dict) and not value.keys().isdisjoint({"infno", "infcode", *_OUTER})
 
 
 def _request(value: dict[str, Any]) -> Message:
@@ -191,7 +200,7 @@ def records_of(node: Any) -> list[dict[str, Any]]:
 def holds_lines(node: Any) -> bool:
     """Return whether a node plainly holds fee lines, whatever it is called."""
     return any(
-        not LINE_NUMBERS.isdisjoint(record) or len(LINE_FIELDS & record.keys()) >= _ENOUGH
+        len(LINE_FIELDS & record.keys()) >= (_ENOUGH if LINE_NUMBERS.isdisjoint(record) else 1)
         for record in records_of(node)
     )
 

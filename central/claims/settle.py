@@ -117,7 +117,7 @@ def settle_table(
     _view(database, table, f"staged{suffix}", staged, ", _ordinal, _file, _line", fills=fills)
     pays = table.name == "claim_lines" and settlements.are_known(database)
     settled = "settled" if pays else settlements.NONE_SETTLED
-    cancelled = cancelling.apply(database, out / JOURNAL, settled) if cancels else 0
+    cancelled, withdrawn = cancelling.apply(database, out / JOURNAL, settled) if cancels else (0, 0)
     _judge_repeats(database, table, columns, history)
     named = "line_id" if table.name == "claim_lines" else table.key[0] if table.key else ""
     database.execute(
@@ -152,7 +152,8 @@ def settle_table(
     )
     replaced = count(database, "SELECT count(*) FROM replaced") + outcomes.get("replaced", 0)
     replace(merged, target)
-    return Settled(rows - refused - unchanged - replaced, unchanged, refused + cancelled, replaced)
+    added = rows - refused - unchanged - replaced
+    return Settled(added, unchanged + withdrawn, refused + cancelled, replaced)
 
 
 def _judge_repeats(database: duckdb.DuckDBPyConnection, table: Table, columns: str, history: Path) -> None:

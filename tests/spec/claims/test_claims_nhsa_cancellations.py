@@ -156,3 +156,145 @@ def test_a_csv_of_cancellations_names_every_column_it_lacks(tmp_path):
     path.write_text("fixmedins_code,mdtrt_id\nH1,V1\n", encoding="utf-8")
     with pytest.raises(ColumnsError, match="psn_no, feedetl_sn"):
         import_claims(path, tmp_path / "out", file_format="nhsa", options=Options(transaction="2302"))
+
+
+UP = "2026-03-04 08:00:00"
+BACK = "2026-03-05 10:00:00"
+AGAIN = "2026-03-06 10:00:00"
+
+
+def timed(message, sent):
+    return {**message, "inf_time": sent}
+
+
+def upload(*, sent=None, batch="B1", number="1"):
+    made = uploaded(number, batch)
+    return made if sent is None else timed(made, sent)
+
+
+def taken_back(*, sent=None, **what):
+    message = cancelled("2302" if "feedetl_sn" in what else "2205", **what)
+    return {name: value for name, value in message.items() if name != "inf_time"} | (
+        {} if sent is None else {"inf_time": sent}
+    )
+
+
+WHAT = [{"feedetl_sn": "1"}, {"feedetl_sn": "0000"}, {"chrg_bchno": "B1"}, {"chrg_bchno": "0000"}]
+
+
+@pytest.mark.parametrize("what", WHAT)
+@pytest.mark.parametrize("times", [(UP, BACK, AGAIN), (None, None, None), (UP, UP, UP)])
+def test_the_same_upload_again_after_its_withdrawal_leaves_the_line(tmp_path, what, times):
+    log = [upload(sent=times[0]), taken_back(sent=times[1], **what), upload(sent=times[2])]
+    for _ in range(2):
+        take(tmp_path, *log)
+        assert lines(tmp_path) == ["H1:V1:1"]
+        assert rejected(tmp_path) == []
+
+
+@pytest.mark.parametrize("what", WHAT)
+@pytest.mark.parametrize("times", [(UP, BACK, AGAIN), (None, None, None)])
+def test_the_same_over_three_imports_and_each_of_them_again(tmp_path, what, times):
+    files = {
+        "1.json": upload(sent=times[0]),
+        "2.json": taken_back(sent=times[1], **what),
+        "3.json": upload(sent=times[2], number=1 if times[2] is None else "1"),
+    }
+    for name, one in files.items():
+        take(tmp_path, one, name=name)
+    assert lines(tmp_path) == ["H1:V1:1"]
+    for name, one in files.items():
+        take(tmp_path, one, name=name)
+        assert lines(tmp_path) == ["H1:V1:1"]
+
+
+@pytest.mark.parametrize("what", WHAT)
+def test_files_of_a_folder_are_read_in_the_order_in_which_they_were_sent(tmp_path, what):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    contents = {
+        "c.json": upload(sent=UP),
+        "b.json": taken_back(sent=BACK, **what),
+        "a.json": upload(sent=AGAIN),
+        "d.json": upload(sent=UP, number="2", batch="B2"),
+    }
+    for name, one in contents.items():
+        (folder / name).write_text(json.dumps(one), encoding="utf-8")
+    import_claims(folder, tmp_path / "out", file_format="nhsa")
+    left = ["H1:V1:1"] if "0000" in what.values() else ["H1:V1:1", "H1:V1:2"]
+    assert lines(tmp_path) == left
+    assert rejected(tmp_path) == []
+
+
+def test_a_withdrawal_without_a_time_comes_after_uploads_without_one(tmp_path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    (folder / "a.json").write_text(json.dumps(taken_back(feedetl_sn="1")), encoding="utf-8")
+    (folder / "b.json").write_text(json.dumps(upload()), encoding="utf-8")
+    (folder / "c.json").write_text(json.dumps(upload(number="2")), encoding="utf-8")
+    import_claims(folder, tmp_path / "out", file_format="nhsa")
+    assert lines(tmp_path) == ["H1:V1:2"]
+
+
+def test_a_withdrawal_imported_late_spares_what_was_uploaded_after_it(tmp_path):
+    take(tmp_path, upload(sent=AGAIN), name="1.json")
+    take(tmp_path, upload(sent=UP, number="2"), taken_back(sent=BACK, chrg_bchno="B1"), name="2.json")
+    assert lines(tmp_path) == ["H1:V1:1"]
+
+
+def test_an_upload_imported_after_its_withdrawal_stays_away(tmp_path):
+    take(tmp_path, upload(sent=UP, number="2"), taken_back(sent=BACK, chrg_bchno="B1"), name="2.json")
+    take(tmp_path, upload(sent=UP), upload(sent=AGAIN, number="3"), name="1.json")
+    assert lines(tmp_path) == ["H1:V1:3"]
+
+
+def test_a_line_withdrawn_twice_is_gone(tmp_path):
+    withdrawn = taken_back(sent=BACK, feedetl_sn="1")
+    take(tmp_path, upload(sent=UP), withdrawn, upload(sent=AGAIN), timed(withdrawn, "2026-03-07 10:00:00"))
+    assert lines(tmp_path) == []
+    take(tmp_path, upload(sent=UP), withdrawn, upload(sent=AGAIN), timed(withdrawn, "2026-03-07 10:00:00"))
+    assert lines(tmp_path) == []
+
+
+@pytest.mark.parametrize("infno", ["2205", "2302"])
+def test_a_list_of_cancellations_takes_back_each(tmp_path, infno):
+    field = "chrg_bchno" if infno == "2205" else "feedetl_sn"
+    one = cancelled(infno)
+    one["input"]["data"] = [{"mdtrt_id": "V1", "psn_no": "P1", field: name} for name in ("1", "3")]
+    take(tmp_path, *(uploaded(name, batch=name) for name in ("1", "2", "3")), one)
+    assert lines(tmp_path) == ["H1:V1:2"]
+
+
+def test_a_line_that_was_settled_then_is_spared_and_one_that_was_settled_later_is_not(tmp_path):
+    settle = {
+        "infno": "2207",
+        **ENVELOPE,
+        "inf_time": "2026-03-04 09:00:00",
+        "input": {"data": {"mdtrt_id": "V1", "psn_no": "P1", "chrg_bchno": "B1"}},
+        "output": {"setlinfo": {"setl_id": "J1", "mdtrt_id": "V1", "psn_no": "P1"}},
+    }
+    later = upload(sent=AGAIN, number="2", batch="B2")
+    take(
+        tmp_path,
+        upload(sent=UP),
+        settle,
+        upload(sent=UP, number="2", batch="B2"),
+        taken_back(sent=BACK, chrg_bchno="0000"),
+    )
+    assert lines(tmp_path) == ["H1:V1:1"]
+    take(tmp_path, later, name="later.json")
+    assert lines(tmp_path) == ["H1:V1:1", "H1:V1:2"]
+
+
+def test_messages_of_a_list_on_one_line_keep_their_order(tmp_path):
+    log = [
+        upload(batch="B1"),
+        taken_back(chrg_bchno="B1"),
+        upload(batch="B2"),
+        upload(batch="B1", number="2"),
+    ]
+    tmp_path.joinpath("log.json").write_text(json.dumps(log), encoding="utf-8")
+    import_claims(tmp_path / "log.json", tmp_path / "out", file_format="nhsa")
+    assert lines(tmp_path) == ["H1:V1:1", "H1:V1:2"]
+    take(tmp_path, taken_back(chrg_bchno="B1"), name="later.json")
+    assert lines(tmp_path) == ["H1:V1:1"]
