@@ -1,6 +1,6 @@
 /*
 id: in-bed-rate
-version: "1.0"
+version: "1.1"
 title: {zh: 在床率低于阈值, en: In-bed rate below the threshold}
 status: stable
 basis: [国务院令第735号 第三十八条（挂床住院） / State Council Decree 735 art 38]
@@ -42,18 +42,49 @@ examples:
         - {repeat: 20, check_id: "D{n}", visit_id: "W{n}", person_id: "Q{n}", drawn_at: "2026-03-04 10:00", result: absent}
     flags: [{institution_id: H1}]
     neighbour:
-      title: {zh: 无人应答与批准外出不计, en: unanswered checks and approved absence do not count}
+      title: {zh: 无人应答与有请假的外出不计, en: unanswered checks and absences with a leave do not count}
       tables:
+        leaves:
+          - {repeat: 20, visit_id: "X{n}", person_id: "R{n}", left_at: "2026-03-04 08:00", returned_at: "2026-03-04 18:00"}
         spot_checks:
           - {repeat: 20, check_id: "D{n}", visit_id: "W{n}", person_id: "Q{n}", drawn_at: "2026-03-04 10:00", result: unanswered}
           - {repeat: 20, check_id: "E{n}", visit_id: "X{n}", person_id: "R{n}", drawn_at: "2026-03-04 10:00", result: away_approved}
           - {repeat: 5, check_id: "C{n}", visit_id: "V{n}", person_id: "P{n}", drawn_at: "2026-03-04 10:00", result: present}
+  - title: {zh: 外出无请假、在床由他人设备作答, en: "away without a leave, and present by a device that was not asked"}
+    tables:
+      spot_checks:
+        - {repeat: 15, check_id: "E{n}", visit_id: "X{n}", person_id: "R{n}", drawn_at: "2026-03-04 10:00", result: away_approved}
+        - {repeat: 15, check_id: "F{n}", visit_id: "Y{n}", person_id: "S{n}", drawn_at: "2026-03-04 10:00", result: present, sent_to_device_id: U1, answered_by_device_id: K1}
+        - {repeat: 5, check_id: "C{n}", visit_id: "V{n}", person_id: "P{n}", drawn_at: "2026-03-04 10:00", result: present}
+    flags: [{institution_id: H1}]
+    neighbour:
+      title: {zh: 外出有请假, en: with their leaves}
+      tables:
+        leaves:
+          - {repeat: 15, visit_id: "X{n}", person_id: "R{n}", left_at: "2026-03-04 08:00", returned_at: "2026-03-04 18:00"}
 */
-WITH answered AS (
-  SELECT institution_id, check_id, result, coalesce(answered_at, drawn_at) AS moment
-  FROM spot_checks
-  WHERE result IN ('present', 'absent', 'identity_mismatch')
-    AND drawn_at_day BETWEEN $from_day AND $to_day
+-- An absence with a leave says nothing of the bed; one without is an absence. A check that another device answered than
+-- the one it was sent to shows nobody.
+WITH excused AS (
+  SELECT DISTINCT c.check_id
+  FROM spot_checks c
+  JOIN leaves v
+    ON c.institution_id = v.institution_id
+    AND c.person_id = v.person_id
+    AND coalesce(c.answered_at, c.drawn_at) >= v.left_at
+    AND (
+      coalesce(v.returned_at, v.due_back_at) IS NULL
+      OR coalesce(c.answered_at, c.drawn_at) <= coalesce(v.returned_at, v.due_back_at)
+    )
+  WHERE c.result = 'away_approved'
+),
+answered AS (
+  SELECT c.institution_id, c.check_id, c.result, coalesce(c.answered_at, c.drawn_at) AS moment
+  FROM spot_checks c
+  ANTI JOIN excused e ON c.check_id = e.check_id
+  WHERE c.result IN ('present', 'absent', 'identity_mismatch', 'away_approved')
+    AND NOT (c.result = 'present' AND coalesce(c.sent_to_device_id <> c.answered_by_device_id, false))
+    AND c.drawn_at_day BETWEEN $from_day AND $to_day
 ),
 counted AS (
   SELECT

@@ -1,6 +1,6 @@
 /*
 id: monthly-cap
-version: "1.1"
+version: "1.2"
 title: {zh: 透析次数超月支付上限, en: More sessions in a month than are paid for}
 status: stable
 basis: [地区支付政策，见知识表 caps / a region's payment policy, knowledge table caps]
@@ -10,8 +10,8 @@ known_false_positives:
   - {zh: 医嘱要求的短时每日透析, en: short daily dialysis that a doctor ordered}
   - {zh: 急诊追加治疗, en: extra sessions in an emergency}
 explanation:
-  zh: "参保人一月内计费 {item_class} 共 {billed} 次，支付上限 {most} 次。"
-  en: "{billed} {item_class} sessions were billed for the person in one month; {most} are paid for."
+  zh: "参保人一月内在各机构计费 {item_class} 共 {billed} 次，支付上限 {most} 次；其中 {institution_id} 计费 {own} 次，超出上限的部分有 {beyond} 行出自该机构。"
+  en: "{billed} {item_class} sessions were billed for the person in one month by all institutions; {most} are paid for. {institution_id} billed {own} of them, and {beyond} line(s) beyond the cap."
 examples:
   - title: {zh: 超出一次, en: one more than the cap}
     tables:
@@ -24,46 +24,77 @@ examples:
       tables:
         claim_lines:
           - {repeat: 16, every_minutes: 2640, line_id: "L{n}", item_code: HD, service_time: "2026-03-02 10:00"}
+  - title: {zh: 由后一家机构超出, en: a second institution goes beyond it}
+    tables:
+      claim_lines:
+        - {repeat: 16, every_minutes: 2640, line_id: "L{n}", item_code: HD, service_time: "2026-03-02 10:00"}
+        - {line_id: L0, institution_id: H2, item_code: HD, service_time: "2026-03-31 22:00"}
+    flags:
+      - {institution_id: H2, person_id: P1, line_ids: [L0], amount: 400}
+    neighbour:
+      title: {zh: 下一月, en: in the next month}
+      tables:
+        claim_lines:
+          - {repeat: 16, every_minutes: 2640, line_id: "L{n}", item_code: HD, service_time: "2026-03-02 10:00"}
+          - {line_id: L0, institution_id: H2, item_code: HD, service_time: "2026-04-02 10:00"}
 */
-WITH sums AS (
+-- Lines count in the order of their time, over all institutions; only who billed beyond the cap is named, with its own.
+WITH spans AS (
   SELECT
     person_id,
     item_class,
     month,
     sum(quantity) AS billed,
-    sum(amount) AS amount,
-    array_agg(line_id) AS line_ids,
-    max(institution_id) AS institution_id,
-    min(service_time) AS from_at,
-    max(service_time) AS to_at,
     min(service_day) AS first_day,
-    max(service_day) AS last_day,
-    max(CASE WHEN service_day BETWEEN $from_day AND $to_day THEN 1 ELSE 0 END) AS in_period
+    max(service_day) AS last_day
   FROM capped_lines
   GROUP BY person_id, item_class, month
+  HAVING max(CASE WHEN service_day BETWEEN $from_day AND $to_day THEN 1 ELSE 0 END) = 1
 ),
 -- where the cap changes within the month, the higher one holds for all of it
 capped AS (
-  SELECT s.person_id, s.item_class, s.month, max(c.most) AS most
-  FROM sums s
+  SELECT s.person_id, s.item_class, s.month, s.billed, max(c.most) AS most
+  FROM spans s
   JOIN known_caps c
     ON s.item_class = c.item_class
     AND c.period = 'month'
     AND c.valid_from <= s.last_day
     AND c.valid_to >= s.first_day
-  GROUP BY s.person_id, s.item_class, s.month
+  GROUP BY s.person_id, s.item_class, s.month, s.billed
+  HAVING s.billed > max(c.most)
+),
+counted AS (
+  SELECT
+    l.line_id,
+    l.institution_id,
+    l.person_id,
+    l.item_class,
+    l.month,
+    l.service_time,
+    l.quantity,
+    l.amount,
+    c.billed,
+    c.most,
+    sum(l.quantity) OVER (
+      PARTITION BY l.person_id, l.item_class, l.month ORDER BY l.service_time, l.institution_id, l.line_id
+      ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+    ) AS so_far
+  FROM capped_lines l
+  JOIN capped c ON l.person_id = c.person_id AND l.item_class = c.item_class AND l.month = c.month
 )
 SELECT
-  s.institution_id,
-  s.person_id,
-  s.line_ids,
-  s.amount,
-  s.from_at,
-  s.to_at,
+  institution_id,
+  person_id,
+  array_agg(line_id) AS line_ids,
+  sum(amount) AS amount,
+  min(service_time) AS from_at,
+  max(service_time) AS to_at,
   CAST([] AS VARCHAR[]) AS evidence,
-  s.item_class,
-  s.billed,
-  c.most
-FROM sums s
-JOIN capped c ON s.person_id = c.person_id AND s.item_class = c.item_class AND s.month = c.month
-WHERE s.in_period = 1 AND s.billed > c.most
+  item_class,
+  CAST(billed AS DOUBLE) AS billed,
+  CAST(sum(quantity) AS DOUBLE) AS own,
+  most,
+  count(CASE WHEN so_far > most THEN 1 END) AS beyond
+FROM counted
+GROUP BY institution_id, person_id, item_class, month, billed, most
+HAVING max(CASE WHEN so_far > most THEN 1 ELSE 0 END) = 1

@@ -21,7 +21,7 @@ parameters:
     unit: lines a person
     meaning: {zh: 仅凭单价判断时每人的平均行数, en: "by the price alone, how often a person must have had it: dialysis comes again and again"}
     values:
-      - {from: 2020-01-01, value: 4, reference: "three treatments a week"}
+      - {from: 2020-01-01, value: 3, reference: "three treatments a week"}
 known_false_positives:
   - {zh: 目录更新滞后，新编码尚未收录, en: a new code that the catalogue does not have yet}
   - {zh: 名称含“透析”的耗材（透析器、管路）, en: "a consumable whose name speaks of dialysis, such as a dialyser"}
