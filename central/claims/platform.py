@@ -7,6 +7,7 @@ paid, and become claim lines, persons, stays, institutions, diagnoses and operat
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ from renzheng.central.claims.source import (
 )
 from renzheng.central.claims.staging import Spool, database
 from renzheng.central.claims.typing_habits import Habits
+from renzheng.central.claims.values import ValueProblem, read_time
 from renzheng.contracts.ids import normalised_id, tidy_id
 
 _ROWS = 5_000
@@ -199,7 +201,8 @@ class PlatformSource:
 
     def _line(self, row: Mapping[str, Any]) -> Draft:
         visit_type, remarks = self._visit_type(row["kind"], has_bed=row["has_bed"])
-        found = [*_problems(row, _LINE.values()), *remarks]
+        code, zeros = _item_code(row)
+        found = [*_problems(row, _LINE.values()), *remarks, *zeros]
         if not row["has_visit"] and self._has("mdtrt_d"):
             found.append(Problem("mdtrt_id", Reason.NO_VISIT, shown(row["mdtrt_id"])))
         if not row["has_settlement"] and self._has("setl_d"):
@@ -211,7 +214,7 @@ class PlatformSource:
             "settlement_id": row["setl_id"],
             "person_id": row["psn_no"],
             "visit_type": visit_type,
-            "item_code": row["hilist_code"] or row["med_list_codg"] or row["medins_list_codg"],
+            "item_code": code,
             "item_name": row["hilist_name"] or row["medins_list_name"],
             "service_time": row["fee_ocur_time"],
             "quantity": row["cnt"],
@@ -289,7 +292,31 @@ def _plain(name: str, text: str) -> str:
     """Return a cell as the tables are joined by it; other cells as they are, trimmed."""
     if name in _UPPER:
         return normalised_id(text)
+    if name == "updt_time":
+        return _sortable(text.strip())
     return tidy_id(text) if name in _TIDY else text.strip()
+
+
+def _sortable(text: str) -> str:
+    """Return a time in a form whose order is that of time; what is no time as it is."""
+    try:
+        return read_time(text, UTC).isoformat() if text else ""
+    except ValueProblem:
+        return text
+
+
+_CODE_DIGITS, _LEADING = 15, "00"
+
+
+def _item_code(row: Mapping[str, Any]) -> tuple[str | None, tuple[Problem, ...]]:
+    """Return the item's national code, else the hospital's own.
+
+    National codes of items have 15 digits, the first two 00: a cell that holds a number has lost these.
+    """
+    code = row["hilist_code"] or row["med_list_codg"]
+    if code and len(code) == _CODE_DIGITS - len(_LEADING) and code.isascii() and code.isdigit():
+        return f"{_LEADING}{code}", (Problem("hilist_code", Reason.ZEROS_RESTORED, shown(code)),)
+    return code or row["medins_list_codg"], ()
 
 
 def _place(row: Mapping[str, Any]) -> Place:

@@ -121,7 +121,7 @@ read AS (
     SELECT *, (stamp, _row) AS turn,
         CASE WHEN length(die_date) >= 8 AND left(die_date, 4) NOT IN ('0000', '0001', '1900', '9999')
             THEN die_date END AS died,
-        CASE WHEN dscg_way = '5' AND endtime <> '' THEN left(endtime, 10) END AS left_dead,
+        CASE WHEN dscg_way = '5' AND endtime <> '' THEN split_part(replace(endtime, 'T', ' '), ' ', 1) END AS left_dead,
         CASE WHEN left(brdy, 4) NOT IN ('0000', '0001', '9999') THEN nullif(trim(brdy), '') END AS born
     FROM told WHERE psn_no <> ''
 )

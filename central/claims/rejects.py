@@ -44,6 +44,7 @@ class Reason(StrEnum):
     REPLACES_EARLIER = "replaces_earlier"
     NO_VISIT = "no_visit"
     NO_SETTLEMENT = "no_settlement"
+    ZEROS_RESTORED = "zeros_restored"
     UNKNOWN_MED_TYPE = "unknown_med_type"
     NO_NODE = "no_node"
     OTHER_NODE = "other_node"
@@ -94,6 +95,7 @@ _WARNINGS = frozenset(
         Reason.REPLACES_EARLIER,
         Reason.NO_VISIT,
         Reason.NO_SETTLEMENT,
+        Reason.ZEROS_RESTORED,
         Reason.UNKNOWN_MED_TYPE,
         Reason.OTHER_NODE,
         Reason.NO_PERSON,
@@ -237,6 +239,10 @@ _EXPLANATIONS: dict[Reason, tuple[str, str]] = {
     Reason.NO_SETTLEMENT: (
         "未见该明细的结算信息，该行已收，无基金支付额",
         "The settlement of this line was not seen; the row was taken, without the fund's share.",
+    ),
+    Reason.ZEROS_RESTORED: (
+        "项目编码前导零被电子表格去掉，已补足 15 位",
+        "A spreadsheet took the leading zeros off the item code; they were put back, to 15 digits.",
     ),
     Reason.UNKNOWN_MED_TYPE: (
         "医疗类别未配置，已按门诊或住院的其他迹象归类，请在映射文件中补充",

@@ -429,6 +429,8 @@ def test_a_later_extract_ends_the_stay_and_keeps_what_is_known_of_the_person(tmp
         ({"die_date": "2026-03-08"}, date(2026, 3, 8)),
         ({"dscg_way": "5"}, date(2026, 3, 9)),
         ({"dscg_way": "5", "die_date": "2026-03-08"}, date(2026, 3, 8)),
+        ({"dscg_way": "5", "endtime": "2026/3/9 10:00"}, date(2026, 3, 9)),
+        ({"dscg_way": "5", "endtime": "20260309100000"}, date(2026, 3, 9)),
         ({"dscg_way": "1"}, None),
         ({"die_date": "1900-01-01"}, None),
         ({"die_date": "9999-12-31 00:00:00"}, None),
@@ -462,6 +464,32 @@ def test_of_several_versions_of_a_row_the_newest_holds(tmp_path):
     assert summary.counted["fee_list_d older versions of a row"] == 3
     assert summary.counted["fee_list_d lines withdrawn"] == 1
     assert summary.tables["claim_lines"].rejected == 0
+
+
+def test_the_newest_is_that_of_time_and_not_of_spelling(tmp_path):
+    fees = [
+        FEE | {"updt_time": "2026/3/10 8:00", "det_item_fee_sumamt": "380"},
+        FEE | {"updt_time": "2026/3/5 8:00"},
+    ]
+    _extract(tmp_path / "in", fees=fees)
+    _import(tmp_path)
+    assert [row["amount"] for row in _table(tmp_path)] == [380]
+
+
+@pytest.mark.parametrize(
+    ("code", "read", "reasons"),
+    [
+        ("3110000060000", "003110000060000", {"zeros_restored": 1}),
+        ("003110000060000", "003110000060000", {}),
+        ("XB05AAR041B002010178844", "XB05AAR041B002010178844", {}),
+        ("311000006000", "311000006000", {}),
+    ],
+)
+def test_leading_zeros_of_a_national_code_are_put_back(tmp_path, code, read, reasons):
+    _extract(tmp_path / "in", fees=[FEE | {"hilist_code": code}])
+    summary = _import(tmp_path)
+    assert _table(tmp_path)[0]["item_code"] == read
+    assert summary.tables["claim_lines"].reasons == reasons
 
 
 def test_two_contents_of_one_row_that_nothing_orders_leave_evidence(tmp_path):
