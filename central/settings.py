@@ -107,6 +107,10 @@ class AuditSettings(_Settings):
         region: region code whose overrides apply; None applies none.
         margin_days: attendance and coverage of so many days before and after are looked at too, since a
             session may cross midnight, a line may be billed late, and lines near by compete for sessions.
+        rules_key_file: the bureau's public keys (PEM); with it, rules of `rules_dir` and of the region are
+            refused unless the bureau signed them.
+        rule_seconds: longest time for one rule; one that takes longer is stopped, and named as failed.
+        memory_limit: most memory DuckDB may take, such as `5GB`; empty: 6 GB, or less on a small machine.
         keep_runs: the tables of so many runs are kept at least, newest first; beyond them only those of runs
             by which a day or a case still speaks.
     """
@@ -115,6 +119,9 @@ class AuditSettings(_Settings):
     rules_dir: Path | None = None
     region: str | None = None
     engine: Literal["duckdb", "spark"] = "duckdb"
+    rules_key_file: Path | None = None
+    rule_seconds: Annotated[float, Field(gt=0)] = 900.0
+    memory_limit: str | None = None
     margin_days: Annotated[int, Field(ge=35, le=124)] = 45
     keep_runs: Annotated[int, Field(ge=1, le=10_000)] = 30
 

@@ -1,7 +1,8 @@
 """Write the reference of a rule pack from the rules themselves."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Protocol
 
 from renzheng.rules.header import Example, Header, Neighbour
 from renzheng.rules.pack import Pack, Rule
@@ -13,6 +14,20 @@ HEAD = """# 规则 · Rules
 Each rule is one file under `rules/national/`: SQL with a YAML header. What a region sets differently stands
 in `rules/regions/`, what is known about items and caps in `rules/knowledge/`.
 """
+
+TABLES_HEAD = """# 规则可读的表 · Tables that a rule may read
+
+<!-- Written by `renzheng rules docs`; change the code, not this page. -->
+
+`renzheng rules tables` prints the same, `--json` for programs.
+How a rule is written: [first-rule.md](first-rule.md).
+"""
+GROUPS = {
+    "input": "Input tables",
+    "step": "Steps of the audit, in their order",
+    "beside": "Beside the steps",
+    "knowledge": "Knowledge",
+}
 
 
 def write_docs(pack: Pack) -> str:
@@ -78,3 +93,36 @@ def _rows(shown: Example | Neighbour) -> Iterator[str]:
         for row in rows:
             yield f"  {table}: {json.dumps(row, ensure_ascii=False, default=str)}"
     yield "  ```\n"
+
+
+class _Column(Protocol):
+    @property
+    def name(self) -> str: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def note(self) -> str: ...
+
+
+class _Table(Protocol):
+    @property
+    def name(self) -> str: ...
+    @property
+    def group(self) -> str: ...
+    @property
+    def purpose(self) -> str: ...
+    @property
+    def columns(self) -> Sequence[_Column]: ...
+
+
+def write_tables_page(tables: Iterable[_Table]) -> str:
+    """Write one page about every table that a rule may read."""
+    found = list(tables)
+    lines = [TABLES_HEAD]
+    for group, title in GROUPS.items():
+        lines.append(f"## {title}\n")
+        for table in (one for one in found if one.group == group):
+            lines += [f"### {table.name}\n", f"{table.purpose}\n", "| column | holds | note |\n|---|---|---|"]
+            lines += [f"| `{c.name}` | {c.kind} | {c.note.replace('|', '·')} |" for c in table.columns]
+            lines.append("")
+    return "\n".join(lines)

@@ -97,7 +97,7 @@ def _changed_verdicts(before: Path, after: Path) -> dict[tuple[str, str], int]:
     old, new = (quoted(folder / "line_verdicts.parquet") for folder in (before, after))
     rows = _rows(
         "SELECT o.verdict || '/' || o.reason AS was, n.verdict || '/' || n.reason AS becomes, count(*) "
-        f"FROM read_parquet('{old}') o JOIN read_parquet('{new}') n USING (line_id) "
+        f"FROM read_parquet('{old}') o JOIN read_parquet('{new}') n USING (institution_id, line_id) "
         "GROUP BY was, becomes HAVING was <> becomes ORDER BY was, becomes"
     )
     return {(was, becomes): lines for was, becomes, lines in rows}

@@ -41,7 +41,7 @@ def run(  # noqa: PLR0917 - each is an option
     to: Annotated[dt.datetime, typer.Option("--to", formats=DAY, help="Last local service day, included.")],
     out: Annotated[Path, typer.Option(help="Folder for verdicts, findings, rejects and summary.")],
     engine: Annotated[EngineChoice, typer.Option(help="What runs the steps.")] = EngineChoice.duckdb,
-    rules: Annotated[Path | None, typer.Option(help="Another rule pack than the national one.")] = None,
+    rules: Annotated[Path | None, typer.Option(help="A rule file beside the national pack, or another pack.")] = None,
     region: Annotated[str | None, typer.Option(help="Region whose parameters hold.")] = None,
     memory_limit: Annotated[
         str | None, typer.Option(help="DuckDB spills to disk beyond this, such as 5GB; at most 6 GB.")
@@ -55,6 +55,9 @@ def run(  # noqa: PLR0917 - each is an option
     rule_seconds: Annotated[
         float, typer.Option(min=0.1, help="Longest time for one rule; a slower one is stopped and named.")
     ] = RULE_SECONDS,
+    rules_key: Annotated[
+        Path | None, typer.Option(help="The bureau's public keys: rules that it did not sign are refused.")
+    ] = None,
 ) -> None:
     """Answer every billed line in scope: supported, contradicted or insufficient."""
     from renzheng.central.audit.run import run_audit
@@ -71,6 +74,7 @@ def run(  # noqa: PLR0917 - each is an option
         threads=threads,
         resumable=resumable,
         rule_seconds=rule_seconds,
+        rules_key=rules_key,
     )
     columns = (TextColumn("{task.description:<24}"), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:

@@ -147,6 +147,11 @@ class DuckDBEngine:
         """Interrupt what runs inside after so many seconds."""
         return limited(seconds, self._connection.interrupt)
 
+    def names(self, prefix: str = "") -> list[str]:
+        """List the tables and views that there are, those whose names begin so."""
+        found = self._run("SELECT table_name FROM information_schema.tables").fetchall()
+        return sorted(str(row[0]) for row in found if str(row[0]).startswith(prefix))
+
     def describe(self, sql: str) -> list[tuple[str, str]]:
         """Name the columns of a query and their DuckDB types."""
         return [(str(row[0]), str(row[1])) for row in self._run(f"DESCRIBE {sql}").fetchall()]

@@ -18,7 +18,7 @@ from renzheng.central.audit.request import DAY_US, day_number
 from renzheng.contracts.tables import FINDINGS, arrow_schema
 from renzheng.rules.dialect import bound
 from renzheng.rules.pack import Pack, Rule
-from renzheng.rules.parameters import Segment, segments
+from renzheng.rules.parameters import NO_CHOICE, Segment, segments
 
 REQUIRED = ("institution_id", "person_id", "line_ids", "amount", "from_at", "to_at", "evidence")
 """What every rule's query yields; further columns can stand in its explanation."""
@@ -46,7 +46,7 @@ def find(
     try:
         with engine.limited(seconds):
             for segment in running(rule, pack, region=region, from_day=from_day, to_day=to_day):
-                for batch in engine.batches(bound(rule.sql, _placeholders(segment))):
+                for batch in engine.batches(bound(rule.sql, placeholders_of(segment))):
                     found += [as_finding(rule, segment, row, hashes) for row in batch.to_pylist()]
                     _not_too_many(found)
     except EngineError as error:
@@ -60,11 +60,14 @@ def find(
 
 
 def running(
-    rule: Rule, pack: Pack, *, region: str | None, from_day: dt.date, to_day: dt.date
+    rule: Rule, pack: Pack | None, *, region: str | None, from_day: dt.date, to_day: dt.date
 ) -> Iterator[Segment]:
     """Yield the stretches of a period in which the rule runs, without those of a region's switch."""
-    chosen = pack.overrides(region, rule.id), from_day, to_day, pack.choice(region, rule.id)
-    yield from (segment for segment in segments(rule.header, *chosen) if segment.off is None)
+    overrides = pack.overrides(region, rule.id) if pack else {}
+    choice = pack.choice(region, rule.id) if pack else NO_CHOICE
+    for segment in segments(rule.header, overrides, from_day, to_day, choice):
+        if segment.off is None:
+            yield segment
 
 
 def switched_off(
@@ -169,7 +172,8 @@ def finding_id(rule_id: str, row: Mapping[str, Any], lines: list[str], evidence:
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-def _placeholders(segment: Segment) -> dict[str, Decimal]:
+def placeholders_of(segment: Segment) -> dict[str, Decimal]:
+    """Return the numbers that stand for a rule's parameters and for the period."""
     first, last = day_number(segment.first), day_number(segment.last)
     return {
         **segment.values,

@@ -18,7 +18,7 @@ from renzheng.central.audit.run import run_audit
 from renzheng.contracts.tables import REJECTS, arrow_schema
 from renzheng.rules.examples import EXAMPLE_TABLES, SEPARATOR, Case, cases, key_of
 from renzheng.rules.header import Expectation
-from renzheng.rules.pack import Pack
+from renzheng.rules.pack import Pack, Rule
 
 MARGIN = dt.timedelta(days=10)
 NEAR = dt.timedelta(days=180)
@@ -50,7 +50,7 @@ class Outcome:
 def check_examples(
     pack: Pack, *, engine: EngineName = "duckdb", rules: Path | None = None, only: Sequence[str] = ()
 ) -> list[Outcome]:
-    """Run every example of a pack on an engine.
+    """Run every example of a pack on an engine, those of a region's own rules with what holds there.
 
     Args:
         pack: the rules.
@@ -58,8 +58,17 @@ def check_examples(
         rules: where the pack was loaded from; None for the national one.
         only: ids of rules; all when empty.
     """
-    chosen = [rule for name, rule in sorted(pack.rules.items()) if not only or name in only]
-    return run_cases(list(cases(chosen, known_codes(pack))), engine=engine, rules=rules)
+    with small_session() if engine == "spark" else nullcontext():
+        outcomes = run_cases(_laid_out(pack, pack.rules, only), engine=engine, rules=rules)
+        for code, region in pack.regions.items():
+            own = _laid_out(pack.for_region(code), region.rules, only)
+            outcomes += run_cases(own, engine=engine, rules=rules, region=code)
+    return outcomes
+
+
+def _laid_out(pack: Pack, rules: Mapping[str, Rule], only: Sequence[str]) -> list[Case]:
+    chosen = [rule for name, rule in sorted(rules.items()) if not only or name in only]
+    return list(cases(chosen, known_codes(pack)))
 
 
 def known_codes(pack: Pack) -> list[str]:
@@ -70,19 +79,28 @@ def known_codes(pack: Pack) -> list[str]:
 
 
 def run_cases(
-    laid_out: Sequence[Case], *, engine: EngineName = "duckdb", rules: Path | None = None
+    laid_out: Sequence[Case],
+    *,
+    engine: EngineName = "duckdb",
+    rules: Path | None = None,
+    region: str | None = None,
 ) -> list[Outcome]:
     """Run cases side by side, in one run of the audit."""
+    if not laid_out:
+        return []
     with tempfile.TemporaryDirectory() as folder:
         tables, out = Path(folder) / "tables", Path(folder) / "out"
         write_tables(tables, laid_out)
         first, last = _period(laid_out)
-        with small_session() if engine == "spark" else nullcontext():
-            run_audit(AuditRequest(tables, first, last, out, engine=engine, rules=rules))
+        result = run_audit(AuditRequest(tables, first, last, out, engine=engine, rules=rules, region=region))
+        failed = result.summary["failed_rules"]
         verdicts, findings = _by_case(read_verdicts(out)), _by_case(read_findings(out))
         return [
             Outcome(
-                case, tuple(_problems(case, verdicts[key_of(case.prefix)], findings[key_of(case.prefix)]))
+                case,
+                (failed[case.rule_id],)
+                if case.rule_id in failed
+                else tuple(_problems(case, verdicts[key_of(case.prefix)], findings[key_of(case.prefix)])),
             )
             for case in laid_out
         ]

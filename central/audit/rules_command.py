@@ -1,10 +1,11 @@
-"""`renzheng rules`: check, test, list, show and backtest rule packs, and write their reference.
+"""`renzheng rules`: check, test, list, show, sign and backtest rule packs, and write their reference.
 
 It stands here and not in the package of the rules because running a rule takes the audit's engine.
 """
 
 import datetime as dt
 import enum
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -16,15 +17,25 @@ from renzheng.central.audit.backtest import backtest as compare
 from renzheng.central.audit.errors import AuditUsageError
 from renzheng.central.audit.request import AuditRequest, EngineName
 from renzheng.central.audit.rule_examples import check_examples
+from renzheng.central.audit.rule_tables import misfits, readable_tables
+from renzheng.central.audit.rulebook import bureau_keys
+from renzheng.contracts import keys
 from renzheng.contracts.errors import InputError
-from renzheng.rules.docs import write_docs
-from renzheng.rules.pack import load_pack
+from renzheng.rules import signing
+from renzheng.rules.docs import write_docs, write_tables_page
+from renzheng.rules.errors import RulePackError
+from renzheng.rules.pack import SIGNATURE, Pack, load_pack
 
 app = typer.Typer(no_args_is_help=True)
 
-RulesPath = Annotated[Path | None, typer.Argument(help="A pack's folder or a rule file; the national pack.")]
+RulesPath = Annotated[
+    Path | None, typer.Argument(help="A pack's folder, or a rule file beside the national pack.")
+]
+RulesOption = Annotated[Path | None, typer.Option("--rules", help="The same as the argument.")]
 DAY = ["%Y-%m-%d"]
 BOTH: tuple[EngineName, ...] = ("duckdb", "spark")
+DOCS = Path("docs/rules.md")
+TABLES = Path("docs/rules-tables.md")
 
 
 class Engines(enum.StrEnum):
@@ -41,44 +52,100 @@ def overview() -> None:
 
 
 @app.command()
-def check(path: RulesPath = None) -> None:
-    """Lint headers, SQL dialect, regions and knowledge tables; every problem at once."""
-    pack = load_pack(_existing(path))
+def check(
+    path: RulesPath = None,
+    rules: RulesOption = None,
+    key: Annotated[
+        Path | None, typer.Option("--rules-key", help="The bureau's public key: demand its signatures.")
+    ] = None,
+) -> None:
+    """Lint headers, SQL, regions and knowledge, and bind each query to the engine's tables and columns."""
+    pack = load_pack(_existing(rules or path))
+    problems = misfits(pack.for_region(None))
+    for code, region in pack.regions.items():
+        if region.rules:
+            problems += [f"regions/{code}/{one}" for one in misfits(_only(pack, code))]
+    if problems:
+        raise RulePackError(
+            f"{len(problems)} problem(s) in the rule pack:\n" + "\n".join(f"  - {one}" for one in problems),
+            why="A rule that does not fit the engine's tables fails in the night.",
+            do="Correct the files named above; `renzheng rules tables NAME` prints a table's columns.",
+            problems=problems,
+        )
+    _report_signatures(pack, key, given=rules or path)
     typer.echo(f"{len(pack.rules)} rules, {len(pack.regions)} region(s): no problem.")
+
+
+def _only(pack: Pack, code: str) -> Pack:
+    """Return a region's pack with its own rules only, and those of line verdicts that every run needs."""
+    held = pack.for_region(code)
+    kept = {
+        name: rule
+        for name, rule in held.rules.items()
+        if name in pack.regions[code].rules or rule.header.produces == "line_verdicts"
+    }
+    return Pack(kept, held.regions, held.knowledge)
+
+
+def _report_signatures(pack: Pack, key: Path | None, *, given: Path | None) -> None:
+    """Demand signatures where a key is given; else warn of regions that have none."""
+    if key is None:
+        for code, region in pack.regions.items():
+            if region.signature is None:
+                typer.echo(f"Warning: the pack of region {code} is not signed.", err=True)
+        return
+    known = bureau_keys(key)
+    if given is not None:
+        typer.echo(f"The pack is signed by key {pack.require_signature(known)}.")
+    for code, region in pack.regions.items():
+        typer.echo(f"Region {code} is signed by key {region.require_signature(known)}.")
 
 
 @app.command(name="test")
 def run_examples(
     path: RulesPath = None,
+    rules: RulesOption = None,
     engine: Annotated[Engines, typer.Option(help="Which engines.")] = Engines.all,
     only: Annotated[list[str] | None, typer.Option("--rule", help="Only this rule.")] = None,
 ) -> None:
     """Run every worked example on every engine: it must flag what it says, and pass its clean neighbour."""
-    pack = load_pack(_existing(path))
+    given = _existing(rules or path)
+    pack = load_pack(given)
+    unknown = (
+        set(only or ()) - set(pack.rules) - {name for one in pack.regions.values() for name in one.rules}
+    )
+    if unknown:
+        raise AuditUsageError(
+            f"There is no rule {', '.join(sorted(unknown))}.", do="See: renzheng rules list"
+        )
     names = BOTH if engine is Engines.all else tuple(one for one in BOTH if one == engine.value)
     failed = 0
     for name in names:
         with Console(stderr=True).status(f"examples on {name} ..."):
-            outcomes = check_examples(pack, engine=name, rules=path, only=only or ())
+            outcomes = check_examples(pack, engine=name, rules=given, only=only or ())
         for outcome in outcomes:
             for problem in outcome.problems:
                 typer.echo(f"{name}: {outcome.case.rule_id}, “{outcome.case.title}”: {problem}")
-        failed += sum(bool(outcome.problems) for outcome in outcomes)
-        typer.echo(f"{name}: {len(outcomes)} examples and neighbours, {failed} wrong.")
+        wrong = sum(bool(outcome.problems) for outcome in outcomes)
+        failed += wrong
+        typer.echo(f"{name}: {len(outcomes)} examples and neighbours, {wrong} wrong.")
     if failed:
         raise InputError(
             f"{failed} example(s) came out otherwise than their rule says.",
-            do="Mend the rule or its example; `renzheng rules show ID` prints both.",
+            do="Correct the rule or its example; `renzheng rules show ID` prints both.",
         )
 
 
 @app.command(name="list")
-def list_rules(path: RulesPath = None) -> None:
-    """List rules with their status."""
-    table = Table("id", "version", "status", "level", "标题", "title")
-    for rule in load_pack(_existing(path)).rules.values():
+def list_rules(path: RulesPath = None, rules: RulesOption = None) -> None:
+    """List rules with their status, those of regions too."""
+    table = Table("id", "region", "version", "status", "level", "标题", "title")
+    pack = load_pack(_existing(rules or path))
+    found = [("", rule) for rule in pack.rules.values()]
+    found += [(code, rule) for code, region in pack.regions.items() for rule in region.rules.values()]
+    for region, rule in found:
         head = rule.header
-        table.add_row(rule.id, head.version, head.status, head.level, head.title.zh, head.title.en)
+        table.add_row(rule.id, region, head.version, head.status, head.level, head.title.zh, head.title.en)
     Console().print(table)
 
 
@@ -89,28 +156,80 @@ def show(
 ) -> None:
     """Print one rule as it stands in its file, with its content hash."""
     pack = load_pack(_existing(path))
-    if rule not in pack.rules:
+    known = {
+        **pack.rules,
+        **{name: one for region in pack.regions.values() for name, one in region.rules.items()},
+    }
+    if rule not in known:
         raise AuditUsageError(f"There is no rule {rule}.", do="`renzheng rules list` shows them.")
-    typer.echo(f"-- sha256 {pack.rules[rule].content_hash}\n{pack.rules[rule].text}")
+    typer.echo(f"-- sha256 {known[rule].content_hash}\n{known[rule].text}")
+
+
+@app.command()
+def tables(
+    name: Annotated[str | None, typer.Argument(help="One table; the names of all when left out.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Tables and columns as JSON.")] = False,
+) -> None:
+    """Print the tables that a rule may read, and their columns."""
+    known = {one.name: one for one in readable_tables(load_pack().for_region(None))}
+    if name is not None and name not in known:
+        raise AuditUsageError(f"There is no table {name}.", do="`renzheng rules tables` lists them.")
+    chosen = [known[name]] if name else list(known.values())
+    if as_json:
+        typer.echo(json.dumps([one.as_json() for one in chosen], ensure_ascii=False, indent=2))
+    elif name:
+        table = Table("column", "holds", "note", title=f"{name}: {known[name].purpose}")
+        for column in known[name].columns:
+            table.add_row(column.name, column.kind, column.note)
+        Console().print(table)
+    else:
+        table = Table("table", "kind", "a row is")
+        for one in chosen:
+            table.add_row(one.name, one.group, one.purpose)
+        Console().print(table)
 
 
 @app.command()
 def docs(
-    out: Annotated[Path, typer.Option(help="The page to write.")] = Path("docs/rules.md"),
-    check_only: Annotated[bool, typer.Option("--check", help="Only tell whether it is up to date.")] = False,
+    out: Annotated[Path, typer.Option(help="The page of the rules.")] = DOCS,
+    tables_out: Annotated[Path, typer.Option(help="The page of the tables.")] = TABLES,
+    check_only: Annotated[
+        bool, typer.Option("--check", help="Only tell whether they are up to date.")
+    ] = False,
 ) -> None:
-    """Write the reference of the national pack."""
-    text = write_docs(load_pack())
-    if not check_only:
-        out.write_text(text, encoding="utf-8")
-    elif not out.is_file() or out.read_text(encoding="utf-8") != text:
-        raise InputError(f"{out} does not say what the rules say.", do="Run `renzheng rules docs`.")
+    """Write the reference of the national pack, and of the tables that a rule may read."""
+    pack = load_pack().for_region(None)
+    pages = {out: write_docs(pack), tables_out: write_tables_page(readable_tables(pack))}
+    for page, text in pages.items():
+        if not check_only:
+            page.write_text(text, encoding="utf-8")
+        elif not page.is_file() or page.read_text(encoding="utf-8") != text:
+            raise InputError(f"{page} does not say what the rules say.", do="Run `renzheng rules docs`.")
+
+
+@app.command()
+def sign(
+    path: Annotated[Path, typer.Argument(help="A pack's folder, or regions/CODE in one.")],
+    key: Annotated[Path, typer.Option(help="The bureau's private key (Ed25519, PKCS #8, PEM).")],
+) -> None:
+    """Sign a pack, or a region's part of one, with the bureau's key."""
+    private = keys.load_private_key(key.read_bytes())
+    if path.parent.name == "regions":
+        code = path.name.removesuffix(".yaml")
+        pack = load_pack(path.parent.parent)
+        if code not in pack.regions:
+            raise AuditUsageError(f"There is no region {code} in {path.parent}.", do="Name regions/CODE.")
+        subject, files, out = f"region {code}", pack.regions[code].files, path.parent / f"{code}.jws"
+    else:
+        subject, files, out = "pack", load_pack(_existing(path)).files, path / SIGNATURE
+    out.write_bytes(signing.sign(subject, files, private) + b"\n")
+    typer.echo(f"{out}: {len(files)} file(s) signed by key {keys.key_id(private)}.")
 
 
 @app.command()
 def backtest(  # noqa: PLR0917 - each is an option
     changed: Annotated[Path, typer.Argument(help="The changed pack or rule file.")],
-    tables: Annotated[Path, typer.Option(help="Folder with the past tables.")],
+    tables_dir: Annotated[Path, typer.Option("--tables", help="Folder with the past tables.")],
     from_: Annotated[dt.datetime, typer.Option("--from", formats=DAY, help="First local service day.")],
     to: Annotated[dt.datetime, typer.Option("--to", formats=DAY, help="Last local service day, included.")],
     cases: Annotated[
@@ -120,7 +239,9 @@ def backtest(  # noqa: PLR0917 - each is an option
     region: Annotated[str | None, typer.Option(help="Region whose parameters hold.")] = None,
 ) -> None:
     """Run a changed rule against past tables and adjudicated cases, and print what would change."""
-    request = AuditRequest(tables, from_.date(), to.date(), Path(), rules=_existing(against), region=region)
+    request = AuditRequest(
+        tables_dir, from_.date(), to.date(), Path(), rules=_existing(against), region=region
+    )
     with Console(stderr=True).status("two audits of the same tables ..."):
         result = compare(request, _existing(changed) or changed, cases)
     table = Table("rule", "kept", "gained", "lost")

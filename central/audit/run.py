@@ -134,6 +134,12 @@ class Run:
         self._find()
         return self._summary(loaded)
 
+    def lay_out(self, sources: Mapping[str, Source]) -> None:
+        """Load, and do every step without dropping anything: for those who look at what a rule can read."""
+        self._load(sources)
+        for name in STEPS:
+            self._step(name)
+
     def _load(self, sources: Mapping[str, Source]) -> list[Loaded]:
         with self._timed("load"):
             rejected = self._made / "rejected"

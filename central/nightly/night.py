@@ -235,6 +235,9 @@ class Night:
             rules=told.rules_dir,
             region=told.region,
             resumable=True,
+            memory_limit=told.memory_limit,
+            rule_seconds=told.rule_seconds,
+            rules_key=told.rules_key_file,
         )
 
     def _now_us(self) -> int:

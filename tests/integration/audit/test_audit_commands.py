@@ -69,13 +69,16 @@ def test_score(audited, tmp_path):
     accused = [one for one in told if one.verdict == "contradicted"]
     truth = [
         {
+            "institution_id": one.institution_id,
             "line_id": one.line_id,
             "truth": "phantom_dialysis" if one.verdict == "contradicted" and one != accused[0] else "genuine",
             "allows": one.verdict if one != told[-1] else "supported",
         }
         for one in told
     ]
-    truth.append({"line_id": "unknown", "truth": "genuine", "allows": "supported"})
+    truth.append(
+        {"institution_id": "unknown", "line_id": "unknown", "truth": "genuine", "allows": "supported"}
+    )
     pq.write_table(pa.Table.from_pylist(truth), tmp_path / "truth.parquet")
     call = ["score", "--verdicts", str(audited / "out"), "--truth", str(tmp_path / "truth.parquet"), "--json"]
     figures = json.loads(runner.invoke(app, call).stdout)
