@@ -41,7 +41,9 @@ def run(  # noqa: PLR0917 - each is an option
     to: Annotated[dt.datetime, typer.Option("--to", formats=DAY, help="Last local service day, included.")],
     out: Annotated[Path, typer.Option(help="Folder for verdicts, findings, rejects and summary.")],
     engine: Annotated[EngineChoice, typer.Option(help="What runs the steps.")] = EngineChoice.duckdb,
-    rules: Annotated[Path | None, typer.Option(help="A rule file beside the national pack, or another pack.")] = None,
+    rules: Annotated[
+        Path | None, typer.Option(help="A rule file beside the national pack, or another pack.")
+    ] = None,
     region: Annotated[str | None, typer.Option(help="Region whose parameters hold.")] = None,
     memory_limit: Annotated[
         str | None, typer.Option(help="DuckDB spills to disk beyond this, such as 5GB; at most 6 GB.")
