@@ -30,12 +30,6 @@ KINDS: Mapping[str, str] = {
     "BOOLEAN": "true or false",
     "VARCHAR[]": "list of texts",
 }
-BESIDE: Mapping[str, str] = {
-    "calendar": "every day of the weeks and months that the period touches",
-    "days": "the parameters of the line rules, day by day",
-    "windows": "the hours of a day that count, by purpose, in microseconds after local midnight",
-    "rejects": "rows that an importer did not take",
-}
 LISTS: Mapping[str, tuple[str, ...]] = {
     "VARCHAR[]": ("line_ids", "evidence"),
     "VARCHAR": ("institution_id", "person_id"),
@@ -101,7 +95,7 @@ def _tables(pack: Pack, engine: DuckDBEngine) -> Iterator[ReadableTable]:
         yield ReadableTable(name, "step", read_step(name, pack).purpose, _columns(name, engine))
     for name in sorted(BESIDE_THE_STEPS):
         if name in engine.names():
-            yield ReadableTable(name, "beside", BESIDE[name], _columns(name, engine))
+            yield ReadableTable(name, "beside", BESIDE_THE_STEPS[name], _columns(name, engine))
     for name in sorted(engine.names("known_")):
         purpose = f"knowledge table {name.removeprefix('known_')} as it holds in the region of the run"
         yield ReadableTable(name, "knowledge", purpose, _columns(name, engine))

@@ -1,6 +1,6 @@
 """What a rule may read, and whether a pack's rules keep to it: the engine's closed list of tables."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from joserfc.jwk import OKPKey
@@ -16,8 +16,15 @@ from renzheng.rules.signing import read_keys
 
 PERIOD = frozenset({"from_day", "to_day", "from_us", "until_us"})
 """Placeholders that every rule of findings has besides its own parameters."""
-BESIDE_THE_STEPS = frozenset({"bed_calendar", "bed_numbers", "calendar", "days", "windows", "rejects"})
-"""Tables that the audit computes before its first step."""
+BESIDE_THE_STEPS: Mapping[str, str] = {
+    "bed_calendar": "the days that the bed lines of the period can be for",
+    "bed_numbers": "numbers from 1 up to the longest bed line",
+    "calendar": "every day of the weeks and months that the period touches",
+    "days": "the parameters of the line rules, day by day",
+    "rejects": "rows that an importer did not take",
+    "windows": "the hours of a day that count, by purpose, in microseconds after local midnight",
+}
+"""Tables that the audit computes before its first step, and what a row of each is."""
 
 
 def readable() -> frozenset[str]:
