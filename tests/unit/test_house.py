@@ -18,6 +18,7 @@ MAY_IMPORT = {
     "deploy": {"contracts", "models", "rules", "edge", "central"},
 }
 IMPORTED_AS = {
+    "python_calamine": "python-calamine",
     "cv2": "opencv-python-headless", "dlib": "dlib-bin", "paho": "paho-mqtt", "PIL": "pillow",
     "yaml": "pyyaml", "sqlite_utils": "sqlite-utils", "uuid_utils": "uuid-utils", "psycopg": "psycopg",
     "multipart": "python-multipart", "starlette": "fastapi", "annotated_types": "pydantic",
