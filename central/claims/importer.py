@@ -274,7 +274,7 @@ def import_claims(
     if not summary.taken:
         raise NothingReadError(
             f"Not one row of {path} could be taken.",
-            why=_commonest(tables),
+            why=_commonest(tables, summary.ignored),
             do=f"See {out / 'rejected'} for file, line, field and reason of each row." if tables else "",
             summary=summary,
         )
@@ -535,10 +535,11 @@ def _summarise(
     )
 
 
-def _commonest(tables: Mapping[str, TableSummary]) -> str:
+def _commonest(tables: Mapping[str, TableSummary], ignored: Mapping[str, int]) -> str:
     reasons = [
         f"{name}: {count} x {reason}"
         for name, table in tables.items()
         for reason, count in table.reasons.items()
     ]
-    return "; ".join(reasons[:5]) if reasons else "There are no rows in it."
+    unused = [f"not used: {count} x {kind}" for kind, count in ignored.items()]
+    return "; ".join([*reasons[:5], *unused[:5]]) or "There are no rows in it."

@@ -150,6 +150,7 @@ class NhsaSource:
     def rest(self, _: ZoneOf) -> Iterator[Item]:
         """Yield the persons that the files told of."""
         yield from self._people.drafts()
+        yield from [Ignored("应答 answer without its message")] * self._answers.without_message
 
     def _read_json(self, file: InputFile, zone_of: ZoneOf, advance: Advance) -> Iterator[Item]:
         number = 0
@@ -167,14 +168,13 @@ class NhsaSource:
                     part = self._answers.of(part, file.name, number)  # noqa: PLW2901 - the same, with its answer
                     yield from self._message(part, place, zone_of)
                 else:
-                    yield from self._answer(part, place, zone_of)
+                    self._answer(part, place, zone_of)
                 number += 1
 
-    def _answer(self, answer: Answer, place: Place, zone_of: ZoneOf) -> Iterator[Item]:
+    def _answer(self, answer: Answer, place: Place, zone_of: ZoneOf) -> None:
         """Read an answer that stands apart: persons are all that can be had of it without its message."""
         for record in records_of(answer.nodes.get("baseinfo")):
             self._people.see(Fields(record, self._options.institution or "-", zone_of), record, place)
-        yield Ignored("应答 answer beside its message")
 
     def _transaction(self, columns: Sequence[str]) -> str:
         """Return the transaction of flat rows: as the user says, else by the fields that only one has."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 
 from renzheng.central.claims.nhsa_fields import Fields, filled
 from renzheng.central.claims.rejects import Place
@@ -11,6 +11,10 @@ from renzheng.central.claims.rows import Draft
 _SEXES = {"1": "M", "2": "F"}
 _DIED = "5"
 """`dscg_way`: the patient died."""
+_LYING = timedelta(days=3)
+"""The longest that the discharge of a dead patient is entered after the death."""
+_FILLER = date(1900, 1, 1)
+"""What systems put into an empty day of birth."""
 _DIAGNOSES: Mapping[str, str] = {
     "institution_id": "fixmedins_code",
     "visit_id": "mdtrt_id",
@@ -62,16 +66,23 @@ class People:
             return
         person = self.known.setdefault(person_id, _Person(place))
         person.sex = _SEXES.get(str(fields.get("gend") or "").strip(), person.sex)
-        person.born = read.day("brdy") or person.born
+        born = read.day("brdy")
+        person.born = person.born if born in {None, _FILLER} else born
 
     def see_discharge(self, read: Fields, fields: Mapping[str, object], place: Place) -> None:
-        """Take in the death that a discharge (2402) tells of; a later discharge of the visit replaces it."""
+        """Take in the death that a discharge (2402) tells of; a later discharge of the visit replaces it.
+
+        Systems fill `die_date` for the living, too: it counts only with the way of leaving that says so, and only
+        in the days before the patient left.
+        """
         visit = (read.institution_id, read.code("mdtrt_id"))
         self.deaths.pop(visit, None)
-        died = read.day("die_date")
-        if died is None and str(fields.get("dscg_way") or "").strip() == _DIED:
-            died = read.day("endtime")
-        if died is not None and (person_id := read.person(needed=False)):
+        left, died = read.day("endtime"), read.day("die_date")
+        if str(fields.get("dscg_way") or "").strip().lstrip("0") != _DIED or left is None:
+            return
+        if died is None or not left - _LYING <= died <= left:
+            died = left
+        if person_id := read.person(needed=False):
             self.deaths[visit] = (place, person_id, died)
 
     def forget_discharge(self, read: Fields) -> None:

@@ -186,7 +186,7 @@ _WITH_FUND = """
 WITH lines AS MATERIALIZED ({rows}),
 paid AS (
     SELECT institution_id, settlement_id, (fund * 100)::HUGEINT AS f, (total * 100)::HUGEINT AS t
-    FROM settled WHERE NOT is_void AND fund IS NOT NULL AND total > 0
+    FROM settled WHERE NOT is_void AND total > 0 AND fund BETWEEN 0 AND total
 ),
 shares AS (
     SELECT l.*, f, t, (l.amount * 100)::HUGEINT AS a,

@@ -328,6 +328,34 @@ def test_an_answer_in_a_file_of_its_own_is_found(tmp_path):
     assert [row["line_id"][-1] for row in rows(tmp_path, "claim_lines")] == ["7"]
 
 
+def test_one_id_for_all_messages_leaves_each_its_own_answer(tmp_path):
+    log = []
+    for number, code in (("1", "0"), ("2", "-1"), ("3", "0")):
+        sent = message("2204", msgid="null", input={"feedetail": [LINE | {"feedetl_sn": number}]})
+        request, answer = apart(sent | {"inf_refmsgid": "null", "infcode": code})
+        log += [request, answer]
+    take(tmp_path, *log)
+    assert [row["line_id"][-1] for row in rows(tmp_path, "claim_lines")] == ["1", "3"]
+
+
+def test_an_id_refused_in_one_file_says_nothing_of_another_file(tmp_path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    request, answer = apart(message("2204", msgid="1", inf_refmsgid="1"))
+    (folder / "a.json").write_text(
+        json.dumps([request, message("2206"), answer | {"infcode": "-1"}]), "utf-8"
+    )
+    other, _ = apart(message("2204", msgid="1", input={"feedetail": [LINE | {"feedetl_sn": "7"}]}))
+    (folder / "b.json").write_text(json.dumps([other]), "utf-8")
+    import_claims(folder, tmp_path / "out", file_format="nhsa")
+    assert [row["line_id"][-1] for row in rows(tmp_path, "claim_lines")] == ["7"]
+
+
+def test_answers_without_a_message_are_counted(tmp_path):
+    summary = take(tmp_path, message("2204"), apart(message("2304", inf_refmsgid="elsewhere"))[1])
+    assert summary.ignored == {"应答 answer without its message": 1}
+
+
 def test_a_call_that_failed_and_was_made_again_under_its_id_is_taken(tmp_path):
     request, answer = apart(message("2204"))
     take(tmp_path, request, answer | {"infcode": "-1"}, request, answer)
@@ -428,7 +456,11 @@ def test_persons_come_from_queries_and_settlements_once_each(tmp_path):
     [
         ({"dscg_way": "5", "die_date": "2026-03-06"}, "2026-03-06"),
         ({"dscg_way": "5"}, "2026-03-06"),
+        ({"dscg_way": "5", "die_date": "1900-01-01"}, "2026-03-06"),
+        ({"dscg_way": "5", "die_date": "2026-03-05"}, "2026-03-05"),
         ({"dscg_way": "1", "die_date": ""}, None),
+        ({"dscg_way": "1", "die_date": "2026-03-06"}, None),
+        ({"dscg_way": "", "die_date": "2026-03-06"}, None),
     ],
 )
 def test_a_discharge_tells_of_a_death(tmp_path, told, died):
