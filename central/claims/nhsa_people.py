@@ -72,8 +72,8 @@ class People:
     def see_discharge(self, read: Fields, fields: Mapping[str, object], place: Place) -> None:
         """Take in the death that a discharge (2402) tells of; a later discharge of the visit replaces it.
 
-        Systems fill `die_date` for the living, too: it counts only with the way of leaving that says so, and only
-        in the days before the patient left.
+        Systems fill `die_date` for the living, too: it counts only with the way of leaving that says so, and
+        only in the days before the patient left.
         """
         visit = (read.institution_id, read.code("mdtrt_id"))
         self.deaths.pop(visit, None)
