@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from renzheng.central.claims.encoding import detect_encoding
-from renzheng.central.claims.hl7_fields import FieldProblem, Reader
+from renzheng.central.claims.hl7_fields import FieldProblem, Reader, known_of
 from renzheng.central.claims.hl7_files import read_messages
 from renzheng.central.claims.hl7_message import Message, MessageError, parse
 from renzheng.central.claims.hl7_persons import SOURCES, People, describe
@@ -23,6 +23,7 @@ from renzheng.central.claims.hl7_triggers import (
     VISIT_MERGES,
     VISIT_MOVES,
     WHATEVER_CLASS,
+    table_of,
 )
 from renzheng.central.claims.mapping_file import Hl7Settings, read_settings
 from renzheng.central.claims.rejects import Place, Problem, Reason, Remark, shown
@@ -58,10 +59,12 @@ class Hl7Source:
             if isinstance(segments, Reason):
                 yield Remark("stays", place, Problem("", segments))
                 continue
-            for item in self.read_message(segments, place, zone_of):
+            message = _parsed(segments)
+            for item in self._of_message(message, segments, place, zone_of):
                 if not (isinstance(item, Draft) and self._is_repeated(item)):
                     yield item
-            yield from self._note_people(segments, place, zone_of)
+            if message is not None and message.get("MSH-9.1") == "ADT":
+                yield from self._note_people(message, place, zone_of)
 
     def rest(self, zone_of: ZoneOf) -> Iterator[Item]:
         """Yield the persons: the latest word on each."""
@@ -70,9 +73,12 @@ class Hl7Source:
 
     def read_message(self, segments: Sequence[str], place: Place, zone_of: ZoneOf) -> Sequence[Item]:
         """Read one message, given as its segments; `place` is where it stood, for remarks."""
-        try:
-            message = parse(segments)
-        except MessageError:
+        return self._of_message(_parsed(segments), segments, place, zone_of)
+
+    def _of_message(
+        self, message: Message | None, segments: Sequence[str], place: Place, zone_of: ZoneOf
+    ) -> Sequence[Item]:
+        if message is None:
             return [Remark("stays", place, Problem("MSH", Reason.NOT_PARSABLE, shown(segments[0])))]
         kind, trigger = message.get("MSH-9.1"), trigger_of(message)
         if kind != "ADT":
@@ -86,11 +92,14 @@ class Hl7Source:
         """Read the part of a message about one patient; nothing of it is taken if a field is wrong."""
         try:
             reader = Reader(message, self._settings, self._options.institution, zone_of)
-            return list(_Meaning(reader, trigger, place).items())
+            found = list(_Meaning(reader, trigger, place).items())
         except FieldProblem as problem:
-            if trigger in PERSON_ONLY or trigger not in _KNOWN:
+            if trigger not in _KNOWN:
                 return [Ignored(f"ADT^{trigger or '?'}")]
-            return [Remark("stays", place, problem.problem)]
+            table = table_of(trigger)
+            known = known_of(message, self._settings, self._options.institution, table)
+            return [Remark(table, place, problem.problem, known)]
+        return [*found, *(Remark("stays", place, problem) for problem in reader.left_out)]
 
     def _is_repeated(self, draft: Draft) -> bool:
         """Whether the same merge was told before: it is one, whatever its time."""
@@ -99,13 +108,9 @@ class Hl7Source:
         self._merged.add(key)
         return repeated
 
-    def _note_people(self, segments: Sequence[str], place: Place, zone_of: ZoneOf) -> Iterator[Item]:
+    def _note_people(self, message: Message, place: Place, zone_of: ZoneOf) -> Iterator[Item]:
         """Keep what a message tells of each person in it; what cannot be read is left out and named."""
-        try:
-            message = parse(segments)
-        except MessageError:
-            return
-        for group in message.groups("PID") if message.get("MSH-9.1") == "ADT" else ():
+        for group in message.groups("PID"):
             try:
                 reader = Reader(group, self._settings, self._options.institution, zone_of)
                 person_id, told_at = reader.person(), reader.recorded().at
@@ -116,6 +121,13 @@ class Hl7Source:
             yield from (Remark("persons", place, problem) for problem in described.problems)
 
 
+def _parsed(segments: Sequence[str]) -> Message | None:
+    try:
+        return parse(segments)
+    except MessageError:
+        return None
+
+
 def _parts(message: Message, trigger: str) -> Sequence[Message]:
     """Return the parts of a message that each speak of one patient, or of one pair of numbers."""
     if trigger != "A17" and message.segment("MRG") is None:
@@ -124,16 +136,14 @@ def _parts(message: Message, trigger: str) -> Sequence[Message]:
     return [part for patient in patients for part in (list(patient.groups("MRG")) or [patient])]
 
 
-_KNOWN = STAYS.keys() | PERSON_MERGES | VISIT_MERGES | VISIT_MOVES
+_KNOWN = STAYS.keys() | PERSON_MERGES | VISIT_MERGES | VISIT_MOVES | PERSON_ONLY
 
 
 def read_names(segments: Sequence[str]) -> Sequence[tuple[str, str]]:
     """Return family and given name (PID-5.1, PID-5.2) of each patient in a message; empty where not told."""
-    try:
-        groups = parse(segments).groups("PID")
-        return [(group.get("PID-5.1"), group.get("PID-5.2")) for group in groups]
-    except MessageError:
-        return []
+    message = _parsed(segments)
+    groups = message.groups("PID") if message else ()
+    return [(group.get("PID-5.1"), group.get("PID-5.2")) for group in groups]
 
 
 def trigger_of(message: Message) -> str:
@@ -155,8 +165,12 @@ class _Meaning:
         if trigger in STAYS or trigger in REGISTERING:
             yield self._of_stay()
             return
+        if trigger in PERSON_ONLY:
+            self.reader.person()
+            self.reader.recorded()
+            return
         found = [*self._person_merge(), *self._visit_merge(), *self._visit_move()]
-        yield from found or ([] if trigger in PERSON_ONLY else [Ignored(f"ADT^{trigger or '?'}")])
+        yield from found or [Ignored(f"ADT^{trigger or '?'}")]
 
     def _of_stay(self) -> Item:
         kind, place = STAYS.get(self.trigger), self.reader.patient_class

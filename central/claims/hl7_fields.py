@@ -6,7 +6,7 @@ from renzheng.central.claims.hl7_message import Message, Path, Segment, read_pat
 from renzheng.central.claims.hl7_times import Moment, read_moment, zone_of_message
 from renzheng.central.claims.mapping_file import Hl7Settings
 from renzheng.central.claims.rejects import Place, Problem, Reason, shown
-from renzheng.central.claims.rows import ZoneOf
+from renzheng.central.claims.rows import TIMES, ZoneOf
 from renzheng.central.claims.stay_events import StayEvent, StayEventKind
 from renzheng.central.claims.values import ValueProblem, read_id, read_text
 from renzheng.contracts.ids import normalised_id
@@ -32,6 +32,8 @@ class Reader:
         self, message: Message, settings: Hl7Settings, institution: str | None, zone_of: ZoneOf
     ) -> None:
         self._message = message
+        self.left_out: list[Problem] = []
+        """What describes and could not be read."""
         self._settings = settings
         named = message.get(settings.institution_id)
         known = settings.institutions.get(named, named) or institution or ""
@@ -106,7 +108,8 @@ class Reader:
             return None
         try:
             due = self._time("PV2-47")
-        except FieldProblem:
+        except FieldProblem as problem:
+            self._leave_out("PV2-47", problem.problem.value)
             return None
         return due.end(self.zone) if due else None
 
@@ -155,12 +158,16 @@ class Reader:
             raise FieldProblem(Problem(path, problem.reason, shown(raw))) from None
 
     def _text(self, path: str) -> str | None:
-        """Read a text that describes; one that cannot be read is left out."""
+        """Read a text that describes; one that cannot be read is left out and named."""
         raw = self.get(path)
         try:
             return read_text(raw) if raw else None
         except ValueProblem:
+            self._leave_out(path, shown(raw))
             return None
+
+    def _leave_out(self, path: str, value: str) -> None:
+        self.left_out.append(Problem(path, Reason.DESCRIPTION_NOT_READ, value))
 
     def _time(self, path: str) -> Moment | None:
         raw = self.get(path)
@@ -170,6 +177,20 @@ class Reader:
             return read_moment(raw, self.zone)
         except ValueProblem as problem:
             raise FieldProblem(Problem(path, problem.reason, shown(raw))) from None
+
+
+def known_of(
+    message: Message, settings: Hl7Settings, institution: str | None, table: str
+) -> dict[str, object]:
+    """Return what can be read of a message that is not taken, as it stands, by canonical column."""
+    named = message.get(settings.institution_id)
+    told = {
+        "institution_id": settings.institutions.get(named, named) or institution,
+        "person_id": message.get(settings.person_id),
+        "visit_id": message.get(settings.visit_id),
+        TIMES.get(table, ""): message.get("EVN-6") or message.get("EVN-2") or message.get("MSH-7"),
+    }
+    return {name: value for name, value in told.items() if name and value}
 
 
 def _kinds(segment: Segment, repetition: str, where: Path) -> set[str]:

@@ -40,6 +40,18 @@ VISIT_MOVES = frozenset({"A44", "A45"})
 """Events after which a visit or an account belongs to the person of PID, not to the one of MRG: two people,
 of whom only this one visit was mixed up (3.3.44, 3.3.45)."""
 
+_ABSENCES = frozenset({"A09", "A10", "A21", "A22", "A32", "A33", "A52", "A53"})
+
+
+def table_of(trigger: str) -> str:
+    """Return the table for which a trigger event is meant first."""
+    if trigger in _ABSENCES:
+        return "leaves"
+    if trigger in PERSON_ONLY:
+        return "persons"
+    return "stays" if trigger in STAYS or trigger not in PERSON_MERGES else "person_aliases"
+
+
 PRIOR_PERSON: Mapping[str, str] = {"PID-2": "MRG-4", "PID-3": "MRG-1", "PID-4": "MRG-2"}
 PRIOR_VISIT: Mapping[str, str] = {"PID-18": "MRG-3", "PV1-19": "MRG-5", "PV1-50": "MRG-6"}
 """Where MRG holds the prior value of a field (3.4.9)."""

@@ -72,8 +72,8 @@ def _table(tmp_path, name):
     return pq.read_table(path).to_pylist() if path.exists() else []
 
 
-def _list(tmp_path, folder):
-    path = tmp_path / "out" / folder / "stays.csv"
+def _list(tmp_path, folder, table="stays"):
+    path = tmp_path / "out" / folder / f"{table}.csv"
     if not path.exists():
         return []
     with path.open(encoding="utf-8", newline="") as stream:
@@ -451,7 +451,7 @@ def test_merges_that_lead_in_a_circle_rename_nobody(tmp_path):
 
 def test_a_merge_without_the_prior_number_is_listed(tmp_path):
     _import(tmp_path, A01, merged("A40", "20260304080000", 60, person="P2", visit=""))
-    assert [one[1:] for one in _list(tmp_path, "rejected")] == [("MRG-1", "missing")]
+    assert [one[1:] for one in _list(tmp_path, "rejected", "person_aliases")] == [("MRG-1", "missing")]
 
 
 @pytest.mark.parametrize("trigger", ["A44", "A45"])
@@ -648,3 +648,21 @@ def test_a_sites_own_patient_classes_are_mapped(tmp_path):
         mapping=mapping,
     )
     assert [row["visit_id"] for row in _table(tmp_path, "stays")] == ["V2"]
+
+
+def test_what_is_refused_is_evidence_with_what_could_be_read_of_it(tmp_path):
+    _import(tmp_path, A01, A21.replace("20260304083000", "2026XX04"))
+    (reject,) = _table(tmp_path, "rejects")
+    assert (reject["table"], reject["reason"], reject["field"]) == ("leaves", "bad_time", "EVN-6")
+    assert (reject["institution_id"], reject["person_id"], reject["visit_id"]) == ("H1", "P1", "V1")
+
+
+def test_a_description_that_cannot_be_read_is_named_and_takes_nobody_out(tmp_path):
+    _import(tmp_path, A01.replace("内科", "科" * 600))
+    assert _table(tmp_path, "stays")[0]["department"] is None
+    assert [one[1:] for one in _list(tmp_path, "warnings")] == [("PV1-10.1", "description_not_read")]
+
+
+def test_a_person_update_without_a_number_is_listed(tmp_path):
+    _import(tmp_path, A01, message("A31", "20260303100000", number=70, person=""))
+    assert [one[1:] for one in _list(tmp_path, "rejected", "persons")] == [("PID-3.1", "missing")]
