@@ -59,12 +59,9 @@ class Hl7Source:
             if isinstance(segments, Reason):
                 yield Remark("stays", place, Problem("", segments))
                 continue
-            message = _parsed(segments)
-            for item in self._of_message(message, segments, place, zone_of):
+            for item in self._of_message(segments, place, zone_of, notes_people=True):
                 if not (isinstance(item, Draft) and self._is_repeated(item)):
                     yield item
-            if message is not None and message.get("MSH-9.1") == "ADT":
-                yield from self._note_people(message, place, zone_of)
 
     def rest(self, zone_of: ZoneOf) -> Iterator[Item]:
         """Yield the persons: the latest word on each."""
@@ -73,22 +70,25 @@ class Hl7Source:
 
     def read_message(self, segments: Sequence[str], place: Place, zone_of: ZoneOf) -> Sequence[Item]:
         """Read one message, given as its segments; `place` is where it stood, for remarks."""
-        return self._of_message(_parsed(segments), segments, place, zone_of)
+        return self._of_message(segments, place, zone_of, notes_people=False)
 
     def _of_message(
-        self, message: Message | None, segments: Sequence[str], place: Place, zone_of: ZoneOf
+        self, segments: Sequence[str], place: Place, zone_of: ZoneOf, *, notes_people: bool
     ) -> Sequence[Item]:
+        message = _parsed(segments)
         if message is None:
             return [Remark("stays", place, Problem("MSH", Reason.NOT_PARSABLE, shown(segments[0])))]
         kind, trigger = message.get("MSH-9.1"), trigger_of(message)
         if kind != "ADT":
             return [Ignored(f"{kind or '?'}^{trigger or '?'}")]
         found: list[Item] = []
-        for group in _parts(message, trigger):
-            found += self._of_group(group, trigger, place, zone_of)
+        for part in _parts(message, trigger):
+            found += self._of_part(part, trigger, place, zone_of)
+            if notes_people:
+                found += self._note_person(part, place, zone_of)
         return found
 
-    def _of_group(self, message: Message, trigger: str, place: Place, zone_of: ZoneOf) -> list[Item]:
+    def _of_part(self, message: Message, trigger: str, place: Place, zone_of: ZoneOf) -> list[Item]:
         """Read the part of a message about one patient; nothing of it is taken if a field is wrong."""
         try:
             reader = Reader(message, self._settings, self._options.institution, zone_of)
@@ -101,24 +101,22 @@ class Hl7Source:
             return [Remark(table, place, problem.problem, known)]
         return [*found, *(Remark("stays", place, problem) for problem in reader.left_out)]
 
+    def _note_person(self, message: Message, place: Place, zone_of: ZoneOf) -> list[Item]:
+        """Keep what a message tells of a person; what cannot be read is left out and named."""
+        try:
+            reader = Reader(message, self._settings, self._options.institution, zone_of)
+            described = describe(message, reader.zone)
+            self._people.note(reader.person(), described, reader.recorded().at, place)
+        except FieldProblem:
+            return []  # said of the message already
+        return [Remark("persons", place, problem) for problem in described.problems]
+
     def _is_repeated(self, draft: Draft) -> bool:
         """Whether the same merge was told before: it is one, whatever its time."""
         key = (str(draft.values["person_id"]), str(draft.values["alias_of"]))
         repeated = key in self._merged
         self._merged.add(key)
         return repeated
-
-    def _note_people(self, message: Message, place: Place, zone_of: ZoneOf) -> Iterator[Item]:
-        """Keep what a message tells of each person in it; what cannot be read is left out and named."""
-        for group in message.groups("PID"):
-            try:
-                reader = Reader(group, self._settings, self._options.institution, zone_of)
-                person_id, told_at = reader.person(), reader.recorded().at
-            except FieldProblem:
-                continue  # said of the message already
-            described = describe(group, reader.zone)
-            self._people.note(person_id, described, told_at, place)
-            yield from (Remark("persons", place, problem) for problem in described.problems)
 
 
 def _parsed(segments: Sequence[str]) -> Message | None:

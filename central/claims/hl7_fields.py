@@ -32,6 +32,7 @@ class Reader:
         self, message: Message, settings: Hl7Settings, institution: str | None, zone_of: ZoneOf
     ) -> None:
         self._message = message
+        self._recorded: Moment | None = None
         self.left_out: list[Problem] = []
         """What describes and could not be read."""
         self._settings = settings
@@ -115,6 +116,11 @@ class Reader:
 
     def recorded(self) -> Moment:
         """Return when the hospital recorded the event: EVN-2, or MSH-7 where that is finer or alone."""
+        if self._recorded is None:
+            self._recorded = self._read_recorded()
+        return self._recorded
+
+    def _read_recorded(self) -> Moment:
         recorded, sent = self._time("EVN-2"), self._time("MSH-7")
         if recorded is None and sent is None:
             raise FieldProblem(Problem("EVN-2", Reason.MISSING))

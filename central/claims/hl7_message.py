@@ -105,6 +105,8 @@ class Segment:
 
     def part(self, text: str, path: Path) -> str:
         """Return a component, or subcomponent, of one repetition of a field."""
+        if path.component == 1 and text.isalnum():  # nothing separates, nothing is escaped
+            return text
         component = _nth(text.split(self.delimiters.component), path.component)
         value = _nth(component.split(self.delimiters.subcomponent), path.subcomponent)
         return "" if value.strip() == DELETED else self.delimiters.unescape(value).strip()

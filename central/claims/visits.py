@@ -9,7 +9,7 @@ come.
 # ruff: noqa: S608 - the names are our own, the paths are quoted; COPY takes no parameters
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, fields
+from dataclasses import fields
 from dataclasses import replace as changed
 from datetime import UTC, datetime
 from itertools import groupby
@@ -49,16 +49,15 @@ _SCHEMAS = {EVENTS: EVENT_SCHEMA, RENAMES: RENAME_SCHEMA, FACTS: FACT_SCHEMA}
 def stage(staging: Staging, item: StayEvent | VisitFact) -> None:
     """Stage one event or fact."""
     name, schema = (EVENTS, EVENT_SCHEMA) if isinstance(item, StayEvent) else (FACTS, FACT_SCHEMA)
-    values = {**asdict(item), "file": item.place.file, "line": item.place.line}
-    if isinstance(item, StayEvent):
-        values["kind"] = item.kind.value
-    staging.add(name, lambda: schema, tuple(values[field.name] for field in schema))
+    kind = (item.kind.value,) if isinstance(item, StayEvent) else ()
+    told = (getattr(item, column) for column in schema.names[2 + len(kind) :])
+    staging.add(name, lambda: schema, (item.place.file, item.place.line, *kind, *told))
 
 
 def stage_rename(staging: Staging, item: Rename) -> None:
     """Stage one number that gave way to another."""
-    values = {**asdict(item), "file": item.place.file, "line": item.place.line}
-    staging.add(RENAMES, lambda: RENAME_SCHEMA, tuple(values[field.name] for field in RENAME_SCHEMA))
+    told = (getattr(item, column) for column in RENAME_SCHEMA.names[2:])
+    staging.add(RENAMES, lambda: RENAME_SCHEMA, (item.place.file, item.place.line, *told))
 
 
 def add_to_journal(database: duckdb.DuckDBPyConnection, name: str, staged: Path, out: Path) -> Path:
