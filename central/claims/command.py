@@ -160,7 +160,7 @@ def _print(summary: ImportSummary, *, as_json: bool) -> None:
         "拒收 rejected",
         "提示 warnings",
     ):
-        table.add_column(heading, justify="left" if heading.startswith("表") else "right")
+        table.add_column(heading.replace(" ", "\n"), justify="left" if heading.startswith("表") else "right")
     for name, counts in summary.tables.items():
         numbers = (
             *(counts.read, counts.added, counts.replaced, counts.unchanged),
@@ -179,11 +179,11 @@ def _print(summary: ImportSummary, *, as_json: bool) -> None:
 def _print_remarks(console: Console, summary: ImportSummary) -> None:
     for name, counts in summary.tables.items():
         for reason, number in counts.reasons.items():
-            console.print(f"  {name}: {number:,} x {reason}", highlight=False)
+            console.print(f"  {name}: {number:,} x {reason}", highlight=False, markup=False)
     for kind, number in summary.ignored.items():
-        console.print(f"  未使用 not used: {number:,} x {kind}", highlight=False)
+        console.print(f"  未使用 not used: {number:,} x {kind}", highlight=False, markup=False)
     for kind, number in summary.counted.items():
-        console.print(f"  计数 counted: {number:,} x {kind}", highlight=False)
+        console.print(f"  计数 counted: {number:,} x {kind}", highlight=False, markup=False)
 
 
 def _print_rejected(console: Console, summary: ImportSummary) -> None:
