@@ -26,3 +26,23 @@ def sync(
     figures = run(events, lambda text: told.print(text, highlight=False))
     if as_json:
         print(json.dumps(figures, indent=2))
+
+
+@app.command()
+def xlsx(
+    rows: Annotated[int, typer.Option(min=1, max=1_048_575, help="How many rows, of 82 columns.")] = 100_000,
+    as_json: Annotated[bool, typer.Option("--json", help="Write the figures as JSON.")] = False,
+) -> None:
+    """Measure what reading a sheet costs, beside calamine and openpyxl on the same file."""
+    from renzheng.central.bench.xlsx import run
+
+    progress = Console(stderr=True)
+    figures = run(rows, lambda text: progress.print(text, highlight=False, markup=False))
+    if as_json:
+        print(json.dumps(figures, indent=2))
+    else:
+        for one in figures:
+            print(
+                f"{one['reader']:>14}: {one['rows']:,} rows, {one['processor_seconds']:,} s of processor, "
+                f"{one['peak_mib']:,} MiB"
+            )
