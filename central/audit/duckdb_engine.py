@@ -17,7 +17,7 @@ import pyarrow as pa
 from renzheng.central.audit.connection import confine, connect
 from renzheng.central.audit.errors import EngineError
 from renzheng.central.audit.limits import limited
-from renzheng.central.audit.sources import UNREADABLE, Source, canonical_nulls, quoted
+from renzheng.central.audit.sources import Source, no_rows, quoted
 
 COMPRESSION = "zstd"
 
@@ -68,8 +68,7 @@ class DuckDBEngine:
 
     def source(self, source: Source, name: str) -> None:
         """Make one input table readable under `name`; a missing one is a view without rows."""
-        empty = f"SELECT {canonical_nulls(source.table)}, CAST(NULL AS VARCHAR) AS {UNREADABLE} WHERE false"
-        self.view(name, source.select or empty)
+        self.view(name, source.select or no_rows(source.table))
 
     def is_kept(self, step: str) -> bool:
         """Tell whether an earlier process has done this step and what it made is still here."""

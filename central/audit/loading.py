@@ -1,11 +1,15 @@
-"""Bring the input tables before the steps: constraints checked, rejects kept apart, times as integers.
+"""Bring the input tables before the steps: ids in one spelling, rejects kept apart, times as integers.
 
 After loading, every canonical table is a view of the same name in which
+
+- ids are spelled as `contracts.ids` says, an institution as the table `institutions` does, and a person goes by
+  the number that `person_aliases` leads to;
 
 - a timestamp `x` is a BIGINT of microseconds since 1970 in UTC, `x_local` the same on the institution's own
   clock, and `x_day` the local day as a number of days since 1970-01-01;
 - a date is such a number of days;
-- `claim_lines` has `line`, a number that only this line has: (institution_id, line_id) in one word;
+- `claim_lines` has `line`, a number that only this line has: (institution_id, line_id) in one word; and
+  `line_caps` and `reverses_caps`, the ids of the line and of the one it takes back, in capitals;
 - `attendance` has `verified`: outcome match, presentation attack detection bona fide, clock trusted.
 """
 
@@ -13,21 +17,27 @@ After loading, every canonical table is a view of the same name in which
 
 import datetime as dt
 import zoneinfo
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
+from renzheng.central.audit.aliases import Alias, Aliases, resolve_aliases
 from renzheng.central.audit.engine import Engine
+from renzheng.central.audit.evidence_of_rejects import BrokenRows, refused_lines
+from renzheng.central.audit.items import SCHEMA as STRETCHES
+from renzheng.central.audit.items import Item, stretches
 from renzheng.central.audit.request import DAY_US, EPOCH
-from renzheng.central.audit.sources import UNREADABLE, Source
+from renzheng.central.audit.sources import PART, UNREADABLE, Source
+from renzheng.central.audit.spelling import Speller
 from renzheng.contracts.tables import INPUT_TABLES, Column, ColumnType, Table
 
 DEFAULT_TIMEZONE = "Asia/Shanghai"
 VERIFIED = "outcome = 'match' AND pad = 'bona_fide' AND clock_trusted"
-WITNESSES = ("attendance", "machine_sessions", "stays", "leaves", "spot_checks")
-"""Tables whose broken rows may hide what would have cleared someone."""
+FIRST = ("institutions", "person_aliases")
+"""Tables that the others need: the time zones and spellings of institutions, the numbers of persons."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +56,7 @@ class Loader:
     Args:
         engine: where to.
         sources: the tables as found.
+        rejects: rows that an importer did not take.
         from_day: first day of the audit, for the time zones' rules.
         to_day: last day of the audit.
         rejected: folder for the rows that break a constraint.
@@ -59,29 +70,109 @@ class Loader:
         from_day: dt.date,
         to_day: dt.date,
         rejected: Path,
+        rejects: Sequence[Mapping[str, Any]] = (),
     ) -> None:
         self._engine = engine
+        self._speller = Speller(engine)
         self._sources = sources
         self._span = (from_day - dt.timedelta(days=400), to_day + dt.timedelta(days=400))
         self._rejected = rejected
         self._offset: int | None = None
         self._salt = 0
-        self._doubts: list[str] = []
+        self._refused = False
+        self._rejects = rejects
+        self._broken = BrokenRows(engine, self._speller)
+        self.aliases = Aliases({}, ())
 
     def load(self) -> list[Loaded]:
-        """Load every table, institutions first since they tell the time zones; fill `doubts`."""
-        loaded = []
-        for name, source in self._sources.items():
-            self._engine.source(source, f"typed_{name}")
-            loaded.append(self._check(source))
-            if name == "institutions":
-                self._load_offsets()
-            self._engine.view(name, self._normalised(source.table, f"valid_{name}"))
-        nobody = "SELECT '' AS institution_id, '' AS person_id, CAST(0 AS BIGINT) AS day WHERE false"
-        self._engine.table(
-            "doubts", f"SELECT DISTINCT * FROM ({' UNION ALL '.join([nobody, *self._doubts])}) d"
-        )
+        """Load every table, those that the others need first."""
+        loaded = {}
+        for name in dict.fromkeys([*FIRST, *self._sources]):
+            if name in self._sources:
+                loaded[name] = self._load_table(self._sources[name])
+        self._load_items()
+        self._load_rejects()
+        return [loaded[name] for name in self._sources]
+
+    def _load_table(self, source: Source) -> Loaded:
+        """Load one table: spelled, checked, and normalised under its own name."""
+        name = source.table.name
+        self._engine.source(source, f"typed_{name}")
+        if name == "institutions":
+            self._speller.learn_institutions("typed_institutions")
+        there = source.select is not None
+        spelled = self._speller.spelled(source.table, f"typed_{name}") if there else ""
+        self._engine.view(f"spelled_{name}", spelled or f"SELECT * FROM typed_{name}")
+        loaded = self._check(source)
+        if name == "institutions":
+            self._load_offsets()
+        if name == "person_aliases":
+            self._load_aliases()
+        self._engine.view(name, self._normalised(source.table, f"valid_{name}"))
         return loaded
+
+    def _load_aliases(self) -> None:
+        """Make `alias_roots` (alias, root) and `alias_circles` (circle, person_id)."""
+        since = self._engine.micros("since")
+        rows = self._engine.rows(f"SELECT person_id, alias_of, {since} AS since_us FROM valid_person_aliases")
+        self.aliases = resolve_aliases(Alias(**row) for row in rows.to_pylist())
+        roots = [{"alias": alias, "root": root} for alias, root in sorted(self.aliases.roots.items())]
+        circles = [
+            {"circle": circle[0], "person_id": number} for circle in self.aliases.circles for number in circle
+        ]
+        for name, found, columns in (
+            ("alias_roots", roots, ("alias", "root")),
+            ("alias_circles", circles, ("circle", "person_id")),
+        ):
+            schema = pa.schema([(column, pa.string()) for column in columns])
+            self._engine.add(name, pa.Table.from_pylist(found, schema=schema))
+
+    def _load_items(self) -> None:
+        """Make `item_stretches`: what each item is, by region and day, without two rows for one day.
+
+        The region is blank where a row holds everywhere. A claim line looks for its own region first.
+        """
+        region = "coalesce(region_code, '')"
+        unit = "coalesce(unit, CASE WHEN item_class = 'bed_day' THEN 'day' ELSE 'session' END)"
+        items = self._engine.rows(
+            f"SELECT item_code, {region} AS region_code, item_class, {unit} AS unit, valid_from, valid_to "
+            "FROM item_catalogue"
+        )
+        regions = self._engine.rows("SELECT DISTINCT region_code FROM institutions")["region_code"].to_pylist()
+        rows = [vars(one) for one in stretches((Item(**row) for row in items.to_pylist()), regions)]
+        self._engine.add("item_stretches", pa.Table.from_pylist(rows, schema=STRETCHES))
+        national = "LEFT JOIN item_stretches n ON c.item_code = n.item_code AND n.region_code = '' "
+        national += "AND c.service_time_day BETWEEN n.from_day AND n.to_day"
+        if any(row["region_code"] for row in rows):
+            self._engine.view(
+                "coded_lines",
+                "SELECT c.*, coalesce(o.item_class, n.item_class) AS item_class, coalesce(o.unit, n.unit) AS "
+                "item_unit FROM claim_lines c LEFT JOIN institutions i ON c.institution_id = i.institution_id "
+                "LEFT JOIN item_stretches o ON c.item_code = o.item_code AND o.region_code = i.region_code "
+                f"AND o.region_code <> '' AND c.service_time_day BETWEEN o.from_day AND o.to_day {national}",
+            )
+            return
+        self._engine.view(
+            "coded_lines",
+            f"SELECT c.*, n.item_class, n.unit AS item_unit FROM claim_lines c {national}",
+        )
+
+    def _load_rejects(self) -> None:
+        """Make `rejects`, `broken_rows`, `doubts` and `refused_lines` of what could not be read or taken."""
+        roots = self.aliases.roots
+        self._broken.load(self._rejects, self._sources, roots)
+        lines = self._sources.get("claim_lines")
+        torn = lines.torn_rows if lines else ()
+        self._engine.add("refused_elsewhere", refused_lines(self._rejects, torn, self._speller))
+        mine = (
+            "SELECT institution_id, 'rejected_by_audit' AS box, amount, fund_amount FROM rejected_claim_lines "
+            "WHERE institution_id <> '' AND amount IS NOT NULL UNION ALL "
+            if self._refused
+            else ""
+        )
+        self._engine.table(
+            "refused_lines", f"{mine}SELECT institution_id, box, amount, fund_amount FROM refused_elsewhere"
+        )
 
     def _choose_salt(self) -> None:
         """Find a salt with which no two lines have the same number; the first one does, but for bad luck."""
@@ -95,15 +186,15 @@ class Loader:
         broken = list(self._constraints(table))
         bad = " OR ".join(f"({condition})" for condition, _ in broken)
         counts = self._engine.rows(
-            f"SELECT count(*) AS n, count(CASE WHEN {bad} THEN 1 END) AS bad FROM typed_{name}"
+            f"SELECT count(*) AS n, count(CASE WHEN {bad} THEN 1 END) AS bad FROM spelled_{name}"
         ).to_pylist()[0]
-        doubled = bool(table.key) and self._engine.has_doubles(f"typed_{name}", table.key)
+        doubled = bool(table.key) and self._engine.has_doubles(f"spelled_{name}", table.key)
         if counts["bad"] or doubled or source.torn:
             rejected = self._reject(source, broken, doubled=doubled)
             if doubled and name == "claim_lines":
                 self._choose_salt()
         else:
-            self._engine.view(f"valid_{name}", f"SELECT * FROM typed_{name}")
+            self._engine.view(f"valid_{name}", f"SELECT * FROM spelled_{name}")
             rejected = 0
         return Loaded(name, counts["n"] + len(source.torn), rejected, source.select is None)
 
@@ -128,16 +219,20 @@ class Loader:
         return rejected
 
     def _split(self, table: Table, broken: list[tuple[str, str]], *, doubled: bool) -> None:
-        """Make `rejected_NAME` and `valid_NAME` out of `typed_NAME`."""
+        """Make `rejected_NAME` and `valid_NAME` out of `spelled_NAME`.
+
+        Of rows with one key the one in the last file is kept, and of those in one file the first in the
+        order of its columns, whatever the order in which they come.
+        """
         name, engine = table.name, self._engine
         cases = ", ".join(f"CASE WHEN {condition} THEN {reason} END" for condition, reason in broken)
         engine.view(
-            f"judged_{name}", f"SELECT *, nullif(concat_ws('; ', {cases}), '') AS reason FROM typed_{name}"
+            f"judged_{name}", f"SELECT *, nullif(concat_ws('; ', {cases}), '') AS reason FROM spelled_{name}"
         )
         engine.table(f"broken_{name}", f"SELECT * FROM judged_{name} WHERE reason IS NOT NULL")
         engine.view(f"whole_{name}", f"SELECT * FROM judged_{name} WHERE reason IS NULL")
-        if name in WITNESSES:
-            self._doubt(table)
+        self._broken.note(table, self._single_offset())
+        self._refused = self._refused or name == "claim_lines"
         if not doubled:
             engine.view(f"rejected_{name}", f"SELECT * FROM broken_{name}")
             engine.view(f"valid_{name}", f"SELECT * FROM whole_{name}")
@@ -149,8 +244,8 @@ class Loader:
         same = " AND ".join(f"w.{key} IS NOT DISTINCT FROM d.{key}" for key in table.key)
         engine.table(
             f"ranked_{name}",
-            f"SELECT w.*, row_number() OVER (PARTITION BY {keys} ORDER BY {_all_columns(table)}) AS place "
-            f"FROM whole_{name} w SEMI JOIN doubled_{name} d ON {same}",
+            f"SELECT w.*, row_number() OVER (PARTITION BY {_of('w', table.key)} "
+            f"ORDER BY {PART} DESC, {_all_columns(table)}) AS place FROM whole_{name} w SEMI JOIN doubled_{name} d ON {same}",
         )
         columns = ", ".join(column.name for column in table.columns)
         engine.view(
@@ -161,19 +256,8 @@ class Loader:
         engine.view(
             f"rejected_{name}",
             f"SELECT {columns}, reason FROM broken_{name} "
-            f"UNION ALL SELECT {columns}, 'a row with the same {keys} came before' AS reason "
+            f"UNION ALL SELECT {columns}, 'another row with the same {keys} is kept' AS reason "
             f"FROM ranked_{name} WHERE place > 1",
-        )
-
-    def _doubt(self, table: Table) -> None:
-        """Remember whom a broken row names: it cannot clear them, but it forbids to conclude from silence."""
-        day = "CAST(NULL AS BIGINT)"
-        if table.name == "attendance":
-            local = f"({self._engine.micros('occurred_at')} + {self._single_offset()})"
-            day = f"CASE WHEN occurred_at IS NOT NULL THEN {_day_of(local)} END"
-        self._doubts.append(
-            f"SELECT institution_id, person_id, {day} AS day FROM broken_{table.name} "
-            "WHERE institution_id IS NOT NULL AND person_id IS NOT NULL"
         )
 
     def _constraints(self, table: Table) -> Iterator[tuple[str, str]]:
@@ -197,7 +281,7 @@ class Loader:
 
     def _unknown_timezones(self) -> list[str]:
         rows = self._engine.rows(
-            "SELECT DISTINCT timezone FROM typed_institutions WHERE timezone IS NOT NULL"
+            "SELECT DISTINCT timezone FROM spelled_institutions WHERE timezone IS NOT NULL"
         )
         known = zoneinfo.available_timezones()
         # a name with a quote cannot be one of the known ones, and must not end the SQL string
@@ -248,8 +332,15 @@ class Loader:
         more = f"({VERIFIED}) AS verified, " if table.name == "attendance" else ""
         if table.name == "claim_lines":
             more = f"{self._engine.number_of([f't.{key}' for key in table.key], self._salt)} AS line, "
+            more += "upper(t.line_id) AS line_caps, upper(t.reverses_line_id) AS reverses_caps, "
         columns = ", ".join(f"t.{column.name}" for column in table.columns)
-        return f"SELECT {extra}{more}{columns} FROM (SELECT {inner} FROM {origin}) t {' '.join(joins)}"
+        if self.aliases.roots and "person_id" in table.by_name and table.name != "person_aliases":
+            columns = columns.replace("t.person_id", "coalesce(a.root, t.person_id) AS person_id")
+            joins.append("LEFT JOIN alias_roots a ON t.person_id = a.alias")
+            if table.name == "persons":
+                columns += ", a.root IS NULL AS own"
+        query = f"SELECT {extra}{more}{columns} FROM (SELECT {inner} FROM {origin}) t {' '.join(joins)}"
+        return _one_row_a_person(query) if ", a.root IS NULL AS own" in columns else query
 
     def _integer(self, column: Column) -> str:
         match column.type:
@@ -311,6 +402,19 @@ def _day_of(local_us: str) -> str:
     """Write the local day number of a local time; whole-number division is floored by the bias."""
     # DuckDB and Spark both truncate towards zero: a bias of 100,000 days keeps times before 1970 right
     return f"(({local_us} + {100_000 * DAY_US}) // {DAY_US} - 100000)"
+
+
+def _one_row_a_person(query: str) -> str:
+    """Put the rows about several numbers of one person together; a death under any of them is one."""
+    return (
+        "SELECT person_id, coalesce(max(CASE WHEN own THEN sex END), min(sex)) AS sex, "
+        "coalesce(max(CASE WHEN own THEN birth_date END), min(birth_date)) AS birth_date, "
+        f"min(death_date) AS death_date FROM ({query}) p GROUP BY person_id"
+    )
+
+
+def _of(alias: str, columns: Iterable[str]) -> str:
+    return ", ".join(f"{alias}.{column}" for column in columns)
 
 
 def _all_columns(table: Table) -> str:

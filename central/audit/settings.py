@@ -13,6 +13,11 @@ HOUR_US = 60 * MINUTE_US
 MARGIN_DAYS = 7
 """Days on both sides of the period of which events are looked at, for sessions around midnight."""
 
+HISTORY_DAYS = 28
+"""Days before a line of which the sign-ins show when patients arrive."""
+EARLIER_DAYS = 5
+"""Days before these of which sessions may reach into them, and lines may take sessions."""
+
 Resolve = Callable[[dt.date], Mapping[str, Decimal]]
 
 
@@ -21,12 +26,12 @@ def day_settings(from_day: dt.date, to_day: dt.date, resolve: Resolve) -> tuple[
 
     Returns:
         `days` (day, the parameters of the dialysis steps) and `windows` (day, purpose, from_us, to_us after
-        local midnight), each from MARGIN_DAYS before the period to MARGIN_DAYS after it.
+        local midnight), each from MARGIN_DAYS before `early_day` to MARGIN_DAYS after the period.
     """
     days, windows = [], []
-    span = (to_day - from_day).days + 2 * MARGIN_DAYS + 1
-    for offset in range(span):
-        date = from_day + dt.timedelta(days=offset - MARGIN_DAYS)
+    first = early_day(from_day, to_day, resolve) - dt.timedelta(days=MARGIN_DAYS)
+    for offset in range((to_day - first).days + MARGIN_DAYS + 1):
+        date = first + dt.timedelta(days=offset)
         day, values = day_number(date), resolve(date)
         days.append(
             {
@@ -39,6 +44,14 @@ def day_settings(from_day: dt.date, to_day: dt.date, resolve: Resolve) -> tuple[
                 "elsewhere_margin_us": int(values["elsewhere_margin_minutes"] * MINUTE_US),
                 "coverage_needed_ppm": int(values["coverage_needed"] * 1_000_000),
                 "bill_on_leave": int(values["bill_on_leave"]),
+                "late_billing_days": int(values["late_billing_days"]),
+                "late_billing_us": int(values["late_billing_days"] * 24 * HOUR_US),
+                "posting_grace_us": int(values["posting_grace_hours"] * HOUR_US),
+                "resume_us": int(values["resume_minutes"] * MINUTE_US),
+                "min_prescribed_minutes": int(values["min_prescribed_minutes"]),
+                "inpatients_sign_in": int(values["inpatients_sign_in"]),
+                "shield_attempts": int(values["shield_attempts"]),
+                "hospital_log_corroborates": int(values["hospital_log_corroborates"]),
             }
         )
         for purpose, name in (("dialysis", "coverage"), ("inpatient", "bed_day")):
@@ -51,6 +64,13 @@ def day_settings(from_day: dt.date, to_day: dt.date, resolve: Resolve) -> tuple[
                 }
             )
     return pa.Table.from_pylist(days), pa.Table.from_pylist(windows)
+
+
+def early_day(from_day: dt.date, to_day: dt.date, resolve: Resolve) -> dt.date:
+    """Return the first day of which lines and events matter: fees may be late, and arrivals have a history."""
+    days = (from_day + dt.timedelta(days=offset) for offset in range((to_day - from_day).days + 1))
+    late = max(int(resolve(day)["late_billing_days"]) for day in days)
+    return from_day - dt.timedelta(days=max(late, HISTORY_DAYS) + EARLIER_DAYS)
 
 
 def calendar(from_day: dt.date, to_day: dt.date) -> pa.Table:

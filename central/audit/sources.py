@@ -3,18 +3,21 @@
 # ruff: noqa: S608 - SQL is put together from the names in contracts.tables, paths are quoted
 
 import csv
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
 from renzheng.central.audit.connection import connect
 from renzheng.central.audit.errors import TablesUnusableError
-from renzheng.contracts.tables import INPUT_TABLES, Column, ColumnType, Table
+from renzheng.contracts.tables import INPUT_TABLES, REJECTS, Column, ColumnType, Table
 
 UNREADABLE = "unreadable_"
 """Extra column of a typed source: what in the row could not be read as its type; NULL when all could."""
+PART = "part_"
+"""Extra column of a typed source: the file of a row, where a table has several; NULL where it has one."""
 
 _PLAIN: dict[ColumnType, str] = {
     ColumnType.TEXT: "VARCHAR",
@@ -66,6 +69,7 @@ class Source:
         parquet: the Parquet files, when they already have the canonical types: Spark reads them itself.
         base: the folder that a partitioned table hangs from.
         torn: lines of a CSV file that are no rows at all, each with its number and what is wrong.
+        torn_rows: what can still be read of each of them, by column.
     """
 
     table: Table
@@ -73,6 +77,7 @@ class Source:
     parquet: tuple[Path, ...] = ()
     base: Path | None = None
     torn: tuple[str, ...] = ()
+    torn_rows: tuple[Mapping[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -171,7 +176,9 @@ def _parquet(
         selected.append(
             column.name if same else f"CAST({column.name} AS {_PLAIN[column.type]}) AS {column.name}"
         )
-    select = f"SELECT {', '.join(selected)}, CAST(NULL AS VARCHAR) AS {UNREADABLE} FROM {origin}"
+    part = "filename" if len(files) > 1 else "CAST(NULL AS VARCHAR)"
+    extra = f"CAST(NULL AS VARCHAR) AS {UNREADABLE}, {part} AS {PART}"
+    select = f"SELECT {', '.join(selected)}, {extra} FROM {origin}"
     return Source(table, select, files if exact else (), base), problems
 
 
@@ -188,6 +195,7 @@ def _csv(connection: duckdb.DuckDBPyConnection, path: Path, table: Table) -> tup
     physical = dict.fromkeys(_header(path), "VARCHAR")
     origin = _read_csv(path, physical)
     rows, torn = _torn(connection, path, physical)
+    names = list(physical)
     problems = list(_missing(table, physical, rows))
     if problems:
         return Source(table, None), problems
@@ -205,8 +213,11 @@ def _csv(connection: duckdb.DuckDBPyConnection, path: Path, table: Table) -> tup
             )
             problems.extend(_all_unreadable(connection, origin, table, column, bad))
     reasons = f"nullif(concat_ws('; ', {', '.join(failures)}), '')" if failures else "CAST(NULL AS VARCHAR)"
-    select = f"SELECT {', '.join(selected)}, {reasons} AS {UNREADABLE} FROM {origin}"
-    return Source(table, select, torn=torn), problems
+    extra = f"{reasons} AS {UNREADABLE}, CAST(NULL AS VARCHAR) AS {PART}"
+    select = f"SELECT {', '.join(selected)}, {extra} FROM {origin}"
+    described, texts = tuple(told for told, _ in torn), tuple(text for _, text in torn)
+    rest = tuple(_what_is_left(names, text) for text in texts)
+    return Source(table, select, torn=described, torn_rows=rest), problems
 
 
 def _header(path: Path) -> list[str]:
@@ -223,20 +234,30 @@ def _read_csv(path: Path, columns: Iterable[str], more: str = "") -> str:
 
 def _torn(
     connection: duckdb.DuckDBPyConnection, path: Path, columns: Iterable[str]
-) -> tuple[int, tuple[str, ...]]:
-    """Count the rows of a CSV file, and describe the lines that are none."""
+) -> tuple[int, tuple[tuple[str, str], ...]]:
+    """Count the rows of a CSV file; describe the lines that are none, each with its text."""
     if path.stat().st_size == 0:
         return 0, ()
     told = _read_csv(path, columns, ", store_rejects = true")
     rows = _scalar(connection, f"SELECT count(*) FROM (SELECT * FROM {told} OFFSET 0)")
     errors = connection.execute(
-        "SELECT DISTINCT line, lower(error_type), error_message FROM reject_errors ORDER BY ALL"
+        "SELECT DISTINCT line, lower(error_type), error_message, csv_line FROM reject_errors ORDER BY ALL"
     ).fetchall()
     connection.execute("DROP TABLE reject_errors; DROP TABLE reject_scans")
-    lines: dict[int, str] = {}
-    for line, kind, message in errors:
-        lines.setdefault(int(line), f"line {line}: {kind}: {str(message).splitlines()[0]}")
+    lines: dict[int, tuple[str, str]] = {}
+    for line, kind, message, text in errors:
+        told = f"line {line}: {kind}: {str(message).splitlines()[0]}"
+        lines.setdefault(int(line), (told, str(text or "")))
     return rows, tuple(lines[line] for line in sorted(lines))
+
+
+def _what_is_left(names: Sequence[str], text: str) -> dict[str, str]:
+    """Read a torn line as far as it goes, by the places of its columns."""
+    try:
+        fields = next(csv.reader([text]), [])
+    except csv.Error:
+        fields = text.split(",")
+    return {name: field for name, field in zip(names, fields, strict=False) if field}
 
 
 def _parsed(column: Column) -> str:
@@ -287,9 +308,51 @@ def _scalar(connection: duckdb.DuckDBPyConnection, sql: str) -> int:
     return int(connection.execute(sql).fetchall()[0][0])
 
 
-def canonical_nulls(table: Table) -> str:
-    """Write the select list of a canonical table without rows, in DuckDB's types."""
-    return ", ".join(f"CAST(NULL AS {_PLAIN[column.type]}) AS {column.name}" for column in table.columns)
+def no_rows(table: Table) -> str:
+    """Write the query of a typed source that has no rows, in DuckDB's types."""
+    nulls = ", ".join(f"CAST(NULL AS {_PLAIN[column.type]}) AS {column.name}" for column in table.columns)
+    extra = f"CAST(NULL AS VARCHAR) AS {UNREADABLE}, CAST(NULL AS VARCHAR) AS {PART}"
+    return f"SELECT {nulls}, {extra} WHERE false"
+
+
+def read_rejects(folder: Path) -> list[dict[str, Any]]:
+    """Read what importers did not take, as leniently as can be: it is evidence, not a table to be judged.
+
+    A column that is missing or cannot be read is None; without the table there are no rows.
+
+    Raises:
+        TablesUnusableError: the file is none at all.
+    """
+    for path in (folder / f"{REJECTS.name}.parquet", folder / f"{REJECTS.name}.csv"):
+        if path.is_file():
+            try:
+                return list(_lenient(path))
+            except (duckdb.Error, OSError) as error:
+                raise TablesUnusableError(
+                    f"{path} cannot be read: {str(error).splitlines()[0]}",
+                    why="It tells what an importer did not take, and the ledger would not add up without it.",
+                    do="Run the import again, or take the file away if it is not the importer's.",
+                ) from error
+    return []
+
+
+def _lenient(path: Path) -> Iterator[dict[str, Any]]:
+    with connect() as connection:
+        origin = f"read_parquet('{quoted(path)}')" if path.suffix == ".parquet" else None
+        if origin is None:
+            names = _header(path)
+            if not names:
+                return
+            origin = _read_csv(path, names)
+        present = {str(row[0]) for row in connection.execute(f"DESCRIBE SELECT * FROM {origin}").fetchall()}
+        selected = ", ".join(
+            f'TRY_CAST(CAST("{column.name}" AS VARCHAR) AS {_PLAIN[column.type]}) AS "{column.name}"'
+            if column.name in present
+            else f'CAST(NULL AS {_PLAIN[column.type]}) AS "{column.name}"'
+            for column in REJECTS.columns
+        )
+        for batch in connection.execute(f"SELECT {selected} FROM {origin}").to_arrow_reader(10_000):
+            yield from batch.to_pylist()
 
 
 def quoted(path: Path | str) -> str:

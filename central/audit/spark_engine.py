@@ -18,7 +18,7 @@ from pyspark.sql import DataFrame, SparkSession
 from renzheng.central.audit.connection import connect
 from renzheng.central.audit.errors import EngineError
 from renzheng.central.audit.limits import limited
-from renzheng.central.audit.sources import UNREADABLE, Source, canonical_nulls, quoted
+from renzheng.central.audit.sources import PART, UNREADABLE, Source, no_rows, quoted
 from renzheng.rules.dialect import to_spark
 
 SETTINGS = {
@@ -82,14 +82,13 @@ class SparkEngine:
                 reader = reader.option("basePath", str(source.base))
             frame = reader.parquet(*map(str, source.parquet))
             present = [column.name for column in source.table.columns]
-            frame.select(*present).createOrReplaceTempView(f"found_{name}")
-            self._keep(f"found_{name}", frame.select(*present))
-            self._keep(name, self._sql(f"SELECT *, CAST(NULL AS STRING) AS {UNREADABLE} FROM found_{name}"))
+            part = "_metadata.file_path" if len(source.parquet) > 1 else "CAST(NULL AS STRING)"
+            extra = (f"CAST(NULL AS STRING) AS {UNREADABLE}", f"{part} AS {PART}")
+            self._keep(name, frame.selectExpr(*present, *extra))
             return
         staged = self._scratch / f"{name}.parquet"
-        empty = f"SELECT {canonical_nulls(source.table)}, CAST(NULL AS VARCHAR) AS {UNREADABLE} WHERE false"
         with connect() as connection:
-            connection.execute(f"COPY ({source.select or empty}) TO '{quoted(staged)}' (FORMAT parquet)")
+            connection.execute(f"COPY ({source.select or no_rows(source.table)}) TO '{quoted(staged)}' (FORMAT parquet)")
         self._keep(name, self._spark.read.parquet(str(staged)))
 
     def table(self, name: str, sql: str) -> None:

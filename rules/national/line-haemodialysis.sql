@@ -1,6 +1,6 @@
 /*
 id: line-haemodialysis
-version: "1.1"
+version: "2.0"
 title: {zh: 血液透析费用核对, en: Haemodialysis lines}
 status: stable
 produces: line_verdicts
@@ -53,6 +53,41 @@ parameters:
     meaning: {zh: 覆盖时段止, en: "end of the window that must be covered"}
     values:
       - {from: 2020-01-01, value: 24, reference: "default of the audit specification"}
+  late_billing_days:
+    unit: days
+    meaning: {zh: 费用补录、合并计费可追溯的天数, en: "how long after a session its fee may be entered, alone or in a bundle"}
+    values:
+      - {from: 2020-01-01, value: 31, reference: "default of the audit specification: a month's bundle"}
+  posting_grace_hours:
+    unit: hours
+    meaning: {zh: 死亡当日结束后批量入账的宽限, en: "how long after the day of death a treatment may still end in the records"}
+    values:
+      - {from: 2020-01-01, value: 24, reference: "default of the audit specification: batches run after midnight"}
+  resume_minutes:
+    unit: minutes
+    meaning: {zh: 签退后再次签到视为同一例次的间隔, en: "a sign-in so soon after a sign-out goes on with the session"}
+    values:
+      - {from: 2020-01-01, value: 30, reference: "default of the audit specification"}
+  min_prescribed_minutes:
+    unit: minutes
+    meaning: {zh: 医嘱时长低于此值按此值计, en: "a shorter prescription counts as this"}
+    values:
+      - {from: 2020-01-01, value: 60, reference: "default of the audit specification"}
+  inpatients_sign_in:
+    unit: 0 no; 1 yes
+    meaning: {zh: 住院患者是否也在透析室签到, en: "whether inpatients sign in at the dialysis kiosk as well"}
+    values:
+      - {from: 2020-01-01, value: 0, reference: "a region's choice; dialysis may come to the bed"}
+  shield_attempts:
+    unit: lines a person a month
+    meaning: {zh: 未采集到人脸的签到每人每月最多可保留的费用行数, en: "how many lines attempts without a picture keep from being refuted"}
+    values:
+      - {from: 2020-01-01, value: 2, reference: "default of the audit specification"}
+  hospital_log_corroborates:
+    unit: 0 no; 1 yes
+    meaning: {zh: 医院自行上传的机器日志能否佐证人工签到, en: "whether a machine log that the hospital wrote corroborates a witness"}
+    values:
+      - {from: 2020-01-01, value: 1, reference: "a region's choice"}
 known_false_positives:
   - {zh: 死亡日期、机构归属登记有误, en: a date of death or an institution that was registered wrongly}
   - {zh: 双胞胎被识别为同一人而出现在他处, en: a twin taken for the person at another institution}
@@ -87,6 +122,27 @@ examples:
       tables:
         coverage: [{from_at: "2026-03-04 12:00", to_at: "2026-03-05 00:00"}]
       verdicts: {L1: insufficient/coverage_gap}
+  - title: {zh: 一次计费三例次，只有两例次, en: three sessions billed at once and two held}
+    tables:
+      coverage: [{from_at: "2026-02-01 00:00", to_at: "2026-03-13 00:00"}]
+      claim_lines: [{line_id: L1, item_code: HD, quantity: 3, service_time: "2026-03-11 17:00"}]
+      attendance:
+        - {event_id: E1, occurred_at: "2026-03-04 08:00"}
+        - {event_id: E2, event_type: sign_out, occurred_at: "2026-03-04 12:00"}
+        - {event_id: E3, occurred_at: "2026-03-06 08:00"}
+        - {event_id: E4, event_type: sign_out, occurred_at: "2026-03-06 12:00"}
+    verdicts: {L1: contradicted/more_lines_than_sessions}
+    neighbour:
+      title: {zh: 三例次都在, en: all three were held}
+      tables:
+        attendance:
+          - {event_id: E1, occurred_at: "2026-03-04 08:00"}
+          - {event_id: E2, event_type: sign_out, occurred_at: "2026-03-04 12:00"}
+          - {event_id: E3, occurred_at: "2026-03-06 08:00"}
+          - {event_id: E4, event_type: sign_out, occurred_at: "2026-03-06 12:00"}
+          - {event_id: E5, occurred_at: "2026-03-09 08:00"}
+          - {event_id: E6, event_type: sign_out, occurred_at: "2026-03-09 12:00"}
+      verdicts: {L1: supported/billed_late}
 */
 -- The verdict on every line of the haemodialysis family, in the order of precedence.
 WITH facts AS (
@@ -95,53 +151,97 @@ WITH facts AS (
     l.line_id,
     l.institution_id,
     l.amount,
-    l.after_death,
     l.needed,
+    l.hours_us,
     e.evidence AS elsewhere,
     v.sessions,
+    coalesce(v.supporting, 0) AS supporting,
     v.weakest_support,
-    v.supporting,
-    v.failing,
-    coalesce(v.sign_in_verified, false) AS sign_in_verified,
-    v.evidence AS session_evidence,
+    coalesce(v.failing, h.failing) AS failing,
+    coalesce(n.sessions, 0) AS late_sessions,
+    coalesce(n.supporting, 0) AS late_supporting,
+    coalesce(h.used_us, 0) AS used_us,
+    h.weakest_support AS hours_support,
+    coalesce(h.late, 0) AS hours_late,
+    list_concat(
+      coalesce(v.evidence, CAST([] AS VARCHAR[])),
+      list_concat(coalesce(n.evidence, CAST([] AS VARCHAR[])), coalesce(h.evidence, CAST([] AS VARCHAR[])))
+    ) AS session_evidence,
     t.evidence AS trace_evidence,
     coalesce(t.shown, 0) AS shown,
     coalesce(t.attempts, 0) AS attempts,
-    n.sessions AS choices,
-    coalesce(n.same_day, 0) AS sessions_that_day,
-    n.evidence AS choice_evidence,
+    coalesce(t.shown, 0) + coalesce(t.runs, 0) + coalesce(t.not_acquired, 0) AS other_traces,
+    k.evidence AS choice_evidence,
+    coalesce(k.sessions, 0) AS choices,
+    coalesce(k.same_day, 0) AS sessions_that_day,
+    s.shield,
+    x.excuse,
+    l.dead AND v.line IS NULL AND n.line IS NULL AND h.line IS NULL AND x.excuse IS NULL AS after_death,
+    i.line IS NOT NULL OR coalesce(x.excuse = 'stay', false) AS bedside,
     coalesce(c.covered_us, 0) AS covered_us,
     w.to_us - w.from_us AS window_us,
-    coalesce(c.covered_us, 0) * 1000000 >= (w.to_us - w.from_us) * l.coverage_needed_ppm AS covered
+    CASE
+      WHEN b.line IS NOT NULL THEN b.uncovered_days < l.needed - coalesce(v.sessions, 0) - coalesce(n.sessions, 0)
+      ELSE coalesce(c.covered_us, 0) * 1000000 >= (w.to_us - w.from_us) * l.coverage_needed_ppm
+        AND coalesce(a.covered_us, 0) * 1000000 >= coalesce(a.window_us, 0) * l.coverage_needed_ppm
+    END AS covered
   FROM dialysis_lines l
   JOIN windows w ON l.service_day = w.day AND w.purpose = 'dialysis'
   LEFT JOIN dialysis_elsewhere e ON l.line = e.line
   LEFT JOIN served v ON l.line = v.line
+  LEFT JOIN late_served n ON l.line = n.line
+  LEFT JOIN hours_served h ON l.line = h.line
   LEFT JOIN open_traces t ON l.line = t.line
-  LEFT JOIN choice_counts n ON l.line = n.line
+  LEFT JOIN choice_counts k ON l.line = k.line
+  LEFT JOIN shields s ON l.line = s.line
+  LEFT JOIN death_excuses x ON l.line = x.line
+  LEFT JOIN dialysis_inpatients i ON l.line = i.line
   LEFT JOIN coverage_days c
     ON l.institution_id = c.institution_id AND l.service_day = c.day AND c.purpose = 'dialysis'
+  LEFT JOIN arrival_coverage a ON l.institution_id = a.institution_id AND l.service_day = a.day
+  LEFT JOIN bundle_coverage b ON l.line = b.line
   WHERE l.in_period
+),
+reckoned AS (
+  SELECT
+    *,
+    CASE
+      WHEN hours_us IS NULL THEN supporting >= needed
+      ELSE used_us >= hours_us AND hours_late = 0
+    END AS carried,
+    CASE
+      WHEN hours_us IS NULL THEN late_sessions > 0 AND supporting + late_supporting >= needed
+      ELSE used_us >= hours_us
+    END AS carried_late,
+    hours_us IS NULL AND late_sessions > 0 AND coalesce(sessions, 0) + late_sessions >= needed AS served_late,
+    coalesce(sessions, 0) + late_sessions = 0 AND used_us = 0 AND failing IS NULL AS bare
+  FROM facts
 ),
 judged AS (
   SELECT
     *,
     CASE
       WHEN after_death THEN 'after_death'
-      WHEN elsewhere IS NOT NULL AND NOT sign_in_verified THEN 'elsewhere'
-      WHEN supporting >= needed AND weakest_support = 0 THEN 'verified_session'
-      WHEN supporting >= needed THEN 'corroborated_manual'
+      WHEN elsewhere IS NOT NULL THEN 'elsewhere'
+      WHEN carried AND coalesce(weakest_support, hours_support) = 0 THEN 'verified_session'
+      WHEN carried THEN 'corroborated_manual'
       WHEN failing = 2 THEN 'too_short'
-      WHEN sessions IS NULL AND sessions_that_day = 0 AND attempts > 0 AND shown = 0 THEN 'identity_mismatch'
+      WHEN carried_late THEN 'billed_late'
+      WHEN served_late THEN 'other_day'
+      WHEN bare AND sessions_that_day = 0 AND attempts > 0 AND other_traces = 0 AND coalesce(shield, '') <> 'broken_row'
+        THEN 'identity_mismatch'
       WHEN failing = 3 THEN 'manual_uncorroborated'
       WHEN failing = 4 THEN 'no_sign_out'
       WHEN failing = 5 THEN 'pad_not_shown'
       WHEN failing = 6 THEN 'clock_untrusted'
-      WHEN shown > 0 OR NOT covered THEN 'coverage_gap'
-      WHEN sessions IS NOT NULL OR choices IS NOT NULL THEN 'more_lines_than_sessions'
+      WHEN bedside THEN 'bedside_possible'
+      WHEN NOT covered OR shown > 0 OR excuse = 'run' OR shield IN ('machine_run', 'not_acquired') THEN 'coverage_gap'
+      WHEN shield = 'broken_row' THEN 'broken_row'
+      WHEN used_us > 0 THEN 'too_short'
+      WHEN NOT bare OR choices > 0 THEN 'more_lines_than_sessions'
       ELSE 'no_session'
     END AS reason
-  FROM facts
+  FROM reckoned
 )
 SELECT
   line,
@@ -149,7 +249,7 @@ SELECT
   institution_id,
   amount,
   CASE
-    WHEN reason IN ('verified_session', 'corroborated_manual') THEN 'supported'
+    WHEN reason IN ('verified_session', 'corroborated_manual', 'billed_late') THEN 'supported'
     WHEN reason IN ('after_death', 'elsewhere', 'too_short', 'identity_mismatch', 'more_lines_than_sessions', 'no_session')
       THEN 'contradicted'
     ELSE 'insufficient'
@@ -158,12 +258,18 @@ SELECT
   CAST(covered_us AS DOUBLE) / CAST(window_us AS DOUBLE) AS coverage_ratio,
   CASE
     WHEN reason IN ('after_death', 'no_session') THEN CAST([] AS VARCHAR[])
-    WHEN reason = 'elsewhere' THEN list_sort(elsewhere)
+    WHEN reason = 'elsewhere' THEN list_sort(list_distinct(elsewhere))
     WHEN reason = 'identity_mismatch' THEN list_sort(trace_evidence)
-    WHEN reason = 'more_lines_than_sessions' THEN list_sort(coalesce(choice_evidence, session_evidence))
-    WHEN reason = 'coverage_gap' THEN list_sort(list_distinct(list_concat(
-      coalesce(trace_evidence, CAST([] AS VARCHAR[])), coalesce(session_evidence, CAST([] AS VARCHAR[]))
-    )))
+    WHEN reason = 'more_lines_than_sessions' AND choice_evidence IS NOT NULL
+      THEN list_sort(list_distinct(list_concat(choice_evidence, session_evidence)))
+    WHEN reason IN ('coverage_gap', 'bedside_possible', 'broken_row')
+      THEN list_sort(list_distinct(list_concat(coalesce(trace_evidence, CAST([] AS VARCHAR[])), session_evidence)))
     ELSE list_sort(list_distinct(session_evidence))
-  END AS evidence
+  END AS evidence,
+  CASE
+    WHEN reason = 'bedside_possible' THEN 'stay'
+    WHEN reason = 'broken_row' THEN 'broken_row'
+    WHEN reason = 'coverage_gap' AND covered AND shown > 0 THEN 'event'
+    WHEN reason = 'coverage_gap' AND covered THEN coalesce(shield, 'machine_run')
+  END AS shield
 FROM judged

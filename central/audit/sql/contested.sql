@@ -1,6 +1,6 @@
--- Persons at an institution for whom two lines of one class choose the same session, or one line needs several.
--- Everybody else's choice is already the best assignment: each line has the best session it could have.
+-- Persons at an institution for whom two lines of one class choose the same session.
+-- Everybody else's choice is already the best assignment: each line has the best sessions it could have.
 SELECT institution_id, person_id, item_class
 FROM session_picks
 GROUP BY institution_id, person_id, item_class
-HAVING count(*) > count(DISTINCT session) OR max(needed) > 1
+HAVING count(*) > count(DISTINCT session)

@@ -1,18 +1,18 @@
--- Lines during which the person was verified at another institution, with the evidence,
--- unless a verified sign-in shows the person here that day. An institution that had recorded a leave for the
--- very moment of service cannot be evidence against it: it sent the patient out.
-WITH elsewhere AS (
-  SELECT l.line, l.institution_id, l.person_id, l.service_day, l.service_time, e.institution_id AS other_id, e.event_id AS evidence
-  FROM dialysis_lines l
+-- Lines during which the person was verified at another institution, with the evidence: what shows the person here was
+-- spent there, or, where nothing shows the person here, the time of the fee was. An institution that had recorded a
+-- leave for the very moment of service is no evidence: it sent the patient out.
+WITH at_fee AS (
+  SELECT l.line, l.person_id, l.service_time, e.institution_id AS other_id, e.event_id AS evidence
+  FROM bare_lines l
   JOIN attendance e
     ON l.person_id = e.person_id
     AND l.institution_id <> e.institution_id
     AND e.occurred_at BETWEEN l.service_time - l.elsewhere_margin_us AND l.service_time + l.elsewhere_margin_us
   WHERE e.verified
-    AND e.occurred_at_day BETWEEN $from_day - 5 AND $to_day + 5
+    AND e.occurred_at_day BETWEEN $early_day AND $to_day + 5
   UNION ALL
-  SELECT l.line, l.institution_id, l.person_id, l.service_day, l.service_time, s.institution_id AS other_id, s.session AS evidence
-  FROM dialysis_lines l
+  SELECT l.line, l.person_id, l.service_time, s.institution_id AS other_id, s.session AS evidence
+  FROM bare_lines l
   JOIN dialysis_sessions s
     ON l.person_id = s.person_id
     AND l.institution_id <> s.institution_id
@@ -20,22 +20,35 @@ WITH elsewhere AS (
     AND s.surely_until >= l.service_time - l.elsewhere_margin_us
   WHERE s.sign_in_verified
 ),
-here AS (
-  SELECT institution_id, person_id, occurred_at_day
-  FROM attendance
-  WHERE verified
-    AND event_type = 'sign_in'
-    AND occurred_at_day BETWEEN $from_day - 5 AND $to_day + 5
+shown AS (
+  SELECT l.line
+  FROM bare_lines l
+  JOIN attendance e
+    ON l.institution_id = e.institution_id
+    AND l.person_id = e.person_id
+    AND l.service_day = e.occurred_at_day
+  WHERE e.outcome IN ('match', 'manual', 'declined')
+    AND e.occurred_at_day BETWEEN $early_day AND $to_day + 5
+  UNION ALL
+  SELECT l.line
+  FROM bare_lines l
+  JOIN spot_checks c
+    ON l.institution_id = c.institution_id
+    AND l.person_id = c.person_id
+    AND l.service_day = coalesce(c.answered_at_day, c.drawn_at_day)
+  WHERE c.result = 'present'
 )
-SELECT e.line, array_agg(DISTINCT e.evidence) AS evidence
-FROM elsewhere e
-ANTI JOIN here h
-  ON e.institution_id = h.institution_id
-  AND e.person_id = h.person_id
-  AND e.service_day = h.occurred_at_day
+SELECT line, list_filter(elsewhere, lambda x: x IS NOT NULL) AS evidence
+FROM own_sessions
+WHERE here = 0
+UNION ALL
+SELECT f.line, array_agg(DISTINCT f.evidence) AS evidence
+FROM at_fee f
+ANTI JOIN own_sessions o ON f.line = o.line
+ANTI JOIN shown h ON f.line = h.line
 ANTI JOIN leaves v
-  ON e.other_id = v.institution_id
-  AND e.person_id = v.person_id
-  AND e.service_time >= v.left_at
-  AND (coalesce(v.returned_at, v.due_back_at) IS NULL OR e.service_time <= coalesce(v.returned_at, v.due_back_at))
-GROUP BY e.line
+  ON f.other_id = v.institution_id
+  AND f.person_id = v.person_id
+  AND f.service_time >= v.left_at
+  AND (coalesce(v.returned_at, v.due_back_at) IS NULL OR f.service_time <= coalesce(v.returned_at, v.due_back_at))
+GROUP BY f.line

@@ -21,6 +21,7 @@ SELECT
   verified,
   bound,
   max_session_us,
+  resume_us,
   CASE
     WHEN event_type = 'sign_in' AND session_id IS NOT NULL THEN 's' || session_id
     WHEN bound THEN 's' || session_id

@@ -1,21 +1,36 @@
--- Lines of the haemodialysis family and how many sessions each needs.
+-- Lines of the haemodialysis family and how many sessions each needs; a line by the hour needs time (hours_us).
 -- A part of a session that was billed is rounded down, but never to none.
+-- A line after the day of death is for a treatment that ended by it, or shortly after (ended_by); others have none.
 SELECT
   l.line,
   l.line_id,
   l.institution_id,
+  l.visit_id,
   l.person_id,
   l.item_class,
   l.service_time,
   l.service_day,
   l.in_period,
   l.amount,
-  greatest(1, CAST(floor(l.quantity) AS BIGINT)) AS needed,
-  coalesce(l.service_day > p.death_date, false) AS after_death,
+  CASE WHEN l.item_unit = 'hour' THEN 1 ELSE greatest(1, CAST(floor(l.quantity) AS BIGINT)) END AS needed,
+  CASE
+    WHEN l.item_unit = 'hour' THEN CAST(
+      least(CASE WHEN l.quantity > 0 THEN l.quantity ELSE 1 END, 2400) * 3600000000 AS BIGINT
+    ) * d.min_duration_ppm // 1000000
+  END AS hours_us,
+  coalesce(l.service_day > p.death_date, false) AS dead,
+  p.death_date,
+  (p.death_date + 1) * 86400000000 - l.utc_offset_us + d.posting_grace_us AS ended_by,
   d.match_window_us,
   d.elsewhere_margin_us,
   d.mid_session_us,
-  d.coverage_needed_ppm
+  d.late_billing_us,
+  d.late_billing_days,
+  d.coverage_needed_ppm,
+  d.min_session_us,
+  d.min_prescribed_minutes,
+  d.shield_attempts,
+  d.inpatients_sign_in
 FROM scope_lines l
 JOIN days d ON l.service_day = d.day
 LEFT JOIN persons p ON l.person_id = p.person_id

@@ -1,75 +1,57 @@
--- Dialysis sessions with what shows the stay, and what each can do for a line (standing).
+-- Dialysis sessions with what shows the stay, and what each can do for a line (standing). A treatment that was
+-- interrupted and went on is one session, whose parts add up; its further evidence is that of all parts.
 -- Standings, in order of precedence: 0 verified_session, 1 corroborated_manual, 2 too_short,
 -- 3 manual_uncorroborated, 4 no_sign_out, 5 pad_not_shown, 6 clock_untrusted.
-WITH witnessed AS (
-  SELECT
-    s.*,
-    m.run,
-    m.shown_us AS machine_us,
-    m.started_at AS run_started_at,
-    m.ended_at AS machine_ended_at,
-    m.later_us,
-    e.event_id AS presence,
-    e.occurred_at AS presence_at,
-    d.mid_session_us,
-    coalesce(p.minutes * 60 * d.min_duration_ppm, d.min_session_us) AS required_us
-  FROM session_spans s
-  JOIN days d ON s.signed_in_day = d.day
-  LEFT JOIN session_machines m ON s.session = m.session
-  LEFT JOIN session_presences e ON s.session = e.session
-  LEFT JOIN session_prescriptions p ON s.session = p.session
-),
-measured AS (
-  SELECT
-    *,
-    out_verified OR run IS NOT NULL OR coalesce(presence_at - signed_in_at >= mid_session_us, false) AS stay_shown,
-    greatest(
-      CASE WHEN out_verified THEN signed_out_at - signed_in_at ELSE 0 END,
-      coalesce(machine_us, 0),
-      CASE WHEN presence_at - signed_in_at >= mid_session_us THEN presence_at - signed_in_at ELSE 0 END
-    ) AS shown_us,
-    coalesce(signed_out_at - signed_in_at >= required_us, false) AS out_late_enough
-  FROM witnessed
-),
-ended AS (
-  SELECT
-    *,
-    coalesce(
-      CASE WHEN sign_out IS NOT NULL THEN watched_until END,
-      greatest(signed_in_at, machine_ended_at, presence_at)
-    ) AS ended_at
-  FROM measured
-)
 SELECT
-  session,
+  p.session,
+  p.institution_id,
+  p.person_id,
+  p.signed_in_at,
+  p.first_day,
+  p.last_day,
+  p.ended_at,
+  p.surely_until,
+  p.watched_until,
+  p.sign_in_verified,
+  p.clock_trusted,
+  p.sign_out,
+  p.run,
+  p.run_started_at,
+  p.presence,
+  p.shown_us,
+  p.required_us,
+  p.standing,
+  p.carries,
+  CAST(NULL AS VARCHAR[]) AS further
+FROM session_parts p
+ANTI JOIN resumed_parts r ON p.session = r.session
+UNION ALL
+SELECT
+  whole AS session,
   institution_id,
   person_id,
-  signed_in_at,
-  signed_in_day AS first_day,
-  (ended_at + utc_offset_us) // 86400000000 AS last_day,
-  ended_at,
+  min(signed_in_at) AS signed_in_at,
+  min(first_day) AS first_day,
+  max(last_day) AS last_day,
+  max(ended_at) AS ended_at,
+  max(surely_until) AS surely_until,
+  max(watched_until) AS watched_until,
+  max(CASE WHEN sign_in_verified THEN 1 ELSE 0 END) = 1 AS sign_in_verified,
+  max(CASE WHEN clock_trusted THEN 1 ELSE 0 END) = 1 AS clock_trusted,
+  max(CASE WHEN NOT resumed THEN sign_out END) AS sign_out,
+  max(CASE WHEN NOT goes_on THEN run END) AS run,
+  max(CASE WHEN NOT goes_on THEN run_started_at END) AS run_started_at,
+  max(presence) AS presence,
+  CAST(sum(part_us) AS BIGINT) AS shown_us,
+  max(CASE WHEN NOT goes_on THEN required_us END) AS required_us,
   CASE
-    WHEN out_clock_trusted THEN signed_out_at
-    ELSE greatest(signed_in_at, machine_ended_at, presence_at)
-  END AS surely_until,
-  watched_until,
-  verified AS sign_in_verified,
-  clock_trusted,
-  sign_out,
-  run,
-  run_started_at,
-  presence,
-  shown_us,
-  required_us,
-  CASE
-    WHEN verified AND stay_shown AND shown_us >= required_us THEN 0
-    WHEN outcome IN ('manual', 'declined') AND (run IS NOT NULL OR presence IS NOT NULL) THEN 1
-    WHEN verified AND out_verified AND coalesce(later_us, 0) < required_us THEN 2
-    WHEN outcome IN ('manual', 'declined') THEN 3
-    WHEN pad <> 'bona_fide' THEN 5
-    WHEN NOT clock_trusted THEN 6
-    WHEN out_late_enough AND out_outcome = 'match' AND out_pad <> 'bona_fide' THEN 5
-    WHEN out_late_enough AND out_outcome = 'match' AND out_pad = 'bona_fide' AND NOT out_clock_trusted THEN 6
-    ELSE 4
-  END AS standing
-FROM ended
+    WHEN min(standing) = 0 THEN 0
+    WHEN sum(CASE WHEN carries = 0 THEN part_us ELSE 0 END) >= max(CASE WHEN NOT goes_on THEN required_us END) THEN 0
+    WHEN min(standing) = 1 THEN 1
+    WHEN max(standing) = 2 THEN 2
+    ELSE min(CASE WHEN standing >= 3 THEN standing END)
+  END AS standing,
+  min(carries) AS carries,
+  flatten(array_agg(list_filter([session, sign_out, run, presence], lambda x: x IS NOT NULL))) AS further
+FROM resumed_parts
+GROUP BY whole, institution_id, person_id

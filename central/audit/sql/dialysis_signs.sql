@@ -21,4 +21,4 @@ FROM attendance
 WHERE purpose = 'dialysis'
   AND event_type IN ('sign_in', 'sign_out')
   AND outcome IN ('match', 'manual', 'declined')
-  AND occurred_at_day BETWEEN $from_day - 5 AND $to_day + 5
+  AND occurred_at_day BETWEEN $early_day AND $to_day + 5

@@ -27,6 +27,7 @@ SELECT
   b.verified,
   b.bound,
   d.max_session_us,
+  d.resume_us,
   sum(
     CASE
       WHEN b.event_type = 'sign_in' AND (

@@ -1,14 +1,16 @@
--- Every line in scope with its one verdict.
+-- Every line in scope with its one verdict, the yuan that are at stake, and what kept it from being refuted.
 SELECT
   line,
   line_id,
   institution_id,
   amount,
+  amount AS amount_at_stake,
   verdict,
   reason,
   coverage_ratio,
   evidence,
   CAST(amount AS DECIMAL(16, 2)) AS amount_at_stake,
+  shield,
   'line-haemodialysis' AS rule_id
 FROM dialysis_verdicts
 UNION ALL
@@ -17,10 +19,12 @@ SELECT
   line_id,
   institution_id,
   amount,
+  amount AS amount_at_stake,
   verdict,
   reason,
   coverage_ratio,
   evidence,
   amount_at_stake,
+  CAST(NULL AS VARCHAR) AS shield,
   'line-bed-day' AS rule_id
 FROM bed_verdicts

@@ -1,13 +1,7 @@
--- Lines that lack a session, with the moment after which an event belongs to that local day.
+-- Lines that lack a session in their window, with how many they lack.
 SELECT
-  l.line,
-  l.institution_id,
-  l.person_id,
-  l.service_day,
-  l.mid_session_us,
+  l.*,
   l.needed - coalesce(v.sessions, 0) AS lacking
 FROM dialysis_lines l
 LEFT JOIN served v ON l.line = v.line
 WHERE l.needed > coalesce(v.sessions, 0)
-  AND NOT l.after_death
-  AND l.in_period

@@ -15,7 +15,9 @@ WITH apart AS (
 SELECT
   line,
   count(CASE WHEN kind = 'shown' THEN 1 END) AS shown,
+  count(CASE WHEN kind = 'run' THEN 1 END) AS runs,
+  count(CASE WHEN kind = 'not_acquired' THEN 1 END) AS not_acquired,
   count(CASE WHEN kind = 'attempt' AND clock_trusted AND dialysis THEN 1 END) AS attempts,
-  list_filter(array_agg(DISTINCT CASE WHEN trace <> 'rejected' AND (kind = 'shown' OR (clock_trusted AND dialysis)) THEN trace END), lambda x: x IS NOT NULL) AS evidence
+  list_filter(array_agg(DISTINCT CASE WHEN kind <> 'attempt' OR (clock_trusted AND dialysis) THEN trace END), lambda x: x IS NOT NULL) AS evidence
 FROM apart
 GROUP BY line

@@ -1,4 +1,4 @@
--- What the assigned sessions say about each line that has any.
+-- What the sessions assigned in the window say about each line that has any.
 -- Lines that need one session, nearly all, are read off; the others are summed up.
 WITH each AS (
   SELECT
@@ -6,7 +6,10 @@ WITH each AS (
     l.needed,
     s.standing,
     s.sign_in_verified,
-    list_filter([s.session, s.sign_out, s.run, s.presence], lambda x: x IS NOT NULL) AS evidence
+    list_concat(
+      list_filter([s.session, s.sign_out, s.run, s.presence], lambda x: x IS NOT NULL),
+      coalesce(s.further, CAST([] AS VARCHAR[]))
+    ) AS evidence
   FROM assigned a
   JOIN dialysis_lines l ON a.line = l.line
   JOIN dialysis_sessions s ON a.session = s.session
@@ -17,7 +20,6 @@ SELECT
   CASE WHEN standing <= 1 THEN standing END AS weakest_support,
   CAST(CASE WHEN standing <= 1 THEN 1 ELSE 0 END AS BIGINT) AS supporting,
   CASE WHEN standing >= 2 THEN standing END AS failing,
-  sign_in_verified,
   evidence
 FROM each
 WHERE needed = 1
@@ -28,7 +30,6 @@ SELECT
   max(CASE WHEN standing <= 1 THEN standing END) AS weakest_support,
   count(CASE WHEN standing <= 1 THEN 1 END) AS supporting,
   min(CASE WHEN standing >= 2 THEN standing END) AS failing,
-  max(CASE WHEN sign_in_verified THEN 1 ELSE 0 END) = 1 AS sign_in_verified,
   flatten(array_agg(evidence)) AS evidence
 FROM each
 WHERE needed > 1

@@ -1,5 +1,5 @@
--- Which sessions each line could take. Nobody is served after death; a line whose person was elsewhere
--- can only be saved by a verified sign-in.
+-- Which sessions each line could take in its window. Nobody is served after death but by a treatment that ended by it,
+-- and no session serves that the person spent at another institution.
 SELECT
   l.line,
   l.line_id,
@@ -17,9 +17,9 @@ FROM dialysis_lines l
 JOIN dialysis_sessions s
   ON l.institution_id = s.institution_id
   AND l.person_id = s.person_id
-LEFT JOIN dialysis_elsewhere e ON l.line = e.line
-WHERE NOT l.after_death
-  AND (e.line IS NULL OR s.sign_in_verified)
+ANTI JOIN session_conflicts c ON s.session = c.session
+WHERE l.hours_us IS NULL
+  AND (NOT l.dead OR (s.first_day <= l.death_date AND s.ended_at <= l.ended_by))
   AND (
     (s.signed_in_at <= l.service_time + l.match_window_us AND s.ended_at >= l.service_time - l.match_window_us)
     OR l.service_day BETWEEN s.first_day AND s.last_day

@@ -8,7 +8,8 @@ WITH runs AS (
     m.ended_at - s.signed_in_at AS later_us,
     m.started_at,
     m.ended_at,
-    m.started_at <= s.watched_until AS during
+    m.started_at <= s.watched_until AS during,
+    m.source = 'device' AS by_device
   FROM session_spans s
   JOIN machine_sessions m
     ON s.institution_id = m.institution_id
@@ -22,7 +23,8 @@ ranked AS (
     row_number() OVER (
       PARTITION BY session ORDER BY CASE WHEN during THEN 0 ELSE 1 END, shown_us DESC, run
     ) AS place,
-    max(CASE WHEN NOT during THEN later_us END) OVER (PARTITION BY session) AS longest_later_us
+    max(CASE WHEN NOT during THEN later_us END) OVER (PARTITION BY session) AS longest_later_us,
+    max(CASE WHEN during AND by_device THEN 1 ELSE 0 END) OVER (PARTITION BY session) AS device_runs
   FROM runs
 )
 SELECT
@@ -31,6 +33,7 @@ SELECT
   CASE WHEN during THEN shown_us END AS shown_us,
   CASE WHEN during THEN started_at END AS started_at,
   CASE WHEN during THEN ended_at END AS ended_at,
-  longest_later_us AS later_us
+  longest_later_us AS later_us,
+  device_runs > 0 AS device_run
 FROM ranked
 WHERE place = 1

@@ -1,10 +1,26 @@
--- The session each line would choose if it were alone: a supporting one first, then the nearest in time.
+-- The sessions each line would choose if it were alone: supporting ones first, then the nearest in time; a line
+-- that can have all it needs, but not supporting ones only, takes the nearest.
 WITH ranked AS (
   SELECT
     *,
     row_number() OVER (PARTITION BY line ORDER BY supporting DESC, gap_us, signed_in_at, session) AS place
   FROM session_choices
+  WHERE needed = 1
+),
+several AS (
+  SELECT
+    *,
+    row_number() OVER (PARTITION BY line ORDER BY supporting DESC, gap_us, signed_in_at, session) AS place,
+    row_number() OVER (PARTITION BY line ORDER BY gap_us, signed_in_at, session) AS place_by_time,
+    count(CASE WHEN supporting THEN 1 END) OVER (PARTITION BY line) AS supporting_ones,
+    count(*) OVER (PARTITION BY line) AS all_of_them
+  FROM session_choices
+  WHERE needed > 1
 )
-SELECT line, institution_id, person_id, item_class, needed, session
+SELECT line, institution_id, person_id, item_class, session
 FROM ranked
 WHERE place = 1
+UNION ALL
+SELECT line, institution_id, person_id, item_class, session
+FROM several
+WHERE CASE WHEN supporting_ones < needed AND all_of_them >= needed THEN place_by_time ELSE place END <= needed

@@ -14,7 +14,7 @@ WITH seen AS (
     AND (e.occurred_at <= s.watched_until OR e.purpose = 'dialysis')
   WHERE e.verified
     AND e.event_type = 'presence'
-    AND e.occurred_at_day BETWEEN $from_day - 5 AND $to_day + 5
+    AND e.occurred_at_day BETWEEN $early_day AND $to_day + 5
 )
 SELECT session, event_id, occurred_at
 FROM seen

@@ -1,5 +1,6 @@
 -- Sign-in and sign-out side by side, the span of the session in which a second witness may be looked for, and the
 -- longer one (up to the next sign-in) in which something may still show that a verified sign-out came too early.
+-- resumed: the next sign-in follows so soon that it goes on with the treatment.
 WITH spans AS (
   SELECT
     i.session,
@@ -23,7 +24,8 @@ WITH spans AS (
       WHEN o.clock_trusted THEN o.occurred_at
       ELSE least(o.occurred_at, i.signed_in_at + i.max_session_us)
     END AS watched_until,
-    least(i.signed_in_at + i.max_session_us, i.next_sign_in_at) AS next_at
+    least(i.signed_in_at + i.max_session_us, i.next_sign_in_at) AS next_at,
+    coalesce(i.next_sign_in_at BETWEEN o.occurred_at AND o.occurred_at + i.resume_us, false) AS resumed
   FROM sign_ins i
   LEFT JOIN sign_outs o ON i.session = o.session
 )

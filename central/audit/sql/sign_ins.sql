@@ -30,6 +30,7 @@ SELECT
   r.clock_trusted,
   r.verified,
   r.max_session_us,
+  r.resume_us,
   lead(r.occurred_at) OVER (
     PARTITION BY r.institution_id, r.person_id ORDER BY r.occurred_at, r.event_id
   ) AS next_sign_in_at

@@ -1,9 +1,25 @@
 -- Everything at the institution that bears the person's name on the day of an open line.
 -- An event with an untrusted clock also counts on the day it was received; its own day proves nothing.
+-- A machine run counts when it lasted at least half of the time that was asked for.
+WITH asked AS (
+  SELECT l.line, min(greatest(p.session_minutes, l.min_prescribed_minutes)) * 60000000 AS asked_us
+  FROM open_lines l
+  JOIN prescriptions p
+    ON l.institution_id = p.institution_id
+    AND l.person_id = p.person_id
+    AND l.service_day >= p.valid_from
+    AND (p.valid_to IS NULL OR l.service_day <= p.valid_to)
+  WHERE p.modality <> 'peritoneal_dialysis'
+  GROUP BY l.line
+)
 SELECT
   l.line,
   e.event_id AS trace,
-  CASE WHEN e.outcome IN ('non_match', 'attack_suspected') THEN 'attempt' ELSE 'shown' END AS kind,
+  CASE
+    WHEN e.outcome IN ('non_match', 'attack_suspected') THEN 'attempt'
+    WHEN e.outcome = 'not_acquired' THEN 'not_acquired'
+    ELSE 'shown'
+  END AS kind,
   e.clock_trusted,
   e.purpose = 'dialysis' AS dialysis,
   e.occurred_at AS from_at,
@@ -17,7 +33,7 @@ UNION ALL
 SELECT
   l.line,
   m.machine_id || '@' || CAST(m.started_at // 1000000 AS VARCHAR) AS trace,
-  'shown' AS kind,
+  'run' AS kind,
   true AS clock_trusted,
   true AS dialysis,
   m.started_at AS from_at,
@@ -27,6 +43,8 @@ JOIN machine_sessions m
   ON l.institution_id = m.institution_id
   AND l.person_id = m.person_id
   AND l.service_day BETWEEN m.started_at_day AND m.ended_at_day
+LEFT JOIN asked a ON l.line = a.line
+WHERE (m.ended_at - m.started_at) * 2 >= coalesce(a.asked_us, l.min_session_us)
 UNION ALL
 SELECT
   l.line,
@@ -42,17 +60,3 @@ JOIN spot_checks c
   AND l.person_id = c.person_id
   AND l.service_day = coalesce(c.answered_at_day, c.drawn_at_day)
 WHERE c.result = 'present'
-UNION ALL
-SELECT
-  l.line,
-  'rejected' AS trace,
-  'shown' AS kind,
-  false AS clock_trusted,
-  false AS dialysis,
-  CAST(NULL AS BIGINT) AS from_at,
-  CAST(NULL AS BIGINT) AS until_at
-FROM open_lines l
-JOIN doubts d
-  ON l.institution_id = d.institution_id
-  AND l.person_id = d.person_id
-  AND l.service_day = coalesce(d.day, l.service_day)

@@ -1,0 +1,25 @@
+-- The late sessions each line would choose if it were alone, in the same way.
+WITH ranked AS (
+  SELECT
+    *,
+    row_number() OVER (PARTITION BY line ORDER BY supporting DESC, gap_us, signed_in_at, session) AS place
+  FROM late_choices
+  WHERE needed = 1
+),
+several AS (
+  SELECT
+    *,
+    row_number() OVER (PARTITION BY line ORDER BY supporting DESC, gap_us, signed_in_at, session) AS place,
+    row_number() OVER (PARTITION BY line ORDER BY gap_us, signed_in_at, session) AS place_by_time,
+    count(CASE WHEN supporting THEN 1 END) OVER (PARTITION BY line) AS supporting_ones,
+    count(*) OVER (PARTITION BY line) AS all_of_them
+  FROM late_choices
+  WHERE needed > 1
+)
+SELECT line, institution_id, person_id, item_class, session
+FROM ranked
+WHERE place = 1
+UNION ALL
+SELECT line, institution_id, person_id, item_class, session
+FROM several
+WHERE CASE WHEN supporting_ones < needed AND all_of_them >= needed THEN place_by_time ELSE place END <= needed

@@ -1,0 +1,37 @@
+-- Lines without enough sessions that the coverage would refute, unless a trace or a broken row keeps them from it.
+SELECT
+  l.line,
+  l.line_id,
+  l.institution_id,
+  l.person_id,
+  l.item_class,
+  l.service_time,
+  l.service_day,
+  l.in_period,
+  l.shield_attempts,
+  coalesce(t.runs, 0) AS runs,
+  coalesce(t.not_acquired, 0) AS not_acquired
+FROM open_lines l
+JOIN windows w ON l.service_day = w.day AND w.purpose = 'dialysis'
+LEFT JOIN served v ON l.line = v.line
+LEFT JOIN late_served n ON l.line = n.line
+LEFT JOIN hours_served h ON l.line = h.line
+LEFT JOIN open_traces t ON l.line = t.line
+LEFT JOIN coverage_days c
+  ON l.institution_id = c.institution_id AND l.service_day = c.day AND c.purpose = 'dialysis'
+LEFT JOIN arrival_coverage a ON l.institution_id = a.institution_id AND l.service_day = a.day
+LEFT JOIN bundle_coverage b ON l.line = b.line
+ANTI JOIN dialysis_elsewhere e ON l.line = e.line
+ANTI JOIN dialysis_inpatients i ON l.line = i.line
+ANTI JOIN death_excuses x ON l.line = x.line
+WHERE (NOT l.dead OR v.line IS NOT NULL OR n.line IS NOT NULL OR h.line IS NOT NULL)
+  AND coalesce(n.sessions, 0) < l.lacking
+  AND (l.hours_us IS NULL OR coalesce(h.used_us, 0) < l.hours_us)
+  AND v.failing IS NULL
+  AND h.failing IS NULL
+  AND coalesce(t.shown, 0) = 0
+  AND CASE
+    WHEN b.line IS NOT NULL THEN b.uncovered_days < l.lacking - coalesce(n.sessions, 0)
+    ELSE coalesce(c.covered_us, 0) * 1000000 >= (w.to_us - w.from_us) * l.coverage_needed_ppm
+      AND coalesce(a.covered_us, 0) * 1000000 >= coalesce(a.window_us, 0) * l.coverage_needed_ppm
+  END

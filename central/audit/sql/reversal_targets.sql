@@ -1,0 +1,30 @@
+-- Which line each reversal names: a line of the same institution and person, by its very id, or, when none has it,
+-- by the only one whose id differs in small and capital letters. What names no such line is no reversal.
+WITH taken_back AS (
+  SELECT line, institution_id, person_id, reverses_line_id, reverses_caps
+  FROM claim_lines
+  WHERE reverses_line_id IS NOT NULL
+),
+exact AS (
+  SELECT r.line, t.line AS target, r.person_id = t.person_id AS same_person
+  FROM taken_back r
+  JOIN claim_lines t ON r.institution_id = t.institution_id AND r.reverses_line_id = t.line_id
+),
+alike AS (
+  SELECT
+    r.line,
+    min(t.line) AS target,
+    count(*) AS lines,
+    max(CASE WHEN r.person_id = t.person_id THEN 1 ELSE 0 END) AS same_person
+  FROM taken_back r
+  JOIN claim_lines t ON r.institution_id = t.institution_id AND r.reverses_caps = t.line_caps
+  ANTI JOIN exact e ON r.line = e.line
+  GROUP BY r.line
+)
+SELECT line, target
+FROM exact
+WHERE same_person
+UNION ALL
+SELECT line, target
+FROM alike
+WHERE lines = 1 AND same_person = 1
