@@ -44,8 +44,69 @@ class Choice:
     gap_us: int
 
 
+@dataclass(frozen=True)
+class HourChoice:
+    """One session from which one line by the hour could take time; all of one person, institution and class.
+
+    Args:
+        line: the line's number in this run.
+        line_id: the line's id, which orders lines of one moment.
+        service_time: its service time, microseconds.
+        hours_us: the time that must be shown for it, microseconds.
+        session: the session's id.
+        signed_in_at: its beginning, microseconds.
+        shown_us: the time that the session shows; 0 when it shows none.
+        gap_us: distance in time between line and session.
+        late: whether the session lies before the line's window.
+    """
+
+    line: int
+    line_id: str
+    service_time: int
+    hours_us: int
+    session: str
+    signed_in_at: int
+    shown_us: int
+    gap_us: int
+    late: bool
+
+
+@dataclass(frozen=True)
+class Taken:
+    """The time that a line takes from a session; 0 when the session shows none, and is all there is."""
+
+    line: int
+    session: str
+    used_us: int
+    late: bool
+
+
 Assignment = Mapping[int, tuple[str, ...]]
 """The sessions of each line that has any."""
+
+
+def give_time(choices: Iterable[HourChoice]) -> Iterator[Taken]:
+    """Give each line by the hour the time it asks for, the earliest line first, from the nearest sessions.
+
+    Sessions of its window come before late ones; what one line does not need is left for the next. A line that
+    finds too little also names the sessions of its window that show no time.
+    """
+    by_line: dict[tuple[int, str, int], list[HourChoice]] = defaultdict(list)
+    left: dict[str, int] = {}
+    for choice in choices:
+        by_line[choice.service_time, choice.line_id, choice.line].append(choice)
+        left[choice.session] = choice.shown_us
+    for _, mine in sorted(by_line.items()):
+        lacking = mine[0].hours_us
+        for choice in sorted(mine, key=lambda c: (c.late, c.gap_us, c.signed_in_at, c.session)):
+            used = min(lacking, left[choice.session])
+            if used > 0:
+                left[choice.session] -= used
+                lacking -= used
+                yield Taken(choice.line, choice.session, used, choice.late)
+        if lacking > 0:
+            silent = (choice for choice in mine if choice.shown_us == 0 and not choice.late)
+            yield from (Taken(choice.line, choice.session, 0, late=False) for choice in silent)
 
 
 def assign(choices: Iterable[Choice]) -> Assignment:

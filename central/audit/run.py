@@ -9,13 +9,13 @@ import shutil
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import fields
 from decimal import Decimal
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pyarrow as pa
 
@@ -26,18 +26,19 @@ from renzheng.central.audit.errors import AuditUsageError, EngineError, OutOfTim
 from renzheng.central.audit.findings import find, switched_off, write_findings
 from renzheng.central.audit.knowledge import knowledge_tables
 from renzheng.central.audit.loading import Loaded, Loader
-from renzheng.central.audit.matching import Choice, assign
+from renzheng.central.audit.matching import Choice, HourChoice, assign, give_time
 from renzheng.central.audit.request import AuditRequest, AuditResult, Progress, day_number, no_progress
+from renzheng.central.audit.reversing import follow, targets_of
 from renzheng.central.audit.rulebook import require_readable, require_signatures
-from renzheng.central.audit.settings import calendar, day_settings
+from renzheng.central.audit.settings import calendar, day_settings, early_day
 from renzheng.central.audit.sources import Source, find_sources
-from renzheng.central.audit.steps import ASSIGNMENT, STEPS, VERDICT_RULES, VIEWS, filled, last_uses, read_step
+from renzheng.central.audit.steps import COMPUTED, STEPS, VERDICT_RULES, VIEWS, filled, last_uses, read_step
 from renzheng.rules.pack import LINE_RULES, Pack, load_pack
 from renzheng.rules.parameters import resolve
 
 ANSWERS = (*VERDICT_RULES, "line_verdicts")
 """Steps in which the rules of line verdicts run, which are limited like every rule."""
-CHOICE_FIELDS = tuple(field.name for field in fields(Choice))
+Groups = dict[tuple[str, str, str], list[dict[str, Any]]]
 
 
 def run_audit(request: AuditRequest, progress: Progress = no_progress) -> AuditResult:
@@ -181,12 +182,13 @@ class Run:
         write_findings(self._made / "findings.parquet", findings)
 
     def _step(self, name: str) -> None:
-        if name == ASSIGNMENT:
-            self._engine.add(name, assign_contested(self._engine.rows("SELECT * FROM contested_choices")))
+        if name in COMPUTED:
+            self._engine.add(name, COMPUTE[name](self._engine.rows(f"SELECT * FROM {COMPUTED[name][0]}")))
             return
         values = {
             "from_day": day_number(self._request.from_day),
             "to_day": day_number(self._request.to_day),
+            "early_day": day_number(early_day(self._request.from_day, self._request.to_day, self._resolve)),
             "stays_known": int(self._stays_known),
         }
         step = read_step(name, self._pack)
@@ -281,19 +283,55 @@ class Run:
         self._seconds[name] = time.perf_counter() - began
 
 
+def follow_chains(tangles: pa.Table) -> pa.Table:
+    """Follow reversals of reversals to the line that was billed first."""
+    rooted = [vars(one) for one in follow(targets_of(tangles.to_pylist()))]
+    kinds = [(name, pa.int64()) for name in ("line", "root", "depth")]
+    return pa.Table.from_pylist(rooted, schema=pa.schema(kinds))
+
+
 def assign_contested(choices: pa.Table) -> pa.Table:
     """Assign contested sessions, person by person, institution by institution, class by class."""
-    groups: dict[tuple[str, str, str], list[Choice]] = defaultdict(list)
-    for row in choices.to_pylist():
-        group = (row["institution_id"], row["person_id"], row["item_class"])
-        groups[group].append(Choice(**{field: row[field] for field in CHOICE_FIELDS}))
     assigned = [
         {"line": line, "session": session}
-        for group in sorted(groups)
-        for line, sessions in assign(groups[group]).items()
+        for _, group in sorted(_groups(choices).items())
+        for line, sessions in assign(_as(Choice, row) for row in group).items()
         for session in sessions
     ]
-    return pa.Table.from_pylist(assigned, schema=pa.schema([("line", pa.int64()), ("session", pa.string())]))
+    return pa.Table.from_pylist(
+        assigned, schema=pa.schema([("line", pa.int64()), ("session", pa.string())])
+    )
+
+
+def assign_hours(choices: pa.Table) -> pa.Table:
+    """Give shown time to lines by the hour, person by person, institution by institution, class by class."""
+    taken = [
+        vars(one)
+        for _, group in sorted(_groups(choices).items())
+        for one in give_time(_as(HourChoice, row) for row in group)
+    ]
+    kinds = [("line", pa.int64()), ("session", pa.string()), ("used_us", pa.int64()), ("late", pa.bool_())]
+    return pa.Table.from_pylist(taken, schema=pa.schema(kinds))
+
+
+def _groups(choices: pa.Table) -> Groups:
+    groups: Groups = defaultdict(list)
+    for row in choices.to_pylist():
+        groups[row["institution_id"], row["person_id"], row["item_class"]].append(row)
+    return groups
+
+
+def _as[T](kind: Callable[..., T], row: Mapping[str, Any]) -> T:
+    return kind(**{field.name: row[field.name] for field in fields(cast("Any", kind))})
+
+
+COMPUTE: Mapping[str, Callable[[pa.Table], pa.Table]] = {
+    "reversal_chains": follow_chains,
+    "assigned_contested": assign_contested,
+    "late_assigned_contested": assign_contested,
+    "hours_assigned": assign_hours,
+}
+"""What computes the steps that are no SQL."""
 
 
 def _engine(request: AuditRequest, scratch: Path) -> AbstractContextManager[Engine]:

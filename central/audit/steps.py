@@ -10,8 +10,16 @@ from importlib.resources import files
 from renzheng.rules.dialect import bound, number, to_spark
 from renzheng.rules.pack import Pack
 
-ASSIGNMENT = "assigned_contested"
-"""The one step that is not SQL: the exact assignment of contested sessions (matching.py)."""
+COMPUTED: Mapping[str, tuple[str, str]] = {
+    "reversal_chains": ("reversal_tangles", "Reversals of reversals, followed to their end: see reversing.py."),
+    "assigned_contested": (
+        "contested_choices",
+        "The best assignment of sessions to contested lines, exact, in Python: see matching.py.",
+    ),
+    "late_assigned_contested": ("late_contested_choices", "The same for lines whose fee came late."),
+    "hours_assigned": ("hour_choices", "Shown time given to lines by the hour: see matching.py."),
+}
+"""Steps that are no SQL: the step that each reads, and what it is for."""
 
 VERDICT_RULES: Mapping[str, str] = {
     "dialysis_verdicts": "line-haemodialysis",
@@ -20,7 +28,12 @@ VERDICT_RULES: Mapping[str, str] = {
 """Steps whose SQL is a rule of the pack."""
 
 STEPS: tuple[str, ...] = (
+    "reversal_targets",
+    "reversal_tangles",
+    "reversal_chains",
+    "reversal_roots",
     "reversals",
+    "net_lines",
     "billed_lines",
     "capped_lines",
     "scope_lines",
@@ -34,21 +47,46 @@ STEPS: tuple[str, ...] = (
     "session_machines",
     "session_presences",
     "session_prescriptions",
+    "session_parts",
+    "resumed_parts",
     "dialysis_sessions",
-    "dialysis_elsewhere",
+    "session_conflicts",
     "session_choices",
     "session_picks",
     "contested",
     "contested_choices",
-    ASSIGNMENT,
+    "assigned_contested",
     "assigned",
     "served",
     "open_lines",
+    "late_choices",
+    "late_picks",
+    "late_contested",
+    "late_contested_choices",
+    "late_assigned_contested",
+    "late_assigned",
+    "late_served",
+    "hour_choices",
+    "hours_assigned",
+    "hours_served",
+    "bare_lines",
+    "own_runs",
+    "run_conflicts",
+    "own_sessions",
+    "dialysis_elsewhere",
+    "death_excuses",
+    "dialysis_inpatients",
     "traces",
     "open_traces",
     "choice_counts",
     "coverage_stretches",
     "coverage_days",
+    "open_days",
+    "arrival_hours",
+    "arrival_coverage",
+    "bundle_coverage",
+    "refutable_lines",
+    "shields",
     "dialysis_verdicts",
     "inpatients",
     "bed_visits",
@@ -79,17 +117,18 @@ STEPS: tuple[str, ...] = (
     "bed_day_verdicts",
     "bed_verdicts",
     "line_verdicts",
+    "ledger",
 )
 
 VIEWS: frozenset[str] = frozenset(
     {
+        "net_lines",
         "billed_lines",
         "dialysis_visits",
         "sign_outs",
         "session_machines",
         "session_presences",
         "session_prescriptions",
-        "assigned",
         "traces",
         "coverage_stretches",
         "dialysis_verdicts",
@@ -114,9 +153,8 @@ class Step:
 
 def read_step(name: str, pack: Pack) -> Step:
     """Read one step: from its file, or, for the verdicts themselves, from their rule."""
-    if name == ASSIGNMENT:
-        purpose = "The best assignment of sessions to contested lines, exact, in Python: see matching.py."
-        return Step(name, "", purpose)
+    if name in COMPUTED:
+        return Step(name, "", COMPUTED[name][1])
     if name in VERDICT_RULES:
         sql = pack.rules[VERDICT_RULES[name]].sql
     else:
@@ -136,12 +174,12 @@ def last_uses(pack: Pack) -> dict[str, tuple[str, ...]]:
     What a rule reads stays. What a view reads is needed as long as the view is.
     """
     reads = {name: _named_in(read_step(name, pack).sql) - {name} for name in STEPS}
-    reads[ASSIGNMENT] = {"contested_choices"}
+    reads |= {name: {read} for name, (read, _) in COMPUTED.items()}
     for name in STEPS:
         for view in reads[name] & VIEWS:
             reads[name] |= reads[view]
     kept = set[str]().union(
-        *(_named_in(rule.sql) for rule in pack.active), {"line_verdicts", "bed_day_verdicts"}
+        *(_named_in(rule.sql) for rule in pack.active), {"line_verdicts", "bed_day_verdicts", "ledger"}
     )
     for view in kept & VIEWS:
         kept |= reads[view]
