@@ -15,7 +15,7 @@ from dataclasses import fields
 from decimal import Decimal
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import pyarrow as pa
 
@@ -33,9 +33,11 @@ from renzheng.central.audit.rulebook import require_readable, require_signatures
 from renzheng.central.audit.settings import calendar, day_settings, early_day
 from renzheng.central.audit.sources import Source, find_sources
 from renzheng.central.audit.steps import COMPUTED, STEPS, VERDICT_RULES, VIEWS, filled, last_uses, read_step
+from renzheng.contracts.tables import BOXES, INPUT_TABLES
 from renzheng.rules.pack import LINE_RULES, Pack, load_pack
 from renzheng.rules.parameters import resolve
 
+Asked = TypeVar("Asked")
 ANSWERS = (*VERDICT_RULES, "line_verdicts")
 """Steps in which the rules of line verdicts run, which are limited like every rule."""
 Groups = dict[tuple[str, str, str], list[dict[str, Any]]]
@@ -234,6 +236,10 @@ class Run:
             "evidence FROM bed_day_verdicts ORDER BY institution_id, line_id, day",
             self._made / "day_verdicts.parquet",
         )
+        self._engine.write(
+            "SELECT institution_id, box, lines, amount, fund_amount FROM ledger ORDER BY institution_id, box",
+            self._made / "ledger.parquet",
+        )
 
     def _summary(self, loaded: list[Loaded]) -> dict[str, Any]:
         verdicts = self._engine.rows(
@@ -247,8 +253,12 @@ class Run:
             "region": self._request.region,
             "tables": str(self._request.tables.resolve()),
             "rows": {one.table: {"read": one.read, "rejected": one.rejected} for one in loaded},
-            "missing_tables": [one.table for one in loaded if one.missing],
+            "missing_tables": [
+                one.table for one in loaded if one.missing and not INPUT_TABLES[one.table].optional
+            ],
             "verdicts": [{**row, "amount": str(row["amount"])} for row in verdicts],
+            "ledger": self._ledger(),
+            "shielded": self._shielded(),
             "findings": self._found,
             "failed_rules": self._failed,
             "switched_off": switched_off(
@@ -264,6 +274,29 @@ class Run:
             },
             "seconds": {name: round(seconds, 3) for name, seconds in self._seconds.items()},
         }
+
+    def _ledger(self) -> dict[str, Any]:
+        """Return what was sent, by box: of each institution, and of all together."""
+        rows = self._engine.rows("SELECT * FROM ledger ORDER BY institution_id, box").to_pylist()
+        total: dict[str, dict[str, Any]] = {}
+        for row in rows:
+            box = total.setdefault(row["box"], {"lines": 0, "amount": Decimal(0)})
+            box["lines"] += row["lines"]
+            box["amount"] += row["amount"]
+        ordered = {box: {**total[box], "amount": str(total[box]["amount"])} for box in BOXES if box in total}
+        plain = [
+            {name: str(value) if isinstance(value, Decimal) else value for name, value in row.items()}
+            for row in rows
+        ]
+        return {"total": ordered, "institutions": plain}
+
+    def _shielded(self) -> list[dict[str, Any]]:
+        """Count the lines that something kept from being refuted, with their yuan."""
+        rows = self._engine.rows(
+            "SELECT shield, count(*) AS lines, sum(amount) AS amount FROM line_verdicts "
+            "WHERE shield IS NOT NULL GROUP BY shield ORDER BY shield"
+        ).to_pylist()
+        return [{**row, "amount": str(row["amount"])} for row in rows]
 
     def _packs(self) -> dict[str, str | None]:
         """Name the packs by their hashes, and whether the region's is signed by anybody at all."""
@@ -321,7 +354,7 @@ def _groups(choices: pa.Table) -> Groups:
     return groups
 
 
-def _as[T](kind: Callable[..., T], row: Mapping[str, Any]) -> T:
+def _as(kind: Callable[..., Asked], row: Mapping[str, Any]) -> Asked:
     return kind(**{field.name: row[field.name] for field in fields(cast("Any", kind))})
 
 

@@ -1,5 +1,5 @@
 -- Those runs during which the person was verified at another institution, with the evidence.
-WITH overlaps AS (
+WITH overlapped AS (
   SELECT r.line, r.run, r.person_id, e.institution_id AS other_id, e.occurred_at AS moment, e.event_id AS evidence
   FROM own_runs r
   JOIN attendance e
@@ -25,7 +25,7 @@ WITH overlaps AS (
   WHERE o.sign_in_verified
 )
 SELECT DISTINCT o.line, o.run, o.evidence
-FROM overlaps o
+FROM overlapped o
 ANTI JOIN leaves v
   ON o.other_id = v.institution_id
   AND o.person_id = v.person_id

@@ -6,7 +6,7 @@ WITH unsure AS (
   FROM dialysis_sessions
   WHERE NOT sign_in_verified AND clock_trusted
 ),
-overlaps AS (
+overlapped AS (
   SELECT s.session, s.person_id, e.institution_id AS other_id, e.occurred_at AS moment, e.event_id AS evidence
   FROM unsure s
   JOIN attendance e
@@ -31,7 +31,7 @@ overlaps AS (
   WHERE o.sign_in_verified
 )
 SELECT DISTINCT o.session, o.evidence
-FROM overlaps o
+FROM overlapped o
 ANTI JOIN leaves v
   ON o.other_id = v.institution_id
   AND o.person_id = v.person_id
