@@ -3,6 +3,7 @@
 import datetime as dt
 import enum
 from collections.abc import Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +13,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from renzheng.central.audit.errors import AuditUsageError, RuleFailedError
 from renzheng.central.audit.request import RULE_SECONDS, AuditRequest
+from renzheng.central.strict import StrictCommand, StrictError
 
 if TYPE_CHECKING:
     from renzheng.central.audit.score import Score, Share
@@ -32,9 +34,11 @@ class EngineChoice(enum.StrEnum):
 
 
 DAY = ["%Y-%m-%d"]
+UNSEEN = ("unknown_code", "orphan_reversal", "rejected_by_import", "rejected_by_audit")
+"""Boxes of the ledger that hold yuan of which the audit cannot speak."""
 
 
-@app.command()
+@app.command(cls=StrictCommand)
 def run(  # noqa: PLR0917 - each is an option
     tables: Annotated[Path, typer.Option(help="Folder with the input tables.")],
     from_: Annotated[dt.datetime, typer.Option("--from", formats=DAY, help="First local service day.")],
@@ -60,8 +64,20 @@ def run(  # noqa: PLR0917 - each is an option
     rules_key: Annotated[
         Path | None, typer.Option(help="The bureau's public keys: rules that it did not sign are refused.")
     ] = None,
+    strict: Annotated[
+        float | None,
+        typer.Option(
+            "--strict",
+            min=0,
+            max=1,
+            help="Status 4 when more of the yuan than this share has no place in the audit; alone: 0.001.",
+        ),
+    ] = None,
 ) -> None:
-    """Answer every billed line in scope: supported, contradicted or insufficient."""
+    """Answer every billed line in scope: supported, contradicted or insufficient.
+
+    Status 4: more yuan than --strict allows is of unknown code, reverses nothing, or was rejected.
+    """
     from renzheng.central.audit.run import run_audit
 
     request = AuditRequest(
@@ -88,6 +104,8 @@ def run(  # noqa: PLR0917 - each is an option
         result = run_audit(request, tell)
     show(result.summary)
     require_all_rules(result.summary)
+    if strict is not None:
+        hold_to(result.summary, strict)
 
 
 def require_all_rules(summary: Mapping[str, Any]) -> None:
@@ -101,14 +119,42 @@ def require_all_rules(summary: Mapping[str, Any]) -> None:
         )
 
 
+def hold_to(summary: Mapping[str, Any], share: float) -> None:
+    """Raise an error when more of the yuan than a share is in boxes that no verdict speaks of.
+
+    Raises:
+        StrictError: it is; the result is in place.
+    """
+    amounts = {box: abs(Decimal(row["amount"])) for box, row in summary["ledger"]["total"].items()}
+    lost, sent = sum(amounts.get(box, Decimal(0)) for box in UNSEEN), sum(amounts.values())
+    if sent and lost > sent * Decimal(str(share)):
+        named = ", ".join(f"{box} {amounts[box]}" for box in UNSEEN if amounts.get(box))
+        raise StrictError(
+            f"{lost} of {sent} yuan have no place in the audit: {named}.",
+            why=f"That is more than the share of {share} which --strict allows; the result is in place.",
+            do="Complete the item catalogue, and correct or import again what was rejected; see ledger.parquet.",
+        )
+
+
+def show_ledger(summary: Mapping[str, Any]) -> None:
+    """Print what was sent, by box: all of it, to the cent."""
+    from rich.table import Table
+
+    table = Table("box", "rows", "yuan")
+    for box, row in summary["ledger"]["total"].items():
+        table.add_row(box, f"{row['lines']:,}", row["amount"])
+    Console().print(table)
+
+
 def show(summary: Mapping[str, Any]) -> None:
-    """Print lines and yuan by verdict and reason."""
+    """Print lines and yuan by verdict and reason, and the ledger."""
     from rich.table import Table
 
     table = Table("verdict", "reason", "lines", "yuan")
     for row in summary["verdicts"]:
         table.add_row(row["verdict"], row["reason"], f"{row['lines']:,}", row["amount"])
     Console().print(table)
+    show_ledger(summary)
     if summary["missing_tables"]:
         typer.echo("Missing, so counted as empty: " + ", ".join(summary["missing_tables"]))
     for name, rows in summary["rows"].items():

@@ -21,3 +21,7 @@ class OutOfTimeError(EngineError):
 
 class RuleFailedError(EngineError):
     """One rule could not be run to its end; the others can."""
+
+
+class NothingInScopeError(InputError):
+    """There are billed lines, and not one of them can be judged."""

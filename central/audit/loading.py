@@ -138,7 +138,9 @@ class Loader:
             f"SELECT item_code, {region} AS region_code, item_class, {unit} AS unit, valid_from, valid_to "
             "FROM item_catalogue"
         )
-        regions = self._engine.rows("SELECT DISTINCT region_code FROM institutions")["region_code"].to_pylist()
+        regions = self._engine.rows("SELECT DISTINCT region_code FROM institutions")[
+            "region_code"
+        ].to_pylist()
         rows = [vars(one) for one in stretches((Item(**row) for row in items.to_pylist()), regions)]
         self._engine.add("item_stretches", pa.Table.from_pylist(rows, schema=STRETCHES))
         national = "LEFT JOIN item_stretches n ON c.item_code = n.item_code AND n.region_code = '' "

@@ -22,7 +22,13 @@ import pyarrow as pa
 from renzheng.central.audit.bed_settings import bed_calendar, bed_numbers
 from renzheng.central.audit.duckdb_engine import DuckDBEngine
 from renzheng.central.audit.engine import Engine
-from renzheng.central.audit.errors import AuditUsageError, EngineError, OutOfTimeError, RuleFailedError
+from renzheng.central.audit.errors import (
+    AuditUsageError,
+    EngineError,
+    NothingInScopeError,
+    OutOfTimeError,
+    RuleFailedError,
+)
 from renzheng.central.audit.findings import find, switched_off, write_findings
 from renzheng.central.audit.knowledge import knowledge_tables
 from renzheng.central.audit.loading import Loaded, Loader
@@ -31,9 +37,9 @@ from renzheng.central.audit.request import AuditRequest, AuditResult, Progress, 
 from renzheng.central.audit.reversing import follow, targets_of
 from renzheng.central.audit.rulebook import require_readable, require_signatures
 from renzheng.central.audit.settings import calendar, day_settings, early_day
-from renzheng.central.audit.sources import Source, find_sources
+from renzheng.central.audit.sources import Source, find_sources, read_rejects
 from renzheng.central.audit.steps import COMPUTED, STEPS, VERDICT_RULES, VIEWS, filled, last_uses, read_step
-from renzheng.contracts.tables import BOXES, INPUT_TABLES
+from renzheng.contracts.tables import BOXES, INPUT_TABLES, VERDICTS
 from renzheng.rules.pack import LINE_RULES, Pack, load_pack
 from renzheng.rules.parameters import resolve
 
@@ -132,6 +138,7 @@ class Run:
                 self._engine.keep(name)
                 for used in done.get(name, ()):
                     self._engine.drop(used)
+        self._require_scope()
         with self._timed("write"):
             self._write()
         self._find()
@@ -148,7 +155,11 @@ class Run:
             rejected = self._made / "rejected"
             rejected.mkdir()
             period = {"from_day": self._request.from_day, "to_day": self._request.to_day}
-            loaded = Loader(self._engine, sources, **period, rejected=rejected).load()
+            rejects = read_rejects(self._request.tables)
+            first, last = self._request.from_day, self._request.to_day
+            loaded = Loader(
+                self._engine, sources, from_day=first, to_day=last, rejected=rejected, rejects=rejects
+            ).load()
             days, windows = day_settings(**period, resolve=self._resolve)
             self._stays_known = any(one.table == "stays" and one.read > one.rejected for one in loaded)
             self._engine.add("days", days)
@@ -220,6 +231,29 @@ class Run:
         # a line written after midnight may be the bed of the day before
         from_day = day_number(self._request.from_day) - 1
         return from_day if first is None else min(from_day, first)
+
+    def _require_scope(self) -> None:
+        """Stop when not one billed line can be judged because no code of the bill is in the catalogue.
+
+        Raises:
+            NothingInScopeError: there are billed lines, and the catalogue knows none of their codes.
+        """
+        boxes = self._engine.rows("SELECT box, sum(lines) AS lines FROM ledger GROUP BY box").to_pylist()
+        lines = {row["box"]: row["lines"] for row in boxes}
+        known = sum(lines.get(box, 0) for box in (*VERDICTS, "out_of_scope", "reversed"))
+        unknown = lines.get("unknown_code", 0)
+        if known or not unknown:
+            return
+        codes = self._engine.rows(
+            "SELECT item_code, count(*) AS lines FROM claim_lines GROUP BY item_code "
+            "ORDER BY lines DESC, item_code LIMIT 5"
+        ).to_pylist()
+        named = ", ".join(row["item_code"] for row in codes)
+        raise NothingInScopeError(
+            f"None of {unknown:,} billed lines can be judged: no item catalogue holds their codes ({named} ...).",
+            why="The audit knows a dialysis or a bed by the class that item_catalogue gives its code.",
+            do="Add item_catalogue to the tables; `renzheng claims catalogue --out TABLES` writes a starter.",
+        )
 
     def _write(self) -> None:
         versions = " ".join(
@@ -331,9 +365,7 @@ def assign_contested(choices: pa.Table) -> pa.Table:
         for line, sessions in assign(_as(Choice, row) for row in group).items()
         for session in sessions
     ]
-    return pa.Table.from_pylist(
-        assigned, schema=pa.schema([("line", pa.int64()), ("session", pa.string())])
-    )
+    return pa.Table.from_pylist(assigned, schema=pa.schema([("line", pa.int64()), ("session", pa.string())]))
 
 
 def assign_hours(choices: pa.Table) -> pa.Table:

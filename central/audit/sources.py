@@ -310,7 +310,7 @@ def _scalar(connection: duckdb.DuckDBPyConnection, sql: str) -> int:
 
 def no_rows(table: Table) -> str:
     """Write the query of a typed source that has no rows, in DuckDB's types."""
-    nulls = ", ".join(f"CAST(NULL AS {_PLAIN[column.type]}) AS {column.name}" for column in table.columns)
+    nulls = canonical_nulls(table)
     extra = f"CAST(NULL AS VARCHAR) AS {UNREADABLE}, CAST(NULL AS VARCHAR) AS {PART}"
     return f"SELECT {nulls}, {extra} WHERE false"
 
@@ -353,6 +353,11 @@ def _lenient(path: Path) -> Iterator[dict[str, Any]]:
         )
         for batch in connection.execute(f"SELECT {selected} FROM {origin}").to_arrow_reader(10_000):
             yield from batch.to_pylist()
+
+
+def canonical_nulls(table: Table) -> str:
+    """Write the select list of a canonical table without rows, in DuckDB's types."""
+    return ", ".join(f"CAST(NULL AS {_PLAIN[column.type]}) AS {column.name}" for column in table.columns)
 
 
 def quoted(path: Path | str) -> str:

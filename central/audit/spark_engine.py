@@ -88,7 +88,9 @@ class SparkEngine:
             return
         staged = self._scratch / f"{name}.parquet"
         with connect() as connection:
-            connection.execute(f"COPY ({source.select or no_rows(source.table)}) TO '{quoted(staged)}' (FORMAT parquet)")
+            connection.execute(
+                f"COPY ({source.select or no_rows(source.table)}) TO '{quoted(staged)}' (FORMAT parquet)"
+            )
         self._keep(name, self._spark.read.parquet(str(staged)))
 
     def table(self, name: str, sql: str) -> None:

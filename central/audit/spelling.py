@@ -52,7 +52,9 @@ class Speller:
 
     def learn_institutions(self, name: str) -> None:
         """Remember how the table `institutions` spells its ids; of two spellings the smaller one."""
-        rows = self.engine.rows(f"SELECT DISTINCT institution_id FROM {name} WHERE institution_id IS NOT NULL")
+        rows = self.engine.rows(
+            f"SELECT DISTINCT institution_id FROM {name} WHERE institution_id IS NOT NULL"
+        )
         for text in sorted(filter(None, map(tidy_id, rows["institution_id"].to_pylist())), reverse=True):
             self.institutions[normalised_id(text)] = text
 

@@ -11,7 +11,10 @@ from renzheng.rules.dialect import bound, number, to_spark
 from renzheng.rules.pack import Pack
 
 COMPUTED: Mapping[str, tuple[str, str]] = {
-    "reversal_chains": ("reversal_tangles", "Reversals of reversals, followed to their end: see reversing.py."),
+    "reversal_chains": (
+        "reversal_tangles",
+        "Reversals of reversals, followed to their end: see reversing.py.",
+    ),
     "assigned_contested": (
         "contested_choices",
         "The best assignment of sessions to contested lines, exact, in Python: see matching.py.",

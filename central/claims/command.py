@@ -2,16 +2,14 @@
 
 import json
 import sys
-from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
-from typer.core import TyperCommand
 
 from renzheng.central.claims.catalogue import starter_rows, write_starter
 from renzheng.central.claims.importer import (
@@ -22,7 +20,7 @@ from renzheng.central.claims.importer import (
 )
 from renzheng.central.claims.importer import Progress as Step
 from renzheng.central.claims.source import Options
-from renzheng.contracts.errors import InputError
+from renzheng.central.strict import StrictCommand, StrictError
 
 _SHOWN_INSTITUTIONS = 20
 app = typer.Typer(no_args_is_help=True, help="导入费用明细与住院信息 · Import claim lines and stays.")
@@ -33,42 +31,7 @@ def claims() -> None:
     """导入费用明细与住院信息 · Import claim lines and stays."""
 
 
-USUAL_SHARE = 0.001
-
-
-class StrictError(InputError):
-    """More of the billed yuan was refused than `--strict` allows."""
-
-    exit_status = 4
-
-
-class _WithShare(TyperCommand):
-    """A command whose `--strict` may stand alone or before a number."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        return super().parse_args(ctx, with_share(args))
-
-
-def with_share(arguments: Sequence[str]) -> list[str]:
-    """Return a command line in which `--strict` has its share, the usual one where no number follows."""
-    out: list[str] = []
-    for position, argument in enumerate(arguments):
-        out.append(argument)
-        following = arguments[position + 1] if position + 1 < len(arguments) else ""
-        if argument == "--strict" and not _is_number(following):
-            out.append(str(USUAL_SHARE))
-    return out
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
-
-
-@app.command("import", cls=_WithShare)
+@app.command("import", cls=StrictCommand)
 def import_(  # noqa: PLR0917 - the parameters are the command line
     path: Annotated[Path, typer.Argument(help="文件或文件夹 · A file, or a folder of files of one format.")],
     out: Annotated[
