@@ -132,7 +132,7 @@ def hold_to(summary: Mapping[str, Any], share: float) -> None:
         raise StrictError(
             f"{lost} of {sent} yuan have no place in the audit: {named}.",
             why=f"That is more than the share of {share} which --strict allows; the result is in place.",
-            do="Complete the item catalogue, and correct or import again what was rejected; see ledger.parquet.",
+            do="Complete the item catalogue, and import again what was rejected; see ledger.parquet.",
         )
 
 

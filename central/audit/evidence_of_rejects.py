@@ -1,4 +1,4 @@
-"""What could not be read is evidence too: whom a broken row could have cleared, and how much was billed in it.
+"""What could not be read is evidence too: whom a broken row could have cleared, and how much it billed.
 
 `broken_rows` has one row for each row of a witness's table that could not be read or that an importer did not
 take, as far as it says whom it is about:
@@ -6,8 +6,8 @@ take, as far as it says whom it is about:
     source, institution_id, person_id?, visit_id?, purpose?, from_day?, to_day?
 
 where `purpose` is that of a sign-in or presence, and the days are those that the row names. A row that could
-not have cleared anybody, such as a failed attempt, is not there. `refused_lines` has the billed rows that were
-refused, with their box of the ledger; `rejects` is the importers' own table.
+not have cleared anybody, such as a failed attempt, is not there. `refused_lines` has the billed rows that
+were refused, with their box of the ledger; `rejects` is the importers' own table.
 """
 
 # ruff: noqa: S608 - SQL is put together from the names in contracts.tables
@@ -107,7 +107,8 @@ class BrokenRows:
         )
         self._engine.view(
             "doubts",
-            "SELECT DISTINCT institution_id, person_id, CASE WHEN source = 'attendance' THEN from_day END AS day "
+            "SELECT DISTINCT institution_id, person_id, "
+            "CASE WHEN source = 'attendance' THEN from_day END AS day "
             "FROM broken_rows WHERE person_id IS NOT NULL",
         )
 
@@ -161,11 +162,12 @@ class BrokenRows:
 def refused_lines(
     rejects: Iterable[Mapping[str, Any]], torn: Iterable[Mapping[str, str]], speller: Speller
 ) -> pa.Table:
-    """List the billed rows that an importer did not take, or that were torn: as far as they say whose and what."""
-    rows = []
-    for row in rejects:
-        if row["table"] == "claim_lines":
-            rows.append(_refused("rejected_by_import", row, row.get("amount"), None, speller))
+    """List the billed rows that an importer did not take, or that were torn, as far as they can be read."""
+    rows = [
+        _refused("rejected_by_import", row, row.get("amount"), None, speller)
+        for row in rejects
+        if row["table"] == "claim_lines"
+    ]
     for text in torn:
         fund = _amount(text.get("fund_amount"))
         rows.append(_refused("rejected_by_audit", text, _amount(text.get("amount")), fund, speller))

@@ -1,8 +1,9 @@
 """Which catalogue row holds for an item code on which day in which region: disjoint stretches of days."""
 
+import itertools
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
@@ -82,7 +83,7 @@ def _pieces(code: str, region: str, items: Sequence[Item]) -> Iterator[ItemStret
     """Cut time wherever a row begins or ends, and choose in each piece."""
     near = wider_regions(region)
     edges = sorted({*map(_begin, items), *(_end(item) + 1 for item in items)})
-    for begin, after in zip(edges, edges[1:], strict=False):
+    for begin, after in itertools.pairwise(edges):
         holding = [item for item in items if _begin(item) <= begin <= _end(item)]
         if holding:
             best = min(
@@ -96,12 +97,10 @@ def _merged(pieces: Iterable[ItemStretch]) -> Iterator[ItemStretch]:
     """Join neighbours that say the same."""
     last: ItemStretch | None = None
     for piece in pieces:
-        if last and (piece.item_class, piece.unit) == (last.item_class, last.unit):
-            if piece.from_day == last.to_day + 1:
-                last = ItemStretch(
-                    last.item_code, last.region_code, last.from_day, piece.to_day, last.item_class, last.unit
-                )
-                continue
+        same = last and (piece.item_class, piece.unit) == (last.item_class, last.unit)
+        if last and same and piece.from_day == last.to_day + 1:
+            last = replace(last, to_day=piece.to_day)
+            continue
         if last:
             yield last
         last = piece

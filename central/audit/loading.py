@@ -2,7 +2,7 @@
 
 After loading, every canonical table is a view of the same name in which
 
-- ids are spelled as `contracts.ids` says, an institution as the table `institutions` does, and a person goes by
+- ids are spelled as `contracts.ids` says, an institution as the table `institutions` does; a person goes by
   the number that `person_aliases` leads to;
 
 - a timestamp `x` is a BIGINT of microseconds since 1970 in UTC, `x_local` the same on the institution's own
@@ -149,7 +149,8 @@ class Loader:
             self._engine.view(
                 "coded_lines",
                 "SELECT c.*, coalesce(o.item_class, n.item_class) AS item_class, coalesce(o.unit, n.unit) AS "
-                "item_unit FROM claim_lines c LEFT JOIN institutions i ON c.institution_id = i.institution_id "
+                "item_unit FROM claim_lines c "
+                "LEFT JOIN institutions i ON c.institution_id = i.institution_id "
                 "LEFT JOIN item_stretches o ON c.item_code = o.item_code AND o.region_code = i.region_code "
                 f"AND o.region_code <> '' AND c.service_time_day BETWEEN o.from_day AND o.to_day {national}",
             )
@@ -167,7 +168,8 @@ class Loader:
         torn = lines.torn_rows if lines else ()
         self._engine.add("refused_elsewhere", refused_lines(self._rejects, torn, self._speller))
         mine = (
-            "SELECT institution_id, 'rejected_by_audit' AS box, amount, fund_amount FROM rejected_claim_lines "
+            "SELECT institution_id, 'rejected_by_audit' AS box, amount, fund_amount "
+            "FROM rejected_claim_lines "
             "WHERE institution_id <> '' AND amount IS NOT NULL UNION ALL "
             if self._refused
             else ""
@@ -247,7 +249,8 @@ class Loader:
         engine.table(
             f"ranked_{name}",
             f"SELECT w.*, row_number() OVER (PARTITION BY {_of('w', table.key)} "
-            f"ORDER BY {PART} DESC, {_all_columns(table)}) AS place FROM whole_{name} w SEMI JOIN doubled_{name} d ON {same}",
+            f"ORDER BY {PART} DESC, {_all_columns(table)}) AS place "
+            f"FROM whole_{name} w SEMI JOIN doubled_{name} d ON {same}",
         )
         columns = ", ".join(column.name for column in table.columns)
         engine.view(

@@ -88,8 +88,8 @@ Assignment = Mapping[int, tuple[str, ...]]
 def give_time(choices: Iterable[HourChoice]) -> Iterator[Taken]:
     """Give each line by the hour the time it asks for, the earliest line first, from the nearest sessions.
 
-    Sessions of its window come before late ones; what one line does not need is left for the next. A line that
-    finds too little also names the sessions of its window that show no time.
+    Sessions of its window come before late ones; what one line does not need is left for the next. A line
+    that finds too little also names the sessions of its window that show no time.
     """
     by_line: dict[tuple[int, str, int], list[HourChoice]] = defaultdict(list)
     left: dict[str, int] = {}

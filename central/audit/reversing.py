@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Rooted:
-    """A reversal, the line that was billed first, and the steps between; no root where it goes in a circle."""
+    """A reversal, the line that was billed first, and the steps between; no root in a circle."""
 
     line: int
     root: int | None
@@ -16,7 +16,7 @@ class Rooted:
 def follow(targets: Mapping[int, int]) -> Iterator[Rooted]:
     """Follow every reversal in `targets` (reversal to what it takes back), however long the chain.
 
-    A chain that comes back to itself has no beginning: its reversals, and those that lead into it, have no root.
+    A chain that comes back to itself has no beginning: its reversals and what leads into it have no root.
     """
     known: dict[int, Rooted] = {}
     for line in targets:

@@ -250,7 +250,7 @@ class Run:
         ).to_pylist()
         named = ", ".join(row["item_code"] for row in codes)
         raise NothingInScopeError(
-            f"None of {unknown:,} billed lines can be judged: no item catalogue holds their codes ({named} ...).",
+            f"None of {unknown:,} billed lines can be judged: no catalogue holds their codes ({named} ...).",
             why="The audit knows a dialysis or a bed by the class that item_catalogue gives its code.",
             do="Add item_catalogue to the tables; `renzheng claims catalogue --out TABLES` writes a starter.",
         )

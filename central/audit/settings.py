@@ -67,7 +67,7 @@ def day_settings(from_day: dt.date, to_day: dt.date, resolve: Resolve) -> tuple[
 
 
 def early_day(from_day: dt.date, to_day: dt.date, resolve: Resolve) -> dt.date:
-    """Return the first day of which lines and events matter: fees may be late, and arrivals have a history."""
+    """Return the first day of which lines and events matter: fees may be late, arrivals have a history."""
     days = (from_day + dt.timedelta(days=offset) for offset in range((to_day - from_day).days + 1))
     late = max(int(resolve(day)["late_billing_days"]) for day in days)
     return from_day - dt.timedelta(days=max(late, HISTORY_DAYS) + EARLIER_DAYS)

@@ -351,8 +351,10 @@ def _lenient(path: Path) -> Iterator[dict[str, Any]]:
             else f'CAST(NULL AS {_PLAIN[column.type]}) AS "{column.name}"'
             for column in REJECTS.columns
         )
-        for batch in connection.execute(f"SELECT {selected} FROM {origin}").to_arrow_reader(10_000):
-            yield from batch.to_pylist()
+        rows: list[dict[str, Any]] = (
+            connection.sql(f"SELECT {selected} FROM {origin}").to_arrow_table().to_pylist()
+        )
+        yield from rows
 
 
 def canonical_nulls(table: Table) -> str:

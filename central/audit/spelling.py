@@ -2,7 +2,7 @@
 
 The rule itself is `contracts.ids`. Here it is applied to whole columns, cheaply where nothing needs it: a
 column is first searched for a character that the rule would touch. Texts of ASCII are then rewritten by the
-engine; the others, which are few, are looked up in a table that is made by the very functions of the contracts.
+engine; the others, which are few, are looked up in a table made by the very functions of the contracts.
 """
 
 # ruff: noqa: S608 - SQL is put together from the names in contracts.tables
