@@ -386,7 +386,7 @@ def _stage(item: Item, staging: Staging, zone_of: ZoneOf) -> None:
         staging.count(item.table)
         staging.take(finish(item, zone_of))
     elif isinstance(item, Remark):
-        staging.count(item.table)
+        staging.read[item.table] += not item.problem.reason.is_warning  # a remark is no row of its own
         if item.problem.reason.is_warning:
             staging.remark(item.table, item.place, item.problem)
         else:

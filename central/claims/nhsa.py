@@ -230,7 +230,7 @@ class NhsaSource:
         for name, node in nodes.items():
             if name not in {*transaction.nodes, "input"}:
                 yield Remark("claim_lines", place, _other_nodes(transaction, {name: node}, Reason.OTHER_NODE))
-            for record in node if isinstance(node, list) else [node]:
+            for record in node if isinstance(node, list) else records_of(node):
                 if isinstance(record, dict):
                     fields = plain_fields(message.head, *around, record)
                     yield from self._line(transaction, fields, place, zone_of)

@@ -147,10 +147,10 @@ def _request(value: dict[str, Any]) -> Message:
         return _beside(_request(inner), value.get("output"))
     head, body = _plain(own), _nodes(own)
     if isinstance(inner, dict):
-        body = {**body, **_nodes(inner)}
+        body = _merged(_nodes(inner), body, "outside")
         head = {**head, **_plain(inner)}
     elif isinstance(inner, list):
-        body = {**body, "input": inner}
+        body = _merged({"input": inner}, body, "outside")
     return Message(plain_number(head.get("infno")), head, *_answer_within(value, body))
 
 
@@ -187,13 +187,33 @@ def _plain(value: Mapping[str, Any]) -> dict[str, object]:
 
 
 def _nodes(value: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: one for name, one in value.items() if isinstance(one, dict | list)}
+    """Return the nodes of a record; for one that holds but nodes (``data: {feedetail: [...]}``) those."""
+    nested = {name: one for name, one in value.items() if isinstance(one, dict | list)}
+    wrappers = {name: one for name, one in nested.items() if isinstance(one, dict) and _is_wrapper(one)}
+    nodes = {name: one for name, one in nested.items() if name not in wrappers}
+    for name, one in wrappers.items():
+        nodes = _merged(nodes, _nodes(one), name)
+    return nodes
+
+
+def _merged(nodes: Mapping[str, Any], more: Mapping[str, Any], origin: str) -> dict[str, Any]:
+    """Return both; a node whose name is taken is called by its path, so that none is lost."""
+    return {**nodes, **{f"{origin}.{name}" if name in nodes else name: node for name, node in more.items()}}
+
+
+def _is_wrapper(node: Mapping[str, Any]) -> bool:
+    return (
+        bool(node)
+        and "infcode" not in node
+        and all(isinstance(one, dict | list) and not name.isdigit() for name, one in node.items())
+    )
 
 
 def records_of(node: Any) -> list[dict[str, Any]]:
-    """Return the records of a node: one, or those of a list."""
+    """Return the records of a node: one, those of a list, or those numbered ``{"0": {...}, "1": {...}}``."""
     if isinstance(node, dict):
-        return [node]
+        numbered = [one for name, one in node.items() if name.isdigit() and isinstance(one, dict)]
+        return numbered if numbered and len(numbered) == len(node) else [node]
     return [one for one in node if isinstance(one, dict)] if isinstance(node, list) else []
 
 

@@ -254,6 +254,20 @@ WRAPPED = {
     "two records, the answer first": lambda one: apart(one)[::-1],
     "rows of a log's table": lambda one: [log_row(one)],
     "a table's export": lambda one: [{"RECORDS": [log_row(one)]}],
+    "input's nodes in a node": lambda one: [one | {"input": {"data": one["input"]}}],
+    "nodes beside the envelope's fields": lambda one: [
+        {name: value for name, value in one.items() if name != "input"} | one["input"]
+    ],
+    "body for input": lambda one: [
+        {name: value for name, value in one.items() if name != "input"} | {"body": one["input"]}
+    ],
+    "lines by number": lambda one: [
+        one | {"input": {"feedetail": dict(zip("01", one["input"]["feedetail"], strict=True))}}
+    ],
+    "a node each, in two": lambda one: [
+        one
+        | {"input": {f"part{line['feedetl_sn']}": {"feedetail": [line]} for line in one["input"]["feedetail"]}}
+    ],
     "messages in a wrapper": lambda one: [{"messages": [one], "count": 1}],
 }  # fmt: skip
 
