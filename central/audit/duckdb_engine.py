@@ -124,14 +124,14 @@ class DuckDBEngine:
     def rows(self, sql: str) -> pa.Table:
         """Run a query and fetch all of its rows."""
         try:
-            return self._connection.sql(sql).to_arrow_table()
+            return self._query(sql).to_arrow_table()
         except duckdb.Error as error:
             raise _failed(sql, error) from error
 
     def batches(self, sql: str, size: int = 100_000) -> Iterator[pa.RecordBatch]:
         """Run a query and fetch its rows piece by piece."""
         try:
-            yield from self._connection.sql(sql).to_arrow_reader(size)
+            yield from self._query(sql).to_arrow_reader(size)
         except duckdb.Error as error:
             raise _failed(sql, error) from error
 
@@ -154,6 +154,13 @@ class DuckDBEngine:
     def describe(self, sql: str) -> list[tuple[str, str]]:
         """Name the columns of a query and their DuckDB types."""
         return [(str(row[0]), str(row[1])) for row in self._run(f"DESCRIBE {sql}").fetchall()]
+
+    def _query(self, sql: str) -> duckdb.DuckDBPyRelation:
+        """Begin one query that only reads: whatever the text is, nothing else is run."""
+        statements = self._connection.extract_statements(sql)
+        if [one.type for one in statements] != [duckdb.StatementType.SELECT]:
+            raise EngineError("What was to be read is not one SELECT.", sql=sql)
+        return self._connection.sql(sql)
 
     def _run(self, sql: str) -> duckdb.DuckDBPyConnection:
         try:
