@@ -165,7 +165,7 @@ class Run:
             self._engine.add("days", days)
             self._engine.add("windows", windows)
             self._engine.add("calendar", calendar(**period))
-            beds = bed_calendar(**period, resolve=self._resolve)
+            beds = bed_calendar(**period, resolve=self._resolve_beds)
             self._engine.add("bed_calendar", beds)
             self._engine.add("bed_numbers", bed_numbers(beds))
             for name, table in knowledge_tables(self._pack).items():
@@ -173,11 +173,15 @@ class Run:
         return loaded
 
     def _resolve(self, day: dt.date) -> dict[str, Decimal]:
-        """Give the parameters of both rules of line verdicts their values on one day."""
-        region, values = self._request.region, {}
-        for name in LINE_RULES:
-            values.update(resolve(self._pack.rules[name].header, self._pack.overrides(region, name), day))
-        return values
+        """Return the parameters of both rules of line verdicts on one day; dialysis' own where both have one."""
+        return {**self._resolve_beds(day), **self._resolve_of("line-haemodialysis", day)}
+
+    def _resolve_beds(self, day: dt.date) -> dict[str, Decimal]:
+        return self._resolve_of("line-bed-day", day)
+
+    def _resolve_of(self, rule: str, day: dt.date) -> dict[str, Decimal]:
+        overrides = self._pack.overrides(self._request.region, rule)
+        return resolve(self._pack.rules[rule].header, overrides, day)
 
     def _find(self) -> None:
         """Run every rule; each is timed as a step of its own. One that fails does not stop the others."""

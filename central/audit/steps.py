@@ -115,6 +115,8 @@ STEPS: tuple[str, ...] = (
     "bed_errands",
     "bed_unexplained",
     "bed_on_leave",
+    "bed_accused",
+    "bed_sightings_broken",
     "bed_shields",
     "bed_coverage",
     "bed_day_verdicts",

@@ -6,10 +6,10 @@ WITH billed AS (
     *,
     CASE
       WHEN quantity <= 0 THEN CAST(10000 AS BIGINT)
-      ELSE greatest(1, CAST(least(quantity, 1000000) * 10000 AS BIGINT) // CASE WHEN unit = 'hour' THEN 24 ELSE 1 END)
+      ELSE greatest(1, CAST(least(quantity, 1000000) * 10000 AS BIGINT) // CASE WHEN item_unit = 'hour' THEN 24 ELSE 1 END)
     END AS weight
   FROM scope_lines
-  WHERE item_class = 'bed_day'
+  WHERE item_class = 'bed_day' AND service_day BETWEEN $from_day - 3 AND $to_day + 3
 ),
 dead AS (
   SELECT person_id, max(death_date) AS death_date

@@ -1,27 +1,22 @@
 -- Earlier bed lines of those persons, as far back as the tables reach, day by day: they had their day first.
 WITH earlier AS (
   SELECT
-    c.line,
-    c.line_id,
-    c.institution_id,
-    c.visit_id,
-    c.person_id,
-    c.service_time,
-    c.service_time_day AS service_day,
-    c.service_time_local - c.service_time AS utc_offset_us,
-    c.amount + coalesce(r.amount, 0) AS amount,
+    n.line,
+    n.line_id,
+    n.institution_id,
+    n.visit_id,
+    n.person_id,
+    n.service_time,
+    n.service_time_day AS service_day,
+    n.utc_offset_us,
+    n.amount,
     CASE
-      WHEN c.quantity + coalesce(r.quantity, 0) <= 0 THEN CAST(10000 AS BIGINT)
-      ELSE greatest(1, CAST(least(c.quantity + coalesce(r.quantity, 0), 1000000) * 10000 AS BIGINT) // CASE WHEN k.unit = 'hour' THEN 24 ELSE 1 END)
+      WHEN n.quantity <= 0 THEN CAST(10000 AS BIGINT)
+      ELSE greatest(1, CAST(least(n.quantity, 1000000) * 10000 AS BIGINT) // CASE WHEN n.item_unit = 'hour' THEN 24 ELSE 1 END)
     END AS weight
-  FROM claim_lines c
-  SEMI JOIN bed_crowds p ON c.person_id = p.person_id
-  JOIN item_catalogue k ON c.item_code = k.item_code
-  LEFT JOIN reversals r ON c.line = r.line
-  WHERE k.item_class = 'bed_day'
-    AND c.reverses_line_id IS NULL
-    AND c.service_time_day BETWEEN $from_day - 400 AND $from_day - 4
-    AND (r.line IS NULL OR c.quantity + r.quantity > 0)
+  FROM net_lines n
+  SEMI JOIN bed_crowds p ON n.person_id = p.person_id
+  WHERE n.item_class = 'bed_day' AND n.service_time_day BETWEEN $from_day - 400 AND $from_day - 4
 )
 SELECT
   e.line,

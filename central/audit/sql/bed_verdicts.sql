@@ -24,6 +24,7 @@ sums AS (
     sum(covered_us) AS covered_us,
     sum(window_us) AS window_us,
     sum(share) AS share,
+    max(CASE WHEN reason = 'broken_row' THEN 'broken_row' END) AS shield,
     sum(CASE WHEN worst = 0 THEN share ELSE 0 END) AS contradicted,
     list_filter(flatten(array_agg(CASE WHEN worst = decides THEN evidence ELSE CAST([] AS VARCHAR[]) END)), lambda x: x IS NOT NULL) AS evidence
   FROM decided
@@ -41,6 +42,7 @@ whole AS (
     s.window_us,
     s.share,
     s.contradicted,
+    s.shield,
     list_sort(list_distinct(s.evidence)) AS evidence
   FROM sums s
   JOIN first_days f ON s.line = f.line
@@ -57,6 +59,7 @@ whole AS (
     window_us,
     share,
     CASE WHEN verdict = 'contradicted' THEN share ELSE 0 END AS contradicted,
+    CASE WHEN reason = 'broken_row' THEN 'broken_row' END AS shield,
     evidence
   FROM bed_day_verdicts
   WHERE days = 1
@@ -70,6 +73,7 @@ SELECT
   w.reason,
   CAST(w.covered_us AS DOUBLE) / CAST(w.window_us AS DOUBLE) AS coverage_ratio,
   w.evidence,
+  w.shield,
   CASE
     WHEN w.contradicted = w.share THEN CAST(w.amount AS DECIMAL(16, 2))
     WHEN w.contradicted = 0 THEN CAST(0 AS DECIMAL(16, 2))

@@ -23,6 +23,6 @@ SELECT
   coverage_ratio,
   evidence,
   amount_at_stake,
-  CAST(NULL AS VARCHAR) AS shield,
+  shield,
   'line-bed-day' AS rule_id
 FROM bed_verdicts

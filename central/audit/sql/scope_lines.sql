@@ -9,7 +9,6 @@ SELECT
   person_id,
   item_class,
   item_unit,
-  item_unit AS unit,
   service_time,
   service_time_day AS service_day,
   utc_offset_us,

@@ -69,6 +69,8 @@ def died(day):
     return [{"person_id": "P1", "death_date": dt.date(2026, 3, day)}]
 
 
+BROKEN = "insufficient/broken_row"
+OTHERS_STAY = stay(visit="V9", person_id="P9")
 NOT_SEEN, SEEN = "insufficient/not_seen", "supported/seen"
 OUTSIDE, TWICE = "contradicted/outside_stay", "contradicted/bed_billed_twice"
 DEAD, ABSENT = "contradicted/after_death", "contradicted/absent_at_check"
@@ -440,6 +442,57 @@ CASES = {
     "absent before admission": (
         {"stays": [stay(begin=4, clock="14:00")], "claim_lines": [bed()], "spot_checks": [check()]},
         {"L1": NOT_SEEN},
+    ),
+    # broken rows
+    "a leave of which the days cannot be read clears one absence": (
+        {
+            "stays": [stay()],
+            "claim_lines": beds(4, 5),
+            "leaves": [leave(begin=5, end=4)],
+            "spot_checks": [check(day=4), check(day=5)],
+        },
+        {"L4": BROKEN, "L5": ABSENT},
+    ),
+    "a leave of which only the kind cannot be read clears the days it names": (
+        {
+            "stays": [stay()],
+            "claim_lines": beds(4, 5, 6),
+            "leaves": [leave("?", begin=4, end=5)],
+            "spot_checks": [check(day=4), check(day=5), check(day=6)],
+        },
+        {"L4": BROKEN, "L5": BROKEN, "L6": ABSENT},
+    ),
+    "a stay that cannot be read clears the lines of its visit": (
+        {
+            "stays": [OTHERS_STAY, stay(begin=8, end=1)],
+            "claim_lines": [*beds(4, 5), bed("L6", 6, visit_id="V2")],
+        },
+        {"L4": BROKEN, "L5": BROKEN, "L6": OUTSIDE},
+    ),
+    "a presence that cannot be read clears its day": (
+        {
+            "stays": [OTHERS_STAY],
+            "claim_lines": beds(4, 5),
+            "attendance": [seen(4, outcome="?")],
+        },
+        {"L4": BROKEN, "L5": OUTSIDE},
+    ),
+    "a sign-out that cannot be read clears nothing": (
+        {
+            "stays": [OTHERS_STAY],
+            "claim_lines": beds(4),
+            "attendance": [seen(4, outcome="?", event_type="sign_out")],
+        },
+        {"L4": OUTSIDE},
+    ),
+    "no broken row clears a second bed, or a check that looked into it": (
+        {
+            "stays": [stay()],
+            "claim_lines": [bed("L1"), bed("L2"), bed("L5", 5)],
+            "attendance": [seen(4, outcome="?"), seen(5, outcome="?")],
+            "spot_checks": [check(day=5)],
+        },
+        {"L1": NOT_SEEN, "L2": TWICE, "L5": ABSENT},
     ),
     "a new bed each day makes no day of admission": (
         {
