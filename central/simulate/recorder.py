@@ -1,7 +1,7 @@
 """How attempts to show who is there become events on a device, with all that goes wrong in a real clinic."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -51,6 +51,8 @@ class Recorder:
     random: np.random.Generator
     ledger: Ledger
     lives: dict[str, DeviceLife]
+    _busy: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
+    """When each machine runs: it treats one person at a time, as long as another one is free."""
 
     def event(
         self,
@@ -159,7 +161,7 @@ class Recorder:
     def _run_machine(
         self, site: Institution, person_id: str | None, start: int, end: int
     ) -> list[MachineSession]:
-        machine = f"{site.institution_id}-m{int(self.random.integers(0, site.machines)):02d}"
+        machine = self._free_machine(site, int(self.random.integers(0, site.machines)), start, end)
         cuts = [(start, end)]
         if self.random.random() < rates.MACHINE_FAILS:  # in the middle; the patient is moved to another
             middle = (start + end) // 2
@@ -167,6 +169,18 @@ class Recorder:
         runs = [MachineSession(site.institution_id, machine, person_id, a, b) for a, b in cuts]
         self.ledger.machines.extend(runs)
         return runs
+
+    def _free_machine(self, site: Institution, drawn: int, start: int, end: int) -> str:
+        """Take the machine that was drawn, or the next one that is free; where none is, the one drawn."""
+        names = [f"{site.institution_id}-m{(drawn + k) % site.machines:02d}" for k in range(site.machines)]
+        free = (
+            name
+            for name in names
+            if all(start >= until or end <= since for since, until in self._busy.get(name, ()))
+        )
+        machine = next(free, names[0])
+        self._busy.setdefault(machine, []).append((start, end))
+        return machine
 
     def _depart(self, session: Session, site: Institution, at: int, session_id: str | None) -> None:
         """Play the departure: some forget, and now and then the face fails on the way out."""

@@ -1,6 +1,6 @@
 /*
 id: beyond-prescription
-version: "1.0"
+version: "1.1"
 title: {zh: 透析次数超出医嘱, en: More sessions than prescribed}
 status: stable
 basis: [国务院令第735号 第三十八条（过度诊疗） / State Council Decree 735 art 38]
@@ -12,6 +12,11 @@ parameters:
     meaning: {zh: 一周内允许的补透次数, en: make-up sessions a week that need no new prescription}
     values:
       - {from: 2020-01-01, value: 1, reference: working value of this pack; a region sets its own}
+  bundle_sessions:
+    unit: sessions
+    meaning: {zh: 一行达到此例次即视为集中补记，不计入当周, en: "a line of as many sessions was billed for several weeks at once, and does not count"}
+    values:
+      - {from: 2020-01-01, value: 3, reference: "fee time is not treatment time"}
 known_false_positives:
   - {zh: 医嘱已变更但未上传, en: a prescription that was changed and not yet uploaded}
 explanation:
@@ -40,10 +45,22 @@ examples:
       title: {zh: 没有医嘱就不判断, en: without a prescription nothing is judged}
       tables:
         prescriptions: []
+  - title: {zh: 医嘱一次，逐次计费三次, en: one a week prescribed and three billed one by one}
+    tables:
+      prescriptions: [{sessions_per_week: 1}]
+      claim_lines:
+        - {repeat: 3, every_minutes: 2880, line_id: "L{n}", item_code: HD, service_time: "2026-03-02 10:00"}
+    flags: [{person_id: P1}]
+    neighbour:
+      title: {zh: 月末合并记账, en: a month on one line}
+      tables:
+        claim_lines:
+          - {line_id: L1, item_code: HD, service_time: "2026-03-31 18:00", quantity: 4, amount: 1600}
 */
 WITH by_class AS (
   SELECT institution_id, person_id, week, item_class, sum(quantity) AS billed
   FROM capped_lines
+  WHERE quantity < $bundle_sessions
   GROUP BY institution_id, person_id, week, item_class
 ),
 by_week AS (
@@ -80,5 +97,6 @@ SELECT
   b.prescribed
 FROM beyond b
 JOIN capped_lines l ON b.institution_id = l.institution_id AND b.person_id = l.person_id AND b.week = l.week
+WHERE l.quantity < $bundle_sessions
 GROUP BY b.institution_id, b.person_id, b.week, b.billed, b.prescribed
 HAVING max(CASE WHEN l.service_day BETWEEN $from_day AND $to_day THEN 1 ELSE 0 END) = 1

@@ -1,6 +1,6 @@
 /*
 id: dialysis-during-stay-elsewhere
-version: "1.0"
+version: "1.1"
 title: {zh: 在他院住院期间透析计费, en: Dialysis billed at one institution during a stay at another}
 status: stable
 basis: [国务院令第735号 第四十条 / State Council Decree 735 art 40]
@@ -44,6 +44,19 @@ examples:
       tables:
         stays:
           - {visit_id: V1, institution_id: H2, admitted_at: "2026-03-01 09:00"}
+  - title: {zh: 他院住院期间计费而无治疗记录, en: billed during a stay elsewhere without any treatment}
+    tables:
+      claim_lines:
+        - {line_id: L1, institution_id: H2, item_code: HD, service_time: "2026-03-04 10:00"}
+      stays:
+        - {visit_id: V1, institution_id: H1, admitted_at: "2026-03-01 09:00"}
+    flags: [{line_ids: [L1]}]
+    neighbour:
+      title: {zh: 当日确在透析机构签到签退, en: signed in and out at the dialysis unit}
+      tables:
+        attendance:
+          - {institution_id: H2, event_id: E1, occurred_at: "2026-03-04 08:00"}
+          - {institution_id: H2, event_id: E2, event_type: sign_out, occurred_at: "2026-03-04 12:00"}
 */
 WITH during AS (
   SELECT
@@ -60,6 +73,8 @@ WITH during AS (
     AND l.institution_id <> s.institution_id
     AND l.service_time >= s.admitted_at + $margin_hours * 3600000000
     AND (s.discharged_at IS NULL OR l.service_time <= s.discharged_at - $margin_hours * 3600000000)
+  -- a line with its own treatment, however late it was entered, is no matter of the stay
+  ANTI JOIN line_verdicts v ON l.line = v.line AND (v.verdict = 'supported' OR v.reason = 'other_day')
   WHERE l.service_day BETWEEN $from_day AND $to_day
 ),
 unexplained AS (

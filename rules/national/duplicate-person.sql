@@ -10,8 +10,8 @@ known_false_positives:
   - {zh: 人员合并有误，实为两人, en: a merge of two different persons}
   - {zh: 同日确做两次治疗, en: two treatments on one day}
 explanation:
-  zh: "参保人名下有 {numbers} 个已合并的编号；{institution_id} 与他处在 {days} 天为其同日计费同类透析 {lines} 行、{amount} 元，而这些天的治疗记录没有那么多。请核对是否一人两号重复计费。"
-  en: "The person has {numbers} merged number(s) besides the present one; on {days} day(s) dialysis of one class was billed more than once, {lines} line(s) at {institution_id}, {amount} yuan, and fewer treatments are on record. Look whether one person was billed under two numbers."
+  zh: "参保人名下有 {numbers} 个已合并的编号；{institution_id} 与他处在 {days} 天为其同日计费同类透析 {lines} 行、{amount} 元，其中有的行没有治疗可对应。请核对是否一人两号重复计费。"
+  en: "The person has {numbers} merged number(s) besides the present one; on {days} day(s) dialysis of one class was billed more than once, {lines} line(s) at {institution_id}, {amount} yuan, and some of them have no treatment. Look whether one person was billed under two numbers."
 examples:
   - title: {zh: 新旧编号同日各一次, en: once under each number on one day}
     tables:
@@ -22,6 +22,8 @@ examples:
       attendance:
         - {event_id: E1, occurred_at: "2026-03-04 08:00"}
         - {event_id: E2, event_type: sign_out, occurred_at: "2026-03-04 12:00"}
+      coverage:
+        - {from_at: "2026-02-01 00:00", to_at: "2026-03-31 00:00"}
     flags:
       - {institution_id: H1, person_id: P1, line_ids: [L1, L2], amount: 800}
     neighbour:
@@ -36,23 +38,23 @@ WITH numbered AS (
   GROUP BY alias_of
 ),
 lines AS (
-  SELECT d.line_id, d.institution_id, d.person_id, d.item_class, d.service_day, d.service_time, d.amount, d.needed, n.numbers
+  SELECT d.line, d.line_id, d.institution_id, d.person_id, d.item_class, d.service_day, d.service_time, d.amount, n.numbers
   FROM dialysis_lines d
   JOIN numbered n ON d.person_id = n.person_id
   WHERE d.service_day BETWEEN $from_day AND $to_day
 ),
+-- where each line has a treatment of its own, however late it was entered, nothing was billed twice
 several AS (
-  SELECT person_id, item_class, service_day, sum(needed) AS needed
+  SELECT person_id, item_class, service_day
   FROM lines
   GROUP BY person_id, item_class, service_day
   HAVING count(*) > 1
 ),
 had AS (
-  SELECT v.person_id, v.item_class, v.service_day
+  SELECT DISTINCT v.person_id, v.item_class, v.service_day
   FROM several v
-  LEFT JOIN dialysis_sessions s ON v.person_id = s.person_id AND v.service_day BETWEEN s.first_day AND s.last_day
-  GROUP BY v.person_id, v.item_class, v.service_day, v.needed
-  HAVING count(DISTINCT s.session) < v.needed
+  JOIN lines l ON v.person_id = l.person_id AND v.item_class = l.item_class AND v.service_day = l.service_day
+  JOIN line_verdicts w ON l.line = w.line AND w.verdict = 'contradicted'
 )
 SELECT
   l.institution_id,

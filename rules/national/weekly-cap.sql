@@ -6,6 +6,12 @@ status: stable
 basis: [地区支付政策，见知识表 caps / a region's payment policy, knowledge table caps]
 stage: after
 level: medium
+parameters:
+  bundle_sessions:
+    unit: sessions
+    meaning: {zh: 一行达到此例次即视为集中补记，不计入当周, en: "a line of as many sessions was billed for several weeks at once, and does not count"}
+    values:
+      - {from: 2020-01-01, value: 3, reference: "fee time is not treatment time"}
 known_false_positives:
   - {zh: 医嘱要求的短时每日透析, en: short daily dialysis that a doctor ordered}
   - {zh: 急诊追加治疗, en: extra sessions in an emergency}
@@ -37,6 +43,17 @@ examples:
         claim_lines:
           - {repeat: 4, every_minutes: 1440, line_id: "L{n}", item_code: HD, service_time: "2026-03-02 10:00"}
           - {line_id: L0, institution_id: H2, item_code: HD, service_time: "2026-03-10 10:00"}
+  - title: {zh: 逐次计费超出一次, en: one more than the cap line by line}
+    tables:
+      claim_lines:
+        - {repeat: 5, every_minutes: 1440, line_id: "L{n}", item_code: HD, service_time: "2026-03-02 10:00"}
+        - {line_id: M1, item_code: HD, service_time: "2026-03-08 18:00", quantity: 12, amount: 4800}
+    flags: [{line_ids: [L0, L1, L2, L3, L4]}]
+    neighbour:
+      title: {zh: 月末合并记账十二次, en: a month's twelve sessions on one line}
+      tables:
+        claim_lines:
+          - {line_id: M1, item_code: HD, service_time: "2026-03-31 18:00", quantity: 12, amount: 4800}
 */
 -- Lines count in the order of their time, over all institutions; only who billed beyond the cap is named, with its own.
 WITH spans AS (
@@ -48,6 +65,7 @@ WITH spans AS (
     min(service_day) AS first_day,
     max(service_day) AS last_day
   FROM capped_lines
+  WHERE quantity < $bundle_sessions
   GROUP BY person_id, item_class, week
   HAVING max(CASE WHEN service_day BETWEEN $from_day AND $to_day THEN 1 ELSE 0 END) = 1
 ),
@@ -81,6 +99,7 @@ counted AS (
     ) AS so_far
   FROM capped_lines l
   JOIN capped c ON l.person_id = c.person_id AND l.item_class = c.item_class AND l.week = c.week
+  WHERE l.quantity < $bundle_sessions
 )
 SELECT
   institution_id,
