@@ -229,6 +229,8 @@ def _write(
             if _ends_before(values, "admitted_at", "discharged_at"):
                 backwards = True
                 continue
+            ended_by = folded.ended_by
+            values["discharge_recorded_at"] = ended_by and journal[ended_by.place.line]["received_at"]
             connection.execute(sa.insert(STAYS).values(_stay_row(values, journal)))
         else:
             if _ends_before(values, "left_at", "returned_at"):

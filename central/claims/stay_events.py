@@ -198,10 +198,15 @@ class LineUpload:
 
 @dataclass(frozen=True, slots=True)
 class Folded:
-    """What follows from the events of one visit."""
+    """What follows from the events of one visit.
+
+    Args:
+        ended_by: the event from which on the end of the stay was what it is now.
+    """
 
     drafts: tuple[Draft, ...]
     remarks: tuple[Remark, ...]
+    ended_by: StayEvent | None = None
 
 
 _Location = tuple[str | None, str | None, str | None]
@@ -216,6 +221,7 @@ class _Stretch:
     admitted_at: datetime
     discharged_at: datetime
     location: _Location
+    ended_by: StayEvent | None
 
 
 @dataclass(slots=True)
@@ -234,7 +240,13 @@ class _Stay:
     told_discharge: datetime | None = None
     registered_at: datetime | None = None
     part_from: datetime | None = None
+    ended_by: StayEvent | None = None
     earlier: list[_Stretch] = field(default_factory=list)
+
+    @property
+    def end(self) -> datetime | None:
+        """The discharge, as a message or a settlement tells it."""
+        return self.discharged_at or self.told_discharge
 
 
 def fold(events: Iterable[StayEvent]) -> Folded:
@@ -256,7 +268,9 @@ def fold(events: Iterable[StayEvent]) -> Folded:
             remarks.append(_remark(event, Reason.DUPLICATE, event.message_id))
             continue
         seen.add(content)
+        end = stay.end
         reason = _REPLAY[event.kind](stay, event)
+        stay.ended_by = event if stay.end != end else stay.ended_by
         if reason is not None:
             remarks.append(_remark(event, reason, event.kind.value))
         if event.kind not in {StayEventKind.REGISTER, StayEventKind.PART}:
@@ -271,7 +285,8 @@ def fold(events: Iterable[StayEvent]) -> Folded:
         remarks.append(_remark(ordered[0], Reason.NO_ADMISSION, ordered[0].visit_id))
         return Folded(tuple(leaves), tuple(remarks))
     earlier = [_earlier_draft(stay, stretch) for stretch in stay.earlier]
-    return Folded((*earlier, _draft(stay, ordered, admitted_at), *leaves), tuple(remarks))
+    ended_by = stay.ended_by if stay.end else None
+    return Folded((*earlier, _draft(stay, ordered, admitted_at), *leaves), tuple(remarks), ended_by)
 
 
 def _turn(event: StayEvent) -> tuple[bool, datetime, bool, datetime]:
@@ -286,16 +301,26 @@ def _remark(event: StayEvent, reason: Reason, value: str) -> Remark:
 
 def _draft(stay: _Stay, ordered: list[StayEvent], admitted_at: datetime) -> Draft:
     first = stay.admitted or ordered[0]
-    discharged_at = stay.discharged_at or stay.told_discharge
-    return _stay_draft(stay, first, (admitted_at, discharged_at), stay.location)
+    return _stay_draft(stay, first, (admitted_at, stay.end, _told_at(stay.ended_by)), stay.location)
 
 
 def _earlier_draft(stay: _Stay, stretch: _Stretch) -> Draft:
-    return _stay_draft(stay, stretch.admitted, (stretch.admitted_at, stretch.discharged_at), stretch.location)
+    times = (stretch.admitted_at, stretch.discharged_at, _told_at(stretch.ended_by))
+    return _stay_draft(stay, stretch.admitted, times, stretch.location)
+
+
+def _told_at(ended_by: StayEvent | None) -> datetime | None:
+    """Return when the end was told; None where only the stay's own time stands for it."""
+    if ended_by is None or ended_by.recorded_at == ended_by.admitted_at:
+        return None
+    return ended_by.recorded_at
 
 
 def _stay_draft(
-    stay: _Stay, first: StayEvent, times: tuple[datetime, datetime | None], location: _Location
+    stay: _Stay,
+    first: StayEvent,
+    times: tuple[datetime, datetime | None, datetime | None],
+    location: _Location,
 ) -> Draft:
     department, ward, bed = location
     values = {
@@ -304,6 +329,7 @@ def _stay_draft(
         "person_id": stay.person_id or first.person_id,
         "admitted_at": times[0],
         "discharged_at": times[1],
+        "discharge_recorded_at": times[2] if times[1] else None,
         "department": department,
         "ward": ward,
         "bed": bed,
@@ -358,7 +384,8 @@ def _begin_again(stay: _Stay, event: StayEvent) -> bool:
         return False
     if event.at < stay.discharged_at:
         return False
-    stay.earlier.append(_Stretch(stay.admitted, stay.admitted_at, stay.discharged_at, stay.location))
+    ended = (stay.discharged_at, stay.location, stay.ended_by)
+    stay.earlier.append(_Stretch(stay.admitted, stay.admitted_at, *ended))
     stay.discharged_at, stay.before = None, []
     return True
 

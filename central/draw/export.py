@@ -12,7 +12,6 @@ from renzheng.central.store import schema
 from renzheng.contracts import tables as canonical
 from renzheng.contracts.events import Purpose, SpotCheckResult
 
-_ENDS = ("discharge", "amend", "snapshot", "summary")
 CHECKS, ANSWERS, STAYS = schema.round_checks, schema.spot_checks, schema.stays
 
 
@@ -55,16 +54,10 @@ def spot_checks(connection: sa.Connection) -> pa.Table:
 
 
 def _discharges(connection: sa.Connection) -> dict[tuple[str, str], Discharge]:
-    """Read the end of each stay, with the moment at which the last word on it came."""
-    events = schema.stay_events
-    told = sa.func.max(events.c.received_at)
-    same = (events.c.institution_id == STAYS.c.institution_id) & (events.c.visit_id == STAYS.c.visit_id)
-    query = (
-        sa.select(STAYS.c.institution_id, STAYS.c.visit_id, STAYS.c.discharged_at, told)
-        .join(events, same)
-        .where(STAYS.c.discharged_at.is_not(None), events.c.kind.in_(_ENDS))
-        .group_by(STAYS.c.institution_id, STAYS.c.visit_id, STAYS.c.discharged_at)
-    )
+    """Read the end of each stay, with the moment at which the word on it that holds came."""
+    query = sa.select(
+        STAYS.c.institution_id, STAYS.c.visit_id, STAYS.c.discharged_at, STAYS.c.discharge_recorded_at
+    ).where(STAYS.c.discharged_at.is_not(None), STAYS.c.discharge_recorded_at.is_not(None))
     return {
         (institution, visit): Discharge(ended, told_at)
         for institution, visit, ended, told_at in connection.execute(query)

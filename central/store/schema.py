@@ -369,6 +369,7 @@ stays = _table(
     Column("bed", Text),
     Column("surname", Text, nullable=False),
     Column("masked_number", Text, nullable=False),
+    Column("discharge_recorded_at", _Big),  # when central received the word on the discharge that holds
     rowid=False,
 )
 

@@ -55,3 +55,24 @@ def test_a_visit_admitted_anew_after_a_cancellation_is_a_stay():
 
 def test_no_events_are_no_stay():
     assert fold([]).drafts == ()
+
+
+def ended(kind, hours, number, end=None):
+    at = START + timedelta(hours=end if end is not None else hours)
+    told = START + timedelta(hours=hours)
+    changed = {"discharged_at": at} if kind is StayEventKind.UPDATE else {}
+    return StayEvent(Place("a", number), kind, "H", "V", "P", at, told, message_id=str(number), **changed)
+
+
+def test_a_discharge_was_told_by_the_first_message_since_which_it_holds():
+    events = [
+        event(StayEventKind.ADMIT, 0, 0),
+        ended(StayEventKind.DISCHARGE, 10, 1),
+        ended(StayEventKind.UPDATE, 12, 2, end=10),
+        ended(StayEventKind.DISCHARGE, 14, 3, end=10),
+    ]
+    assert fold(events).drafts[0].values["discharge_recorded_at"] == START + timedelta(hours=10)
+    taken_back = [*events, ended(StayEventKind.CANCEL_DISCHARGE, 20, 4)]
+    assert fold(taken_back).drafts[0].values["discharge_recorded_at"] is None
+    again = [*taken_back, ended(StayEventKind.UPDATE, 30, 5, end=10)]
+    assert fold(again).drafts[0].values["discharge_recorded_at"] == START + timedelta(hours=30)

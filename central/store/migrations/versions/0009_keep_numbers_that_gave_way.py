@@ -1,4 +1,4 @@
-"""Keep the numbers of persons and visits that gave way to others."""
+"""Keep the numbers of persons and visits that gave way to others, and when a discharge was told."""
 
 from collections.abc import Sequence
 
@@ -35,9 +35,16 @@ def upgrade() -> None:
         sqlite_strict=True,
         sqlite_with_rowid=False,
     )
+    op.add_column("stays", sa.Column("discharge_recorded_at", BIG, nullable=True))
+    op.execute(
+        "UPDATE stays SET discharge_recorded_at = (SELECT max(e.received_at) FROM stay_events e "
+        "WHERE e.institution_id = stays.institution_id AND e.visit_id = stays.visit_id "
+        "AND e.kind IN ('discharge', 'amend', 'snapshot', 'summary')) WHERE discharged_at IS NOT NULL"
+    )
 
 
 def downgrade() -> None:
     """Take it back."""
+    op.drop_column("stays", "discharge_recorded_at")
     op.drop_table("visit_renames")
     op.drop_table("person_aliases")
