@@ -20,7 +20,7 @@ HEADER = (
 
 def _import_kib(path, out):
     done = subprocess.run(
-        [sys.executable, "-c", IMPORT, path, out], check=True, capture_output=True, text=True, timeout=580
+        [sys.executable, "-c", IMPORT, path, out], check=True, capture_output=True, text=True, timeout=1500
     )
     assert (out / "claim_lines.parquet").exists()
     return int(done.stdout)
@@ -88,7 +88,7 @@ def test_a_log_of_messages_and_answers_takes_hardly_more_memory_when_it_is_four_
 
 
 @pytest.mark.long
-@pytest.mark.timeout(1200)
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("form", ["lines", "list", "export"])
 def test_a_log_of_200_megabytes_streams(tmp_path, form):
     messages = 60_000

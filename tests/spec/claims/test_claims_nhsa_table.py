@@ -232,6 +232,10 @@ def log_row(one):
     return {"INTERFACE_CODE": "2204", "IN_JSON": json.dumps(request), "OUT_JSON": json.dumps(answer)}
 
 
+def parts_of(lines):
+    return {f"part{line['feedetl_sn']}": {"feedetail": [line]} for line in lines}
+
+
 WRAPPED = {
     "one envelope": lambda one: [one],
     "a list": lambda one: [json.dumps([one])],
@@ -264,10 +268,7 @@ WRAPPED = {
     "lines by number": lambda one: [
         one | {"input": {"feedetail": dict(zip("01", one["input"]["feedetail"], strict=True))}}
     ],
-    "a node each, in two": lambda one: [
-        one
-        | {"input": {f"part{line['feedetl_sn']}": {"feedetail": [line]} for line in one["input"]["feedetail"]}}
-    ],
+    "a node each, in two": lambda one: [one | {"input": parts_of(one["input"]["feedetail"])}],
     "messages in a wrapper": lambda one: [{"messages": [one], "count": 1}],
 }  # fmt: skip
 
