@@ -24,6 +24,7 @@ from renzheng.central.claims.nhsa_messages import (
     plain_fields,
     read_messages,
     records_of,
+    text_of,
 )
 from renzheng.central.claims.nhsa_people import People, diagnoses, operations
 from renzheng.central.claims.nhsa_table import TRANSACTIONS, Transaction, Use, find, plain_number
@@ -204,14 +205,17 @@ class NhsaSource:
         if is_failure(code):
             problem = Problem("infcode", Reason.REFUSED_BY_BUREAU, shown(code))
             yield Remark(_table(transaction), place, problem)
-        elif transaction is None or (transaction.use is Use.COUNTED and _has_lines(message)):
-            yield Remark("claim_lines", place, Problem("infno", Reason.UNKNOWN_MESSAGE, shown(number)))
-        elif transaction.use is Use.COUNTED:
-            yield Ignored(f"{number} {transaction.name}".strip())
-        elif transaction.use is Use.LINES:
+            return
+        hidden = _lines_elsewhere(transaction, message)
+        yield from self._unknown_lines(number, message, hidden, place)
+        if transaction is not None and transaction.use is Use.LINES:
             yield from self._lines(transaction, message, place, zone_of)
-        else:
+        elif transaction is not None and transaction.use is not Use.COUNTED:
             yield from self._other(transaction, message, place, zone_of)
+        elif transaction is not None:
+            yield Ignored(f"{number} {transaction.name}".strip())
+        elif not hidden:
+            yield Remark("claim_lines", place, Problem("infno", Reason.UNKNOWN_MESSAGE, shown(number)))
 
     def _lines(
         self, transaction: Transaction, message: Message, place: Place, zone_of: ZoneOf
@@ -236,6 +240,14 @@ class NhsaSource:
                     yield from self._line(transaction, fields, place, zone_of)
                 else:
                     yield Remark("claim_lines", place, Problem(name, Reason.NOT_PARSABLE, shown(record)))
+
+    def _unknown_lines(
+        self, number: str, message: Message, nodes: Sequence[object], place: Place
+    ) -> Iterator[Item]:
+        """Refuse lines in a transaction that has none, each with what it bills: a number is soon changed."""
+        problem = Problem("infno", Reason.UNKNOWN_VALUE, shown(number))
+        for record in (record for node in nodes for record in records_of(node)):
+            yield draft_line(plain_fields(message.head, record), place, self._defaults, (problem,))
 
     def _line(
         self, transaction: Transaction, fields: Mapping[str, object], place: Place, zone_of: ZoneOf
@@ -341,8 +353,15 @@ def _order(found: Sequence[tuple[str, Mapping[str, object]]]) -> tuple[int, date
     return (2 if uses and uses <= _TAKES_BACK else 0), datetime.min.replace(tzinfo=UTC)
 
 
-def _has_lines(message: Message) -> bool:
-    return message.number not in TRANSACTIONS and any(holds_lines(node) for node in message.body.values())
+def _lines_elsewhere(transaction: Transaction | None, message: Message) -> list[object]:
+    """Return the nodes with fee lines in a message that should have none."""
+    if transaction is not None and transaction.use is Use.LINES:
+        return []
+    if not message.body and (transaction is None or transaction.use is Use.COUNTED):
+        told = {name: value for name, value in message.head.items() if text_of(value)}
+        return [message.head] if holds_lines(told) else []
+    own = () if transaction is None else transaction.nodes
+    return [node for name, node in message.body.items() if name not in own and holds_lines(node)]
 
 
 def _from_answer(transaction: Transaction, answer: Answer | None) -> Mapping[str, object]:
