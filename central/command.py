@@ -166,6 +166,33 @@ def revoke_device(device: Annotated[str, typer.Option()], config: Config = CONFI
     Console().print(f"revoked {device}", highlight=False)
 
 
+@app.command()
+def inspector(
+    number: Annotated[
+        str | None, typer.Argument(help="An inspector's number; without one all are listed.")
+    ] = None,
+    name: Annotated[str, typer.Option(help="The inspector's name.")] = "",
+    leaves: Annotated[
+        bool, typer.Option("--leaves", help="Later answers of this inspector count no more.")
+    ] = False,
+    config: Config = CONFIG,
+) -> None:
+    """Enter who may answer spot checks for the bureau, or list them; answers of nobody else count."""
+    from renzheng.central.store import inspectors
+    from renzheng.central.store.times import to_us
+
+    now_us = to_us(utc_now())
+    with _store(config).writing() as connection:
+        if number and leaves:
+            inspectors.end(connection, number, now_us)
+        elif number:
+            inspectors.add(connection, number, name or number, now_us)
+        rows = inspectors.listed(connection)
+    for row in rows:
+        state = "left" if row["until"] is not None else "counts"
+        Console().print(f"{row['inspector_id']}  {row['name']}  {state}", markup=False, highlight=False)
+
+
 @app.command("devices")
 def list_devices(config: Config = CONFIG) -> None:
     """List the devices: head of the log here, and what they hold back."""

@@ -1,8 +1,9 @@
 """What became of each check: pure, from the draw, the answers and the leaves.
 
-An answer counts until its round closes; of several the last one counts. No answer is *unanswered*, never
-absent. Whoever was discharged before anybody came is *void*: there was nobody to find, provided that central
-had been told before; a discharge told afterwards, with an earlier hour, takes no absence back.
+An answer counts until its round closes; of several the last one counts, and those that it overturns are kept
+with it. No answer is *unanswered*, never absent. Whoever had been discharged, and central told, before the draw
+is *void*: there was nobody to find. A discharge told between draw and answer stands apart: it voids nothing, and
+is looked at on its own. One told after the answer, with an earlier hour, takes no absence back.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,6 +24,7 @@ class Standing(StrEnum):
     MISMATCH = "identity_mismatch"
     REFUSED = "refused"
     UNANSWERED = "unanswered"
+    DISCHARGED = "discharged_after_draw"
     OPEN = "open"
     VOID = "void"
 
@@ -42,17 +44,29 @@ class DrawnCheck:
     due_at: int
     closes_at: int
     left_out: str | None = None
+    device_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One answer as a device told it; `place` orders answers of the same moment."""
+    """One answer as a device gave it.
+
+    Args:
+        place: orders answers of the same moment: device and entry.
+        received_at: when central had it; None where that was not kept.
+    """
 
     check_id: str
     answered_at: int
     result: SpotCheckResult
     inspector_id: str | None
     place: tuple[str, int]
+    received_at: int | None = None
+
+    @property
+    def offline_us(self) -> int:
+        """How long it waited at the device before central had it."""
+        return 0 if self.received_at is None else max(self.received_at - self.answered_at, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +79,12 @@ class Discharge:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """A check, the answer that counts, and how it counts."""
+    """A check, the answer that counts, how it counts, and earlier answers that it overturned."""
 
     check: DrawnCheck
     answer: Answer | None
     standing: Standing
+    overturned: tuple[Answer, ...] = ()
 
 
 def settle_checks(
@@ -88,16 +103,19 @@ def settle_checks(
         discharged: the end of a stay by institution and visit, where it has one.
         now_us: until the round closes, a check without an answer is still open.
     """
-    latest: dict[str, Answer] = {}
+    given: dict[str, list[Answer]] = {}
     closing = {check.check_id: check for check in checks}
     for answer in sorted(answers, key=lambda one: (one.answered_at, one.place)):
         check = closing.get(answer.check_id)
         if check is not None and check.due_at <= answer.answered_at <= check.closes_at:
-            latest[answer.check_id] = answer
-    return [
-        Settled(check, latest.get(name), _stand(check, latest.get(name), leaves, discharged, now_us))
-        for name, check in closing.items()
-    ]
+            given.setdefault(answer.check_id, []).append(answer)
+    settled = []
+    for name, check in closing.items():
+        *before, latest = given.get(name) or [None]
+        overturned = tuple(one for one in before if one and latest and one.result is not latest.result)
+        standing = _stand(check, latest, leaves, discharged, now_us)
+        settled.append(Settled(check, latest, standing, overturned))
+    return settled
 
 
 def _stand(
@@ -111,9 +129,11 @@ def _stand(
     moment = check.closes_at if answer is None else answer.answered_at
     missing = answer is None or answer.result is SpotCheckResult.ABSENT
     end = discharged.get(visit)
-    has_gone = end is not None and max(end.ended_at, end.told_at) <= moment
-    if check.left_out is not None or (missing and has_gone):
+    known_from = None if end is None else max(end.ended_at, end.told_at)
+    if check.left_out is not None or (missing and known_from is not None and known_from <= check.drawn_at):
         return Standing.VOID
+    if missing and known_from is not None and known_from <= moment:
+        return Standing.DISCHARGED
     if answer is None:
         return Standing.OPEN if now_us <= check.closes_at else Standing.UNANSWERED
     if answer.result is SpotCheckResult.ABSENT and _was_covered(leaves.get(visit, ()), check, moment):

@@ -33,8 +33,8 @@ def spot_checks(connection: sa.Connection) -> pa.Table:
     """Give the canonical table `spot_checks`: answers that count, and what was left unanswered.
 
     Of a check that central drew, round, institution, person and moments are the draw's own, whatever a device
-    says; void checks are left out, and so are checks in dialysis sessions, which are no bed checks: their
-    answers reach the audit as presences. Answers to checks that central did not draw pass as they are.
+    says; void checks are left out, and so are checks in dialysis sessions, which are not bed checks: their
+    answers reach the audit as presences. Answers to checks that nobody drew are not in it.
     """
     drawn = read_settled(connection, 0)  # a round that is still open has no unanswered checks yet
     published = set(
@@ -43,14 +43,7 @@ def spot_checks(connection: sa.Connection) -> pa.Table:
         ).scalars()
     )
     rows = [_row(one) for one in drawn if _is_told(one, published)]
-    known = sa.select(CHECKS.c.check_id)
-    others = sa.select(ANSWERS).where(ANSWERS.c.check_id.not_in(known))
-    latest: dict[str, dict[str, Any]] = {}
-    order = (ANSWERS.c.answered_at, ANSWERS.c.device_id, ANSWERS.c.sequence)
-    for row in connection.execute(others.order_by(*order)).mappings():
-        latest[row["check_id"]] = dict(row)
-    shape = canonical.arrow_schema(canonical.SPOT_CHECKS)
-    return _table([*rows, *latest.values()], shape)
+    return _table(rows, canonical.arrow_schema(canonical.SPOT_CHECKS))
 
 
 def _discharges(connection: sa.Connection) -> dict[tuple[str, str], Discharge]:
@@ -65,7 +58,15 @@ def _discharges(connection: sa.Connection) -> dict[tuple[str, str], Discharge]:
 
 
 def _answers(connection: sa.Connection, round_id: str) -> list[Answer]:
-    query = sa.select(ANSWERS).where(ANSWERS.c.check_id.in_(sa.select(CHECKS.c.check_id)))
+    """Read the answers of entitled devices, given by inspectors whom the bureau knows."""
+    known = schema.inspectors
+    by_inspector = (
+        (known.c.inspector_id == ANSWERS.c.inspector_id)
+        & (known.c.since <= ANSWERS.c.answered_at)
+        & (known.c.until.is_(None) | (known.c.until >= ANSWERS.c.answered_at))
+    )
+    addressed = (CHECKS.c.check_id == ANSWERS.c.check_id) & (CHECKS.c.device_id == ANSWERS.c.device_id)
+    query = sa.select(ANSWERS).join(CHECKS, addressed).join(known, by_inspector)
     if round_id:
         query = query.where(ANSWERS.c.round_id == round_id)
     return [
@@ -75,6 +76,7 @@ def _answers(connection: sa.Connection, round_id: str) -> list[Answer]:
             SpotCheckResult(row.result),
             row.inspector_id,
             (row.device_id, row.sequence),
+            row.received_at,
         )
         for row in connection.execute(query)
     ]
@@ -99,6 +101,8 @@ def _row(one: Settled) -> dict[str, Any]:
         "answered_at": answer.answered_at if answer else None,
         "result": (answer.result if answer else SpotCheckResult.UNANSWERED).value,
         "inspector_id": answer.inspector_id if answer else None,
+        "sent_to_device_id": check.device_id,
+        "answered_by_device_id": answer.place[0] if answer else None,
     }
 
 

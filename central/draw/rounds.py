@@ -195,9 +195,10 @@ class Rounds:
             drawn = draw(seed, units_of(frame), size["wards"], size["per_ward"])
             people = {ref: Person(*told) for ref, told in orjson.loads(row["people"]).items()}
             code = new_opening_code()
-            sealing = Sealing(round_id, now, from_us(row["due_at"]), from_us(row["closes_at"]), code)
-            made = make_sheets(connection, sealing, [people[one.ref] for one in drawn])
             assigned = orjson.loads(row["assigned"])
+            due_at, closes_at = from_us(row["due_at"]), from_us(row["closes_at"])
+            sealing = Sealing(round_id, now, due_at, closes_at, code, assigned)
+            made = make_sheets(connection, sealing, [people[one.ref] for one in drawn])
             for sheet in made.sheets:
                 device_id = assigned[sheet.institution_id]
                 connection.execute(

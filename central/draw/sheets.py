@@ -27,6 +27,7 @@ class Sealing:
     due_at: datetime
     closes_at: datetime
     code: str
+    assigned: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +59,13 @@ def make_sheets(connection: sa.Connection, sealing: Sealing, sample: Sequence[Pe
     left_out = set()
     stays = _open_stays(connection, sample, to_us(sealing.drawn_at))
     away = leaves_of(connection)
-    for number, person in enumerate(sample, start=1):
-        check_id = f"{sealing.round_id}-{number}"
+    for person in sample:
+        check_id = new_check_id()
         stay = stays.get((person.institution_id, person.visit_id))
         in_bed = person.purpose == Purpose.INPATIENT.value
         ended = in_bed and stay is None
-        checks.append(_row(check_id, person, sealing, ENDED if ended else None))
+        addressee = sealing.assigned.get(person.institution_id)
+        checks.append(_row(check_id, person, sealing, ENDED if ended else None, addressee))
         if ended:
             left_out.add(person)
             continue
@@ -83,7 +85,14 @@ def make_sheets(connection: sa.Connection, sealing: Sealing, sample: Sequence[Pe
     return Made(_seal_all(connection, sealing, by_institution), checks, frozenset(left_out))
 
 
-def _row(check_id: str, person: Person, sealing: Sealing, left_out: str | None) -> dict[str, Any]:
+def new_check_id() -> str:
+    """Make an id of 128 random bits: only who opens the sealed sheet can know it."""
+    return f"c-{secrets.token_hex(16)}"
+
+
+def _row(
+    check_id: str, person: Person, sealing: Sealing, left_out: str | None, addressee: str | None
+) -> dict[str, Any]:
     return {
         "check_id": check_id,
         "round_id": sealing.round_id,
@@ -96,6 +105,7 @@ def _row(check_id: str, person: Person, sealing: Sealing, left_out: str | None) 
         "due_at": to_us(sealing.due_at),
         "closes_at": to_us(sealing.closes_at),
         "left_out": left_out,
+        "device_id": addressee,
     }
 
 

@@ -55,6 +55,7 @@ class DeviceState:
     revoked: bool
     keys: Mapping[str, DeviceKey]
     head: Head
+    purpose: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,7 +109,7 @@ def _coverage(event: Any, device_id: str, sequence: int, received_us: int) -> Pr
     return Projection("coverage", row)
 
 
-def _spot_check(event: Any, device_id: str, sequence: int, _received_us: int) -> Projection:
+def _spot_check(event: Any, device_id: str, sequence: int, received_us: int) -> Projection:
     data = event.data
     row = (
         device_id,
@@ -124,6 +124,7 @@ def _spot_check(event: Any, device_id: str, sequence: int, _received_us: int) ->
         int(event.time),
         data.result.value,
         data.inspector_id,
+        received_us,
     )
     return Projection("spot_checks", row)
 

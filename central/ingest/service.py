@@ -15,6 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 from joserfc.jwk import OKPKey
 
+from renzheng.central.draw import authority
 from renzheng.central.ingest import decide
 from renzheng.central.ingest.decide import (
     AlreadyStored,
@@ -24,6 +25,7 @@ from renzheng.central.ingest.decide import (
     Problem,
     Refused,
 )
+from renzheng.central.ingest.entitlement import unentitled
 from renzheng.central.ingest.project import Flaw, Projection, Row, project, read_event
 from renzheng.central.metrics import Metrics
 from renzheng.central.store import bulk, devices, log, refusals, schema, status
@@ -221,6 +223,8 @@ def _prepare(
 
 def _row(link: Link, device: DeviceState, received_us: int) -> tuple[Projection | None, str | None]:
     event = read_event(link, device.device_id, device.institution_id)
+    if not isinstance(event, Flaw):
+        event = unentitled(event, device.institution_id, device.purpose) or event
     found = event if isinstance(event, Flaw) else project(event, device.device_id, link.sequence, received_us)
     return (None, found.detail) if isinstance(found, Flaw) else (found, None)
 
@@ -344,8 +348,28 @@ def _answer(work: _Work, topic: Topic, refused: Refused | None) -> None:
     work.answers.append((topic._replace(channel=Channel.ACK), ack))
 
 
+def _sort_out_answers(connection: sa.Connection, work: _Work) -> None:
+    """Keep the answers of those entitled, undrawn checks apart; a foreign one is a flaw of its entry."""
+    answers = work.projected.pop(schema.spot_checks.name, None)
+    if not answers:
+        return
+    found = authority.sort_out(connection, answers)
+    work.projected[schema.spot_checks.name] = found.entitled
+    work.projected[schema.undrawn_checks.name] = found.undrawn
+    flaws = {(one.device_id, one.sequence): f"{authority.FOREIGN}: {one.why}." for one in found.foreign}
+    if flaws:
+        work.entries[:] = [(*row[:-1], flaws.get((row[0], row[1]), row[-1])) for row in work.entries]
+        work.flaws += len(flaws)
+    for one in found.foreign:
+        logger.warning("a foreign answer of device %s, entry %d: %s", one.device_id, one.sequence, one.why)
+        refusals.raise_alarm(
+            connection, one.device_id, authority.FOREIGN, one.why, work.received_us, sequence=one.sequence
+        )
+
+
 def _write(connection: sa.Connection, work: _Work) -> None:
     """Write what was settled. Entries lie beyond the locked heads: if one is there, nothing is written."""
+    _sort_out_answers(connection, work)
     bulk.append_rows(connection, schema.log_entries, work.entries)
     bulk.append_rows(connection, schema.log_batches, work.batches)
     for name, rows in work.projected.items():

@@ -13,6 +13,8 @@ from renzheng.central.store import schema
 from renzheng.contracts import tables as canonical
 from renzheng.contracts.ids import BUREAU
 
+ENDS = ("discharge", "amend", "snapshot", "summary")
+"""Kinds of messages that tell of a stay's end."""
 ROWS_AT_ONCE = 50_000
 
 
@@ -51,7 +53,7 @@ def held(connection: sa.Connection, name: str) -> pa.Table:
     """Read all that the store has of one table of people, institutions or stays; what it lacks is empty."""
     shape = canonical.arrow_schema(canonical.INPUT_TABLES[name])
     table = schema.metadata.tables[name]
-    columns = [table.c.get(field.name, sa.null().label(field.name)) for field in shape]
+    columns = [_column(table, field.name) for field in shape]
     query = sa.select(*columns).order_by(*table.primary_key.columns)
     if name == "institutions":  # a bureau is registered like one, and bills nothing
         query = query.where(table.c.institution_id.not_like(f"{BUREAU}%"))
@@ -60,6 +62,30 @@ def held(connection: sa.Connection, name: str) -> pa.Table:
         for part in connection.execution_options(yield_per=ROWS_AT_ONCE).execute(query).partitions()
     ]
     return pa.Table.from_batches(batches, shape)
+
+
+def _column(table: sa.Table, name: str) -> sa.ColumnElement[Any]:
+    """Return a column of the store under its canonical name; what the store does not keep is empty."""
+    if name in table.c:
+        return table.c[name]
+    if (table.name, name) == ("stays", "discharge_recorded_at"):
+        return _end_told(table).label(name)
+    return sa.null().label(name)
+
+
+def _end_told(stays: sa.Table) -> sa.ScalarSelect[Any]:
+    """Write the moment at which central was last told of a stay's end."""
+    events = schema.stay_events
+    return (
+        sa.select(sa.func.max(events.c.received_at))
+        .where(
+            events.c.institution_id == stays.c.institution_id,
+            events.c.visit_id == stays.c.visit_id,
+            events.c.kind.in_(ENDS),
+            stays.c.discharged_at.is_not(None),
+        )
+        .scalar_subquery()
+    )
 
 
 def _batch(columns: Sequence[Sequence[Any]], shape: pa.Schema) -> pa.RecordBatch:

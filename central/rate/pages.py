@@ -24,7 +24,14 @@ from renzheng.central.store.times import to_us
 from renzheng.central.web.texts import Texts, texts
 
 DAYS_BACK = 90
-APART = (Standing.COVERED, Standing.REFUSED, Standing.UNANSWERED, Standing.OPEN, Standing.VOID)
+APART = (
+    Standing.COVERED,
+    Standing.REFUSED,
+    Standing.UNANSWERED,
+    Standing.DISCHARGED,
+    Standing.OPEN,
+    Standing.VOID,
+)
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _TEXT_COLUMNS = 4
 

@@ -203,6 +203,7 @@ def states(
             row.revoked_at is not None,
             of_device.get(row.device_id, {}),
             Head(row.head_sequence, row.head_hash),
+            row.purpose,
         )
         for row in connection.execute(chosen.with_for_update() if lock else chosen)
     }

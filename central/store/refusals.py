@@ -64,6 +64,21 @@ def keep(connection: sa.Connection, refused: Iterable[Refusal], now_us: int) -> 
             connection.execute(_RAISE, {**values, "now": now_us})
 
 
+def raise_alarm(
+    connection: sa.Connection,
+    device_id: str,
+    problem: str,
+    detail: str,
+    now_us: int,
+    *,
+    sequence: int | None = None,
+) -> None:
+    """Raise a device's alarm, or count it once more where it is open already."""
+    values = {"device_id": device_id, "problem": problem, "detail": detail, "sequence": sequence, "times": 1}
+    if connection.execute(_RAISE_AGAIN, {**values, "now": now_us}).rowcount == 0:
+        connection.execute(_RAISE, {**values, "now": now_us})
+
+
 _ALARM_VALUES = ("device_id", "problem", "detail", "sequence", "times")
 
 

@@ -167,6 +167,33 @@ spot_checks = _table(
     Column("answered_at", _Big, nullable=False),
     Column("result", Text, nullable=False),
     Column("inspector_id", Text),
+    Column("received_at", _Big),
+    rowid=False,
+)
+
+# Answers to checks that nobody drew: an inspector's own looks. Neither the rate nor the audit reads them.
+undrawn_checks = _table(
+    "undrawn_checks",
+    *(
+        Column(
+            column.name,
+            column.type,
+            primary_key=column.primary_key,
+            nullable=column.nullable,
+            autoincrement=False,
+        )
+        for column in spot_checks.columns
+    ),
+    rowid=False,
+)
+
+# Who may answer for the bureau, and from when to when.
+inspectors = _table(
+    "inspectors",
+    Column("inspector_id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("since", _Big, nullable=False),
+    Column("until", _Big),
     rowid=False,
 )
 
@@ -471,5 +498,6 @@ round_checks = _table(
     Column("due_at", _Big, nullable=False),
     Column("closes_at", _Big, nullable=False),
     Column("left_out", Text),  # why nobody was sent: the stay had ended when the sheet was made
+    Column("device_id", Text),  # to whom the sheet was addressed; only that device may answer
     rowid=False,
 )

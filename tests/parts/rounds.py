@@ -11,7 +11,7 @@ from renzheng.central.adt.receiving import Receiver
 from renzheng.central.claims.source import Options
 from renzheng.central.draw.frame import Wanted
 from renzheng.central.draw.rounds import Plan, Rounds, Secret
-from renzheng.central.store import devices, schema
+from renzheng.central.store import devices, inspectors, schema
 from renzheng.central.store.devices import Device, Institution
 from renzheng.central.store.times import to_us
 from renzheng.contracts.events import Purpose
@@ -45,6 +45,7 @@ class Bureau:
             devices.put_institution(connection, Institution("bureau:371121", "医保局", "371121"))
             tablet = Device("tablet-1", "bureau:371121", "s1", Purpose.INPATIENT, "检查员一号")
             devices.register(connection, tablet, LogWriter("tablet-1").public_key, now)
+            inspectors.add(connection, "I-7", "王检查", to_us(now))
 
     def admit_everybody(self):
         """Fill every bed of every hospital, by ADT."""

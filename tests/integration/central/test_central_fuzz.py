@@ -149,7 +149,9 @@ def test_no_topic_crashes_the_parser():
 def test_a_million_malformed_messages(tmp_path):
     rng = random.Random(4)
     known = {keys.key_id(WRITER.key): DeviceKey(WRITER.public_key, revoked=False)}
-    device = DeviceState("kiosk-1", "H1", revoked=False, keys=known, head=log.genesis("kiosk-1"))
+    device = DeviceState(
+        "kiosk-1", "H1", revoked=False, keys=known, head=log.genesis("kiosk-1"), purpose="dialysis"
+    )
     opened = 0
     for _ in range(1_000_000):
         payload = malformed(rng)

@@ -29,7 +29,9 @@ OTHER_HISTORY.many(24)
 
 def state(writer=WRITER, *, head=None, revoked=False, key_revoked=False):
     known = {keys.key_id(writer.key): DeviceKey(writer.public_key, key_revoked)}
-    return DeviceState(writer.device_id, "H1", revoked, known, head or log.genesis(writer.device_id))
+    return DeviceState(
+        writer.device_id, "H1", revoked, known, head or log.genesis(writer.device_id), "dialysis"
+    )
 
 
 def opened(first, last, writer=WRITER):
