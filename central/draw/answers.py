@@ -1,8 +1,8 @@
 """What became of each check: pure, from the draw, the answers and the leaves.
 
 An answer counts until its round closes; of several the last one counts, and those that it overturns are kept
-with it. No answer is *unanswered*, never absent. Whoever had been discharged, and central told, before the draw
-is *void*: there was nobody to find. A discharge told between draw and answer stands apart: it voids nothing, and
+with it. No answer is *unanswered*, never absent. Who had been discharged, and central told, before the draw is
+*void*: there was nobody to find. A discharge told between draw and answer stands apart: it voids nothing, and
 is looked at on its own. One told after the answer, with an earlier hour, takes no absence back.
 """
 
@@ -111,8 +111,9 @@ def settle_checks(
             given.setdefault(answer.check_id, []).append(answer)
     settled = []
     for name, check in closing.items():
-        *before, latest = given.get(name) or [None]
-        overturned = tuple(one for one in before if one and latest and one.result is not latest.result)
+        mine = given.get(name, [])
+        latest = mine[-1] if mine else None
+        overturned = tuple(one for one in mine if latest and one.result is not latest.result)
         standing = _stand(check, latest, leaves, discharged, now_us)
         settled.append(Settled(check, latest, standing, overturned))
     return settled

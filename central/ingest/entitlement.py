@@ -1,7 +1,7 @@
 """Which device may say which event: one table of event types and the purposes of devices.
 
-A sign-in comes from a kiosk or counter, a presence from a ward's unit or the bureau, coverage from the device's
-own cameras. Who may answer a spot check is decided by whom its sheet was addressed to (`draw.authority`).
+A sign-in comes from a kiosk or counter, a presence from a ward's unit or the bureau, coverage from the
+device's own cameras. Who may answer a spot check is decided by whom its sheet was addressed to (`draw.authority`).
 """
 
 from collections.abc import Callable, Mapping
@@ -21,19 +21,19 @@ WARD = Purpose.INPATIENT.value
 May = Callable[[Any, str, bool], bool]
 
 
-def _signs_in(event: Any, purpose: str, bureau: bool) -> bool:  # noqa: FBT001 - a row of the table
+def _signs_in(event: Any, purpose: str, bureau: bool) -> bool:
     return not bureau and purpose in DOORS and event.data.purpose._value_ == purpose
 
 
-def _sees(event: Any, purpose: str, bureau: bool) -> bool:  # noqa: FBT001 - a row of the table
+def _sees(event: Any, purpose: str, bureau: bool) -> bool:
     return bureau or (purpose == WARD and event.data.purpose._value_ == WARD)
 
 
-def _identifies(event: Any, purpose: str, bureau: bool) -> bool:  # noqa: FBT001 - a row of the table
+def _identifies(event: Any, purpose: str, bureau: bool) -> bool:
     return bureau or event.data.purpose._value_ == purpose
 
 
-def _covers(event: Any, purpose: str, _bureau: bool) -> bool:  # noqa: FBT001 - a row of the table
+def _covers(event: Any, purpose: str, _bureau: bool) -> bool:
     return bool(event.data.purpose._value_ == purpose)
 
 
@@ -44,7 +44,7 @@ MAY: Mapping[type, May] = {
     quick.struct_of(events.IdentityCheck): _identifies,
     quick.struct_of(events.DeviceCoverage): _covers,
 }
-"""By event type: whether a device of a purpose, of a bureau or not, may say it. Types not named: any device."""
+"""By event type: whether a device of a purpose, of a bureau or not, may say it. Other types: any device."""
 
 
 def unentitled(event: Any, institution_id: str, purpose: str) -> Flaw | None:

@@ -90,7 +90,7 @@ def test_the_audit_is_told_what_counts_and_nothing_else(played):
     assert told[played.late["check_id"]] == "absent"
     assert told[played.corrected["check_id"]] == "present"
     assert told[played.after["check_id"]] == told[played.silent["check_id"]] == "unanswered"
-    assert played.gone["check_id"] not in told
+    assert told[played.gone["check_id"]] == "absent"  # discharged since the draw: it stands apart, and stays
     assert len(told.keys() - of_round) == 1  # of the open round only what was answered
 
 
@@ -158,7 +158,8 @@ def test_the_rate_as_csv_and_as_a_workbook(played):
     rows = list(csv.DictReader(io.StringIO(content)))
     whole = [row for row in rows if not row["Ward"]]
     assert sum(int(row["unanswered"]) for row in whole) == 2
-    assert sum(int(row["void"]) for row in whole) == 1
+    assert sum(int(row["discharged after the draw"]) for row in whole) == 1
+    assert sum(int(row["void"]) for row in whole) == 0
     assert sum(int(row["covered"]) for row in whole) == 1
     assert sum(int(row["Counted"]) for row in whole) == sum(int(row["Counted"]) for row in rows) / 2
     book = get(played, "/rate/rate.xlsx")[1]

@@ -70,8 +70,8 @@ def test_every_text_that_a_template_says_is_in_the_catalogue():
 REASONS = (
     "verified_session corroborated_manual elsewhere after_death too_short identity_mismatch no_session "
     "more_lines_than_sessions manual_uncorroborated no_sign_out pad_not_shown clock_untrusted coverage_gap "
-    "outside_stay absent_at_check seen approved_leave on_leave not_seen billed_late other_day bedside_possible "
-    "broken_row bed_billed_twice unexplained_absence"
+    "outside_stay absent_at_check seen approved_leave on_leave not_seen billed_late other_day "
+    "bedside_possible broken_row bed_billed_twice unexplained_absence"
 )
 
 

@@ -87,14 +87,17 @@ def test_only_a_leave_recorded_before_the_draw_covers_an_absence(leaves, standin
 @pytest.mark.parametrize(
     ("answers", "discharged", "standing"),
     [
-        ([told("absent")], (DUE, DUE + HOUR), Standing.VOID),
-        ([], (DUE, DUE), Standing.VOID),
+        ([told("absent")], (DRAWN - HOUR, DRAWN), Standing.VOID),
+        ([], (DRAWN - 1, DRAWN - 1), Standing.VOID),
+        ([told("absent")], (DRAWN - HOUR, DRAWN + 1), Standing.DISCHARGED),
+        ([told("absent")], (DUE, DUE + HOUR), Standing.DISCHARGED),
+        ([], (DUE, DUE), Standing.DISCHARGED),
         ([told("absent")], (DUE, DUE + HOUR + 1), Standing.ABSENT),
         ([told("absent")], (DUE + 2 * HOUR, DUE), Standing.ABSENT),
         ([told("present")], (DUE, DUE), Standing.PRESENT),
     ],
 )
-def test_who_had_gone_home_before_is_void_and_a_discharge_told_afterwards_is_not(
+def test_who_had_gone_home_before_the_draw_is_void_and_a_discharge_told_since_stands_apart(
     answers, discharged, standing
 ):
     assert stand(answers, discharged=discharged) == standing

@@ -47,8 +47,8 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     undrawn = "FROM spot_checks WHERE check_id NOT IN (SELECT check_id FROM round_checks)"
-    op.execute(f"INSERT INTO undrawn_checks ({COLUMNS}) SELECT {COLUMNS} {undrawn}")  # noqa: S608 - our own names
-    op.execute(f"DELETE {undrawn}")  # noqa: S608 - our own names
+    op.execute(f"INSERT INTO undrawn_checks ({COLUMNS}) SELECT {COLUMNS} {undrawn}")
+    op.execute(f"DELETE {undrawn}")
     _address_checks()
     _know_inspectors()
 
