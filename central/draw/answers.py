@@ -1,9 +1,9 @@
 """What became of each check: pure, from the draw, the answers and the leaves.
 
 An answer counts until its round closes; of several the last one counts, and those that it overturns are kept
-with it. No answer is *unanswered*, never absent. Who had been discharged, and central told, before the draw is
-*void*: there was nobody to find. A discharge told between draw and answer stands apart: it voids nothing, and
-is looked at on its own. One told after the answer, with an earlier hour, takes no absence back.
+with it. No answer is *unanswered*, never absent. Who had been discharged, and central told, before the draw
+is *void*: there was nobody to find. A discharge told between draw and answer stands apart: it voids nothing,
+and is looked at on its own. One told after the answer, with an earlier hour, takes no absence back.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,7 +1,8 @@
 """Which device may say which event: one table of event types and the purposes of devices.
 
 A sign-in comes from a kiosk or counter, a presence from a ward's unit or the bureau, coverage from the
-device's own cameras. Who may answer a spot check is decided by whom its sheet was addressed to (`draw.authority`).
+device's own cameras. Who may answer a spot check is decided by whom its sheet was addressed to
+(`draw.authority`).
 """
 
 from collections.abc import Callable, Mapping

@@ -36,9 +36,9 @@ def named_damage() -> Iterator[None]:
 
 
 def chosen_devices(database: Database, device_id: str | None) -> Sequence[sa.Row[Any, Any]]:
-    """Read one device's id and institution, or those of all in order."""
+    """Read what one device is, or all in order: id, institution, purpose."""
     table = schema.devices
-    query = sa.select(table.c.device_id, table.c.institution_id).order_by(table.c.device_id)
+    query = sa.select(table.c.device_id, table.c.institution_id, table.c.purpose).order_by(table.c.device_id)
     if device_id is not None:
         query = query.where(table.c.device_id == device_id)
     with database.reading() as connection:
