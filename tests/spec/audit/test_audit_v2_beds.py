@@ -612,7 +612,7 @@ def test_amount_at_stake(on_duckdb, name, line, yuan):
 
 
 @pytest.mark.spark
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 def test_both_engines_answer_alike(tmp_path, on_duckdb):
     names = list(CASES)[::4]
     on_spark = audited(tmp_path, names, engine="spark")
