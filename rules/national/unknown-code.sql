@@ -69,8 +69,7 @@ WITH unknown AS (
     )
     AND NOT (l.item_name LIKE '%腹膜透析%' OR l.item_name LIKE '%eritoneal%') AS by_name
   FROM billed_lines l
-  ANTI JOIN item_catalogue k ON l.item_code = k.item_code
-  WHERE l.service_day BETWEEN $from_day AND $to_day
+  WHERE l.item_class IS NULL AND l.service_day BETWEEN $from_day AND $to_day
 ),
 -- the middle price of dialysis in each region
 prices AS (
