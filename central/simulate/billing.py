@@ -41,6 +41,9 @@ def habits_of(institutions: Sequence[Institution]) -> dict[str, Habit]:
 def enter_fees(random: np.random.Generator, ledger: Ledger, habits: dict[str, Habit], days: int) -> None:
     """Move and merge the lines of a month as each institution enters them.
 
+    Fees of patients for whom something was planted stay on their day: with fees three days about and one
+    session too few, no evidence tells which line is the one without.
+
     Args:
         random: the simulation's generator.
         ledger: its lines are replaced.
@@ -48,13 +51,14 @@ def enter_fees(random: np.random.Generator, ledger: Ledger, habits: dict[str, Ha
         days: how many days the simulation has.
     """
     reversed_ids = {line.reverses for line in ledger.lines if line.reverses}
+    doubtful = {line.person_id for line in ledger.lines if line.truth is not Truth.GENUINE}
     moving: dict[tuple[str, str, str, str], list[Line]] = defaultdict(list)
     staying = []
     for line in ledger.lines:
         habit = habits.get(line.institution_id, Habit.AT_ONCE)
         if line.reverses or line.line_id in reversed_ids or line.truth is Truth.AFTER_DEATH:
             staying.append(line)
-        elif habit is Habit.AFTER_THE_DAY and line.item in DIALYSIS_ITEMS:
+        elif habit is Habit.AFTER_THE_DAY and line.item in DIALYSIS_ITEMS and line.person_id not in doubtful:
             staying.append(_entered_late(random, line, days))
         elif (
             habit is Habit.BY_MONTH and line.item in DIALYSIS_ITEMS and line.at // DAY >= days - BUNDLED_DAYS
