@@ -12,7 +12,8 @@ HEAD = """# 规则 · Rules
 <!-- Written by `renzheng rules docs`; change the rule files, not this page. -->
 
 Each rule is one file under `rules/national/`: SQL with a YAML header. What a region sets differently stands
-in `rules/regions/`, what is known about items and caps in `rules/knowledge/`.
+in `rules/regions/`, what is known about items and caps in `rules/knowledge/`. How a rule is written:
+[first-rule.md](first-rule.md); what it may read: [rules-tables.md](rules-tables.md).
 """
 
 TABLES_HEAD = """# 规则可读的表 · Tables that a rule may read

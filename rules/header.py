@@ -182,7 +182,7 @@ class DatedLevel(Strict):
 class Choice(Strict):
     """What a region decided about one rule of the national pack."""
 
-    off: tuple[Off, ...] = ()
+    switched_off: tuple[Off, ...] = ()
     level: tuple[DatedLevel, ...] = ()
 
 

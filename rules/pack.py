@@ -311,7 +311,7 @@ def _of_region(code: str, region: Region, rules: Mapping[str, Rule]) -> Iterator
     for chosen, choice in file.rules.items():
         if chosen not in mine:
             yield f"{place}: there is no rule {chosen}"
-        elif choice.off and chosen in LINE_RULES:
+        elif choice.switched_off and chosen in LINE_RULES:
             yield f"{place}: {chosen} cannot be switched off: every line in scope needs a verdict"
     for own in region.rules.values():
         if own.id in rules:

@@ -56,7 +56,7 @@ def segments(
     """Cut a period into stretches in which parameters, level and switch of the rule stay as they are."""
 
     def on(day: dt.date, until: dt.date) -> Segment:
-        off = next((one for one in choice.off if one.holds(day)), None)
+        off = next((one for one in choice.switched_off if one.holds(day)), None)
         return Segment(day, until, resolve(header, overrides, day), _level(header, choice, day), off)
 
     current = on(first, first)
