@@ -1,4 +1,4 @@
-"""What authors and regions do with rules: the page's rule, regions, switches, levels, knowledge, signatures."""
+"""What authors and regions do with rules: the page's rule, regions, switches, levels, signatures."""
 
 import datetime as dt
 import json
