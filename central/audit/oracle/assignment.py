@@ -8,7 +8,7 @@ the sessions that it needs, and supported when all of these support it.
 import datetime as dt
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from renzheng.central.audit.oracle.sessions import Session
@@ -168,90 +168,51 @@ class HourWish:
     """A line of hours that looks for shown time.
 
     Args:
-        order: place among the lines.
+        at: the time of its fee.
+        name: its id, for lines of the same time.
         asked: the time that must be shown.
-        choices: sessions by id, with the time that each has left.
+        choices: sessions of its window, and those before it, which it may mean when it was entered late.
     """
 
-    order: tuple[dt.datetime, str, str]
+    at: dt.datetime
+    name: str
     asked: dt.timedelta
-    choices: Mapping[str, dt.timedelta]
+    choices: tuple[Session, ...]
+    late: tuple[Session, ...]
 
 
-def serve_hours(wishes: Sequence[HourWish]) -> list[bool]:
-    """Return which lines of hours are served whole: as many as possible, the earliest first.
+@dataclass
+class HourShare:
+    """What a line of hours was given."""
 
-    Choices of the same session must come with the same time.
-    """
-    order = sorted(range(len(wishes)), key=lambda place: wishes[place].order)
-    for number in range(len(wishes), 0, -1):
-        for some in itertools.combinations(order, number):
-            if _suffices([wishes[place] for place in some]):
-                return [place in some for place in range(len(wishes))]
-    return [False for _ in wishes]
+    asked: dt.timedelta
+    sessions: list[Session] = field(default_factory=list)
+    silent: list[Session] = field(default_factory=list)
+    """Sessions of its window that show no time, for a line that found too little."""
+    given: dt.timedelta = NOTHING
+    late: bool = False
+
+    @property
+    def whole(self) -> bool:
+        """Return whether all the asked time is shown."""
+        return self.given >= self.asked
 
 
-def time_left(wishes: Sequence[HourWish], served: Sequence[bool]) -> dict[str, dt.timedelta]:
-    """Return what is left of each session when the served lines, earliest first, take of the nearest."""
+def give_hours(wishes: Sequence[HourWish]) -> list[HourShare]:
+    """Give each line the time it asks, the earliest first, from the nearest sessions; its window first."""
     left: dict[str, dt.timedelta] = {}
-    for wish in wishes:
-        left.update(wish.choices)
-    chosen = [wish for wish, is_served in zip(wishes, served, strict=True) if is_served]
-    for session, amount in _flow(chosen).items():
-        left[session] -= amount
-    return left
-
-
-def _suffices(wishes: Sequence[HourWish]) -> bool:
-    return sum(_flow(wishes).values(), NOTHING) == sum((wish.asked for wish in wishes), NOTHING)
-
-
-def _flow(wishes: Sequence[HourWish]) -> dict[str, dt.timedelta]:
-    """Take as much of the asked time as possible from the sessions; returns what each gives.
-
-    A line takes what is free; then it takes over what another line had of a session, which that one makes up
-    for elsewhere.
-    """
-    left: dict[str, dt.timedelta] = {}
-    for wish in wishes:
-        left.update(wish.choices)
-    whole, given = dict(left), [dict.fromkeys(wish.choices, NOTHING) for wish in wishes]
-    for place, wish in enumerate(wishes):
-        missing = wish.asked
-        while missing > NOTHING and (way := _way(place, wishes, given, left)):
-            step = min([missing, left[way[-1][1]], *(given[p][s] for (p, _), (_, s) in _turns(way))])
-            for (line, session), (other, _) in zip(way, [*way[1:], (None, None)], strict=True):
-                given[line][session] += step
-                if other is not None:
-                    given[other][session] -= step
-            left[way[-1][1]] -= step
-            missing -= step
-    return {session: whole[session] - left[session] for session in whole}
-
-
-def _turns(way: Sequence[tuple[int, str]]) -> list[tuple[tuple[int, str], tuple[int, str]]]:
-    """Return for each step but the last the line that gives way, with the session it gives up."""
-    return [((following[0], ""), (0, step[1])) for step, following in itertools.pairwise(way)]
-
-
-def _way(
-    place: int,
-    wishes: Sequence[HourWish],
-    given: Sequence[Mapping[str, dt.timedelta]],
-    left: Mapping[str, dt.timedelta],
-) -> list[tuple[int, str]]:
-    """Find steps (line, session) from a line to a session with free time, over lines that give way."""
-    ways: list[list[tuple[int, str]]] = [[(place, session)] for session in sorted(wishes[place].choices)]
-    seen: set[str] = set()
-    while ways:
-        way = ways.pop(0)
-        session = way[-1][1]
-        if session in seen:
-            continue
-        seen.add(session)
-        if left[session] > NOTHING:
-            return way
-        for other in range(len(wishes)):
-            if given[other].get(session, NOTHING) > NOTHING:
-                ways += [[*way, (other, next_one)] for next_one in sorted(wishes[other].choices)]
-    return []
+    found: dict[int, HourShare] = {}
+    for place in sorted(range(len(wishes)), key=lambda n: (wishes[n].at, wishes[n].name)):
+        wish = wishes[place]
+        share = found[place] = HourShare(wish.asked)
+        for is_late, sessions in ((False, wish.choices), (True, wish.late)):
+            for session in sorted(sessions, key=lambda s: (gap(s, wish.at), s.start, s.id)):
+                time = min(left.get(session.id, session.hours), wish.asked - share.given)
+                if time > NOTHING:
+                    left[session.id] = left.get(session.id, session.hours) - time
+                    share.given += time
+                    share.sessions.append(session)
+                    share.late |= is_late
+        if not share.whole:
+            share.silent = [session for session in wish.choices if session.hours == NOTHING]
+    return [found[place] for place in range(len(wishes))]

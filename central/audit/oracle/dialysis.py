@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from renzheng.central.audit.oracle.assignment import HourWish, Wish, assign, gap, serve_hours, time_left
+from renzheng.central.audit.oracle.assignment import HourShare, HourWish, Wish, assign, gap, give_hours
 from renzheng.central.audit.oracle.billing import Line
 from renzheng.central.audit.oracle.case import Case, verified
 from renzheng.central.audit.oracle.coverage import covered, share, suffices
 from renzheng.central.audit.oracle.sessions import (
     DOUBTS,
+    LET_IN,
     Session,
     hours_asked,
     prescribed_minutes,
@@ -76,15 +77,13 @@ class DialysisJudge:
         for session in sessions:
             self._sessions[session.place].append(session)
             self._sessions_of[session.place[1]].append(session)
-        self._away: dict[LineKey, set[str]] = {}
-        self._hours_served: dict[LineKey, str] = {}
+        self._hours: dict[LineKey, HourShare] = {}
         self._attempts_used: dict[tuple[str, str, int, int], int] = defaultdict(int)
 
     def judge(self) -> Iterator[Judged]:
         """Judge every line."""
         for line in self._lines:
             self._date(line)
-            self._away[line.key] = self._elsewhere_against_own(line)
         self._assign()
         for line in self._lines:
             yield self._judge_line(line)
@@ -110,24 +109,32 @@ class DialysisJudge:
         )
 
     def _after_death(self, line: Line) -> Judged | None:
-        if self._held(line) or not self._is_after_death(line) or self._outlived(line):
+        if not self._is_bare(line) or not self._is_after_death(line) or self._outlived(line):
             return None
         return Judged(line, "contradicted", "after_death", set())
 
     def _elsewhere(self, line: Line) -> Judged | None:
-        found = self._away[line.key]
-        if not found and not self._held(line) and not self._shown_here(line):
+        if not self._is_bare(line):
+            return None
+        own = [self._conflicts(line, session) for session in self._reachable(line)]
+        own += [
+            self._seen_elsewhere(line, run["started_at"], run["ended_at"])
+            for run in self._runs_in_reach(line)
+        ]
+        found = set().union(*own) if all(own) else set()
+        if not own and not self._shown_here(line):
             margin = self._on(line.day).elsewhere_margin
-            found = self._seen_elsewhere(line, line.at - margin, line.at + margin, touching=True)
+            found = self._seen_elsewhere(line, line.at - margin, line.at + margin, at_fee=True)
         return Judged(line, "contradicted", "elsewhere", found) if found else None
 
     def _supported(self, line: Line) -> Judged | None:
         if line.hourly:
-            if self._hours_served.get(line.key) != "in time":
+            share = self._hours[line.key]
+            if not share.whole or share.late:
                 return None
-            used = [session for session in line.choices if session.shown > NOTHING]
-            reason = "verified_session" if all(s.signed_in_verified for s in used) else "corroborated_manual"
-            return Judged(line, "supported", reason, _evidence(used))
+            surely = all(session.carries == "verified_session" for session in share.sessions)
+            reason = "verified_session" if surely else "corroborated_manual"
+            return Judged(line, "supported", reason, _evidence(share.sessions))
         standings = {session.standing for session in line.sessions}
         if len(line.sessions) < line.needed or not all(session.supporting for session in line.sessions):
             return None
@@ -136,9 +143,10 @@ class DialysisJudge:
 
     def _supported_late(self, line: Line) -> Judged | None:
         if line.hourly:
-            used = [s for s in (*line.choices, *self._late_choices(line)) if s.shown > NOTHING]
-            served = self._hours_served.get(line.key) == "late"
-            return Judged(line, "supported", "billed_late", _evidence(used)) if served else None
+            share = self._hours[line.key]
+            return (
+                Judged(line, "supported", "billed_late", _evidence(share.sessions)) if share.whole else None
+            )
         every = [*line.sessions, *line.late]
         if not line.late or len(every) < line.needed:
             return None
@@ -147,49 +155,64 @@ class DialysisJudge:
         return Judged(line, "insufficient", "other_day", _evidence(every))
 
     def _too_short(self, line: Line) -> Judged | None:
-        if line.hourly:
-            short = line.choices and self._hours_too_short(line)
-            return Judged(line, "contradicted", "too_short", _evidence(line.choices)) if short else None
-        if not any(session.standing == "too_short" for session in line.sessions):
+        if "too_short" not in self._failing(line):
             return None
-        return Judged(line, "contradicted", "too_short", _evidence([*line.sessions, *line.late]))
+        return Judged(line, "contradicted", "too_short", self._held_evidence(line))
 
     def _identity_mismatch(self, line: Line) -> Judged | None:
         traces = self._traces(line)
         anything = traces.shown or traces.runs or traces.weak or traces.not_acquired
-        if self._held(line) or self._held_that_day(line) or anything or not traces.mismatched:
+        nobody = self._is_bare(line) and not self._held_that_day(line) and not anything
+        if not nobody or not traces.mismatched:
             return None
         return Judged(line, "contradicted", "identity_mismatch", traces.mismatched)
 
     def _doubtful(self, line: Line) -> Judged | None:
-        sessions = line.choices if line.hourly and not self._time_taken(line) else line.sessions
-        standings = {session.standing for session in sessions}
-        if line.hourly and sessions and not standings & set(DOUBTS):
-            standings = {"no_sign_out"}
         for reason in DOUBTS:
-            if reason in standings:
-                return Judged(line, "insufficient", reason, _evidence([*sessions, *line.late]))
+            if reason in self._failing(line):
+                return Judged(line, "insufficient", reason, self._held_evidence(line))
         return None
 
     def _bedside(self, line: Line) -> Judged | None:
         if self._on(line.day).inpatients_sign_in or not self._in_stay(line):
             return None
-        return Judged(line, "insufficient", "bedside_possible", _evidence([*line.sessions, *line.late]))
+        return Judged(line, "insufficient", "bedside_possible", self.everything(line))
 
     def _unseen(self, line: Line) -> Judged:
-        traces = self._traces(line)
-        shown = traces.shown | set(traces.runs)
-        evidence = shown | traces.weak | traces.not_acquired | traces.mismatched
-        evidence |= _evidence([*line.sessions, *line.late])
         if not self._coverage_says_so(line):
-            return Judged(line, "insufficient", "coverage_gap", evidence)
-        shield = self._shield(line, traces)
+            return Judged(line, "insufficient", "coverage_gap", self.everything(line))
+        shield = self._shield(line, self._traces(line))
         if shield:
-            return Judged(line, "insufficient", "coverage_gap", evidence, shield)
+            return Judged(line, "insufficient", "coverage_gap", self.everything(line), shield)
+        if line.hourly and self._hours[line.key].sessions:
+            return Judged(line, "contradicted", "too_short", self._held_evidence(line))
         if line.choices or line.late:
-            known = {session.id for session in (*line.choices, *line.late)}
+            known = {session.id for session in line.choices} | self._held_evidence(line)
             return Judged(line, "contradicted", "more_lines_than_sessions", known)
         return Judged(line, "contradicted", "no_session", set())
+
+    def everything(self, line: Line) -> set[str]:
+        """Return the ids of all that bears the person's name about a line."""
+        traces = self._traces(line)
+        known = traces.shown | set(traces.runs) | traces.weak | traces.not_acquired | traces.mismatched
+        return known | self._held_evidence(line)
+
+    def _held(self, line: Line) -> list[Session]:
+        """Return the sessions that the line has, or shares."""
+        if line.hourly:
+            return [*self._hours[line.key].sessions, *self._hours[line.key].silent]
+        return [*line.sessions, *line.late]
+
+    def _held_evidence(self, line: Line) -> set[str]:
+        return _evidence(self._held(line))
+
+    def _is_bare(self, line: Line) -> bool:
+        return not self._held(line)
+
+    def _failing(self, line: Line) -> set[str]:
+        """Return what the sessions of the window lack."""
+        sessions = self._hours[line.key].silent if line.hourly else line.sessions
+        return {session.standing for session in sessions if not session.supporting}
 
     def _shield(self, line: Line, traces: Traces) -> str:
         """Return what keeps the line from being contradicted although the devices saw nobody, if anything."""
@@ -250,67 +273,47 @@ class DialysisJudge:
 
     # -- elsewhere
 
-    def _elsewhere_against_own(self, line: Line) -> set[str]:
-        """Return what shows the person elsewhere during every session and run here that the line may mean."""
-        own = [(s.start, s.surely_until) for s in self._reachable(line) if self._alive(line, s)]
-        own += [(run["started_at"], run["ended_at"]) for run in self._runs_in_reach(line)]
-        safe = any(session.signed_in_verified for session in self._reachable(line))
-        if not own or safe or self._signed_in_here(line):
-            return set()
-        found = [self._seen_elsewhere(line, *span, touching=False) for span in own]
-        return set().union(*found) if all(found) else set()
+    def _conflicts(self, line: Line, session: Session) -> set[str]:
+        """Return what shows the person elsewhere during a session here; a verified sign-in is in no conflict.
 
-    def _contradicted(self, session: Session, line: Line) -> bool:
-        """Return whether a session here overlaps what shows the person elsewhere."""
-        if session.signed_in_verified:
-            return False
-        span = session.start, session.surely_until
-        return bool(self._seen_elsewhere(line, *span, touching=False))
+        Nor is a time that an untrusted clock wrote.
+        """
+        if session.signed_in_verified or not session.clock_trusted:
+            return set()
+        return self._seen_elsewhere(line, session.start, session.ended_at)
 
     def _seen_elsewhere(
-        self, line: Line, begin: dt.datetime, end: dt.datetime, *, touching: bool
+        self, line: Line, begin: dt.datetime, end: dt.datetime, *, at_fee: bool = False
     ) -> set[str]:
         """Return verified events and sessions of the person at other institutions within a stretch of time.
 
-        One that recorded a leave for the moment is none of them: it sent the patient out itself.
+        One that recorded a leave for that moment is none of them: it sent the patient out itself.
         """
-        moments = {line.at, begin} if not touching else {line.at}
-        sent_out = {
-            leave["institution_id"]
-            for leave in self._case.about("leaves", line.person)
-            if any(covers(leave, moment) for moment in moments)
-        }
-        there = {line.institution, *sent_out}
         spans = [
-            (str(event["event_id"]), event["occurred_at"], event["occurred_at"])
+            (str(event["event_id"]), event["institution_id"], event["occurred_at"], event["occurred_at"])
             for event in self._case.about("attendance", line.person)
-            if verified(event) and event["institution_id"] not in there
+            if verified(event)
         ]
         spans += [
-            (session.id, session.start, session.surely_until)
+            (session.id, session.place[0], session.start, session.surely_until)
             for session in self._sessions_of[line.person]
-            if session.signed_in_verified and session.place[0] not in there
+            if session.signed_in_verified
         ]
-        if touching:
-            return {name for name, first, last in spans if first <= end and last >= begin}
-        return {name for name, first, last in spans if first < end and last > begin}
+        found = set()
+        for name, there, first, last in spans:
+            meets = first <= end and last >= begin if at_fee else first < end and last > begin
+            moment = line.at if at_fee else max(begin, first)
+            if meets and there != line.institution and not self._sent_out(line, there, moment):
+                found.add(name)
+        return found
 
-    def _signed_in_here(self, line: Line) -> bool:
-        return any(
-            event["event_type"] == "sign_in"
-            and self._case.day(line.institution, event["occurred_at"]) == line.day
-            for event in self._events(line)
-            if verified(event)
-        )
+    def _sent_out(self, line: Line, institution: str, at: dt.datetime) -> bool:
+        leaves = self._case.of("leaves", institution, line.person)
+        return any(covers(leave, at) for leave in leaves)
 
     def _shown_here(self, line: Line) -> bool:
-        """Return whether anything shows the person at the institution around the line."""
-        if any(self._reachable(line)) or any(self._runs_in_reach(line)):
-            return True
-        events = [
-            event for event in self._events(line) if event["outcome"] in {"match", "manual", "declined"}
-        ]
-        moments = [event["occurred_at"] for event in events]
+        """Return whether anything shows the person at the institution on the line's day."""
+        moments = [event["occurred_at"] for event in self._events(line) if event["outcome"] in LET_IN]
         moments += [
             check["answered_at"] or check["drawn_at"]
             for check in self._case.of("spot_checks", line.institution, line.person)
@@ -321,23 +324,19 @@ class DialysisJudge:
     # -- assignment
 
     def _assign(self) -> None:
-        groups: dict[tuple[str, str, str | None, bool], list[Line]] = defaultdict(list)
+        groups: dict[tuple[str, str, str | None], list[Line]] = defaultdict(list)
         for line in self._lines:
-            if self._away[line.key]:
-                continue
             line.choices = [
                 session
                 for session in self._reachable(line)
-                if self._alive(line, session) and not self._contradicted(session, line)
+                if self._alive(line, session) and not self._conflicts(line, session)
             ]
-            groups[line.institution, line.person, line.item_class, line.hourly].append(line)
-        for (*_, hourly), group in groups.items():
-            if hourly:
-                self._assign_hours(group)
-            else:
-                self._assign_sessions(group)
+            groups[line.institution, line.person, line.item_class].append(line)
+        for group in groups.values():
+            used = self._assign_sessions([line for line in group if not line.hourly])
+            self._assign_hours([line for line in group if line.hourly], used)
 
-    def _assign_sessions(self, group: Sequence[Line]) -> None:
+    def _assign_sessions(self, group: Sequence[Line]) -> set[str]:
         wishes = [Wish(line.at, line.key[1], line.needed, tuple(line.choices)) for line in group]
         for line, sessions in zip(group, assign(wishes), strict=True):
             line.sessions = sessions
@@ -354,35 +353,20 @@ class DialysisJudge:
         ]
         for line, sessions in zip(lacking, assign(wishes), strict=True):
             line.late = sessions
+        return used | {session.id for line in group for session in line.late}
 
-    def _assign_hours(self, group: Sequence[Line]) -> None:
-        time = {s.id: s.shown for line in group for s in (*line.choices, *self._late_choices(line))}
-        for stage, choices_of in (("in time", lambda line: line.choices), ("late", self._every_choice)):
-            open_lines = [line for line in group if line.key not in self._hours_served]
-            wishes = [
-                HourWish(line.order, self._asked(line), {s.id: time[s.id] for s in choices_of(line)})
-                for line in open_lines
-            ]
-            served = serve_hours(wishes)
-            time.update(time_left(wishes, served))
-            for line, is_served in zip(open_lines, served, strict=True):
-                if is_served:
-                    self._hours_served[line.key] = stage
-
-    def _every_choice(self, line: Line) -> list[Session]:
-        return list({s.id: s for s in (*line.choices, *self._late_choices(line))}.values())
+    def _assign_hours(self, group: Sequence[Line], used: set[str]) -> None:
+        """Give time to lines of hours; a session that serves a line of sessions has none left."""
+        wishes = []
+        for line in group:
+            near = tuple(session for session in line.choices if session.id not in used)
+            before = (s for s in self._late_choices(line) if s.id not in used and s not in line.choices)
+            wishes.append(HourWish(line.at, line.key[1], self._asked(line), near, tuple(before)))
+        for line, given in zip(group, give_hours(wishes), strict=True):
+            self._hours[line.key] = given
 
     def _asked(self, line: Line) -> dt.timedelta:
         return hours_asked(line.quantity, self._on(line.day).min_duration_ratio)
-
-    def _time_taken(self, line: Line) -> bool:
-        """Return whether the sessions would do for the line, were there no other lines of hours."""
-        return sum((s.shown for s in self._every_choice(line)), NOTHING) >= self._asked(line)
-
-    def _hours_too_short(self, line: Line) -> bool:
-        longer = max(part.shown_longer for session in line.choices for part in session.parts)
-        surely = all(session.wholly_verified for session in line.choices)
-        return surely and longer < self._asked(line) and not self._time_taken(line)
 
     def _here(self, line: Line) -> list[Session]:
         return self._sessions[line.institution, line.person]
@@ -403,7 +387,7 @@ class DialysisJudge:
             for session in self._here(line)
             if self._late_from(line) <= session.start <= line.at
             and self._alive(line, session)
-            and not self._contradicted(session, line)
+            and not self._conflicts(line, session)
         ]
 
     def _alive(self, line: Line, session: Session) -> bool:
@@ -412,9 +396,6 @@ class DialysisJudge:
         if death is None or line.service_day <= death:
             return True
         return self._in_time(line, session.start, session.ended_at, death)
-
-    def _held(self, line: Line) -> bool:
-        return bool(line.sessions or line.late or line.key in self._hours_served)
 
     def _held_that_day(self, line: Line) -> bool:
         return any(self._touches_day(line, session) for session in line.choices)
@@ -462,10 +443,7 @@ class DialysisJudge:
                 self._sort(event, traces)
         for run in self._runs(line):
             if self._on_day(line, run) and not self._known(line, run):
-                if self._long_enough(line, run):
-                    traces.runs.append(run_name(run))
-                else:
-                    traces.weak.add(run_name(run))
+                traces.runs += [run_name(run)] if self._long_enough(line, run) else []
         for check in self._case.of("spot_checks", line.institution, line.person):
             at = check["answered_at"] or check["drawn_at"]
             present = check["result"] == "present" and self._case.day(line.institution, at) == line.day
@@ -516,10 +494,8 @@ class DialysisJudge:
     def _coverage_says_so(self, line: Line) -> bool:
         """Return whether silence means that nobody came."""
         parameters = self._on(line.day)
-        if not suffices(self._case, line.institution, line.day, parameters):
-            return False
         if line.hourly or line.needed <= BUNDLE:
-            return True
+            return suffices(self._case, line.institution, line.day, parameters)
         lacking = line.needed - len(line.sessions) - len(line.late)
         days = [line.day - dt.timedelta(days=back) for back in range(parameters.late_billing_days + 1)]
         dark = sum(not suffices(self._case, line.institution, day, self._on(day)) for day in days)

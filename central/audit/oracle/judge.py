@@ -59,7 +59,7 @@ class Oracle:
         beds = BedJudge(self._case, [line for line in billed_beds if line.in_scope], self._on)
         judged = [one for one in dialysis.judge() if self._within(one.line)]
         days = [one for one in beds.judge() if self._within(one.line)]
-        shield(self._case, judged, days)
+        shield(self._case, dialysis, judged, days)
         lines = dict(self._lines(dialysis, judged, beds, days))
         book = ledger(self._case, rows, lines, self._first, self._last)
         return Judgement(lines, day_answers(days), book, _shielded(judged, days))

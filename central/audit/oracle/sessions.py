@@ -42,6 +42,8 @@ class Part:
     shown_longer: dt.timedelta = NOTHING
     """By a machine that began to run only after the sign-out."""
     mid_session: dt.timedelta = NOTHING
+    limit: dt.datetime | None = None
+    """Up to when its time counts, where a treatment was interrupted."""
 
     @property
     def start(self) -> dt.datetime:
@@ -82,9 +84,19 @@ class Part:
         return max((end - begin for begin, end in self.stays), default=NOTHING)
 
     @property
+    def counted(self) -> dt.timedelta:
+        """Return the time that it adds to a treatment."""
+        return self.shown if self.limit is None else min(self.shown, self.limit - self.start)
+
+    @property
     def carries_time(self) -> bool:
         """Return whether its time may be counted: a verified sign-in, or a manual one with a witness."""
         return self.verified or (self.manual and (self.run_corroborates or self.presence is not None))
+
+    @property
+    def ended_at(self) -> dt.datetime:
+        """Return when it ended, as far as anything tells."""
+        return self.until if self.sign_out is not None else self.last_sign
 
     @property
     def surely_until(self) -> dt.datetime:
@@ -137,13 +149,12 @@ class Session:
     @property
     def ended_at(self) -> dt.datetime:
         """Return when it ended, as far as anything tells."""
-        last = self.parts[-1]
-        return last.until if last.sign_out is not None else last.last_sign
+        return max(part.ended_at for part in self.parts)
 
     @property
     def watched_until(self) -> dt.datetime:
         """Return up to when a second witness was looked for."""
-        return self.parts[-1].until
+        return max(part.until for part in self.parts)
 
     @property
     def surely_until(self) -> dt.datetime:
@@ -156,14 +167,26 @@ class Session:
         return any(part.verified for part in self.parts)
 
     @property
+    def clock_trusted(self) -> bool:
+        """Return whether some sign-in of it has a trusted clock."""
+        return any(part.sign_in["clock_trusted"] for part in self.parts)
+
+    @property
     def evidence(self) -> set[str]:
         """Return the ids of what makes it up."""
         return set().union(*(part.evidence for part in self.parts))
 
     @property
-    def shown(self) -> dt.timedelta:
-        """Return the time for which the person is shown; pauses do not count, nothing counts twice."""
-        return shown_time(part for part in self.parts if part.carries_time)
+    def carries(self) -> str:
+        """Return what a line of hours may be carried by, however short: empty when by nothing."""
+        if self.standing in {"verified_session", "corroborated_manual"}:
+            return self.standing
+        return "verified_session" if any(part.verified and part.stays for part in self.parts) else ""
+
+    @property
+    def hours(self) -> dt.timedelta:
+        """Return the time that the session gives to lines of hours."""
+        return sum((part.counted for part in self.parts), NOTHING) if self.carries else NOTHING
 
     @property
     def wholly_verified(self) -> bool:
@@ -189,8 +212,11 @@ class Session:
         return self.standing in {"verified_session", "corroborated_manual"}
 
     def _verified_long_enough(self) -> bool:
-        carried = [part for part in self.parts if part.verified]
-        return any(part.stays for part in carried) and shown_time(carried) >= self.needed
+        carrying = [part for part in self.parts if part.verified and part.stays]
+        together = sum((part.counted for part in carrying), NOTHING)
+        return any(part.shown >= self.needed for part in carrying) or (
+            bool(carrying) and together >= self.needed
+        )
 
     def _short(self, part: Part) -> bool:
         return part.verified and part.out_verified and part.shown_longer < self.needed
@@ -210,16 +236,6 @@ class Session:
             if not out["clock_trusted"]:
                 return "clock_untrusted"
         return "no_sign_out"
-
-
-def shown_time(parts: Iterator[Part] | Sequence[Part]) -> dt.timedelta:
-    """Return the time shown by parts together: their longest stays, but no more than passed in all."""
-    shown = [part for part in parts if part.stays]
-    if not shown:
-        return NOTHING
-    every = [stay for part in shown for stay in part.stays]
-    together = sum((part.shown for part in shown), NOTHING)
-    return min(together, max(end for _, end in every) - min(begin for begin, _ in every))
 
 
 def prescribed_minutes(
@@ -269,6 +285,8 @@ class SessionBuilder:
             for part, following in itertools.zip_longest(parts, parts[1:]):
                 self._witness(place, part, following.start if following else None)
             for together in self._resumed(parts):
+                if len(together) > 1:
+                    _limit(together)
                 day = self._case.day(place[0], together[0].start)
                 needed = least_duration(self._case, self._on(day), *place, day)
                 yield Session(together, needed)
@@ -389,6 +407,13 @@ class SessionBuilder:
             together.append(part)
         if together:
             yield together
+
+
+def _limit(parts: Sequence[Part]) -> None:
+    """Let the time of each part of a treatment end where the next begins, the last's where it ended."""
+    for part, following in itertools.pairwise(parts):
+        part.limit = following.start
+    parts[-1].limit = max(parts[-1].ended_at, parts[-1].start)
 
 
 def _rank(event: Row) -> tuple[Any, ...]:

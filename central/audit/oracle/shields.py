@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from renzheng.central.audit.oracle.bed_days import BedDay
 from renzheng.central.audit.oracle.billing import Line
 from renzheng.central.audit.oracle.case import Broken, Case
-from renzheng.central.audit.oracle.dialysis import Judged
+from renzheng.central.audit.oracle.dialysis import DialysisJudge, Judged
 
 SIGHTINGS = ("attendance", "machine_sessions")
 DIALYSIS_REASONS = ("no_session", "more_lines_than_sessions", "identity_mismatch")
@@ -15,7 +15,7 @@ SEEN_REASONS = ("elsewhere", "outside_stay")
 LEAVE_REASONS = ("elsewhere", "absent_at_check")
 
 
-def shield(case: Case, dialysis: Sequence[Judged], beds: Sequence[BedDay]) -> None:
+def shield(case: Case, judge: DialysisJudge, dialysis: Sequence[Judged], beds: Sequence[BedDay]) -> None:
     """Change the verdicts that a broken row could have cleared to `insufficient / broken_row`."""
     lines = sorted(dialysis, key=lambda one: one.line.order)
     days = sorted(beds, key=lambda one: (one.day, one.line.order))
@@ -23,6 +23,7 @@ def shield(case: Case, dialysis: Sequence[Judged], beds: Sequence[BedDay]) -> No
     for row in sorted(rows, key=lambda row: (row.day is None, row.day or dt.date.min, row.table)):
         _shield_by(
             row,
+            judge,
             [one for one in lines if _is_about(row, one.line)],
             [one for one in days if _is_about(row, one.line)],
         )
@@ -37,13 +38,13 @@ def _is_about(row: Broken, line: Line) -> bool:
     return row.person_id == line.person
 
 
-def _shield_by(row: Broken, lines: Sequence[Judged], days: Sequence[BedDay]) -> None:
+def _shield_by(row: Broken, judge: DialysisJudge, lines: Sequence[Judged], days: Sequence[BedDay]) -> None:
     if row.table in SIGHTINGS:
         mine = [one for one in lines if one.verdict == "contradicted" and one.reason in DIALYSIS_REASONS]
         mine = [one for one in mine if row.day in {None, one.line.day}]
         for one in mine[:1]:
-            one.shield = "broken_row"
-            _clear(one)
+            one.verdict, one.reason, one.shield = "insufficient", "broken_row", "broken_row"
+            one.evidence = judge.everything(one.line)
         if mine:
             return
     if row.table in {"attendance", "spot_checks"}:
@@ -65,10 +66,6 @@ def _open(days: Sequence[BedDay], reasons: Sequence[str]) -> list[BedDay]:
     return [one for one in days if one.verdict == "contradicted" and one.reason in reasons]
 
 
-def _clear(one: Judged | BedDay) -> None:
-    one.verdict, one.reason, one.evidence = "insufficient", "broken_row", set()
-
-
 def _clear_days(days: Sequence[BedDay]) -> None:
     for one in days:
-        _clear(one)
+        one.verdict, one.reason, one.evidence = "insufficient", "broken_row", set()
