@@ -300,7 +300,8 @@ def _lay_out(rows, w, world):
     def own(row):
         return {name: w + value if name in PREFIXED and value else value for name, value in row.items()}
 
-    rows["persons"].append(own({"person_id": "P1", "sex": "F", "death_date": world["death"]}))
+    for number, death in (("P1", world["death"]), ("P1X", None)):
+        rows["persons"].append(own({"person_id": number, "sex": "F", "death_date": death}))
     rows["institutions"] += [
         own({"institution_id": place, "name": place, "region_code": REGION}) for place in ("H1", "H2")
     ]

@@ -78,6 +78,8 @@ class DialysisJudge:
             self._sessions[session.place].append(session)
             self._sessions_of[session.place[1]].append(session)
         self._hours: dict[LineKey, HourShare] = {}
+        self._excuses: dict[LineKey, str] = {}
+        self._run_excuses: dict[tuple[str, str, str | None], int] = defaultdict(int)
         self._attempts_used: dict[tuple[str, str, int, int], int] = defaultdict(int)
 
     def judge(self) -> Iterator[Judged]:
@@ -109,7 +111,7 @@ class DialysisJudge:
         )
 
     def _after_death(self, line: Line) -> Judged | None:
-        if not self._is_bare(line) or not self._is_after_death(line) or self._outlived(line):
+        if not self._is_bare(line) or not self._is_after_death(line) or self._excuse(line):
             return None
         return Judged(line, "contradicted", "after_death", set())
 
@@ -174,12 +176,13 @@ class DialysisJudge:
         return None
 
     def _bedside(self, line: Line) -> Judged | None:
-        if self._on(line.day).inpatients_sign_in or not self._in_stay(line):
+        in_ward = self._in_stay(line) and not self._on(line.day).inpatients_sign_in
+        if not in_ward and self._excuse(line) != "stay":
             return None
         return Judged(line, "insufficient", "bedside_possible", self.everything(line))
 
     def _unseen(self, line: Line) -> Judged:
-        if not self._coverage_says_so(line):
+        if not self._coverage_says_so(line) or self._excuse(line) == "run":
             return Judged(line, "insufficient", "coverage_gap", self.everything(line))
         shield = self._shield(line, self._traces(line))
         if shield:
@@ -236,7 +239,7 @@ class DialysisJudge:
         """Date a line that a batch posted in the night after a death on the day of death."""
         death = self._case.deaths.get(line.person)
         grace = min(self._on(line.service_day).posting_grace, NIGHT_BATCH)
-        if death is not None and line.service_day > death and line.at <= self._after(line, death) + grace:
+        if death is not None and line.service_day > death and line.at < self._after(line, death) + grace:
             line.day = death
 
     def _after(self, line: Line, death: dt.date) -> dt.datetime:
@@ -248,18 +251,34 @@ class DialysisJudge:
         death = self._case.deaths.get(line.person)
         return death is not None and line.day > death
 
-    def _outlived(self, line: Line) -> bool:
-        """Return whether a machine's run or a stay ended in time may be what was billed later."""
-        death = self._case.deaths[line.person]
+    def _excuse(self, line: Line) -> str:
+        """Return what may be behind a bare line entered after a death: a stay or a run before it."""
+        if not self._is_bare(line) or not self._is_after_death(line):
+            return ""
+        if line.key not in self._excuses:
+            self._excuses[line.key] = self._find_excuse(line, self._case.deaths[line.person])
+        return self._excuses[line.key]
+
+    def _find_excuse(self, line: Line, death: dt.date) -> str:
+        for stay in self._case.of("stays", line.institution, line.person):
+            begin, end = stay["admitted_at"], stay["discharged_at"]
+            began = self._case.day(line.institution, begin) <= death
+            grace = self._on(line.service_day).posting_grace
+            by_then = end is not None and end <= self._after(line, death) + grace
+            if began and by_then and end >= self._late_from(line):
+                return "stay"
         runs = [
-            (run["started_at"], run["ended_at"]) for run in self._runs(line) if not self._known(line, run)
+            run
+            for run in self._runs(line)
+            if self._in_time(line, run["started_at"], run["ended_at"], death)
+            and run_length(run) * 2 >= self._on(line.day).min_session
+            and not self._known(line, run)
         ]
-        stays = [
-            (row["discharged_at"], row["discharged_at"])
-            for row in self._case.of("stays", line.institution, line.person)
-            if row["discharged_at"] is not None
-        ]
-        return any(self._in_time(line, *span, death) for span in (*runs, *stays))
+        if not runs:
+            return ""
+        place = line.institution, line.person, line.item_class
+        self._run_excuses[place] += 1
+        return "run" if self._run_excuses[place] <= len(runs) else ""
 
     def _in_time(self, line: Line, begin: dt.datetime, end: dt.datetime, death: dt.date) -> bool:
         """Return whether something ended by the death, and not too long before the fee."""
@@ -393,7 +412,7 @@ class DialysisJudge:
     def _alive(self, line: Line, session: Session) -> bool:
         """Return whether the session can be meant by a line that may have been entered after a death."""
         death = self._case.deaths.get(line.person)
-        if death is None or line.service_day <= death:
+        if death is None or line.day <= death:
             return True
         return self._in_time(line, session.start, session.ended_at, death)
 
@@ -461,12 +480,12 @@ class DialysisJudge:
         if event["outcome"] in {"non_match", "attack_suspected"}:
             if event["clock_trusted"] and dialysis:
                 traces.mismatched.add(name)
+        elif not dialysis and not verified(event):
+            traces.weak.add(name)
         elif event["outcome"] == "not_acquired":
             traces.not_acquired.add(name)
-        elif dialysis or verified(event):
-            traces.shown.add(name)
         else:
-            traces.weak.add(name)
+            traces.shown.add(name)
 
     def _long_enough(self, line: Line, run: Row) -> bool:
         """Return whether a run may have been the treatment: half of the time asked."""
@@ -486,8 +505,9 @@ class DialysisJudge:
             first = self._case.day(line.institution, row["admitted_at"])
             end = row["discharged_at"]
             spans = first <= line.day and (end is None or line.day <= self._case.day(line.institution, end))
+            earliest = line.day - dt.timedelta(days=self._on(line.day).late_billing_days)
             own = row["visit_id"] == line.row["visit_id"] and end is not None
-            if spans or (own and self._late_from(line) <= end <= line.at):
+            if spans or (own and earliest <= self._case.day(line.institution, end) <= line.day):
                 return True
         return False
 
