@@ -47,6 +47,7 @@ def day_settings(from_day: dt.date, to_day: dt.date, resolve: Resolve) -> tuple[
                 "late_billing_days": int(values["late_billing_days"]),
                 "late_billing_us": int(values["late_billing_days"] * 24 * HOUR_US),
                 "posting_grace_us": int(values["posting_grace_hours"] * HOUR_US),
+                "night_posting_us": int(values["night_posting_hours"] * HOUR_US),
                 "resume_us": int(values["resume_minutes"] * MINUTE_US),
                 "min_prescribed_minutes": int(values["min_prescribed_minutes"]),
                 "inpatients_sign_in": int(values["inpatients_sign_in"]),

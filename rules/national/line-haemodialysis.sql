@@ -170,7 +170,7 @@ WITH facts AS (
     t.evidence AS trace_evidence,
     coalesce(t.shown, 0) AS shown,
     coalesce(t.attempts, 0) AS attempts,
-    coalesce(t.shown, 0) + coalesce(t.runs, 0) + coalesce(t.not_acquired, 0) AS other_traces,
+    coalesce(t.shown, 0) + coalesce(t.runs, 0) + coalesce(t.not_acquired, 0) + coalesce(t.weak, 0) AS other_traces,
     k.evidence AS choice_evidence,
     coalesce(k.sessions, 0) AS choices,
     coalesce(k.same_day, 0) AS sessions_that_day,
@@ -225,7 +225,7 @@ judged AS (
       WHEN elsewhere IS NOT NULL THEN 'elsewhere'
       WHEN carried AND coalesce(weakest_support, hours_support) = 0 THEN 'verified_session'
       WHEN carried THEN 'corroborated_manual'
-      WHEN failing = 2 THEN 'too_short'
+      WHEN failing = 2 AND NOT served_late THEN 'too_short'
       WHEN carried_late THEN 'billed_late'
       WHEN served_late THEN 'other_day'
       WHEN bare AND sessions_that_day = 0 AND attempts > 0 AND other_traces = 0 AND coalesce(shield, '') <> 'broken_row'

@@ -378,9 +378,10 @@ class DialysisJudge:
         """Give time to lines of hours; a session that serves a line of sessions has none left."""
         wishes = []
         for line in group:
-            near = tuple(session for session in line.choices if session.id not in used)
             before = (s for s in self._late_choices(line) if s.id not in used and s not in line.choices)
-            wishes.append(HourWish(line.at, line.key[1], self._asked(line), near, tuple(before)))
+            late = tuple(before)
+            line.choices = [session for session in line.choices if session.id not in used]
+            wishes.append(HourWish(line.at, line.key[1], self._asked(line), tuple(line.choices), late))
         for line, given in zip(group, give_hours(wishes), strict=True):
             self._hours[line.key] = given
 

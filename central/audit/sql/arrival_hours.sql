@@ -10,7 +10,7 @@ WITH arrivals AS (
   WHERE verified
     AND purpose = 'dialysis'
     AND event_type = 'sign_in'
-    AND occurred_at_day BETWEEN $early_day AND $to_day + 5
+    AND occurred_at_day BETWEEN $early_day - 28 AND $to_day + 5
   GROUP BY institution_id, occurred_at_day, (occurred_at_local - occurred_at_day * 86400000000) // 3600000000
 ),
 lately AS (

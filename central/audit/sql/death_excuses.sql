@@ -1,5 +1,6 @@
 -- Lines after the day of death that are no bills for a dead person: a stay of the person here, or a machine run that
--- could have been the treatment, ended by it within the time that a fee may be late. A run excuses one line of a class.
+-- could have been the treatment and belongs to no session, ended by it within the time that a fee may be late. A run
+-- excuses one line of a class.
 WITH late AS (
   SELECT l.* FROM bare_lines l WHERE l.dead
 ),
@@ -13,6 +14,11 @@ runs AS (
     AND m.ended_at <= l.ended_by
     AND m.started_at BETWEEN l.service_time - l.late_billing_us AND l.service_time
     AND (m.ended_at - m.started_at) * 2 >= l.min_session_us
+  ANTI JOIN dialysis_sessions s
+    ON m.institution_id = s.institution_id
+    AND m.person_id = s.person_id
+    AND m.started_at <= s.watched_until + l.mid_session_us
+    AND m.ended_at >= s.signed_in_at - l.mid_session_us
   GROUP BY l.line
 ),
 placed AS (

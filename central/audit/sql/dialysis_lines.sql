@@ -1,6 +1,22 @@
 -- Lines of the haemodialysis family and how many sessions each needs; a line by the hour needs time (hours_us).
 -- A part of a session that was billed is rounded down, but never to none.
 -- A line after the day of death is for a treatment that ended by it, or shortly after (ended_by); others have none.
+-- What a batch wrote in the night after the death is of the day of death.
+WITH dated AS (
+  SELECT
+    l.*,
+    p.death_date,
+    CASE
+      WHEN l.service_day > p.death_date
+        AND l.service_time + l.utc_offset_us < (p.death_date + 1) * 86400000000 + least(d.night_posting_us, d.posting_grace_us)
+        THEN p.death_date
+      ELSE l.service_day
+    END AS dated_day
+  FROM scope_lines l
+  JOIN days d ON l.service_day = d.day
+  LEFT JOIN persons p ON l.person_id = p.person_id
+  WHERE l.item_class <> 'bed_day'
+)
 SELECT
   l.line,
   l.line_id,
@@ -9,7 +25,7 @@ SELECT
   l.person_id,
   l.item_class,
   l.service_time,
-  l.service_day,
+  l.dated_day AS service_day,
   l.in_period,
   l.amount,
   CASE WHEN l.item_unit = 'hour' THEN 1 ELSE greatest(1, CAST(floor(l.quantity) AS BIGINT)) END AS needed,
@@ -18,9 +34,9 @@ SELECT
       least(CASE WHEN l.quantity > 0 THEN l.quantity ELSE 1 END, 2400) * 3600000000 AS BIGINT
     ) * d.min_duration_ppm // 1000000
   END AS hours_us,
-  coalesce(l.service_day > p.death_date, false) AS dead,
-  p.death_date,
-  (p.death_date + 1) * 86400000000 - l.utc_offset_us + d.posting_grace_us AS ended_by,
+  coalesce(l.dated_day > l.death_date, false) AS dead,
+  l.death_date,
+  (l.death_date + 1) * 86400000000 - l.utc_offset_us + d.posting_grace_us AS ended_by,
   d.match_window_us,
   d.elsewhere_margin_us,
   d.mid_session_us,
@@ -31,7 +47,5 @@ SELECT
   d.min_prescribed_minutes,
   d.shield_attempts,
   d.inpatients_sign_in
-FROM scope_lines l
-JOIN days d ON l.service_day = d.day
-LEFT JOIN persons p ON l.person_id = p.person_id
-WHERE l.item_class <> 'bed_day'
+FROM dated l
+JOIN days d ON l.dated_day = d.day

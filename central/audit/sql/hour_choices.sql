@@ -22,6 +22,7 @@ reached AS (
     s.signed_in_at,
     CASE WHEN s.carries IS NULL THEN 0 ELSE s.shown_us END AS shown_us,
     greatest(0, s.signed_in_at - l.service_time, l.service_time - s.ended_at) AS gap_us,
+    l.service_day BETWEEN s.first_day AND s.last_day AS same_day,
     NOT (
       (s.signed_in_at <= l.service_time + l.match_window_us AND s.ended_at >= l.service_time - l.match_window_us)
       OR l.service_day BETWEEN s.first_day AND s.last_day

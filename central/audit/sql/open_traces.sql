@@ -15,6 +15,7 @@ WITH apart AS (
 SELECT
   line,
   count(CASE WHEN kind = 'shown' THEN 1 END) AS shown,
+  count(CASE WHEN kind = 'weak' THEN 1 END) AS weak,
   count(CASE WHEN kind = 'run' THEN 1 END) AS runs,
   count(CASE WHEN kind = 'not_acquired' THEN 1 END) AS not_acquired,
   count(CASE WHEN kind = 'attempt' AND clock_trusted AND dialysis THEN 1 END) AS attempts,

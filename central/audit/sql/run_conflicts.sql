@@ -5,7 +5,8 @@ WITH overlapped AS (
   JOIN attendance e
     ON r.person_id = e.person_id
     AND r.institution_id <> e.institution_id
-    AND e.occurred_at BETWEEN r.started_at AND r.ended_at
+    AND e.occurred_at > r.started_at
+    AND e.occurred_at < r.ended_at
   WHERE e.verified
     AND e.occurred_at_day BETWEEN $early_day AND $to_day + 5
   UNION ALL
@@ -20,8 +21,8 @@ WITH overlapped AS (
   JOIN dialysis_sessions o
     ON r.person_id = o.person_id
     AND r.institution_id <> o.institution_id
-    AND o.signed_in_at <= r.ended_at
-    AND o.surely_until >= r.started_at
+    AND o.signed_in_at < r.ended_at
+    AND o.surely_until > r.started_at
   WHERE o.sign_in_verified
 )
 SELECT DISTINCT o.line, o.run, o.evidence

@@ -12,7 +12,8 @@ overlapped AS (
   JOIN attendance e
     ON s.person_id = e.person_id
     AND s.institution_id <> e.institution_id
-    AND e.occurred_at BETWEEN s.signed_in_at AND s.until_at
+    AND e.occurred_at > s.signed_in_at
+    AND e.occurred_at < s.until_at
   WHERE e.verified
     AND e.occurred_at_day BETWEEN $early_day AND $to_day + 5
   UNION ALL
@@ -26,8 +27,8 @@ overlapped AS (
   JOIN dialysis_sessions o
     ON s.person_id = o.person_id
     AND s.institution_id <> o.institution_id
-    AND o.signed_in_at <= s.until_at
-    AND o.surely_until >= s.signed_in_at
+    AND o.signed_in_at < s.until_at
+    AND o.surely_until > s.signed_in_at
   WHERE o.sign_in_verified
 )
 SELECT DISTINCT o.session, o.evidence

@@ -1,4 +1,5 @@
 -- Everything at the institution that bears the person's name on the day of an open line.
+-- A name typed at another counter is no treatment (weak), though it shows that somebody was there for the person.
 -- An event with an untrusted clock also counts on the day it was received; its own day proves nothing.
 -- A machine run counts when it lasted at least half of the time that was asked for.
 WITH asked AS (
@@ -17,6 +18,7 @@ SELECT
   e.event_id AS trace,
   CASE
     WHEN e.outcome IN ('non_match', 'attack_suspected') THEN 'attempt'
+    WHEN e.purpose <> 'dialysis' AND NOT e.verified THEN 'weak'
     WHEN e.outcome = 'not_acquired' THEN 'not_acquired'
     ELSE 'shown'
   END AS kind,

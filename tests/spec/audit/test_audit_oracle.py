@@ -84,14 +84,12 @@ def answers(rows, tmp_path_factory):
     return by_engine(folder / "out"), by_oracle(rows)
 
 
-@pytest.mark.xfail(reason="the engine of version 2 comes in pieces")
 @pytest.mark.parametrize("place", [0, 1, 2], ids=["lines", "days", "ledger"])
 def test_duckdb_says_what_the_oracle_says(answers, place):
     engine, oracle = answers
     assert differences(engine[place], oracle[place]) == {}
 
 
-@pytest.mark.xfail(reason="the engine of version 2 comes in pieces")
 def test_the_ledger_closes_to_the_cent(rows, answers):
     sent = {}
     for row in (*rows["claim_lines"], *(row for row in rows["rejects"] if row["table"] == "claim_lines")):
@@ -104,7 +102,6 @@ def test_the_ledger_closes_to_the_cent(rows, answers):
         assert held == sent
 
 
-@pytest.mark.xfail(reason="the engine of version 2 comes in pieces")
 def test_the_worlds_hold_every_reason(answers):
     reasons = {verdict.partition("/")[2] for verdict, *_ in answers[1][0].values()}
     assert reasons >= REASONS

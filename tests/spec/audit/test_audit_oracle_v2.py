@@ -778,7 +778,6 @@ def on_duckdb(tmp_path_factory):
     return found
 
 
-@pytest.mark.xfail(reason="the engine of version 2 comes in pieces")
 @pytest.mark.parametrize("name", CASES)
 def test_duckdb_says(on_duckdb, name):
     expected = CASES[name][1]

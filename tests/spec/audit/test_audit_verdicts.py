@@ -131,13 +131,13 @@ CASES = {
         {"claim_lines": [hd(clock="00:00")], "attendance": [sign_in("16:00"), sign_out("20:00")]},
         {"L1": "supported/verified_session"},
     ),
-    "billed the next noon is too late": (
+    "billed the next noon is late": (
         {
             "claim_lines": [hd(clock="12:30", day=5)],
             "attendance": [sign_in("18:00"), sign_out("22:00")],
             "coverage": [{"from_at": at("00:00", 5), "to_at": at("00:00", 6)}],
         },
-        {"L1": "contradicted/no_session"},
+        {"L1": "supported/billed_late"},
     ),
     "several modalities share a session": (
         {
