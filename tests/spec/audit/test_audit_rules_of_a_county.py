@@ -1,0 +1,69 @@
+"""A month of a county: whoever evades is named, and no honest institution for its share of anything."""
+
+from datetime import timedelta
+
+import pyarrow.parquet as pq
+import pytest
+
+from renzheng.central.audit.request import AuditRequest
+from renzheng.central.audit.run import run_audit
+from renzheng.central.simulate.county import FIRST_DAY, simulate_county
+
+ABOUT_INSTITUTIONS = {
+    "broken-rows",
+    "checks-not-answered",
+    "coverage-just-short",
+    "declined-share",
+    "manual-share",
+    "never-signs-out",
+    "orphan-reversal",
+    "outages-with-bills",
+    "outside-period",
+    "scope-drop",
+    "shielded-lines",
+    "unit-price",
+    "unknown-code",
+    "untrusted-clock-share",
+    "weak-evidence-share",
+}
+"""Rules that name an institution for a habit, not for a line of one person."""
+
+
+@pytest.fixture(scope="module")
+def month(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("county")
+    simulate_county(3, 30, folder / "tables", people=1500, evasions=True)
+    last = FIRST_DAY + timedelta(days=29)
+    run_audit(AuditRequest(folder / "tables", FIRST_DAY, last, folder / "out"))
+    return folder
+
+
+def _rows(path, *columns):
+    return pq.read_table(path, columns=list(columns) or None).to_pylist()
+
+
+def test_every_institution_that_evades_is_named(month):
+    evading = {row["institution_id"] for row in _rows(month / "tables" / "evasions.parquet")}
+    found = _rows(month / "out" / "findings.parquet", "institution_id")
+    lines = _rows(month / "out" / "line_verdicts.parquet", "institution_id", "verdict")
+    named = {row["institution_id"] for row in found}
+    named |= {row["institution_id"] for row in lines if row["verdict"] == "contradicted"}
+    assert len(evading) == 10
+    assert evading <= named
+
+
+def test_no_honest_institution_is_named_for_a_habit(month):
+    evading = {row["institution_id"] for row in _rows(month / "tables" / "evasions.parquet")}
+    found = _rows(month / "out" / "findings.parquet", "rule_id", "institution_id", "explanation_en")
+    wrong = [
+        row for row in found if row["institution_id"] not in evading and row["rule_id"] in ABOUT_INSTITUTIONS
+    ]
+    assert wrong == []
+
+
+def test_machines_and_inpatients_of_honest_institutions_are_left_in_peace(month):
+    evading = {row["institution_id"] for row in _rows(month / "tables" / "evasions.parquet")}
+    rules = {"machine-overlap", "more-at-once-than-machines", "nights-never-seen", "long-examination"}
+    found = _rows(month / "out" / "findings.parquet", "rule_id", "institution_id", "explanation_en")
+    wrong = [row for row in found if row["institution_id"] not in evading and row["rule_id"] in rules]
+    assert wrong == []
