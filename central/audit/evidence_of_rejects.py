@@ -196,7 +196,7 @@ def _amount(text: str | None) -> Decimal | None:
         amount = Decimal(text or "").quantize(Decimal("0.01"))
     except InvalidOperation:
         return None
-    return amount if abs(amount) < LARGEST else None
+    return amount if amount.is_finite() and abs(amount) < LARGEST else None
 
 
 def _may_clear(row: Mapping[str, str]) -> bool:

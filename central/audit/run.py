@@ -81,6 +81,13 @@ def asked_pack(request: AuditRequest) -> Pack:
     pack = load_pack(request.rules)
     if request.rules_key is not None:
         require_signatures(pack, request)
+    if request.region is not None and request.region not in pack.regions:
+        known = ", ".join(sorted(pack.regions)) or "none"
+        raise AuditUsageError(
+            f"There is no file for region {request.region}; there are files for: {known}.",
+            why="Without one the national values would hold unnoticed.",
+            do=f"Add regions/{request.region}.yaml to the pack, or leave --region out.",
+        )
     pack = pack.for_region(request.region)
     require_readable(pack)
     return pack
@@ -121,6 +128,7 @@ class Run:
         self._made = made
         self._progress = progress
         self._stays_known = False
+        self._circles: tuple[tuple[str, ...], ...] = ()
         self._found: dict[str, int] = {}
         self._failed: dict[str, str] = {}
         self._seconds: dict[str, float] = {}
@@ -157,9 +165,11 @@ class Run:
             period = {"from_day": self._request.from_day, "to_day": self._request.to_day}
             rejects = read_rejects(self._request.tables)
             first, last = self._request.from_day, self._request.to_day
-            loaded = Loader(
+            loader = Loader(
                 self._engine, sources, from_day=first, to_day=last, rejected=rejected, rejects=rejects
-            ).load()
+            )
+            loaded = loader.load()
+            self._circles = loader.aliases.circles
             days, windows = day_settings(**period, resolve=self._resolve)
             self._stays_known = any(one.table == "stays" and one.read > one.rejected for one in loaded)
             self._engine.add("days", days)
@@ -173,7 +183,7 @@ class Run:
         return loaded
 
     def _resolve(self, day: dt.date) -> dict[str, Decimal]:
-        """Return the parameters of both rules of line verdicts on one day; dialysis' own where both have one."""
+        """Return the parameters of both rules of line verdicts on a day; dialysis' own where both do."""
         return {**self._resolve_beds(day), **self._resolve_of("line-haemodialysis", day)}
 
     def _resolve_beds(self, day: dt.date) -> dict[str, Decimal]:
@@ -297,6 +307,7 @@ class Run:
             "verdicts": [{**row, "amount": str(row["amount"])} for row in verdicts],
             "ledger": self._ledger(),
             "shielded": self._shielded(),
+            "alias_circles": [list(circle) for circle in self._circles],
             "findings": self._found,
             "failed_rules": self._failed,
             "switched_off": switched_off(
@@ -318,15 +329,13 @@ class Run:
         rows = self._engine.rows("SELECT * FROM ledger ORDER BY institution_id, box").to_pylist()
         total: dict[str, dict[str, Any]] = {}
         for row in rows:
-            box = total.setdefault(row["box"], {"lines": 0, "amount": Decimal(0)})
+            box = total.setdefault(row["box"], {"lines": 0, "amount": Decimal(0), "fund_amount": None})
             box["lines"] += row["lines"]
             box["amount"] += row["amount"]
-        ordered = {box: {**total[box], "amount": str(total[box]["amount"])} for box in BOXES if box in total}
-        plain = [
-            {name: str(value) if isinstance(value, Decimal) else value for name, value in row.items()}
-            for row in rows
-        ]
-        return {"total": ordered, "institutions": plain}
+            if row["fund_amount"] is not None:
+                box["fund_amount"] = (box["fund_amount"] or Decimal(0)) + row["fund_amount"]
+        ordered = {box: _as_texts(total[box]) for box in BOXES if box in total}
+        return {"total": ordered, "institutions": [_as_texts(row) for row in rows]}
 
     def _shielded(self) -> list[dict[str, Any]]:
         """Count the lines that something kept from being refuted, with their yuan."""
@@ -352,6 +361,11 @@ class Run:
         began = time.perf_counter()
         yield
         self._seconds[name] = time.perf_counter() - began
+
+
+def _as_texts(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Write amounts as texts, which lose no cent."""
+    return {name: str(value) if isinstance(value, Decimal) else value for name, value in row.items()}
 
 
 def follow_chains(tangles: pa.Table) -> pa.Table:
