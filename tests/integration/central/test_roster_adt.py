@@ -497,3 +497,17 @@ def test_no_stream_of_bytes_breaks_the_framer(parts):
     assert all(isinstance(one, bytes | Broken) for one in found)
     assert sum(isinstance(one, Broken) for one in found) <= 1
     assert len(framer.unfinished) <= framing.MOST_BYTES
+
+
+def test_a_discharge_is_told_when_the_word_that_holds_came_whatever_time_it_names(site):
+    """An update that moves the end back after a draw is no word that came before it."""
+    site.now = at(4, 9)
+    site.tell(A01, message("A03", "20260304090000", 2, discharged="20260309090000"))
+    site.now = at(7, 9)
+    site.tell(message("A08", "20260304100000", 3, discharged="20260304090000"))
+    (stay,) = site.rows("stays")
+    assert from_us(stay.discharged_at) == at(4, 9)
+    assert from_us(stay.discharge_recorded_at) == at(7, 9)
+    site.now = at(8, 9)
+    site.tell(message("A08", "20260308090000", 4, discharged="20260304090000"))
+    assert from_us(site.rows("stays")[0].discharge_recorded_at) == at(7, 9)
