@@ -8,9 +8,10 @@ import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
-from renzheng.central.claims.command import app, with_share
+from renzheng.central.claims.command import app
 from renzheng.central.claims.importer import NothingReadError, import_claims
 from renzheng.central.claims.source import Options
+from renzheng.central.strict import with_share
 from renzheng.contracts.tables import REJECTS, arrow_schema
 
 HEADER = (
