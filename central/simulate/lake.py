@@ -365,7 +365,8 @@ class _Region:
             "machine_sessions",
             {
                 "institution_id": self._at_institutions(month.unit[run]),
-                "machine_id": _ids("m", month.patient[run] % 200),
+                # a machine for each patient: a lake is about numbers, and nobody shares a machine
+                "machine_id": _ids("m", month.patient[run]),
                 "person_id": self._persons("PD", month.patient[run]),
                 "started_at": _us(month.day[run], month.arrival[run] + 15 * MINUTE),
                 "ended_at": _us(month.day[run], month.arrival[run] + (SESSION_MINUTES - 20) * MINUTE),

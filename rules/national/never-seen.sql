@@ -31,7 +31,7 @@ known_false_positives:
   - {zh: 卧床不起的患者, en: a patient who cannot leave the bed}
   - {zh: 注册照片陈旧，识别不出, en: a reference so old that the cameras do not know the person}
 explanation:
-  zh: "参保人在 {institution_id} 计费 {n} 个床日（{amount} 元），设备正常却一次也未被看到，也没有查床在床记录；{whose_zh}其他患者每床日被看到的比率为 {rate_percent}%。即使按其一半估计，偶然如此的概率约为 {per_million} / 1,000,000。没有被看到不等于不在，请安排床旁核查。"
+  zh: "参保人在 {institution_id} 计费 {n} 个床日（{amount} 元），设备正常却一次也未被看到，也没有查床在床记录；{whose_zh}其他患者每床日被看到的比率为 {rate_percent}%。即使按其一半估计，偶然如此的概率约为百万分之 {per_million}。没有被看到不等于不在，请安排床旁核查。"
   en: "{n} bed days were billed for the person at {institution_id} ({amount} yuan) with the devices up, and nothing ever showed the person, no camera and no bed check; the other patients {whose_en} are seen on {rate_percent} % of their bed days. Even at half of that rate chance would bring it about {per_million} times in a million. Not seen is not absent: look at the bedside."
 examples:
   - title: {zh: 二十四天一次未见，他人天天可见, en: never in 24 days where others are seen daily}

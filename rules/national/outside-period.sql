@@ -26,8 +26,8 @@ known_false_positives:
   - {zh: 数据包含多年历史, en: tables that hold the history of years}
   - {zh: 年份录入错误, en: a year that was typed wrongly}
 explanation:
-  zh: "{institution_id} 有 {lines} 行费用（{amount} 元）的服务日期为 {first_year} 年前后，距本期 {days_away} 天，不属于任何正常核对期间；这些费用因此从未被核对。"
-  en: "{lines} line(s) of {institution_id} ({amount} yuan) are dated about {first_year}, {days_away} days from the period, where no audit reaches them: they are never checked."
+  zh: "{institution_id} 有 {lines} 行费用（{amount} 元）的服务日期最早在 {first_year} 年，距本期至少 {days_away} 天，不属于任何正常核对期间；这些费用因此从未被核对。"
+  en: "{lines} line(s) of {institution_id} ({amount} yuan) are dated from {first_year} on, at least {days_away} days from the period, where no audit reaches them: they are never checked."
 examples:
   - title: {zh: 年份提前十年, en: dated ten years ago}
     tables:
