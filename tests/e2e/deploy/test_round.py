@@ -109,6 +109,8 @@ def test_a_round_from_the_hospitals_message_to_the_proof(site):
     config.write_text(config.read_text() + f"\n[bedside]\nport = {port}\n")
     command("edge", "inspector", "--inspector", "I-7", "--config", config, cwd=unit, input=f"{PIN}\n{PIN}\n")
     command("edge", "inspector", "--inspector", "I-8", "--config", config, cwd=unit, input=f"{PIN}\n{PIN}\n")
+    for inspector in ("I-7", "I-8"):
+        site.command("central", "inspector", inspector, "--name", "王检查")
     due = datetime.now(SHANGHAI).replace(microsecond=0) + timedelta(seconds=30)
     round_id, commitment = committed(site, due)
 
