@@ -13,8 +13,6 @@ from renzheng.central.store import schema
 from renzheng.contracts import tables as canonical
 from renzheng.contracts.ids import BUREAU
 
-ENDS = ("discharge", "amend", "snapshot", "summary")
-"""Kinds of messages that tell of a stay's end."""
 ROWS_AT_ONCE = 50_000
 
 
@@ -68,24 +66,7 @@ def _column(table: sa.Table, name: str) -> sa.ColumnElement[Any]:
     """Return a column of the store under its canonical name; what the store does not keep is empty."""
     if name in table.c:
         return table.c[name]
-    if (table.name, name) == ("stays", "discharge_recorded_at"):
-        return _end_told(table).label(name)
     return sa.null().label(name)
-
-
-def _end_told(stays: sa.Table) -> sa.ScalarSelect[Any]:
-    """Write the moment at which central was last told of a stay's end."""
-    events = schema.stay_events
-    return (
-        sa.select(sa.func.max(events.c.received_at))
-        .where(
-            events.c.institution_id == stays.c.institution_id,
-            events.c.visit_id == stays.c.visit_id,
-            events.c.kind.in_(ENDS),
-            stays.c.discharged_at.is_not(None),
-        )
-        .scalar_subquery()
-    )
 
 
 def _batch(columns: Sequence[Sequence[Any]], shape: pa.Schema) -> pa.RecordBatch:
