@@ -35,7 +35,7 @@ def named_damage() -> Iterator[None]:
         ) from error
 
 
-def chosen_devices(database: Database, device_id: str | None) -> Sequence[sa.Row[Any, Any]]:
+def chosen_devices(database: Database, device_id: str | None) -> Sequence[sa.Row[Any, Any, Any]]:
     """Read what one device is, or all in order: id, institution, purpose."""
     table = schema.devices
     query = sa.select(table.c.device_id, table.c.institution_id, table.c.purpose).order_by(table.c.device_id)
