@@ -9,23 +9,23 @@ from typing import Any
 import yaml
 
 MOST_BYTES = 1_000_000
+DEEPEST = 20
 _INVISIBLE = ("Cc", "Cf", "Co", "Cs", "Zl", "Zp")
 
 
-class _PlainLoader(yaml.SafeLoader):
-    """YAML of plain values: an alias can unfold to any size, a key that comes twice hides the first one."""
+_Safe: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the same in C, where libyaml is there
 
-    def compose_node(self, parent: yaml.nodes.Node | None, index: int) -> yaml.nodes.Node | None:
-        if self.check_event(yaml.events.AliasEvent):
-            raise yaml.YAMLError("aliases (*name) are not read")
-        return super().compose_node(parent, index)
+
+class _PlainLoader(_Safe):  # type: ignore[misc]
+    """YAML of plain values, in which a key that comes twice does not hide the first one."""
 
     def construct_mapping(self, node: yaml.nodes.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         names = [key.value for key, _ in node.value if isinstance(key, yaml.nodes.ScalarNode)]
         doubled = sorted({name for name in names if names.count(name) > 1})
         if doubled:
             raise yaml.YAMLError(f"{', '.join(doubled)} comes twice in one mapping")
-        return super().construct_mapping(node, deep)
+        plain: dict[Hashable, Any] = super().construct_mapping(node, deep)
+        return plain
 
 
 def as_text(content: bytes) -> str:
@@ -45,6 +45,18 @@ def as_text(content: bytes) -> str:
     return text
 
 
+def _require_plain(text: str) -> None:
+    """Refuse, before anything is built, what could unfold to any size or any depth."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_PlainLoader):
+        if isinstance(event, yaml.events.AliasEvent):
+            raise ValueError("aliases (*name) are not read")  # noqa: TRY004 - it is the text that is wrong
+        depth += isinstance(event, yaml.events.CollectionStartEvent)
+        depth -= isinstance(event, yaml.events.CollectionEndEvent)
+        if depth > DEEPEST:
+            raise ValueError("the YAML is nested too deeply")
+
+
 def read_yaml(text: str) -> Any:
     """Read YAML of plain values.
 
@@ -52,6 +64,7 @@ def read_yaml(text: str) -> Any:
         ValueError: it is none, or uses aliases or doubled keys.
     """
     try:
+        _require_plain(text)
         return yaml.load(text, Loader=_PlainLoader)  # noqa: S506 - a SafeLoader that takes less
     except yaml.YAMLError as error:
         raise ValueError(f"not YAML: {error}") from error

@@ -13,6 +13,7 @@ from renzheng.rules.examples import expand
 from renzheng.rules.header import DatedValue
 from renzheng.rules.pack import NATIONAL, load_pack
 from renzheng.rules.parameters import resolve, segments
+from renzheng.rules.reading import as_text, read_yaml
 
 FIRST_PACK = {
     "overlapping-stays",
@@ -134,3 +135,26 @@ def test_the_reference_page_says_what_the_rules_say():
 def test_examples_refuse_unknown_columns():
     with pytest.raises(ValueError, match="attendance has no column mood"):
         list(expand("attendance", ({"mood": 1},)))
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("[" * 200_000, "too deeply"),
+        ("- " * 200_000, "too deeply"),
+        ("? " * 200_000, "too deeply"),
+        ("a: &x [1, 2]\nb: *x\n", "aliases"),
+        ("a: 1\nb: {c: 1, c: 2}\n", "comes twice"),
+        ("a: [", "not YAML"),
+    ],
+)
+def test_yaml_that_unfolds_is_refused_before_anything_is_built(text, problem):
+    with pytest.raises(ValueError, match=problem):
+        read_yaml(text)
+
+
+def test_a_file_saved_by_windows_is_read():
+    assert as_text("\ufeffa: 1\r\nb: 二\r\n".encode()) == "a: 1\nb: 二\n"
+    for content, problem in ((b"\xb9\xe6", "not UTF-8"), ("a: \u202e1".encode(), "U\\+202E")):
+        with pytest.raises(ValueError, match=problem):
+            as_text(content)
