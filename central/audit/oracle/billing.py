@@ -26,6 +26,8 @@ class Line:
     """Nothing of it is left to be paid."""
     day: dt.date
     """The day that is judged: the service day, but for lines posted after a death."""
+    fund_back: Decimal | None = None
+    """What reversals add to the fund's share, mostly below zero; None for a line that none names."""
     choices: list[Session] = field(default_factory=list)
     sessions: list[Session] = field(default_factory=list)
     late: list[Session] = field(default_factory=list)
@@ -99,12 +101,13 @@ def billed(case: Case) -> Billed:
     rows = case.rows("claim_lines")
     roots = _roots(rows)
     by_key = {_key(row): row for row in rows}
-    loses: dict[LineKey, list[Decimal]] = defaultdict(lambda: [Decimal(0), Decimal(0)])
+    loses: dict[LineKey, list[Decimal]] = defaultdict(lambda: [Decimal(0)] * 3)
     for row in rows:
         if _key(row) in roots:
             root, depth = roots[_key(row)]
-            for place, name in enumerate(("quantity", "amount")):
-                loses[root][place] += -abs(row[name]) if depth % 2 else row[name]
+            for place, name in enumerate(("quantity", "amount", "fund_amount")):
+                value = row[name] or Decimal(0)
+                loses[root][place] += -abs(value) if depth % 2 else value
     alone = [row for row in rows if _key(row) not in roots]
     return Billed(
         [_line(case, row, loses.get(_key(row))) for row in alone if not is_negative(row)],
@@ -166,7 +169,8 @@ def _line(case: Case, row: Row, lost: Sequence[Decimal] | None) -> Line:
     day = case.day(row["institution_id"], row["service_time"])
     item = _item(case, row, day)
     kind, unit = (item["item_class"], item["unit"]) if item is not None else (None, None)
-    return Line(row, quantity, amount, day, kind, unit, taken_back, day)
+    fund = lost[2] if lost is not None else None
+    return Line(row, quantity, amount, day, kind, unit, taken_back, day, fund)
 
 
 def _item(case: Case, row: Row, day: dt.date) -> Row | None:

@@ -65,16 +65,16 @@ def _entry(row: Row, box: str) -> Entry:
 
 
 def _of_line(line: Line, answers: Mapping[LineKey, Answer], first: dt.date, last: dt.date) -> Iterator[Entry]:
-    sent, fund = line.row["amount"], line.row["fund_amount"]
+    sent, fund, back = line.row["amount"], line.row["fund_amount"], line.fund_back
     if not first <= line.service_day <= last:
-        box, rest = "outside_period", sent
+        yield Entry(line.institution, "outside_period", sent, fund)
     elif line.taken_back:
-        box, rest = "reversed", sent
+        yield Entry(line.institution, "reversed", sent, fund)
     else:
-        box, rest = _box(line, answers), line.amount
-    yield Entry(line.institution, box, rest, fund)
-    if rest != sent:
-        yield Entry(line.institution, "reversed", sent - rest, None, 0)
+        rest = None if fund is None else fund + (back or Decimal(0))
+        yield Entry(line.institution, _box(line, answers), line.amount, rest)
+        if back is not None:
+            yield Entry(line.institution, "reversed", sent - line.amount, -back, 0)
 
 
 def _box(line: Line, answers: Mapping[LineKey, Answer]) -> str:

@@ -46,7 +46,10 @@ JOIN machine_sessions m
   AND l.person_id = m.person_id
   AND l.service_day BETWEEN m.started_at_day AND m.ended_at_day
 LEFT JOIN asked a ON l.line = a.line
-WHERE (m.ended_at - m.started_at) * 2 >= coalesce(a.asked_us, l.min_session_us)
+WHERE CASE
+  WHEN l.hours_us IS NOT NULL THEN m.ended_at - m.started_at >= l.hours_us
+  ELSE (m.ended_at - m.started_at) * 2 >= coalesce(a.asked_us, l.min_session_us)
+END
 UNION ALL
 SELECT
   l.line,
