@@ -45,6 +45,7 @@ def day_settings(from_day: dt.date, to_day: dt.date, resolve: Resolve) -> tuple[
                 "coverage_needed_ppm": int(values["coverage_needed"] * 1_000_000),
                 "bill_on_leave": int(values["bill_on_leave"]),
                 "late_billing_days": int(values["late_billing_days"]),
+                "late_entry_days": int(values["late_entry_days"]),
                 "late_billing_us": int(values["late_billing_days"] * 24 * HOUR_US),
                 "posting_grace_us": int(values["posting_grace_hours"] * HOUR_US),
                 "night_posting_us": int(values["night_posting_hours"] * HOUR_US),

@@ -88,6 +88,7 @@ STEPS: tuple[str, ...] = (
     "arrival_hours",
     "arrival_coverage",
     "bundle_coverage",
+    "late_entry_coverage",
     "refutable_lines",
     "shields",
     "dialysis_verdicts",

@@ -58,6 +58,11 @@ parameters:
     meaning: {zh: 费用补录、合并计费可追溯的天数, en: "how long after a session its fee may be entered, alone or in a bundle"}
     values:
       - {from: 2020-01-01, value: 31, reference: "default of the audit specification: a month's bundle"}
+  late_entry_days:
+    unit: days
+    meaning: {zh: 单笔费用补录时核对设备停机的天数, en: "how many days before a single fee an outage may hide its session"}
+    values:
+      - {from: 2020-01-01, value: 3, reference: "fees that are entered late are mostly entered within three days"}
   posting_grace_hours:
     unit: hours
     meaning: {zh: 死亡当日结束后批量入账的宽限, en: "how long after the day of death a treatment may still end in the records"}
@@ -184,6 +189,7 @@ WITH facts AS (
       WHEN b.line IS NOT NULL THEN b.uncovered_days < l.needed - coalesce(v.sessions, 0) - coalesce(n.sessions, 0)
       ELSE coalesce(c.covered_us, 0) * 1000000 >= (w.to_us - w.from_us) * l.coverage_needed_ppm
         AND coalesce(a.covered_us, 0) * 1000000 >= coalesce(a.window_us, 0) * l.coverage_needed_ppm
+        AND coalesce(y.dark_days, 0) < l.needed - coalesce(v.sessions, 0) - coalesce(n.sessions, 0)
     END AS covered
   FROM dialysis_lines l
   JOIN windows w ON l.service_day = w.day AND w.purpose = 'dialysis'
@@ -200,6 +206,7 @@ WITH facts AS (
     ON l.institution_id = c.institution_id AND l.service_day = c.day AND c.purpose = 'dialysis'
   LEFT JOIN arrival_coverage a ON l.institution_id = a.institution_id AND l.service_day = a.day
   LEFT JOIN bundle_coverage b ON l.line = b.line
+  LEFT JOIN late_entry_coverage y ON l.line = y.line
   WHERE l.in_period
 ),
 reckoned AS (

@@ -123,7 +123,7 @@ class DialysisJudge:
             self._seen_elsewhere(line, run["started_at"], run["ended_at"])
             for run in self._runs_in_reach(line)
         ]
-        found = set().union(*own) if all(own) else set()
+        found = set().union(*own) if all(own) and not self._signed_in_here(line) else set()
         if not own and not self._shown_here(line):
             margin = self._on(line.day).elsewhere_margin
             found = self._seen_elsewhere(line, line.at - margin, line.at + margin, at_fee=True)
@@ -330,6 +330,14 @@ class DialysisJudge:
         leaves = self._case.of("leaves", institution, line.person)
         return any(covers(leave, at) for leave in leaves)
 
+    def _signed_in_here(self, line: Line) -> bool:
+        """Return whether a verified sign-in shows the person at the institution on the line's day."""
+        return any(
+            self._case.day(line.institution, event["occurred_at"]) == line.day
+            for event in self._events(line)
+            if event["event_type"] == "sign_in" and verified(event)
+        )
+
     def _shown_here(self, line: Line) -> bool:
         """Return whether anything shows the person at the institution on the line's day."""
         moments = [event["occurred_at"] for event in self._events(line) if event["outcome"] in LET_IN]
@@ -397,8 +405,7 @@ class DialysisJudge:
         return [s for s in self._here(line) if gap(s, line.at) <= match or self._touches_day(line, s)]
 
     def _touches_day(self, line: Line, session: Session) -> bool:
-        first, last = (self._case.day(line.institution, at) for at in (session.start, session.ended_at))
-        return first <= line.day <= last
+        return self._was_on(line, session, line.day)
 
     def _late_choices(self, line: Line) -> list[Session]:
         """Return the sessions that a line entered late may mean."""
@@ -515,12 +522,42 @@ class DialysisJudge:
     def _coverage_says_so(self, line: Line) -> bool:
         """Return whether silence means that nobody came."""
         parameters = self._on(line.day)
-        if line.hourly or line.needed <= BUNDLE:
-            return suffices(self._case, line.institution, line.day, parameters)
         lacking = line.needed - len(line.sessions) - len(line.late)
+        if line.hourly or line.needed <= BUNDLE:
+            covered_day = suffices(self._case, line.institution, line.day, parameters)
+            lacking = 1 if line.hourly else lacking
+            return covered_day and self._dark_days_before(line) < lacking
         days = [line.day - dt.timedelta(days=back) for back in range(parameters.late_billing_days + 1)]
         dark = sum(not suffices(self._case, line.institution, day, self._on(day)) for day in days)
         return dark < lacking
+
+    def _dark_days_before(self, line: Line) -> int:
+        """Count the days before a fee on which an outage may have hidden its session.
+
+        Not those on which the person is known to have had a session, or another line of the class was billed.
+        """
+        rows = self._case.coverage.get((line.institution, "dialysis"), ())
+        if not rows:
+            return 0
+        begun = min(self._case.day(line.institution, row["from_at"]) for row in rows)
+        billed = {
+            other.day
+            for other in self._lines
+            if (other.institution, other.person, other.item_class)
+            == (line.institution, line.person, line.item_class)
+        }
+        reach = self._on(line.day).late_entry_days
+        return sum(
+            day >= begun
+            and day not in billed
+            and not any(self._was_on(line, session, day) for session in self._here(line))
+            and not suffices(self._case, line.institution, day, self._on(day))
+            for day in (line.day - dt.timedelta(days=back) for back in range(1, reach + 1))
+        )
+
+    def _was_on(self, line: Line, session: Session, day: dt.date) -> bool:
+        first, last = (self._case.day(line.institution, at) for at in (session.start, session.ended_at))
+        return first <= day <= last
 
 
 def _evidence(sessions: Iterable[Session]) -> set[str]:

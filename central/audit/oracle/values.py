@@ -32,6 +32,7 @@ class Parameters:
     resume: dt.timedelta = dt.timedelta(minutes=30)
     late_billing_days: int = 31
     late_bed_days: int = 31
+    late_entry_days: int = 3
     elsewhere_margin: dt.timedelta = dt.timedelta(minutes=60)
     posting_grace: dt.timedelta = dt.timedelta(hours=24)
     inpatients_sign_in: bool = False

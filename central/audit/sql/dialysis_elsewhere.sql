@@ -20,6 +20,17 @@ WITH at_fee AS (
     AND s.surely_until >= l.service_time - l.elsewhere_margin_us
   WHERE s.sign_in_verified
 ),
+signed_in AS (
+  SELECT l.line
+  FROM bare_lines l
+  JOIN attendance e
+    ON l.institution_id = e.institution_id
+    AND l.person_id = e.person_id
+    AND l.service_day = e.occurred_at_day
+  WHERE e.verified
+    AND e.event_type = 'sign_in'
+    AND e.occurred_at_day BETWEEN $early_day AND $to_day + 5
+),
 shown AS (
   SELECT l.line
   FROM bare_lines l
@@ -38,9 +49,10 @@ shown AS (
     AND l.service_day = coalesce(c.answered_at_day, c.drawn_at_day)
   WHERE c.result = 'present'
 )
-SELECT line, list_filter(elsewhere, lambda x: x IS NOT NULL) AS evidence
-FROM own_sessions
-WHERE here = 0
+SELECT o.line, list_filter(o.elsewhere, lambda x: x IS NOT NULL) AS evidence
+FROM own_sessions o
+ANTI JOIN signed_in s ON o.line = s.line
+WHERE o.here = 0
 UNION ALL
 SELECT f.line, array_agg(DISTINCT f.evidence) AS evidence
 FROM at_fee f

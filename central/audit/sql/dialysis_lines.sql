@@ -42,6 +42,7 @@ SELECT
   d.mid_session_us,
   d.late_billing_us,
   d.late_billing_days,
+  d.late_entry_days,
   d.coverage_needed_ppm,
   d.min_session_us,
   d.min_prescribed_minutes,

@@ -21,6 +21,7 @@ LEFT JOIN coverage_days c
   ON l.institution_id = c.institution_id AND l.service_day = c.day AND c.purpose = 'dialysis'
 LEFT JOIN arrival_coverage a ON l.institution_id = a.institution_id AND l.service_day = a.day
 LEFT JOIN bundle_coverage b ON l.line = b.line
+LEFT JOIN late_entry_coverage y ON l.line = y.line
 ANTI JOIN dialysis_elsewhere e ON l.line = e.line
 ANTI JOIN dialysis_inpatients i ON l.line = i.line
 ANTI JOIN death_excuses x ON l.line = x.line
@@ -34,4 +35,5 @@ WHERE (NOT l.dead OR v.line IS NOT NULL OR n.line IS NOT NULL OR h.line IS NOT N
     WHEN b.line IS NOT NULL THEN b.uncovered_days < l.lacking - coalesce(n.sessions, 0)
     ELSE coalesce(c.covered_us, 0) * 1000000 >= (w.to_us - w.from_us) * l.coverage_needed_ppm
       AND coalesce(a.covered_us, 0) * 1000000 >= coalesce(a.window_us, 0) * l.coverage_needed_ppm
+      AND coalesce(y.dark_days, 0) < l.lacking - coalesce(n.sessions, 0)
   END

@@ -233,6 +233,18 @@ ELSEWHERE = {
         },
         {"L1": "supported/billed_late"},
     ),
+    "a borrowed card and a verified sign-in on one day": (
+        {
+            "claim_lines": [line("L1", "04 17:00")],
+            "attendance": [
+                manual("04 08:00"),
+                presence("04 10:00", **OTHER),
+                sign("04 15:00", purpose="outpatient"),
+            ],
+            "machine_sessions": [machine("04 08:20", "04 12:00")],
+        },
+        {"L1": "insufficient/coverage_gap"},
+    ),
     "nothing here, and elsewhere at the time of the fee": (
         {
             "claim_lines": [line("L1", "04 10:00")],
@@ -358,6 +370,20 @@ SILENCE = {
             "coverage": [up("04 00:00", "04 07:00"), up("04 07:50", "05 00:00")],
         },
         {"L1": "insufficient/coverage_gap"},
+    ),
+    "a fee entered the day after an outage": (
+        {
+            "claim_lines": [line("L1", "05 10:00"), line("L2", "12 10:00")],
+            "coverage": [up("01 00:00", "04 00:00"), up("05 00:00", "31 23:59")],
+        },
+        {"L1": "insufficient/coverage_gap", "L2": "contradicted/no_session"},
+    ),
+    "a fee entered the day after an outage, whose session is billed already": (
+        {
+            "claim_lines": [line("L1", "04 10:00"), line("L2", "05 10:00")],
+            "coverage": [up("01 00:00", "04 00:00"), up("05 00:00", "31 23:59")],
+        },
+        {"L1": "insufficient/coverage_gap", "L2": "contradicted/no_session"},
     ),
     "the same outage in the evening": (
         {
