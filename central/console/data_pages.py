@@ -137,7 +137,7 @@ def rejects_by_institution(folder: Path) -> Sequence[Mapping[str, Any]]:
     """Add up what importers did not take: rows and yuan by institution and table."""
     query = (
         'SELECT institution_id, "table", count(*) AS rows, sum(amount) AS amount FROM rejects '
-        "GROUP BY ALL ORDER BY amount DESC NULLS LAST, rows DESC, ALL LIMIT 500"
+        'GROUP BY ALL ORDER BY amount DESC NULLS LAST, rows DESC, institution_id, "table" LIMIT 500'
     )
     return _ask(folder, query, [])
 

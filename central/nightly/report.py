@@ -80,7 +80,7 @@ _QUERIES = {
     """,
     "rejected": """
         SELECT institution_id, "table", count(*) AS rows, sum(amount) AS amount FROM rejects
-        GROUP BY ALL ORDER BY amount DESC NULLS LAST, rows DESC, ALL LIMIT 200
+        GROUP BY ALL ORDER BY amount DESC NULLS LAST, rows DESC, institution_id, "table" LIMIT 200
     """,
     "lines": """
         SELECT *, count(*) OVER () AS all_rows FROM verdicts WHERE verdict = 'contradicted'
