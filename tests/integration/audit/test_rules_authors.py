@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from renzheng.central.audit.errors import AuditUsageError
 from renzheng.central.audit.findings import MOST_FINDINGS
 from renzheng.central.audit.readback import read_findings, read_summary
 from renzheng.central.audit.request import AuditRequest
@@ -170,7 +171,7 @@ def test_a_regions_file_that_makes_no_sense_is_refused(own, swap, problem):
 
 
 def test_a_region_without_a_file_is_an_error(tables, tmp_path):
-    with pytest.raises(RulePackError, match="no file for region 990000"):
+    with pytest.raises(AuditUsageError, match="no file for region 990000"):
         audited(tables, tmp_path / "out", region="990000")
 
 
