@@ -11,7 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from renzheng.central.store import schema
+from renzheng.central.store import bulk, refusals, schema
 from renzheng.central.store.bulk import Rows
 
 FOREIGN = "foreign_answer"
@@ -77,6 +77,22 @@ def sort_out(connection: sa.Connection, rows: Rows) -> Sorted:
         else:
             sorted_out.foreign.append(Foreign(answer["device_id"], answer["sequence"], why))
     return sorted_out
+
+
+def adopt(connection: sa.Connection, check_ids: set[str], now_us: int) -> None:
+    """Look again at answers that came before central had opened the round of their checks.
+
+    Until then nobody but the device knew these ids: the answers stand among the undrawn ones.
+    """
+    undrawn, entries = schema.undrawn_checks, schema.log_entries
+    mine = undrawn.c.check_id.in_(sorted(check_ids))
+    found = sort_out(connection, [tuple(row) for row in connection.execute(sa.select(undrawn).where(mine))])
+    connection.execute(sa.delete(undrawn).where(mine))
+    bulk.append_rows(connection, schema.spot_checks, found.entitled)
+    for one in found.foreign:
+        place = (entries.c.device_id == one.device_id) & (entries.c.sequence == one.sequence)
+        connection.execute(sa.update(entries).where(place).values(flaw=f"{FOREIGN}: {one.why}."))
+        refusals.raise_alarm(connection, one.device_id, FOREIGN, one.why, now_us, sequence=one.sequence)
 
 
 def _checks(connection: sa.Connection, ids: set[str]) -> Mapping[str, Mapping[str, Any]]:

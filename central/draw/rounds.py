@@ -18,6 +18,7 @@ import orjson
 import sqlalchemy as sa
 from joserfc.jwk import OKPKey
 
+from renzheng.central.draw import authority
 from renzheng.central.draw.documents import (
     COMMITMENT_KIND,
     NO_COMMITMENT,
@@ -237,7 +238,13 @@ class Rounds:
                 if row["state"] != "committed":
                     within = self._unseal(row)
                     if row["state"] == "drawn":
-                        connection.execute(sa.insert(CHECKS), within["checks"])
+                        assigned = orjson.loads(row["assigned"])
+                        checks = [
+                            {**one, "device_id": assigned.get(one["institution_id"])}
+                            for one in within["checks"]
+                        ]
+                        connection.execute(sa.insert(CHECKS), checks)
+                        authority.adopt(connection, {one["check_id"] for one in checks}, now_us)
                         values = {"state": "open"}
                     if row["closes_at"] <= now_us:
                         text = orjson.dumps(within["round"]).decode()
