@@ -144,12 +144,12 @@ def test_a_round_from_the_hospitals_message_to_the_proof(site):
 
     settings = read_settings(site.folder / "central.toml")
     database = Database(settings.database)
+    assert round_id[:8] in page(site, "/rounds?lang=en")  # looking also opens what is due
     with database.reading() as connection:
         answered = connection.execute(schema.spot_checks.select()).mappings().all()
     assert {(row["institution_id"], row["inspector_id"]) for row in answered} == {("H1", "I-7")}
     assert sorted(row["result"] for row in answered) == sorted([absence, "present", "present", "present"])
     rate = "75.0%" if trusted else "100.0%"
-    assert round_id[:8] in page(site, "/rounds?lang=en")  # looking also opens what is due
     assert rate in page(site, "/rate?lang=en")
 
     key = keys.load_private_key(settings.key_file.read_bytes())
