@@ -323,8 +323,9 @@ def read_rejects(folder: Path) -> list[dict[str, Any]]:
     Raises:
         TablesUnusableError: the file is none at all.
     """
-    for path in (folder / f"{REJECTS.name}.parquet", folder / f"{REJECTS.name}.csv"):
-        if path.is_file():
+    forms = (folder / f"{REJECTS.name}.parquet", folder / f"{REJECTS.name}.csv", folder / REJECTS.name)
+    for path in forms:
+        if path.exists():
             try:
                 return list(_lenient(path))
             except (duckdb.Error, OSError) as error:
@@ -338,7 +339,8 @@ def read_rejects(folder: Path) -> list[dict[str, Any]]:
 
 def _lenient(path: Path) -> Iterator[dict[str, Any]]:
     with connect() as connection:
-        origin = f"read_parquet('{quoted(path)}')" if path.suffix == ".parquet" else None
+        parts = f"{quoted(path)}/**/*.parquet" if path.is_dir() else quoted(path)
+        origin = None if path.suffix == ".csv" else f"read_parquet('{parts}', union_by_name = true)"
         if origin is None:
             names = _header(path)
             if not names:
