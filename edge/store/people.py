@@ -10,7 +10,15 @@ from pathlib import Path
 
 from sqlite_utils import Database
 
-from renzheng.contracts.ids import PersonId, SessionId, WitnessId, new_id, normalised_id
+from renzheng.contracts.ids import (
+    PersonId,
+    SessionId,
+    WitnessId,
+    is_citizen_number,
+    new_id,
+    normalised_id,
+    tidy_id,
+)
 from renzheng.edge.errors import CredentialTakenError, UnknownPersonError, UnknownWitnessError
 from renzheng.edge.log import Also
 from renzheng.edge.settings import DeviceSettings
@@ -104,9 +112,15 @@ class People:
         return self._one("SELECT * FROM patients WHERE person_id = ?", self._spelling(person_id))
 
     def _spelling(self, person_id: str) -> str:
-        """Return the one spelling of an id, or the one under which an earlier version entered the person."""
+        """Return the one spelling of an id, or the one under which an earlier version entered the person.
+
+        A citizen number is put in capitals; in a site's own numbers the case may tell two persons apart.
+        """
         held = self.store.row("SELECT person_id FROM patients WHERE person_id = ?", person_id)
-        return person_id if held is not None else normalised_id(person_id)
+        if held is not None:
+            return person_id
+        capitals = normalised_id(person_id)
+        return capitals if is_citizen_number(capitals) else tidy_id(person_id)
 
     def by_card(self, card_number: str) -> Patient:
         """Find a patient by the number that a card reader types.
