@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -22,6 +22,8 @@ from renzheng.central.audit.oracle.sessions import (
 from renzheng.central.audit.oracle.values import NIGHT_BATCH, NOTHING, LineKey, Parameters, Row
 
 ABSENCE = ("no_session", "more_lines_than_sessions")
+PERFUSION = "haemoperfusion"
+"""What may be added to a session of another kind."""
 BUNDLE = 2
 """A line of more sessions than this speaks of several days."""
 
@@ -360,13 +362,18 @@ class DialysisJudge:
             ]
             groups[line.institution, line.person, line.item_class].append(line)
         for group in groups.values():
-            used = self._assign_sessions([line for line in group if not line.hourly])
+            self._assign_window([line for line in group if not line.hourly])
+        taken = {line.key: line.sessions for line in self._lines}
+        for group in groups.values():
+            used = self._assign_late([line for line in group if not line.hourly], taken)
             self._assign_hours([line for line in group if line.hourly], used)
 
-    def _assign_sessions(self, group: Sequence[Line]) -> set[str]:
+    def _assign_window(self, group: Sequence[Line]) -> None:
         wishes = [Wish(line.at, line.key[1], line.needed, tuple(line.choices)) for line in group]
         for line, sessions in zip(group, assign(wishes), strict=True):
             line.sessions = sessions
+
+    def _assign_late(self, group: Sequence[Line], taken: Mapping[LineKey, Sequence[Session]]) -> set[str]:
         used = {session.id for line in group for session in line.sessions}
         lacking = [line for line in group if len(line.sessions) < line.needed]
         wishes = [
@@ -374,13 +381,29 @@ class DialysisJudge:
                 line.at,
                 line.key[1],
                 line.needed - len(line.sessions),
-                tuple(session for session in self._late_choices(line) if session.id not in used),
+                tuple(
+                    session
+                    for session in self._late_choices(line)
+                    if session.id not in used and not self._other_treatment(line, session, taken)
+                ),
             )
             for line in lacking
         ]
         for line, sessions in zip(lacking, assign(wishes), strict=True):
             line.late = sessions
         return used | {session.id for line in group for session in line.late}
+
+    def _other_treatment(
+        self, line: Line, session: Session, taken: Mapping[LineKey, Sequence[Session]]
+    ) -> bool:
+        """Return whether a line of another day has the session for dialysis of another kind."""
+        return line.item_class != PERFUSION and any(
+            session.id in {held.id for held in taken[other.key]}
+            for other in self._lines
+            if (other.institution, other.person) == (line.institution, line.person)
+            and other.item_class not in {line.item_class, PERFUSION}
+            and other.day != line.day
+        )
 
     def _assign_hours(self, group: Sequence[Line], used: set[str]) -> None:
         """Give time to lines of hours; a session that serves a line of sessions has none left."""

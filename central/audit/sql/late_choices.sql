@@ -1,6 +1,8 @@
--- Sessions that a line could take though its fee was entered late: before it, and used by no line of its class.
+-- Sessions that a line could take though its fee was entered late: before it, used by no line of its class, and by none
+-- that was entered on another day for dialysis of another kind: one session is one treatment, to which perfusion alone
+-- may be added. Else each session by filtration would carry a later line for haemodialysis that nobody came for.
 WITH used AS (
-  SELECT a.session, l.item_class
+  SELECT a.session, l.item_class, l.item_class <> 'haemoperfusion' AS whole, l.service_day
   FROM assigned a
   JOIN dialysis_lines l ON a.line = l.line
 )
@@ -21,7 +23,12 @@ JOIN dialysis_sessions s
   ON l.institution_id = s.institution_id
   AND l.person_id = s.person_id
   AND s.signed_in_at BETWEEN l.service_time - l.late_billing_us AND l.service_time
-ANTI JOIN used u ON s.session = u.session AND l.item_class = u.item_class
+ANTI JOIN used u
+  ON s.session = u.session
+  AND (
+    l.item_class = u.item_class
+    OR (u.whole AND l.item_class <> 'haemoperfusion' AND l.service_day <> u.service_day)
+  )
 ANTI JOIN session_conflicts c ON s.session = c.session
 WHERE l.hours_us IS NULL
   AND (NOT l.dead OR (s.first_day <= l.death_date AND s.ended_at <= l.ended_by))
