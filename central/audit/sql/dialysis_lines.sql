@@ -1,4 +1,5 @@
--- Lines of the haemodialysis family and how many sessions each needs; a line by the hour needs time (hours_us).
+-- Lines of the haemodialysis family and how many sessions each needs; a line by the hour needs time (hours_us),
+-- unless only its yuan are left, which stand for one session.
 -- A part of a session that was billed is rounded down, but never to none.
 -- A line after the day of death is for a treatment that ended by it, or shortly after (ended_by); others have none.
 -- What a batch wrote in the night after the death is of the day of death.
@@ -30,9 +31,8 @@ SELECT
   l.amount,
   CASE WHEN l.item_unit = 'hour' THEN 1 ELSE greatest(1, CAST(floor(l.quantity) AS BIGINT)) END AS needed,
   CASE
-    WHEN l.item_unit = 'hour' THEN CAST(
-      least(CASE WHEN l.quantity > 0 THEN l.quantity ELSE 1 END, 2400) * 3600000000 AS BIGINT
-    ) * d.min_duration_ppm // 1000000
+    WHEN l.item_unit = 'hour' AND l.quantity > 0
+      THEN CAST(least(l.quantity, 2400) * 3600000000 AS BIGINT) * d.min_duration_ppm // 1000000
   END AS hours_us,
   coalesce(l.dated_day > l.death_date, false) AS dead,
   l.death_date,
