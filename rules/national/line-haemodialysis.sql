@@ -235,8 +235,8 @@ judged AS (
       WHEN failing = 2 AND NOT served_late THEN 'too_short'
       WHEN carried_late THEN 'billed_late'
       WHEN served_late THEN 'other_day'
-      WHEN bare AND sessions_that_day = 0 AND attempts > 0 AND other_traces = 0 AND coalesce(shield, '') <> 'broken_row'
-        THEN 'identity_mismatch'
+      WHEN bare AND sessions_that_day = 0 AND attempts > 0 AND other_traces = 0
+        THEN CASE WHEN shield = 'broken_row' THEN 'broken_row' ELSE 'identity_mismatch' END
       WHEN failing = 3 THEN 'manual_uncorroborated'
       WHEN failing = 4 THEN 'no_sign_out'
       WHEN failing = 5 THEN 'pad_not_shown'

@@ -1,4 +1,5 @@
--- Lines without enough sessions that the coverage would refute, unless a trace or a broken row keeps them from it.
+-- Lines without enough sessions that the coverage would refute, or failed attempts whatever the coverage, unless a
+-- trace or a broken row keeps them from it.
 SELECT
   l.line,
   l.line_id,
@@ -20,10 +21,11 @@ LEFT JOIN open_traces t ON l.line = t.line
 LEFT JOIN coverage_days c
   ON l.institution_id = c.institution_id AND l.service_day = c.day AND c.purpose = 'dialysis'
 LEFT JOIN arrival_coverage a ON l.institution_id = a.institution_id AND l.service_day = a.day
+LEFT JOIN choice_counts k ON l.line = k.line
+LEFT JOIN dialysis_inpatients i ON l.line = i.line
 LEFT JOIN bundle_coverage b ON l.line = b.line
 LEFT JOIN late_entry_coverage y ON l.line = y.line
 ANTI JOIN dialysis_elsewhere e ON l.line = e.line
-ANTI JOIN dialysis_inpatients i ON l.line = i.line
 ANTI JOIN death_excuses x ON l.line = x.line
 WHERE (NOT l.dead OR v.line IS NOT NULL OR n.line IS NOT NULL OR h.line IS NOT NULL)
   AND coalesce(n.sessions, 0) < l.lacking
@@ -32,6 +34,10 @@ WHERE (NOT l.dead OR v.line IS NOT NULL OR n.line IS NOT NULL OR h.line IS NOT N
   AND h.failing IS NULL
   AND coalesce(t.shown, 0) = 0
   AND CASE
+    WHEN coalesce(t.attempts, 0) > 0
+      AND coalesce(t.runs, 0) + coalesce(t.not_acquired, 0) + coalesce(t.weak, 0) + coalesce(k.same_day, 0) = 0
+      AND v.line IS NULL AND n.line IS NULL AND h.line IS NULL THEN true
+    WHEN i.line IS NOT NULL THEN false
     WHEN b.line IS NOT NULL THEN b.uncovered_days < l.lacking - coalesce(n.sessions, 0)
     ELSE coalesce(c.covered_us, 0) * 1000000 >= (w.to_us - w.from_us) * l.coverage_needed_ppm
       AND coalesce(a.covered_us, 0) * 1000000 >= coalesce(a.window_us, 0) * l.coverage_needed_ppm
