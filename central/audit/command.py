@@ -31,6 +31,8 @@ class EngineChoice(enum.StrEnum):
 
     duckdb = "duckdb"
     spark = "spark"
+    python = "python"
+    """The oracle: slow, obvious, without findings; for a few thousand lines."""
 
 
 DAY = ["%Y-%m-%d"]

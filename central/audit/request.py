@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-EngineName = Literal["duckdb", "spark"]
+EngineName = Literal["duckdb", "spark", "python"]
 
 RULE_SECONDS = 900.0
 """Longest time for one rule: a whole night of the nation, all rules together, takes a fifth of it."""

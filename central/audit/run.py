@@ -33,6 +33,7 @@ from renzheng.central.audit.findings import find, switched_off, write_findings
 from renzheng.central.audit.knowledge import knowledge_tables
 from renzheng.central.audit.loading import Loaded, Loader
 from renzheng.central.audit.matching import Choice, HourChoice, assign, give_time
+from renzheng.central.audit.oracle.running import run_plainly
 from renzheng.central.audit.request import AuditRequest, AuditResult, Progress, day_number, no_progress
 from renzheng.central.audit.reversing import follow, targets_of
 from renzheng.central.audit.rulebook import require_readable, require_signatures
@@ -61,6 +62,8 @@ def run_audit(request: AuditRequest, progress: Progress = no_progress) -> AuditR
     """
     _check(request)
     pack = asked_pack(request)
+    if request.engine == "python":
+        return run_plainly(request, pack)
     try:
         request.out.mkdir(parents=True, exist_ok=True)
         return _run(request, pack, progress)

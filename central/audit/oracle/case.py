@@ -277,6 +277,8 @@ def _is_whole(table: Table, row: Row) -> bool:
         row[pair.start] is not None and row[pair.end] is not None and row[pair.end] < row[pair.start]
         for pair in table.intervals
     )
+    if row.get("unreadable_") is not None:
+        return False
     if backwards or not all(_holds(column, row[column.name]) for column in table.columns):
         return False
     if table.name == "claim_lines" and row["quantity"] < 0:

@@ -37,7 +37,7 @@ class Judged:
     reason: str
     evidence: set[str]
     shield: str = ""
-    """What kept it from being contradicted: `trace`, `run` or `attempt`."""
+    """What kept it from being contradicted: event, machine_run, not_acquired, stay or broken_row."""
 
 
 @dataclass
@@ -181,7 +181,7 @@ class DialysisJudge:
         in_ward = self._in_stay(line) and not self._on(line.day).inpatients_sign_in
         if not in_ward and self._excuse(line) != "stay":
             return None
-        return Judged(line, "insufficient", "bedside_possible", self.everything(line))
+        return Judged(line, "insufficient", "bedside_possible", self.everything(line), "stay")
 
     def _unseen(self, line: Line) -> Judged:
         if not self._coverage_says_so(line) or self._excuse(line) == "run":
@@ -222,17 +222,17 @@ class DialysisJudge:
     def _shield(self, line: Line, traces: Traces) -> str:
         """Return what keeps the line from being contradicted although the devices saw nobody, if anything."""
         if traces.shown:
-            return "trace"
+            return "event"
         used = self._runs_used[line.institution, line.person, line.item_class]
         free = [run for run in traces.runs if run not in used]
         if free:
             used.add(min(free))
-            return "run"
+            return "machine_run"
         if traces.not_acquired:
             month = line.institution, line.person, line.day.year, line.day.month
             self._attempts_used[month] += 1
             if self._attempts_used[month] <= self._on(line.day).shield_attempts:
-                return "attempt"
+                return "not_acquired"
         return ""
 
     # -- death

@@ -1,6 +1,7 @@
 """The oracle: from tables to verdicts, one step a line."""
 
 import datetime as dt
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 
@@ -62,7 +63,8 @@ class Oracle:
         shield(self._case, dialysis, judged, days)
         lines = dict(self._lines(dialysis, judged, beds, days))
         book = ledger(self._case, rows, lines, self._first, self._last)
-        return Judgement(lines, day_answers(days), book, _shielded(judged, days))
+        rejected = Counter(row.table for row in self._case.broken if row.by == "audit")
+        return Judgement(lines, day_answers(days), book, _shielded(judged, days), rejected)
 
     def _near(self, line: Line) -> bool:
         earlier = dt.timedelta(days=MARGIN_DAYS + self._on(self._first).late_billing_days)
@@ -81,11 +83,14 @@ class Oracle:
     ) -> Iterator[tuple[LineKey, Answer]]:
         for one in judged:
             ratio, evidence = dialysis.coverage_ratio(one.line), tuple(sorted(one.evidence))
-            yield one.line.key, Answer(one.verdict, one.reason, ratio, evidence, one.line.amount)
+            yield (
+                one.line.key,
+                Answer(one.verdict, one.reason, ratio, evidence, one.line.amount, one.line.amount),
+            )
         for bed in by_line(days):
             verdict, reason, found = bed.verdict
             ratio, evidence = beds.coverage_ratio(bed.days), tuple(sorted(found))
-            yield bed.line.key, Answer(verdict, reason, ratio, evidence, bed.at_stake)
+            yield bed.line.key, Answer(verdict, reason, ratio, evidence, bed.at_stake, bed.line.amount)
 
 
 def _shielded(judged: list[Judged], days: list[BedDay]) -> Mapping[str, tuple[int, Decimal]]:

@@ -60,6 +60,7 @@ class Answer:
     coverage_ratio: float
     evidence: tuple[str, ...]
     at_stake: Decimal = Decimal(0)
+    amount: Decimal = Decimal(0)
 
 
 @dataclass(frozen=True)
@@ -89,3 +90,5 @@ class Judgement:
     ledger: Mapping[tuple[str, str], BoxSum]
     shielded: Mapping[str, tuple[int, Decimal]]
     """Lines and yuan that a trace or a broken row kept from being contradicted, by what kept them."""
+    rejected: Mapping[str, int]
+    """Rows of each table that break a constraint."""
