@@ -102,7 +102,7 @@ def test_backtest_says_what_would_change(audited, tmp_path):
     changed = tmp_path / "pack"
     changed.mkdir()
     (changed / "weekly-cap.sql").write_text(
-        text.replace("s.billed > c.most", "s.billed > c.most + 2"), encoding="utf-8"
+        text.replace("HAVING s.billed > max(c.most)", "HAVING s.billed > max(c.most) + 2"), encoding="utf-8"
     )
     lines = [one.line_id for one in read_verdicts(audited / "out") if one.verdict == "contradicted"]
     (tmp_path / "cases.csv").write_text(
