@@ -41,7 +41,7 @@ from renzheng.edge.store.people import open_people
 from renzheng.edge.watchman import Teller, Watchman
 from renzheng.models.engine import open_engine
 from renzheng.models.images import decode as decode_photograph
-from renzheng.models.liveness.network import open_if_here
+from renzheng.models.liveness.network import LivenessNetwork, open_if_here
 
 __all__ = ["SOFTWARE", "Agent", "build_agent", "device_key"]
 
@@ -60,7 +60,13 @@ class Agent:
     """
 
     def __init__(
-        self, settings: Settings, *, clock: Clock, engine: FaceEngine, central_key: OKPKey | None
+        self,
+        settings: Settings,
+        *,
+        clock: Clock,
+        engine: FaceEngine,
+        network: LivenessNetwork | None,
+        central_key: OKPKey | None,
     ) -> None:
         device = settings.device
         self.settings = settings
@@ -85,7 +91,7 @@ class Agent:
             network_away=self._network_away,
             evidence=self.evidence,
             gallery=self.gallery,
-            network=open_if_here(),
+            network=network,
         )
         self.housekeeper = Housekeeper(
             self.log,
@@ -260,7 +266,8 @@ def build_agent(
     Args:
         settings: the device's settings.
         clock: the machine's own when None.
-        engine: dlib's converted networks when None.
+        engine: dlib's converted networks when None, and the liveness network beside them where it was added;
+            an engine that is handed over brings none.
 
     Raises:
         SettingsError: a file that the settings name is missing, or the port is taken.
@@ -270,5 +277,6 @@ def build_agent(
         settings,
         clock=clock or SystemClock(),
         engine=engine or open_engine("dlib", threads=1),
+        network=open_if_here() if engine is None else None,
         central_key=read_central_key(settings),
     )

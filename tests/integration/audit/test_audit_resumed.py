@@ -53,7 +53,9 @@ def test_it_goes_on_after_every_kill(tables, unbroken, tmp_path):
     assert not done_before & set(steps)
     assert (list(read_verdicts(out)), list(read_findings(out))) == unbroken
     assert sorted(path.name for path in out.iterdir()) == [
+        "day_verdicts.parquet",
         "findings.parquet",
+        "ledger.parquet",
         "line_verdicts.parquet",
         "rejected",
         "summary.json",

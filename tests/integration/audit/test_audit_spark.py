@@ -12,6 +12,7 @@ from pyspark.sql import SparkSession
 from renzheng.central.audit.oracle import Oracle
 from renzheng.central.audit.readback import read_findings, read_verdicts
 from renzheng.central.audit.request import AuditRequest
+from renzheng.central.audit.rule_examples import known_codes
 from renzheng.central.audit.run import run_audit
 from renzheng.contracts.tables import INPUT_TABLES, REJECTS, arrow_schema
 from renzheng.rules.examples import cases
@@ -28,7 +29,7 @@ def rows():
     """Every worked example of every rule, and the generated worlds, side by side."""
     together = tables_of(some_worlds(WORLDS))
     pack = load_pack()
-    known = [row["item_code"] for row in pack.knowledge["item_limits"]]
+    known = known_codes(pack)
     for case in cases(list(pack.rules.values()), known):
         for name, found in case.rows.items():
             together[name] += found
