@@ -1,37 +1,39 @@
-"""Bytes to pixels, or a named reason why not."""
+"""Bytes to pixels, or a named reason why not: the only place in the house where a picture is decoded.
+
+Its sides are read from its header and admitted (`renzheng.models.sides`) before a decoder sees it.
+"""
 
 import io
 import warnings
 from collections.abc import Callable
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from renzheng.models.errors import (
-    EmptyImageError,
+    ImageError,
     ImageTooLargeError,
     ImageTooSmallError,
-    NotAnImageError,
     PixelLayoutError,
     TruncatedImageError,
 )
+from renzheng.models.sides import Sides, admit, damaged
 
 Pixels = NDArray[np.uint8]
 
-# A phone's largest photograph today; three bytes a pixel, it stays within the memory of a small machine.
-LARGEST_PIXELS = 64_000_000
-LARGEST_BYTES = 64 * 1024 * 1024
+LARGEST_FRAME_BYTES = 2_000_000
+SMALLEST_FRAME_SIDE_PX = 64
 SMALLEST_SIDE_PX = 20  # a face of fewer pixels holds no identity
 WORKING_SIDE_PX = 2000  # a face in any larger image is still found, and aligned, at this size
 
-_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 _SIXTEEN_BIT_MODES = ("I;16", "I;16B", "I;16L", "I;16N", "I", "F")
 _EIGHT_BITS = 255
 
 
-def decode(data: bytes, *, largest_pixels: int = LARGEST_PIXELS) -> Pixels:
-    """Decode an image file to upright 8-bit RGB, (rows, columns, 3).
+def decode(data: bytes) -> Pixels:
+    """Decode an image file (JPEG, PNG, WebP or BMP) to upright 8-bit RGB, (rows, columns, 3).
 
     EXIF orientation is applied, transparency is laid on white, CMYK and palettes are converted, 16 bits are
     scaled to 8, and of an animation the first picture counts. An image with a side above `WORKING_SIDE_PX` is
@@ -44,17 +46,36 @@ def decode(data: bytes, *, largest_pixels: int = LARGEST_PIXELS) -> Pixels:
         ImageTooLargeError: more bytes or pixels than allowed.
         ImageTooSmallError: a side of fewer than `SMALLEST_SIDE_PX`.
     """
-    if not data:
-        raise EmptyImageError("The image is empty (0 bytes).", do="Take the picture again.")
-    if len(data) > LARGEST_BYTES:
-        raise ImageTooLargeError(
-            f"The image has {len(data)} bytes.", do=f"Send at most {LARGEST_BYTES} bytes."
-        )
+    said = admit(data)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow warns of oddities in metadata, which are not used
-        image = _opened(data, largest_pixels)
+        image = _opened(data, said)
         pixels = np.asarray(_eight_bit_rgb(_shrunk(_loaded(image))), dtype=np.uint8)
     return check(np.ascontiguousarray(pixels))
+
+
+def decode_frame(jpeg: bytes) -> Pixels | None:
+    """Decode one camera frame to RGB, (rows, columns, 3); None when it is none.
+
+    A frame is a JPEG of at most `LARGEST_FRAME_BYTES` and at least `SMALLEST_FRAME_SIDE_PX` a side.
+    """
+    image = _frame(jpeg, cv2.IMREAD_COLOR_RGB)
+    return None if image is None or min(image.shape[:2]) < SMALLEST_FRAME_SIDE_PX else image
+
+
+def decode_frame_small(jpeg: bytes) -> Pixels | None:
+    """Decode one camera frame to grey at a quarter of its sides, (rows, columns); None when it is none."""
+    return _frame(jpeg, cv2.IMREAD_REDUCED_GRAYSCALE_4)
+
+
+def _frame(jpeg: bytes, how: int) -> Pixels | None:
+    try:
+        if admit(jpeg, largest_bytes=LARGEST_FRAME_BYTES).form != "JPEG":
+            return None
+        image = cv2.imdecode(np.frombuffer(jpeg, dtype=np.uint8), how)
+    except (ImageError, cv2.error):
+        return None
+    return None if image is None else np.asarray(image, dtype=np.uint8)
 
 
 def check(image: Pixels) -> Pixels:
@@ -78,29 +99,26 @@ def check(image: Pixels) -> Pixels:
     return np.ascontiguousarray(image)
 
 
-def _opened(data: bytes, largest_pixels: int) -> Image.Image:
+def _opened(data: bytes, said: Sides) -> Image.Image:
     try:
-        image = Image.open(io.BytesIO(data), formats=_FORMATS)
+        image = Image.open(io.BytesIO(data), formats=(said.form,))
     except UnidentifiedImageError:
-        raise NotAnImageError(
-            "The data are in no image format that is read here.", do=f"Send one of: {', '.join(_FORMATS)}."
-        ) from None
+        raise damaged("its header cannot be read") from None
     except Image.DecompressionBombError:
-        raise ImageTooLargeError(
-            "The image has far too many pixels.", do=f"Send at most {largest_pixels} pixels."
-        ) from None
+        raise _too_large() from None
     except _DAMAGE as error:
-        raise _damaged(error) from error
-    if image.width * image.height > largest_pixels:
-        raise ImageTooLargeError(
-            f"The image has {image.width} x {image.height} pixels.",
-            do=f"Send at most {largest_pixels} pixels.",
-        )
+        raise damaged(str(error)) from error
+    if image.size != (said.columns, said.rows):
+        raise damaged(f"its header says {said.columns} x {said.rows}, and {image.width} x {image.height}")
     if image.format == "JPEG":
         image.draft(
             "RGB", (WORKING_SIDE_PX, WORKING_SIDE_PX)
         )  # decodes at half or a quarter where that suffices
     return image
+
+
+def _too_large() -> ImageTooLargeError:
+    return ImageTooLargeError("The image unpacks to far too many pixels.", do="Send a smaller one.")
 
 
 # What Pillow's plug-ins raise on damaged data, found by cutting and flipping bytes of every format.
@@ -117,23 +135,13 @@ _DAMAGE = (
 )
 
 
-def _damaged(error: Exception) -> TruncatedImageError:
-    return TruncatedImageError(
-        "The image ends too early or its data are damaged.", why=str(error)[:120], do="Send the file again."
-    )
-
-
 def _loaded(image: Image.Image) -> Image.Image:
     try:
         image.load()
     except Image.DecompressionBombError:
-        raise ImageTooLargeError(
-            "The image unpacks to far too many pixels.", do="Send a smaller one."
-        ) from None
-    except _DAMAGE as error:
-        raise _damaged(error) from error
-    except Exception as error:  # zlib and the TIFF reader raise classes of their own
-        raise _damaged(error) from error
+        raise _too_large() from None
+    except Exception as error:  # the decoders raise classes of their own, too
+        raise damaged(str(error)) from error
     return image
 
 
@@ -176,7 +184,7 @@ def _from_palette(image: Image.Image) -> Image.Image:
 
 def _from_many_bits(image: Image.Image) -> Image.Image:
     """Scale 16-bit and floating-point grey to 8 bits, by the format's range or else the values'."""
-    values = np.asarray(image, dtype=np.float64)
+    values = np.asarray(image, dtype=np.float32)
     top = values.max(initial=0.0)
     if not np.isfinite(top):
         raise TruncatedImageError("The image holds values that are not finite.", do="Send an 8-bit image.")

@@ -18,7 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from renzheng.contracts.errors import InputError
+from renzheng.models.errors import ImageError
 from renzheng.models.home import dlib_file
+from renzheng.models.images import decode
 
 Motion = Literal["head", "still", "flat"]
 _Image = NDArray[np.uint8]
@@ -106,9 +108,10 @@ def _regrained(frame: _Image, noise: np.random.Generator) -> _Image:
 
 def _framed(image_path: Path, size: tuple[int, int]) -> tuple[_Image, _Pose]:
     """Cut and scale the photograph so that the face stands where a person at a kiosk would."""
-    image = cv2.imread(str(image_path), cv2.IMREAD_COLOR)
-    if image is None:
-        raise NoFaceInPhotographError(f"{image_path.name} cannot be read as a photograph.")
+    try:
+        image = np.ascontiguousarray(decode(image_path.read_bytes())[:, :, ::-1])
+    except (ImageError, OSError):
+        raise NoFaceInPhotographError(f"{image_path.name} cannot be read as a photograph.") from None
     right, left = _eyes(np.asarray(image, dtype=np.uint8), image_path.name)
     between, eyes = (right + left) / 2, float(np.linalg.norm(left - right))
     scale = FACE_SHARE * size[1] / eyes

@@ -43,9 +43,9 @@ from renzheng.edge.bedside.errors import (
 )
 from renzheng.edge.bedside.inspection import Inspection, look_shown
 from renzheng.edge.errors import BulkRefusedError, BulkUnreachableError, CallError, UnknownWitnessError
-from renzheng.edge.kiosk.faces import MAX_FRAME_BYTES
 from renzheng.edge.pages import POLICY, answer_errors, is_own
 from renzheng.edge.settings import LOOPBACK
+from renzheng.models.images import LARGEST_FRAME_BYTES
 
 LOGGER = logging.getLogger(__name__)
 PAGE = Path(str(resources.files("renzheng.edge.bedside") / "page"))
@@ -227,7 +227,7 @@ def _add_looks(app: FastAPI, inspection: Inspection) -> None:
     async def frame(look_id: str, request: Request) -> LookShown:
         _inspector(inspection, request)
         body = await request.body()
-        if len(body) > MAX_FRAME_BYTES:
+        if len(body) > LARGEST_FRAME_BYTES:
             raise CallError("The frame is too large.")
         return look_shown(await asyncio.to_thread(inspection.looks.take, look_id, body))
 

@@ -26,7 +26,6 @@ from renzheng.edge.errors import (
 from renzheng.edge.kiosk import session
 from renzheng.edge.kiosk.camera import OwnCamera
 from renzheng.edge.kiosk.enrolling import Enrolling
-from renzheng.edge.kiosk.faces import MAX_FRAME_BYTES
 from renzheng.edge.kiosk.screen import (
     AbilitiesCall,
     CameraCall,
@@ -42,6 +41,7 @@ from renzheng.edge.kiosk.screen import (
 from renzheng.edge.kiosk.station import Station
 from renzheng.edge.kiosk.voices import MEDIA_TYPES, Voices
 from renzheng.edge.pages import POLICY, answer_errors, is_own
+from renzheng.models.images import LARGEST_FRAME_BYTES
 
 LOGGER = logging.getLogger(__name__)
 _PAGE = resources.files("renzheng.edge.kiosk") / "page"
@@ -253,7 +253,7 @@ def _add_enrolment(app: FastAPI, enrolling: Enrolling, own_camera: OwnCamera | N
         body = await request.body()
         if not body and own_camera is not None:
             body = own_camera.newest or b""
-        if len(body) > MAX_FRAME_BYTES:
+        if len(body) > LARGEST_FRAME_BYTES:
             raise CallError("The frame is too large.")
         return await enrolling.take(body)
 

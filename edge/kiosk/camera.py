@@ -24,6 +24,9 @@ import numpy as np
 
 from renzheng.edge.errors import CameraError
 from renzheng.edge.kiosk.faces import Image
+from renzheng.models.errors import ImageError
+from renzheng.models.images import decode
+from renzheng.models.sides import LARGEST_PIXELS, LARGEST_SIDE_PX
 
 LOGGER = logging.getLogger(__name__)
 WIDTH_PX = 640
@@ -125,6 +128,15 @@ class _Capture:
             self._capture = cv2.VideoCapture(source.address, cv2.CAP_FFMPEG, limits)
         if not self._capture.isOpened():
             raise CameraError(f"The camera {source.shown} cannot be opened.", do="Check cable and address.")
+        columns = int(self._capture.get(cv2.CAP_PROP_FRAME_WIDTH))
+        rows = int(self._capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
+        if max(columns, rows) > LARGEST_SIDE_PX or columns * rows > LARGEST_PIXELS:
+            self._capture.release()
+            raise CameraError(
+                f"The camera {source.shown} gives {columns} x {rows} pixels.",
+                why="A picture of that size takes more memory than this machine has for one.",
+                do=f"Set it to at most {LARGEST_SIDE_PX} pixels a side; 1280 x 720 is enough.",
+            )
         rate = float(self._capture.get(cv2.CAP_PROP_FPS)) if self._loops else 0.0
         self._apart_s = 1 / rate if 1 <= rate <= 120 else 0.0  # noqa: PLR2004 - what a video may claim
         self._due = time.monotonic()
@@ -165,8 +177,11 @@ class _Pictures:
         return self._paths[self._at].is_file()
 
     def retrieve(self) -> Image | None:
-        picture = cv2.imread(str(self._paths[self._at]), cv2.IMREAD_COLOR)
-        return None if picture is None else np.asarray(picture, np.uint8)
+        try:
+            return np.ascontiguousarray(decode(self._paths[self._at].read_bytes())[:, :, ::-1])
+        except (ImageError, OSError) as error:
+            LOGGER.warning("%s is no picture: %s", self._paths[self._at].name, error)
+            return None
 
     def close(self) -> None:
         return

@@ -11,18 +11,17 @@ from numpy.typing import NDArray
 from renzheng.models.analysis import Analysis, Face, OneFace
 from renzheng.models.calibration import Calibration
 from renzheng.models.decision import Decision
+from renzheng.models.images import decode_frame as decode
 from renzheng.models.liveness.watch import eyes_of
 from renzheng.models.templates import ModelId, Template
+
+__all__ = ["UNREADABLE", "FaceEngine", "Image", "Look", "crop_of", "decode", "look_of"]
 
 Image = NDArray[np.uint8]
 """RGB, shape (height, width, 3)."""
 
 UNREADABLE = "unreadable_frame"
 """Guidance of a frame that is no picture; the others are renzheng.models.quality.Guidance."""
-
-MAX_FRAME_BYTES = 2_000_000
-MAX_SIDE_PX = 4096
-MIN_SIDE_PX = 64
 
 
 class FaceEngine(Protocol):
@@ -98,16 +97,3 @@ def crop_of(image: Image, face: Face) -> bytes | None:
         return None
     done, encoded = cv2.imencode(".jpg", part[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 90])
     return encoded.tobytes() if done else None
-
-
-def decode(jpeg: bytes) -> Image | None:
-    """Decode one frame; None when it is no JPEG, or far larger or smaller than a frame should be."""
-    if not jpeg.startswith(b"\xff\xd8") or len(jpeg) > MAX_FRAME_BYTES:
-        return None
-    try:
-        image = cv2.imdecode(np.frombuffer(jpeg, dtype=np.uint8), cv2.IMREAD_COLOR_RGB)
-    except cv2.error:
-        return None
-    if image is None or max(image.shape[:2]) > MAX_SIDE_PX or min(image.shape[:2]) < MIN_SIDE_PX:
-        return None
-    return np.asarray(image, dtype=np.uint8)

@@ -21,6 +21,7 @@ from renzheng.edge.kiosk.sight import (
     rested,
 )
 from renzheng.edge.kiosk.watcher import Frame
+from renzheng.models.images import decode_frame_small
 
 LOGGER = logging.getLogger(__name__)
 LONGEST_CODE = 512
@@ -106,10 +107,7 @@ class Glimpser:
 
 def thumbnail_of(jpeg: bytes) -> Thumbnail | None:
     """Reduce a frame to its thumbnail; None when it is no picture."""
-    try:
-        grey = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_REDUCED_GRAYSCALE_4) if jpeg else None
-    except cv2.error:
-        return None
+    grey = decode_frame_small(jpeg)
     if grey is None:
         return None
     size = THUMBNAIL_WIDTH, THUMBNAIL_HEIGHT

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from renzheng.contracts.errors import FaultError
 from renzheng.edge.ward.rtsp import Codec
+from renzheng.models.sides import LARGEST_PIXELS, LARGEST_SIDE_PX
 
 LARGEST_WIDTH_PX = 1920
 _LARGEST_MEMORY_BYTES = 1_500_000_000
@@ -150,6 +151,7 @@ class Decoder:
 
 _ARGUMENTS_BEFORE = (
     "-nostdin", "-hide_banner", "-loglevel", "quiet", "-protocol_whitelist", "pipe", "-threads", "1",
+    "-max_pixels", str(LARGEST_PIXELS),
     "-flags", "low_delay", "-fflags", "nobuffer", "-probesize", "32", "-analyzeduration", "0",
 )  # fmt: skip
 _ARGUMENTS_AFTER = (
@@ -164,7 +166,7 @@ def _read_header(pipe: int) -> tuple[int, int] | None:
         return None
     values = {part[:1]: part[1:] for part in line.decode("ascii", errors="replace").split(" ")}
     columns, rows = int(values.get("W", "0")), int(values.get("H", "0"))
-    return (columns, rows) if columns > 0 and rows > 0 else None
+    return (columns, rows) if columns > 0 and 0 < rows <= LARGEST_SIDE_PX else None
 
 
 def _read_line(pipe: int) -> bytes | None:

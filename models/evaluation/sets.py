@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from renzheng.models.errors import PairsFileError
 
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm"})
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"})
 # So many comparisons of strangers show a false match rate of 1e-5; more would only take memory.
 MOST_NON_MATED = 1_000_000
 _PAIR_COLUMNS = ("file_x", "file_y", "mated")

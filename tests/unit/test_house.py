@@ -83,3 +83,37 @@ def test_nothing_of_this_machine_or_its_registries_is_named():
     assert not re.search(r"(?m)https?://|--(extra-)?index-url|--find-links|file:", lock)
     assert not re.search(r"(?m)^dlib==", lock), "dlib compiles for a quarter of an hour"
     assert "dlib-bin==" in lock
+
+
+DECODERS = {
+    "imdecode", "imdecodemulti", "imdecodeanimation", "imread", "imreadmulti", "imreadanimation",
+    "load_rgb_image", "load_grayscale_image", "load_image_file", "VideoCapture",
+}  # fmt: skip
+ONLY_HERE = {
+    "models/images.py": {"imdecode", "PIL"},
+    "models/evaluation/library.py": {"PIL"},  # undoes what face_recognition does to Pillow
+    "edge/kiosk/camera.py": {"VideoCapture"},  # cameras and test videos; sides are looked at when opened
+    "models/evaluation/presentations.py": {"VideoCapture"},  # data sets on the maker's own machine
+}
+
+
+def decoders(path):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Attribute):
+            yield node.attr
+        elif isinstance(node, ast.ImportFrom):
+            yield from (node.module.split(".")[0], *(alias.name for alias in node.names))
+        elif isinstance(node, ast.Import):
+            yield from (alias.name.split(".")[0] for alias in node.names)
+
+
+def test_pictures_are_decoded_in_one_place():
+    found = {
+        f"{name} decodes by {what}"
+        for package in MAY_IMPORT
+        for path in sources(package)
+        for what in decoders(path)
+        if what in DECODERS | {"PIL", "imageio", "skimage"}
+        and what not in ONLY_HERE.get(name := str(path.relative_to(ROOT)), ())
+    }
+    assert found == set(), "use renzheng.models.images, which reads a picture's sides first"
