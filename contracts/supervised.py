@@ -130,8 +130,7 @@ class Worker:
         self._gave_up = False
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
-    @property
-    def ending(self) -> bool:
+    def stopping(self) -> bool:
         """Whether it was told to stop; a turn that waits should look."""
         return self._ending.is_set()
 
@@ -145,6 +144,11 @@ class Worker:
         self._ending.set()
         self._awake.set()
         if self._thread.is_alive() and self._thread is not threading.current_thread():
+            self._thread.join(timeout_seconds)
+
+    def join(self, timeout_seconds: float) -> None:
+        """Wait for its end, which somebody else has brought about."""
+        if self._thread.is_alive():
             self._thread.join(timeout_seconds)
 
     def wake(self) -> None:
@@ -341,9 +345,17 @@ def attend(
     ended: Waits,
     *,
     notifier: Notifier | None = None,
+    also: Callable[[], bool] = lambda: True,
     end_hard: Callable[[float], None] | None = None,
 ) -> None:
     """Stay until the end is asked for; tell systemd that all is well as long as every worker moves.
+
+    Args:
+        workers: the process's.
+        ended: is set when the end is asked for.
+        notifier: speaks to systemd.
+        also: whether what is no worker (an event loop) moves too.
+        end_hard: is called with how long a process that cannot go on has to end by itself.
 
     Raises:
         WorkerGaveUpError: a worker cannot go on. If what follows does not end the process in
@@ -355,7 +367,7 @@ def attend(
         stuck = [state for state in workers.states() if not state.moves]
         for state in stuck:
             LOGGER.error("worker %s is %s for %.0f s", state.name, state.condition, state.idle_seconds)
-        if not stuck:
+        if not stuck and also():
             told.say("WATCHDOG=1")
         gone = workers.gave_up()
         if gone is not None:

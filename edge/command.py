@@ -31,9 +31,9 @@ Config = Annotated[Path, typer.Option("--config", help="The agent's settings (TO
 @app.command()
 def run(config: Config) -> None:
     """Run the agent until it is told to stop (SIGTERM, Ctrl-C)."""
+    from renzheng.contracts.supervised import attend
     from renzheng.edge.main import build_agent
     from renzheng.edge.settings import load_settings
-    from renzheng.edge.supervision import Supervisor
 
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -42,8 +42,10 @@ def run(config: Config) -> None:
     agent = build_agent(load_settings(config))
     agent.start()
     print(f"kiosk page: {agent.kiosk_url}", flush=True)
-    Supervisor().attend(ended, agent.alive)
-    agent.stop()
+    try:
+        attend(agent.workers, ended, also=agent.alive)
+    finally:
+        agent.stop()
 
 
 @app.command()

@@ -2,7 +2,6 @@
 
 import logging
 import random
-import threading
 from collections.abc import Callable
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -10,6 +9,7 @@ from zoneinfo import ZoneInfo
 from renzheng.contracts.errors import RenzhengError
 from renzheng.contracts.requests import INPATIENTS_PATH
 from renzheng.contracts.rosters import InpatientRoster, read_roster
+from renzheng.contracts.supervised import Worker
 from renzheng.edge.bulk import Bulk
 from renzheng.edge.store.inpatients import Inpatients
 
@@ -56,19 +56,16 @@ class RosterFetcher:
         self._wall = wall
         self._zone = zone
         self._every_seconds = every_seconds
-        self._ending = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="inpatients", daemon=True)
+        self.worker = Worker("inpatients", self._turn)
         self.failures = 0
 
     def start(self) -> None:
         """Fetch now and from now on."""
-        self._thread.start()
+        self.worker.start()
 
     def stop(self) -> None:
         """Fetch no more."""
-        self._ending.set()
-        if self._thread.is_alive():
-            self._thread.join(timeout=30)
+        self.worker.stop(timeout_seconds=30)
 
     def fetch_once(self) -> bool:
         """Fetch; False when it failed, which is logged and changes nothing."""
@@ -82,9 +79,8 @@ class RosterFetcher:
         LOGGER.info("roster of %s: %d inpatients", roster.day, len(roster.patients))
         return True
 
-    def _run(self) -> None:
-        while not self._ending.is_set():
-            wait = self._every_seconds
-            if not self.fetch_once():
-                wait = min(wait, _FIRST_RETRY_SECONDS * 2 ** min(self.failures, 10))
-            self._ending.wait(wait * random.uniform(0.8, 1.2))  # noqa: S311 - only spreads the devices
+    def _turn(self) -> float:
+        wait = self._every_seconds
+        if not self.fetch_once():
+            wait = min(wait, _FIRST_RETRY_SECONDS * 2 ** min(self.failures, 10))
+        return wait * random.uniform(0.8, 1.2)  # noqa: S311 - only spreads the devices

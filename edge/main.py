@@ -15,6 +15,7 @@ from joserfc.jwk import OKPKey
 
 from renzheng.contracts.ids import EventId
 from renzheng.contracts.log import Head
+from renzheng.contracts.supervised import Workers
 from renzheng.edge.clock import Clock, SystemClock
 from renzheng.edge.enrolment import Enrolment, engine_name, take_template
 from renzheng.edge.errors import SettingsError
@@ -109,7 +110,10 @@ class Agent:
             standing=self.station.standing,
             tidy=self._tidy,
         )
-        self.reports = Reports(self.log, clock, self.station, self.housekeeper, self.link)
+        self.workers = Workers(
+            [*self.watchman.workers, self.station.watcher.worker, self.station.glimpser.worker]
+        )
+        self.reports = Reports(self.log, clock, self.station, self.housekeeper, self.link, self.workers)
         enrolling = Enrolling(self.station, self.enrolment)
         self.voices = Voices(settings.kiosk.voices_dir, voices_folder())
         self.camera = self._own_camera()
@@ -122,6 +126,11 @@ class Agent:
             metrics=self.reports.metrics,
         )
         self._server = Server(self.app, settings.kiosk.host, settings.kiosk.port)
+        self.workers.add(self._server.worker)
+        if self.link is not None:
+            self.workers.add(self.link.worker)
+        if self.camera is not None:
+            self.workers.add(self.camera.worker)
 
     def _own_camera(self) -> OwnCamera | None:
         camera, station = self.settings.camera, self.station

@@ -1,8 +1,10 @@
 """Metrics in Prometheus' text format (0.0.4); pure. Counts and ages only, nobody's name or number."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
+
+from renzheng.contracts.supervised import State
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +20,23 @@ class Metric:
 def one(name: str, kind: Literal["gauge", "counter"], help_: str, value: float) -> Metric:
     """Make a metric without labels."""
     return Metric(name, kind, help_, {"": value})
+
+
+def of_workers(states: Sequence[State]) -> list[Metric]:
+    """Make the metrics of an agent's threads: a thread that does nothing must not look well."""
+
+    def each(
+        name: str, kind: Literal["gauge", "counter"], help_: str, value: Callable[[State], float]
+    ) -> Metric:
+        return Metric(name, kind, help_, {f'{{worker="{state.name}"}}': value(state) for state in states})
+
+    return [
+        each("worker_idle_seconds", "gauge", "Since a thread's last turn.", lambda s: s.idle_seconds),
+        each("worker_well", "gauge", "1 while a thread's turns end well.", lambda s: s.condition == "ok"),
+        each("worker_moves", "gauge", "0 while a thread is stalled or dead.", lambda s: s.moves),
+        each("worker_turns_total", "counter", "Turns that ended well.", lambda s: s.turns),
+        each("worker_failures_total", "counter", "Turns that ended in an error.", lambda s: s.failures),
+    ]
 
 
 def render(metrics: Iterable[Metric]) -> str:

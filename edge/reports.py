@@ -3,12 +3,13 @@
 from datetime import UTC
 from typing import Any
 
+from renzheng.contracts.supervised import Workers, health_of
 from renzheng.edge.clock import Clock
 from renzheng.edge.housekeeping import Housekeeper
 from renzheng.edge.kiosk.station import Station
 from renzheng.edge.link.uplink import Uplink
 from renzheng.edge.log import DeviceLog
-from renzheng.edge.metrics import Metric, one, render
+from renzheng.edge.metrics import Metric, of_workers, one, render
 from renzheng.edge.store import heartbeat
 
 
@@ -16,13 +17,20 @@ class Reports:
     """Asks the agent's parts."""
 
     def __init__(
-        self, log: DeviceLog, clock: Clock, station: Station, housekeeper: Housekeeper, link: Uplink | None
+        self,
+        log: DeviceLog,
+        clock: Clock,
+        station: Station,
+        housekeeper: Housekeeper,
+        link: Uplink | None,
+        workers: Workers,
     ) -> None:
         self._log = log
         self._clock = clock
         self._station = station
         self._housekeeper = housekeeper
         self._link = link
+        self._workers = workers
 
     @property
     def connected(self) -> bool:
@@ -47,6 +55,8 @@ class Reports:
             "disk_short": self._housekeeper.short,
             "frames": self._station.watcher.handled,
             "alarms": heartbeat.alarms(self._log.store),
+            "workers": health_of(self._workers.states()),
+            "moving": self._workers.moving(),
         }
 
     def metrics(self) -> str:
@@ -71,5 +81,6 @@ class Reports:
                 one("disk_short", "gauge", "1 while the disk is nearly full.", self._housekeeper.short),
                 one("clock_trusted", "gauge", "1 while the clock is synchronised.", reading.trusted),
                 Metric("attempts_total", "counter", "Finished attempts.", attempts),
+                *of_workers(self._workers.states()),
             ]
         )

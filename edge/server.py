@@ -2,15 +2,17 @@
 
 import asyncio
 import socket
-import threading
+import time
 from pathlib import Path
 
 import uvicorn
 from fastapi import FastAPI
 
+from renzheng.contracts.supervised import Worker
 from renzheng.edge.errors import SettingsError
 
 _LARGEST_MESSAGE_BYTES = 4_000_000
+_BEAT_SECONDS = 2
 
 
 class Server:
@@ -56,6 +58,8 @@ class Server:
             timeout_graceful_shutdown=2,
             ssl_certfile=certificate_file,
             ssl_keyfile=key_file,
+            callback_notify=self._beat,
+            timeout_notify=_BEAT_SECONDS,
         )
         try:
             config.load()
@@ -66,20 +70,22 @@ class Server:
                 do=f"Set {section}.certificate_file and {section}.key_file to a matching pair (PEM).",
             ) from None
         self._uvicorn = uvicorn.Server(config)
-        self._thread = threading.Thread(target=self._run, name=f"kiosk-{self.port}", daemon=True)
+        self.worker = Worker(f"{section}-page", self._run, repeatable=False)
 
     def _run(self) -> None:
         asyncio.run(self._uvicorn.serve(sockets=[self._socket]))
 
+    async def _beat(self) -> None:
+        self.worker.beat()
+
     def start(self) -> None:
         """Serve; returns when connections are taken."""
-        self._thread.start()
-        while not self._uvicorn.started and self._thread.is_alive():
-            self._thread.join(0.01)
+        self.worker.start()
+        while not self._uvicorn.started and self.worker.is_alive():
+            time.sleep(0.01)
 
     def stop(self) -> None:
         """End, giving what is under way two seconds."""
         self._uvicorn.should_exit = True
-        if self._thread.is_alive():
-            self._thread.join(timeout=10)
+        self.worker.stop(timeout_seconds=10)
         self._socket.close()

@@ -1,6 +1,8 @@
-"""The watchman: beats, and tells coverage, clock, starts and stops; the thread around the pure `coverage`."""
+"""The watchman: beats, and tells coverage, clock, starts and stops; the threads around the pure `coverage`.
 
-import logging
+Tidying has a thread of its own: a disk that fails or is slow must not cost a heartbeat.
+"""
+
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -8,9 +10,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from renzheng.contracts import events
-from renzheng.contracts.errors import RenzhengError
 from renzheng.contracts.events import CoverageState, device_source
 from renzheng.contracts.ids import EventId
+from renzheng.contracts.supervised import Worker
 from renzheng.edge import coverage
 from renzheng.edge.clock import Clock, Reading, watch
 from renzheng.edge.coverage import Intervals, OpenStretch, Standing, Stretch
@@ -19,9 +21,9 @@ from renzheng.edge.log import DeviceLog
 from renzheng.edge.settings import Settings
 from renzheng.edge.store import heartbeat
 
-LOGGER = logging.getLogger(__name__)
 _LOOK_SECONDS = 0.5
 _TIDY_SECONDS = 600
+_LONGEST_TIDY_SECONDS = 1800.0
 
 
 class Teller:
@@ -57,7 +59,7 @@ class Watchman:
         clock: when it is.
         teller: writes the events.
         standing: what the kiosk can see at this moment.
-        tidy: called now and then with the wall clock, for housekeeping.
+        tidy: called now and then with the wall clock, for housekeeping, in a thread of its own.
     """
 
     def __init__(
@@ -84,8 +86,15 @@ class Watchman:
         self._lock = threading.Lock()
         self._open: OpenStretch | None = None
         self._reading: Reading | None = None
-        self._ending = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="watchman", daemon=True)
+        self._beat_due = 0.0
+        self._thread = Worker("watchman", self._look, every_seconds=_LOOK_SECONDS, longest_wait_seconds=5.0)
+        self._tidying = Worker(
+            "housekeeper",
+            self._tidy_up,
+            every_seconds=_TIDY_SECONDS,
+            longest_turn_seconds=_LONGEST_TIDY_SECONDS,
+        )
+        self.workers = (self._thread, self._tidying)
 
     def begin(self, software: str) -> None:
         """Tell the start, and what happened while the agent was away; the first beat."""
@@ -101,13 +110,14 @@ class Watchman:
 
     def start(self) -> None:
         """Beat at the interval from now on, in a thread of its own."""
-        self._thread.start()
+        self._beat_due = time.monotonic() + self._beat_seconds
+        for worker in self.workers:
+            worker.start()
 
     def halt(self) -> None:
         """Beat no more; nothing is told."""
-        self._ending.set()
-        if self._thread.is_alive():
-            self._thread.join(timeout=15)
+        for worker in self.workers:
+            worker.stop()
 
     def end(self, software: str, reason: str) -> None:
         """Close the coverage and tell the stop."""
@@ -141,22 +151,16 @@ class Watchman:
                 self._keep(open_)
             self._open, self._reading = open_, reading
 
-    def _run(self) -> None:
-        """Beat at the interval, and at once when what the kiosk can see has changed."""
-        beat_due, tidy_due = time.monotonic() + self._beat_seconds, time.monotonic()
-        while not self._ending.wait(_LOOK_SECONDS):
-            open_ = self._open
-            changed = open_ is not None and open_.standing != self._standing()
-            if not changed and time.monotonic() < beat_due:
-                continue
-            beat_due = time.monotonic() + self._beat_seconds
-            try:
-                self.beat()
-                if time.monotonic() >= tidy_due:
-                    tidy_due = time.monotonic() + _TIDY_SECONDS
-                    self._tidy(self._clock.read().wall)
-            except RenzhengError:
-                LOGGER.exception("no heartbeat was kept")
+    def _look(self) -> None:
+        """Beat at the interval, and at once when what the kiosk can see has changed; again if it failed."""
+        open_ = self._open
+        changed = open_ is not None and open_.standing != self._standing()
+        if changed or time.monotonic() >= self._beat_due:
+            self.beat()
+            self._beat_due = time.monotonic() + self._beat_seconds
+
+    def _tidy_up(self) -> None:
+        self._tidy(self._clock.read().wall)
 
     def _tell(self, stretches: Sequence[Stretch]) -> None:
         for stretch in stretches:

@@ -19,6 +19,7 @@ def bedside(
     ] = None,
 ) -> None:
     """Serve the inspector's bedside page until told to stop (SIGTERM, Ctrl-C)."""
+    from renzheng.contracts.supervised import attend
     from renzheng.edge.bedside.main import build_unit
     from renzheng.edge.bedside.sheets import read_sheet
     from renzheng.edge.settings import load_settings
@@ -32,8 +33,10 @@ def bedside(
         unit.fetcher.keep(read_sheet(path))
     unit.start()
     print(f"bedside page: {unit.url}", flush=True)
-    ended.wait()
-    unit.stop()
+    try:
+        attend(unit.workers, ended)
+    finally:
+        unit.stop()
 
 
 def inspector(

@@ -12,6 +12,7 @@ from renzheng.contracts.errors import RenzhengError
 from renzheng.contracts.ids import is_bureau
 from renzheng.contracts.requests import OPENINGS_PATH, ROUNDS_PATH
 from renzheng.contracts.rounds import Opening, RoundError, SealedSheet
+from renzheng.contracts.supervised import Worker
 from renzheng.edge.bedside.rounds import Standing, standing
 from renzheng.edge.bedside.store import BedsideStore
 from renzheng.edge.bulk import Bulk
@@ -78,22 +79,18 @@ class Fetcher:
         self._store = store
         self._clock = clock
         self._institution_id = institution_id
-        self._every_seconds = every_seconds
-        self._ending = threading.Event()
         self._asking = threading.Lock()
-        self._thread = threading.Thread(target=self._run, name="rounds", daemon=True)
+        self.worker = Worker("rounds", self._turn, every_seconds=every_seconds)
         self.reached_at: datetime | None = None
 
     def start(self) -> None:
         """Ask at the interval from now on, in a thread of its own."""
         if self._rounds is not None:
-            self._thread.start()
+            self.worker.start()
 
     def stop(self) -> None:
         """Ask no more."""
-        self._ending.set()
-        if self._thread.is_alive():
-            self._thread.join(timeout=25)
+        self.worker.stop(timeout_seconds=25)
 
     def fetch(self) -> None:
         """Ask once for new sheets, and for the codes of those that are due.
@@ -150,15 +147,13 @@ class Fetcher:
             except RoundError as error:
                 LOGGER.warning("round %s cannot be opened: %s", sealed.round_id, error.what)
 
-    def _run(self) -> None:
-        while not self._ending.is_set():
-            try:
-                self.fetch()
-            except BulkUnreachableError as error:
-                LOGGER.info("rounds were not fetched: %s", error.what)
-            except RenzhengError as error:
-                LOGGER.warning("rounds were not fetched: %s", error)
-            self._ending.wait(self._every_seconds)
+    def _turn(self) -> None:
+        try:
+            self.fetch()
+        except BulkUnreachableError as error:
+            LOGGER.info("rounds were not fetched: %s", error.what)
+        except RenzhengError as error:
+            LOGGER.warning("rounds were not fetched: %s", error)
 
 
 def _read(adapter: TypeAdapter[list[Part]], body: bytes) -> list[Part]:

@@ -13,6 +13,7 @@ from typing import Any
 from joserfc.jwk import OKPKey
 
 from renzheng.contracts.events import CoverageState
+from renzheng.contracts.supervised import Workers, health_of
 from renzheng.edge.bedside.app import build_app
 from renzheng.edge.bedside.fetching import Fetcher, Rounds, RoundsAtTheDoor
 from renzheng.edge.bedside.inspection import Inspection
@@ -122,6 +123,9 @@ class Unit:
             key_file=bedside.key_file,
             section="bedside",
         )
+        self.workers = Workers([*self.watchman.workers, self._server.worker, self.fetcher.worker])
+        if self.link is not None:
+            self.workers.add(self.link.worker)
 
     @property
     def url(self) -> str:
@@ -172,6 +176,8 @@ class Unit:
             "clock_trusted": self.clock.read().trusted,
             "disk_short": self.housekeeper.short,
             "alarms": heartbeat.alarms(self.store),
+            "workers": health_of(self.workers.states()),
+            "moving": self.workers.moving(),
         }
 
     def _door(self) -> Rounds | None:

@@ -10,7 +10,6 @@ show an address without its user and password.
 
 import logging
 import os
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 import cv2
 import numpy as np
 
+from renzheng.contracts.supervised import Worker, named
 from renzheng.edge.errors import CameraError
 from renzheng.edge.kiosk.faces import Image
 from renzheng.models.errors import ImageError
@@ -229,48 +229,48 @@ class OwnCamera:
         self._show = show
         self._tell = tell
         self._opening = opening
-        self._ending = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="camera", daemon=True)
+        self._pause, self._failed = FIRST_PAUSE_SECONDS, False
+        self.worker = Worker("camera", self._turn)
 
     def start(self) -> None:
         """Begin."""
-        self._thread.start()
+        self.worker.start()
 
     def stop(self) -> None:
         """End; a camera that hangs is left to its own time limit."""
-        self._ending.set()
-        if self._thread.is_alive():
-            self._thread.join(timeout=2)
+        self.worker.stop(timeout_seconds=2)
 
-    def _run(self) -> None:
-        pause, failed = FIRST_PAUSE_SECONDS, False
-        while not self._ending.is_set():
+    def _turn(self) -> float:
+        """Follow the camera until it fails; how long to rest before the next try."""
+        try:
+            grabber = self._opening(self.source, self._frames_per_second)
+        except Exception as error:
+            if not self._failed:
+                LOGGER.warning("the camera cannot be opened: %s", named(error))
+                self._tell("unplugged")
+            self._failed = True
+            if not isinstance(error, CameraError):
+                raise
+        else:
             try:
-                grabber = self._opening(self.source, self._frames_per_second)
-            except CameraError as error:
-                if not failed:
-                    LOGGER.warning("%s", error.what)
-                    self._tell("unplugged")
-                failed = True
-            else:
-                try:
-                    read = self._read(grabber)
-                finally:
-                    grabber.close()
-                pause = FIRST_PAUSE_SECONDS if read else pause
-                failed = False
-                if not self._ending.is_set():
+                read = self._read(grabber)
+            finally:
+                grabber.close()
+                self.newest = None
+                self._failed = not self.worker.stopping()
+                if self._failed:
                     LOGGER.warning("the camera %s gives no frames any more", self.source.shown)
                     self._tell("unplugged")
-                    failed = True
-            self.newest = None
-            self._ending.wait(pause)
-            pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+            self._pause = FIRST_PAUSE_SECONDS if read else self._pause
+        pause = self._pause
+        self._pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+        return pause
 
     def _read(self, grabber: Grabber) -> int:
         """Read until the camera fails; how many frames came."""
         came, due = 0, 0.0
-        while not self._ending.is_set() and grabber.grab():
+        while not self.worker.stopping() and grabber.grab():
+            self.worker.beat()
             if time.monotonic() < due:
                 continue
             due = time.monotonic() + 0.95 / self._frames_per_second

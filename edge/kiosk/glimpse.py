@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
+from renzheng.contracts.supervised import Worker
 from renzheng.edge.kiosk.faces import Image, decode
 from renzheng.edge.kiosk.sight import (
     THUMBNAIL_HEIGHT,
@@ -55,19 +56,16 @@ class Glimpser:
         self._condition = threading.Condition()
         self._newest: tuple[Frame, bool] | None = None
         self._rested = False
-        self._stopping = False
-        self._thread = threading.Thread(target=self._run, name="glimpser", daemon=True)
+        self._sight, self._detector = Sight(), cv2.QRCodeDetector()
+        self.worker = Worker("glimpser", self._turn)
 
     def start(self) -> None:
         """Begin."""
-        self._thread.start()
+        self.worker.start()
 
     def stop(self) -> None:
         """End."""
-        with self._condition:
-            self._stopping = True
-            self._condition.notify()
-        self._thread.join(timeout=10)
+        self.worker.stop(timeout_seconds=10)
 
     def show(self, frame: Frame, *, for_code: bool) -> None:
         """Hand over a frame; an older one that was not looked at yet is forgotten."""
@@ -80,29 +78,24 @@ class Glimpser:
         with self._condition:
             self._rested = True
 
-    def _run(self) -> None:
-        sight, detector = Sight(), cv2.QRCodeDetector()
-        while True:
-            with self._condition:
-                if self._newest is None:
-                    self._condition.wait(_WAIT_S)
-                if self._stopping:
-                    return
-                newest, self._newest = self._newest, None
-                forget, self._rested = self._rested, False
-            sight = rested(sight) if forget else sight
-            if newest is None:
-                continue
-            frame, for_code = newest
-            thumbnail = thumbnail_of(frame.jpeg)
-            if thumbnail is None:
-                continue
-            sight = observe(sight, thumbnail, frame.at_ms)
-            image = decode(frame.jpeg) if for_code else None
-            code = None if image is None else read_code(detector, image)
-            self._tell(Glimpse(sight.somebody_stirs, sight.trouble, code))
-            if sight.somebody_stirs:
-                sight = replace(sight, stirred=0)
+    def _turn(self) -> None:
+        with self._condition:
+            if self._newest is None:
+                self._condition.wait(_WAIT_S)
+            newest, self._newest = self._newest, None
+            forget, self._rested = self._rested, False
+        if forget:
+            self._sight = rested(self._sight)
+        thumbnail = None if newest is None else thumbnail_of(newest[0].jpeg)
+        if newest is None or thumbnail is None:
+            return
+        frame, for_code = newest
+        sight = self._sight = observe(self._sight, thumbnail, frame.at_ms)
+        image = decode(frame.jpeg) if for_code else None
+        code = None if image is None else read_code(self._detector, image)
+        self._tell(Glimpse(sight.somebody_stirs, sight.trouble, code))
+        if sight.somebody_stirs:
+            self._sight = replace(sight, stirred=0)
 
 
 def thumbnail_of(jpeg: bytes) -> Thumbnail | None:

@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 from renzheng.contracts.errors import RenzhengError
 from renzheng.contracts.events import CoverageState
 from renzheng.contracts.ids import EventId, WitnessId, new_id
+from renzheng.contracts.supervised import frames, named
 from renzheng.edge.clock import Clock
 from renzheng.edge.coverage import Standing
 from renzheng.edge.errors import CallError, UnknownPersonError, UnknownWitnessError
@@ -208,17 +209,23 @@ class Station:
         try:
             while True:
                 await asyncio.sleep(_TICK_S)
-                self.ticked_ms = now_ms()
-                if self._listeners:
-                    self._page_seen_ms = now_ms()
-                await self.take(session.Tick())
-                self._settle()
-                if self._live.fault_until_ms and now_ms() >= self._live.fault_until_ms:
-                    self._live.fault_until_ms = 0
-                    self._announce()
+                try:
+                    await self._tick()
+                except Exception as error:  # noqa: BLE001 - the next tick may do better; time must go on
+                    LOGGER.error("a tick failed: %s\n%s", named(error), frames(error))  # noqa: TRY400
         finally:
             self.watcher.stop()
             self.glimpser.stop()
+
+    async def _tick(self) -> None:
+        self.ticked_ms = now_ms()
+        if self._listeners:
+            self._page_seen_ms = now_ms()
+        await self.take(session.Tick())
+        self._settle()
+        if self._live.fault_until_ms and now_ms() >= self._live.fault_until_ms:
+            self._live.fault_until_ms = 0
+            self._announce()
 
     def _settle(self) -> None:
         if not isinstance(self._state, Idle):

@@ -6,7 +6,8 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from renzheng.contracts.errors import RenzhengError
+from renzheng.contracts.errors import FaultError, RenzhengError
+from renzheng.contracts.supervised import Worker, frames, named
 from renzheng.edge.kiosk import attempt
 from renzheng.edge.kiosk.attempt import Attempt, Observation
 from renzheng.edge.kiosk.faces import UNREADABLE, FaceEngine, Image, Look, crop_of, decode, look_of
@@ -128,9 +129,11 @@ class Watcher:
         self._condition = threading.Condition()
         self._newest: Frame | None = None
         self._order: _Order | None = None
-        self._stopping = False
+        self._under_way: _Order | None = None
+        self._state: Attempt | None = None
+        self._scene = _Scene()
         self._handled = 0
-        self._thread = threading.Thread(target=self._run, name="watcher", daemon=True)
+        self.worker = Worker("watcher", self._turn, essential=True)
 
     @property
     def handled(self) -> int:
@@ -139,14 +142,11 @@ class Watcher:
 
     def start(self) -> None:
         """Begin."""
-        self._thread.start()
+        self.worker.start()
 
     def stop(self) -> None:
         """End."""
-        with self._condition:
-            self._stopping = True
-            self._condition.notify()
-        self._thread.join(timeout=10)
+        self.worker.stop(timeout_seconds=10)
 
     def begin(
         self, look_id: int, references: Sequence[Template], limit_ms: int, caution: Caution = ONLY_NOTED
@@ -178,33 +178,27 @@ class Watcher:
         with self._condition:
             self._painted.append((nonce, shown))
 
-    def _run(self) -> None:
-        order: _Order | None = None
-        state: Attempt | None = None
-        scene = _Scene()
-        while True:
-            with self._condition:
-                if self._newest is None or self._order is None:
-                    self._condition.wait(_WAIT_S)
-                if self._stopping:
-                    return
-                wanted, frame, self._newest = self._order, self._newest, None
-                painted, self._painted = self._painted, []
-            if wanted is not order:
-                order, state = wanted, None
-                if order is not None:
-                    scene = _Scene(Watch(self._network))
-                    state = _begun(order)
-            if order is None or state is None:
-                continue
-            state = _with_painted(state, painted)
-            progress, state = self._turn(order, state, frame, scene)
-            if progress is not None:
-                if progress.outcome is not None or progress.fault is not None:
-                    state = None
-                self._tell(progress)
+    def _turn(self) -> None:
+        with self._condition:
+            if self._newest is None or self._order is None:
+                self._condition.wait(_WAIT_S)
+            order, frame, self._newest = self._order, self._newest, None
+            painted, self._painted = self._painted, []
+        if order is not self._under_way:
+            self._under_way, self._state = order, None
+            if order is not None:
+                self._scene = _Scene(Watch(self._network))
+                self._state = _begun(order)
+        if order is None or self._state is None:
+            return
+        state = _with_painted(self._state, painted)
+        progress, self._state = self._step(order, state, frame, self._scene)
+        if progress is not None:
+            if progress.outcome is not None or progress.fault is not None:
+                self._state = None
+            self._tell(progress)
 
-    def _turn(
+    def _step(
         self, order: _Order, state: Attempt, frame: Frame | None, scene: "_Scene"
     ) -> tuple[Progress | None, Attempt]:
         try:
@@ -213,9 +207,9 @@ class Watcher:
                 state = attempt.observe(state, seen, lambda probes: self._verify(probes, order.references))
                 self._handled += 1
             outcome = attempt.conclude(state, now_ms())
-        except RenzhengError as error:
-            LOGGER.exception("the face engine failed")
-            return Progress(order.look_id, None, None, None, None, fault=error), state
+        except Exception as error:  # noqa: BLE001 - whatever a frame provokes, the kiosk shows the other way
+            LOGGER.error("the face engine failed: %s\n%s", named(error), frames(error))  # noqa: TRY400 - as `named` says
+            return Progress(order.look_id, None, None, None, None, fault=_fault_of(error)), state
         if frame is None and outcome is None:
             return None, state
         first = None if state.first_usable is None else state.first_usable[0]
@@ -253,6 +247,16 @@ class Watcher:
             pose=pose,
             skin=skin,
         )
+
+
+def _fault_of(error: Exception) -> RenzhengError:
+    if isinstance(error, RenzhengError):
+        return error
+    return FaultError(
+        f"A frame could not be looked at ({type(error).__name__}).",
+        why="Nobody was compared with anybody.",
+        do="Sign the patient in the other way; the log names the place of the fault.",
+    )
 
 
 def _begun(order: _Order) -> Attempt:

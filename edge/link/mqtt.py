@@ -15,10 +15,12 @@ from paho.mqtt.client import Client, MQTTMessage, MQTTv5, MQTTv311
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 
 from renzheng.contracts.errors import FaultError
+from renzheng.contracts.supervised import Worker
 from renzheng.contracts.topics import Topic
 from renzheng.edge.settings import LinkSettings
 
 LOGGER = logging.getLogger(__name__)
+_CLOSE_SECONDS = 5.0
 
 
 class BrokerUnreachableError(FaultError):
@@ -97,6 +99,8 @@ class Connection:
         self._client.on_subscribe = self._on_subscribe
         self._client.on_disconnect = self._on_disconnect
         self._client.on_message = self._on_message
+        # Packets of other threads are only queued: the network's thread is the one that writes.
+        self._client.on_socket_register_write = _queue_only
         self._client.will_set(str(will[0]), will[1], qos=1, retain=True)
         if settings.username is not None:
             password = settings.password_file.read_text().strip() if settings.password_file else None
@@ -116,7 +120,8 @@ class Connection:
                 why="Sign-ins go on; their events wait on this device.",
                 do="Check the network and the broker; the device tries again by itself.",
             ) from None
-        self._client.loop_start()
+        self._network = Worker("link-network", self._serve, repeatable=False)
+        self._network.start()
 
     def publish(self, topic: Topic, payload: bytes, *, retain: bool = False) -> bool:
         """Hand a message to the broker (QoS 1); False when the connection is gone."""
@@ -128,15 +133,27 @@ class Connection:
     def close(self) -> None:
         """End the connection in good order, so that the broker does not publish the will."""
         self._client.disconnect()
-        self._client.loop_stop()
+        self._network.join(_CLOSE_SECONDS)
+        self._network.stop()
 
     def drop(self) -> None:
         """Let go of a connection that is broken already, or that is meant to look so."""
         self._client.on_disconnect = None
+        self._network.stop(timeout_seconds=0)
         sock = self._client.socket()
         if sock is not None:
             sock.close()
-        self._client.loop_stop()
+        self._network.stop()
+
+    def _serve(self) -> None:
+        """Move bytes until the connection ends; whatever ends it, the link is told."""
+        try:
+            while not self._network.stopping() and self._client.loop(1.0) == MQTTErrorCode.MQTT_ERR_SUCCESS:
+                self._network.beat()
+        finally:
+            if not self._network.stopping():
+                self._happenings.put(Disconnected("the connection ended"))
+        self._network.stop()
 
     def _on_connect(self, client: Client, _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:
         if reason.is_failure:
@@ -154,4 +171,12 @@ class Connection:
         self._happenings.put(Disconnected(str(reason)))
 
     def _on_message(self, _client: Client, _data: Any, message: MQTTMessage) -> None:
-        self._happenings.put(Received(message.topic, bytes(message.payload)))
+        try:
+            topic = message.topic
+        except UnicodeDecodeError:
+            return  # none of ours
+        self._happenings.put(Received(topic, bytes(message.payload)))
+
+
+def _queue_only(_client: Client, _data: Any, _sock: Any) -> None:
+    """Tell the library that somebody looks after its socket, so that it writes in no caller's thread."""

@@ -3,7 +3,6 @@
 import logging
 import queue
 import random
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,16 +14,28 @@ from renzheng.contracts import log as chain
 from renzheng.contracts import messages
 from renzheng.contracts.errors import RenzhengError
 from renzheng.contracts.ids import DeviceId, Shard
+from renzheng.contracts.supervised import Worker
 from renzheng.contracts.topics import Channel, Topic
 from renzheng.edge.errors import StoreError
 from renzheng.edge.keyring import Keyring
 from renzheng.edge.link import sender
-from renzheng.edge.link.mqtt import Appended, Connected, Connection, Disconnected, Happening, Received, Stop
+from renzheng.edge.link.mqtt import (
+    Appended,
+    BrokerUnreachableError,
+    Connected,
+    Connection,
+    Disconnected,
+    Happening,
+    Received,
+    Stop,
+)
 from renzheng.edge.log import DeviceLog
 from renzheng.edge.settings import LinkSettings
 
 LOGGER = logging.getLogger(__name__)
 _LONGEST_SLEEP_S = 1.0
+_LONGEST_TURN_S = 180.0
+_LONGEST_REST_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +87,14 @@ class Link:
         self._failures = 0
         self._try_at_ms = 0
         self._status_at_ms = 0
-        self._thread = threading.Thread(target=self._run, name=f"link-{identity.device_id}", daemon=True)
-        self._stopping = False
+        self.worker = Worker(
+            f"link-{identity.device_id}",
+            self._turn,
+            expected=(BrokerUnreachableError,),
+            longest_turn_seconds=_LONGEST_TURN_S,
+            longest_wait_seconds=_LONGEST_REST_S,
+            at_end=self._close,
+        )
         self._dropped = False
 
     @property
@@ -92,7 +109,7 @@ class Link:
 
     def start(self) -> None:
         """Begin."""
-        self._thread.start()
+        self.worker.start()
 
     def wake(self) -> None:
         """Say that the log has a new entry; returns at once."""
@@ -102,26 +119,35 @@ class Link:
         """End; `drop` leaves the broker as a power cut would, with the will to be published."""
         self._dropped = drop
         self._happenings.put(Stop())
-        self._thread.join(timeout=15)
+        self.worker.stop()
 
     def _topic(self, channel: Channel) -> Topic:
         return Topic(self._identity.shard, self._identity.device_id, channel)
 
-    def _run(self) -> None:
-        while not self._stopping:
-            try:
-                self._turn()
-            except (RenzhengError, OSError) as error:
-                LOGGER.warning("link: %s", error)
-                self._lose()
-        if self._connection is not None:
-            if self._dropped:
-                self._connection.drop()
-            else:
-                self._publish_status("offline")
-                self._connection.close()
+    def _close(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is None:
+            return
+        if self._dropped:
+            connection.drop()
+            return
+        try:
+            connection.publish(self._topic(Channel.STATUS), self._status("offline").to_json(), retain=True)
+        finally:
+            connection.close()
 
     def _turn(self) -> None:
+        """Take one happening, and send what may be sent; whatever fails costs the connection and no more."""
+        try:
+            self._step()
+        except BrokerUnreachableError as error:
+            LOGGER.warning("link: %s", error.what)  # `_schedule` has said when to try again
+            self._lose()
+        except BaseException:
+            self._lose()
+            raise
+
+    def _step(self) -> None:
         now = _now_ms()
         if self._connection is None and now >= self._try_at_ms:
             self._connect()
@@ -141,8 +167,6 @@ class Link:
 
     def _take(self, happening: Happening | None) -> None:
         match happening:
-            case Stop():
-                self._stopping = True
             case Connected():
                 LOGGER.info("link: connected")
                 self._failures = 0
@@ -154,7 +178,7 @@ class Link:
                     self._lose()
             case Received(topic, payload):
                 self._hear(topic, payload)
-            case Appended() | None:
+            case Appended() | Stop() | None:
                 pass
 
     def _connect(self) -> None:
@@ -175,19 +199,18 @@ class Link:
     def _lose(self) -> None:
         broken, self._connection = self._connection, None
         self._sender, alarm = self._sender.parted()
+        if broken is not None:
+            self._schedule()
+            broken.drop()
+            self._forget_happenings()
         if alarm is not None:
             LOGGER.error("link: alarm %s after %d", alarm.value, self._sender.acknowledged)
             self._alarm(alarm.value, self._sender.acknowledged)
-        if broken is not None:
-            broken.drop()
-            self._forget_happenings()
-            self._schedule()
 
     def _forget_happenings(self) -> None:
         """What a thrown-away connection still had to say must not be taken for the next one's word."""
         while not self._happenings.empty():
-            if isinstance(self._happenings.get(), Stop):
-                self._stopping = True
+            self._happenings.get()
 
     def _schedule(self) -> None:
         self._failures += 1

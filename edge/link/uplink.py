@@ -10,6 +10,7 @@ from joserfc.jwk import OKPKey
 
 from renzheng.contracts import keys
 from renzheng.contracts.ids import DeviceId, Shard
+from renzheng.contracts.supervised import Worker
 from renzheng.edge.clock import Clock
 from renzheng.edge.errors import SettingsError
 from renzheng.edge.keyring import Keyring
@@ -52,6 +53,11 @@ class Uplink:
     def connected(self) -> bool:
         """Whether a broker takes messages."""
         return self._link.connected
+
+    @property
+    def worker(self) -> Worker:
+        """The thread that sends."""
+        return self._link.worker
 
     @property
     def halted(self) -> str | None:

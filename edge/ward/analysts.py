@@ -4,7 +4,8 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 
-from renzheng.contracts.errors import RenzhengError
+from renzheng.contracts.supervised import Worker, frames, named
+from renzheng.edge.errors import StoreError
 from renzheng.edge.ward.camera import Taken
 from renzheng.edge.ward.watch import CameraWatch, WardEngine
 
@@ -27,53 +28,47 @@ class Analysts:
         self._watches = watches
         self._open_engine = open_engine
         self._wake = threading.Condition()
-        self._ending = False
-        self._threads = [
-            threading.Thread(target=self._run, name=f"analyst-{number}", daemon=True)
-            for number in range(workers)
-        ]
+        self._engines: dict[str, WardEngine] = {}
+        self.workers = [self._worker(f"analyst-{number}") for number in range(workers)]
 
     def start(self) -> None:
         """Begin."""
-        for thread in self._threads:
-            thread.start()
+        for worker in self.workers:
+            worker.start()
 
     def stop(self) -> None:
         """Finish what is being looked at, and end."""
-        with self._wake:
-            self._ending = True
-            self._wake.notify_all()
-        for thread in self._threads:
-            if thread.is_alive():
-                thread.join(timeout=20)
+        for worker in self.workers:
+            worker.stop(timeout_seconds=20)
 
     def wake(self) -> None:
         """Say that a camera has a new picture."""
         with self._wake:
             self._wake.notify()
 
-    def _run(self) -> None:
-        engine = self._open_engine()
-        while True:
-            with self._wake:
-                if self._ending:
-                    return
-                chosen = self._next()
-                if chosen is None:
-                    self._wake.wait(_LOOK_SECONDS)
-                    continue
-            watch, taken = chosen
-            try:
-                watch.analyse(engine, taken)
-                watch.fault = None
-            except RenzhengError as error:
-                watch.fault = "store_fault" if type(error).__name__ == "StoreError" else "model_fault"
-                LOGGER.exception("camera %s: a picture was not looked at", watch.camera.settings.id)
-            except Exception:  # whatever a picture provokes, the other cameras go on
-                watch.fault = "model_fault"
-                LOGGER.exception("camera %s: a picture was not looked at", watch.camera.settings.id)
-            finally:
-                watch.lock.release()
+    def _worker(self, name: str) -> Worker:
+        return Worker(name, lambda: self._turn(name), essential=True)
+
+    def _turn(self, name: str) -> None:
+        """Look at one picture, with the engine of this thread's own."""
+        engine = self._engines.get(name)
+        if engine is None:
+            engine = self._engines[name] = self._open_engine()
+        with self._wake:
+            chosen = self._next()
+            if chosen is None:
+                self._wake.wait(_LOOK_SECONDS)
+                return
+        watch, taken = chosen
+        try:
+            watch.analyse(engine, taken)
+            watch.fault = None
+        except Exception as error:  # noqa: BLE001 - whatever a picture provokes, the other cameras go on
+            watch.fault = "store_fault" if isinstance(error, StoreError) else "model_fault"
+            camera, what, where = watch.camera.settings.id, named(error), frames(error)
+            LOGGER.error("camera %s: a picture was not looked at: %s\n%s", camera, what, where)  # noqa: TRY400
+        finally:
+            watch.lock.release()
 
     def _next(self) -> tuple[CameraWatch, Taken] | None:
         """Take the picture that waits longest, of a camera that nobody looks at; its lock is then held."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from renzheng.contracts.errors import RenzhengError
 from renzheng.contracts.events import CoverageState
+from renzheng.contracts.supervised import Worker
 from renzheng.edge.coverage import Standing
 from renzheng.edge.ward import timeline
 from renzheng.edge.ward.decoder import Decoder, DecoderError, Picture
@@ -78,21 +79,20 @@ class Camera:
         self._decoder: Decoder | None = None
         self._fed_at_s = 0.0
         self._given_at_s = 0.0
-        self._ending = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=f"camera-{settings.id}", daemon=True)
+        self._refused = 0
+        self.worker = Worker(f"camera-{settings.id}", self._turn)
 
     def start(self) -> None:
         """Connect, and connect again whenever the camera is lost."""
-        self._thread.start()
+        self.worker.start()
 
     def stop(self) -> None:
         """Let go of the camera."""
-        self._ending.set()
+        self.worker.stop(timeout_seconds=0)  # only told so: what it waits for is taken from it first
         stream = self._stream
         if stream is not None:
             stream.abort()
-        if self._thread.is_alive():
-            self._thread.join(timeout=20)
+        self.worker.stop(timeout_seconds=20)
 
     def take(self) -> Taken | None:
         """Take the newest picture away; None when there is no new one."""
@@ -117,24 +117,27 @@ class Camera:
             return Standing(CoverageState.DEGRADED, "camera_restarted")
         return Standing(CoverageState.UP)
 
-    def _run(self) -> None:
-        failures = 0
-        while not self._ending.is_set():
-            began = time.monotonic()
-            pictures = self.counts.pictures
-            try:
-                self._follow()
-            except StreamError as error:
-                self._lost(error.trouble, error)
-            except DecoderError as error:
-                self._lost(Trouble.UNDECODABLE, error)
-            except RenzhengError as error:
-                self._lost("fault", error)
-            finally:
-                self._let_go()
-            came = self.counts.pictures > pictures
-            failures = 0 if came and time.monotonic() - began > LONGEST_WAIT_SECONDS else failures + 1
-            self._ending.wait(self._pause(failures))
+    def _turn(self) -> float:
+        """Follow the camera until it is lost; how long to rest before the next try."""
+        began = time.monotonic()
+        pictures = self.counts.pictures
+        try:
+            self._follow()
+        except StreamError as error:
+            self._lost(error.trouble, error)
+        except DecoderError as error:
+            self._lost(Trouble.UNDECODABLE, error)
+        except RenzhengError as error:
+            self._lost("fault", error)
+        except Exception:
+            self._trouble = "fault"
+            raise
+        finally:
+            self._let_go()
+        came = self.counts.pictures > pictures
+        lasted = came and time.monotonic() - began > LONGEST_WAIT_SECONDS
+        self._refused = 0 if lasted else self._refused + 1
+        return self._pause(self._refused)
 
     def _pause(self, failures: int) -> float:
         """How long to wait: longer from time to time, never in step with other cameras.
@@ -148,7 +151,7 @@ class Camera:
 
     def _lost(self, trouble: Trouble | str, error: RenzhengError) -> None:
         name = trouble.value if isinstance(trouble, Trouble) else trouble
-        if self._ending.is_set():
+        if self.worker.stopping():
             return
         if self._trouble != name:
             LOGGER.warning("camera %s: %s: %s", self.settings.id, name, error.what)
@@ -170,15 +173,16 @@ class Camera:
         """
         every = self.settings.mode == "every_frame"
         self._stream = RtspStream(self.settings.url, self._credentials, keys_only=not every)
-        if self._ending.is_set():
+        if self.worker.stopping():
             return
         video = self._stream.open()
         self.counts.connections += 1
         self._decoder = Decoder(video.codec, self._given)
         self._mark, begun = None, False
         for unit in self._stream.units():
-            if self._ending.is_set():
+            if self.worker.stopping():
                 return
+            self.worker.beat()
             now = time.monotonic()
             self._watch_clock(unit, now)
             self.counts.half_frames += unit.key and not unit.whole

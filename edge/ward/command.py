@@ -36,6 +36,7 @@ def _run(config: Path) -> None:
 
     import cv2
 
+    from renzheng.contracts.supervised import attend
     from renzheng.edge.settings import load_settings
     from renzheng.edge.ward.main import build_ward_agent
 
@@ -46,8 +47,10 @@ def _run(config: Path) -> None:
     agent = build_ward_agent(load_settings(config))
     agent.start()
     print(f"{len(agent.watches)} camera(s); health: http://127.0.0.1:{agent.port}/health", flush=True)
-    ended.wait()
-    agent.stop()
+    try:
+        attend(agent.workers, ended)
+    finally:
+        agent.stop()
 
 
 @app.command()

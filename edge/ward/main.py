@@ -16,6 +16,7 @@ from fastapi import FastAPI, Response
 from joserfc.jwk import OKPKey
 
 from renzheng.contracts.events import Purpose
+from renzheng.contracts.supervised import Worker, Workers
 from renzheng.edge.bulk import open_bulk
 from renzheng.edge.clock import Clock, SystemClock
 from renzheng.edge.coverage import Standing
@@ -117,9 +118,16 @@ class WardAgent:
             self.fetcher = RosterFetcher(
                 bulk, self.inpatients, wall=self._wall, zone=zone, every_seconds=every_seconds
             )
-        self._ending = threading.Event()
-        self._refresher = threading.Thread(target=self._keep_lists, name="ward-lists", daemon=True)
+        self._refresher = Worker("ward-lists", self.refresh, every_seconds=_REFRESH_SECONDS)
         self._server = Server(self._app(), ward.health_host, ward.health_port)
+        self.workers = Workers([*self.watchman.workers, self._refresher, *self.analysts.workers])
+        self.workers.add(self._server.worker)
+        for watch in self.watches:
+            self.workers.add(watch.camera.worker)
+        if self.link is not None:
+            self.workers.add(self.link.worker)
+        if self.fetcher is not None:
+            self.workers.add(self.fetcher.worker)
 
     @property
     def port(self) -> int:
@@ -146,14 +154,12 @@ class WardAgent:
         """Stop on purpose: closes the coverage and says so."""
         self._server.stop()
         self.watchman.halt()
-        self._ending.set()
         if self.fetcher is not None:
             self.fetcher.stop()
         for watch in self.watches:
             watch.camera.stop()
         self.analysts.stop()
-        if self._refresher.is_alive():
-            self._refresher.join(timeout=10)
+        self._refresher.stop(timeout_seconds=10)
         self.watchman.end(SOFTWARE, reason)
         if self.link is not None:
             self.link.stop()
@@ -183,10 +189,6 @@ class WardAgent:
             scene_file=scene_file(self.settings.device.data_dir, camera.id),
             rules=sight.Rules(frozen_seconds=ward.frozen_seconds),
         )
-
-    def _keep_lists(self) -> None:
-        while not self._ending.wait(_REFRESH_SECONDS):
-            self.refresh()
 
     def _tidy(self, now: datetime) -> None:
         self.housekeeper.tidy(now)

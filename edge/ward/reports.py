@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from renzheng.contracts.events import CoverageState
-from renzheng.edge.metrics import Metric, one, render
+from renzheng.contracts.supervised import health_of
+from renzheng.edge.metrics import Metric, of_workers, one, render
 from renzheng.edge.store import heartbeat
 from renzheng.edge.ward.watch import CameraWatch
 
@@ -30,6 +31,8 @@ def health(agent: "WardAgent") -> dict[str, Any]:
         "lists": {ward: _list_sizes(agent, ward) for ward in sorted(_wards(agent))},
         "cameras": {watch.camera.settings.id: _camera(watch) for watch in agent.watches},
         "alarms": heartbeat.alarms(agent.log.store),
+        "workers": health_of(agent.workers.states()),
+        "moving": agent.workers.moving(),
     }
 
 
@@ -50,6 +53,7 @@ def metrics(agent: "WardAgent") -> str:
             _per_camera("replaced_total", "counter", "Pictures not looked at.", watches, _replaced),
             _per_camera("connections_total", "counter", "Times connected.", watches, _connections),
             _per_camera("analysis_cpu_seconds", "counter", "Spent on looking.", watches, _cpu_seconds),
+            *of_workers(agent.workers.states()),
         ]
     )
 
