@@ -51,6 +51,9 @@ class Status(_Message):
         sequence: last entry written on the device.
         acknowledged: last entry of which the device knows that central has it.
         waiting_since: time of the oldest entry that is not acknowledged.
+        status_seconds: how often the device says so; after three times as long without a word it is silent.
+        halted: what keeps the device from sending, until somebody acts; empty when nothing does.
+        certificate_until: until when the certificate holds by which the broker knows the device.
     """
 
     version: Literal[1] = 1
@@ -61,6 +64,9 @@ class Status(_Message):
     waiting_since: UtcDatetime | None = None
     software: Annotated[str, Field(max_length=64)]
     at: UtcDatetime
+    status_seconds: Annotated[float, Field(gt=0, le=86_400)] | None = None
+    halted: Annotated[str, Field(max_length=64)] | None = None
+    certificate_until: UtcDatetime | None = None
 
 
 def sign_ack(ack: Ack, key: OKPKey) -> bytes:

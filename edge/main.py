@@ -113,7 +113,9 @@ class Agent:
         self.workers = Workers(
             [*self.watchman.workers, self.station.watcher.worker, self.station.glimpser.worker]
         )
-        self.reports = Reports(self.log, clock, self.station, self.housekeeper, self.link, self.workers)
+        self.reports = Reports(
+            self.log, clock, self.station, self.housekeeper, link=self.link, workers=self.workers
+        )
         enrolling = Enrolling(self.station, self.enrolment)
         self.voices = Voices(settings.kiosk.voices_dir, voices_folder())
         self.camera = self._own_camera()

@@ -22,6 +22,7 @@ class Reports:
         clock: Clock,
         station: Station,
         housekeeper: Housekeeper,
+        *,
         link: Uplink | None,
         workers: Workers,
     ) -> None:

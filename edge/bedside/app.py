@@ -86,7 +86,8 @@ def build_app(inspection: Inspection, *, secure: bool, health: Callable[[], dict
     async def healthy(request: Request) -> Response:
         if request.client is None or request.client.host not in LOOPBACK:
             return Response(status_code=404)
-        return JSONResponse(await asyncio.to_thread(health))
+        found = await asyncio.to_thread(health)
+        return JSONResponse(found, status_code=200 if found.get("moving", True) else 503)
 
     app.get("/health")(healthy)
     return app

@@ -235,8 +235,9 @@ def _add_preview(app: FastAPI, wanted: Callable[[], bool], camera: OwnCamera) ->
 
 
 def _add_health(app: FastAPI, health: Callable[[], dict[str, Any]], metrics: Callable[[], str]) -> None:
-    async def healthy() -> dict[str, Any]:
-        return await asyncio.to_thread(health)
+    async def healthy() -> JSONResponse:
+        found = await asyncio.to_thread(health)
+        return JSONResponse(found, status_code=200 if found.get("moving", True) else 503)
 
     async def measured() -> PlainTextResponse:
         return PlainTextResponse(await asyncio.to_thread(metrics), media_type="text/plain; version=0.0.4")

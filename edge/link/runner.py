@@ -7,7 +7,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
+from cryptography import x509
 from joserfc.jwk import OKPKey
 
 from renzheng.contracts import log as chain
@@ -34,6 +36,8 @@ from renzheng.edge.settings import LinkSettings
 
 LOGGER = logging.getLogger(__name__)
 _LONGEST_SLEEP_S = 1.0
+DAMAGED = "damaged"
+"""The alarm of an entry that was altered on the device's own disk before central had it."""
 _LONGEST_TURN_S = 180.0
 _LONGEST_REST_S = 10.0
 
@@ -96,6 +100,8 @@ class Link:
             at_end=self._close,
         )
         self._dropped = False
+        self._careful = False
+        self._damaged_at: int | None = None
 
     @property
     def connected(self) -> bool:
@@ -105,7 +111,9 @@ class Link:
     @property
     def halted(self) -> str | None:
         """The alarm that keeps everything back, if any."""
-        return None if self._sender.halted is None else self._sender.halted.value
+        if self._sender.halted is not None:
+            return self._sender.halted.value
+        return None if self._damaged_at is None else DAMAGED
 
     def start(self) -> None:
         """Begin."""
@@ -233,12 +241,32 @@ class Link:
             if self._sender.acknowledged < signer.since - 1:
                 return  # central would not know this key before it has the entry that brings it
             own = written if signer.until is None else written[: signer.until - after]
-            lines = chain.cut_batch(own, self._sender.batch_bytes)
+            sound = self._sound(after, own) if self._careful else own
+            if not sound:
+                return
+            lines = chain.cut_batch(sound, self._sender.batch_bytes)
             batch = chain.sign_batch(self._identity.device_id, lines, signer.key)
             if not self._connection.publish(self._topic(Channel.LOG), batch):
                 self._lose()
                 return
             self._sender = self._sender.sent(after + len(lines), _now_ms())
+
+    def _sound(self, after: int, lines: list[bytes]) -> list[bytes]:
+        """Give the lines before the first that is damaged: what comes after it, nobody could ever verify."""
+        head = self._log.head_at(after)
+        sound = []
+        try:
+            for entry, _ in chain.follow(head or chain.genesis(self._identity.device_id), lines):
+                sound.append(entry.line)
+        except chain.BrokenChainError as error:
+            # A line is known to be altered by the hash in the one after it, which the last has none of.
+            at = max(after + 1, error.sequence - 1) if error.problem == "altered" else after + len(sound) + 1
+            sound = sound[: at - after - 1]
+            if self._damaged_at != at:
+                self._damaged_at = at
+                LOGGER.error("link: entry %d is damaged on this device's disk; nothing after it is sent", at)  # noqa: TRY400
+                self._alarm(DAMAGED, at)
+        return sound
 
     def _hear(self, topic: str, payload: bytes) -> None:
         if topic != str(self._topic(Channel.ACK)):
@@ -260,6 +288,7 @@ class Link:
     def _answer(self, ack: messages.Ack) -> None:
         own = self._log.head_at(ack.upto)
         before = self._sender
+        self._careful = self._careful or ack.problem in ("altered", "malformed")
         self._sender, alarm = before.answered(
             ack,
             None if own is None else own.hash,
@@ -284,11 +313,20 @@ class Link:
                 "state": state,
                 "sequence": self._log.head().sequence,
                 "acknowledged": self._log.acknowledged(),
-                "waiting_since": self._log.waiting_since(),
+                "waiting_since": self._waiting_since(),
                 "software": self._identity.software,
                 "at": self._wall(),
+                "status_seconds": self._settings.status_seconds,
+                "halted": self.halted,
+                "certificate_until": certificate_until(self._settings.certificate_file),
             }
         )
+
+    def _waiting_since(self) -> datetime | None:
+        try:
+            return self._log.waiting_since()
+        except (RenzhengError, ValueError, TypeError, KeyError):
+            return None  # the oldest waiting entry is damaged: `_sound` says so
 
     def _publish_status(self, state: str) -> None:
         self._status_at_ms = _now_ms() + round(self._settings.status_seconds * 1000)
@@ -299,6 +337,14 @@ class Link:
                 )
             except StoreError as error:
                 LOGGER.warning("link: no status: %s", error)
+
+
+def certificate_until(path: Path | None) -> datetime | None:
+    """Read until when a certificate holds; None when there is none that can be read."""
+    try:
+        return None if path is None else x509.load_pem_x509_certificate(path.read_bytes()).not_valid_after_utc
+    except (OSError, ValueError):
+        return None
 
 
 def _now_ms() -> int:

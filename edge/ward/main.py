@@ -9,10 +9,10 @@ import shutil
 import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any
 from zoneinfo import ZoneInfo
 
 from fastapi import FastAPI, Response
+from fastapi.responses import JSONResponse
 from joserfc.jwk import OKPKey
 
 from renzheng.contracts.events import Purpose
@@ -205,8 +205,9 @@ class WardAgent:
         app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
 
         @app.get("/health")
-        def told_health() -> dict[str, Any]:
-            return health(self)
+        def told_health() -> JSONResponse:
+            found = health(self)
+            return JSONResponse(found, status_code=200 if found["moving"] else 503)
 
         @app.get("/metrics")
         def told_metrics() -> Response:

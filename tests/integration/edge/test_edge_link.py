@@ -1,5 +1,6 @@
 """The link over a real Mosquitto: everything arrives once, in order, whatever the broker does."""
 
+import sqlite3
 import threading
 
 import paho.mqtt.client as mqtt
@@ -21,6 +22,18 @@ from renzheng.edge.store.database import Store
 
 pytestmark = pytest.mark.mosquitto
 DEVICE = DeviceId("kiosk-01")
+
+
+def flip_in_time(path, sequence):
+    """What a bad disk does: one byte of a waiting entry is another one."""
+    connection = sqlite3.connect(path, timeout=30)
+    (line,) = connection.execute("SELECT line FROM entries WHERE sequence = ?", (sequence,)).fetchone()
+    at = bytes(line).index(b'"time":"') + len(b'"time":"')
+    connection.execute(
+        "UPDATE entries SET line = ? WHERE sequence = ?", (line[:at] + b"x" + line[at + 1 :], sequence)
+    )
+    connection.commit()
+    connection.close()
 
 
 class SmallCentral:
@@ -240,3 +253,43 @@ def test_a_broker_with_a_small_limit_gets_messages_that_fit(tmp_path):
         assert central.lines == device.log.lines(0, 100)
         device.link.stop()
         central.close()
+
+
+class WholeBatches(SmallCentral):
+    """Takes a batch whole or not at all, as central does."""
+
+    def take(self, envelope):
+        before, kept = self.head, list(self.lines)
+        answer = super().take(envelope)
+        if answer.problem is None:
+            return answer
+        self.head, self.lines = before, kept
+        return answer.model_copy(update={"upto": before.sequence, "head_hash": before.hash})
+
+
+@pytest.mark.parametrize("device", ["5"], indirect=True)
+def test_a_flipped_byte_in_a_waiting_entry_is_told_and_ends_nothing(device, broker, tmp_path):
+    central = WholeBatches(broker.port, device.key)
+    device.write(9)
+    flip_in_time(tmp_path / "device.sqlite", 6)
+    device.start(central.key)
+    assert eventually(lambda: ("damaged", 6) in device.alarms, within_seconds=60)
+    assert eventually(lambda: device.log.acknowledged() == 5, within_seconds=60)
+    assert eventually(
+        lambda: central.statuses and central.statuses[-1].halted == "damaged", within_seconds=30
+    )
+    assert device.link.halted == "damaged"
+    assert device.link.worker.is_alive()
+    central.close()
+
+
+@pytest.mark.parametrize("device", ["5"], indirect=True)
+def test_a_flipped_byte_in_the_oldest_waiting_entry_does_not_end_the_link(device, broker, tmp_path):
+    central = WholeBatches(broker.port, device.key)
+    device.write(3)
+    flip_in_time(tmp_path / "device.sqlite", 1)
+    device.start(central.key)
+    assert eventually(lambda: central.statuses != [], within_seconds=30), "its time cannot be read"
+    assert eventually(lambda: ("damaged", 1) in device.alarms, within_seconds=60)
+    assert device.link.worker.is_alive()
+    central.close()
