@@ -19,12 +19,13 @@ from renzheng.central.ingest.consumer import Consumer
 from renzheng.central.ingest.service import Ingest
 from renzheng.central.metrics import Metrics
 from renzheng.central.nightly.night import Night
-from renzheng.central.settings import Settings
+from renzheng.central.settings import BrokerSettings, Settings
 from renzheng.central.site.authority import Authority, write_secret
 from renzheng.central.site.calls import Callers
 from renzheng.central.site.door import Counter, build_door
 from renzheng.central.site.joining import BrokerAddress, Joining
 from renzheng.central.site.revocation import keep_lists
+from renzheng.central.site.setup import CENTRAL_NAME, certify_consumer
 from renzheng.central.store import devices
 from renzheng.central.store.database import Database
 from renzheng.central.store.devices import Device, Institution
@@ -78,7 +79,29 @@ class Central:
 
     def _consumer(self, shard: str) -> Consumer:
         ingest = Ingest(self.database, self._key, self.clock, self.metrics)
-        return Consumer(shard, self.settings.broker, ingest, self.metrics)
+        return Consumer(shard, self._broker_of(shard), ingest, self.metrics)
+
+    def _broker_of(self, shard: str) -> BrokerSettings:
+        """Return the broker with the certificate of this shard's consumer, where the site issues its own.
+
+        A certificate from elsewhere is taken as it is; it can name one consumer only.
+
+        Raises:
+            SettingsError: it would have to name several.
+        """
+        told, folder = self.settings.broker, self.settings.site_dir
+        if told.certificate_file is None:
+            return told
+        if told.certificate_file.resolve() == (folder / f"{CENTRAL_NAME}.pem").resolve():
+            certificate, key = certify_consumer(folder, shard, self.clock())
+            return told.model_copy(update={"certificate_file": certificate, "key_file": key})
+        if len(self.settings.shards) > 1:
+            raise SettingsError(
+                f"One certificate, {told.certificate_file}, cannot serve {len(self.settings.shards)} shards.",
+                why="The broker takes its name for the client id: consumers would end each other's session.",
+                do=f"Use the site's own {folder / 'central.pem'}, or run one central for each shard.",
+            )
+        return told
 
     def _make_door(self) -> WebServer | None:
         """Make the address at which devices join, if this site has one."""
@@ -100,7 +123,8 @@ class Central:
         if told.port is None:
             return None
         options = Options(told.mapping_file, told.institution, zone=self.settings.timezone)
-        return AdtListener(told, Receiver(self.database, options, self.clock))
+        receiver = Receiver(self.database, options, self.clock)
+        return AdtListener(told, receiver, self.settings.site_dir / "ca.pem")
 
     @property
     def adt_port(self) -> int | None:

@@ -74,6 +74,8 @@ class AdtSettings(_Settings):
         certificate_file: with it and `key_file` the link is TLS; an address other than loopback needs them,
             or `plain` where the network itself is closed.
         client_ca_file: whose certificates callers must show.
+        callers: what each may speak for: the certificate's common name, and institutions. A certificate that
+            is not named here is answered AE, whatever it is good for elsewhere.
         mapping_file: where a hospital's messages keep their ids (`[hl7]` of a mapping file).
         institution: of messages that do not name theirs.
     """
@@ -83,6 +85,7 @@ class AdtSettings(_Settings):
     certificate_file: Path | None = None
     key_file: Path | None = None
     client_ca_file: Path | None = None
+    callers: dict[str, Annotated[tuple[str, ...], Field(min_length=1)]] = {}
     plain: bool = False
     mapping_file: Path | None = None
     institution: str | None = None
@@ -93,6 +96,10 @@ class AdtSettings(_Settings):
             raise ValueError("certificate_file and key_file go together")
         if self.client_ca_file is not None and self.certificate_file is None:
             raise ValueError("client_ca_file needs certificate_file and key_file")
+        if self.callers and self.client_ca_file is None:
+            raise ValueError("callers are known by their certificates, so they need client_ca_file")
+        if self.host not in LOOPBACK and self.client_ca_file is None and not self.plain:
+            raise ValueError("a host other than loopback needs client_ca_file, or plain = true")
         if self.certificate_file is None and self.host not in LOOPBACK and not self.plain:
             raise ValueError("a host other than loopback needs certificate_file, or plain = true")
         return self

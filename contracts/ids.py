@@ -41,6 +41,17 @@ def topic_level(value: str, what: str) -> str:
     return value
 
 
+_RESERVED = re.compile(r"central([._-].*)?|bureau.*|site|server|ca", re.IGNORECASE)
+
+
+def is_reserved(name: str) -> bool:
+    """Say whether a name belongs to the site itself: central and its shards, the bureau, the CA's own files.
+
+    A device of such a name would be taken for what the name says, by the broker's access list first.
+    """
+    return _RESERVED.fullmatch(name) is not None
+
+
 def new_id() -> str:
     """Make a UUIDv7 (RFC 9562): sortable by time of creation, unique without coordination."""
     return str(uuid_utils.uuid7())

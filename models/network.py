@@ -6,10 +6,10 @@ from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from renzheng.models.errors import ModelFileError, ModelMissingError
+from renzheng.models.runtime import InferenceSession, SessionOptions
 
 log = logging.getLogger(__name__)
 
@@ -51,13 +51,13 @@ class Network:
                 do="Delete the file, then convert, add or fetch it again.",
                 path=str(path),
             )
-        options = onnxruntime.SessionOptions()
+        options = SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         options.enable_mem_pattern = False  # a plan for each size of input costs memory and saves no time
         options.log_severity_level = _WARNINGS_ONLY_IF_FATAL
         try:
-            self._session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+            self._session = InferenceSession(data, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime raises its own classes, which are not importable by name
             raise ModelFileError(
                 f"{path.name} is no network that onnxruntime can load.", why=str(error)[:200], path=str(path)

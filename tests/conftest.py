@@ -16,6 +16,7 @@ REAL_PARTS: Mapping[str, tuple[str, str]] = {
     "spark": ("java", "default-jre-headless"),
     "ffmpeg": ("ffmpeg", "ffmpeg"),
     "espeak": ("espeak-ng", "espeak-ng"),
+    "strace": ("strace", "strace"),
 }
 
 

@@ -45,6 +45,30 @@ def read(
 
 
 @app.command()
+def caller(
+    name: Annotated[str, typer.Option(help="名称 · The system's name, such as his-h1.")],
+    institution: Annotated[list[str], typer.Option(help="机构 · For whom it speaks; may be given again.")],
+    out: Annotated[Path, typer.Option(help="Folder for its key and certificate.")],
+    config: Config = CONFIG,
+) -> None:
+    """医院系统证书 · Make the certificate with which a hospital's system delivers, and nothing else."""
+    from renzheng.central.settings import read_settings
+    from renzheng.central.site.authority import CALLER_PREFIX, Authority, write_secret
+
+    settings = read_settings(config)
+    pair = Authority.load(settings.site_dir).issue_caller(name, utc_now())
+    out.mkdir(parents=True, exist_ok=True)
+    write_secret(out / f"{name}.key", pair.key)
+    (out / f"{name}.pem").write_bytes(pair.certificate)
+    console = Console()
+    console.print(f"{out / name}.key, {out / name}.pem", highlight=False)
+    console.print("central.toml, then start central again; without this line it may speak for nobody:")
+    listed = ", ".join(f'"{one}"' for one in institution)
+    told = f'[adt.callers]\n"{CALLER_PREFIX}{name}" = [{listed}]'
+    console.print(told, highlight=False, markup=False)
+
+
+@app.command()
 def outcomes(
     config: Config = CONFIG,
     limit: Annotated[int, typer.Option(min=1, max=10_000)] = 50,

@@ -18,6 +18,7 @@ class Outcome(StrEnum):
     LEAVE_AFTER_DRAW = "leave_after_draw"
     UNKNOWN_INSTITUTION = "unknown_institution"
     REJECTED = "rejected"
+    FOREIGN_CALLER = "foreign_caller"
     UNREADABLE = "unreadable"
     FRAMING = "framing"
 
@@ -38,6 +39,7 @@ _NOT_KEPT = frozenset(
         Outcome.IGNORED,
         Outcome.UNKNOWN_INSTITUTION,
         Outcome.REJECTED,
+        Outcome.FOREIGN_CALLER,
         Outcome.UNREADABLE,
         Outcome.FRAMING,
     }
@@ -45,6 +47,7 @@ _NOT_KEPT = frozenset(
 _CODES = {
     Outcome.UNKNOWN_INSTITUTION: "AE",
     Outcome.REJECTED: "AE",
+    Outcome.FOREIGN_CALLER: "AE",
     Outcome.UNREADABLE: "AR",
     Outcome.FRAMING: "AR",
 }

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 
 from renzheng.central.adt import desk
+from renzheng.central.adt.callers import ANYBODY, Caller
 from renzheng.central.adt.desk import Origin, Told
 from renzheng.central.adt.messages import acknowledge, masked, read_text, surname_of
 from renzheng.central.adt.outcomes import Ending, Outcome
@@ -22,6 +23,8 @@ from renzheng.central.claims.source import Ignored, InputFile, Item, Options
 from renzheng.central.claims.stay_events import Rename, StayEvent
 from renzheng.central.store import schema
 from renzheng.central.store.database import Database
+from renzheng.central.store.refusals import raise_alarm
+from renzheng.central.store.times import to_us
 from renzheng.contracts.errors import UsageError
 from renzheng.contracts.ids import new_id
 
@@ -53,23 +56,32 @@ class Receiver:
         self._clock = clock
         self._hl7 = Hl7Source(_only(options, ("mapping", "institution", "encoding")))
 
-    def receive(self, payload: bytes) -> bytes:
-        """Take one message and write its acknowledgement; it is committed before."""
+    def receive(self, payload: bytes, caller: Caller = ANYBODY) -> bytes:
+        """Take one message and write its acknowledgement; it is committed before.
+
+        A caller that may speak for nobody is told so, and counted in an alarm; of what it says nothing is
+        kept, so that it cannot fill the store.
+        """
         now = self._clock()
         text = read_text(payload)
         header = text[0] if isinstance(text, tuple) else text.header
         origin = Origin(MLLP, header.trigger, header.message_id, payload)
         with self._database.writing() as connection:
-            if isinstance(text, tuple):
+            if caller.institutions == frozenset():
+                ending = _foreign(connection, caller, "its certificate may speak for no institution", now)
+            elif isinstance(text, tuple):
                 ending = text[1]
                 desk.note(connection, origin, ending, now)
             else:
-                ending = self._take_message(connection, text.segments, Place(MLLP, 1), origin, now)
+                ending = self._take_message(connection, text.segments, caller, origin, now)
         return acknowledge(header, ending, new_id(), now)
 
-    def note_broken(self, content: bytes, why: str) -> None:
+    def note_broken(self, content: bytes, why: str, caller: Caller = ANYBODY) -> None:
         """Keep what came in a broken frame."""
         with self._database.writing() as connection:
+            if caller.institutions == frozenset():
+                _foreign(connection, caller, "its certificate may speak for no institution", self._clock())
+                return
             ending = Ending(Outcome.FRAMING, why[:_LOST])
             desk.note(connection, Origin(MLLP, payload=content), ending, self._clock())
 
@@ -133,11 +145,16 @@ class Receiver:
         self,
         connection: sa.Connection,
         segments: Sequence[str],
-        place: Place,
+        caller: Caller,
         origin: Origin,
         now: datetime,
     ) -> Ending:
-        items = self._hl7.read_message(segments, place, self._zones(connection))
+        items = self._hl7.read_message(segments, Place(MLLP, 1), self._zones(connection))
+        spoken_for = {item.institution_id for item in items if isinstance(item, StayEvent | Rename)}
+        if not all(map(caller.may_speak_for, spoken_for)):
+            ending = _foreign(connection, caller, "it spoke for another's institution", now)
+            desk.note(connection, origin, ending, now)
+            return ending
         return _take_items(connection, items, origin, read_names(segments), now)
 
     def _zones(self, connection: sa.Connection) -> Callable[[str], tzinfo]:
@@ -146,6 +163,12 @@ class Receiver:
         zones = {row.institution_id: ZoneInfo(row.timezone) for row in rows}
         usual = ZoneInfo(self._options.zone)
         return lambda institution_id: zones.get(institution_id, usual)
+
+
+def _foreign(connection: sa.Connection, caller: Caller, why: str, now: datetime) -> Ending:
+    """Refuse what a caller may not say, and raise its alarm."""
+    raise_alarm(connection, caller.name, Outcome.FOREIGN_CALLER.value, f"ADT: {why}.", to_us(now))
+    return Ending(Outcome.FOREIGN_CALLER, why)
 
 
 def _only(options: Options, names: Sequence[str]) -> Options:

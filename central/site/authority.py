@@ -22,6 +22,8 @@ from renzheng.contracts.ids import topic_level
 
 CA_YEARS = 20
 CERTIFICATE_YEARS = 2
+CALLER_PREFIX = "adt:"
+"""Begins the common name of a hospital's system; no device's can begin so."""
 CLOCK_SLACK = timedelta(hours=1)
 _YEAR = timedelta(days=365)
 
@@ -95,6 +97,13 @@ class Authority:
         """Make a key and certificate for a client of our own, such as central itself."""
         key = ec.generate_private_key(ec.SECP256R1())
         return Pair(_key_pem(key), self._signed(self._client(common_name, key.public_key(), now)))
+
+    def issue_caller(self, name: str, now: datetime) -> Pair:
+        """Make a key and certificate for a hospital's system, which delivers ADT messages only."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        common_name = f"{CALLER_PREFIX}{topic_level(name, 'name of a caller')}"
+        builder = self._issue(common_name, key.public_key(), now, ExtendedKeyUsageOID.CLIENT_AUTH)
+        return Pair(_key_pem(key), self._signed(builder))
 
     def certify(self, certificate_request: bytes, device_id: str, now: datetime) -> bytes:
         """Certify a device's own key; only the key is taken from its request, the name is ours.

@@ -104,9 +104,10 @@ class Joining:
             ).first()
             if row is None or not hmac.compare_digest(bytes(row.stretched_key), key):
                 raise _dead()
-            found = connection.execute(
-                sa.select(schema.devices).where(schema.devices.c.device_id == row.device_id)
-            ).one()
+            of_device = schema.devices.c.device_id == row.device_id
+            found = connection.execute(sa.select(schema.devices).where(of_device).with_for_update()).one()
+            if found.revoked_at is not None:
+                raise _dead()
             signing_key = _read_key(request.signing_key)
             devices.replace_key(connection, found.device_id, signing_key, now)
             certificate = self._authority.certify(request.certificate_request.encode(), found.device_id, now)
@@ -155,6 +156,7 @@ def _read_key(pem: str) -> OKPKey:
 def _dead() -> ProvisioningError:
     return ProvisioningError(
         "That code lets nobody in.",
-        why="It was never made, has been used, is older than 15 minutes, or was tried wrongly too often.",
+        why="It was never made, has been used, is older than 15 minutes, was tried wrongly too often, or its"
+        " device was revoked.",
         do="Make a new one at central: renzheng device provision",
     )

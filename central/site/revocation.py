@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from renzheng.central.errors import SiteError
 from renzheng.central.site.authority import Authority
-from renzheng.central.site.setup import CENTRAL_NAME
+from renzheng.central.site.setup import CENTRAL_NAME, consumer_names
 from renzheng.central.store import schema
 from renzheng.central.store.database import Database
 from renzheng.contracts.ids import topic_level
@@ -50,7 +50,7 @@ def keep_lists(database: Database, site: Path, folder: Path, now: datetime) -> b
     try:
         folder.mkdir(parents=True, exist_ok=True)
         _replace(folder / CRL, revoked_certificates)
-        _replace(folder / ACL, render_acl(names).encode())
+        _replace(folder / ACL, render_acl(names, consumer_names(site)).encode())
     except OSError as error:
         raise SiteError(
             f"The broker's lists in {folder} cannot be written: {error.strerror}.",
@@ -60,8 +60,10 @@ def keep_lists(database: Database, site: Path, folder: Path, now: datetime) -> b
     return True
 
 
-def render_acl(revoked: Iterable[str] = ()) -> str:
+def render_acl(revoked: Iterable[str] = (), consumers: Iterable[str] = ()) -> str:
     """Write the access rule as Mosquitto's ACL; `revoked` users are denied everything.
+
+    Each of `consumers`, ``central-SHARD``, has its shard.
 
     Mosquitto reads the file again on SIGHUP and asks it for every message, so a revocation takes effect on
     connections that are open, too.
@@ -78,6 +80,16 @@ def render_acl(revoked: Iterable[str] = ()) -> str:
         f"topic write {ROOT}/+/+/down/ack",
         f"topic write {ROOT}/+/+/down/command",
     ]
+    for consumer in sorted(set(consumers)):
+        shard = topic_level(consumer.removeprefix(f"{CENTRAL_NAME}-"), "shard")
+        lines += [
+            "",
+            f"user {CENTRAL_NAME}-{shard}",
+            f"topic read {ROOT}/{shard}/+/up/log",
+            f"topic read {ROOT}/{shard}/+/up/status",
+            f"topic write {ROOT}/{shard}/+/down/ack",
+            f"topic write {ROOT}/{shard}/+/down/command",
+        ]
     for user in sorted(set(revoked)):
         lines += ["", f"user {topic_level(user, 'device id')}", f"topic deny {ROOT}/#"]
     return "\n".join(lines) + "\n"

@@ -1,13 +1,17 @@
 """Makes a site's CA and the certificates of its broker and of central, once."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
+
+from cryptography import x509
 
 from renzheng.central.site.authority import Authority, Pair, write_secret
 
 CENTRAL_NAME = "central"
 """Central's user name at the broker, which its ACL grants every device's topics."""
+RENEWED_BEFORE = timedelta(days=60)
+"""With less time left, central's certificates are made anew at its next start."""
 
 
 def make_site(folder: Path, site: str, names: Sequence[str], now: datetime) -> None:
@@ -31,3 +35,35 @@ def make_site(folder: Path, site: str, names: Sequence[str], now: datetime) -> N
 def _write(folder: Path, name: str, pair: Pair) -> None:
     write_secret(folder / f"{name}.key", pair.key)
     (folder / f"{name}.pem").write_bytes(pair.certificate)
+
+
+def consumer_name(shard: str) -> str:
+    """Return the name of a shard's consumer at the broker: its certificate's, its user and its client id."""
+    return f"{CENTRAL_NAME}-{shard}"
+
+
+def consumer_names(folder: Path) -> list[str]:
+    """Return the names of the consumers that the site has certified."""
+    return sorted(path.stem for path in folder.glob(f"{CENTRAL_NAME}-*.pem"))
+
+
+def certify_consumer(folder: Path, shard: str, now: datetime) -> tuple[Path, Path]:
+    """Make the certificate and key of a shard's consumer where they are missing or end soon.
+
+    The broker takes the certificate's name for the client id, and a client id is one connection's: two shards
+    under one name would end each other's session.
+
+    Args:
+        folder: the site's, with its CA.
+        shard: whose consumer.
+        now: from when the certificate holds.
+    """
+    name = consumer_name(shard)
+    certificate, key = folder / f"{name}.pem", folder / f"{name}.key"
+    if not (certificate.exists() and key.exists() and _lasts(certificate, now)):
+        _write(folder, name, Authority.load(folder).issue_client(name, now))
+    return certificate, key
+
+
+def _lasts(certificate: Path, now: datetime) -> bool:
+    return x509.load_pem_x509_certificate(certificate.read_bytes()).not_valid_after_utc - now > RENEWED_BEFORE

@@ -14,7 +14,7 @@ from renzheng.central.store import schema
 from renzheng.central.store.times import to_us
 from renzheng.contracts import keys
 from renzheng.contracts.events import Purpose
-from renzheng.contracts.ids import topic_level
+from renzheng.contracts.ids import is_reserved, topic_level
 from renzheng.contracts.log import Head, genesis
 
 
@@ -61,7 +61,7 @@ def register(connection: sa.Connection, device: Device, public_key: OKPKey | Non
     Registering it again with the same key and place changes nothing.
 
     Raises:
-        RegistrationError: the institution is unknown, or the device id or key is taken.
+        RegistrationError: the institution is unknown, or the device id or key is taken or reserved.
     """
     topic_level(device.device_id, "device id")
     topic_level(device.shard, "shard")
@@ -74,6 +74,12 @@ def register(connection: sa.Connection, device: Device, public_key: OKPKey | Non
         )
     found = connection.execute(sa.select(devices).where(devices.c.device_id == device.device_id)).first()
     if found is None:
+        if is_reserved(device.device_id):
+            raise RegistrationError(
+                f"The name {device.device_id!r} is the site's own.",
+                why="The broker lets its holder read and write as central or the bureau does.",
+                do="Choose another id; central, central-*, bureau*, site, server and ca are reserved.",
+            )
         head = genesis(device.device_id)
         connection.execute(
             sa.insert(devices).values(
@@ -171,12 +177,14 @@ def change_key(connection: sa.Connection, device: DeviceState, old_key_id: str, 
 
 
 def revoke(connection: sa.Connection, device_id: str, now: datetime) -> None:
-    """Revoke a device and its keys; the next message of it is refused.
+    """Revoke a device, its keys and its code for joining; the next message of it is refused.
 
     Raises:
         RegistrationError: there is no such device.
     """
-    table, keys_table = schema.devices, schema.device_keys
+    table, keys_table, codes = schema.devices, schema.device_keys, schema.join_codes
+    # first the code, as a device that joins takes it first, too: neither waits for the other
+    connection.execute(sa.delete(codes).where(codes.c.device_id == device_id))
     stated = sa.update(table).where(table.c.device_id == device_id)
     if connection.execute(stated.values(revoked_at=to_us(now))).rowcount == 0:
         raise RegistrationError(f"There is no device {device_id!r}.", do="See: renzheng central devices")

@@ -9,8 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from amqtt.adapters import ReaderAdapter, WriterAdapter
 from amqtt.broker import Broker
 from amqtt.contexts import BrokerConfig
+from amqtt.errors import AMQTTError, MQTTError
+from amqtt.mqtt.connack import NOT_AUTHORIZED, ConnackPacket
+from amqtt.mqtt.protocol.broker_handler import BrokerProtocolHandler
 from amqtt.plugins.base import BaseAuthPlugin, BaseTopicPlugin
 from amqtt.session import Session
 from cryptography import x509
@@ -18,6 +22,8 @@ from cryptography.x509.oid import NameOID
 
 from renzheng.contracts.errors import FaultError
 from renzheng.deploy.broker.access import Access, Action
+
+LISTENER = "default"
 
 
 class BrokerFaultError(FaultError):
@@ -46,9 +52,12 @@ class AccessAuthentication(BaseAuthPlugin):
         """Decide on one connection; under TLS the user becomes the certificate's common name."""
         access: Access = self.config.access
         if session.ssl_object is None:
-            return access.admits(session.username, session.password)
-        session.username = common_name(session.ssl_object.getpeercert(binary_form=True))
-        return access.admits_certificate(session.username)
+            known = access.admits(session.username, session.password)
+        else:
+            session.username = common_name(session.ssl_object.getpeercert(binary_form=True))
+            known = access.admits_certificate(session.username)
+        will = not session.will_flag or access.admits_will(session.username, session.will_topic)
+        return known and will and access.admits_client(session.username, session.client_id)
 
 
 class AccessTopics(BaseTopicPlugin):
@@ -74,6 +83,32 @@ def common_name(der: bytes | None) -> str | None:
         return None
     names = x509.load_der_x509_certificate(der).subject.get_attributes_for_oid(NameOID.COMMON_NAME)
     return str(names[0].value) if names else None
+
+
+class _AskingBroker(Broker):
+    """amqtt, which ends an older session of the same client id; here it first asks who is calling.
+
+    No session is kept for anybody: what a client missed, the sender sends again.
+    """
+
+    async def _initialize_client_session(
+        self, reader: ReaderAdapter, writer: WriterAdapter, remote_address: str, remote_port: int
+    ) -> tuple[BrokerProtocolHandler, Session]:
+        del remote_address, remote_port
+        try:
+            handler, session = await BrokerProtocolHandler.init_from_connect(
+                reader, writer, self.plugins_manager
+            )
+        except (AMQTTError, MQTTError):
+            await writer.close()
+            raise
+        if not await self._authenticate(session, self.listeners_config[LISTENER]):
+            await ConnackPacket.build(0, NOT_AUTHORIZED).to_stream(writer)
+            await writer.close()
+            raise MQTTError(f"{session.username} may not connect as {session.client_id}")
+        await self._delete_session(session.client_id)
+        session.parent = 0
+        return handler, session
 
 
 class EmbeddedBroker:
@@ -135,14 +170,14 @@ class EmbeddedBroker:
             listener |= {"certfile": self.tls.certificate, "keyfile": self.tls.key}
         config = BrokerConfig.from_dict(
             {
-                "listeners": {"default": listener},
+                "listeners": {LISTENER: listener},
                 "plugins": {
                     f"{__name__}.{AccessAuthentication.__name__}": {"access": self.access},
                     f"{__name__}.{AccessTopics.__name__}": {"access": self.access},
                 },
             }
         )
-        self._broker = Broker(config)
+        self._broker = _AskingBroker(config)
         await self._broker.start()
 
     def _end_loop(self) -> None:

@@ -4,7 +4,7 @@ set -euo pipefail
 
 declare -A part=(
   [mosquitto]=mosquitto [chromium]=chromium [ffmpeg]=ffmpeg [java]=default-jre-headless
-  [ip]=iproute2 [espeak-ng]=espeak-ng
+  [ip]=iproute2 [espeak-ng]=espeak-ng [strace]=strace
 )
 missing=()
 for program in "${!part[@]}"; do

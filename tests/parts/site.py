@@ -57,6 +57,7 @@ class Site:
     folder: Path
     console: int
     door: int
+    broker: int
     protocol: str
 
     def command(self, *words, **more):
@@ -80,8 +81,11 @@ class Site:
 
 
 @contextlib.contextmanager
-def running_site(folder, kind, more=""):
-    """Set a site up with the broker `embedded` or `mosquitto`, and run it; `more` goes into central.toml."""
+def running_site(folder, kind, more="", *, run=None):
+    """Set a site up with the broker `embedded` or `mosquitto`, and run it; `more` goes into central.toml.
+
+    `run(words, cwd, port)` runs central in another way than `running`.
+    """
     console, broker, door = free_port(), free_port(), free_port()
     protocol = "3.1.1" if kind == "embedded" else "5"
     command("central", "init", "--dir", ".", "--name", "127.0.0.1", "--port", console,
@@ -114,8 +118,9 @@ listen_port = {door}
         config = folder / "mq" / "renzheng.conf"
         config.write_text(config.read_text() + ("user root\n" if os.geteuid() == 0 else ""))
         words = [find_program("mosquitto", "mosquitto", [Path("/usr/sbin")]), "-c", config]
+    central = [RENZHENG, "central", "run"]
     with (
         running(words, folder, "broker.log", broker),
-        running([RENZHENG, "central", "run"], folder, "central.log", console),
+        run(central, folder, console) if run else running(central, folder, "central.log", console),
     ):
-        yield Site(folder, console, door, protocol)
+        yield Site(folder, console, door, broker, protocol)

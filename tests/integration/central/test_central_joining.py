@@ -5,6 +5,7 @@ import ssl
 import subprocess
 import urllib.error
 import urllib.request
+from dataclasses import replace
 
 import pytest
 import sqlalchemy as sa
@@ -169,6 +170,30 @@ def test_a_revoked_device_does_not_come_back_under_its_name(site):
 
 
 @pytest.mark.mosquitto
+def test_a_revocation_kills_the_code_that_is_out(site):
+    code = site.provision()
+    with site.database.writing() as connection:
+        devices.revoke(connection, "kiosk-1", NOW)
+    with pytest.raises(ProvisioningError):
+        site.join(code, new_request())
+    with site.database.reading() as connection:
+        assert connection.execute(sa.select(schema.join_codes)).all() == []
+        assert connection.execute(sa.select(schema.device_certificates)).all() == []
+
+
+def test_a_code_that_outlived_a_revocation_lets_nobody_in(site):
+    code = site.provision()
+    with site.database.writing() as connection:  # as an older version revoked
+        connection.execute(sa.update(schema.devices).values(revoked_at=1))
+    with pytest.raises(ProvisioningError, match="lets nobody in"):
+        site.join(code, new_request())
+
+
+def test_names_of_the_site_are_no_devices(site):
+    with pytest.raises(RegistrationError, match="the site's own"):
+        site.provision(replace(DEVICE, device_id="central-s1"))
+
+
 def test_over_the_door_with_tls(tmp_path, broker):
     folder = tmp_path / "central"
     make_site(folder / "site", "test", ["127.0.0.1"], utc_now())

@@ -3,6 +3,7 @@
 import contextlib
 import datetime as dt
 import itertools
+import socket
 import ssl
 import threading
 
@@ -11,6 +12,7 @@ import sqlalchemy as sa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from parts.adt import Hospital, message
+from parts.edge import eventually
 
 from renzheng.central.adt import desk, framing
 from renzheng.central.adt.framing import Broken, Framer, frame
@@ -23,6 +25,7 @@ from renzheng.central.claims.importer import Format
 from renzheng.central.claims.source import Options
 from renzheng.central.errors import SettingsError
 from renzheng.central.settings import AdtSettings
+from renzheng.central.site.authority import Authority
 from renzheng.central.site.setup import make_site
 from renzheng.central.store import devices, schema
 from renzheng.central.store.database import Database
@@ -362,6 +365,15 @@ def test_a_visit_admitted_again_after_its_end_is_on_the_roster(site):
 # --- over the wire ---
 
 
+def certified(folder, pair):
+    """A caller's TLS with a key and certificate of the site in `folder`."""
+    (folder / "caller.key").write_bytes(pair.key)
+    (folder / "caller.pem").write_bytes(pair.certificate)
+    context = ssl.create_default_context(cafile=folder / "ca.pem")
+    context.load_cert_chain(folder / "caller.pem", folder / "caller.key")
+    return context
+
+
 @pytest.fixture(params=["plain", "tls"])
 def listener(request, tmp_path):
     database = Database(f"sqlite:///{tmp_path / 'central.sqlite'}")
@@ -373,9 +385,9 @@ def listener(request, tmp_path):
         folder = tmp_path / "site"
         told = {"certificate_file": folder / "server.pem", "key_file": folder / "server.key"}
         told["client_ca_file"] = folder / "ca.pem"
-        context = ssl.create_default_context(cafile=folder / "ca.pem")
-        context.load_cert_chain(folder / "central.pem", folder / "central.key")
-    running = AdtListener(AdtSettings(port=0, **told), site.receiver)
+        told["callers"] = {"adt:his-h1": ("H1",)}
+        context = certified(folder, Authority.load(folder).issue_caller("his-h1", dt.datetime.now(dt.UTC)))
+    running = AdtListener(AdtSettings(port=0, **told), site.receiver, tmp_path / "site" / "ca.pem")
     running.start()
     running.site, running.context = site, context
     yield running
@@ -421,6 +433,62 @@ def test_half_a_message_is_kept_too(listener):
             break
         threading.Event().wait(0.02)
     assert listener.site.outcomes() == [Outcome.TAKEN, Outcome.FRAMING]
+
+
+@pytest.mark.parametrize("listener", ["tls"], indirect=True)
+@pytest.mark.parametrize("name", ["kiosk-1", "central", "adt:his-h9"])
+def test_a_certificate_that_is_no_callers_admits_nobody(listener, tmp_path, name):
+    authority, now = Authority.load(tmp_path / "site"), dt.datetime.now(dt.UTC)
+    is_caller = name.startswith("adt:")
+    issue = authority.issue_caller if is_caller else authority.issue_client
+    pair = issue(name.removeprefix("adt:"), now)
+    hospital = Hospital(listener.port, certified(tmp_path / "site", pair))
+    assert hospital.tell(A01) == ("AE", "1|foreign_caller its certificate may speak for no institution")
+    assert hospital.tell(A03)[0] == "AE"
+    assert hospital.send(b"GET / HTTP/1.1\r\n\r\n")[0] == "AR"
+    hospital.close()
+    assert listener.site.roster() == ()
+    assert listener.site.rows("stay_events") == listener.site.rows("stay_messages") == []
+    (alarm,) = listener.site.rows("alarms")
+    assert (alarm.device_id, alarm.problem, alarm.times) == (name, "foreign_caller", 3)
+
+
+@pytest.mark.parametrize("listener", ["tls"], indirect=True)
+def test_a_caller_speaks_for_its_own_institutions(listener):
+    with listener.site.database.writing() as connection:
+        devices.put_institution(connection, Institution("H2", "x", "1"))
+    hospital = Hospital(listener.port, listener.context)
+    theirs = message("A01", "20260302093000", 1, institution="H2", visit="V9", person="P9")
+    assert hospital.tell(theirs) == ("AE", "1|foreign_caller it spoke for another's institution")
+    merge = message("A40", "20260302093000", 2, institution="H2") + "MRG|P0002\r"
+    assert hospital.tell(merge)[0] == "AE"
+    assert hospital.tell(A01)[0] == "AA"
+    hospital.close()
+    assert [row.institution_id for row in listener.site.rows("stays")] == ["H1"]
+    assert listener.site.rows("person_aliases") == []
+    (alarm,) = listener.site.rows("alarms")
+    assert (alarm.device_id, alarm.problem, alarm.times) == ("adt:his-h1", "foreign_caller", 2)
+
+
+def test_silent_connections_of_one_address_leave_room_for_others(listener, monkeypatch):
+    monkeypatch.setattr("renzheng.central.adt.listener.HANDSHAKE_SECONDS", 0.2)
+    monkeypatch.setattr("renzheng.central.adt.listener.FIRST_WORD_SECONDS", 0.2)
+    held = [socket.create_connection(("127.0.0.1", listener.port)) for _ in range(70)]
+    try:
+        assert eventually(lambda: told(listener) == "AA", within_seconds=30)
+    finally:
+        for stream in held:
+            stream.close()
+
+
+def told(listener):
+    try:
+        hospital = Hospital(listener.port, listener.context)
+        code, _ = hospital.tell(A01)
+        hospital.close()
+    except OSError as error:
+        return str(error)
+    return code
 
 
 def test_many_hospitals_at_once(listener):

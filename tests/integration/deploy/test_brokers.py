@@ -43,7 +43,7 @@ class RunningMosquitto:
     def __init__(self, tls, crl, folder):
         self.port = free_port()
         self._acl = folder / "acl"
-        self._acl.write_text(render_acl())
+        self._acl.write_text(render_acl(consumers=[f"{CENTRAL_USER}-s0"]))
         self._acl.chmod(0o700)
         log = f"file {folder / 'log'}"
         site = MosquittoSite(tls, self._acl, crl, host="127.0.0.1", port=self.port, log=log)
@@ -81,11 +81,15 @@ def broker(request, authority, tmp_path):
 class Client:
     """A paho client that collects what it receives."""
 
-    def __init__(self, broker, authority, identity=None, name=""):
+    def __init__(self, broker, authority, identity=None, name="", will=None):
         self.received = queue.Queue()
         self.connected = queue.Queue()
         self._client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, name, protocol=mqtt.MQTTv311)
         self._client.on_message = lambda _c, _u, message: self.received.put((message.topic, message.payload))
+        self.ended = queue.Queue()
+        self._client.on_disconnect = lambda _c, _u, _f, reason, _p: self.ended.put(reason)
+        if will:
+            self._client.will_set(will, b"will", qos=1)
         self._client.on_connect = lambda _c, _u, _f, reason, _p: self.connected.put(reason)
         context = ssl.create_default_context(cafile=str(authority.certificate))
         if identity:
@@ -100,6 +104,12 @@ class Client:
 
     def publish(self, topic, payload=b"x"):
         self._client.publish(topic, payload, qos=1)
+
+    def die(self):
+        """End without a word, as a power cut does; the broker then publishes the last will."""
+        self._client.loop_stop()
+        if (sock := self._client.socket()) is not None:  # None when it was refused
+            sock.close()
 
     def close(self):
         self._client.disconnect()
@@ -151,6 +161,40 @@ def test_a_revoked_device_is_silent_at_once_on_an_open_connection(connect, broke
     other.publish(LOG.format("kiosk-02"), b"other")
     assert central.received.get(timeout=SECONDS)[1] == b"other"
     assert central.received.empty()
+
+
+@pytest.mark.parametrize("taken", ["kiosk-01", CENTRAL_USER, f"{CENTRAL_USER}-s0"])
+def test_taking_anothers_client_id_ends_nobodys_session(connect, broker, authority, taken):
+    victim = connect(taken)
+    victim.subscribe(ACK.format("kiosk-01") if taken == "kiosk-01" else LOG.format("+"))
+    for _ in range(2):
+        thief = Client(broker, authority, authority.issue("kiosk-02"), taken)
+        with contextlib.suppress(queue.Empty):
+            thief.connected.get(timeout=1)
+        thief.close()
+    other = connect(CENTRAL_USER) if taken == "kiosk-01" else connect("kiosk-01")
+    topic = ACK.format("kiosk-01") if taken == "kiosk-01" else LOG.format("kiosk-01")
+    other.publish(topic, b"still here")
+    assert victim.received.get(timeout=SECONDS) == (topic, b"still here")
+    assert victim.ended.empty()
+
+
+@pytest.mark.parametrize("topic", [LOG.format("kiosk-01"), "renzheng/v1/s0/kiosk-01/up/status"])
+def test_a_last_will_reaches_no_topic_of_another(connect, broker, authority, topic):
+    central = connect(CENTRAL_USER)
+    central.subscribe(LOG.format("+"), "renzheng/v1/s0/+/up/status")
+    thief = Client(broker, authority, authority.issue("kiosk-02"), "kiosk-02", will=topic)
+    with contextlib.suppress(queue.Empty):
+        thief.connected.get(timeout=1)
+    thief.die()
+    good = Client(broker, authority, authority.issue("kiosk-01"), "kiosk-01",
+                  will="renzheng/v1/s0/kiosk-01/up/status")  # fmt: skip
+    assert good.connected.get(timeout=SECONDS) == 0
+    good.die()
+    assert central.received.get(timeout=SECONDS) == ("renzheng/v1/s0/kiosk-01/up/status", b"will")
+    assert central.received.empty()
+    thief.close()
+    good.close()
 
 
 @pytest.mark.parametrize("who", ["nobody", "impostor"])

@@ -2,7 +2,7 @@
 
 import pytest
 
-from renzheng.contracts.ids import is_citizen_number, normalised_id, tidy_id
+from renzheng.contracts.ids import is_citizen_number, is_reserved, normalised_id, tidy_id
 
 
 @pytest.mark.parametrize(
@@ -37,3 +37,13 @@ def test_case_may_tell_two_lines_apart():
 )
 def test_a_citizen_number_has_a_check_digit(number, right):
     assert is_citizen_number(number) is right
+
+
+@pytest.mark.parametrize(
+    ("name", "reserved"),
+    [("central", True), ("Central", True), ("central-0", True), ("central.x", True), ("bureau", True),
+     ("bureau-west", True), ("site", True), ("server", True), ("ca", True), ("kiosk-1", False),
+     ("centralhospital-1", False), ("site-2", False)],
+)  # fmt: skip
+def test_the_sites_own_names_are_reserved(name, reserved):
+    assert is_reserved(name) is reserved

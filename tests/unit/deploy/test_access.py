@@ -34,6 +34,57 @@ def test_who_may_do_what(user, topic, action, allowed):
     assert ACCESS.allows(user, topic, Action(action)) is allowed
 
 
+@pytest.mark.parametrize(
+    ("topic", "action", "allowed"),
+    [
+        ("renzheng/v1/s0/+/up/log", "subscribe", True),
+        ("renzheng/v1/s1/+/up/log", "subscribe", False),
+        ("renzheng/v1/+/+/up/log", "subscribe", False),
+        ("renzheng/v1/s0/k1/up/log", "receive", True),
+        ("renzheng/v1/s1/k1/up/log", "receive", False),
+        ("renzheng/v1/s0/k1/down/ack", "publish", True),
+        ("renzheng/v1/s1/k1/down/ack", "publish", False),
+    ],
+)
+def test_a_shards_consumer_has_its_shard(topic, action, allowed):
+    assert ACCESS.allows("central-s0", topic, Action(action)) is allowed
+
+
+@pytest.mark.parametrize(
+    ("user", "client_id", "admitted"),
+    [
+        ("k1", "k1", True),
+        ("k1", "k2", False),
+        ("k1", "central-0", False),
+        ("k1", "", False),
+        ("k1", None, False),
+        (None, "k1", False),
+        ("central", "central-0", True),
+        ("central-0", "central-0", True),
+        ("central-0", "central-1", False),
+    ],
+)
+def test_a_client_id_is_the_users_own(user, client_id, admitted):
+    assert ACCESS.admits_client(user, client_id) is admitted
+
+
+@pytest.mark.parametrize(
+    ("user", "topic", "admitted"),
+    [
+        ("k1", "renzheng/v1/s0/k1/up/status", True),
+        ("k1", "renzheng/v1/s0/k1/up/log", False),
+        ("k1", "renzheng/v1/s0/k2/up/status", False),
+        ("k1", "renzheng/v1/s0/k2/down/command", False),
+        ("k1", "nonsense", False),
+        ("k1", None, False),
+        ("central", "renzheng/v1/s0/k1/down/command", False),
+        (None, "renzheng/v1/s0/k1/up/status", False),
+    ],
+)
+def test_a_last_will_is_for_the_own_status_only(user, topic, admitted):
+    assert ACCESS.admits_will(user, topic) is admitted
+
+
 def test_only_the_right_password_admits():
     assert ACCESS.admits("k1", "p")
     assert not ACCESS.admits("k1", "c")
