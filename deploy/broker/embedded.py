@@ -4,6 +4,7 @@ It forgets everything when it stops, which is no loss: only central's own acknow
 """
 
 import asyncio
+import logging
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ from renzheng.contracts.errors import FaultError
 from renzheng.deploy.broker.access import Access, Action
 
 LISTENER = "default"
+logger = logging.getLogger(__name__)
 
 
 class BrokerFaultError(FaultError):
@@ -56,8 +58,10 @@ class AccessAuthentication(BaseAuthPlugin):
         else:
             session.username = common_name(session.ssl_object.getpeercert(binary_form=True))
             known = access.admits_certificate(session.username)
-        will = not session.will_flag or access.admits_will(session.username, session.will_topic)
-        return known and will and access.admits_client(session.username, session.client_id)
+        if session.will_flag and not access.admits_will(session.username, session.will_topic):
+            logger.warning("%s may leave no last will on that topic; it is dropped", session.username)
+            session.will_flag = False
+        return known and access.admits_client(session.username, session.client_id)
 
 
 class AccessTopics(BaseTopicPlugin):
