@@ -34,11 +34,14 @@ def broker_config(
     """Write Mosquitto's configuration, once, and the lists that central keeps up to date from then on."""
     from renzheng.central.settings import read_settings
     from renzheng.central.site.revocation import ACL, CRL, keep_lists
+    from renzheng.central.site.setup import certify_consumer
     from renzheng.contracts.events import utc_now
     from renzheng.deploy.broker.mosquitto import MosquittoSite, render_config
 
     settings = read_settings(config)
     tls = _tls(settings)
+    for shard in settings.shards:  # central makes them at its start; the ACL names them before
+        certify_consumer(settings.site_dir, shard, utc_now())
     keep_lists(_open(settings), settings.site_dir, out, utc_now())
     site = MosquittoSite(tls, (out / ACL).resolve(), (out / CRL).resolve(), host=host, port=port)
     (out / "renzheng.conf").write_text(render_config(site), encoding="utf-8")
