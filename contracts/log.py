@@ -30,6 +30,8 @@ ROTATION_TYPE = "renzheng.v1.device.key_rotated"
 MAX_BATCH_ENTRIES = 100
 MAX_BATCH_BYTES = 120_000
 HASH_HEX_LENGTH = 64
+ACK_HEADER = "ack"
+"""Member of a batch's header that names the newest version of acknowledgements its sender reads."""
 
 
 class LogError(InputError):
@@ -187,15 +189,16 @@ def cut_batch(lines: Iterable[bytes], most_bytes: int = MAX_BATCH_BYTES) -> list
     return taken
 
 
-def sign_batch(device_id: str, lines: Sequence[bytes], key: OKPKey) -> bytes:
-    """Sign entries as one batch.
+def sign_batch(device_id: str, lines: Sequence[bytes], key: OKPKey, *, ack_version: int = 1) -> bytes:
+    """Sign entries as one batch; `ack_version` is the newest version of acknowledgements that is understood.
 
     Raises:
         LogError: no lines, more than `MAX_BATCH_ENTRIES`, or a line that holds a newline.
     """
     if not 1 <= len(lines) <= MAX_BATCH_ENTRIES or any(b"\n" in line for line in lines):
         raise LogError(f"A batch has 1 to {MAX_BATCH_ENTRIES} lines, each without a newline.")
-    return keys.sign(b"\n".join(lines), key, BATCH, dev=device_id)
+    understood = {ACK_HEADER: str(ack_version)} if ack_version > 1 else {}
+    return keys.sign(b"\n".join(lines), key, BATCH, dev=device_id, **understood)
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +207,7 @@ class BatchHeader:
 
     device_id: str
     key_id: str
+    ack_version: int = 1
 
 
 def read_batch_header(envelope: bytes) -> BatchHeader:
@@ -220,7 +224,7 @@ def _batch_header(header: Mapping[str, Any]) -> BatchHeader:
     device_id, kid = header.get("dev"), header.get("kid")
     if not isinstance(device_id, str) or not isinstance(kid, str):
         raise LogError("A batch does not name its device and key.", do="Check the sender's software version.")
-    return BatchHeader(device_id, kid)
+    return BatchHeader(device_id, kid, 2 if header.get(ACK_HEADER) == "2" else 1)
 
 
 def open_batch(envelope: bytes, key: OKPKey) -> Batch:

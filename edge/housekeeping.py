@@ -1,7 +1,8 @@
 """Space and retention: what may go, in which order, and when. Deciding is pure; `Housekeeper` carries it out.
 
-Never deleted: an entry that central has not acknowledged. When space is short, crops go first (oldest first,
-each loss told in an event), then entries that central has.
+Never deleted: an entry that central has not acknowledged. Kept besides, for as long as there is room: what
+central would lack if it were restored (`DeviceLog.safe`). When space is short, crops go first (oldest first,
+each loss told in an event), then entries that are safe at central, last those that it has only acknowledged.
 """
 
 import logging
@@ -114,11 +115,12 @@ class Housekeeper:
         decided = plan(self._evidence.oldest_first(), self._free_bytes(), now, self._retention)
         self._delete(decided.expired, "retention")
         self._delete(decided.shed, "disk_full")
-        pruned = 0
-        while taken := self._log.prune(decided.entries_before):
-            pruned += taken
+        pruned = self._prune(decided.entries_before, unsafe=False)
         if pruned:
-            LOGGER.info("let go of %d entries that central has", pruned)
+            LOGGER.info("let go of %d entries that are safe at central", pruned)
+        if decided.short and self._free_bytes() < self._retention.free_bytes // 2:
+            pruned = self._prune(decided.entries_before, unsafe=True)
+            LOGGER.error("the disk is full: let go of %d entries that no backup of central need hold", pruned)
         if decided.short != self.short:
             LOGGER.log(
                 logging.ERROR if decided.short else logging.INFO,
@@ -127,6 +129,12 @@ class Housekeeper:
             self._warn(decided.short)
         self.short = decided.short
         return decided
+
+    def _prune(self, older_than: datetime, *, unsafe: bool) -> int:
+        pruned = 0
+        while taken := self._log.prune(older_than, unsafe=unsafe):
+            pruned += taken
+        return pruned
 
     def delete_crops(self, event_ids: Iterable[EventId]) -> None:
         """Delete the crops of a person who took their consent back."""

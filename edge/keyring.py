@@ -147,14 +147,13 @@ class Keyring:
         (self._data_dir / PUBLIC).write_text(keys.public_pem(new), encoding="ascii")
         return rotated
 
-    def forget_old(self, acknowledged: int) -> int:
-        """Destroy private keys whose every entry central has; returns how many."""
+    def forget_old(self, safe: int) -> int:
+        """Destroy private keys whose every entry is safe at central (`DeviceLog.safe`); returns how many.
+
+        With a key gone, central could never again be given the entries that it alone may sign.
+        """
         rows = self._store.rows("SELECT * FROM device_keys ORDER BY from_sequence")
-        spent = [
-            row["key_id"]
-            for row, following in pairwise(rows)
-            if following["from_sequence"] - 1 <= acknowledged
-        ]
+        spent = [row["key_id"] for row, following in pairwise(rows) if following["from_sequence"] - 1 <= safe]
         destroyed = 0
         for key_id in spent:
             for path in (self._path(key_id), self._data_dir / FIRST):

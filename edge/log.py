@@ -148,34 +148,52 @@ class DeviceLog:
             return base.sequence
         return reached.sequence
 
-    def acknowledge(self, upto: int) -> None:
-        """Keep central's word; the caller has held its head hash against `head_at`."""
+    def acknowledge(self, upto: int, *, word: str | None = None, safe: int | None = None) -> None:
+        """Keep central's word; the caller has held its head hash against `head_at`.
+
+        Args:
+            upto: the last entry that central has.
+            word: the acknowledgement as central signed it, where it has a place.
+            safe: last entry that this device may let go of.
+        """
         reached = self.head_at(upto)
         if reached is None:
             LOGGER.error("an acknowledgement of %d is beyond this log and was not kept", upto)
             return
         with self.store.writing() as database:
             database.execute(
-                "UPDATE log_state SET acknowledged = ?, acknowledged_hash = ?", (upto, reached.hash)
+                "UPDATE log_state SET acknowledged = ?, acknowledged_hash = ?,"
+                " word = coalesce(?, word), safe = coalesce(?, safe)",
+                (upto, reached.hash, word, safe),
             )
+
+    def word(self) -> str | None:
+        """The latest acknowledgement with a place that was kept, as central signed it."""
+        return self._state()["word"] or None
+
+    def safe(self) -> int:
+        """The last entry that this device may let go of: central would have it even after a restore."""
+        return int(min(self._state()["safe"], self.acknowledged()))
 
     def waiting_since(self) -> datetime | None:
         """When the oldest entry that central does not have was written; None when it has all."""
         lines = self.lines(self.acknowledged(), 1)
         return datetime.fromisoformat(chain.read_entry(lines[0]).event["time"]) if lines else None
 
-    def prune(self, older_than: datetime, *, most: int = 5_000) -> int:
-        """Let go of entries that central has and that are older than a moment; the chain's base moves on.
+    def prune(self, older_than: datetime, *, most: int = 5_000, unsafe: bool = False) -> int:
+        """Let go of entries that are safe at central and older than a moment; the chain's base moves on.
 
         Args:
             older_than: entries written from this moment on stay.
             most: how many at one time, so that a sign-in never waits long for the store.
+            unsafe: also what central has acknowledged, but would lack if it were restored; only for a disk
+                that has no room for the next sign-in.
 
         Returns:
             How many were let go; the last entry always stays.
         """
         base = self.base()
-        last = min(self.acknowledged(), self.head().sequence - 1)
+        last = min(self.acknowledged() if unsafe else self.safe(), self.head().sequence - 1)
         new_base = base
         for line in self.lines(base.sequence, most):
             entry = chain.read_entry(line)

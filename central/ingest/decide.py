@@ -48,7 +48,10 @@ class DeviceKey:
 
 @dataclass(frozen=True, slots=True)
 class DeviceState:
-    """What central holds of a device: who it is, its keys, and the head of its chain."""
+    """What central holds of a device: who it is, its keys, and the head of its chain.
+
+    `safe` is the last entry that the device may let go of.
+    """
 
     device_id: str
     institution_id: str
@@ -56,6 +59,7 @@ class DeviceState:
     keys: Mapping[str, DeviceKey]
     head: Head
     purpose: str
+    safe: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +77,7 @@ class Opened:
     entries: tuple[Link, ...]
     header: bytes
     signature: bytes
+    ack_version: int = 1
 
     @property
     def first(self) -> int:
@@ -123,7 +128,7 @@ def open_message(device: DeviceState | None, envelope: bytes) -> Opened | Refuse
     except log.LogError as error:
         return Refused(Problem.MALFORMED, error.what)
     key = _find_key(device, header)
-    return key if isinstance(key, Refused) else _open(envelope, header.key_id, key)
+    return key if isinstance(key, Refused) else _open(envelope, header, key)
 
 
 def _find_key(device: DeviceState, header: log.BatchHeader) -> OKPKey | Refused:
@@ -137,7 +142,7 @@ def _find_key(device: DeviceState, header: log.BatchHeader) -> OKPKey | Refused:
     return key.public
 
 
-def _open(envelope: bytes, name: str, public: OKPKey) -> Opened | Refused:
+def _open(envelope: bytes, said: log.BatchHeader, public: OKPKey) -> Opened | Refused:
     try:
         batch = log.open_batch(envelope, public)
         first = log.read_entry(batch.lines[0])
@@ -149,7 +154,8 @@ def _open(envelope: bytes, name: str, public: OKPKey) -> Opened | Refused:
         return Refused(problem, error.what, error.sequence or None)
     except log.LogError as error:
         return Refused(Problem.MALFORMED, error.what)
-    return Opened(name, first.previous, entries, batch.header, batch.signature)
+    parts = (batch.header, batch.signature)
+    return Opened(said.key_id, first.previous, entries, *parts, said.ack_version)
 
 
 def place(head: Head, opened: Opened, stored: Mapping[int, str]) -> Commit | AlreadyStored | Refused:

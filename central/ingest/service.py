@@ -1,5 +1,8 @@
 """Takes messages off a queue and puts them into the store, a group of them in one transaction.
 
+A status is answered like a batch, with the head that central holds: so devices learn of a store that was set
+back without writing anything new, and send again what it lacks.
+
 Order of things, which is the whole point: verify, commit, and only then sign the acknowledgements. A group
 that fails is tried again message by message, so that one message which the store cannot hold ends in
 quarantine and takes no other with it.
@@ -16,7 +19,7 @@ import sqlalchemy as sa
 from joserfc.jwk import OKPKey
 
 from renzheng.central.draw import authority
-from renzheng.central.ingest import decide
+from renzheng.central.ingest import decide, words
 from renzheng.central.ingest.decide import (
     AlreadyStored,
     Commit,
@@ -30,7 +33,7 @@ from renzheng.central.ingest.project import Flaw, Projection, Row, project, read
 from renzheng.central.metrics import Metrics
 from renzheng.central.store import bulk, devices, log, refusals, schema, status
 from renzheng.central.store.database import Database
-from renzheng.central.store.times import to_us
+from renzheng.central.store.times import from_us, to_us
 from renzheng.contracts.log import BrokenChainError, Head, Link, genesis
 from renzheng.contracts.messages import Ack, MessageError, Status, parse_status, sign_ack
 from renzheng.contracts.topics import Channel, Topic, TopicError, parse_topic
@@ -91,15 +94,17 @@ class _Work:
     received_us: int
     states: dict[str, DeviceState]
     gaps: set[str]
+    speaker: words.Speaker
     entries: list[Row] = field(default_factory=list)
     batches: list[Row] = field(default_factory=list)
     projected: dict[str, list[Row]] = field(default_factory=dict)
     moved: set[str] = field(default_factory=set)
     pending: dict[str, dict[int, str]] = field(default_factory=dict)
-    answers: list[tuple[Topic, Ack]] = field(default_factory=list)
+    answers: list[tuple[Topic, Ack, int]] = field(default_factory=list)
     counts: list[str] = field(default_factory=list)
     flaws: int = 0
     refused: list[refusals.Refusal] = field(default_factory=list)
+    replies: list[Reply] = field(default_factory=list)
 
 
 class Ingest:
@@ -110,15 +115,22 @@ class Ingest:
         key: central's signing key.
         clock: gives the receipt time.
         metrics: where it counts.
+        former: keys with which central signed before, by name, and how each vouched for the next.
     """
 
     def __init__(
-        self, database: Database, key: OKPKey, clock: Callable[[], datetime], metrics: Metrics | None = None
+        self,
+        database: Database,
+        key: OKPKey,
+        clock: Callable[[], datetime],
+        metrics: Metrics | None = None,
+        former: words.Former | None = None,
     ) -> None:
         self._database = database
         self._key = key
         self._clock = clock
         self._metrics = metrics or Metrics()
+        self._speaker = words.Speaker(key, former or words.Former())
 
     def take(self, messages: Sequence[Message]) -> list[Reply]:
         """Commit a group of messages and return the answers, one to each message that carries log entries.
@@ -162,12 +174,22 @@ class Ingest:
             logger.exception("a message cannot be stored, it goes into quarantine")
             work = self._set_aside(group.ones[0].message)
         self._count(work, time.monotonic() - began)
-        return [Reply(str(topic), sign_ack(ack, self._key)) for topic, ack in work.answers]
+        self._speaker = work.speaker
+        return [*work.replies, *(self._sign(work, *answer) for answer in work.answers)]
+
+    def _sign(self, work: _Work, topic: Topic, ack: Ack, version: int) -> Reply:
+        """Sign an answer; where it is understood, with the word's place among all of this store."""
+        if version > 1:
+            device = work.states.get(topic.device_id)
+            ack = self._speaker.placed(ack, from_us(work.received_us), device.safe if device else 0)
+        return Reply(str(topic), sign_ack(ack, self._key))
 
     def _commit(self, group: PreparedGroup) -> _Work:
         with self._database.writing() as connection:
             fresh = devices.states(connection, group.named, lock=True)
-            work = _Work(group.received_us, dict(fresh), refusals.devices_with_gaps(connection))
+            speaker = self._speaker.begun(connection)
+            gaps = refusals.devices_with_gaps(connection)
+            work = _Work(group.received_us, dict(fresh), gaps, speaker)
             for one in group.ones:
                 _settle(connection, work, one)
             _write(connection, work)
@@ -180,7 +202,8 @@ class Ingest:
         refused = Refused(Problem.MALFORMED, "The message cannot be stored; the service's log says why.")
         with self._database.writing() as connection:
             named = {topic.device_id} if topic else set()
-            work = _Work(received_us, dict(devices.states(connection, named, lock=True)), set())
+            states = dict(devices.states(connection, named, lock=True))
+            work = _Work(received_us, states, set(), self._speaker.begun(connection))
             _refuse(work, PreparedMessage(message, topic, refused), refused)
             refusals.keep(connection, work.refused, received_us)
         return work
@@ -260,6 +283,8 @@ def _settle(connection: sa.Connection, work: _Work, prepared: PreparedMessage) -
     if isinstance(content, Status):
         status.put(connection, content, work.received_us)
         work.counts.append("status")
+        if content.state == "online":
+            _hear_status(connection, work, topic, device, content)
         return
     decision = _decide(connection, work, device, content)
     if isinstance(decision, Refused):
@@ -274,7 +299,21 @@ def _settle(connection: sa.Connection, work: _Work, prepared: PreparedMessage) -
             devices.change_key(connection, rotated, content.key_id, work.received_us)
         _accept(work, rotated, prepared, decision)
     work.counts.append("stored" if isinstance(decision, Commit) else "already_stored")
-    _answer(work, topic, None)
+    _answer(work, topic, None, content.ack_version)
+
+
+def _hear_status(
+    connection: sa.Connection, work: _Work, topic: Topic, device: DeviceState, said: Status
+) -> None:
+    """Answer a status with what central holds; the device's word may tell that central was set back."""
+    heard = words.hear(connection, work.speaker, device, said, work.received_us)
+    work.speaker = heard.speaker
+    if heard.device is not device:
+        work.states[device.device_id] = heard.device
+    if heard.successions:
+        down = str(topic._replace(channel=Channel.COMMAND))
+        work.replies += [Reply(down, envelope) for envelope in heard.successions]
+    _answer(work, topic, None, said.version)
 
 
 def _decide(
@@ -337,15 +376,15 @@ def _refuse(work: _Work, prepared: PreparedMessage, refused: Refused) -> None:
         work.gaps.add(device_id)
     work.counts.append(refused.problem.value)
     if topic is not None and topic.channel is Channel.LOG:
-        _answer(work, topic, refused)
+        _answer(work, topic, refused, words.understood(message.payload))
 
 
-def _answer(work: _Work, topic: Topic, refused: Refused | None) -> None:
+def _answer(work: _Work, topic: Topic, refused: Refused | None, version: int) -> None:
     device = work.states.get(topic.device_id)
     head: Head = device.head if device else genesis(topic.device_id)
     problem: Any = ACK_PROBLEM[refused.problem] if refused else None
     ack = Ack(device_id=topic.device_id, upto=head.sequence, head_hash=head.hash, problem=problem)
-    work.answers.append((topic._replace(channel=Channel.ACK), ack))
+    work.answers.append((topic._replace(channel=Channel.ACK), ack, version))
 
 
 def _sort_out_answers(connection: sa.Connection, work: _Work) -> None:

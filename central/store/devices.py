@@ -196,8 +196,13 @@ def states(
     connection: sa.Connection, device_ids: Collection[str], *, lock: bool
 ) -> Mapping[str, DeviceState]:
     """Read what the ingest must know of some devices; with `lock` nobody else moves their heads meanwhile."""
-    devices, device_keys = schema.devices, schema.device_keys
-    chosen = sa.select(devices).where(devices.c.device_id.in_(device_ids)).order_by(devices.c.device_id)
+    devices, device_keys, sealed = schema.devices, schema.device_keys, schema.checkpoint_heads
+    chosen = (
+        sa.select(devices, sealed.c.safe_sequence)
+        .outerjoin(sealed, sealed.c.device_id == devices.c.device_id)
+        .where(devices.c.device_id.in_(device_ids))
+        .order_by(devices.c.device_id)
+    )
     of_device: dict[str, dict[str, DeviceKey]] = {}
     for row in connection.execute(sa.select(device_keys).where(device_keys.c.device_id.in_(device_ids))):
         key = DeviceKey(
@@ -212,6 +217,7 @@ def states(
             of_device.get(row.device_id, {}),
             Head(row.head_sequence, row.head_hash),
             row.purpose,
+            row.safe_sequence or 0,
         )
-        for row in connection.execute(chosen.with_for_update() if lock else chosen)
+        for row in connection.execute(chosen.with_for_update(of=devices) if lock else chosen)
     }

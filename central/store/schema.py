@@ -219,6 +219,57 @@ join_codes = _table(
     Column("wrong_answers", Integer, nullable=False),
 )
 
+# Who this store is (`identity`): one row. Every acknowledgement names store and epoch.
+central_identity = _table(
+    "central_identity",
+    Column("one", Integer, primary_key=True, autoincrement=False),
+    Column("store_id", Text, nullable=False),
+    Column("epoch", _Big, nullable=False),
+    Column("run", _Big, nullable=False),
+)
+
+# When each epoch but the first began, and why: restored, or found that it had been set back.
+epochs = _table(
+    "epochs",
+    Column("epoch", _Big, primary_key=True, autoincrement=False),
+    Column("began_at", _Big, nullable=False),
+    Column("reason", Text, nullable=False),
+)
+
+# What central had acknowledged, lost when it was set back, and no device has any more. Evidence, no
+# accusation.
+lost_entries = _table(
+    "lost_entries",
+    Column("device_id", Text, primary_key=True),
+    Column("first_sequence", _Big, primary_key=True, autoincrement=False),
+    Column("last_sequence", _Big, nullable=False),
+    Column("last_hash", Text, nullable=False),  # the entry that the log goes on after
+    Column("epoch", _Big, nullable=False),
+    Column("found_at", _Big, nullable=False),
+    Column("word", Text, nullable=False),  # central's own acknowledgement of them
+    rowid=False,
+)
+
+# Backups that were taken, newest last.
+backups = _table(
+    "backups",
+    Column("backup_id", _Big, primary_key=True),
+    Column("taken_at", _Big, nullable=False),
+    Column("path", Text, nullable=False),
+    Column("bytes", _Big, nullable=False),
+)
+
+# The latest leaf of each name in the tree of heads, and up to where a device may let go of its own entries:
+# what a checkpoint holds that is older than the backup interval.
+checkpoint_heads = _table(
+    "checkpoint_heads",
+    Column("device_id", Text, primary_key=True),
+    Column("sequence", _Big, nullable=False),
+    Column("hash", Text, nullable=False),
+    Column("safe_sequence", _Big, nullable=False),
+    rowid=False,
+)
+
 # Signed notes over the heads of all devices, published where outsiders keep them.
 checkpoints = _table(
     "checkpoints",
@@ -228,6 +279,8 @@ checkpoints = _table(
     Column("root", Text, nullable=False),
     Column("note", Text, nullable=False),
     Column("heads", Text, nullable=False),
+    Column("peaks", Text),  # JSON: roots of the tree's full parts, so that the next one needs no older leaf
+    Column("safe", Integer, nullable=False, server_default="0"),  # 1: older than the backup interval
 )
 
 device_status = _table(
@@ -240,6 +293,7 @@ device_status = _table(
     Column("software", Text, nullable=False),
     Column("said_at", _Big, nullable=False),
     Column("received_at", _Big, nullable=False),
+    Column("halted", Text),  # what keeps the device from delivering, in its own words
 )
 
 quarantine = _table(

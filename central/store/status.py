@@ -21,6 +21,7 @@ def put(connection: sa.Connection, status: Status, received_us: int) -> None:
         "software": status.software.replace("\0", ""),
         "said_at": to_us(status.at),
         "received_at": received_us,
+        "halted": status.halted.replace("\0", "") if status.halted else None,
     }
     same = table.c.device_id == status.device_id
     if connection.execute(sa.update(table).where(same).values(values)).rowcount == 0:

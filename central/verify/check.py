@@ -1,8 +1,9 @@
 """The core of the log check: entries and batches in order, the first thing that does not hold out.
 
-Values in, values out. What central holds of a device is good when its entries run from 1 without a hole, each
-carries the hash of the one before, every entry lies in a batch whose signature verifies over the stored lines
-by a key of that device that was not revoked when the batch came, and the last entry is the acknowledged head.
+Values in, values out. What central holds of a device is good when its entries run from 1 without a hole (but
+for what is known to be lost since central was restored), each carries the hash of the one before, every entry
+lies in a batch whose signature verifies over the stored lines by a key of that device that was not revoked
+when the batch came, and the last entry is the acknowledged head.
 """
 
 import hashlib
@@ -67,6 +68,19 @@ class StoredBatch:
 
 
 @dataclass(frozen=True, slots=True)
+class Lost:
+    """Entries `first` to `last.sequence` that nobody has any more; the log goes on after `last`.
+
+    Args:
+        had: the head that central once acknowledged, in its own signed word, at `last` or behind it.
+    """
+
+    first: int
+    last: Head
+    had: Head
+
+
+@dataclass(frozen=True, slots=True)
 class StoredKey:
     """One of the device's keys.
 
@@ -92,6 +106,7 @@ class LogCheck:
         acknowledged: the head that central has answered the device with.
         known_keys: the device's keys, by id.
         batches: its batches in order of their first entry.
+        lost: what is known to be lost of it, in order.
     """
 
     def __init__(
@@ -100,12 +115,16 @@ class LogCheck:
         acknowledged: Head,
         known_keys: Mapping[str, StoredKey],
         batches: Iterable[StoredBatch],
+        lost: Iterable[Lost] = (),
     ) -> None:
         self._device_id = device_id
         self._acknowledged = acknowledged
         self._keys = known_keys
         self._batches = iter(batches)
         self._batch = next(self._batches, None)
+        lost = list(lost)
+        self._lost = {one.first: one.last for one in lost}
+        self._had = {one.had.sequence: one.had.hash for one in lost if one.had != one.last}
         self._head = log.genesis(device_id)
         self._lines: list[bytes] = []  # from entry `_lines_from` on, as long as a batch still needs them
         self._lines_from = 1
@@ -116,6 +135,12 @@ class LogCheck:
         """Walk on over the next entries; None while all hold."""
         sequence, previous = self._head.sequence, self._head.hash
         for number, digest, line in entries:
+            if number != sequence + 1 and sequence + 1 in self._lost:
+                self._head = Head(sequence, previous)
+                fault = self._pass_lost()
+                if fault:
+                    return fault
+                sequence, previous = self._head.sequence, self._head.hash
             begins = b'{"sequence":%d,"previous":"%b","event":{' % (sequence + 1, previous.encode())
             holds = number == sequence + 1 and line.startswith(begins)
             if not (holds and hashlib.sha256(line).hexdigest() == digest):
@@ -123,6 +148,9 @@ class LogCheck:
                 fault = self._step(number, digest, line)
                 if fault:
                     return fault
+            if number in self._had and self._had[number] != digest:
+                detail = "Central once acknowledged another entry here, before it was set back."
+                return self._bad(number, Fault.FORKED, detail)
             sequence, previous = number, digest
             self._lines.append(line)
         self._head = Head(sequence, previous)
@@ -133,6 +161,8 @@ class LogCheck:
         unsigned = self._verify_whole_batches() or self._unsigned()
         if unsigned:
             return unsigned
+        if self._head.sequence + 1 in self._lost:
+            self._pass_lost()
         if self._head.sequence < self._acknowledged.sequence:
             return self._bad(
                 self._head.sequence + 1,
@@ -142,6 +172,16 @@ class LogCheck:
         if self._head != self._acknowledged:
             return self._bad(self._head.sequence, Fault.FORKED, "The last entry is not the acknowledged one.")
         return Good(self._device_id, self._head.sequence)
+
+    def _pass_lost(self) -> BadEntry | None:
+        """Go on behind entries that nobody has any more; all before them must be signed."""
+        unsigned = self._verify_whole_batches() or self._unsigned()
+        if unsigned:
+            return unsigned
+        self._head = self._lost.pop(self._head.sequence + 1)
+        self._signed_upto = self._head.sequence
+        self._lines, self._lines_from = [], self._head.sequence + 1
+        return None
 
     def _step(self, number: int, digest: str, line: bytes) -> BadEntry | None:
         """Look closely at an entry that is not written as `log.append` writes it, and name what is wrong."""

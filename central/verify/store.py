@@ -7,11 +7,12 @@ from typing import Any
 import sqlalchemy as sa
 
 from renzheng.central.errors import StoreError
-from renzheng.central.store import schema
+from renzheng.central.store import identity, schema
 from renzheng.central.store.database import Database
-from renzheng.central.verify.check import BadEntry, Good, LogCheck, StoredBatch, StoredKey
+from renzheng.central.verify.check import BadEntry, Good, LogCheck, Lost, StoredBatch, StoredKey
 from renzheng.contracts import keys
 from renzheng.contracts.log import Head
+from renzheng.contracts.messages import Ack
 
 ENTRIES_AT_ONCE = 2_000
 
@@ -69,7 +70,9 @@ def _check(connection: sa.Connection, device_id: str, progress: Callable[[int], 
     head = connection.execute(
         sa.select(devices.c.head_sequence, devices.c.head_hash).where(devices.c.device_id == device_id)
     ).one()
-    check = LogCheck(device_id, Head(*head), _keys(connection, device_id), _batches(connection, device_id))
+    lost = _lost(connection, device_id)
+    known, batches = _keys(connection, device_id), _batches(connection, device_id)
+    check = LogCheck(device_id, Head(*head), known, batches, lost)
     query = (
         sa.select(entries.c.sequence, entries.c.hash, entries.c.line)
         .where(entries.c.device_id == device_id)
@@ -83,6 +86,16 @@ def _check(connection: sa.Connection, device_id: str, progress: Callable[[int], 
             streamed.close()
             return fault
     return check.end()
+
+
+def _lost(connection: sa.Connection, device_id: str) -> list[Lost]:
+    """Read what is known to be lost; its word was verified when it was kept, and says what central had."""
+    found = []
+    for row in identity.lost_of(connection, device_id):
+        word = Ack.model_validate_json(keys.decode(keys.split(row.word.encode())[1]))
+        last = Head(row.last_sequence, row.last_hash)
+        found.append(Lost(row.first_sequence, last, Head(word.upto, word.head_hash)))
+    return found
 
 
 def _keys(connection: sa.Connection, device_id: str) -> dict[str, StoredKey]:

@@ -12,15 +12,15 @@ from pathlib import Path
 from cryptography import x509
 from joserfc.jwk import OKPKey
 
+from renzheng.contracts import keys, messages
 from renzheng.contracts import log as chain
-from renzheng.contracts import messages
 from renzheng.contracts.errors import RenzhengError
 from renzheng.contracts.ids import DeviceId, Shard
 from renzheng.contracts.supervised import Worker
 from renzheng.contracts.topics import Channel, Topic
 from renzheng.edge.errors import StoreError
 from renzheng.edge.keyring import Keyring
-from renzheng.edge.link import sender
+from renzheng.edge.link import sender, words
 from renzheng.edge.link.mqtt import (
     Appended,
     BrokerUnreachableError,
@@ -31,6 +31,7 @@ from renzheng.edge.link.mqtt import (
     Received,
     Stop,
 )
+from renzheng.edge.link.sender import Alarm
 from renzheng.edge.log import DeviceLog
 from renzheng.edge.settings import LinkSettings
 
@@ -40,6 +41,9 @@ DAMAGED = "damaged"
 """The alarm of an entry that was altered on the device's own disk before central had it."""
 _LONGEST_TURN_S = 180.0
 _LONGEST_REST_S = 10.0
+_ASK_AGAIN_MS = 2_000
+"""After an old acknowledgement central is asked, by a status, for its latest; no more often than this."""
+_ALARM_AGAIN_MS = 600_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +55,7 @@ class Identity:
         shard: the shard that its topics lie in.
         keyring: which key signs which entries.
         central_key: central's public key; without it no acknowledgement is believed, and nothing is pruned.
+        keep_central_key: keeps the key that central signs with from now on, vouched for by the one before.
     """
 
     device_id: DeviceId
@@ -58,6 +63,7 @@ class Identity:
     keyring: Keyring
     central_key: OKPKey | None
     software: str
+    keep_central_key: Callable[[OKPKey], None] = lambda _key: None
 
 
 class Link:
@@ -87,6 +93,11 @@ class Link:
         self._alarm = alarm
         self._happenings: queue.SimpleQueue[Happening] = queue.SimpleQueue()
         self._sender = sender.begin(log.acknowledged())
+        self._heard = words.place_of(log.word())
+        self._central_key = identity.central_key
+        self._asked_at_ms = -_ASK_AGAIN_MS
+        self._doubted: Alarm | None = None
+        self._raised_ms: dict[tuple[str, int], int] = {}
         self._connection: Connection | None = None
         self._failures = 0
         self._try_at_ms = 0
@@ -110,9 +121,10 @@ class Link:
 
     @property
     def halted(self) -> str | None:
-        """The alarm that keeps everything back, if any."""
-        if self._sender.halted is not None:
-            return self._sender.halted.value
+        """The alarm that keeps everything back, if any; `docs/sync.md` names the way out of each."""
+        halted = self._sender.halted or self._doubted
+        if halted is not None:
+            return halted.value
         return None if self._damaged_at is None else DAMAGED
 
     def start(self) -> None:
@@ -245,7 +257,7 @@ class Link:
             if not sound:
                 return
             lines = chain.cut_batch(sound, self._sender.batch_bytes)
-            batch = chain.sign_batch(self._identity.device_id, lines, signer.key)
+            batch = chain.sign_batch(self._identity.device_id, lines, signer.key, ack_version=2)
             if not self._connection.publish(self._topic(Channel.LOG), batch):
                 self._lose()
                 return
@@ -269,23 +281,68 @@ class Link:
         return sound
 
     def _hear(self, topic: str, payload: bytes) -> None:
-        if topic != str(self._topic(Channel.ACK)):
-            LOGGER.info("link: nothing listens on %s", topic)
-            return
-        if self._identity.central_key is None:
-            LOGGER.warning("link: an acknowledgement came, but central's key is not known here")
-            return
+        if self._central_key is None:
+            LOGGER.warning("link: a message came, but central's key is not known here")
+        elif topic == str(self._topic(Channel.ACK)):
+            self._hear_ack(payload, self._central_key)
+        elif topic == str(self._topic(Channel.COMMAND)):
+            self._hear_command(payload, self._central_key)
+
+    def _hear_ack(self, payload: bytes, central_key: OKPKey) -> None:
         try:
-            ack = messages.open_ack(payload, self._identity.central_key)
+            ack = messages.open_ack(payload, central_key)
         except RenzhengError as error:
             LOGGER.warning("link: an acknowledgement was refused: %s", error.what)
+            if _signed_by_another(payload, central_key):
+                self._unheard(Alarm.CENTRAL_KEY)
             return
         if ack.device_id != self._identity.device_id:
             LOGGER.warning("link: an acknowledgement is for another device")
             return
-        self._answer(ack)
+        match words.standing(self._heard, ack):
+            case words.Standing.STALE:
+                LOGGER.info("link: an old acknowledgement (%s) came again", ack.place)
+                self._ask()
+            case words.Standing.OTHER_STORE:
+                self._unheard(Alarm.OTHER_STORE)
+            case words.Standing.FRESH:
+                self._answer(ack, payload.decode() if ack.place else None)
 
-    def _answer(self, ack: messages.Ack) -> None:
+    def _hear_command(self, payload: bytes, central_key: OKPKey) -> None:
+        """Follow a change of central's key, which the key that is known here vouches for."""
+        try:
+            self._central_key = messages.open_central_key(payload, central_key)
+        except RenzhengError as error:
+            LOGGER.info("link: nothing to follow in a message: %s", error.what)
+            return
+        LOGGER.warning("link: central signs with another key now, %s", keys.key_id(self._central_key))
+        self._identity.keep_central_key(self._central_key)
+        self._ask()
+
+    def _unheard(self, alarm: Alarm) -> None:
+        """Central's words cannot be believed for now; what is written here waits, and a person is told."""
+        if alarm is Alarm.OTHER_STORE:
+            self._sender = self._sender.halt(alarm)
+        self._doubted = alarm
+        self._raise(alarm.value, self._sender.acknowledged)
+        self._ask()
+
+    def _raise(self, kind: str, sequence: int) -> None:
+        """Raise an alarm that is news: the same again only after a while, as anybody can repeat a message."""
+        now = _now_ms()
+        if now - self._raised_ms.get((kind, sequence), -_ALARM_AGAIN_MS) >= _ALARM_AGAIN_MS:
+            self._raised_ms = {(kind, sequence): now}
+            LOGGER.error("link: alarm %s at %d", kind, sequence)
+            self._alarm(kind, sequence)
+
+    def _ask(self) -> None:
+        """Tell central what is known here, soon: it answers with its latest word."""
+        now = _now_ms()
+        if now - self._asked_at_ms >= _ASK_AGAIN_MS:
+            self._asked_at_ms = now
+            self._status_at_ms = 0
+
+    def _answer(self, ack: messages.Ack, word: str | None) -> None:
         own = self._log.head_at(ack.upto)
         before = self._sender
         self._careful = self._careful or ack.problem in ("altered", "malformed")
@@ -296,17 +353,42 @@ class Link:
             base=self._log.base().sequence,
             now_ms=_now_ms(),
         )
-        if self._sender.acknowledged != before.acknowledged:
-            self._log.acknowledge(self._sender.acknowledged)
-            if self._identity.keyring.forget_old(self._sender.acknowledged):
+        self._doubted = None
+        moved = self._sender.acknowledged != before.acknowledged
+        if own is not None and self._sender.halted is None and (moved or self._is_news(ack)):
+            self._log.acknowledge(self._sender.acknowledged, word=word, safe=ack.safe_upto)
+            if self._identity.keyring.forget_old(self._log.safe()):
                 LOGGER.info("link: a signing key that is no longer needed was destroyed")
             if self._sender.acknowledged == self._log.head().sequence:
                 self._status_at_ms = 0  # tell at once that nothing waits any more
-        if alarm is not None:
-            LOGGER.error("link: alarm %s at %d (central says: %s)", alarm.value, ack.upto, ack.problem)
-            self._alarm(alarm.value if ack.problem is None else f"{alarm.value}:{ack.problem}", ack.upto)
+        self._heard = ack.place or self._heard
+        if self._sender.halted is not before.halted:
+            self._ask()
+        if alarm is Alarm.REFUSED:
+            LOGGER.error("link: central refuses at %d: %s", ack.upto, ack.problem)
+            self._alarm(f"{alarm.value}:{ack.problem}", ack.upto)
+        elif alarm is not None:
+            self._raise(alarm.value if ack.problem is None else f"{alarm.value}:{ack.problem}", ack.upto)
+
+    def _is_news(self, ack: messages.Ack) -> bool:
+        """Whether a word that moves nothing is kept all the same: an epoch's first, or more that is safe."""
+        if ack.place is None or ack.safe_upto is None:
+            return False
+        epoch = None if self._heard is None else self._heard.epoch
+        return ack.place.epoch != epoch or min(ack.safe_upto, self._sender.acknowledged) != self._log.safe()
 
     def _status(self, state: str) -> messages.Status:
+        added: dict[str, object] = {}
+        word = self._log.word()
+        if word is not None:  # central reads version 2
+            added = {
+                "version": 2,
+                "status_seconds": self._settings.status_seconds,
+                "halted": self.halted,
+                "certificate_until": certificate_until(self._settings.certificate_file),
+                "word": word,
+                "resume": self._resume(),
+            }
         return messages.Status.model_validate(
             {
                 "device_id": self._identity.device_id,
@@ -316,9 +398,7 @@ class Link:
                 "waiting_since": self._waiting_since(),
                 "software": self._identity.software,
                 "at": self._wall(),
-                "status_seconds": self._settings.status_seconds,
-                "halted": self.halted,
-                "certificate_until": certificate_until(self._settings.certificate_file),
+                **added,
             }
         )
 
@@ -327,6 +407,14 @@ class Link:
             return self._log.waiting_since()
         except (RenzhengError, ValueError, TypeError, KeyError):
             return None  # the oldest waiting entry is damaged: `_sound` says so
+
+    def _resume(self) -> str | None:
+        """Where central asks for what is gone here: the signed word after which entry this log goes on."""
+        if self._sender.halted is not Alarm.FORGOTTEN:
+            return None
+        base = self._log.base()
+        goes_on = messages.Resume(device_id=self._identity.device_id, base=base.sequence, base_hash=base.hash)
+        return messages.sign_resume(goes_on, self._identity.keyring.signer(base.sequence).key)
 
     def _publish_status(self, state: str) -> None:
         self._status_at_ms = _now_ms() + round(self._settings.status_seconds * 1000)
@@ -345,6 +433,14 @@ def certificate_until(path: Path | None) -> datetime | None:
         return None if path is None else x509.load_pem_x509_certificate(path.read_bytes()).not_valid_after_utc
     except (OSError, ValueError):
         return None
+
+
+def _signed_by_another(envelope: bytes, known: OKPKey) -> bool:
+    """Whether an acknowledgement names another key than the one known here; that proves nothing yet."""
+    try:
+        return keys.read_header(envelope).get("kid") != keys.key_id(known)
+    except RenzhengError:
+        return False
 
 
 def _now_ms() -> int:

@@ -39,7 +39,12 @@ class Alarm(StrEnum):
     AHEAD = "ahead"
     """Central holds entries that this device does not have: the device was set back to an older copy."""
     FORGOTTEN = "forgotten"
-    """Central asks for entries that this device has already pruned: central was set back."""
+    """Central asks for entries that this device has already pruned: central was set back. It is told where
+    the log goes on; where its own word shows that it had the rest, it takes that and notes what is lost."""
+    OTHER_STORE = "other_store"
+    """Another store than the one that this device knows answers with central's key: central was made anew."""
+    CENTRAL_KEY = "unknown_central_key"
+    """What comes as central's word is not signed by the key that this device knows."""
     UNDELIVERABLE = "undeliverable"
     """The broker takes the connection but not even one entry in a message of its own: its limit is too
     small. Nothing is skipped, as a log with a hole proves nothing; the device goes on trying."""
@@ -60,7 +65,7 @@ class Sender:
         rewound_at_ms: when the sender last went back.
         paused_until_ms: central refused; nothing is sent before.
         pause_ms: how long the next pause will be.
-        halted: an alarm that only a person can clear; nothing is sent.
+        halted: an alarm for a person; nothing is sent until a later word of central no longer shows it.
         batch_bytes: how large a batch may be; halved when a connection breaks over what is under way, as a
             broker does with a message above its limit, and doubled again by progress.
         broken: connections in a row that broke over a smallest batch.
@@ -128,7 +133,10 @@ class Sender:
         """
         alarm = _disagreement(ack, own_hash, head, base)
         if alarm is not None:
-            return replace(self, halted=alarm), alarm
+            return self.halt(alarm), None if self.halted is alarm else alarm
+        if self.halted is not None:
+            released = replace(self, halted=None, paused_until_ms=0, pause_ms=FIRST_PAUSE_MS)
+            return released._back_to(ack.upto, now_ms), None  # noqa: SLF001 - its own kind
         if ack.problem not in (None, _LAGGING):
             return self._refused(ack.upto, now_ms)
         if ack.upto > self.acknowledged:
@@ -137,6 +145,10 @@ class Sender:
         if ack.upto < self.acknowledged or asked_again:
             return self._back_to(ack.upto, now_ms), None
         return self, None
+
+    def halt(self, alarm: Alarm) -> "Sender":
+        """Stop sending until a word of central shows that all is well."""
+        return replace(self, halted=alarm)
 
     def _progressed(self, upto: int, now_ms: int) -> "Sender":
         return replace(

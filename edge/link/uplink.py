@@ -3,6 +3,7 @@
 Kiosk, ward agent and inspector's unit each have one; none when their settings name no broker.
 """
 
+import os
 import time
 from importlib.metadata import version
 
@@ -36,13 +37,21 @@ class Uplink:
 
     def __init__(self, settings: Settings, log: DeviceLog, clock: Clock, central_key: OKPKey | None) -> None:
         device = settings.device
+        self._central_key_file = settings.link.central_key_file
         self._log = log
         self._clock = clock
         self._store = Store(device.data_dir / "device.sqlite")  # SQLite connections are a thread's own
         keyring = Keyring(self._store, device.data_dir)
         self._link = Link(
             settings.link,
-            Identity(DeviceId(device.device_id), Shard(device.shard), keyring, central_key, SOFTWARE),
+            Identity(
+                DeviceId(device.device_id),
+                Shard(device.shard),
+                keyring,
+                central_key,
+                SOFTWARE,
+                self._keep_central_key,
+            ),
             DeviceLog(self._store, device.device_id),
             wall=lambda: clock.read().wall,
             alarm=self._alarm,
@@ -82,6 +91,16 @@ class Uplink:
         """End as a power cut would, with the will to be published."""
         self._link.stop(drop=True)
         self._store.close()
+
+    def _keep_central_key(self, key: OKPKey) -> None:
+        path = self._central_key_file
+        if path is not None:
+            partial = path.with_name(f"{path.name}.part")
+            with partial.open("w", encoding="ascii") as out:
+                out.write(keys.public_pem(key))
+                out.flush()
+                os.fsync(out.fileno())
+            partial.replace(path)
 
     def _alarm(self, kind: str, sequence: int) -> None:
         heartbeat.raise_alarm(self._store, kind, sequence, self._clock.read().wall)

@@ -251,3 +251,9 @@ def _abilities(database: Database) -> None:
         "CREATE TABLE patient_abilities (person_id TEXT PRIMARY KEY REFERENCES patients,"
         " abilities TEXT NOT NULL) STRICT"
     )
+
+
+@MIGRATIONS(name="0007_central_word")
+def _central_word(database: Database) -> None:
+    database.execute("ALTER TABLE log_state ADD COLUMN safe INTEGER NOT NULL DEFAULT 0")
+    database.execute("ALTER TABLE log_state ADD COLUMN word TEXT NOT NULL DEFAULT ''")

@@ -218,12 +218,15 @@ def test_status_is_kept_and_one_of_another_device_is_not(database, ingest, write
     topic = "renzheng/v1/s1/kiosk-1/up/status"
     forged_status = Status(device_id="kiosk-9", at=MORNING, **values)
     huge = Status(device_id="kiosk-1", at=MORNING, **{**values, "sequence": 2**70})
-    for one in (said, said, forged_status, huge):
+    for one in (said, said):
+        (answer,) = acks(ingest.take([Message(topic, one.to_json())]))
+        assert (answer.version, answer.upto, answer.problem) == (1, 0, None)
+    for one in (forged_status, huge, said.model_copy(update={"state": "offline"})):
         assert ingest.take([Message(topic, one.to_json())]) == []
     assert ingest.take([Message(topic, b"{")]) == []
     with database.reading() as connection:
         (device,) = reading.devices(connection)
-        assert (device["said_sequence"], device["state"]) == (9, "online")
+        assert (device["said_sequence"], device["state"]) == (9, "offline")
         assert reading.incomplete_devices(connection, 2**62)[0]["waiting"] == 9
     assert problems(database) == {"wrong_device", "malformed"}
 

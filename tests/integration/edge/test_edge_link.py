@@ -6,7 +6,7 @@ import threading
 import paho.mqtt.client as mqtt
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
-from parts.edge import eventually, sign_in, stepped_clock
+from parts.edge import DAY, eventually, sign_in, stepped_clock
 from parts.mosquitto import Mosquitto
 
 from renzheng.contracts import keys, messages
@@ -42,7 +42,7 @@ class SmallCentral:
     def __init__(self, port, device_key):
         self.key, self.device_key = keys.generate_key(), device_key
         self.head, self.lines, self.batches, self.statuses = chain.genesis(DEVICE), [], 0, []
-        self.deaf = False
+        self.deaf, self.given, self.safe, self.epoch, self.answers = False, 0, 0, 1, []
         self.lock = threading.Lock()
         self._client = mqtt.Client(CallbackAPIVersion.VERSION2)
         self._client.on_connect = lambda client, *_: client.subscribe(
@@ -62,7 +62,8 @@ class SmallCentral:
             if self.deaf:
                 return
             answer = self.take(message.payload)
-        client.publish(str(Topic(Shard("0"), DEVICE, Channel.ACK)), sign_ack(answer, self.key), qos=1)
+            self.answers.append(sign_ack(answer, self.key))
+        client.publish(str(Topic(Shard("0"), DEVICE, Channel.ACK)), self.answers[-1], qos=1)
 
     def take(self, envelope):
         if chain.read_batch_header(envelope).key_id == keys.key_id(self.device_key):
@@ -80,7 +81,17 @@ class SmallCentral:
                     self.device_key = chain.open_rotation(DEVICE, entry, self.device_key)
         except chain.BrokenChainError as error:
             problem = error.problem
-        return Ack(device_id=DEVICE, upto=self.head.sequence, head_hash=self.head.hash, problem=problem)
+        return self.word(problem)
+
+    def word(self, problem=None):
+        self.given += 1
+        place = {"store_id": "store", "epoch": self.epoch, "counter": self.given, "at": DAY}
+        head = {"upto": self.head.sequence, "head_hash": self.head.hash}
+        safe = min(self.safe, self.head.sequence)
+        return Ack(version=2, device_id=DEVICE, problem=problem, safe_upto=safe, **head, **place)
+
+    def say(self, envelope):
+        self._client.publish(str(Topic(Shard("0"), DEVICE, Channel.ACK)), envelope, qos=1)
 
     def close(self):
         self._client.disconnect()
@@ -222,7 +233,9 @@ def test_a_central_that_holds_another_history_is_an_alarm_and_gets_nothing_more(
     assert device.log.acknowledged() == 0
 
 
-def test_keys_change_in_the_middle_of_a_backlog_and_the_old_ones_are_destroyed(device, central, tmp_path):
+def test_keys_change_in_the_middle_of_a_backlog_and_the_old_ones_go_once_a_checkpoint_holds_them(
+    device, central, tmp_path
+):
     for _ in range(3):
         device.write(30)
         device.keyring.rotate(device.log, institution_id="H1", clock=stepped_clock())
@@ -232,10 +245,66 @@ def test_keys_change_in_the_middle_of_a_backlog_and_the_old_ones_are_destroyed(d
     assert eventually(device.all_acknowledged)
     assert keys.key_id(central.device_key) == keys.key_id(device.keyring.current())
     assert len(central.lines) == 123
+    assert len(list(tmp_path.glob("*.key.pem"))) == 4
+    central.safe = 62
+    device.write(1)
+    assert eventually(lambda: len(list(tmp_path.glob("*.key.pem"))) == 2)
+    central.safe = 123
+    device.write(4)
     assert eventually(lambda: len(list(tmp_path.glob("*.key.pem"))) == 1)
-    device.write(5)
     assert eventually(device.all_acknowledged)
     assert device.log.verify(device.keyring.key_at(0)).sequence == 128
+
+
+def test_an_old_acknowledgement_that_comes_again_changes_nothing(device, central):
+    device.start(central.key)
+    device.write(10)
+    assert eventually(device.all_acknowledged)
+    old = central.answers[0]
+    device.write(10)
+    assert eventually(lambda: device.log.acknowledged() == 20)
+    told = len(central.statuses)
+    central.say(old)
+    first = sign_ack(Ack(device_id=DEVICE, upto=0, head_hash=chain.genesis(DEVICE).hash), central.key)
+    central.say(first)  # of version 1, without a place
+    assert eventually(lambda: len(central.statuses) > told)  # it asks for the latest word instead
+    assert device.log.acknowledged() == 20
+    assert (device.alarms, device.link.halted, len(central.lines)) == ([], None, 20)
+
+
+def test_a_central_of_a_later_epoch_is_followed_back_even_by_an_idle_device(device, central):
+    device.start(central.key)
+    device.write(20)
+    assert eventually(device.all_acknowledged)
+    central.head, central.lines = device.log.head_at(5), central.lines[:5]
+    central.epoch, central.given = 2, 0
+    central.say(sign_ack(central.word(), central.key))
+    assert eventually(lambda: len(central.lines) == 20)
+    assert eventually(device.all_acknowledged)
+    assert device.alarms == []
+
+
+def test_words_of_another_store_and_of_an_unknown_key_are_told_and_leave_again(device, central):
+    device.start(central.key)
+    device.write(3)
+    assert eventually(device.all_acknowledged)
+    other = central.word().model_copy(update={"store_id": "other", "epoch": 9, "upto": 0})
+    central.say(sign_ack(other, central.key))
+    assert eventually(lambda: device.link.halted == "other_store")
+    assert eventually(lambda: central.statuses[-1].halted == "other_store")
+    central.say(sign_ack(central.word(), central.key))
+    assert eventually(lambda: device.link.halted is None)
+    changed = keys.generate_key()
+    central.say(sign_ack(central.word(), changed))
+    assert eventually(lambda: device.link.halted == "unknown_central_key")
+    follow = messages.CentralKey(new_key=keys.public_pem(changed), since=DAY)
+    topic = str(Topic(Shard("0"), DEVICE, Channel.COMMAND))
+    central._client.publish(topic, messages.sign_central_key(follow, central.key), qos=1)
+    central.key = changed
+    device.write(2)
+    assert eventually(device.all_acknowledged)
+    assert device.link.halted is None
+    assert {kind for kind, _ in device.alarms} == {"other_store", "unknown_central_key"}
 
 
 def test_a_broker_with_a_small_limit_gets_messages_that_fit(tmp_path):

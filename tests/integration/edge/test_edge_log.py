@@ -161,15 +161,16 @@ def test_errors_are_the_houses_own(log):
         People(log.store, KEY).by_card("123456")
 
 
-def test_what_central_has_and_is_old_is_let_go_and_the_rest_still_verifies(log, path):
+def test_what_is_safe_at_central_and_old_is_let_go_and_the_rest_still_verifies(log, path):
     for number in range(1, 101):
         log.append(sign_in(number))
-    log.acknowledge(60)
+    log.acknowledge(80, safe=60)
     assert log.prune(sign_in(30).time) == 29
     assert log.prune(sign_in(1000).time) == 31
     assert log.prune(sign_in(1000).time) == 0
     assert (log.base().sequence, log.head().sequence, log.verify().sequence) == (60, 100, 100)
-    log.acknowledge(100)
+    assert log.prune(sign_in(1000).time, unsafe=True) == 20
+    log.acknowledge(100, safe=100)
     log.prune(sign_in(1000).time)
     assert log.head().sequence == 100
     assert log.append(sign_in(101)).sequence == 101
