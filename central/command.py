@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from renzheng.central.adt.command import app as adt_command
+from renzheng.central.backup.command import backup, restore
 from renzheng.central.draw.command import app as draw_command
 from renzheng.central.verify.command import app as log_command
 from renzheng.contracts.events import Purpose, utc_now
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True)
 app.add_typer(log_command, name="log")
+app.command()(backup)
+app.command()(restore)
 app.add_typer(draw_command, name="draw")
 app.add_typer(adt_command, name="adt")
 
@@ -259,7 +262,9 @@ def night(
         days = f"{report.first} to {report.last}"
         console.print(f"run {report.run_id}: {days}, kept in {report.folder}", highlight=False)
     key = keys.load_private_key(settings.key_file.read_bytes())
-    _, note = take_checkpoint(database, settings.log_origin, key, settings.checkpoints_dir, utc_now())
+    _, note = take_checkpoint(
+        database, settings.log_origin, key, settings.checkpoints_dir, utc_now(), settings.backup.interval
+    )
     database.close()
     console.print(f"checkpoint {note}", highlight=False)
 

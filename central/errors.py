@@ -23,6 +23,10 @@ class SiteError(InputError):
     """The site's CA, or a device's request to it, cannot be used."""
 
 
+class BackupError(InputError):
+    """A backup cannot be taken or restored as asked."""
+
+
 class LogFaultError(InputError):
     """What central holds of a device's log does not verify."""
 

@@ -2,6 +2,7 @@
 
 import tomllib
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -105,6 +106,23 @@ class AdtSettings(_Settings):
         return self
 
 
+class BackupSettings(_Settings):
+    """How often this site backs central up.
+
+    Args:
+        interval_hours: devices let go of entries and keys only once a checkpoint that holds them is older
+        than
+            this, and than the latest `renzheng central backup`.
+    """
+
+    interval_hours: Annotated[float, Field(gt=0, le=24 * 366)] = 24.0
+
+    @property
+    def interval(self) -> timedelta:
+        """The interval as a duration."""
+        return timedelta(hours=self.interval_hours)
+
+
 class AuditSettings(_Settings):
     """What the nightly run reads besides the store.
 
@@ -156,6 +174,7 @@ class Settings(_Settings):
     audit: AuditSettings = AuditSettings()
     site: SiteSettings = SiteSettings()
     adt: AdtSettings = AdtSettings()
+    backup: BackupSettings = BackupSettings()
 
     @field_validator("shards")
     @classmethod

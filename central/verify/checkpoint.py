@@ -8,7 +8,7 @@ or forked anything under it.
 
 import base64
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from cryptography.exceptions import InvalidSignature
@@ -54,19 +54,56 @@ class Checkpoint:
         return f"{self.origin}\n{self.size}\n{base64.b64encode(self.root).decode()}\n"
 
 
-def root_of(leaf_hashes: Sequence[bytes]) -> bytes:
-    """Compute the root of the tree (RFC 6962): the empty tree's is the hash of nothing."""
-    if not leaf_hashes:
-        return hashlib.sha256(b"").digest()
-    level = list(leaf_hashes)
-    while len(level) > 1:
-        # Pairing neighbours and carrying an odd last one up gives RFC 6962's tree, whose left side is full.
-        paired = [
-            hashlib.sha256(b"\x01" + left + right).digest()
-            for left, right in zip(level[::2], level[1::2], strict=False)
-        ]
-        level = paired + ([level[-1]] if len(level) % 2 else [])
-    return level[0]
+class Tree:
+    """A Merkle tree (RFC 6962) that grows at its end: it keeps the roots of its full parts only.
+
+    Args:
+        size: leaves so far.
+        peaks: roots of the full subtrees of decreasing size, one for each 1 in `size` written in binary.
+
+    Raises:
+        CheckpointError: so many peaks do not belong to a tree of that size.
+    """
+
+    def __init__(self, size: int = 0, peaks: Sequence[bytes] = ()) -> None:
+        if len(peaks) != size.bit_count():
+            raise CheckpointError(
+                f"{len(peaks)} peaks are none of a tree of {size} leaves.",
+                why="The store's record of its own promises was changed.",
+                do="Compare with the notes that outsiders keep; restore the backup before the change.",
+            )
+        self.size = size
+        self.peaks = list(peaks)
+
+    def add(self, leaf_hash: bytes) -> None:
+        """Add a leaf: as many neighbours join as `size` ends in ones."""
+        ones = self.size
+        while ones % 2:
+            leaf_hash = _join(self.peaks.pop(), leaf_hash)
+            ones //= 2
+        self.peaks.append(leaf_hash)
+        self.size += 1
+
+    def root(self) -> bytes:
+        """Compute the root; the empty tree's is the hash of nothing."""
+        if not self.peaks:
+            return hashlib.sha256(b"").digest()
+        root = self.peaks[-1]
+        for peak in reversed(self.peaks[:-1]):
+            root = _join(peak, root)
+        return root
+
+
+def root_of(leaf_hashes: Iterable[bytes]) -> bytes:
+    """Compute the root of the tree over these leaves."""
+    tree = Tree()
+    for one in leaf_hashes:
+        tree.add(one)
+    return tree.root()
+
+
+def _join(left: bytes, right: bytes) -> bytes:
+    return hashlib.sha256(b"\x01" + left + right).digest()
 
 
 def sign_note(checkpoint: Checkpoint, key: OKPKey) -> str:

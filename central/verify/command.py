@@ -97,7 +97,9 @@ def checkpoint(
     database = Database(settings.database)
     database.migrate()
     folder = out or settings.checkpoints_dir
-    taken, path = take_checkpoint(database, settings.log_origin, key, folder, utc_now())
+    taken, path = take_checkpoint(
+        database, settings.log_origin, key, folder, utc_now(), settings.backup.interval
+    )
     database.close()
     console = Console()
     console.print(f"{path}  {taken.size} heads", highlight=False)

@@ -1,21 +1,28 @@
-"""Takes checkpoints of a store, publishes them as files, and holds the store against those taken before."""
+"""Takes checkpoints of a store, publishes them as files, and holds the store against those taken before.
+
+A checkpoint reads the heads of the devices and the tree's peaks, never an older leaf, so that the
+ten-thousandth night takes no longer than the first. It also settles what is *safe*: what a checkpoint holds
+that is older than the backup interval (and than the latest backup, where backups are recorded here) every
+later backup holds too, and devices may let go of their own.
+"""
 
 import base64
-from collections.abc import Iterator, Mapping
-from datetime import datetime
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import orjson
 import sqlalchemy as sa
 from joserfc.jwk import OKPKey
 
-from renzheng.central.store import schema
+from renzheng.central.store import identity, schema
 from renzheng.central.store.database import Database
 from renzheng.central.store.times import to_us
 from renzheng.central.verify.checkpoint import (
     Checkpoint,
     CheckpointError,
     Leaf,
+    Tree,
     read_note,
     root_of,
     sign_note,
@@ -24,23 +31,33 @@ from renzheng.central.verify.store import named_damage
 from renzheng.contracts.log import Head
 
 TABLE = schema.checkpoints
+_AT_ONCE = 500
 DRAW = "draw/commitments"
 """Names the chain of commitments among the heads, as no device can be named; it binds central too."""
 
 
-def take_checkpoint(
-    database: Database, origin: str, key: OKPKey, folder: Path, now: datetime
+def take_checkpoint(  # noqa: PLR0917 - where, as whom, when
+    database: Database,
+    origin: str,
+    key: OKPKey,
+    folder: Path,
+    now: datetime,
+    backup_interval: timedelta = timedelta(days=1),
 ) -> tuple[Checkpoint, Path]:
     """Add the heads that have moved to the tree, sign its root, and publish note and leaves in `folder`.
 
     Returns:
         The checkpoint and the file of its note; ``heads-<size>.jsonl`` beside it holds the added leaves.
+
+    Raises:
+        CheckpointError: what the store keeps of its tree does not fit together.
     """
     with database.writing() as connection:
-        leaves = list(_leaves(connection))
-        added = _moved(connection, {leaf.device_id: leaf.head for leaf in leaves})
-        every = [*leaves, *added]
-        checkpoint = Checkpoint(origin, len(every), root_of([leaf.hash() for leaf in every]))
+        tree = _latest_tree(connection)
+        added = _moved(connection)
+        for leaf in added:
+            tree.add(leaf.hash())
+        checkpoint = Checkpoint(origin, tree.size, tree.root())
         note = sign_note(checkpoint, key)
         connection.execute(
             sa.insert(TABLE).values(
@@ -49,8 +66,11 @@ def take_checkpoint(
                 root=base64.b64encode(checkpoint.root).decode(),
                 note=note,
                 heads=orjson.dumps([_row(leaf) for leaf in added]).decode(),
+                peaks=orjson.dumps([peak.hex() for peak in tree.peaks]).decode(),
             )
         )
+        _keep_heads(connection, added)
+        settle_what_is_safe(connection, now, backup_interval)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"checkpoint-{checkpoint.size}.note"
     (folder / f"heads-{checkpoint.size}.jsonl").write_bytes(
@@ -61,6 +81,25 @@ def take_checkpoint(
     return checkpoint, path
 
 
+def settle_what_is_safe(connection: sa.Connection, now: datetime, backup_interval: timedelta) -> int:
+    """Move `safe_sequence` on over checkpoints that have grown old enough; return how many have."""
+    latest = connection.execute(sa.select(sa.func.max(schema.backups.c.taken_at))).scalar()
+    before = to_us(now - backup_interval) if latest is None else min(to_us(now - backup_interval), latest)
+    old = (TABLE.c.safe == 0) & (TABLE.c.taken_at <= before)
+    query = sa.select(TABLE.c.checkpoint_id, TABLE.c.heads).where(old).order_by(TABLE.c.checkpoint_id)
+    found = connection.execute(query).all()
+    safe = {name: sequence for row in found for name, sequence, _ in orjson.loads(row.heads)}
+    if safe:
+        connection.execute(
+            sa.text("UPDATE checkpoint_heads SET safe_sequence = :safe WHERE device_id = :name"),
+            [{"name": name, "safe": sequence} for name, sequence in safe.items()],
+        )
+    if found:
+        up_to = TABLE.c.checkpoint_id <= found[-1].checkpoint_id
+        connection.execute(sa.update(TABLE).where(up_to, TABLE.c.safe == 0).values(safe=1))
+    return len(found)
+
+
 def check_checkpoints(database: Database, key: OKPKey) -> int:
     """Hold what the store has now against every checkpoint it has published; return how many agree.
 
@@ -68,20 +107,25 @@ def check_checkpoints(database: Database, key: OKPKey) -> int:
         CheckpointError: a note is not ours, its root does not follow from the leaves, or an entry that a leaf
             names is gone or another.
     """
+    count, tree = 0, Tree()
+    leaves: list[Leaf] = []
     with named_damage(), database.reading() as connection:
-        notes = connection.execute(sa.select(TABLE).order_by(TABLE.c.checkpoint_id)).all()
-        leaves: list[Leaf] = []
-        for row in notes:
-            leaves += [_leaf(value) for value in orjson.loads(row.heads)]
+        for row in connection.execute(sa.select(TABLE).order_by(TABLE.c.checkpoint_id)):
+            for leaf in map(_leaf, orjson.loads(row.heads)):
+                tree.add(leaf.hash())
+                leaves.append(leaf)
             checkpoint = read_note(row.note, key)
-            if checkpoint.size != len(leaves) or checkpoint.root != root_of([one.hash() for one in leaves]):
+            peaks = None if row.peaks is None else [bytes.fromhex(one) for one in orjson.loads(row.peaks)]
+            same = checkpoint.size == tree.size and checkpoint.root == tree.root()
+            if not same or peaks not in (None, tree.peaks):
                 raise CheckpointError(
                     f"Checkpoint {row.checkpoint_id} does not follow from the heads under it.",
                     why="The store's record of its own promises was changed.",
                     do="Compare with the notes that outsiders keep; restore the backup before the change.",
                 )
+            count += 1
         _hold_against_log(connection, leaves)
-    return len(notes)
+    return count
 
 
 def check_kept_note(database: Database, note: str, key: OKPKey) -> Checkpoint:
@@ -103,23 +147,61 @@ def check_kept_note(database: Database, note: str, key: OKPKey) -> Checkpoint:
     return checkpoint
 
 
-def _hold_against_log(connection: sa.Connection, leaves: list[Leaf]) -> None:
-    entries, rounds = schema.log_entries, schema.rounds
+def _hold_against_log(connection: sa.Connection, leaves: Sequence[Leaf]) -> None:
+    """Hold leaves against the entries they name, some hundreds at once; what is lost is named elsewhere."""
+    by_name: dict[str, dict[int, str]] = {}
     for leaf in leaves:
-        query = sa.select(entries.c.hash).where(
-            entries.c.device_id == leaf.device_id, entries.c.sequence == leaf.head.sequence
-        )
-        if leaf.device_id == DRAW:
-            query = sa.select(rounds.c.commitment_sha256).where(rounds.c.number == leaf.head.sequence)
-        held = connection.execute(query).scalar()
-        if held != leaf.head.hash:
-            raise CheckpointError(
-                f"Entry {leaf.head.sequence} of {leaf.device_id} is not the one that a checkpoint names.",
-                why="Central signed that it held another entry there.",
-                do="Run: renzheng central log verify; restore the backup before the change.",
-                device_id=leaf.device_id,
-                sequence=leaf.head.sequence,
-            )
+        by_name.setdefault(leaf.device_id, {})[leaf.head.sequence] = leaf.head.hash
+    for name, wanted in by_name.items():
+        lost = [(row.first_sequence, row.last_sequence) for row in identity.lost_of(connection, name)]
+        sequences = sorted(wanted)
+        for start in range(0, len(sequences), _AT_ONCE):
+            asked = sequences[start : start + _AT_ONCE]
+            held = _hashes(connection, name, asked)
+            for sequence in asked:
+                gone = any(first <= sequence <= last for first, last in lost)
+                if held.get(sequence) != wanted[sequence] and not gone:
+                    raise CheckpointError(
+                        f"Entry {sequence} of {name} is not the one that a checkpoint names.",
+                        why="Central signed that it held another entry there.",
+                        do="Run: renzheng central log verify; restore the backup before the change.",
+                        device_id=name,
+                        sequence=sequence,
+                    )
+
+
+def _hashes(connection: sa.Connection, name: str, sequences: Sequence[int]) -> Mapping[int, str]:
+    entries, rounds = schema.log_entries, schema.rounds
+    query = sa.select(entries.c.sequence, entries.c.hash).where(
+        entries.c.device_id == name, entries.c.sequence.in_(sequences)
+    )
+    if name == DRAW:
+        query = sa.select(rounds.c.number, rounds.c.commitment_sha256).where(rounds.c.number.in_(sequences))
+    return {row[0]: row[1] for row in connection.execute(query)}
+
+
+def _latest_tree(connection: sa.Connection) -> Tree:
+    """Read the tree as the latest checkpoint left it; one from before peaks were kept is walked once."""
+    query = sa.select(TABLE.c.size, TABLE.c.peaks).order_by(TABLE.c.checkpoint_id.desc()).limit(1)
+    row = connection.execute(query).first()
+    if row is None:
+        return Tree()
+    if row.peaks is not None:
+        return Tree(row.size, [bytes.fromhex(one) for one in orjson.loads(row.peaks)])
+    tree = Tree()
+    for leaf in _leaves(connection):
+        tree.add(leaf.hash())
+    return tree
+
+
+def _keep_heads(connection: sa.Connection, added: Sequence[Leaf]) -> None:
+    """Keep the latest leaf of each name."""
+    table = schema.checkpoint_heads
+    for leaf in added:
+        same = sa.update(table).where(table.c.device_id == leaf.device_id)
+        values = {"sequence": leaf.head.sequence, "hash": leaf.head.hash}
+        if connection.execute(same.values(values)).rowcount == 0:
+            connection.execute(sa.insert(table).values(device_id=leaf.device_id, safe_sequence=0, **values))
 
 
 def _leaves(connection: sa.Connection) -> Iterator[Leaf]:
@@ -128,8 +210,11 @@ def _leaves(connection: sa.Connection) -> Iterator[Leaf]:
         yield from (_leaf(value) for value in orjson.loads(heads))
 
 
-def _moved(connection: sa.Connection, known: Mapping[str, Head]) -> list[Leaf]:
-    devices = schema.devices
+def _moved(connection: sa.Connection) -> list[Leaf]:
+    """Read the heads that are not the latest leaves of their names."""
+    devices, sealed = schema.devices, schema.checkpoint_heads
+    latest_leaves = sa.select(sealed.c.device_id, sealed.c.sequence, sealed.c.hash)
+    known = {row[0]: Head(row[1], row[2]) for row in connection.execute(latest_leaves)}
     query = sa.select(devices.c.device_id, devices.c.head_sequence, devices.c.head_hash)
     rows = connection.execute(query.order_by(devices.c.device_id))
     found = [Leaf(row[0], Head(row[1], row[2])) for row in rows]

@@ -1,0 +1,145 @@
+"""A backup as a folder: what is in it, sealed keys, and hashes by which each file is known again."""
+
+import hashlib
+import io
+import shutil
+import tarfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import orjson
+
+from renzheng.central.errors import BackupError
+from renzheng.contracts import sealing
+
+MANIFEST = "manifest.json"
+KEYS = ("keys", "site")
+"""Folders of the data folder with private keys: sealed as one file where a passphrase is given."""
+LEFT_OUT = ("broker",)
+"""What central makes anew at its start."""
+SEALED = "keys.sealed"
+_FORM = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What a backup says of itself.
+
+    Args:
+        backend: ``sqlite`` or ``postgresql``.
+        files: SHA-256 by path in the backup.
+        outside: files that the configuration names and that are not in it.
+    """
+
+    store_id: str
+    epoch: int
+    backend: str
+    taken_at: datetime
+    software: str
+    files: dict[str, str]
+    outside: Sequence[str] = ()
+
+
+def copy_folders(data_dir: Path, backup: Path, passphrase: str | None, skip: Sequence[Path]) -> None:
+    """Copy the data folder but for the store's own files; keys are sealed where there is a passphrase."""
+    target = backup / "data"
+    target.mkdir(mode=0o700)
+    for found in sorted(data_dir.iterdir()) if data_dir.exists() else []:
+        if found.name in LEFT_OUT or any(found.name.startswith(one.name) for one in skip):
+            continue
+        if found.name in KEYS and passphrase is not None:
+            continue
+        if found.is_dir():
+            shutil.copytree(found, target / found.name, symlinks=True)
+        elif found.is_file():
+            shutil.copy2(found, target / found.name)
+    if passphrase is not None:
+        sealed = backup / SEALED
+        sealed.write_bytes(sealing.seal(_packed(data_dir), passphrase))
+        sealed.chmod(0o600)
+
+
+def put_folders(backup: Path, data_dir: Path, passphrase: str | None) -> None:
+    """Put the folders of a backup into an empty data folder.
+
+    Raises:
+        SealError: the keys are sealed under another passphrase.
+        BackupError: they are sealed and no passphrase was given.
+    """
+    sealed = backup / SEALED
+    keys = None
+    if sealed.exists():
+        if passphrase is None:
+            raise BackupError(
+                "The keys in this backup are sealed.",
+                do="Give --passphrase-file, with what it was made with.",
+            )
+        keys = sealing.unseal(sealed.read_bytes(), passphrase)
+    data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    shutil.copytree(backup / "data", data_dir, symlinks=True, dirs_exist_ok=True)
+    if keys is not None:
+        with tarfile.open(fileobj=io.BytesIO(keys)) as packed:
+            packed.extractall(data_dir, filter="data")
+    for name in KEYS:
+        for path in (data_dir / name).rglob("*"):
+            path.chmod(0o700 if path.is_dir() else 0o600)
+
+
+def write_manifest(backup: Path, manifest: Manifest) -> None:
+    """Write the manifest, last of all: a backup without one was cut short."""
+    value = {name: getattr(manifest, name) for name in Manifest.__slots__} | {"form": _FORM}
+    (backup / MANIFEST).write_bytes(orjson.dumps(value, option=orjson.OPT_INDENT_2) + b"\n")
+
+
+def read_manifest(backup: Path) -> Manifest:
+    """Read a backup's manifest and hold every file against it.
+
+    Raises:
+        BackupError: it is no backup, was cut short, or a file is missing, added or changed.
+    """
+    try:
+        value: dict[str, Any] = orjson.loads((backup / MANIFEST).read_bytes())
+        form = value.pop("form")
+        manifest = Manifest(**{**value, "taken_at": datetime.fromisoformat(value["taken_at"])})
+    except (OSError, ValueError, KeyError, TypeError):
+        raise BackupError(
+            f"{backup} is no whole backup.",
+            why="It has no manifest that can be read: it was cut short, or is something else.",
+            do="Give a folder that `renzheng central backup` has made.",
+        ) from None
+    if form != _FORM:
+        raise BackupError(
+            f"{backup} is a backup of form {form}.", do="Restore it with the software that made it."
+        )
+    found, told = hash_files(backup), manifest.files
+    wrong = sorted(name for name in found.keys() | told.keys() if found.get(name) != told.get(name))
+    if wrong:
+        raise BackupError(
+            f"{len(wrong)} files of the backup are not as they were written, first {wrong[0]}.",
+            why="The disk that it lay on has failed, or somebody has changed it.",
+            do="Take the backup before it.",
+        )
+    return manifest
+
+
+def hash_files(backup: Path) -> dict[str, str]:
+    """Hash every file of a backup but its manifest."""
+    found = {}
+    for path in sorted(backup.rglob("*")):
+        name = str(PurePosixPath(path.relative_to(backup)))
+        if path.is_file() and not path.is_symlink() and name != MANIFEST:
+            with path.open("rb") as content:
+                found[name] = hashlib.file_digest(content, "sha256").hexdigest()
+    return found
+
+
+def _packed(data_dir: Path) -> bytes:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as out:
+        for name in KEYS:
+            if (data_dir / name).exists():
+                out.add(data_dir / name, name)
+    return packed.getvalue()
