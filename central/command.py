@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -17,6 +18,7 @@ from renzheng.central.adt.command import app as adt_command
 from renzheng.central.backup.command import backup, restore
 from renzheng.central.draw.command import app as draw_command
 from renzheng.central.verify.command import app as log_command
+from renzheng.contracts.errors import RenzhengError
 from renzheng.contracts.events import Purpose, utc_now
 
 if TYPE_CHECKING:
@@ -94,17 +96,18 @@ def run(config: Config = CONFIG) -> None:
     """Consume the devices' logs and serve console and API until interrupted."""
     from renzheng.central.main import build_central
     from renzheng.central.settings import read_settings
+    from renzheng.contracts.supervised import attend
 
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())
     central = build_central(read_settings(config))
-    central.start()
+    central.start(connect_seconds=0.0)  # a broker that is away keeps nobody from the console
     Console().print(f"console  {central.url}", highlight=False)
     if central.adt_port is not None:
         Console().print(f"ADT      port {central.adt_port}", highlight=False)
     try:
-        ended.wait()
+        attend(central.workers, ended)
     finally:
         central.stop()
 
@@ -196,6 +199,50 @@ def inspector(
         Console().print(f"{row['inspector_id']}  {row['name']}  {state}", markup=False, highlight=False)
 
 
+@app.command()
+def alarms(
+    close: Annotated[int | None, typer.Option(help="Close the alarm of this number.")] = None,
+    config: Config = CONFIG,
+) -> None:
+    """List the open alarms, or close one that was looked into."""
+    from renzheng.central.errors import SettingsError
+    from renzheng.central.store import alarms as kept
+    from renzheng.central.store import reading
+    from renzheng.central.store.times import from_us, to_us
+
+    with _store(config).writing() as connection:
+        if close is not None and not kept.close(connection, close, to_us(utc_now())):
+            raise SettingsError(f"There is no open alarm {close}.", do="List them: renzheng central alarms")
+        rows = [row for row in reading.alarms(connection) if row["resolved_at"] is None]
+    table = Table("number", "problem", "where", "since", "times", "detail", box=None)
+    for row in rows:
+        since = f"{from_us(row['first_at']):%Y-%m-%d %H:%M}"
+        said = (row["problem"], row["device_id"], since, str(row["times"]), row["detail"])
+        table.add_row(str(row["alarm_id"]), *(escape(text) for text in said))
+    Console().print(table)
+
+
+@app.command()
+def renew(
+    config: Config = CONFIG,
+    days: Annotated[int, typer.Option(help="Renew what ends within so many days.", min=0)] = 60,
+) -> None:
+    """Renew the site's own certificates that end soon; broker and central read them when they start again."""
+    from renzheng.central.settings import read_settings
+    from renzheng.central.site.setup import renew_site
+
+    settings = read_settings(config)
+    renewed = renew_site(settings.site_dir, utc_now(), dt.timedelta(days=days))
+    for path, until in renewed:
+        Console().print(f"renewed {path}, holds until {until:%Y-%m-%d}", markup=False, highlight=False)
+    if not renewed:
+        Console().print(f"nothing of {settings.site_dir} ends within {days} days", markup=False)
+    else:
+        Console().print(
+            "copy them to the broker (renzheng central broker-config), restart broker and central"
+        )
+
+
 @app.command("devices")
 def list_devices(config: Config = CONFIG) -> None:
     """List the devices: head of the log here, and what they hold back."""
@@ -224,9 +271,11 @@ def night(
 ) -> None:
     """Audit service days over what has arrived, publish the verdicts, and sign a checkpoint.
 
-    Without --day: yesterday, and every audited day that something touches which has come in since its audit.
-    A run whose process was killed goes on first, with the step it was at.
+    Without --day: yesterday, every billed day that no night has answered, and every audited day that
+    something touches which has come in since. A run whose process was killed goes on first, where it was.
+    One run that fails keeps no other back; the command then ends with its exit status, and is tried again.
     """
+    from renzheng.central.nightly import debts
     from renzheng.central.nightly.night import Night
     from renzheng.central.settings import read_settings
     from renzheng.central.store.database import Database
@@ -238,7 +287,7 @@ def night(
     database.migrate()
     run_of_nights = Night(database, settings, utc_now)
     yesterday = utc_now().astimezone(ZoneInfo(settings.timezone)).date() - dt.timedelta(days=1)
-    wanted = {(day.date(), (to or day).date()) if day else (yesterday, yesterday)}
+    failed: list[RenzhengError] = []
     console, errors = Console(), Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=errors) as bars:
@@ -253,11 +302,22 @@ def night(
 
             return show
 
-        reports = run_of_nights.go_on(follow)
-        wanted -= {(report.first, report.last) for report in reports}
-        if not day:
-            wanted |= {(late, late) for late in run_of_nights.late_days()}
-        reports += [run_of_nights.run(first, last, follow(first)) for first, last in sorted(wanted)]
+        reports = []
+        try:
+            reports += run_of_nights.go_on(follow)
+        except RenzhengError as error:
+            failed.append(error)
+        if day:
+            wanted = [(day.date(), (to or day).date())]
+        else:
+            done = [(report.first, report.last) for report in reports]
+            wanted = debts.spans(debts.without({yesterday, *run_of_nights.owed_days()}, done))
+        for first, last in wanted:
+            try:
+                reports.append(run_of_nights.run(first, last, follow(first)))
+            except RenzhengError as error:
+                errors.print(f"{first} to {last}: {error.what}", markup=False, highlight=False)
+                failed.append(error)
     for report in reports:
         days = f"{report.first} to {report.last}"
         console.print(f"run {report.run_id}: {days}, kept in {report.folder}", highlight=False)
@@ -267,6 +327,8 @@ def night(
     )
     database.close()
     console.print(f"checkpoint {note}", highlight=False)
+    if failed:
+        raise failed[0]
 
 
 def _store(config: Path) -> "Database":

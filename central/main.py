@@ -1,6 +1,7 @@
 """Wires the central service together; the only place that does."""
 
 import logging
+import time
 from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from pathlib import Path
@@ -29,12 +30,15 @@ from renzheng.central.site.setup import CENTRAL_NAME, certify_consumer
 from renzheng.central.store import devices
 from renzheng.central.store.database import Database
 from renzheng.central.store.devices import Device, Institution
+from renzheng.central.watch.standing import Standing
+from renzheng.central.watch.watch import Watch
 from renzheng.central.web.app import build_app
 from renzheng.central.web.server import WebServer
 from renzheng.contracts import keys
 from renzheng.contracts.events import utc_now
 from renzheng.contracts.rosters import InpatientRoster
 from renzheng.contracts.rounds import Opening, SealedSheet
+from renzheng.contracts.supervised import Workers
 
 logger = logging.getLogger(__name__)
 CONNECT_SECONDS = 15.0
@@ -69,16 +73,36 @@ class Central:
         self.metrics = Metrics()
         self._key = keys.load_private_key(settings.key_file.read_bytes())
         self.database = Database(settings.database)
+        # Apart from what pages read through, so that no number of readers stops the ingest or the devices.
+        self._ingest_database = Database(settings.database, connections=2 * len(settings.shards))
+        self._own_database = Database(settings.database, connections=12)
         self.night = Night(self.database, settings, clock)
         self._consumers = [self._consumer(shard) for shard in settings.shards]
-        console = build_app(self.database, settings, clock, self.metrics)
+        self.workers = Workers(worker for one in self._consumers for worker in one.workers)
+        self._watch = Watch(
+            self._own_database,
+            settings,
+            clock,
+            self.metrics,
+            workers=self.workers,
+            brokers=lambda: [one.standing() for one in self._consumers],
+        )
+        standing = Standing(self._watch.problems, self.workers, self._own_database)
+        console = build_app(self.database, settings, clock, self.metrics, standing)
         self._web = WebServer(console, settings.host, settings.port)
         self._door = self._make_door()
         self._adt = self._make_adt()
-        self._rounds = RoundKeeper(Rounds(self.database, self._key, settings.checkpoints_dir), clock)
+        self._rounds = RoundKeeper(Rounds(self._own_database, self._key, settings.checkpoints_dir), clock)
+        self.workers.add(self._watch.worker)
+        self.workers.add(self._rounds.worker)
+        self.workers.add(self._web.worker)
+        if self._door:
+            self.workers.add(self._door.worker)
+        if self._adt:
+            self.workers.add(self._adt.worker)
 
     def _consumer(self, shard: str) -> Consumer:
-        ingest = Ingest(self.database, self._key, self.clock, self.metrics)
+        ingest = Ingest(self._ingest_database, self._key, self.clock, self.metrics)
         return Consumer(shard, self._broker_of(shard), ingest, self.metrics)
 
     def _broker_of(self, shard: str) -> BrokerSettings:
@@ -111,11 +135,11 @@ class Central:
         folder = self.settings.site_dir
         broker = BrokerAddress(site.broker_host, site.broker_port, self.settings.broker.protocol)
         central_key = keys.public_pem(self._key)
-        joining = Joining(self.database, Authority.load(folder), central_key, broker, self.clock)
+        joining = Joining(self._own_database, Authority.load(folder), central_key, broker, self.clock)
         tls = (folder / "server.pem", folder / "server.key")
-        callers = Callers(self.database, self.clock)
+        callers = Callers(self._own_database, self.clock)
         door = build_door(joining, callers, self._make_counter(), self.clock)
-        return WebServer(door, site.listen_host, site.listen_port, tls)
+        return WebServer(door, site.listen_host, site.listen_port, tls, name="door")
 
     def _make_adt(self) -> AdtListener | None:
         """Make the address at which hospitals deliver ADT messages, if this site has one."""
@@ -123,7 +147,7 @@ class Central:
         if told.port is None:
             return None
         options = Options(told.mapping_file, told.institution, zone=self.settings.timezone)
-        receiver = Receiver(self.database, options, self.clock)
+        receiver = Receiver(self._own_database, options, self.clock)
         return AdtListener(told, receiver, self.settings.site_dir / "ca.pem")
 
     @property
@@ -135,16 +159,16 @@ class Central:
         """Say what the door hands out."""
 
         def give_inpatients(institution_id: str, day: date) -> InpatientRoster:
-            with self.database.reading() as connection:
+            with self._own_database.reading() as connection:
                 zone = institution_zone(connection, institution_id, self.settings.timezone)
                 return inpatients(connection, institution_id, day, self.clock(), zone)
 
         def give_sheets(device_id: str) -> Sequence[SealedSheet]:
-            with self.database.reading() as connection:
+            with self._own_database.reading() as connection:
                 return sheets_for(connection, device_id, self.clock())
 
         def give_openings(device_id: str) -> Sequence[Opening]:
-            with self.database.reading() as connection:
+            with self._own_database.reading() as connection:
                 return openings_for(connection, device_id, self.clock(), self._key)
 
         return Counter(give_inpatients, give_sheets, give_openings)
@@ -165,11 +189,14 @@ class Central:
         return keys.load_public_key(keys.public_pem(self._key))
 
     def start(self, *, connect_seconds: float = CONNECT_SECONDS) -> None:
-        """Bring the store to this version, consume, and serve; returns when messages can arrive.
+        """Bring the store to this version, serve, and consume.
+
+        Returns when messages can arrive, or after `connect_seconds`: a broker that is away stops nothing
+        else, and the console says why it cannot be reached.
 
         Raises:
-            BrokerError: the broker does not answer within `connect_seconds`; nothing is left running.
             StoreError: the store cannot be opened.
+            SettingsError: an address cannot be bound; nothing is left running.
         """
         self.database.migrate()
         self._keep_lists()
@@ -185,21 +212,25 @@ class Central:
             for consumer in self._consumers:
                 consumer.start()
                 started.append(consumer)
-            for consumer in started:
-                consumer.wait_until_subscribed(connect_seconds)
+            self._watch.worker.start()
         except BaseException:
             for consumer in started:
                 consumer.stop()
             self._stop_serving()
             raise
+        deadline = time.monotonic() + connect_seconds
+        for consumer in started:
+            consumer.wait_until_subscribed(max(deadline - time.monotonic(), 0.0))
         logger.info("central serves at %s", self.url)
 
     def stop(self) -> None:
         """Stop in good order: what was not committed, the devices send again."""
+        self._watch.worker.stop()
         for consumer in self._consumers:
             consumer.stop()
         self._stop_serving()
-        self.database.close()
+        for database in (self.database, self._ingest_database, self._own_database):
+            database.close()
 
     def _stop_serving(self) -> None:
         self._rounds.stop()

@@ -25,6 +25,7 @@ from renzheng.central.errors import SettingsError
 from renzheng.central.settings import AdtSettings
 from renzheng.contracts.events import utc_now
 from renzheng.contracts.ids import new_id
+from renzheng.contracts.supervised import Worker
 
 logger = logging.getLogger(__name__)
 PART_BYTES = 65_536
@@ -54,7 +55,12 @@ class _Server(socketserver.ThreadingTCPServer):
         self.know = know
         self.places = _Places(MOST_CONNECTIONS, MOST_OF_ONE_ADDRESS)
         self.open: set[socket.socket] = set()
+        self.beat: Callable[[], None] = lambda: None
         super().__init__(address, _Handler)
+
+    def service_actions(self) -> None:
+        """Say, between two looks for callers, that it is alive."""
+        self.beat()
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """Take a connection if there is a place for it."""
@@ -172,7 +178,7 @@ class AdtListener:
         self._receiver = receiver
         self._tls = _context(settings)
         self._server: _Server | None = None
-        self._thread: threading.Thread | None = None
+        self.worker = Worker("adt", self._serve, repeatable=False)
 
     @property
     def port(self) -> int:
@@ -192,9 +198,12 @@ class AdtListener:
                 f"Central cannot listen for ADT on {self._address[0]}:{self._address[1]}: {error.strerror}.",
                 do="Choose another host or port under [adt].",
             ) from error
-        serve = {"poll_interval": _UNTIL_STOPPED_SECONDS}
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs=serve, name="adt")
-        self._thread.start()
+        self._server.beat = self.worker.beat
+        self.worker.start()
+
+    def _serve(self) -> None:
+        assert self._server is not None
+        self._server.serve_forever(poll_interval=_UNTIL_STOPPED_SECONDS)
 
     def _know(self, stream: Any) -> Caller:
         """Tell who calls, by the certificate that was shown; anybody where none is asked for."""
@@ -207,14 +216,16 @@ class AdtListener:
 
     def stop(self) -> None:
         """End; what was not acknowledged, the hospital's system sends again."""
-        if self._server is None or self._thread is None:
+        if self._server is None:
             return
-        self._server.shutdown()
+        self.worker.stop(timeout_seconds=0)
+        if self.worker.is_alive():
+            self._server.shutdown()
         for stream in list(self._server.open):
             with contextlib.suppress(OSError):
                 stream.shutdown(socket.SHUT_RDWR)
         self._server.server_close()
-        self._thread.join()
+        self.worker.stop()
 
 
 def _subject(certificate: Path | None) -> x509.Name | None:

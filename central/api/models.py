@@ -8,6 +8,7 @@ import orjson
 from pydantic import BaseModel, ConfigDict
 
 from renzheng.central.store.times import from_us
+from renzheng.central.watch.problems import Problem as Wrong
 
 
 class _Answer(BaseModel):
@@ -33,6 +34,9 @@ class Device(_Answer):
     waiting: int
     waiting_since: datetime | None
     software: str | None
+    status_seconds: float | None
+    halted: str | None
+    certificate_until: datetime | None
     status_received_at: datetime | None
     clock_offset_ms: int | None
     clock_trusted: bool | None
@@ -166,10 +170,27 @@ class LedgerRow(_Answer):
     fund_yuan: str | None = None
 
 
+class Problem(_Answer):
+    """Something that is wrong now."""
+
+    kind: str
+    severity: str
+    subject: str
+    since: datetime
+    detail: str
+
+
+class Problems(_Answer):
+    """What is wrong now."""
+
+    problems: list[Problem]
+
+
 class Health(_Answer):
-    """Whether the service can do its work."""
+    """Whether the service can do its work: `ok`, or `failing` with what is wrong."""
 
     state: str
+    problems: list[Problem]
     devices: int
     open_alarms: dict[str, int]
     quarantined: dict[str, int]
@@ -235,6 +256,7 @@ MOMENTS = (
     "head_received_at",
     "waiting_since",
     "status_received_at",
+    "certificate_until",
     "first_at",
     "last_at",
     "resolved_at",
@@ -267,6 +289,17 @@ def plain(row: Row) -> dict[str, Any]:
         if value.get(f"{name}_fen") is not None:
             value[f"{name}_yuan"] = yuan(value.pop(f"{name}_fen"))
     return value
+
+
+def problem(one: Wrong) -> Problem:
+    """Turn a problem into its answer."""
+    return Problem(
+        kind=one.kind,
+        severity=one.severity,
+        subject=one.subject,
+        since=from_us(one.since_us),
+        detail=one.detail,
+    )
 
 
 def device(row: Row) -> Device:

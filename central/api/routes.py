@@ -13,6 +13,7 @@ from renzheng.central.settings import Settings
 from renzheng.central.store import reading
 from renzheng.central.store.database import Database
 from renzheng.central.store.reading import Choice
+from renzheng.central.watch.standing import Standing
 
 Limit = Annotated[int, Query(ge=1, le=1000)]
 Offset = Annotated[int, Query(ge=0, le=10_000_000)]
@@ -20,9 +21,10 @@ Text = Annotated[str, Query(max_length=200)]
 Id = Annotated[str, Path(min_length=1, max_length=200)]
 
 
-def build_router(database: Database, settings: Settings) -> APIRouter:
+def build_router(database: Database, settings: Settings, standing: Standing | None = None) -> APIRouter:
     """Build the routes over a store."""
     router = APIRouter()
+    _add_service(router, database, standing or Standing())
     _add_devices(router, database)
     _add_verdicts(router, database, settings)
     _add_findings(router, database)
@@ -34,13 +36,25 @@ def _missing(kind: str) -> HTTPException:
     return HTTPException(404, f"There is no such {kind}.")
 
 
-def _add_devices(router: APIRouter, database: Database) -> None:
+def _add_service(router: APIRouter, database: Database, standing: Standing) -> None:
     @router.get("/health", tags=["service"])
     def read_health() -> models.Health:
-        """Say whether the store answers, and what waits for a person."""
-        with database.reading() as connection:
-            return models.Health(state="ok", **reading.counts(connection))
+        """Say whether the service does its work, and what waits for a person."""
+        well, wrong = standing.well(), [models.problem(one) for one in standing.problems()]
+        try:
+            with (standing.database or database).reading() as connection:
+                counts = reading.counts(connection)
+        except Exception:  # noqa: BLE001 - a store that cannot be read is what this says
+            well, counts = False, {"devices": 0, "open_alarms": {}, "quarantined": {}}
+        return models.Health(state="ok" if well else "failing", problems=wrong, **counts)
 
+    @router.get("/problems", tags=["service"])
+    def read_problems() -> models.Problems:
+        """List what is wrong now and since when; the console's page says what to do."""
+        return models.Problems(problems=[models.problem(one) for one in standing.problems()])
+
+
+def _add_devices(router: APIRouter, database: Database) -> None:
     @router.get("/devices", tags=["devices"])
     def read_devices() -> models.Devices:
         """List every device."""

@@ -327,7 +327,7 @@ def _add_devices(
             rows, alarms = reading.devices(connection), reading.alarms(connection, limit=50)
         now_us = to_us(clock())
         return render(
-            request, "devices.html", devices=rows, alarms=alarms, when=Times(zone), ago=_ago(now_us)
+            request, "devices.html", devices=rows, alarms=alarms, when=Times(zone), ago=ago_from(now_us)
         )
 
     @router.get("/devices/{device_id}")
@@ -342,7 +342,9 @@ def _add_devices(
                 "tail": reading.log_tail(connection, device_id),
             }
         now_us = to_us(clock())
-        return render(request, "device.html", device=rows[0], when=Times(zone), ago=_ago(now_us), **values)
+        return render(
+            request, "device.html", device=rows[0], when=Times(zone), ago=ago_from(now_us), **values
+        )
 
     @router.get("/quarantine")
     def show_quarantine(request: Request, page: PageNumber = 1) -> Response:
@@ -368,7 +370,7 @@ def with_gaps(stretches: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, A
     return rows
 
 
-def _ago(now_us: int) -> Callable[[Texts, int | None], str]:
+def ago_from(now_us: int) -> Callable[[Texts, int | None], str]:
     """Write how long ago a moment was, in the largest unit that fits."""
 
     def ago(t: Texts, us: int | None) -> str:

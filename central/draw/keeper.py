@@ -1,7 +1,6 @@
 """Opens rounds in their hour and publishes them at their close, whether or not anybody looks."""
 
 import logging
-import threading
 from collections.abc import Callable
 from datetime import datetime
 
@@ -9,6 +8,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from renzheng.central.draw.rounds import Rounds
 from renzheng.contracts.errors import RenzhengError
+from renzheng.contracts.supervised import Worker
 
 logger = logging.getLogger(__name__)
 EVERY_SECONDS = 20.0
@@ -28,26 +28,21 @@ class RoundKeeper:
     ) -> None:
         self._rounds = rounds
         self._clock = clock
-        self._every_seconds = every_seconds
-        self._ending = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="rounds", daemon=True)
+        self.worker = Worker(
+            "rounds",
+            self._settle,
+            every_seconds=every_seconds,
+            expected=(RenzhengError, OSError, SQLAlchemyError),
+        )
 
     def start(self) -> None:
         """Look at once, then at the interval."""
-        self._thread.start()
+        self.worker.start()
 
     def stop(self) -> None:
         """Look no more."""
-        self._ending.set()
-        if self._thread.is_alive():
-            self._thread.join(timeout=10)
+        self.worker.stop(timeout_seconds=10)
 
-    def _run(self) -> None:
-        while True:
-            try:
-                for path in self._rounds.settle(self._clock()):
-                    logger.info("published %s", path.name)
-            except (RenzhengError, OSError, SQLAlchemyError) as error:
-                logger.warning("rounds were not settled, and will be tried again: %s", error)
-            if self._ending.wait(self._every_seconds):
-                return
+    def _settle(self) -> None:
+        for path in self._rounds.settle(self._clock()):
+            logger.info("published %s", path.name)

@@ -4,13 +4,14 @@ A status is answered like a batch, with the head that central holds: so devices 
 back without writing anything new, and send again what it lacks.
 
 Order of things, which is the whole point: verify, commit, and only then sign the acknowledgements. A group
-that fails is tried again message by message, so that one message which the store cannot hold ends in
-quarantine and takes no other with it.
+that fails is tried again message by message. A message is the culprit only if it alone fails, with an error
+that speaks of its content, while the store takes a probe: it then goes into quarantine and takes no other
+with it. Whatever else fails is the store's fault: the message stays unanswered, and its device sends again.
 """
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -19,6 +20,7 @@ import sqlalchemy as sa
 from joserfc.jwk import OKPKey
 
 from renzheng.central.draw import authority
+from renzheng.central.errors import StoreError
 from renzheng.central.ingest import decide, words
 from renzheng.central.ingest.decide import (
     AlreadyStored,
@@ -33,9 +35,11 @@ from renzheng.central.ingest.project import Flaw, Projection, Row, project, read
 from renzheng.central.metrics import Metrics
 from renzheng.central.store import bulk, devices, log, refusals, schema, status
 from renzheng.central.store.database import Database
+from renzheng.central.store.faults import StoreRefusesError, describe, is_of_store
 from renzheng.central.store.times import from_us, to_us
 from renzheng.contracts.log import BrokenChainError, Head, Link, genesis
 from renzheng.contracts.messages import Ack, MessageError, Status, parse_status, sign_ack
+from renzheng.contracts.supervised import frames, named
 from renzheng.contracts.topics import Channel, Topic, TopicError, parse_topic
 
 logger = logging.getLogger(__name__)
@@ -54,10 +58,11 @@ ACK_PROBLEM: Mapping[Problem, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message as the broker delivered it."""
+    """A message as the broker delivered it; `retained` ones it had kept from before."""
 
     topic: str
     payload: bytes
+    retained: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,45 +140,85 @@ class Ingest:
     def take(self, messages: Sequence[Message]) -> list[Reply]:
         """Commit a group of messages and return the answers, one to each message that carries log entries.
 
+        A message that the store refuses while it takes others stays without an answer.
+
         Raises:
-            sqlalchemy.exc.OperationalError: the store cannot be reached; nothing of the group is in it.
+            StoreRefusesError: the store takes none of them; nothing of the group is in it.
         """
-        return self.commit(self.prepare(messages))
+        try:
+            return self.commit(self.prepare(messages))
+        except Exception as error:  # noqa: BLE001 - whose fault it is, `_after` finds out
+            return self._after(messages, error)
+
+    def _after(self, messages: Sequence[Message], error: Exception) -> list[Reply]:
+        """Find out whose fault an error was, and do what can be done.
+
+        Raises:
+            StoreRefusesError: the store takes none of them.
+        """
+        logger.warning("%d message(s) were not stored: %s", len(messages), describe(error))
+        if is_of_store(error):
+            self._metrics.add("renzheng_ingest_store_faults_total")
+        self._database.probe(to_us(self._clock()))
+        if len(messages) > 1:
+            return self._one_by_one(messages)
+        if is_of_store(error):
+            raise _refuses(error, probed=True) from None
+        logger.error(
+            "a message cannot be stored, it goes into quarantine: %s\n%s", named(error), frames(error)
+        )
+        try:
+            work = self._set_aside(messages[0])
+        except Exception as again:  # noqa: BLE001 - whatever it is, the message stays unanswered
+            raise _refuses(again, probed=True) from None
+        self._count(work, 0.0)
+        return self._signed(work)
+
+    def _one_by_one(self, messages: Sequence[Message]) -> list[Reply]:
+        replies: list[Reply] = []
+        refused: list[StoreRefusesError] = []
+        for message in messages:
+            try:
+                replies += self.take([message])
+            except StoreRefusesError as error:
+                if not error.attributes["probed"]:
+                    raise  # what is in the store already is found there when it comes again
+                refused.append(error)
+        if len(refused) == len(messages):
+            raise refused[-1]
+        if refused:
+            self._metrics.add("renzheng_ingest_unanswered_total", len(refused))
+            logger.error("the store refuses %d of %d messages", len(refused), len(messages))
+        return replies
 
     def prepare(self, messages: Sequence[Message]) -> PreparedGroup:
         """Do with a group all that needs no transaction: signatures, inner chains, events, rows.
 
         Raises:
-            sqlalchemy.exc.OperationalError: the store cannot be reached.
+            StoreError: what the store holds of a device cannot be read.
+            sqlalchemy.exc.SQLAlchemyError: the store refuses.
         """
         received_us = to_us(self._clock())
         topics = [_topic(message) for message in messages]
-        named = frozenset(topic.device_id for topic in topics if topic)
+        of_devices = frozenset(topic.device_id for topic in topics if topic)
         with self._database.reading() as connection:
-            known = devices.states(connection, named, lock=False)
+            known = _states(connection, of_devices, lock=False)
         ones = [_prepare(m, t, known, received_us) for m, t in zip(messages, topics, strict=True)]
-        return PreparedGroup(received_us, named, ones)
+        return PreparedGroup(received_us, of_devices, ones)
 
     def commit(self, group: PreparedGroup) -> list[Reply]:
         """Commit a prepared group, then sign the answers.
 
         Raises:
-            sqlalchemy.exc.OperationalError: the store cannot be reached; nothing of the group is in it.
+            Exception: nothing of the group is in the store; `take` finds out whose fault it was.
         """
         began = time.monotonic()
-        try:
-            work = self._commit(group)
-        except sa.exc.OperationalError:
-            self._metrics.add("renzheng_ingest_store_faults_total")
-            raise
-        except Exception:
-            if len(group.ones) > 1:
-                logger.exception("a group of %d messages failed, trying them one by one", len(group.ones))
-                alone = [PreparedGroup(group.received_us, group.named, [one]) for one in group.ones]
-                return [reply for one in alone for reply in self.commit(one)]
-            logger.exception("a message cannot be stored, it goes into quarantine")
-            work = self._set_aside(group.ones[0].message)
+        work = self._commit(group)
         self._count(work, time.monotonic() - began)
+        return self._signed(work)
+
+    def _signed(self, work: _Work) -> list[Reply]:
+        """Sign the answers of what has been committed."""
         self._speaker = work.speaker
         return [*work.replies, *(self._sign(work, *answer) for answer in work.answers)]
 
@@ -186,7 +231,7 @@ class Ingest:
 
     def _commit(self, group: PreparedGroup) -> _Work:
         with self._database.writing() as connection:
-            fresh = devices.states(connection, group.named, lock=True)
+            fresh = _states(connection, group.named, lock=True)
             speaker = self._speaker.begun(connection)
             gaps = refusals.devices_with_gaps(connection)
             work = _Work(group.received_us, dict(fresh), gaps, speaker)
@@ -201,8 +246,8 @@ class Ingest:
         topic = _topic(message)
         refused = Refused(Problem.MALFORMED, "The message cannot be stored; the service's log says why.")
         with self._database.writing() as connection:
-            named = {topic.device_id} if topic else set()
-            states = dict(devices.states(connection, named, lock=True))
+            of_device = {topic.device_id} if topic else set()
+            states = dict(_states(connection, of_device, lock=True))
             work = _Work(received_us, states, set(), self._speaker.begun(connection))
             _refuse(work, PreparedMessage(message, topic, refused), refused)
             refusals.keep(connection, work.refused, received_us)
@@ -214,6 +259,26 @@ class Ingest:
         self._metrics.add("renzheng_ingest_entries_total", len(work.entries))
         self._metrics.add("renzheng_ingest_flaws_total", work.flaws)
         self._metrics.observe("renzheng_ingest_commit_seconds", seconds)
+
+
+def _states(connection: sa.Connection, named: Collection[str], *, lock: bool) -> Mapping[str, DeviceState]:
+    """Read what the store holds of some devices; what cannot be read there is no message's fault."""
+    try:
+        return devices.states(connection, named, lock=lock)
+    except (ValueError, TypeError, LookupError) as error:
+        raise StoreError(
+            f"What the store holds of a device cannot be read ({type(error).__name__}).",
+            do="Check the store: renzheng central log verify --thorough",
+        ) from error
+
+
+def _refuses(error: Exception, *, probed: bool) -> StoreRefusesError:
+    return StoreRefusesError(
+        f"The store refuses a message: {describe(error)}.",
+        why="Its device keeps the events and sends them again; nothing is lost.",
+        do="Check the store: renzheng central log verify --thorough",
+        probed=probed,
+    )
 
 
 def _topic(message: Message) -> Topic | None:
@@ -281,7 +346,7 @@ def _settle(connection: sa.Connection, work: _Work, prepared: PreparedMessage) -
         _refuse(work, prepared, refused)
         return
     if isinstance(content, Status):
-        status.put(connection, content, work.received_us)
+        status.put(connection, content, work.received_us, retained=prepared.message.retained)
         work.counts.append("status")
         if content.state == "online":
             _hear_status(connection, work, topic, device, content)

@@ -7,6 +7,7 @@ that is killed on the way leaves the lake as it was. Which service days a change
 
 # ruff: noqa: S608 - SQL is put together from our own names, paths are quoted
 
+import logging
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -39,7 +40,9 @@ from renzheng.central.nightly.partitions import (
 )
 from renzheng.central.nightly.touching import touched_days
 from renzheng.contracts import tables as canonical
+from renzheng.contracts.ids import new_id
 
+logger = logging.getLogger(__name__)
 MOST_PARTS = 12
 """Parts of one partition that wait before they become one."""
 DAYS_LOOKED_AT = 120
@@ -109,6 +112,9 @@ class Lake:
         _check_imports(imported)
         self._folder.mkdir(parents=True, exist_ok=True)
         before = self.manifest()
+        if any(not (self._folder / part.path).is_file() for part in before.parts):
+            logger.error("parts of the lake are gone: it is made anew from the store and the imports")
+            before = Manifest()
         self._sweep(before)
         making = self._folder / ".making"
         shutil.rmtree(making, ignore_errors=True)
@@ -202,7 +208,10 @@ class _Refresh:
         if not self._now.changed and devices == self._before.devices and prints == self._before.imports:
             return self._before
         self._gather_touched()
-        after = Manifest(self._version, tuple(self._now.parts), devices, prints, dict(self._before.touched))
+        before = self._before
+        lake_id = before.lake_id if before.version else new_id()
+        touched = dict(before.touched)
+        after = Manifest(self._version, tuple(self._now.parts), devices, prints, touched, lake_id)
         return after.touch(sorted(self._now.touched))
 
     # -- the tables

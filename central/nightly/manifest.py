@@ -4,6 +4,7 @@ A reader sees the lake as one manifest says, whatever is being written meanwhile
 only added and, when no manifest names them any more, swept.
 """
 
+import logging
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -12,6 +13,7 @@ from typing import Self
 
 import orjson
 
+logger = logging.getLogger(__name__)
 NAME = "manifest.json"
 
 
@@ -57,6 +59,7 @@ class Manifest:
         devices: up to which entry each device's log is in it.
         imports: size, time and number of each imported file that it was made of.
         touched: by service day (ISO), the version at which something about that day last changed.
+        lake_id: names this lake; one that was lost and made anew has another, and its versions begin again.
     """
 
     version: int = 0
@@ -64,15 +67,33 @@ class Manifest:
     devices: Mapping[str, int] = field(default_factory=dict)
     imports: Mapping[str, list[int]] = field(default_factory=dict)
     touched: Mapping[str, int] = field(default_factory=dict)
+    lake_id: str = ""
+
+    @property
+    def state(self) -> str:
+        """Which lake at which version, for a run to remember."""
+        return f"{self.version} {self.lake_id}".strip()
+
+    def changed_since(self, day: str, version: int, lake_id: str) -> bool:
+        """Tell whether something about a day has come in since a run that read this version of that lake.
+
+        Of another lake than this one nobody can say what it held: what this one holds then counts as new.
+        """
+        touched = self.touched.get(day, 0)
+        return touched > version or (touched > 0 and lake_id != self.lake_id)
 
     @classmethod
     def read(cls, folder: Path) -> Self:
-        """Read a lake's manifest; an empty one where there is no lake yet."""
+        """Read a lake's manifest; an empty one where there is no lake yet, or one that is damaged."""
         path = folder / NAME
         if not path.is_file():
             return cls()
-        told = orjson.loads(path.read_bytes())
-        return cls(**{**told, "parts": tuple(Part(**part) for part in told["parts"])})
+        try:
+            told = orjson.loads(path.read_bytes())
+            return cls(**{**told, "parts": tuple(Part(**part) for part in told["parts"])})
+        except (ValueError, TypeError, KeyError):
+            logger.error("the lake's manifest is damaged: the lake is made anew")  # noqa: TRY400 - no more to say
+            return cls()
 
     def write(self, folder: Path) -> None:
         """Make this the lake, in one rename; durable when it returns."""

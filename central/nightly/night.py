@@ -20,8 +20,9 @@ from renzheng.central.audit.request import AuditRequest, AuditResult
 from renzheng.central.audit.run import run_audit
 from renzheng.central.draw.rounds import Rounds
 from renzheng.central.errors import NightError
-from renzheng.central.nightly import results
+from renzheng.central.nightly import debts, results
 from renzheng.central.nightly.lake import Lake, Window
+from renzheng.central.nightly.manifest import Manifest
 from renzheng.central.nightly.report import REPORT, write_report
 from renzheng.central.settings import Settings
 from renzheng.central.store import audits
@@ -115,13 +116,30 @@ class Night:
         It brings the lake up to date, which notes the days that a late bill, event or stay touches.
         """
         with self._alone(), self._settled() as connection:
-            touched = self._lake().refresh(connection, self._settings.tables_dir).touched
-            spoken = audits.summaries_of_days(connection, limit=LATE_DAYS_LOOKED_AT)
-        return [
-            date.fromisoformat(day)
-            for day, summary in sorted(spoken.items())
-            if touched.get(day, 0) > orjson.loads(summary).get("lake_version", 0)
-        ]
+            return self._late(connection, self._lake().refresh(connection, self._settings.tables_dir))
+
+    def owed_days(self) -> list[date]:
+        """Name every day that waits for an answer, earliest first: never audited, or touched since.
+
+        What was missed is owed for as long as nobody makes it up, however long ago it was. It brings the lake
+        up to date.
+        """
+        zone = ZoneInfo(self._settings.timezone)
+        with self._alone(), self._settled() as connection:
+            manifest = self._lake().refresh(connection, self._settings.tables_dir)
+            today = self._clock().astimezone(zone).date()
+            never = debts.owed(connection, debts.billed_in(manifest), today)
+            return sorted({*never, *self._late(connection, manifest)})
+
+    def _late(self, connection: sa.Connection, manifest: Manifest) -> list[date]:
+        spoken = audits.summaries_of_days(connection, limit=LATE_DAYS_LOOKED_AT)
+        late = []
+        for day, text in sorted(spoken.items()):
+            summary = orjson.loads(text)
+            read = (summary.get("lake_version", 0), summary.get("lake_id", ""))
+            if manifest.changed_since(day, *read):
+                late.append(date.fromisoformat(day))
+        return late
 
     def mend(self) -> None:
         """Mark as interrupted what a process that is gone left running; the next night goes on with it."""
@@ -159,7 +177,7 @@ class Night:
         steps.begin("lake", 0, STEPS_AROUND + 1)
         if not tables.is_dir():
             self._lay_out(tables, days)
-        lake_version = int((folder / LAKE_VERSION).read_text(encoding="utf-8"))
+        version, _, lake_id = (folder / LAKE_VERSION).read_text(encoding="utf-8").partition(" ")
         result = AuditResult(folder / "result", {})
         if not (result.out / "summary.json").is_file():
             run_audit(self._request(folder, days), steps.begin_of_audit)
@@ -180,7 +198,7 @@ class Night:
         steps.begin_after_audit("report", 2)
         write_report(folder / REPORT, result, tables, run_id, self._clock().astimezone(zone))
         steps.begin_after_audit("publish", 3)
-        summary = {**result.summary, "lake_version": lake_version}
+        summary = {**result.summary, "lake_version": int(version), "lake_id": lake_id}
         with self._database.writing() as connection:
             audits.publish(connection, run_id, *days, summary=summary, now_us=self._now_us())
         self._sweep()
@@ -206,7 +224,7 @@ class Night:
         shutil.rmtree(making, ignore_errors=True)
         making.mkdir(parents=True)
         lake.link(manifest, Window(*days, self._settings.audit.margin_days), making)
-        (tables.parent / LAKE_VERSION).write_text(str(manifest.version), encoding="utf-8")
+        (tables.parent / LAKE_VERSION).write_text(manifest.state, encoding="utf-8")
         making.rename(tables)
 
     def _lake(self) -> Lake:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from cryptography import x509
 
-from renzheng.central.site.authority import Authority, Pair, write_secret
+from renzheng.central.site.authority import Authority, Pair, end_of, names_of, write_secret
 
 CENTRAL_NAME = "central"
 """Central's user name at the broker, which its ACL grants every device's topics."""
@@ -30,6 +30,27 @@ def make_site(folder: Path, site: str, names: Sequence[str], now: datetime) -> N
         _write(folder, "server", authority.issue_server(names, now))
     if not (folder / f"{CENTRAL_NAME}.pem").exists():
         _write(folder, CENTRAL_NAME, authority.issue_client(CENTRAL_NAME, now))
+
+
+def renew_site(folder: Path, now: datetime, within: timedelta) -> list[tuple[Path, datetime]]:
+    """Make the certificates anew that end within some time, with new keys and the same names.
+
+    Returns:
+        Each file that was made anew, and until when it holds.
+    """
+    authority, renewed = Authority.load(folder), []
+    for name in ("server", CENTRAL_NAME):
+        path = folder / f"{name}.pem"
+        until = end_of(path)
+        if until is None or until - now > within:
+            continue
+        if name == CENTRAL_NAME:
+            pair = authority.issue_client(CENTRAL_NAME, now)
+        else:
+            pair = authority.issue_server(names_of(path), now)
+        _write(folder, name, pair)
+        renewed.append((path, end_of(path) or now))
+    return renewed
 
 
 def _write(folder: Path, name: str, pair: Pair) -> None:

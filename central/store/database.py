@@ -18,10 +18,14 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import event
 
 from renzheng.central.errors import StoreError
+from renzheng.central.store.faults import StoreRefusesError, describe
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 BUSY_SECONDS = 30.0
 """How long a SQLite writer waits for another one before it gives up."""
+CONNECT_SECONDS = 10
+_PROBE_AGAIN = sa.text("UPDATE last_times SET at = :now WHERE name = 'probe'")
+_PROBE = sa.text("INSERT INTO last_times (name, at) VALUES ('probe', :now)")
 PAGE_BYTES = 16384
 """An entry takes most of a kilobyte: with SQLite's own 4096 half an insert's time goes into splitting."""
 
@@ -31,16 +35,23 @@ class Database:
 
     Args:
         url: SQLAlchemy address, SQLite or PostgreSQL.
+        connections: most connections at once. The ingest has a `Database` of its own, so that readers of
+            pages, however many, never keep it from storing.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, connections: int = 24) -> None:
         address = sa.make_url(url)
+        pool = {"pool_size": min(connections, 8), "max_overflow": max(connections - 8, 0)}
         self.backend = address.get_backend_name()
         if self.backend == "sqlite":
-            self.engine = _sqlite_engine(address)
+            self.engine = _sqlite_engine(address, pool)
         elif self.backend == "postgresql":
             self.engine = sa.create_engine(
-                address.set(drivername="postgresql+psycopg"), pool_pre_ping=True, pool_size=8, max_overflow=16
+                address.set(drivername="postgresql+psycopg"),
+                pool_pre_ping=True,
+                hide_parameters=True,  # a statement in a log must not name people
+                connect_args={"connect_timeout": CONNECT_SECONDS},
+                **pool,
             )
         else:
             raise StoreError(f"{self.backend} is no backend of the store.", do="Use SQLite or PostgreSQL.")
@@ -57,6 +68,25 @@ class Database:
         """Open a transaction that writes; it is committed, durably, when the block ends without an error."""
         with self.engine.connect().execution_options(writes=True) as connection, connection.begin():
             yield connection
+
+    def probe(self, now_us: int) -> None:
+        """Write something small, durably.
+
+        Raises:
+            StoreRefusesError: the store takes nothing; the connections at hand are given up for new ones.
+        """
+        try:
+            with self.writing() as connection:
+                if connection.execute(_PROBE_AGAIN, {"now": now_us}).rowcount == 0:
+                    connection.execute(_PROBE, {"now": now_us})
+        except Exception as error:
+            self.engine.dispose()
+            raise StoreRefusesError(
+                f"The store refuses to write: {describe(error)}.",
+                why="Devices keep their events until it takes them; nothing is lost.",
+                do="Check the database server, the disk's space and the rights on the data folder.",
+                probed=False,
+            ) from error
 
     def migrate(self) -> None:
         """Bring the store to this version.
@@ -122,15 +152,15 @@ def _config(connection: sa.Connection) -> Config:
     return config
 
 
-def _sqlite_engine(address: sa.URL) -> sa.Engine:
+def _sqlite_engine(address: sa.URL, pool: dict[str, int]) -> sa.Engine:
     if address.database:
         Path(address.database).parent.mkdir(parents=True, exist_ok=True)
     engine = sa.create_engine(
         address.set(drivername="sqlite+pysqlite"),
         module=pysqlite3.dbapi2,
         connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False},
-        pool_size=8,
-        max_overflow=24,
+        hide_parameters=True,  # a statement in a log must not name people
+        **pool,
     )
 
     @event.listens_for(engine, "connect")

@@ -273,6 +273,9 @@ def devices(connection: sa.Connection, device_id: str = "") -> list[Row]:
         said.c.software,
         said.c.said_at,
         said.c.received_at.label("status_received_at"),
+        said.c.status_seconds,
+        said.c.halted,
+        said.c.certificate_until,
         clocks.c.offset_ms.label("clock_offset_ms"),
         clocks.c.trusted.label("clock_trusted"),
         sa.func.coalesce(open_alarms.c.open_alarms, 0).label("open_alarms"),
@@ -280,6 +283,21 @@ def devices(connection: sa.Connection, device_id: str = "") -> list[Row]:
     if device_id:
         query = query.where(table.c.device_id == device_id)
     return _rows(connection, query.order_by(table.c.institution_id, table.c.device_id))
+
+
+def clock_jumps(connection: sa.Connection, since_us: int) -> list[Row]:
+    """Read the jumps of devices' clocks that came in since a moment, oldest first."""
+    table = schema.device_clocks
+    query = sa.select(table.c.device_id, table.c.offset_ms, table.c.received_at).where(
+        table.c.received_at >= since_us, table.c.change == "jumped"
+    )
+    return _rows(connection, query.order_by(table.c.received_at))
+
+
+def last_night(connection: sa.Connection) -> int | None:
+    """Tell when a run last ended well."""
+    query = sa.select(sa.func.max(RUNS.c.finished_at)).where(RUNS.c.state == "done")
+    return connection.execute(query).scalar_one_or_none()
 
 
 def alarms(connection: sa.Connection, *, device_id: str = "", limit: int = 200) -> list[Row]:

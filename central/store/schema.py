@@ -205,7 +205,7 @@ device_clocks = _table(
     Column("offset_ms", _Big),
     Column("trusted", Integer, nullable=False),
     Column("occurred_at", _Big, nullable=False),
-    Column("received_at", _Big, nullable=False),
+    Column("received_at", _Big, nullable=False, index=True),
     rowid=False,
 )
 
@@ -294,6 +294,8 @@ device_status = _table(
     Column("said_at", _Big, nullable=False),
     Column("received_at", _Big, nullable=False),
     Column("halted", Text),  # what keeps the device from delivering, in its own words
+    Column("status_seconds", _Real),  # how often it says so
+    Column("certificate_until", _Big),
 )
 
 quarantine = _table(
@@ -325,6 +327,14 @@ alarms = _table(
     Column("times", _Big, nullable=False),
     Column("resolved_at", _Big),
     Index("ix_alarms_device_id_problem", "device_id", "problem"),
+)
+
+# When something last happened, by its name: a probe of the store, a night that ended well.
+last_times = _table(
+    "last_times",
+    Column("name", Text, primary_key=True),
+    Column("at", _Big, nullable=False),
+    rowid=False,
 )
 
 audit_runs = _table(

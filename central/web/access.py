@@ -17,7 +17,7 @@ from renzheng.central.errors import SettingsError
 
 COOKIE = "renzheng_access"
 SHORTEST_TOKEN = 16
-OPEN_PATHS = ("/sign-in", "/static/", "/api/v1/health")
+OPEN_PATHS = ("/sign-in", "/static/", "/api/v1/health", "/health")
 MOST_FORM_BYTES = 4096
 Next = Callable[[Request], Awaitable[Response]]
 

@@ -16,16 +16,21 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from renzheng.central.adt import pages as adt_pages
 from renzheng.central.api import routes
-from renzheng.central.console import data_pages, pages
+from renzheng.central.console import data_pages, pages, problem_pages
 from renzheng.central.draw import pages as draw_pages
 from renzheng.central.metrics import Labels, Metrics
 from renzheng.central.rate import pages as rate_pages
 from renzheng.central.settings import LOOPBACK, Settings
 from renzheng.central.store import reading
 from renzheng.central.store.database import Database
+from renzheng.central.store.faults import describe
 from renzheng.central.store.times import to_us
+from renzheng.central.watch.problems import KINDS
+from renzheng.central.watch.standing import Standing
+from renzheng.central.watch.watch import gauges_of_workers
 from renzheng.central.web.access import Gate, Next, read_token
 from renzheng.contracts.errors import RenzhengError
+from renzheng.contracts.supervised import health_of
 
 logger = logging.getLogger(__name__)
 STATIC = Path(__file__).parent / "static"
@@ -39,9 +44,14 @@ HEADERS = {
 
 
 def build_app(
-    database: Database, settings: Settings, clock: Callable[[], datetime], metrics: Metrics
+    database: Database,
+    settings: Settings,
+    clock: Callable[[], datetime],
+    metrics: Metrics,
+    standing: Standing | None = None,
 ) -> FastAPI:
     """Build the application over a store."""
+    service = standing or Standing()
     app = FastAPI(
         title="renzheng central",
         version="1",
@@ -56,7 +66,8 @@ def build_app(
     if settings.host in LOOPBACK:  # a page elsewhere cannot reach us under another name (DNS rebinding)
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=[*LOOPBACK, "[::1]"])
     _handle_errors(app)
-    app.include_router(routes.build_router(database, settings), prefix="/api/v1")
+    app.include_router(routes.build_router(database, settings, service), prefix="/api/v1")
+    app.include_router(problem_pages.build_router(database, settings, clock, service))
     app.include_router(pages.build_router(database, settings, clock, gate))
     app.include_router(data_pages.build_router(settings, ZoneInfo(settings.timezone)))
     for part in (adt_pages, draw_pages, rate_pages):
@@ -65,7 +76,21 @@ def build_app(
 
     @app.get("/metrics", include_in_schema=False)
     def show_metrics() -> PlainTextResponse:
-        return PlainTextResponse(metrics.text(_gauges(database, to_us(clock()))), media_type=METRICS_TYPE)
+        gauges = gauges_of_workers(service.workers)
+        try:
+            gauges += _gauges(service.database or database, to_us(clock()))
+        except Exception as error:  # noqa: BLE001 - the threads' gauges must be had then more than ever
+            logger.error("the store's gauges cannot be read: %s", describe(error))  # noqa: TRY400
+        return PlainTextResponse(metrics.text(gauges), media_type=METRICS_TYPE)
+
+    @app.get("/health", include_in_schema=False)
+    async def show_health() -> JSONResponse:
+        """Answer a probe from what is in memory: neither the store nor a busy page can hold it up."""
+        well = service.well()
+        workers = health_of(service.workers.states())
+        return JSONResponse(
+            {"state": "ok" if well else "failing", "workers": workers}, status_code=200 if well else 503
+        )
 
     return app
 
@@ -81,7 +106,8 @@ def _gauges(database: Database, now_us: int) -> list[tuple[str, Labels, float]]:
         ("renzheng_open_alarms", counts["open_alarms"]),
         ("renzheng_quarantined_messages", counts["quarantined"]),
     ):
-        gauges += [(name, (("problem", problem),), float(n)) for problem, n in by_problem.items()]
+        known = dict.fromkeys(KINDS, 0) if name == "renzheng_open_alarms" else {}
+        gauges += [(name, (("problem", problem),), float(n)) for problem, n in (known | by_problem).items()]
     for device in held:
         label: Labels = (("device", device["device_id"]),)
         if device["said_sequence"] is not None:

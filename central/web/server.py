@@ -1,7 +1,6 @@
 """Runs the web application in a thread of its own, so that tests and the demo can hold it in one process."""
 
 import socket
-import threading
 import time
 from pathlib import Path
 
@@ -9,15 +8,25 @@ import uvicorn
 from fastapi import FastAPI
 
 from renzheng.central.errors import SettingsError
+from renzheng.contracts.supervised import Worker
 
 START_SECONDS = 10.0
 STOP_SECONDS = 2
+BEAT_SECONDS = 2
 
 
 class WebServer:
     """Serves an application on an address; port 0 takes a free one, `tls` is certificate and key (PEM)."""
 
-    def __init__(self, app: FastAPI, host: str, port: int, tls: tuple[Path, Path] | None = None) -> None:
+    def __init__(
+        self,
+        app: FastAPI,
+        host: str,
+        port: int,
+        tls: tuple[Path, Path] | None = None,
+        *,
+        name: str = "console",
+    ) -> None:
         self._host = host
         self._port = port
         self._scheme = "https" if tls else "http"
@@ -30,9 +39,12 @@ class WebServer:
             timeout_graceful_shutdown=STOP_SECONDS,  # a browser keeps its connection open for ever
             ssl_certfile=tls[0] if tls else None,
             ssl_keyfile=tls[1] if tls else None,
+            callback_notify=self._beat,
+            timeout_notify=BEAT_SECONDS,
         )
         self._server = uvicorn.Server(config)
-        self._thread: threading.Thread | None = None
+        self._listener: socket.socket | None = None
+        self.worker = Worker(name, self._serve, repeatable=False)
 
     @property
     def url(self) -> str:
@@ -58,14 +70,20 @@ class WebServer:
                 do="Choose another host or port in the configuration.",
             ) from error
         self._port = listener.getsockname()[1]
-        self._thread = threading.Thread(target=self._server.run, args=([listener],), name="web")
-        self._thread.start()
+        self._listener = listener
+        self.worker.start()
         deadline = time.monotonic() + START_SECONDS
-        while not self._server.started and self._thread.is_alive() and time.monotonic() < deadline:
+        while not self._server.started and self.worker.is_alive() and time.monotonic() < deadline:
             time.sleep(0.01)
 
     def stop(self) -> None:
         """Finish what is being answered and end."""
         self._server.should_exit = True
-        if self._thread is not None:
-            self._thread.join()
+        self.worker.stop(timeout_seconds=STOP_SECONDS + START_SECONDS)
+
+    def _serve(self) -> None:
+        assert self._listener is not None
+        self._server.run([self._listener])
+
+    async def _beat(self) -> None:
+        self.worker.beat()

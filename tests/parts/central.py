@@ -28,13 +28,15 @@ def register(database: Database, writer: LogWriter, *, shard: str = "s1") -> Log
 
 
 @contextlib.contextmanager
-def running_central(folder: Path, broker_port: int, **told: Any) -> Iterator[Central]:
+def running_central(
+    folder: Path, broker_port: int, *, connect_seconds: float = 15.0, **told: Any
+) -> Iterator[Central]:
     """Run a central over a folder of its own."""
     broker = {"port": broker_port, **told.pop("broker", {})}
     settings = make_settings({"data_dir": str(folder), "port": 0, "shards": ["s1"], "broker": broker, **told})
     make_signing_key(settings.key_file)
     central = build_central(settings)
-    central.start()
+    central.start(connect_seconds=connect_seconds)
     try:
         yield central
     finally:

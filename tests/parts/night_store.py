@@ -111,12 +111,13 @@ def line(person: str, day: int, code: str = "HD", clock: str = "10:00", **more: 
 
 def speak(database: Database, settings: Settings, *days: dt.date) -> None:
     """Let a run speak for some days by the lake as it is, without auditing them."""
-    version = Manifest.read(settings.lake_dir).version
+    lake = Manifest.read(settings.lake_dir)
+    summary = {"lake_version": lake.version, "lake_id": lake.lake_id}
     for day in days:
         with database.writing() as connection:
             run_id = new_id()
             audits.begin(connection, run_id, day, day, folder="none", now_us=0)
-            audits.publish(connection, run_id, day, day, summary={"lake_version": version}, now_us=0)
+            audits.publish(connection, run_id, day, day, summary=summary, now_us=0)
 
 
 def bill(settings: Settings, *lines: dict[str, Any]) -> None:

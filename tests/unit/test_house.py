@@ -117,3 +117,24 @@ def test_pictures_are_decoded_in_one_place():
         and what not in ONLY_HERE.get(name := str(path.relative_to(ROOT)), ())
     }
     assert found == set(), "use renzheng.models.images, which reads a picture's sides first"
+
+
+SHORT_LIVED = {
+    "central/audit/limits.py": "the time limit of one rule, in a process of the audit",
+    "central/bench/devices.py": "a measurement",
+    "edge/ward/bench/rtsp_server.py": "a measurement",
+    "edge/ward/decoder.py": "lives as long as one connection, whose camera thread watches it",
+    "contracts/supervised.py": "the worker itself",
+}
+
+
+@pytest.mark.parametrize("package", ["contracts", "models", "edge", "central"])
+def test_every_thread_of_a_service_is_a_supervised_worker(package):
+    starting = re.compile(r"\bthreading\.Thread\(|\bloop_start\(|\b_thread\.start_new|\bThread\(target")
+    found = {
+        name
+        for path in sources(package)
+        if starting.search(path.read_text(encoding="utf-8"))
+        and (name := str(path.relative_to(ROOT))) not in SHORT_LIVED
+    }
+    assert found == set(), "use renzheng.contracts.supervised.Worker: it catches, logs, counts and is seen"

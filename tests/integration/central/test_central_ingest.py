@@ -8,6 +8,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from parts.central import register
 from parts.devices import MORNING, LogWriter
+from psycopg.errors import ReadOnlySqlTransaction
 
 from renzheng.central.errors import RegistrationError, StoreError
 from renzheng.central.ingest import service
@@ -15,6 +16,8 @@ from renzheng.central.ingest.service import Ingest, Message
 from renzheng.central.metrics import Metrics
 from renzheng.central.store import devices, reading, refusals, schema
 from renzheng.central.store.database import Database
+from renzheng.central.store.faults import StoreRefusesError, describe
+from renzheng.central.store.times import to_us
 from renzheng.central.verify.check import BadEntry, Fault, Good
 from renzheng.central.verify.store import check_store
 from renzheng.contracts import keys, log
@@ -209,7 +212,120 @@ def test_one_message_that_breaks_the_transaction_takes_no_other_with_it(
     answers = acks(ingest.take(messages(writer, [good, bad])))
     assert [(ack.upto, ack.problem) for ack in answers] == [(10, None), (10, "malformed")]
     assert rows(database, schema.quarantine)[0].payload == bad
-    assert "a fault of our own" in caplog.text
+    assert "RuntimeError" in caplog.text
+    assert "break_on_eleven" in caplog.text, "the place is named, not what the error says"
+    assert "a fault of our own" not in caplog.text
+
+
+def of_two_devices(database):
+    writers = [register(database, LogWriter(f"kiosk-{n}")) for n in (1, 2)]
+    for one in writers:
+        one.many(5)
+    return writers, [messages(one)[0] for one in writers]
+
+
+def test_a_store_that_refuses_blames_nobody_and_goes_on_by_itself(database, writer, monkeypatch, caplog):
+    _, group = of_two_devices(database)
+    ingest = Ingest(database, CENTRAL_KEY, utc_now, metrics := Metrics())
+    refusing = [True]
+    write = service._write
+
+    def refuse(connection, work):
+        if refusing[0]:
+            raise sa.exc.InternalError("INSERT", {"person_id": "P0001"}, ReadOnlySqlTransaction("read-only"))
+        write(connection, work)
+
+    def no_probe(_now_us):
+        if refusing[0]:
+            raise StoreRefusesError("The store refuses to write.", probed=False)
+
+    monkeypatch.setattr(service, "_write", refuse)
+    monkeypatch.setattr(database, "probe", no_probe)
+    for _ in range(3):
+        with pytest.raises(StoreRefusesError):
+            ingest.take(group)
+    refusing[0] = False
+    assert [(ack.upto, ack.problem) for ack in acks(ingest.take(group))] == [(5, None), (5, None)]
+    assert rows(database, schema.quarantine) == []
+    assert problems(database) == set()
+    assert "P0001" not in caplog.text
+    assert metrics.value("renzheng_ingest_store_faults_total") >= 3
+
+
+def test_what_the_store_refuses_of_one_device_holds_no_other_up_and_is_not_malformed(
+    database, writer, monkeypatch
+):
+    _, group = of_two_devices(database)
+    ingest = Ingest(database, CENTRAL_KEY, utc_now, metrics := Metrics())
+    write = service._write
+
+    def damaged_for_one(connection, work):
+        if any(row[0] == "kiosk-1" for row in work.entries):
+            raise sa.exc.DatabaseError("INSERT", {}, Exception("database disk image is malformed"))
+        write(connection, work)
+
+    monkeypatch.setattr(service, "_write", damaged_for_one)
+    assert [(ack.device_id, ack.upto) for ack in acks(ingest.take(group))] == [("kiosk-2", 5)]
+    assert rows(database, schema.quarantine) == []
+    assert problems(database) == set()
+    assert metrics.value("renzheng_ingest_unanswered_total") == 1
+    with pytest.raises(StoreRefusesError) as refused:
+        ingest.take(group[:1])
+    assert refused.value.attributes["probed"] is True
+
+
+def test_a_page_of_the_file_that_is_damaged_is_the_stores_fault(tmp_path, caplog):
+    path = tmp_path / "central.sqlite"
+    database = Database(f"sqlite:///{path}")
+    database.migrate()
+    writer = register(database, LogWriter())
+    writer.many(300)
+    group = messages(writer)
+    Ingest(database, CENTRAL_KEY, utc_now).take(group[:2])
+    with database.engine.connect() as connection:
+        find = "SELECT rootpage FROM sqlite_master WHERE name = 'log_entries'"
+        root = connection.exec_driver_sql(find).scalar_one()
+        size = connection.exec_driver_sql("PRAGMA page_size").scalar_one()
+    database.close()
+    with path.open("r+b") as file:
+        file.seek((root - 1) * size)
+        file.write(bytes(range(200)))
+    database = Database(f"sqlite:///{path}")
+    with pytest.raises(StoreRefusesError):
+        Ingest(database, CENTRAL_KEY, utc_now).take(group[2:])
+    assert rows(database, schema.quarantine) == []
+    assert problems(database) == set()
+    assert "person" not in caplog.text
+    assert "P1" not in caplog.text
+    database.close()
+
+
+def test_a_statement_that_fails_names_nobody(database, writer):
+    with pytest.raises(sa.exc.SQLAlchemyError) as raised, database.writing() as connection:
+        connection.execute(sa.text("INSERT INTO persons (person_id) VALUES (:who)"), {"who": "P0001"})
+    assert "P0001" not in describe(raised.value)
+    assert "P0001" not in str(raised.value).split("[SQL")[1]
+
+
+def test_a_retained_status_does_not_make_a_dead_device_look_alive(database, ingest, writer):
+    values = {"state": "online", "sequence": 9, "acknowledged": 9, "software": "renzheng 0.1.0"}
+    topic = "renzheng/v1/s1/kiosk-1/up/status"
+    said = Status(device_id="kiosk-1", at=MORNING, status_seconds=2, halted="fork", **values).to_json()
+
+    def seen():
+        with database.reading() as connection:
+            (device,) = reading.devices(connection)
+            return device
+
+    ingest.take([Message(topic, said, retained=True)])
+    assert seen()["status_received_at"] == to_us(MORNING), "it counts from when the device said it"
+    assert (seen()["status_seconds"], seen()["halted"]) == (2, "fork")
+    ingest.take([Message(topic, said)])
+    live = seen()["status_received_at"]
+    assert live > to_us(MORNING)
+    gone = Status(device_id="kiosk-1", at=MORNING, **{**values, "state": "offline"}).to_json()
+    ingest.take([Message(topic, gone, retained=True)])
+    assert (seen()["status_received_at"], seen()["state"]) == (live, "offline")
 
 
 def test_status_is_kept_and_one_of_another_device_is_not(database, ingest, writer):

@@ -1,6 +1,7 @@
 """The lake: partitions by service day and region, and which audited days a late arrival touches."""
 
 import datetime as dt
+import shutil
 from decimal import Decimal
 
 import duckdb
@@ -20,6 +21,7 @@ from parts.night_store import (
     tell,
 )
 
+from renzheng.central.nightly import debts
 from renzheng.central.nightly.manifest import Manifest
 from renzheng.central.nightly.night import Night
 from renzheng.central.store import reading
@@ -187,3 +189,46 @@ def test_old_runs_go_but_not_those_that_speak(tmp_path):
     with database.reading() as connection:
         assert reading.run(connection, superseded.run_id)["state"] == "done"
     database.close()
+
+
+def owed(night):
+    return [day.day for day in night.owed_days()]
+
+
+def test_every_billed_day_that_no_run_answered_is_owed_however_long_ago(site):
+    settings, database, night = site
+    assert owed(night) == []
+    bill(settings, *(line(person, day) for day in (*DAYS, 20, 23, 24) for person in PEOPLE))
+    assert owed(night) == [20, 23, 24]
+    speak(database, settings, march(23))
+    assert owed(night) == [20, 24]
+    assert debts.spans([march(1), *night.owed_days(), march(21)]) == [
+        (march(24), march(24)),
+        (march(20), march(21)),
+        (march(1), march(1)),
+    ]
+
+
+def test_days_to_come_are_not_owed_yet(site):
+    settings, database, _ = site
+    bill(settings, *(line(person, day) for day in (*DAYS, 20, 21) for person in PEOPLE))
+    at_noon = dt.datetime(2026, 3, 21, 4, tzinfo=dt.UTC)  # noon in Shanghai
+    assert owed(Night(database, settings, lambda: at_noon)) == [20]
+
+
+@pytest.mark.parametrize("lost", ["folder", "part", "manifest"])
+def test_a_lake_that_was_lost_reopens_what_it_held(site, lost):
+    settings, _, night = site
+    lake = Manifest.read(settings.lake_dir)
+    if lost == "folder":
+        shutil.rmtree(settings.lake_dir)
+    elif lost == "part":
+        (settings.lake_dir / next(p.path for p in lake.parts if p.table == "attendance")).unlink()
+    else:
+        (settings.lake_dir / "manifest.json").write_text("{")
+    assert owed(night) == list(DAYS)
+    made = Manifest.read(settings.lake_dir)
+    assert made.lake_id != lake.lake_id
+    assert {part.table for part in made.parts} == {part.table for part in lake.parts}
+    speak(night._database, settings, *map(march, DAYS))
+    assert owed(night) == []

@@ -1,21 +1,26 @@
 """The ingest on the wire: a real Mosquitto, and processes that die at the worst moment."""
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import textwrap
+import urllib.error
+import urllib.request
+from datetime import UTC, datetime
 
 import paho.mqtt.client as mqtt
+import psycopg
 import pytest
 import sqlalchemy as sa
 from parts.central import OnWire, eventually, register, running_central
 from parts.devices import LogWriter
 from parts.postgresql import PostgreSql
 
-from renzheng.central.errors import BrokerError
 from renzheng.central.main import build_central, make_signing_key
 from renzheng.central.settings import make_settings
+from renzheng.central.site.setup import make_site
 from renzheng.central.store import schema
 
 pytestmark = pytest.mark.mosquitto
@@ -136,13 +141,105 @@ def test_a_consumer_killed_between_commit_and_acknowledgement(tmp_path, broker):
     here.stop()
 
 
-def test_a_broker_that_does_not_answer_is_named(tmp_path):
-    settings = make_settings({"data_dir": str(tmp_path), "port": 0, "broker": {"port": 9}})
-    make_signing_key(settings.key_file)
-    central = build_central(settings)
-    with pytest.raises(BrokerError, match=r"127\.0\.0\.1:9"):
-        central.start(connect_seconds=0.3)
-    central.database.close()
+def get_json(url):
+    try:
+        with urllib.request.urlopen(url, timeout=30) as answer:
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, json.load(error)
+
+
+def wrong(central):
+    return {one["kind"]: one for one in get_json(f"{central.url}/api/v1/problems")[1]["problems"]}
+
+
+def test_without_a_broker_everything_else_serves_and_says_why(tmp_path):
+    make_site(tmp_path / "site", "s", ["127.0.0.1"], datetime(2020, 1, 1, tzinfo=UTC))
+    site = tmp_path / "site"
+    broker = {"port": 9, "ca_file": str(site / "ca.pem"), "certificate_file": str(site / "central.pem")}
+    broker["key_file"] = str(site / "central.key")
+    with running_central(tmp_path / "c", 9, broker=broker, connect_seconds=0.0) as central:
+        assert eventually(lambda: "broker_unreachable" in wrong(central), within_seconds=30)
+        detail = wrong(central)["broker_unreachable"]["detail"]
+        assert detail == "broker unreachable: certificate expired (ours, 2021-12-31)"
+        status, health = get_json(f"{central.url}/health")
+        assert (status, health["state"]) == (503, "failing")
+        assert get_json(f"{central.url}/api/v1/health")[1]["state"] == "failing"
+        with urllib.request.urlopen(f"{central.url}/problems?lang=en", timeout=30) as page:
+            assert "broker unreachable: certificate expired" in page.read().decode()
+        assert get_json(f"{central.url}/api/v1/devices")[0] == 200
+
+
+def test_a_broker_that_comes_later_is_taken_up(tmp_path, broker):
+    broker.kill()
+    with running_central(tmp_path / "c", broker.port, connect_seconds=0.0) as central:
+        writer = register(central.database, LogWriter())
+        assert eventually(lambda: "broker_unreachable" in wrong(central), within_seconds=30)
+        broker.start()
+        assert eventually(lambda: "broker_unreachable" not in wrong(central), within_seconds=30)
+        wire = OnWire(broker.port, central)
+        writer.many(10)
+        wire.send("kiosk-1", writer.batches())
+        wire.wait_for("kiosk-1", 10)
+        assert get_json(f"{central.url}/health")[0] == 200
+        wire.close()
+
+
+def test_a_second_consumer_on_a_shard_is_named(tmp_path, broker):
+    with running_central(tmp_path / "c", broker.port) as central:
+        other = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id="central-s1", protocol=mqtt.MQTTv5)
+        other.reconnect_delay_set(min_delay=1, max_delay=1)
+        other.connect("127.0.0.1", broker.port)
+        other.loop_start()
+        assert eventually(lambda: "second_consumer" in wrong(central), within_seconds=60)
+        assert "central-s1" in wrong(central)["second_consumer"]["detail"]
+        other.disconnect()
+        other.loop_stop()
+
+
+@pytest.mark.postgresql
+def test_a_read_only_postgresql_and_a_pool_emptied_by_readers_heal_by_themselves(tmp_path, broker):
+    with PostgreSql() as server:
+        url = server.new_database()
+        with running_central(tmp_path / "c", broker.port, database_url=url) as central:
+            writer = register(central.database, LogWriter())
+            wire = OnWire(broker.port, central)
+            admin = psycopg.connect(url.replace("+psycopg", ""), autocommit=True)
+            name = admin.info.dbname
+
+            def read_only(on):
+                admin.execute("SET default_transaction_read_only = off")
+                admin.execute(f'ALTER DATABASE "{name}" SET default_transaction_read_only = {on}')
+                admin.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                    "WHERE pid <> pg_backend_pid() AND datname = current_database()"
+                )
+
+            read_only("on")
+            writer.many(100)
+            wire.send("kiosk-1", writer.batches())
+            assert eventually(
+                lambda: get_json(f"{central.url}/api/v1/health")[1]["state"] == "failing", within_seconds=60
+            )
+            read_only("off")
+            wire.wait_for("kiosk-1", 100)
+            assert problems_of(central) == set()
+            holding = [central.database.engine.connect() for _ in range(24)]  # as readers of pages would
+            writer.many(100)
+            wire.send("kiosk-1", writer.batches()[1:])
+            wire.wait_for("kiosk-1", 200)
+            assert get_json(f"{central.url}/health")[1]["workers"]["ingest-s1"] == "ok"
+            for one in holding:
+                one.close()
+            admin.close()
+            wire.close()
+
+
+def problems_of(central):
+    with central.database.reading() as connection:
+        query = sa.select(schema.alarms.c.problem).where(schema.alarms.c.device_id == "kiosk-1")
+        return set(connection.execute(query).scalars())
 
 
 @pytest.mark.postgresql

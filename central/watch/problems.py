@@ -1,0 +1,186 @@
+"""What is wrong, told from what is known; pure. Silence counts only where we could have heard.
+
+Moments are microseconds since 1970 in UTC, as in the store.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from typing import Any, Literal
+
+from renzheng.central.ingest.consumer import Connected
+from renzheng.contracts.supervised import State
+
+Row = Mapping[str, Any]
+Severity = Literal["critical", "warning"]
+SITE = "central"
+"""The subject of what concerns no one device."""
+
+KINDS: Mapping[str, Severity] = {
+    "store_refuses": "critical",
+    "worker_stuck": "critical",
+    "worker_failing": "warning",
+    "broker_unreachable": "critical",
+    "second_consumer": "critical",
+    "device_silent": "warning",
+    "device_halted": "critical",
+    "clock_jumped": "warning",
+    "no_night": "critical",
+    "days_not_audited": "warning",
+    "no_bill": "warning",
+    "certificate_ends": "warning",
+    "certificate_expired": "critical",
+}
+"""What the watch looks for; each has its words in the console's catalogue and its rule in `deploy/`."""
+
+SILENT_TIMES = 3
+STATUS_SECONDS = 30.0
+"""The interval of devices that do not tell theirs (the default of `link.status_seconds`)."""
+HEARD_SLACK_SECONDS = 5.0
+NEVER_SEEN = timedelta(days=1)
+CERTIFICATE_DAYS = 30
+NIGHT_HOURS = 26
+BILL_DAYS = 7
+FAILING_SECONDS = 60.0
+_SECOND = 1_000_000
+_DAY = 86_400 * _SECOND
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong.
+
+    Args:
+        kind: one of `KINDS`.
+        subject: the device, `shard 0`, a file, a worker, or `SITE`.
+        since_us: from when on.
+        detail: what is known, without anybody's name or number.
+    """
+
+    kind: str
+    subject: str
+    since_us: int
+    detail: str
+
+    @property
+    def severity(self) -> Severity:
+        """How bad."""
+        return KINDS[self.kind]
+
+
+def of_workers(states: Sequence[State], now_us: int) -> list[Problem]:
+    """Name the threads that hang, or that have failed for a while."""
+    found = []
+    for state in states:
+        if not state.moves:
+            since = now_us - round(state.idle_seconds * _SECOND)
+            found.append(Problem("worker_stuck", state.name, since, state.condition))
+        elif state.failing_seconds >= FAILING_SECONDS:
+            since = now_us - round(state.failing_seconds * _SECOND)
+            found.append(Problem("worker_failing", state.name, since, state.problem))
+    return found
+
+
+def of_brokers(standings: Sequence[Connected], now_us: int) -> list[Problem]:
+    """Name the shards that hear nothing, and those that somebody else consumes too."""
+    found = []
+    for one in standings:
+        subject, since = f"shard {one.shard}", now_us - round(one.seconds * _SECOND)
+        if not one.up and one.trouble:
+            found.append(Problem("broker_unreachable", subject, since, f"broker unreachable: {one.trouble}"))
+        if one.contested:
+            found.append(Problem("second_consumer", subject, now_us, one.contested))
+    return found
+
+
+def of_devices(rows: Iterable[Row], standings: Sequence[Connected], now_us: int) -> list[Problem]:
+    """Name the devices that are silent or halted, and whose certificate ends.
+
+    A device is silent after three of its intervals without a word, and only while we were listening.
+    """
+    listening = {one.shard: one.seconds if one.up else 0.0 for one in standings}
+    found = []
+    for row in rows:
+        if row["revoked_at"] is not None:
+            continue
+        found += _silent(row, listening.get(row["shard"], 0.0), now_us)
+        if row["halted"]:
+            at = row["status_received_at"] or now_us
+            found.append(Problem("device_halted", row["device_id"], at, row["halted"]))
+        if row["certificate_until"] is not None:
+            found += of_certificate(row["device_id"], row["certificate_until"], now_us)
+    return found
+
+
+def _silent(row: Row, listening_seconds: float, now_us: int) -> list[Problem]:
+    heard = [at for at in (row["status_received_at"], row["head_received_at"]) if at is not None]
+    if heard:
+        last, seconds = max(heard), SILENT_TIMES * (row["status_seconds"] or STATUS_SECONDS)
+    else:
+        last, seconds = row["registered_at"], NEVER_SEEN.total_seconds()
+    seconds += HEARD_SLACK_SECONDS
+    if now_us - last <= seconds * _SECOND or (heard and listening_seconds <= seconds):
+        return []
+    return [Problem("device_silent", row["device_id"], last, "" if heard else "never seen")]
+
+
+def of_clocks(rows: Iterable[Row]) -> list[Problem]:
+    """Name the devices whose clock jumped, by the entries that say so."""
+    found: dict[str, Problem] = {}
+    for row in rows:
+        by = "" if row["offset_ms"] is None else f"by {row['offset_ms'] / 1000:+.0f} s"
+        found[row["device_id"]] = Problem("clock_jumped", row["device_id"], row["received_at"], by)
+    return list(found.values())
+
+
+def of_certificate(subject: str, until_us: int, now_us: int) -> list[Problem]:
+    """Say that a certificate ends soon, or has ended."""
+    left = (until_us - now_us) / _DAY
+    if left > CERTIFICATE_DAYS:
+        return []
+    if left <= 0:
+        return [Problem("certificate_expired", subject, until_us, "")]
+    begins = until_us - CERTIFICATE_DAYS * _DAY
+    return [Problem("certificate_ends", subject, begins, f"{left:.0f} days left")]
+
+
+@dataclass(frozen=True, slots=True)
+class Audited:
+    """How far the audit is.
+
+    Args:
+        in_use: from when on this site has had devices; None while it has none.
+        last_night: when a run last ended well.
+        last_billed: the latest day of which a bill is there.
+        owed: billed days up to yesterday that no run has answered, earliest first.
+    """
+
+    in_use: int | None
+    last_night: int | None
+    last_billed: date | None
+    owed: Sequence[date]
+
+
+def of_audit(known: Audited, now: datetime, now_us: int) -> list[Problem]:
+    """Say that no night has run, that days are owed, or that no bill has come."""
+    if known.last_billed is None and known.last_night is None:
+        return []  # a site that audits nothing (yet) owes nothing
+    found = []
+    began = known.last_night or known.in_use or now_us
+    if now_us - began > NIGHT_HOURS * 3600 * _SECOND:
+        found.append(Problem("no_night", SITE, began, ""))
+    if known.owed:
+        days = f"{len(known.owed)}: {known.owed[0]} to {known.owed[-1]}"
+        found.append(Problem("days_not_audited", SITE, now_us, days))
+    if known.last_billed is not None and (now.date() - known.last_billed).days > BILL_DAYS:
+        since = now_us - (now.date() - known.last_billed).days * _DAY
+        found.append(Problem("no_bill", SITE, since, f"last billed day {known.last_billed}"))
+    return found
+
+
+def since_first(problems: Iterable[Problem], before: Mapping[tuple[str, str], int]) -> list[Problem]:
+    """Let each problem begin where it began when it was first seen."""
+    return [
+        replace(one, since_us=min(one.since_us, before.get((one.subject, one.kind), one.since_us)))
+        for one in problems
+    ]

@@ -1,0 +1,28 @@
+"""What the web applications are told of the process that they live in."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from renzheng.central.store.database import Database
+from renzheng.central.watch.problems import Problem
+from renzheng.contracts.supervised import Workers
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How the service is.
+
+    Args:
+        problems: tells what is wrong.
+        workers: the process's threads.
+        database: a store apart from that of the pages, for health and metrics; None: the pages' own.
+    """
+
+    problems: Callable[[], Sequence[Problem]] = tuple
+    workers: Workers = field(default_factory=Workers)
+    database: Database | None = None
+
+    def well(self) -> bool:
+        """Whether the service does its work: every thread moves, and nothing critical is wrong with it."""
+        of_service = ("store_refuses", "worker_stuck", "worker_failing", "broker_unreachable")
+        return self.workers.moving() and not any(one.kind in of_service for one in self.problems())

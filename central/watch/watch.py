@@ -1,0 +1,168 @@
+"""Looks, again and again, for what is wrong; keeps it as alarms and closes what is over."""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import sqlalchemy as sa
+
+from renzheng.central.ingest.consumer import Connected
+from renzheng.central.metrics import Labels, Metrics
+from renzheng.central.nightly import debts
+from renzheng.central.settings import Settings
+from renzheng.central.site.authority import end_of
+from renzheng.central.site.setup import consumer_names
+from renzheng.central.store import alarms, reading
+from renzheng.central.store.database import Database
+from renzheng.central.store.faults import describe
+from renzheng.central.store.times import to_us
+from renzheng.central.watch import problems
+from renzheng.central.watch.problems import KINDS, SITE, Audited, Problem
+from renzheng.contracts.supervised import Worker, Workers
+
+logger = logging.getLogger(__name__)
+EVERY_SECONDS = 10.0
+JUMPS_SHOWN = timedelta(hours=24)
+QUIET = timedelta(days=30)
+"""An alarm of the ingest that has not come again for so long is closed; what proves a fraud stays open."""
+_US_A_DAY = 86_400_000_000
+
+
+class Watch:
+    """The watch over one central.
+
+    Args:
+        database: a store of the watch's own.
+        settings: folders and certificates.
+        clock: when it is.
+        metrics: where gauges are shown.
+        workers: the process's threads.
+        brokers: tells how each shard's connection is.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        settings: Settings,
+        clock: Callable[[], datetime],
+        metrics: Metrics,
+        *,
+        workers: Workers,
+        brokers: Callable[[], Sequence[Connected]],
+    ) -> None:
+        self._database = database
+        self._settings = settings
+        self._clock = clock
+        self._metrics = metrics
+        self._workers = workers
+        self._brokers = brokers
+        self._known: list[Problem] = []
+        self.worker = Worker("watch", self.look, every_seconds=EVERY_SECONDS)
+
+    def problems(self) -> list[Problem]:
+        """Tell what is wrong, as of the last look; what the process itself shows, as of now."""
+        now_us = to_us(self._clock())
+        at_once = [*problems.of_workers(self._workers.states(), now_us)]
+        at_once += problems.of_brokers(self._brokers(), now_us)
+        kinds = {"worker_stuck", "worker_failing", "broker_unreachable", "second_consumer"}
+        return [*at_once, *(one for one in self._known if one.kind not in kinds)]
+
+    def look(self) -> None:
+        """Look once; a store that refuses is itself what is found, and is told of later."""
+        now = self._clock()
+        now_us = to_us(now)
+        seen = problems.of_workers(self._workers.states(), now_us)
+        seen += problems.of_brokers(self._brokers(), now_us)
+        seen += self._certificates(now_us)
+        try:
+            self._database.probe(now_us)
+            with self._database.reading() as connection:
+                seen += self._in_store(connection, now)
+            seen = problems.since_first(seen, self._before())
+            seen = problems.since_first(seen, self._keep(seen, now_us))
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is the finding
+            logger.error("the watch finds that the store refuses: %s", describe(error))  # noqa: TRY400
+            seen = [one for one in seen if one.kind != "store_refuses"]
+            seen.append(Problem("store_refuses", SITE, now_us, describe(error)))
+            self._known = problems.since_first(seen, self._before())
+            self._metrics.put("renzheng_store_takes_writes", 0)
+            return
+        self._known = seen
+        self._metrics.put("renzheng_store_takes_writes", 1)
+
+    def _before(self) -> dict[tuple[str, str], int]:
+        return {(one.subject, one.kind): one.since_us for one in self._known}
+
+    def _keep(self, seen: Sequence[Problem], now_us: int) -> Mapping[tuple[str, str], int]:
+        refused = [one for one in self._known if one.kind == "store_refuses"]
+        with self._database.writing() as connection:
+            found = [alarms.Found(one.subject, one.kind, one.detail, one.since_us) for one in seen]
+            since = alarms.reconcile(connection, KINDS, found, now_us)
+            for one in refused:  # it could not be written while it lasted
+                over = alarms.Found(one.subject, one.kind, one.detail, one.since_us)
+                alarms.keep_closed(connection, over, now_us)
+            alarms.age(connection, now_us - to_span(QUIET), now_us, kinds=KINDS)
+        return since
+
+    def _in_store(self, connection: sa.Connection, now: datetime) -> list[Problem]:
+        now_us = to_us(now)
+        rows = reading.devices(connection)
+        seen = problems.of_devices(rows, self._brokers(), now_us)
+        seen += problems.of_clocks(reading.clock_jumps(connection, now_us - to_span(JUMPS_SHOWN)))
+        zone = ZoneInfo(self._settings.timezone)
+        billed = debts.billed_days(self._settings.lake_dir)
+        owed = debts.owed(connection, billed, now.astimezone(zone).date())
+        self._metrics.put("renzheng_days_not_audited", len(owed))
+        in_use = min((row["registered_at"] for row in rows), default=None)
+        last = billed[-1] if billed else None
+        known = Audited(in_use, reading.last_night(connection), last, owed)
+        return [*seen, *problems.of_audit(known, now.astimezone(zone), now_us)]
+
+    def _certificates(self, now_us: int) -> list[Problem]:
+        seen = []
+        for name, path in self._certificate_files().items():
+            until = end_of(path)
+            if until is not None:
+                left = (to_us(until) - now_us) / _US_A_DAY
+                self._metrics.put("renzheng_certificate_days_left", round(left, 1), certificate=name)
+                seen += problems.of_certificate(name, to_us(until), now_us)
+        return seen
+
+    def _certificate_files(self) -> dict[str, Path]:
+        site, broker, adt = self._settings.site_dir, self._settings.broker, self._settings.adt
+        own = {"site ca": site / "ca.pem", "site server": site / "server.pem"}
+        own |= {name: site / f"{name}.pem" for name in consumer_names(site)}
+        told = {
+            "broker.ca_file": broker.ca_file,
+            "broker.certificate_file": broker.certificate_file,
+            "adt.certificate_file": adt.certificate_file,
+        }
+        if broker.certificate_file and broker.certificate_file.resolve() == (site / "central.pem").resolve():
+            del told["broker.certificate_file"]  # each shard's consumer has one of its own
+        known = {name: path for name, path in (own | told).items() if path is not None and path.is_file()}
+        by_file: dict[Path, str] = {}
+        for name, path in known.items():
+            by_file.setdefault(path.resolve(), name)
+        return {name: path for path, name in by_file.items()}
+
+
+def to_span(length: timedelta) -> int:
+    """Give a length of time in microseconds."""
+    return round(length.total_seconds() * 1_000_000)
+
+
+def gauges_of_workers(workers: Workers) -> list[tuple[str, Labels, float]]:
+    """Make the gauges of the process's threads: one that does nothing must not look well."""
+    gauges: list[tuple[str, Labels, float]] = []
+    for state in workers.states():
+        label: Labels = (("worker", state.name),)
+        gauges += [
+            ("renzheng_worker_idle_seconds", label, round(state.idle_seconds, 1)),
+            ("renzheng_worker_well", label, float(state.condition == "ok")),
+            ("renzheng_worker_moves", label, float(state.moves)),
+            ("renzheng_worker_turns_total", label, float(state.turns)),
+            ("renzheng_worker_failures_total", label, float(state.failures)),
+        ]
+    return gauges
