@@ -86,6 +86,7 @@ class Central:
             self.metrics,
             workers=self.workers,
             brokers=lambda: [one.standing() for one in self._consumers],
+            refused=lambda: {d: why for one in self._consumers for d, why in one.refused().items()},
         )
         standing = Standing(self._watch.problems, self.workers, self._own_database)
         console = build_app(self.database, settings, clock, self.metrics, standing)

@@ -12,7 +12,7 @@ import ssl
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -130,6 +130,10 @@ class Consumer:
         up = self._subscribed.is_set()
         trouble = "" if up else self._trouble
         return Connected(self.shard, up, trouble, time.monotonic() - self._since, self._contested())
+
+    def refused(self) -> Mapping[str, str]:
+        """Name the devices of which the store lately refused something."""
+        return self._ingest.refused()
 
     def _contested(self) -> str:
         since = time.monotonic() - CONTEST_SECONDS

@@ -43,6 +43,7 @@ from renzheng.contracts.supervised import frames, named
 from renzheng.contracts.topics import Channel, Topic, TopicError, parse_topic
 
 logger = logging.getLogger(__name__)
+HELD_SECONDS = 600.0
 
 ACK_PROBLEM: Mapping[Problem, str] = {
     Problem.UNKNOWN_DEVICE: "unknown_key",
@@ -109,6 +110,7 @@ class _Work:
     counts: list[str] = field(default_factory=list)
     flaws: int = 0
     refused: list[refusals.Refusal] = field(default_factory=list)
+    held: frozenset[str] = frozenset()
     replies: list[Reply] = field(default_factory=list)
 
 
@@ -135,6 +137,7 @@ class Ingest:
         self._key = key
         self._clock = clock
         self._metrics = metrics or Metrics()
+        self._held: dict[str, tuple[float, str]] = {}
         self._speaker = words.Speaker(key, former or words.Former())
 
     def take(self, messages: Sequence[Message]) -> list[Reply]:
@@ -163,6 +166,7 @@ class Ingest:
         if len(messages) > 1:
             return self._one_by_one(messages)
         if is_of_store(error):
+            self._hold(messages[0], error)
             raise _refuses(error, probed=True) from None
         logger.error(
             "a message cannot be stored, it goes into quarantine: %s\n%s", named(error), frames(error)
@@ -170,9 +174,23 @@ class Ingest:
         try:
             work = self._set_aside(messages[0])
         except Exception as again:  # noqa: BLE001 - whatever it is, the message stays unanswered
+            self._hold(messages[0], again)
             raise _refuses(again, probed=True) from None
         self._count(work, 0.0)
         return self._signed(work)
+
+    def _hold(self, message: Message, error: Exception) -> None:
+        topic = _topic(message)
+        if topic is not None:
+            self._held[topic.device_id] = (time.monotonic(), describe(error))
+
+    def refused(self) -> Mapping[str, str]:
+        """Name the devices of which the store lately refused something, and how it said so.
+
+        What follows in such a device's log is not called a gap: the device did send what is missing.
+        """
+        since = time.monotonic() - HELD_SECONDS
+        return {device_id: why for device_id, (at, why) in list(self._held.items()) if at > since}
 
     def _one_by_one(self, messages: Sequence[Message]) -> list[Reply]:
         replies: list[Reply] = []
@@ -235,6 +253,7 @@ class Ingest:
             speaker = self._speaker.begun(connection)
             gaps = refusals.devices_with_gaps(connection)
             work = _Work(group.received_us, dict(fresh), gaps, speaker)
+            work.held = frozenset(self.refused())
             for one in group.ones:
                 _settle(connection, work, one)
             _write(connection, work)
@@ -258,6 +277,8 @@ class Ingest:
             self._metrics.add("renzheng_ingest_messages_total", ending=ending)
         self._metrics.add("renzheng_ingest_entries_total", len(work.entries))
         self._metrics.add("renzheng_ingest_flaws_total", work.flaws)
+        for device_id in work.moved:
+            self._held.pop(device_id, None)
         self._metrics.observe("renzheng_ingest_commit_seconds", seconds)
 
 
@@ -426,6 +447,9 @@ def _accept(work: _Work, device: DeviceState, prepared: PreparedMessage, commit:
 def _refuse(work: _Work, prepared: PreparedMessage, refused: Refused) -> None:
     message, topic = prepared.message, prepared.topic
     device_id = topic.device_id if topic else "-"
+    if refused.problem is Problem.GAP and device_id in work.held:
+        work.counts.append("held")
+        return
     logger.warning("refused a message of device %s: %s", device_id, refused.problem.value)
     refusal = refusals.Refusal(
         message.topic.replace("\0", ""),

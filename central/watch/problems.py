@@ -93,6 +93,11 @@ def of_brokers(standings: Sequence[Connected], now_us: int) -> list[Problem]:
     return found
 
 
+def of_refusals(refused: Mapping[str, str], now_us: int) -> list[Problem]:
+    """Name the devices of which the store refuses something while it takes others."""
+    return [Problem("store_refuses", device_id, now_us, why) for device_id, why in refused.items()]
+
+
 def of_devices(rows: Iterable[Row], standings: Sequence[Connected], now_us: int) -> list[Problem]:
     """Name the devices that are silent or halted, and whose certificate ends.
 

@@ -1,7 +1,7 @@
 """Looks, again and again, for what is wrong; keeps it as alarms and closes what is over."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -24,6 +24,8 @@ from renzheng.contracts.supervised import Worker, Workers
 
 logger = logging.getLogger(__name__)
 EVERY_SECONDS = 10.0
+OF_PROCESS = {"worker_stuck", "worker_failing", "broker_unreachable", "second_consumer", "store_refuses"}
+"""What the process itself knows at every moment, without the store."""
 JUMPS_SHOWN = timedelta(hours=24)
 QUIET = timedelta(days=30)
 """An alarm of the ingest that has not come again for so long is closed; what proves a fraud stays open."""
@@ -40,6 +42,7 @@ class Watch:
         metrics: where gauges are shown.
         workers: the process's threads.
         brokers: tells how each shard's connection is.
+        refused: names the devices of which the store lately refused something.
     """
 
     def __init__(
@@ -51,6 +54,7 @@ class Watch:
         *,
         workers: Workers,
         brokers: Callable[[], Sequence[Connected]],
+        refused: Callable[[], Mapping[str, str]] = dict,
     ) -> None:
         self._database = database
         self._settings = settings
@@ -58,24 +62,33 @@ class Watch:
         self._metrics = metrics
         self._workers = workers
         self._brokers = brokers
+        self._refused = refused
         self._known: list[Problem] = []
         self.worker = Worker("watch", self.look, every_seconds=EVERY_SECONDS)
 
     def problems(self) -> list[Problem]:
         """Tell what is wrong, as of the last look; what the process itself shows, as of now."""
         now_us = to_us(self._clock())
-        at_once = [*problems.of_workers(self._workers.states(), now_us)]
-        at_once += problems.of_brokers(self._brokers(), now_us)
-        kinds = {"worker_stuck", "worker_failing", "broker_unreachable", "second_consumer"}
-        return [*at_once, *(one for one in self._known if one.kind not in kinds)]
+        at_once = problems.since_first(self._of_process(now_us), self._before())
+        told = {(one.subject, one.kind) for one in at_once}
+        return [*at_once, *(one for one in self._known if self._lasts(one, told))]
+
+    def _of_process(self, now_us: int) -> list[Problem]:
+        seen = problems.of_workers(self._workers.states(), now_us)
+        seen += problems.of_brokers(self._brokers(), now_us)
+        return seen + problems.of_refusals(self._refused(), now_us)
+
+    @staticmethod
+    def _lasts(one: Problem, told: Collection[tuple[str, str]]) -> bool:
+        """Whether what the last look found is still to be told, beside what the process shows now."""
+        passing = one.kind in OF_PROCESS and (one.kind, one.subject) != ("store_refuses", SITE)
+        return not passing and (one.subject, one.kind) not in told
 
     def look(self) -> None:
         """Look once; a store that refuses is itself what is found, and is told of later."""
         now = self._clock()
         now_us = to_us(now)
-        seen = problems.of_workers(self._workers.states(), now_us)
-        seen += problems.of_brokers(self._brokers(), now_us)
-        seen += self._certificates(now_us)
+        seen = self._of_process(now_us) + self._certificates(now_us)
         try:
             self._database.probe(now_us)
             with self._database.reading() as connection:
@@ -84,7 +97,6 @@ class Watch:
             seen = problems.since_first(seen, self._keep(seen, now_us))
         except Exception as error:  # noqa: BLE001 - whatever it is, it is the finding
             logger.error("the watch finds that the store refuses: %s", describe(error))  # noqa: TRY400
-            seen = [one for one in seen if one.kind != "store_refuses"]
             seen.append(Problem("store_refuses", SITE, now_us, describe(error)))
             self._known = problems.since_first(seen, self._before())
             self._metrics.put("renzheng_store_takes_writes", 0)
@@ -96,7 +108,7 @@ class Watch:
         return {(one.subject, one.kind): one.since_us for one in self._known}
 
     def _keep(self, seen: Sequence[Problem], now_us: int) -> Mapping[tuple[str, str], int]:
-        refused = [one for one in self._known if one.kind == "store_refuses"]
+        refused = [one for one in self._known if (one.kind, one.subject) == ("store_refuses", SITE)]
         with self._database.writing() as connection:
             found = [alarms.Found(one.subject, one.kind, one.detail, one.since_us) for one in seen]
             since = alarms.reconcile(connection, KINDS, found, now_us)

@@ -255,7 +255,7 @@ def test_a_store_that_refuses_blames_nobody_and_goes_on_by_itself(database, writ
 def test_what_the_store_refuses_of_one_device_holds_no_other_up_and_is_not_malformed(
     database, writer, monkeypatch
 ):
-    _, group = of_two_devices(database)
+    writers, group = of_two_devices(database)
     ingest = Ingest(database, CENTRAL_KEY, utc_now, metrics := Metrics())
     write = service._write
 
@@ -272,6 +272,14 @@ def test_what_the_store_refuses_of_one_device_holds_no_other_up_and_is_not_malfo
     with pytest.raises(StoreRefusesError) as refused:
         ingest.take(group[:1])
     assert refused.value.attributes["probed"] is True
+    assert list(ingest.refused()) == ["kiosk-1"]
+    first = writers[0]
+    first.many(5)
+    assert ingest.take(messages(first, [first.batch(first.entries[5:])])) == [], "it did send what is missing"
+    assert problems(database) == set()
+    monkeypatch.setattr(service, "_write", write)
+    assert [ack.upto for ack in acks(ingest.take(messages(first)))] == [10]
+    assert ingest.refused() == {}
 
 
 def test_a_page_of_the_file_that_is_damaged_is_the_stores_fault(tmp_path, caplog):
