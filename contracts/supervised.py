@@ -287,9 +287,9 @@ class Workers:
     def __init__(self, workers: Iterable[Worker] = ()) -> None:
         self._workers = list(workers)
 
-    def add(self, worker: Worker) -> None:
-        """Look after a further one."""
-        self._workers.append(worker)
+    def add(self, *workers: Worker) -> None:
+        """Look after further ones."""
+        self._workers += workers
 
     def states(self) -> list[State]:
         """Tell how each is."""

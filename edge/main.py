@@ -130,7 +130,7 @@ class Agent:
         self._server = Server(self.app, settings.kiosk.host, settings.kiosk.port)
         self.workers.add(self._server.worker)
         if self.link is not None:
-            self.workers.add(self.link.worker)
+            self.workers.add(*self.link.workers)
         if self.camera is not None:
             self.workers.add(self.camera.worker)
 

@@ -18,6 +18,7 @@ from renzheng.central.site.calls import Call, Caller, Callers
 from renzheng.central.site.joining import Joining
 from renzheng.contracts.provisioning import JOIN_PATH, ProvisioningError
 from renzheng.contracts.requests import (
+    CERTIFICATE_PATH,
     DATE_HEADER,
     INPATIENTS_PATH,
     OPENINGS_PATH,
@@ -65,6 +66,7 @@ def build_door(
         return answer
 
     _add_joining(app, joining)
+    _add_renewing(app, joining, callers)
     _add_fetching(app, callers, counter)
     return app
 
@@ -80,6 +82,23 @@ def _add_joining(app: FastAPI, joining: Joining) -> None:
         except (ProvisioningError, SiteError, RegistrationError) as error:
             return Response(f"{error.what} {error.do}", status_code=403, media_type="text/plain")
         return Response(answer, media_type=JOSE)
+
+
+def _add_renewing(app: FastAPI, joining: Joining, callers: Callers) -> None:
+    @app.post(CERTIFICATE_PATH)
+    async def renew(request: Request) -> Response:
+        body = await read_body(request, MOST_BYTES)
+        if body is None:
+            return Response("That is larger than any certificate request.", status_code=413)
+        call = Call(request.headers.get("authorization"), request.method, target_of(request), body)
+        try:
+            caller = await run_in_threadpool(callers.admit, call)
+            certificate = await run_in_threadpool(joining.renew, body, caller.device_id)
+        except RequestError as error:
+            return Response(f"{error.what} {error.do}", status_code=401, media_type="text/plain")
+        except SiteError as error:
+            return Response(f"{error.what} {error.do}", status_code=403, media_type="text/plain")
+        return Response(certificate, media_type="application/x-pem-file")
 
 
 def _add_fetching(app: FastAPI, callers: Callers, counter: Counter) -> None:

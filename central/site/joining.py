@@ -110,12 +110,8 @@ class Joining:
                 raise _dead()
             signing_key = _read_key(request.signing_key)
             devices.replace_key(connection, found.device_id, signing_key, now)
-            certificate = self._authority.certify(request.certificate_request.encode(), found.device_id, now)
-            serial = x509.load_pem_x509_certificate(certificate).serial_number
-            issued = sa.insert(schema.device_certificates)
-            connection.execute(
-                issued.values(serial=f"{serial:x}", device_id=found.device_id, issued_at=to_us(now))
-            )
+            asked = request.certificate_request.encode()
+            certificate = self._certify(connection, asked, found.device_id, now)
             connection.execute(sa.delete(CODES).where(CODES.c.lookup == lookup))
         logger.info("device %s joined with key %s", found.device_id, keys.key_id(signing_key))
         answer = JoinAnswer(
@@ -132,6 +128,25 @@ class Joining:
             broker_protocol=self._broker.protocol,
         )
         return provisioning.seal_answer(answer, key, lookup)
+
+    def renew(self, certificate_request: bytes, device_id: str) -> bytes:
+        """Certify a further key of a device that has joined and has shown who it is (PEM).
+
+        Raises:
+            SiteError: the request cannot be certified.
+        """
+        with self._database.writing() as connection:
+            certificate = self._certify(connection, certificate_request, device_id, self._clock())
+        logger.info("device %s got its next certificate", device_id)
+        return certificate
+
+    def _certify(self, connection: sa.Connection, asked: bytes, device_id: str, now: datetime) -> bytes:
+        """Certify a key and keep the serial, by which a revocation finds it."""
+        certificate = self._authority.certify(asked, device_id, now)
+        serial = x509.load_pem_x509_certificate(certificate).serial_number
+        issued = sa.insert(schema.device_certificates)
+        connection.execute(issued.values(serial=f"{serial:x}", device_id=device_id, issued_at=to_us(now)))
+        return certificate
 
     def _key_of(self, lookup: str, now: datetime) -> bytes:
         with self._database.reading() as connection:

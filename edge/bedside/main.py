@@ -125,7 +125,7 @@ class Unit:
         )
         self.workers = Workers([*self.watchman.workers, self._server.worker, self.fetcher.worker])
         if self.link is not None:
-            self.workers.add(self.link.worker)
+            self.workers.add(*self.link.workers)
 
     @property
     def url(self) -> str:

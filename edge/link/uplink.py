@@ -5,6 +5,7 @@ Kiosk, ward agent and inspector's unit each have one; none when their settings n
 
 import os
 import time
+from collections.abc import Sequence
 from importlib.metadata import version
 
 from joserfc.jwk import OKPKey
@@ -12,9 +13,11 @@ from joserfc.jwk import OKPKey
 from renzheng.contracts import keys
 from renzheng.contracts.ids import DeviceId, Shard
 from renzheng.contracts.supervised import Worker
+from renzheng.edge.bulk import open_bulk
 from renzheng.edge.clock import Clock
 from renzheng.edge.errors import SettingsError
 from renzheng.edge.keyring import Keyring
+from renzheng.edge.link.renewal import Renewal
 from renzheng.edge.link.runner import Identity, Link
 from renzheng.edge.log import DeviceLog
 from renzheng.edge.settings import Settings
@@ -57,6 +60,15 @@ class Uplink:
             alarm=self._alarm,
         )
         log.on_append(self._link.wake)
+        self._renewal = self._open_renewal(settings, keyring, clock)
+
+    @staticmethod
+    def _open_renewal(settings: Settings, keyring: Keyring, clock: Clock) -> Renewal | None:
+        link = settings.link
+        bulk = open_bulk(settings, key=keyring.current, wall=lambda: clock.read().wall)
+        if bulk is None or link.certificate_file is None or link.key_file is None:
+            return None
+        return Renewal(bulk, link.certificate_file, link.key_file, wall=lambda: clock.read().wall)
 
     @property
     def connected(self) -> bool:
@@ -64,9 +76,9 @@ class Uplink:
         return self._link.connected
 
     @property
-    def worker(self) -> Worker:
-        """The thread that sends."""
-        return self._link.worker
+    def workers(self) -> Sequence[Worker]:
+        """The thread that sends, and the one that renews the certificate."""
+        return (self._link.worker, self._renewal.worker) if self._renewal else (self._link.worker,)
 
     @property
     def halted(self) -> str | None:
@@ -75,7 +87,8 @@ class Uplink:
 
     def start(self) -> None:
         """Begin."""
-        self._link.start()
+        for worker in self.workers:
+            worker.start()
 
     def stop(self) -> None:
         """End in good order: the last events get a moment to reach central; what does not, waits on disk."""
@@ -84,11 +97,15 @@ class Uplink:
             if self._log.acknowledged() == self._log.head().sequence:
                 break
             time.sleep(0.02)
+        if self._renewal is not None:
+            self._renewal.worker.stop()
         self._link.stop()
         self._store.close()
 
     def drop(self) -> None:
         """End as a power cut would, with the will to be published."""
+        if self._renewal is not None:
+            self._renewal.worker.stop(timeout_seconds=0)
         self._link.stop(drop=True)
         self._store.close()
 

@@ -125,7 +125,7 @@ class WardAgent:
         for watch in self.watches:
             self.workers.add(watch.camera.worker)
         if self.link is not None:
-            self.workers.add(self.link.worker)
+            self.workers.add(*self.link.workers)
         if self.fetcher is not None:
             self.workers.add(self.fetcher.worker)
 

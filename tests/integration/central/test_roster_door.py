@@ -8,10 +8,12 @@ import urllib.error
 import urllib.request
 
 import pytest
+from cryptography import x509
 from parts.central import running_central
 from parts.devices import LogWriter
 
 from renzheng.central.draw.keeping import wrap_code
+from renzheng.central.site.authority import Authority
 from renzheng.central.site.setup import make_site
 from renzheng.central.store import devices, schema
 from renzheng.central.store.devices import Device, Institution
@@ -28,6 +30,8 @@ from renzheng.contracts.requests import (
 )
 from renzheng.contracts.rosters import InpatientRoster
 from renzheng.contracts.rounds import Check, Opening, SealedSheet, Sheet, new_opening_code, seal, unseal
+from renzheng.edge.bulk import Bulk, door_address
+from renzheng.edge.link.renewal import RETRY_SECONDS, Renewal
 
 pytestmark = pytest.mark.mosquitto
 CODE = new_opening_code()
@@ -202,3 +206,64 @@ def test_the_door_s_log_names_devices_and_nobody_else(site, caplog):
     assert "ward-1" in caplog.text
     assert "P-V1" not in caplog.text
     assert "张" not in caplog.text
+
+
+def ending_pair(folder, site):
+    """A device's certificate of two years ago, which ends in thirty days."""
+    authority = Authority.load(site.central.settings.site_dir)
+    pair = authority.issue_client("ward-1", utc_now() - dt.timedelta(days=700))
+    (folder / "tls.key.pem").write_bytes(pair.key)
+    (folder / "tls.certificate.pem").write_bytes(pair.certificate)
+    return folder / "tls.certificate.pem", folder / "tls.key.pem"
+
+
+def renewal(folder, site, *, key=None):
+    certificate, private = ending_pair(folder, site)
+    bulk = Bulk(*door_address(site.central.door_url), context=site.trust, key=lambda: key, wall=utc_now)
+    return Renewal(bulk, certificate, private, wall=utc_now), certificate, private
+
+
+def loads(certificate, private):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.load_cert_chain(certificate, private)  # refuses a pair that does not belong together
+    return x509.load_pem_x509_certificate(certificate.read_bytes())
+
+
+def test_a_device_renews_its_certificate_by_a_signed_call(site, tmp_path):
+    own, certificate, private = renewal(tmp_path, site, key=site.writers["ward-1"])
+    assert own.look() is None
+    held = loads(certificate, private)
+    assert held.not_valid_after_utc - utc_now() > dt.timedelta(days=700)
+    assert held.subject.rfc4514_string() == "CN=ward-1", "the name is central's to give"
+    with site.central.database.reading() as connection:
+        issued = connection.execute(schema.device_certificates.select()).all()
+    assert [row.device_id for row in issued if row.serial == f"{held.serial_number:x}"] == ["ward-1"]
+    before = certificate.read_bytes()
+    assert own.look() is None
+    assert certificate.read_bytes() == before, "it is not asked for again"
+
+
+def test_a_stranger_gets_no_certificate_and_what_is_in_use_stays(site, tmp_path):
+    own, certificate, private = renewal(tmp_path, site, key=keys.generate_key())
+    before = certificate.read_bytes()
+    assert own.look() == RETRY_SECONDS
+    assert certificate.read_bytes() == before
+    loads(certificate, private)
+
+
+@pytest.mark.parametrize("cut", ["before the certificate", "before the key moved", "after the key moved"])
+def test_a_renewal_that_a_crash_cut_short_is_finished_or_begun_anew(site, tmp_path, cut):
+    own, certificate, private = renewal(tmp_path, site, key=site.writers["ward-1"])
+    pair = Authority.load(site.central.settings.site_dir).issue_client("ward-1", utc_now())
+    key_next, certificate_next = (path.with_name(f"{path.name}.next") for path in (private, certificate))
+    if cut == "after the key moved":
+        private.write_bytes(pair.key)
+    else:
+        key_next.write_bytes(pair.key)
+    if cut != "before the certificate":
+        certificate_next.write_bytes(pair.certificate)
+    own.look()
+    held = loads(certificate, private)
+    assert held.not_valid_after_utc - utc_now() > dt.timedelta(days=700)
+    assert not key_next.exists()
+    assert not certificate_next.exists()
