@@ -1,8 +1,8 @@
 """Renews the device's certificate before it ends, by a call signed with the device's own key.
 
 A certificate holds for two years; without this everything would stop on that day. The new pair is written
-beside the old one and takes its place in two renames, the certificate's last: whatever a crash leaves, the next
-start finishes it or begins anew.
+beside the old one and takes its place in two renames, the certificate's last: whatever a crash leaves, the
+next start finishes it or begins anew.
 """
 
 import logging
