@@ -325,9 +325,16 @@ def _add_devices(
     def show_devices(request: Request) -> Response:
         with database.reading() as connection:
             rows, alarms = reading.devices(connection), reading.alarms(connection, limit=50)
+            silent = reading.devices_with(connection, "device_silent")
         now_us = to_us(clock())
         return render(
-            request, "devices.html", devices=rows, alarms=alarms, when=Times(zone), ago=ago_from(now_us)
+            request,
+            "devices.html",
+            silent=silent,
+            devices=rows,
+            alarms=alarms,
+            when=Times(zone),
+            ago=ago_from(now_us),
         )
 
     @router.get("/devices/{device_id}")

@@ -285,6 +285,13 @@ def devices(connection: sa.Connection, device_id: str = "") -> list[Row]:
     return _rows(connection, query.order_by(table.c.institution_id, table.c.device_id))
 
 
+def devices_with(connection: sa.Connection, problem: str) -> set[str]:
+    """Name the devices of which an alarm of one kind is open."""
+    table = schema.alarms
+    query = sa.select(table.c.device_id).where(table.c.problem == problem, table.c.resolved_at.is_(None))
+    return set(connection.execute(query).scalars())
+
+
 def clock_jumps(connection: sa.Connection, since_us: int) -> list[Row]:
     """Read the jumps of devices' clocks that came in since a moment, oldest first."""
     table = schema.device_clocks

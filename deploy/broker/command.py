@@ -58,7 +58,10 @@ def broker(
     port: Annotated[int, typer.Option(help="Port to listen on.")] = 8883,
 ) -> None:
     """Run the embedded broker with the site's certificates, for a site without a broker of its own."""
+    from sqlalchemy.exc import SQLAlchemyError
+
     from renzheng.central.settings import read_settings
+    from renzheng.contracts.supervised import Worker, Workers, attend
     from renzheng.deploy.broker.access import Access
     from renzheng.deploy.broker.embedded import EmbeddedBroker
 
@@ -69,10 +72,15 @@ def broker(
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())
-    with EmbeddedBroker(port, access, _tls(settings), host):
+
+    def look() -> None:
+        access.revoked |= _revoked(database)
+
+    looking = Worker("revocations", look, every_seconds=LOOK_EVERY_SECONDS, expected=(SQLAlchemyError,))
+    with EmbeddedBroker(port, access, _tls(settings), host) as broker:
+        looking.start()
         Console().print(f"broker  {host}:{port}", highlight=False)
-        while not ended.wait(LOOK_EVERY_SECONDS):
-            access.revoked |= _revoked(database)
+        attend(Workers([looking, broker.worker]), ended)
 
 
 def _open(settings: "Settings") -> "Database":

@@ -5,7 +5,6 @@ It forgets everything when it stops, which is no loss: only central's own acknow
 
 import asyncio
 import logging
-import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -22,9 +21,11 @@ from cryptography import x509
 from cryptography.x509.oid import NameOID
 
 from renzheng.contracts.errors import FaultError
+from renzheng.contracts.supervised import Worker
 from renzheng.deploy.broker.access import Access, Action
 
 LISTENER = "default"
+_BEAT_SECONDS = 2.0
 logger = logging.getLogger(__name__)
 
 
@@ -129,7 +130,7 @@ class EmbeddedBroker:
         self.host, self.port, self.access, self.tls = host, port, access, tls
         self._loop: asyncio.AbstractEventLoop | None = None
         self._broker: Broker | None = None
-        self._thread: threading.Thread | None = None
+        self._worker: Worker | None = None
 
     def __enter__(self) -> Self:
         self.start()
@@ -145,8 +146,9 @@ class EmbeddedBroker:
             BrokerFaultError: it cannot listen (port taken, certificate unreadable).
         """
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="broker", daemon=True)
-        self._thread.start()
+        self._worker = Worker("broker", self._loop.run_forever, repeatable=False)
+        self._loop.call_soon(self._beat, self._loop, self._worker)
+        self._worker.start()
         try:
             asyncio.run_coroutine_threadsafe(self._start(), self._loop).result(timeout=30)
         except Exception as error:
@@ -156,6 +158,16 @@ class EmbeddedBroker:
                 why="Without a broker no event reaches central; the kiosks keep them until then.",
                 do="Free the port or choose another.",
             ) from error
+
+    @property
+    def worker(self) -> Worker:
+        """Its thread, once it has started."""
+        assert self._worker is not None
+        return self._worker
+
+    def _beat(self, loop: asyncio.AbstractEventLoop, worker: Worker) -> None:
+        worker.beat()
+        loop.call_later(_BEAT_SECONDS, self._beat, loop, worker)
 
     def stop(self) -> None:
         """Stop; clients see their connection end."""
@@ -185,10 +197,10 @@ class EmbeddedBroker:
         await self._broker.start()
 
     def _end_loop(self) -> None:
-        loop, thread = self._loop, self._thread
-        self._loop = self._thread = None
-        if loop is None or thread is None:
+        loop, worker, self._loop = self._loop, self._worker, None
+        if loop is None or worker is None:
             return
+        worker.stop(timeout_seconds=0)
         loop.call_soon_threadsafe(loop.stop)
-        thread.join(timeout=10)
+        worker.stop(timeout_seconds=10)
         loop.close()

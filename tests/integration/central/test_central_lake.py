@@ -21,9 +21,13 @@ from parts.night_store import (
     tell,
 )
 
+from renzheng.central.command import night as night_command
+from renzheng.central.errors import NightError
+from renzheng.central.main import make_signing_key
 from renzheng.central.nightly import debts
 from renzheng.central.nightly.manifest import Manifest
-from renzheng.central.nightly.night import Night
+from renzheng.central.nightly.night import Night, NightReport
+from renzheng.central.settings import write_settings
 from renzheng.central.store import reading
 from renzheng.contracts.events import utc_now
 
@@ -232,3 +236,27 @@ def test_a_lake_that_was_lost_reopens_what_it_held(site, lost):
     assert {part.table for part in made.parts} == {part.table for part in lake.parts}
     speak(night._database, settings, *map(march, DAYS))
     assert owed(night) == []
+
+
+def test_a_run_that_fails_keeps_no_other_back_and_is_tried_again(site, monkeypatch, tmp_path):
+    settings, database, night = site
+    bill(settings, *(line(person, day) for day in (*DAYS, 20, 22, 24) for person in PEOPLE))
+    path = tmp_path / "central.toml"
+    write_settings(settings, path)
+    make_signing_key(settings.key_file)
+    ran = []
+
+    def run(_night, first, last, _progress):
+        ran.append(first)
+        if first == march(22):
+            raise NightError("This day cannot be audited.")
+        speak(database, settings, first)
+        return NightReport("r", first, last, tmp_path, {})
+
+    monkeypatch.setattr(Night, "run", run)
+    with pytest.raises(NightError):
+        night_command(config=path, day=None, to=None)
+    assert march(24) in ran
+    assert march(20) in ran
+    assert ran == sorted(ran, reverse=True), "tonight's answer does not wait for old ones"
+    assert owed(night) == [22], "the next try makes it up"
