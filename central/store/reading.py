@@ -285,6 +285,23 @@ def devices(connection: sa.Connection, device_id: str = "") -> list[Row]:
     return _rows(connection, query.order_by(table.c.institution_id, table.c.device_id))
 
 
+def device_standings(connection: sa.Connection) -> list[Row]:
+    """Read of every device what tells whether it is well: two small tables, however long the logs are."""
+    table, said = schema.devices, schema.device_status
+    query = sa.select(
+        table.c.device_id,
+        table.c.shard,
+        table.c.revoked_at,
+        table.c.registered_at,
+        table.c.head_received_at,
+        said.c.received_at.label("status_received_at"),
+        said.c.status_seconds,
+        said.c.halted,
+        said.c.certificate_until,
+    ).select_from(table.outerjoin(said, said.c.device_id == table.c.device_id))
+    return _rows(connection, query)
+
+
 def devices_with(connection: sa.Connection, problem: str) -> set[str]:
     """Name the devices of which an alarm of one kind is open."""
     table = schema.alarms

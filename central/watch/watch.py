@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from renzheng.central.ingest.consumer import Connected
 from renzheng.central.metrics import Labels, Metrics
 from renzheng.central.nightly import debts
+from renzheng.central.nightly.manifest import NAME as MANIFEST
 from renzheng.central.settings import Settings
 from renzheng.central.site.authority import end_of
 from renzheng.central.site.setup import consumer_names
@@ -64,6 +65,8 @@ class Watch:
         self._brokers = brokers
         self._refused = refused
         self._known: list[Problem] = []
+        self._billed: Sequence[date] = ()
+        self._lake_seen = (0, 0)
         self.worker = Worker("watch", self.look, every_seconds=EVERY_SECONDS)
 
     def problems(self) -> list[Problem]:
@@ -120,17 +123,28 @@ class Watch:
 
     def _in_store(self, connection: sa.Connection, now: datetime) -> list[Problem]:
         now_us = to_us(now)
-        rows = reading.devices(connection)
+        rows = reading.device_standings(connection)
         seen = problems.of_devices(rows, self._brokers(), now_us)
         seen += problems.of_clocks(reading.clock_jumps(connection, now_us - to_span(JUMPS_SHOWN)))
         zone = ZoneInfo(self._settings.timezone)
-        billed = debts.billed_days(self._settings.lake_dir)
+        billed = self._billed_days()
         owed = debts.owed(connection, billed, now.astimezone(zone).date())
         self._metrics.put("renzheng_days_not_audited", len(owed))
         in_use = min((row["registered_at"] for row in rows), default=None)
         last = billed[-1] if billed else None
         known = Audited(in_use, reading.last_night(connection), last, owed)
         return [*seen, *problems.of_audit(known, now.astimezone(zone), now_us)]
+
+    def _billed_days(self) -> Sequence[date]:
+        """Read the lake's billed days, anew only when its manifest is another file."""
+        try:
+            found = (self._settings.lake_dir / MANIFEST).stat()
+        except OSError:
+            return ()
+        seen = (found.st_mtime_ns, found.st_ino)
+        if seen != self._lake_seen:
+            self._billed, self._lake_seen = debts.billed_days(self._settings.lake_dir), seen
+        return self._billed
 
     def _certificates(self, now_us: int) -> list[Problem]:
         seen = []

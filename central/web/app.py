@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import sqlalchemy as sa
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse
@@ -149,6 +150,16 @@ def _handle_errors(app: FastAPI) -> None:
     @app.exception_handler(RenzhengError)
     async def _ours(_request: Request, error: RenzhengError) -> JSONResponse:
         return _error(400, error.what, why=error.why, do=error.do)
+
+    @app.exception_handler(sa.exc.SQLAlchemyError)
+    async def _refusing(request: Request, error: sa.exc.SQLAlchemyError) -> Response:
+        # A driver's own words may name people, so its kind is all that is logged.
+        logger.error(
+            "the store did not answer a request to %s: %s", request.scope.get("route"), describe(error)
+        )
+        if not request.url.path.startswith("/api/"):
+            return pages.error_page(request, 503)
+        return _error(503, "The store does not answer at this moment.", do="Try again in a minute.")
 
     @app.exception_handler(Exception)
     async def _fault(request: Request, error: Exception) -> JSONResponse:

@@ -1,5 +1,7 @@
 """`renzheng central`, as a person types it."""
 
+import os
+import socket
 import subprocess
 import sys
 import urllib.request
@@ -76,11 +78,19 @@ def test_a_missing_configuration_is_a_usage_error(tmp_path):
 def test_run_serves_until_it_is_told_to_stop(config, broker):
     config.write_text(config.read_text() + f"\n[broker]\nport = {broker.port}\n")
     command = [RENZHENG, "central", "run", "--config", config]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    systemd = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    systemd.bind(str(config.parent / "notify"))
+    systemd.settimeout(60)
+    told = {**os.environ, "NOTIFY_SOCKET": str(config.parent / "notify"), "WATCHDOG_USEC": "3000000"}
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=told
+    )
     assert process.stdout is not None
     url = process.stdout.readline().split()[-1]
     with urllib.request.urlopen(f"{url}/api/v1/health") as answer:
         assert answer.status == 200
+    assert [systemd.recv(100) for _ in range(2)] == [b"READY=1", b"WATCHDOG=1"]
+    systemd.close()
     process.terminate()
     assert eventually(lambda: process.poll() is not None)
     assert process.returncode == 0

@@ -1,5 +1,7 @@
 """What is wrong, told from what is known: absence is named, and nobody is blamed for our own deafness."""
 
+import urllib.error
+import urllib.request
 from datetime import UTC, date, datetime
 
 import pytest
@@ -17,7 +19,10 @@ from renzheng.central.store.faults import StoreRefusesError
 from renzheng.central.store.times import to_us
 from renzheng.central.watch import problems
 from renzheng.central.watch.problems import KINDS, Audited, Problem
+from renzheng.central.watch.standing import Standing
 from renzheng.central.watch.watch import Watch
+from renzheng.central.web.app import build_app
+from renzheng.central.web.server import WebServer
 from renzheng.central.web.texts import texts
 from renzheng.contracts.supervised import State, Worker, Workers
 
@@ -229,3 +234,41 @@ def test_a_thread_of_the_process_is_told_as_of_now(tmp_path, store):
     worker.start()
     worker.join(30)
     assert [one.kind for one in watch.problems()] == ["worker_stuck"]
+
+
+def test_pages_metrics_and_health_while_the_store_does_not_answer(tmp_path):
+    empty = Database(f"sqlite:///{tmp_path / 'empty.sqlite'}")  # no table is there: every query fails
+    worker = Worker("ingest-0", lambda: None, every_seconds=3600)
+    wrong = [Problem("store_refuses", "central", NOW_US, "OperationalError (disk I/O error)")]
+    standing = Standing(lambda: wrong, Workers([worker]), empty)
+    settings = make_settings({"data_dir": str(tmp_path)})
+    server = WebServer(build_app(empty, settings, lambda: NOW, Metrics(), standing), "127.0.0.1", 0)
+    server.start()
+    try:
+        for path, expected in (
+            ("/devices", 503),
+            ("/api/v1/devices", 503),
+            ("/health", 503),
+            ("/api/v1/health", 200),
+            ("/problems?lang=en", 200),
+            ("/metrics", 200),
+        ):
+            status, text = fetched(server.url + path)
+            assert status == expected, path
+            assert "SELECT" not in text, path
+            if path in ("/api/v1/health", "/problems?lang=en"):
+                assert "OperationalError (disk I/O error)" in text
+            if path == "/metrics":
+                assert 'renzheng_worker_moves{worker="ingest-0"} 1' in text
+    finally:
+        server.stop()
+        empty.close()
+
+
+def fetched(url):
+    try:
+        with urllib.request.urlopen(url, timeout=30) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read().decode()
