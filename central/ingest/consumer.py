@@ -22,6 +22,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from renzheng.central.errors import BrokerError
+from renzheng.central.ingest.pump import Pump
 from renzheng.central.ingest.service import Ingest, Message, Reply
 from renzheng.central.metrics import Metrics
 from renzheng.central.settings import BrokerSettings
@@ -103,6 +104,7 @@ class Consumer:
         self._leaving = False
         self._connection = 0
         self._client: mqtt.Client | None = None
+        self._pump: Pump | None = None
         self._trouble = ""
         self._since = time.monotonic()
         self._taken_over: deque[float] = deque(maxlen=TAKEN_OVER_TIMES)
@@ -158,6 +160,8 @@ class Consumer:
             self._client.disconnect()
             self._network.join(LEAVE_SECONDS)
         self._network.stop()
+        if self._pump is not None:
+            self._pump.close()
 
     def _move(self) -> None:
         """Move bytes for a moment; connect first where there is no connection.
@@ -167,9 +171,10 @@ class Consumer:
         """
         if self._client is None:
             self._client = self._make_client()
+            self._pump = Pump(self._client)
         if self._client.socket() is None and not self._leaving:
             self._connect(self._client)
-        if self._client.loop(1.0) != mqtt.MQTT_ERR_SUCCESS:
+        if self._pump is None or not self._pump.move(1.0):
             if self._leaving:
                 self._network.stop()
                 return
@@ -205,8 +210,6 @@ class Consumer:
             reconnect_on_failure=False,
         )
         client.max_queued_messages_set(10_000)
-        # Packets of the ingest's thread are only queued: the network's thread is the one that writes.
-        client.on_socket_register_write = _queue_only
         try:
             self._show_who_we_are(client)
         except (OSError, ValueError) as error:
@@ -336,10 +339,6 @@ class Consumer:
             # Packet ids are used again on the next connection: an old one would acknowledge a new message.
             if delivery.qos and delivery.connection == self._connection:
                 client.ack(delivery.mid, delivery.qos)
-
-
-def _queue_only(_client: mqtt.Client, _data: Any, _sock: Any) -> None:
-    """Tell the library that somebody looks after its socket, so that it writes in no caller's thread."""
 
 
 def _reason(error: Exception) -> str:

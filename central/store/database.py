@@ -18,12 +18,14 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import event
 
 from renzheng.central.errors import StoreError
-from renzheng.central.store.faults import StoreRefusesError, describe
+from renzheng.central.store.faults import StoreRefusesError, describe, is_of_store
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 BUSY_SECONDS = 30.0
 """How long a SQLite writer waits for another one before it gives up."""
 CONNECT_SECONDS = 10
+LINE_SECONDS = 30
+LOCK_SECONDS = 30
 _PROBE_AGAIN = sa.text("UPDATE last_times SET at = :now WHERE name = 'probe'")
 _PROBE = sa.text("INSERT INTO last_times (name, at) VALUES ('probe', :now)")
 PAGE_BYTES = 16384
@@ -50,7 +52,7 @@ class Database:
                 address.set(drivername="postgresql+psycopg"),
                 pool_pre_ping=True,
                 hide_parameters=True,  # a statement in a log must not name people
-                connect_args={"connect_timeout": CONNECT_SECONDS},
+                connect_args=_patience(address),
                 **pool,
             )
         else:
@@ -65,22 +67,30 @@ class Database:
 
     @contextmanager
     def writing(self) -> Iterator[sa.Connection]:
-        """Open a transaction that writes; it is committed, durably, when the block ends without an error."""
-        with self.engine.connect().execution_options(writes=True) as connection, connection.begin():
-            yield connection
+        """Open a transaction that writes; it is committed, durably, when the block ends without an error.
+
+        A connection on which the store refused is used no more: an old one stays read-only after a failover.
+        """
+        with self.engine.connect().execution_options(writes=True) as connection:
+            try:
+                with connection.begin():
+                    yield connection
+            except Exception as error:
+                if is_of_store(error):
+                    connection.invalidate()
+                raise
 
     def probe(self, now_us: int) -> None:
         """Write something small, durably.
 
         Raises:
-            StoreRefusesError: the store takes nothing; the connections at hand are given up for new ones.
+            StoreRefusesError: the store takes nothing.
         """
         try:
             with self.writing() as connection:
                 if connection.execute(_PROBE_AGAIN, {"now": now_us}).rowcount == 0:
                     connection.execute(_PROBE, {"now": now_us})
         except Exception as error:
-            self.engine.dispose()
             raise StoreRefusesError(
                 f"The store refuses to write: {describe(error)}.",
                 why="Devices keep their events until it takes them; nothing is lost.",
@@ -134,6 +144,16 @@ class Database:
     def close(self) -> None:
         """Close every connection."""
         self.engine.dispose()
+
+
+def _patience(address: sa.URL) -> dict[str, Any]:
+    """Limit how long a lock or a dead line is waited for: what fails is tried again, a hang is not."""
+    told = {
+        "connect_timeout": CONNECT_SECONDS,
+        "tcp_user_timeout": LINE_SECONDS * 1000,
+        "options": f"-c lock_timeout={LOCK_SECONDS}s",
+    }
+    return {name: value for name, value in told.items() if name not in address.query}
 
 
 def _damaged(what: str) -> StoreError:

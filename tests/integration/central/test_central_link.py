@@ -1,7 +1,9 @@
 """The ingest on the wire: a real Mosquitto, and processes that die at the worst moment."""
 
+import contextlib
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -9,6 +11,7 @@ import textwrap
 import urllib.error
 import urllib.request
 from datetime import UTC, datetime
+from pathlib import Path
 
 import paho.mqtt.client as mqtt
 import psycopg
@@ -21,7 +24,10 @@ from parts.postgresql import PostgreSql
 from renzheng.central.main import build_central, make_signing_key
 from renzheng.central.settings import make_settings
 from renzheng.central.site.setup import make_site
+from renzheng.central.store import database as database_module
 from renzheng.central.store import schema
+from renzheng.central.store.database import Database
+from renzheng.central.store.faults import StoreRefusesError
 
 pytestmark = pytest.mark.mosquitto
 
@@ -184,6 +190,33 @@ def test_a_broker_that_comes_later_is_taken_up(tmp_path, broker):
         wire.wait_for("kiosk-1", 10)
         assert get_json(f"{central.url}/health")[0] == 200
         wire.close()
+
+
+def test_more_open_files_than_select_knows_keep_nobody_from_storing(tmp_path, broker):
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(most, 4096), most))
+    with running_central(tmp_path / "c", broker.port) as central, contextlib.ExitStack() as idle:
+        connected = lambda: central.metrics.value("renzheng_ingest_connected", shard="s1")  # noqa: E731
+        for _ in range(1100):
+            idle.enter_context(Path(os.devnull).open(encoding="ascii"))
+        broker.kill()
+        assert eventually(lambda: not connected())
+        broker.start()
+        assert eventually(connected, within_seconds=30)
+
+
+@pytest.mark.postgresql
+def test_a_table_that_is_locked_for_long_is_a_fault_that_is_named_and_not_a_hang(tmp_path, monkeypatch):
+    monkeypatch.setattr(database_module, "LOCK_SECONDS", 1)
+    with PostgreSql() as server:
+        store = Database(server.new_database())
+        store.migrate()
+        with store.writing() as holder:
+            holder.execute(sa.text("LOCK TABLE last_times IN ACCESS EXCLUSIVE MODE"))
+            with pytest.raises(StoreRefusesError, match="LockNotAvailable"):
+                store.probe(1)
+        store.probe(2)
+        store.close()
 
 
 def test_a_second_consumer_on_a_shard_is_named(tmp_path, broker):
