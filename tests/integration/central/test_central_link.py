@@ -195,14 +195,18 @@ def test_a_broker_that_comes_later_is_taken_up(tmp_path, broker):
 def test_more_open_files_than_select_knows_keep_nobody_from_storing(tmp_path, broker):
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(most, 4096), most))
-    with running_central(tmp_path / "c", broker.port) as central, contextlib.ExitStack() as idle:
-        connected = lambda: central.metrics.value("renzheng_ingest_connected", shard="s1")  # noqa: E731
-        for _ in range(1100):
+    broker.kill()
+    with (
+        running_central(tmp_path / "c", broker.port, connect_seconds=0.0) as central,
+        contextlib.ExitStack() as idle,
+    ):
+        for _ in range(1100):  # until no lower number is free for the connection to come
             idle.enter_context(Path(os.devnull).open(encoding="ascii"))
-        broker.kill()
-        assert eventually(lambda: not connected())
         broker.start()
-        assert eventually(connected, within_seconds=30)
+        connected = eventually(
+            lambda: central.metrics.value("renzheng_ingest_connected", shard="s1"), within_seconds=30
+        )
+        assert connected, get_json(f"{central.url}/api/v1/problems")
 
 
 @pytest.mark.postgresql
