@@ -3,6 +3,7 @@
 Kiosk, ward agent and inspector's unit each have one; none when their settings name no broker.
 """
 
+import logging
 import os
 import time
 from collections.abc import Sequence
@@ -24,6 +25,7 @@ from renzheng.edge.settings import Settings
 from renzheng.edge.store import heartbeat
 from renzheng.edge.store.database import Store
 
+LOGGER = logging.getLogger(__name__)
 SOFTWARE = f"renzheng {version('renzheng')}"
 _DRAIN_SECONDS = 1.5
 
@@ -65,8 +67,14 @@ class Uplink:
     @staticmethod
     def _open_renewal(settings: Settings, keyring: Keyring, clock: Clock) -> Renewal | None:
         link = settings.link
-        bulk = open_bulk(settings, key=keyring.current, wall=lambda: clock.read().wall)
-        if bulk is None or link.certificate_file is None or link.key_file is None:
+        if link.certificate_file is None or link.key_file is None:
+            return None
+        try:
+            bulk = open_bulk(settings, key=keyring.current, wall=lambda: clock.read().wall)
+        except SettingsError as error:  # a kiosk signs people in all the same
+            LOGGER.warning("the certificate will not be renewed: %s", error)
+            return None
+        if bulk is None:
             return None
         return Renewal(bulk, link.certificate_file, link.key_file, wall=lambda: clock.read().wall)
 
@@ -98,7 +106,9 @@ class Uplink:
                 break
             time.sleep(0.02)
         if self._renewal is not None:
-            self._renewal.worker.stop()
+            self._renewal.worker.stop(
+                timeout_seconds=1.0
+            )  # a call to the door may take longer than a stop may
         self._link.stop()
         self._store.close()
 

@@ -338,3 +338,15 @@ def test_a_consent_taken_back_takes_references_and_crops_with_it(agent, page, fr
     assert deleted["data"]["evidence_event_ids"] == [done["event_id"]]
     assert deleted["data"]["reason"] == "consent_withdrawn"
     assert identify(page, person_id="P1").json()["cause"] == "face_declined"
+
+
+def test_a_door_that_cannot_be_asked_keeps_no_kiosk_from_starting(tmp_path, clock):
+    gone = {name: str(tmp_path / "none.pem") for name in ("ca_file", "certificate_file", "key_file")}
+    link = {"host": "127.0.0.1", "port": 9, **gone}
+    agent = make_agent(tmp_path, clock, link=link, bulk={"url": "https://door.example"})
+    agent.start()
+    answer = Page(agent.kiosk_url).get("/health")
+    assert answer.status_code == 200
+    assert answer.json()["moving"] is True
+    assert "link-kiosk-01" in answer.json()["workers"]
+    agent.stop()
