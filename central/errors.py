@@ -16,7 +16,7 @@ class StoreError(FaultError):
 
 
 class BrokerError(FaultError):
-    """The broker cannot be reached at start."""
+    """The broker cannot be reached; it is tried again for ever."""
 
 
 class SiteError(InputError):
