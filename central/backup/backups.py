@@ -48,11 +48,12 @@ def take(settings: Settings, config: Path, out: Path, passphrase: str | None, no
         BackupError: the folder cannot be written.
     """
     database = Database(settings.database)
-    partial = out / f".renzheng-{now:%Y%m%dT%H%M%SZ}.part"
-    target = out / f"renzheng-{now:%Y%m%dT%H%M%SZ}"
     try:
         out.mkdir(parents=True, exist_ok=True)
-        partial.mkdir(mode=0o700)
+        partial, target = folders.begin_folder(out, f"renzheng-{now:%Y%m%dT%H%M%SZ}")
+    except OSError as error:
+        raise _unwritten(out, error) from error
+    try:
         # The store first: what the folders hold besides belongs to what came later, and is made again.
         stores.copy_store(settings.database, partial / _COPY[database.backend])
         folders.copy_folders(settings.data_dir, partial, passphrase, [settings.data_dir / "central.sqlite"])
@@ -75,9 +76,7 @@ def take(settings: Settings, config: Path, out: Path, passphrase: str | None, no
         partial.rename(target)
     except OSError as error:
         shutil.rmtree(partial, ignore_errors=True)
-        raise BackupError(
-            f"The backup cannot be written to {out}: {error}.", do="Check its space and rights."
-        ) from error
+        raise _unwritten(out, error) from error
     except RenzhengError:
         shutil.rmtree(partial, ignore_errors=True)
         raise
@@ -109,9 +108,19 @@ def restore(settings: Settings, backup: Path, passphrase: str | None, now: datet
     _must_not_run(settings)
     tried = try_out(settings, backup, passphrase)
     epoch = max(manifest.epoch, _epoch_here(settings))
-    _put_aside(settings, f"before-{now:%Y%m%dT%H%M%SZ}")
-    folders.put_folders(backup, settings.data_dir, passphrase)
-    stores.put_store(settings.database, backup / _COPY[backend])
+    aside = folders.Aside([settings.data_dir, *_store_files(settings)], f"before-{now:%Y%m%dT%H%M%SZ}")
+    try:
+        folders.put_folders(backup, settings.data_dir, passphrase)
+        stores.put_store(settings.database, backup / _COPY[backend])
+    except (OSError, RenzhengError) as error:
+        aside.put_back()
+        if isinstance(error, RenzhengError):
+            raise
+        raise BackupError(
+            f"The backup cannot be put in place: {error}.",
+            why="What was there before is in its place again.",
+            do="Check the space and the rights of the data folder, then try again.",
+        ) from error
     if (backup / "tables").exists():
         shutil.copytree(backup / "tables", settings.tables_dir, dirs_exist_ok=True)
     database = Database(settings.database)
@@ -159,16 +168,17 @@ def try_out(
     return Tried(manifest, len(found), entries, checkpoints)
 
 
-def _put_aside(settings: Settings, name: str) -> None:
-    """Keep what is replaced; PostgreSQL's tables are replaced in one transaction and not kept."""
-    if settings.data_dir.exists():
-        settings.data_dir.rename(settings.data_dir.with_name(f"{settings.data_dir.name}.{name}"))
+def _unwritten(out: Path, error: OSError) -> BackupError:
+    return BackupError(f"The backup cannot be written to {out}: {error}.", do="Check its space and rights.")
+
+
+def _store_files(settings: Settings) -> list[Path]:
+    """Name SQLite's files; PostgreSQL's tables are replaced in one transaction and not kept."""
     url = sa.make_url(settings.database)
-    if url.get_backend_name() == "sqlite":
-        store = Path(str(url.database))
-        for path in (store, *(store.with_name(store.name + ending) for ending in ("-wal", "-shm"))):
-            if path.exists():  # a store that lies outside the data folder
-                path.rename(path.with_name(f"{path.name}.{name}"))
+    if url.get_backend_name() != "sqlite":
+        return []
+    store = Path(str(url.database))
+    return [store, *(store.with_name(store.name + ending) for ending in ("-wal", "-shm"))]
 
 
 def _epoch_here(settings: Settings) -> int:

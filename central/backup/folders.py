@@ -7,6 +7,7 @@ import tarfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import count
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -41,6 +42,70 @@ class Manifest:
     software: str
     files: dict[str, str]
     outside: Sequence[str] = ()
+
+
+def begin_folder(out: Path, name: str) -> tuple[Path, Path]:
+    """Make the folder in which a backup is written, and name the one that it becomes when it is whole.
+
+    Another backup of the same second, under way or done, keeps its own: this one's name is numbered.
+
+    Raises:
+        OSError: the folder cannot be made.
+    """
+    for number in count(1):
+        target = out / _numbered(name, number)
+        partial = out / f".{target.name}.part"
+        try:
+            partial.mkdir(mode=0o700)
+        except FileExistsError:
+            continue
+        if not target.exists():  # looked at only now: nobody else makes it while the other name is ours
+            return partial, target
+        partial.rmdir()
+    raise AssertionError("numbers do not end")
+
+
+class Aside:
+    """What is replaced, kept beside its place under a name that nothing has yet.
+
+    Args:
+        paths: files and folders; those that are not there are left out.
+        name: what is put behind their names.
+
+    Raises:
+        BackupError: one cannot be moved; none is.
+    """
+
+    def __init__(self, paths: Sequence[Path], name: str) -> None:
+        number = next(
+            number
+            for number in count(1)
+            if not any(_beside(path, _numbered(name, number)).exists() for path in paths)
+        )
+        self._moved: list[tuple[Path, Path]] = []
+        try:
+            for path in paths:
+                if path.exists():  # what lay in a folder that was moved is gone with it
+                    target = _beside(path, _numbered(name, number))
+                    path.rename(target)
+                    self._moved.append((path, target))
+        except OSError as error:
+            self.put_back()
+            raise BackupError(
+                f"{path} cannot be put aside: {error}.",
+                why="Nothing is replaced that is not kept.",
+                do="Check the rights of the folder that it lies in; a mount cannot be renamed.",
+            ) from error
+
+    def put_back(self) -> None:
+        """Put everything in its place again; what has come there since is thrown away."""
+        for place, kept in reversed(self._moved):
+            if place.is_dir():
+                shutil.rmtree(place)
+            else:
+                place.unlink(missing_ok=True)
+            kept.rename(place)
+        self._moved.clear()
 
 
 def copy_folders(data_dir: Path, backup: Path, passphrase: str | None, skip: Sequence[Path]) -> None:
@@ -134,6 +199,14 @@ def hash_files(backup: Path) -> dict[str, str]:
             with path.open("rb") as content:
                 found[name] = hashlib.file_digest(content, "sha256").hexdigest()
     return found
+
+
+def _beside(path: Path, name: str) -> Path:
+    return path.with_name(f"{path.name}.{name}")
+
+
+def _numbered(name: str, number: int) -> str:
+    return name if number == 1 else f"{name}-{number}"
 
 
 def _packed(data_dir: Path) -> bytes:

@@ -107,6 +107,41 @@ def test_what_is_restored_is_what_was_backed_up_in_a_new_epoch(site, tmp_path):
     database.close()
 
 
+def test_two_of_one_second_keep_both_their_places(site, tmp_path):
+    site.write(3)
+    now = utc_now()
+    out = tmp_path / "out"
+    first = backups.take(site.settings, site.config, out, None, now)
+    (out / f".{first.name}-2.part").mkdir()  # a third is under way
+    (out / f".{first.name}-2.part" / "of another").touch()
+    second = backups.take(site.settings, site.config, out, None, now)
+    assert second.name == f"{first.name}-3"
+    assert (out / f".{first.name}-2.part" / "of another").exists()
+    for _ in range(3):
+        assert backups.restore(site.settings, first, None, now).entries == 3
+    assert len(list(tmp_path.glob("data.before-*"))) == 3
+
+
+def test_a_restore_that_cannot_be_finished_leaves_what_was_there(site, tmp_path, monkeypatch):
+    site.write(5)
+    backup = site.take(tmp_path / "out")
+    site.write(5)
+
+    def full(*_):
+        (site.settings.data_dir / "half").touch()
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(backups.stores, "put_store", full)
+    monkeypatch.setattr(backups, "try_out", lambda *_: None)
+    with pytest.raises(BackupError, match="No space left"):
+        site.restore(backup)
+    assert not list(tmp_path.glob("data.before-*"))
+    assert not (site.settings.data_dir / "half").exists()
+    database = site.open()
+    assert list(check_store(database)) == [Good("kiosk-1", 10)]
+    database.close()
+
+
 def test_a_backup_is_tried_out_by_command_and_one_that_was_changed_is_refused(site, tmp_path):
     site.write(10)
     run = CliRunner()
