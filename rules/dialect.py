@@ -11,7 +11,9 @@ and another there.
 
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 
 import sqlglot
 from sqlglot import exp
@@ -70,6 +72,51 @@ def parse(sql: str) -> exp.Query:
     return statements[0]
 
 
+@dataclass(frozen=True)
+class Reading:
+    """What is known of one query, so that its text is parsed once however often it is asked about.
+
+    Args:
+        problems: everything that is outside of the dialect.
+        tables: the tables it reads besides its own common table expressions, in order.
+        hiding: the names of its common table expressions, in order.
+        placeholders: the names written as `$name`; None when it does not parse.
+        parts: the query as it is run, written again from its syntax tree: text and names of placeholders in
+            turn; nothing when there are problems.
+    """
+
+    problems: tuple[str, ...]
+    tables: tuple[str, ...] = ()
+    hiding: tuple[str, ...] = ()
+    placeholders: frozenset[str] | None = None
+    parts: tuple[str, ...] = ()
+
+
+@lru_cache(maxsize=1024)
+def _reading(sql: str) -> Reading:
+    """Parse and judge one query; the same text is not read again in this process."""
+    try:
+        tree = parse(sql)
+        return _read(tree, sql)
+    except RecursionError:
+        return Reading(("the query is nested too deeply",))
+    except ValueError as error:
+        return Reading((str(error),))
+
+
+def _read(tree: exp.Query, sql: str) -> Reading:
+    nodes = list(tree.walk())
+    named = frozenset(str(node.this) for node in nodes if isinstance(node, exp.Placeholder))
+    if len(nodes) > MOST_NODES:
+        problem = f"the query has {len(nodes)} parts; a rule has at most {MOST_NODES}"
+        return Reading((problem,), placeholders=named)
+    judged = dict.fromkeys(_offence(node) or _shape(node) for node in nodes)
+    problems = tuple(problem for problem in judged if problem)
+    tables = tuple(_strangers(tree, frozenset()))
+    hiding = tuple(node.alias for node in nodes if isinstance(node, exp.CTE))
+    return Reading(problems, tables, hiding, named, () if problems else _parts(tree, sql))
+
+
 def offences(sql: str, tables: Collection[str] | None = None) -> Iterator[str]:
     """Name everything in a query that is outside of the dialect.
 
@@ -77,32 +124,20 @@ def offences(sql: str, tables: Collection[str] | None = None) -> Iterator[str]:
         sql: the query.
         tables: every table it may read besides its own common table expressions; None: any plain name.
     """
-    try:
-        tree = parse(sql)
-        found = list(dict.fromkeys(_offences(tree, tables)))
-    except RecursionError:
-        found = ["the query is nested too deeply"]
-    except ValueError as error:
-        found = [str(error)]
-    yield from found
-
-
-def _offences(tree: exp.Query, tables: Collection[str] | None) -> Iterator[str]:
-    nodes = list(tree.walk())
-    if len(nodes) > MOST_NODES:
-        yield f"the query has {len(nodes)} parts; a rule has at most {MOST_NODES}"
-        return
-    for node in nodes:
-        problem = _offence(node) or _shape(node)
-        if problem:
-            yield problem
+    reading = _reading(sql)
+    found = list(reading.problems)
     if tables is not None:
-        yield from _strangers(tree, frozenset(tables))
-        yield from (
-            f"WITH {cte.alias} hides the table of that name: choose another name"
-            for cte in tree.find_all(exp.CTE)
-            if cte.alias in tables
-        )
+        found += [
+            f"there is no table {name[:60]!r}: `renzheng rules tables` lists what a rule may read"
+            for name in reading.tables
+            if name not in tables
+        ]
+        found += [
+            f"WITH {name} hides the table of that name: choose another name"
+            for name in reading.hiding
+            if name in tables
+        ]
+    yield from dict.fromkeys(found)
 
 
 def _offence(node: exp.Expr) -> str | None:
@@ -195,13 +230,13 @@ def _shown(node: exp.Expr) -> str:
 
 
 def _strangers(node: exp.Expr, known: frozenset[str]) -> Iterator[str]:
-    """Yield the tables that are neither known nor common table expressions in reach."""
+    """Yield the tables that are not common table expressions in reach."""
     extra = node.args.get("with_")
     for cte in extra.expressions if extra else ():
         yield from _strangers(cte.this, known)
         known |= {cte.alias}
     if isinstance(node, exp.Table) and node.name not in known:
-        yield f"there is no table {node.name[:60]!r}: `renzheng rules tables` lists what a rule may read"
+        yield node.name
     for child in node.iter_expressions():
         if child is not extra:
             yield from _strangers(child, known)
@@ -213,7 +248,10 @@ def placeholders(sql: str) -> set[str]:
     Raises:
         ValueError: it does not parse.
     """
-    return {str(node.this) for node in parse(sql).find_all(exp.Placeholder)}
+    reading = _reading(sql)
+    if reading.placeholders is None:
+        raise ValueError("; ".join(reading.problems))
+    return set(reading.placeholders)
 
 
 def bound(sql: str, values: Mapping[str, int | Decimal] | None = None) -> str:
@@ -223,23 +261,39 @@ def bound(sql: str, values: Mapping[str, int | Decimal] | None = None) -> str:
         ValueError: it is outside of the dialect.
         KeyError: a `$name` has no value.
     """
-    problems = list(offences(sql))
-    if problems:
-        raise ValueError("; ".join(problems))
-    tree: exp.Expr = parse(sql)
-    if values is not None:
-        tree = tree.transform(_with_values(values))
-    return tree.sql("duckdb", identify=True, comments=False, pretty=True)
+    reading = _reading(sql)
+    if reading.problems:
+        raise ValueError("; ".join(reading.problems))
+    texts = [
+        part if index % 2 == 0 else (f"${part}" if values is None else _operand(values[part]))
+        for index, part in enumerate(reading.parts)
+    ]
+    return "".join(texts)
 
 
-def _with_values(values: Mapping[str, int | Decimal]) -> Callable[[exp.Expr], exp.Expr]:
-    def replaced(node: exp.Expr) -> exp.Expr:
-        if not isinstance(node, exp.Placeholder):
-            return node
-        value: exp.Expr = sqlglot.parse_one(number(values[str(node.this)]), read="duckdb")
-        return value
+def _parts(tree: exp.Query, sql: str) -> tuple[str, ...]:
+    """Write a tree as text, cut at its placeholders; they are marked by a word that the query has not.
 
-    return replaced
+    Raises:
+        ValueError: the word came out where no placeholder was.
+    """
+    mark = "placeholder_"
+    while mark in sql:
+        mark += "x_"
+    found = list(tree.find_all(exp.Placeholder))
+    for node in found:
+        node.replace(exp.Var(this=f"{mark}{node.this}$"))
+    text = tree.sql("duckdb", identify=True, comments=False, pretty=True, copy=False)
+    parts = tuple(re.split(rf"{mark}(\w+)\$", text))
+    if len(parts) != 2 * len(found) + 1:
+        raise ValueError("its placeholders cannot be told from its other words")
+    return parts
+
+
+def _operand(value: int | Decimal) -> str:
+    """Write a number so that no sign before it can make a comment of it."""
+    text = number(value)
+    return f"({text})" if text.startswith("-") else text
 
 
 def number(value: int | Decimal) -> str:
@@ -250,6 +304,7 @@ def number(value: int | Decimal) -> str:
     return format(exact, "f")
 
 
+@lru_cache(maxsize=1024)
 def to_spark(sql: str) -> str:
     """Translate a query of the dialect to Spark SQL."""
     return sqlglot.transpile(sql, read="duckdb", write="spark")[0]

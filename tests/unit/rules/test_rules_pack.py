@@ -4,9 +4,11 @@ import datetime as dt
 from decimal import Decimal
 from pathlib import Path
 
+import duckdb
 import pytest
 
-from renzheng.rules.dialect import offences
+from renzheng.rules import dialect
+from renzheng.rules.dialect import bound, offences, parse, placeholders
 from renzheng.rules.docs import write_docs
 from renzheng.rules.errors import RulePackError
 from renzheng.rules.examples import expand
@@ -158,3 +160,27 @@ def test_a_file_saved_by_windows_is_read():
     for content, problem in ((b"\xb9\xe6", "not UTF-8"), ("a: \u202e1".encode(), "U\\+202E")):
         with pytest.raises(ValueError, match=problem):
             as_text(content)
+
+
+def test_only_placeholders_become_numbers_and_no_sign_makes_a_comment():
+    sql = "SELECT $low AS low, -$low AS high, '$low placeholder_low$' AS text FROM claim_lines"
+    written = bound(sql, {"low": Decimal("-0.5")})
+    with duckdb.connect() as connection:
+        connection.execute("CREATE TABLE claim_lines AS SELECT 1 AS line")
+        found = connection.execute(written).fetchall()
+    assert found == [(Decimal("-0.5"), Decimal("0.5"), "$low placeholder_low$")]
+    assert bound(sql, {"low": 2}) != written
+    with pytest.raises(KeyError, match="low"):
+        bound(sql, {})
+
+
+def test_a_query_is_parsed_once_however_often_it_is_asked_about(monkeypatch):
+    sql = "SELECT line_id FROM claim_lines WHERE service_day = $from_day AND 'asked once' = item_code"
+    parsed = []
+    monkeypatch.setattr(dialect, "parse", lambda text: parsed.append(text) or parse(text))
+    for day in (1, 2):
+        assert not list(offences(sql, {"claim_lines"}))
+        assert list(offences(sql, {"stays"}))
+        assert placeholders(sql) == {"from_day"}
+        assert f"CAST({day} AS BIGINT)" in bound(sql, {"from_day": day})
+    assert parsed == [sql]
