@@ -1,6 +1,7 @@
 """Spark gives the very rows that DuckDB gives: verdicts and findings; and the oracle agrees."""
 
 import datetime as dt
+import json
 import warnings
 
 import pyarrow as pa
@@ -76,6 +77,11 @@ def test_line_verdicts_are_identical(outputs):
     found = {engine: list(read_verdicts(outputs / engine)) for engine in ("duckdb", "spark")}
     assert len(found["duckdb"]) > WORLDS
     assert found["spark"] == found["duckdb"]
+
+
+def test_every_rule_runs_to_its_end(outputs):
+    for engine in ("duckdb", "spark"):
+        assert json.loads((outputs / engine / "summary.json").read_text())["failed_rules"] == {}
 
 
 def test_findings_are_identical(outputs):

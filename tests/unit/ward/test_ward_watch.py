@@ -1,6 +1,7 @@
 """One camera's analysis with a painted scene and a stand-in engine: never told while blind, memory flat."""
 
 import gc
+import time
 import tracemalloc
 
 import cv2
@@ -239,7 +240,7 @@ def test_a_broken_network_degrades_its_camera_and_ends_nothing(ward, caplog):
             break
         ward.watch.lock.acquire()
         ward.watch.lock.release()
-        analysts._threads[0].join(0.02)
+        time.sleep(0.02)
     analysts.stop()
     assert ward.watch.standing() == Standing(CoverageState.DEGRADED, "model_fault")
 
