@@ -5,13 +5,13 @@ import socket
 import time
 from pathlib import Path
 
-import uvicorn
 from fastapi import FastAPI
 
+from renzheng.contracts.serving import LOCAL_PLACES, BoundedServer, Places, bounded_config
 from renzheng.contracts.supervised import Worker
 from renzheng.edge.errors import SettingsError
+from renzheng.models.images import LARGEST_FRAME_BYTES
 
-_LARGEST_MESSAGE_BYTES = 4_000_000
 _BEAT_SECONDS = 2
 
 
@@ -24,6 +24,7 @@ class Server:
         port: 0 takes a free one; `port` tells which.
         certificate_file: serves HTTPS with this certificate; `key_file` is its private key.
         section: which settings name host and port.
+        places: most connections; None is what a page of this machine alone needs.
 
     Raises:
         SettingsError: the port is taken, or the certificate cannot be used.
@@ -38,6 +39,7 @@ class Server:
         certificate_file: Path | None = None,
         key_file: Path | None = None,
         section: str = "kiosk",
+        places: Places | None = None,
     ) -> None:
         self._socket = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -50,16 +52,14 @@ class Server:
                 do=f"Stop what listens there, or set {section}.host and {section}.port.",
             ) from None
         self.port: int = self._socket.getsockname()[1]
-        config = uvicorn.Config(
+        config = bounded_config(
             app,
-            log_config=None,
-            access_log=False,
-            ws_max_size=_LARGEST_MESSAGE_BYTES,
+            beat=self._beat,
+            beat_seconds=_BEAT_SECONDS,
+            ws_max_size=LARGEST_FRAME_BYTES,
             timeout_graceful_shutdown=2,
             ssl_certfile=certificate_file,
             ssl_keyfile=key_file,
-            callback_notify=self._beat,
-            timeout_notify=_BEAT_SECONDS,
         )
         try:
             config.load()
@@ -69,7 +69,7 @@ class Server:
                 f"The certificate {certificate_file} or its key cannot be used: {error.strerror or error}.",
                 do=f"Set {section}.certificate_file and {section}.key_file to a matching pair (PEM).",
             ) from None
-        self._uvicorn = uvicorn.Server(config)
+        self._uvicorn = BoundedServer(config, places or LOCAL_PLACES)
         self.worker = Worker(f"{section}-page", self._run, repeatable=False)
 
     def _run(self) -> None:

@@ -16,6 +16,7 @@ from pydantic import BaseModel, TypeAdapter
 from renzheng.central.errors import RegistrationError, SiteError
 from renzheng.central.site.calls import Call, Caller, Callers
 from renzheng.central.site.joining import Joining
+from renzheng.contracts.limits import BodyLimits, RequestLimits
 from renzheng.contracts.provisioning import JOIN_PATH, ProvisioningError
 from renzheng.contracts.requests import (
     CERTIFICATE_PATH,
@@ -65,6 +66,7 @@ def build_door(
         answer.headers["Cache-Control"] = "no-store"
         return answer
 
+    app.add_middleware(RequestLimits, limits=BodyLimits(MOST_BYTES))
     _add_joining(app, joining)
     _add_renewing(app, joining, callers)
     _add_fetching(app, callers, counter)

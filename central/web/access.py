@@ -74,8 +74,7 @@ class Gate:
 
     async def sign_in(self, request: Request) -> Response | None:
         """Take the sign-in form; None when the token in it is not the right one."""
-        body = (await request.body())[:MOST_FORM_BYTES]
-        form = parse_qs(body.decode("utf-8", "replace"))
+        form = parse_qs((await request.body()).decode("utf-8", "replace"))
         target = form.get("next", ["/"])[0]
         if not self.is_token(form.get("token", [""])[0]):
             return None

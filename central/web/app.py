@@ -29,8 +29,9 @@ from renzheng.central.store.times import to_us
 from renzheng.central.watch.problems import KINDS
 from renzheng.central.watch.standing import Standing
 from renzheng.central.watch.watch import gauges_of_workers
-from renzheng.central.web.access import Gate, Next, read_token
+from renzheng.central.web.access import MOST_FORM_BYTES, Gate, Next, read_token
 from renzheng.contracts.errors import RenzhengError
+from renzheng.contracts.limits import BodyLimits, RequestLimits
 from renzheng.contracts.supervised import health_of
 
 logger = logging.getLogger(__name__)
@@ -66,6 +67,7 @@ def build_app(
     app.middleware("http")(_with_headers)
     if settings.host in LOOPBACK:  # a page elsewhere cannot reach us under another name (DNS rebinding)
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=[*LOOPBACK, "[::1]"])
+    app.add_middleware(RequestLimits, limits=LIMITS)  # the last added is the outermost
     _handle_errors(app)
     app.include_router(routes.build_router(database, settings, service), prefix="/api/v1")
     app.include_router(problem_pages.build_router(database, settings, clock, service))
@@ -96,6 +98,7 @@ def build_app(
     return app
 
 
+LIMITS = BodyLimits(routes={"/sign-in": MOST_FORM_BYTES})
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 

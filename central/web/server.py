@@ -4,10 +4,10 @@ import socket
 import time
 from pathlib import Path
 
-import uvicorn
 from fastapi import FastAPI
 
 from renzheng.central.errors import SettingsError
+from renzheng.contracts.serving import BoundedServer, Places, bounded_config
 from renzheng.contracts.supervised import Worker
 
 START_SECONDS = 10.0
@@ -26,23 +26,21 @@ class WebServer:
         tls: tuple[Path, Path] | None = None,
         *,
         name: str = "console",
+        places: Places | None = None,
     ) -> None:
         self._host = host
         self._port = port
         self._scheme = "https" if tls else "http"
-        config = uvicorn.Config(
+        config = bounded_config(
             app,
-            log_config=None,
-            access_log=False,
-            server_header=False,
+            beat=self._beat,
+            beat_seconds=BEAT_SECONDS,
             lifespan="off",
             timeout_graceful_shutdown=STOP_SECONDS,  # a browser keeps its connection open for ever
             ssl_certfile=tls[0] if tls else None,
             ssl_keyfile=tls[1] if tls else None,
-            callback_notify=self._beat,
-            timeout_notify=BEAT_SECONDS,
         )
-        self._server = uvicorn.Server(config)
+        self._server = BoundedServer(config, places or Places())
         self._listener: socket.socket | None = None
         self.worker = Worker(name, self._serve, repeatable=False)
 

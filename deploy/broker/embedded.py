@@ -4,6 +4,7 @@ It forgets everything when it stops, which is no loss: only central's own acknow
 """
 
 import asyncio
+import contextlib
 import logging
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,11 @@ from renzheng.deploy.broker.access import Access, Action
 
 LISTENER = "default"
 _BEAT_SECONDS = 2.0
+_PARTING_SECONDS = 1.0
+CONNECT_SECONDS = 10.0
+"""How long a caller may take to say who it is."""
+MOST_UNKNOWN = 100
+"""Callers that have not said who they are; beyond them the one that has waited longest goes."""
 logger = logging.getLogger(__name__)
 
 
@@ -96,24 +102,59 @@ class _AskingBroker(Broker):
     No session is kept for anybody: what a client missed, the sender sends again.
     """
 
+    def __init__(self, config: BrokerConfig) -> None:
+        super().__init__(config)
+        self._unknown: dict[WriterAdapter, None] = {}
+
     async def _initialize_client_session(
         self, reader: ReaderAdapter, writer: WriterAdapter, remote_address: str, remote_port: int
     ) -> tuple[BrokerProtocolHandler, Session]:
         del remote_address, remote_port
-        try:
-            handler, session = await BrokerProtocolHandler.init_from_connect(
-                reader, writer, self.plugins_manager
-            )
-        except (AMQTTError, MQTTError):
-            await writer.close()
-            raise
+        handler, session = await self._hear(reader, writer)
         if not await self._authenticate(session, self.listeners_config[LISTENER]):
             await ConnackPacket.build(0, NOT_AUTHORIZED).to_stream(writer)
-            await writer.close()
+            await _part(writer)
             raise MQTTError(f"{session.username} may not connect as {session.client_id}")
         await self._delete_session(session.client_id)
         session.parent = 0
         return handler, session
+
+    async def shutdown(self) -> None:
+        """Stop, and leave nobody waiting."""
+        for writer in list(self._unknown):
+            await _part(writer)
+        await super().shutdown()
+
+    async def _hear(
+        self, reader: ReaderAdapter, writer: WriterAdapter
+    ) -> tuple[BrokerProtocolHandler, Session]:
+        """Wait for a caller's first words; whoever says nothing makes room for others."""
+        self._unknown[writer] = None
+        if len(self._unknown) > MOST_UNKNOWN:
+            oldest = next(iter(self._unknown))
+            del self._unknown[oldest]
+            await _part(oldest)
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                handler, session = await BrokerProtocolHandler.init_from_connect(
+                    reader, writer, self.plugins_manager
+                )
+                return handler, session
+        except (AMQTTError, MQTTError):
+            await _part(writer)
+            raise
+        except TimeoutError:
+            await _part(writer)
+            raise MQTTError(f"a caller said nothing in {CONNECT_SECONDS:.0f} s") from None
+        finally:
+            self._unknown.pop(writer, None)
+
+
+async def _part(writer: WriterAdapter) -> None:
+    """Close a connection; a caller that does not take part in it is not waited for."""
+    with contextlib.suppress(TimeoutError, OSError):
+        async with asyncio.timeout(_PARTING_SECONDS):
+            await writer.close()
 
 
 class EmbeddedBroker:

@@ -19,6 +19,7 @@ from fastapi.responses import FileResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
 
 from renzheng.contracts.errors import RenzhengError
+from renzheng.contracts.limits import BodyLimits, RequestLimits
 from renzheng.contracts.rounds import RoundError
 from renzheng.edge.bedside import icons
 from renzheng.edge.bedside.calls import (
@@ -50,6 +51,7 @@ from renzheng.models.images import LARGEST_FRAME_BYTES
 LOGGER = logging.getLogger(__name__)
 PAGE = Path(str(resources.files("renzheng.edge.bedside") / "page"))
 COOKIE = "renzheng_bedside"
+LIMITS = BodyLimits(routes={"/api/answers": LARGEST_BODY_BYTES, "/api/looks/": LARGEST_FRAME_BYTES})
 _PROBLEMS: dict[type[RenzhengError], tuple[int, str]] = {
     NotSignedInError: (401, "not_signed_in"),
     UnknownWitnessError: (403, "unknown_witness"),
@@ -76,6 +78,7 @@ def build_app(inspection: Inspection, *, secure: bool, health: Callable[[], dict
     """
     app = FastAPI(title="renzheng bedside", docs_url=None, redoc_url=None, openapi_url=None)
     app.middleware("http")(_guard(secure=secure))
+    app.add_middleware(RequestLimits, limits=LIMITS)
     answer_errors(app, _PROBLEMS)
     app.mount("/static", StaticFiles(directory=str(PAGE)), name="static")
     _add_page(app)
@@ -228,8 +231,6 @@ def _add_looks(app: FastAPI, inspection: Inspection) -> None:
     async def frame(look_id: str, request: Request) -> LookShown:
         _inspector(inspection, request)
         body = await request.body()
-        if len(body) > LARGEST_FRAME_BYTES:
-            raise CallError("The frame is too large.")
         return look_shown(await asyncio.to_thread(inspection.looks.take, look_id, body))
 
     async def state(look_id: str, request: Request) -> LookShown:
@@ -252,8 +253,6 @@ def _guard(*, secure: bool) -> Callable[[Request, Next], Awaitable[Response]]:
         length = request.headers.get("content-length")
         if request.method == "POST" and (length is None or not length.isdigit()):
             return JSONResponse({"problem": "malformed"}, status_code=411)
-        if length is not None and length.isdigit() and int(length) > LARGEST_BODY_BYTES:
-            return JSONResponse({"problem": "too_large"}, status_code=413)
         response = await go_on(request)
         response.headers["Content-Security-Policy"] = POLICY
         response.headers["Permissions-Policy"] = _PERMISSIONS

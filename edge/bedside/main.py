@@ -13,6 +13,7 @@ from typing import Any
 from joserfc.jwk import OKPKey
 
 from renzheng.contracts.events import CoverageState
+from renzheng.contracts.serving import Places
 from renzheng.contracts.supervised import Workers, health_of
 from renzheng.edge.bedside.app import build_app
 from renzheng.edge.bedside.fetching import Fetcher, Rounds, RoundsAtTheDoor
@@ -122,6 +123,7 @@ class Unit:
             certificate_file=bedside.certificate_file,
             key_file=bedside.key_file,
             section="bedside",
+            places=Places(),
         )
         self.workers = Workers([*self.watchman.workers, self._server.worker, self.fetcher.worker])
         if self.link is not None:

@@ -17,6 +17,7 @@ from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse, Str
 from fastapi.staticfiles import StaticFiles
 
 from renzheng.contracts.errors import RenzhengError
+from renzheng.contracts.limits import BodyLimits, RequestLimits
 from renzheng.edge.errors import (
     CallError,
     PhotographRefusedError,
@@ -46,6 +47,7 @@ from renzheng.models.images import LARGEST_FRAME_BYTES
 LOGGER = logging.getLogger(__name__)
 _PAGE = resources.files("renzheng.edge.kiosk") / "page"
 _PREVIEW_EVERY_S = 0.04
+LIMITS = BodyLimits(routes={"/enrol/frame": LARGEST_FRAME_BYTES})
 _PROBLEMS: dict[type[RenzhengError], tuple[int, str]] = {
     UnknownPersonError: (404, "unknown_person"),
     UnknownWitnessError: (403, "unknown_witness"),
@@ -74,6 +76,7 @@ def build_app(
 
     app = FastAPI(title="renzheng kiosk", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
     app.middleware("http")(_only_own_pages)
+    app.add_middleware(RequestLimits, limits=LIMITS)
     answer_errors(app, _PROBLEMS)
     app.mount("/static", StaticFiles(directory=str(_PAGE)), name="static")
     _add_pages(app)
@@ -254,8 +257,6 @@ def _add_enrolment(app: FastAPI, enrolling: Enrolling, own_camera: OwnCamera | N
         body = await request.body()
         if not body and own_camera is not None:
             body = own_camera.newest or b""
-        if len(body) > LARGEST_FRAME_BYTES:
-            raise CallError("The frame is too large.")
         return await enrolling.take(body)
 
     app.post("/enrol/begin")(begin)

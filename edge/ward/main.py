@@ -16,6 +16,7 @@ from fastapi.responses import JSONResponse
 from joserfc.jwk import OKPKey
 
 from renzheng.contracts.events import Purpose
+from renzheng.contracts.limits import BodyLimits, RequestLimits
 from renzheng.contracts.supervised import Worker, Workers
 from renzheng.edge.bulk import open_bulk
 from renzheng.edge.clock import Clock, SystemClock
@@ -203,6 +204,7 @@ class WardAgent:
 
     def _app(self) -> FastAPI:
         app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+        app.add_middleware(RequestLimits, limits=BodyLimits(0))
 
         @app.get("/health")
         def told_health() -> JSONResponse:

@@ -62,6 +62,26 @@ def declared(*extras):
     return {re.match(r"[A-Za-z0-9_-]+", line).group(0).lower() for line in wanted}
 
 
+SERVING = "contracts/serving.py"
+
+
+@pytest.mark.parametrize("extra", ["edge", "central"])
+def test_what_serves_pages_is_in_both_extras(extra):
+    wanted = {name.split(".")[0] for name in imports(ROOT / SERVING, top_level_only=True)}
+    assert wanted - set(sys.stdlib_module_names) - {"renzheng"} <= declared(extra)
+
+
+def test_every_web_application_is_limited_and_served_in_one_way():
+    paths = [path for package in MAY_IMPORT for path in sources(package)]
+    texts = {str(path.relative_to(ROOT)): path.read_text(encoding="utf-8") for path in paths}
+    applications = {name for name, text in texts.items() if re.search(r"\bFastAPI\(|\bStarlette\(", text)}
+    assert len(applications) == 5, "kiosk, bedside, ward, console, door"
+    unlimited = {name for name in applications if "add_middleware(RequestLimits," not in texts[name]}
+    assert unlimited == set(), "use renzheng.contracts.limits"
+    serving = {name for name, text in texts.items() if re.search(r"\bimport uvicorn|http\.server", text)}
+    assert serving == {SERVING}, "use renzheng.contracts.serving, which bounds connections"
+
+
 @pytest.mark.parametrize(
     ("package", "extras"), [("contracts", ()), ("edge", ("edge",)), ("central", ("central",))]
 )
@@ -73,6 +93,7 @@ def test_what_a_package_needs_to_start_is_in_its_extra(package, extras):
         for name in imports(path, top_level_only=True)
         if (first := name.split(".")[0]) not in sys.stdlib_module_names
         and first not in ("renzheng", "pyspark", "pandas")
+        and str(path.relative_to(ROOT)) != SERVING
         and IMPORTED_AS.get(first, first).lower() not in known
     }
     assert missing == set()

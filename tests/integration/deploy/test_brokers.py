@@ -2,6 +2,7 @@
 
 import contextlib
 import queue
+import socket
 import ssl
 import subprocess
 import time
@@ -13,6 +14,7 @@ from parts.certificates import CertificateAuthority
 from parts.processes import end, find_program, free_port, listens, wait_until
 
 from renzheng.central.site.revocation import render_acl
+from renzheng.deploy.broker import embedded
 from renzheng.deploy.broker.access import CENTRAL_USER, Access
 from renzheng.deploy.broker.embedded import BrokerFaultError, EmbeddedBroker, Tls
 from renzheng.deploy.broker.mosquitto import MosquittoSite, render_config
@@ -37,6 +39,19 @@ class RunningEmbedded:
 
     def revoke(self, user):
         self.access.revoked.add(user)
+
+
+def test_silent_callers_of_the_embedded_broker_make_room_for_others(monkeypatch):
+    monkeypatch.setattr(embedded, "MOST_UNKNOWN", 5)
+    access = Access(passwords={"central": "secret"})
+    with EmbeddedBroker(port := free_port(), access), contextlib.ExitStack() as held:
+        silent = [
+            held.enter_context(socket.create_connection(("127.0.0.1", port), SECONDS)) for _ in range(8)
+        ]
+        assert silent[0].recv(1) == b"", "the one that waited longest has gone"
+        monkeypatch.setattr(embedded, "CONNECT_SECONDS", 0.01)
+        late = held.enter_context(socket.create_connection(("127.0.0.1", port), SECONDS))
+        assert late.recv(1) == b""
 
 
 class RunningMosquitto:
