@@ -4,9 +4,11 @@ Times are local, `04 10:00` is the 4th of March 2026, 10:00 in Shanghai.
 """
 
 import datetime as dt
+import shutil
 from decimal import Decimal
 
 from renzheng.contracts.tables import INPUT_TABLES, REJECTS, ColumnType
+from renzheng.rules.pack import NATIONAL
 
 CHINA = dt.timezone(dt.timedelta(hours=8))
 TABLES = {**INPUT_TABLES, "rejects": REJECTS}
@@ -153,3 +155,10 @@ def _typed(kind, value):
     if value is not None and kind in {ColumnType.QUANTITY, ColumnType.AMOUNT}:
         return Decimal(str(value))
     return value
+
+
+def few_rules(folder):
+    """A pack of the verdicts' rules and one rule of findings, for what is not about findings."""
+    folder.mkdir(parents=True)
+    shutil.copy(NATIONAL / "overlapping-stays.sql", folder)
+    return folder

@@ -5,18 +5,17 @@ as a mapping is that of each day of the line; written as a text, that of the lin
 """
 
 import datetime as dt
-import shutil
 from decimal import Decimal
 
 import pyarrow.parquet as pq
 import pytest
+from parts.audit_tables import few_rules
 
 from renzheng.central.audit.request import AuditRequest
 from renzheng.central.audit.rule_examples import write_tables
 from renzheng.central.audit.run import run_audit
 from renzheng.contracts.tables import DAY_VERDICTS, INPUT_TABLES, LINE_VERDICTS, arrow_schema
 from renzheng.rules.examples import CATALOGUE, SEPARATOR, Case, _prefixed, expand
-from renzheng.rules.pack import NATIONAL
 
 FIRST, LAST = dt.date(2026, 3, 1), dt.date(2026, 3, 31)
 OTHER = {"institution_id": "H2"}
@@ -524,10 +523,7 @@ def laid_out(names):
 
 def audited(folder, names, engine="duckdb"):
     write_tables(folder / "tables", laid_out(names))
-    rules = folder / "rules"
-    rules.mkdir()
-    # the rules of findings are not what this is about: one of them will do
-    shutil.copy(NATIONAL / "overlapping-stays.sql", rules)
+    rules = few_rules(folder / "rules")
     run_audit(AuditRequest(folder / "tables", FIRST, LAST, folder / "out", engine=engine, rules=rules))
     return {
         name: pq.read_table(folder / "out" / f"{name}.parquet").to_pylist()

@@ -12,6 +12,7 @@ from decimal import Decimal
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from parts.audit_tables import few_rules
 
 from renzheng.central.audit.errors import AuditUsageError, NothingInScopeError
 from renzheng.central.audit.readback import read_verdicts
@@ -152,7 +153,8 @@ def write(folder, rows):
 
 
 def audit(folder, out):
-    return run_audit(AuditRequest(folder, FIRST, LAST, out))
+    rules = few_rules(out.with_name(f"{out.name}-rules"))
+    return run_audit(AuditRequest(folder, FIRST, LAST, out, rules=rules))
 
 
 def boxes_of(out, institution):
