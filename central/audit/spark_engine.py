@@ -112,6 +112,10 @@ class SparkEngine:
         """Give a query a name; it runs where it is used."""
         self._keep(name, self._sql(sql))
 
+    def settle(self, name: str, sql: str, rows: int) -> None:  # noqa: ARG002 - the engines' common form
+        """Give a query on input tables a name; it runs where it is used."""
+        self.view(name, sql)
+
     def drop(self, name: str) -> None:
         """Forget a table that no later step reads."""
         self._spark.catalog.dropTempView(name)
