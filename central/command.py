@@ -58,10 +58,13 @@ def init(  # noqa: PLR0917 - each is an option
         list[str] | None, typer.Option(help="Host name or address of this site's broker; may be given again.")
     ] = None,
 ) -> None:
-    """Make configuration, signing key and store; what is there already is kept."""
+    """Make configuration, signing key and store; what is there already is kept.
+
+    Where devices are registered no key and no CA is made anew: they would believe neither.
+    """
     from renzheng.central.main import make_signing_key
     from renzheng.central.settings import make_settings, read_settings, write_settings
-    from renzheng.central.site.setup import make_site
+    from renzheng.central.site.setup import make_site, must_not_forget
     from renzheng.central.store.database import Database
     from renzheng.contracts import keys
 
@@ -72,6 +75,7 @@ def init(  # noqa: PLR0917 - each is an option
         told = {"port": port, "shards": shard or ["0"], "database_url": database_url, "broker": broker}
         write_settings(make_settings({"data_dir": "data", **told}), path)
     settings = read_settings(path)
+    must_not_forget(settings)
     key = make_signing_key(settings.key_file)
     public_file = settings.key_file.with_suffix(".public.pem")
     public_file.write_text(keys.public_pem(key), encoding="ascii")
@@ -241,6 +245,18 @@ def renew(
         Console().print(
             "copy them to the broker (renzheng central broker-config), restart broker and central"
         )
+
+
+@app.command("rotate-key")
+def rotate_key(config: Config = CONFIG) -> None:
+    """Change central's signing key; the old one signs for the new, and devices follow by themselves."""
+    from renzheng.central.settings import read_settings
+    from renzheng.central.site.succession import rotate
+    from renzheng.contracts import keys
+
+    new = rotate(_store(config), read_settings(config).key_file, utc_now())
+    Console().print(f"central signs with {keys.key_id(new)} once it is started again", highlight=False)
+    Console().print("Give those who keep checkpoints the new public key, and take a backup.", highlight=False)
 
 
 @app.command("devices")

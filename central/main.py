@@ -27,6 +27,7 @@ from renzheng.central.site.door import Counter, build_door
 from renzheng.central.site.joining import BrokerAddress, Joining
 from renzheng.central.site.revocation import keep_lists
 from renzheng.central.site.setup import CENTRAL_NAME, certify_consumer
+from renzheng.central.site.succession import read_former
 from renzheng.central.store import devices
 from renzheng.central.store.database import Database
 from renzheng.central.store.devices import Device, Institution
@@ -72,6 +73,7 @@ class Central:
         self.clock = clock
         self.metrics = Metrics()
         self._key = keys.load_private_key(settings.key_file.read_bytes())
+        self._former = read_former(settings.key_file)
         self.database = Database(settings.database)
         # Apart from what pages read through, so that no number of readers stops the ingest or the devices.
         self._ingest_database = Database(settings.database, connections=2 * len(settings.shards))
@@ -103,7 +105,7 @@ class Central:
             self.workers.add(self._adt.worker)
 
     def _consumer(self, shard: str) -> Consumer:
-        ingest = Ingest(self._ingest_database, self._key, self.clock, self.metrics)
+        ingest = Ingest(self._ingest_database, self._key, self.clock, self.metrics, self._former)
         return Consumer(shard, self._broker_of(shard), ingest, self.metrics)
 
     def _broker_of(self, shard: str) -> BrokerSettings:

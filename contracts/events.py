@@ -288,6 +288,32 @@ class KeyRotationData(Data):
     signed_by_new: Annotated[str, Field(min_length=1, max_length=4000)]
 
 
+class LogClosedData(Data):
+    """The device joined again: the log that it had written ends, and this one goes on at central's head.
+
+    Args:
+        closed_sequence: last entry of the closed log on the device; 0 where nothing of it was left.
+        closed_hash: that entry's hash (hex).
+        carried: how many of its entries central may lack; they follow as `entry_carried`.
+    """
+
+    closed_sequence: Annotated[int, Field(ge=0)]
+    closed_hash: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    carried: Annotated[int, Field(ge=0)]
+
+
+class EntryCarriedData(Data):
+    """An entry of a closed log that central may lack, as it was written.
+
+    Args:
+        sequence: its place in the closed log.
+        line: its exact line.
+    """
+
+    sequence: Annotated[int, Field(ge=1)]
+    line: Annotated[str, Field(min_length=1, max_length=120_000)]
+
+
 class EvidenceData(Data):
     """A crop was released, encrypted to the recipient's key, for a stated purpose."""
 
@@ -421,6 +447,20 @@ class DeviceKeyRotated(_Event):
     data: KeyRotationData
 
 
+class DeviceLogClosed(_Event):
+    """The device joined again, and began its log anew behind what central has."""
+
+    type: Literal["renzheng.v1.device.log_closed"] = "renzheng.v1.device.log_closed"
+    data: LogClosedData
+
+
+class DeviceEntryCarried(_Event):
+    """An entry of a closed log is carried over."""
+
+    type: Literal["renzheng.v1.device.entry_carried"] = "renzheng.v1.device.entry_carried"
+    data: EntryCarriedData
+
+
 class EvidenceReleased(_PersonEvent):
     """A crop left the device."""
 
@@ -449,6 +489,8 @@ Event = (
     | DeviceStopped
     | DeviceClock
     | DeviceKeyRotated
+    | DeviceLogClosed
+    | DeviceEntryCarried
     | EvidenceReleased
     | EvidenceDeleted
 )

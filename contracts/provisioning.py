@@ -90,6 +90,7 @@ class JoinRequest(_Message):
         certificate_request: PKCS #10 (PEM) for the TLS key, made on the device; its subject does not matter.
         signing_key: the public key (PEM) that will sign the device's log.
         nonce: random text, repeated in the answer, so that an old answer fits no new request.
+        device_id: who the device is, where it joins again; a code for another device then does nothing.
     """
 
     version: Literal[1] = 1
@@ -97,6 +98,7 @@ class JoinRequest(_Message):
     signing_key: Pem
     nonce: Annotated[str, Field(min_length=16, max_length=64)]
     software: Annotated[str, Field(max_length=64)]
+    device_id: Annotated[str, Field(min_length=1, max_length=64)] | None = None
 
 
 class JoinAnswer(_Message):
@@ -108,6 +110,9 @@ class JoinAnswer(_Message):
         central_key: central's public signing key (PEM), by which acknowledgements are known.
         broker_host: name or address of the broker, as in the broker's certificate.
         broker_protocol: the MQTT version that it speaks.
+        log_sequence: last entry that central holds of this device; its log goes on behind it. None for a
+            device that is new.
+        log_hash: that entry's hash (hex).
     """
 
     version: Literal[1] = 1
@@ -122,6 +127,8 @@ class JoinAnswer(_Message):
     broker_host: str
     broker_port: Annotated[int, Field(ge=1, le=65535)]
     broker_protocol: Literal["5", "3.1.1"] = "5"
+    log_sequence: Annotated[int, Field(ge=1)] | None = None
+    log_hash: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
 
 
 _M = TypeVar("_M", JoinRequest, JoinAnswer)
@@ -175,7 +182,7 @@ def open_answer(envelope: bytes, code: JoinCode, request: JoinRequest) -> JoinAn
 
 def _seal(message: BaseModel, key: bytes, kind: str, lookup: str) -> bytes:
     header: dict[str, Any] = {"alg": "HS256", "typ": kind, "kid": lookup}
-    body = message.model_dump_json().encode()
+    body = message.model_dump_json(exclude_none=True).encode()
     return jws.serialize_compact(header, body, OctKey.import_key(key), registry=_REGISTRY).encode()
 
 

@@ -146,6 +146,46 @@ def inpatients(
     print(f"{roster.day}: {len(roster.patients)} inpatients")
 
 
+Passphrase = Annotated[
+    Path, typer.Option("--passphrase-file", help="A file with the passphrase that seals the backup.")
+]
+
+
+@app.command()
+def backup(
+    config: Config,
+    out: Annotated[Path, typer.Argument(help="A new file, on another disk or machine.")],
+    passphrase_file: Passphrase,
+) -> None:
+    """Keep whom this device knows in one sealed file: people, references, consents, witnesses."""
+    from renzheng.contracts.events import utc_now
+    from renzheng.contracts.sealing import read_passphrase
+    from renzheng.edge.device.people_backup import take
+    from renzheng.edge.settings import load_settings
+
+    device, passphrase = load_settings(config).device, read_passphrase(passphrase_file)
+    print(f"{take(device, out, passphrase, utc_now())} people of {device.device_id} in {out}")
+
+
+@app.command()
+def restore(
+    config: Config,
+    file: Annotated[Path, typer.Argument(help="What `renzheng edge backup` has written.", exists=True)],
+    passphrase_file: Passphrase,
+) -> None:
+    """Add whom a backup knows, after a lost disk; the agent must not run. What is here stays as it is."""
+    from renzheng.contracts.sealing import read_passphrase
+    from renzheng.edge.device.people_backup import restore as restore_people
+    from renzheng.edge.settings import load_settings
+
+    device, passphrase = load_settings(config).device, read_passphrase(passphrase_file)
+    done = restore_people(device, file, passphrase)
+    print(f"{done.people} people and {done.references} references of {done.taken_at:%Y-%m-%d %H:%M} UTC")
+    if done.refused:
+        print(f"{done.refused} of them have taken their consent back since: their references were left out")
+    print("Whoever took a consent back since then, on a disk that is lost: renzheng edge withdraw")
+
+
 @app.command()
 def credential(
     config: Config,

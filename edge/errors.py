@@ -11,6 +11,10 @@ class StoreError(FaultError):
     """The store on this machine cannot be read or written."""
 
 
+class FolderInUseError(InputError):
+    """An agent runs on this data folder already."""
+
+
 class EventTooLargeError(InputError):
     """An event is larger than a batch may be, so no broker would ever take it."""
 

@@ -195,6 +195,14 @@ def device_key(data_dir: Path) -> OKPKey:
     return key
 
 
+def new_key(data_dir: Path) -> OKPKey:
+    """Make a further signing key, in a file of its own; which entries it signs, the store says."""
+    key = keys.generate_key()
+    _write_private(data_dir / f"device.{keys.key_id(key)}.key.pem", key)
+    (data_dir / PUBLIC).write_text(keys.public_pem(key), encoding="ascii")
+    return key
+
+
 def key_at(store: Store, sequence: int) -> OKPKey:
     """The public key that signs the entry after `sequence`; for 0 the one the log begins with.
 

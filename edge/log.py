@@ -132,6 +132,10 @@ class DeviceLog:
                 reached = entry.sequence
                 if entry.event.get("subject") == person_id:
                     yield EventId(entry.event["id"])
+        for row in self.store.rows("SELECT line FROM closed_entries"):
+            event = _event_of(row["line"])
+            if event.get("subject") == person_id and isinstance(event.get("id"), str):
+                yield EventId(event["id"])
 
     def acknowledged(self) -> int:
         """The last entry of which this device knows that central has it.
@@ -207,7 +211,23 @@ class DeviceLog:
                     "UPDATE log_state SET base_sequence = ?, base_hash = ?",
                     (new_base.sequence, new_base.hash),
                 )
+        self._prune_closed(older_than)
         return new_base.sequence - base.sequence
+
+    def _prune_closed(self, older_than: datetime) -> None:
+        """Let go of closed logs whose last entry is old, once what was carried over of them is safe."""
+        with self.store.writing() as database:
+            for row in self.store.rows("SELECT DISTINCT head_sequence, carried_upto FROM closed_entries"):
+                last = self.store.row(
+                    "SELECT line FROM closed_entries WHERE head_sequence = ? ORDER BY sequence DESC LIMIT 1",
+                    row["head_sequence"],
+                )
+                written = _event_of(last["line"] if last else b"").get("time", "")
+                old = written and datetime.fromisoformat(written) < older_than
+                if old and row["carried_upto"] <= self.safe():
+                    database.execute(
+                        "DELETE FROM closed_entries WHERE head_sequence = ?", (row["head_sequence"],)
+                    )
 
     def verify(self, first_key: OKPKey | None = None) -> Head:
         """Walk the whole file from its base.
@@ -237,6 +257,30 @@ class DeviceLog:
             )
         return head
 
+    def kept_head_hash(self) -> str | None:
+        """The hash of the last entry as its append noted it; None where it was not noted."""
+        return self._kept_head().hash or None
+
+    def begin_after(self, head: Head) -> None:
+        """Let a log that has no entry yet begin behind what central holds of a device of this name.
+
+        Raises:
+            StoreError: it has entries.
+        """
+        with self.store.writing() as database:
+            if self.store.row("SELECT 1 FROM entries") is not None:
+                raise StoreError(
+                    f"The log of {self.device_id} has entries already.",
+                    why="They would be lost.",
+                    do="Let the device join with --again, which carries over what central lacks.",
+                )
+            here = (head.sequence, head.hash)
+            database.execute(
+                "UPDATE log_state SET base_sequence = ?, base_hash = ?, acknowledged = ?,"
+                " acknowledged_hash = ?, head_sequence = ?, head_hash = ?",
+                (*here, *here, *here),
+            )
+
     def _kept_head(self) -> Head:
         """The head as the last append noted it; sequence 0 in a file from before it was noted."""
         state = self._state()
@@ -246,6 +290,14 @@ class DeviceLog:
         state = self.store.row("SELECT * FROM log_state")
         assert state is not None
         return state
+
+
+def _event_of(line: bytes) -> dict[str, Any]:
+    """Read the event of a closed log's entry; nothing where the entry is damaged."""
+    try:
+        return chain.read_entry(line).event
+    except chain.BrokenChainError:
+        return {}
 
 
 def _head(sequence: int, line: bytes) -> Head:

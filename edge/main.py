@@ -38,6 +38,7 @@ from renzheng.edge.reports import Reports
 from renzheng.edge.server import Server
 from renzheng.edge.settings import Settings
 from renzheng.edge.store.database import Store
+from renzheng.edge.store.lock import FolderLock
 from renzheng.edge.store.people import open_people
 from renzheng.edge.watchman import Teller, Watchman
 from renzheng.models.engine import open_engine
@@ -72,6 +73,7 @@ class Agent:
         device = settings.device
         self.settings = settings
         self.clock = clock
+        self._folder = FolderLock(device.data_dir)
         self.store = Store(device.data_dir / "device.sqlite")
         self.log = DeviceLog(self.store, device.device_id)
         self.keyring = Keyring(self.store, device.data_dir)
@@ -90,6 +92,7 @@ class Agent:
             engine,
             clock,
             network_away=self._network_away,
+            halted=lambda: None if self.link is None else self.link.halted,
             evidence=self.evidence,
             gallery=self.gallery,
             network=network,
@@ -162,7 +165,12 @@ class Agent:
         return f"http://127.0.0.1:{self.port}/"
 
     def start(self) -> None:
-        """Tell what happened while the agent was away, then serve."""
+        """Tell what happened while the agent was away, then serve.
+
+        Raises:
+            FolderInUseError: another agent runs on the same data folder.
+        """
+        self._folder.take()
         self.watchman.begin(SOFTWARE)
         if self.link is not None:
             self.link.start()
@@ -187,6 +195,7 @@ class Agent:
         if self.link is not None:
             self.link.stop()
         self.store.close()
+        self._folder.release()
 
     def crash(self) -> None:
         """End as a power cut would: nothing is closed, nothing is said. For tests and the demo."""
@@ -194,6 +203,7 @@ class Agent:
         if self.link is not None:
             self.link.drop()
         self.store.close()
+        self._folder.release()
 
     def _halt(self) -> None:
         if self.camera is not None:

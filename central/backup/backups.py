@@ -15,6 +15,7 @@ from renzheng.central.backup import folders, stores
 from renzheng.central.backup.folders import Manifest
 from renzheng.central.errors import BackupError, StoreError
 from renzheng.central.settings import Settings
+from renzheng.central.site.succession import read_former, verifying_keys
 from renzheng.central.store import identity, schema
 from renzheng.central.store.database import Database
 from renzheng.central.store.times import to_us
@@ -111,6 +112,9 @@ def restore(settings: Settings, backup: Path, passphrase: str | None, now: datet
     aside = folders.Aside([settings.data_dir, *_store_files(settings)], f"before-{now:%Y%m%dT%H%M%SZ}")
     try:
         folders.put_folders(backup, settings.data_dir, passphrase)
+        replaced = aside.of(settings.data_dir)
+        if replaced is not None:
+            _keep_newer_key(replaced / "keys", settings.key_file)
         stores.put_store(settings.database, backup / _COPY[backend])
     except (OSError, RenzhengError) as error:
         aside.put_back()
@@ -145,7 +149,7 @@ def try_out(
     with tempfile.TemporaryDirectory(prefix="renzheng-") as name:
         folder = Path(name)
         folders.put_folders(backup, folder / "data", passphrase)
-        key = keys.load_private_key((folder / "data" / "keys" / "central.pem").read_bytes())
+        by = verifying_keys(folder / "data" / "keys" / "central.pem")
         with stores.Scratch(settings.database, folder, f"{folder.name}".replace("_", "-")) as scratch:
             stores.put_store(scratch.address, backup / _COPY[manifest.backend])
             database = Database(scratch.address)
@@ -153,7 +157,7 @@ def try_out(
                 database.migrate()
                 database.check_structure()
                 found = list(check_store(database, None, progress))
-                checkpoints = check_checkpoints(database, key)
+                checkpoints = check_checkpoints(database, *by)
             finally:
                 database.close()
     bad = [one for one in found if isinstance(one, BadEntry)]
@@ -166,6 +170,18 @@ def try_out(
         )
     entries = sum(one.entries for one in found if not isinstance(one, BadEntry))
     return Tried(manifest, len(found), entries, checkpoints)
+
+
+def _keep_newer_key(replaced: Path, key_file: Path) -> None:
+    """Keep the key that signs now, where the backup's has changed to it: devices have followed to it."""
+    try:
+        backed_up = keys.key_id(keys.load_private_key(key_file.read_bytes()))
+        former = read_former(replaced / key_file.name).public
+    except (OSError, ValueError, RenzhengError):
+        return  # what is replaced cannot be read
+    if backed_up in former:
+        shutil.rmtree(key_file.parent)
+        shutil.copytree(replaced, key_file.parent)
 
 
 def _unwritten(out: Path, error: OSError) -> BackupError:

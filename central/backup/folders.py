@@ -97,6 +97,10 @@ class Aside:
                 do="Check the rights of the folder that it lies in; a mount cannot be renamed.",
             ) from error
 
+    def of(self, place: Path) -> Path | None:
+        """Return where something is kept that was moved out of its place; None when nothing was there."""
+        return dict(self._moved).get(place)
+
     def put_back(self) -> None:
         """Put everything in its place again; what has come there since is thrown away."""
         for place, kept in reversed(self._moved):

@@ -8,11 +8,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from orjson import dumps
+
 from renzheng.central.ingest import quick
 from renzheng.contracts import events
 from renzheng.contracts.events import EventError
 from renzheng.contracts.ids import is_bureau
-from renzheng.contracts.log import Link, read_entry
+from renzheng.contracts.log import BrokenChainError, Link, read_entry
 
 INT64_MAX = 2**63 - 1
 Row = tuple[Any, ...]
@@ -56,6 +58,27 @@ def read_event(link: Link, device_id: str, institution_id: str) -> Any | Flaw:
     if b"\\u0000" in link.line:
         return Flaw("A text holds the character NUL, which no table can.")
     return event
+
+
+def carried(event: Any, device_id: str, institution_id: str) -> Any | Flaw:
+    """Read the event that an entry carries over from a closed log; any other event is returned as it is."""
+    if type(event) is not _CARRIED:
+        return event
+    try:
+        entry = read_entry(event.data.line.encode())
+    except BrokenChainError:
+        return Flaw("data.line: what is carried over is no entry.")
+    if entry.sequence != event.data.sequence:
+        return Flaw("data.line: the entry that is carried over says another sequence.")
+    inner = read_event(
+        Link(entry.sequence, entry.hash, entry.line, dumps(entry.event)), device_id, institution_id
+    )
+    return Flaw("data.line: carried over twice.") if type(inner) is _CARRIED else inner
+
+
+def is_carried(line: bytes) -> bool:
+    """Say whether an entry carries another over; looked at before anything of it is read in full."""
+    return _CARRIED_TYPE in line and read_entry(line).event.get("type") == _CARRIED_TYPE.decode()
 
 
 def project(event: Any, device_id: str, sequence: int, received_us: int) -> Projection | Flaw | None:
@@ -147,6 +170,8 @@ _PROJECTIONS: Mapping[type, _Make] = {
     quick.struct_of(events.SpotCheckAnswered): _spot_check,
     quick.struct_of(events.DeviceClock): _clock,
 }
+_CARRIED = quick.struct_of(events.DeviceEntryCarried)
+_CARRIED_TYPE = b"renzheng.v1.device.entry_carried"
 _OF_INSPECTORS = frozenset(
     quick.struct_of(model) for model in (events.SpotCheckAnswered, events.Presence, events.IdentityCheck)
 )

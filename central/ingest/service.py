@@ -21,7 +21,7 @@ from joserfc.jwk import OKPKey
 
 from renzheng.central.draw import authority
 from renzheng.central.errors import StoreError
-from renzheng.central.ingest import decide, words
+from renzheng.central.ingest import carrying, decide, words
 from renzheng.central.ingest.decide import (
     AlreadyStored,
     Commit,
@@ -31,7 +31,7 @@ from renzheng.central.ingest.decide import (
     Refused,
 )
 from renzheng.central.ingest.entitlement import unentitled
-from renzheng.central.ingest.project import Flaw, Projection, Row, project, read_event
+from renzheng.central.ingest.project import Flaw, Projection, Row, carried, is_carried, project, read_event
 from renzheng.central.metrics import Metrics
 from renzheng.central.store import bulk, devices, log, refusals, schema, status
 from renzheng.central.store.database import Database
@@ -333,6 +333,8 @@ def _prepare(
 def _row(link: Link, device: DeviceState, received_us: int) -> tuple[Projection | None, str | None]:
     event = read_event(link, device.device_id, device.institution_id)
     if not isinstance(event, Flaw):
+        event = carried(event, device.device_id, device.institution_id)
+    if not isinstance(event, Flaw):
         event = unentitled(event, device.institution_id, device.purpose) or event
     found = event if isinstance(event, Flaw) else project(event, device.device_id, link.sequence, received_us)
     return (None, found.detail) if isinstance(found, Flaw) else (found, None)
@@ -495,8 +497,22 @@ def _sort_out_answers(connection: sa.Connection, work: _Work) -> None:
         )
 
 
+def _drop_known(connection: sa.Connection, work: _Work) -> None:
+    """Make no second row of an event that was carried over from a closed log and is here already."""
+    places = {(row[0], row[1]) for row in work.entries if is_carried(row[3])}
+    if not places:
+        return
+    known = carrying.known(connection, work.projected, places)
+    for name, rows in work.projected.items():
+        work.projected[name] = [row for row in rows if (row[0], row[1]) not in known]
+    work.entries[:] = [
+        (*row[:-1], carrying.KNOWN if (row[0], row[1]) in known else row[-1]) for row in work.entries
+    ]
+
+
 def _write(connection: sa.Connection, work: _Work) -> None:
     """Write what was settled. Entries lie beyond the locked heads: if one is there, nothing is written."""
+    _drop_known(connection, work)
     _sort_out_answers(connection, work)
     bulk.append_rows(connection, schema.log_entries, work.entries)
     bulk.append_rows(connection, schema.log_batches, work.batches)

@@ -27,6 +27,13 @@ def provision(  # noqa: PLR0917 - each is an option
     purpose: Annotated[Purpose, typer.Option(help="What people are there for.")] = Purpose.DIALYSIS,
     shard: Annotated[str, typer.Option()] = "0",
     label: Annotated[str, typer.Option(help="What people call it.")] = "",
+    replaces: Annotated[
+        bool,
+        typer.Option(
+            "--replaces",
+            help="A device of this name has joined before: after a lost disk, a damaged or forked log.",
+        ),
+    ] = False,
 ) -> None:
     """Register a device and show the code with which it may join, once, within 15 minutes."""
     from renzheng.central.settings import read_settings
@@ -38,12 +45,15 @@ def provision(  # noqa: PLR0917 - each is an option
     database = Database(settings.database)
     database.migrate()
     with database.writing() as connection:
-        code = joining.provision(connection, Device(device, institution, shard, purpose, label), utc_now())
+        registered = Device(device, institution, shard, purpose, label)
+        code = joining.provision(connection, registered, utc_now(), replaces=replaces)
     database.close()
     console = Console()
     console.print(f"[bold]{code.text}[/]", highlight=False)
     console.print("The code lets this one device in, once, for 15 minutes. At the device:", highlight=False)
     console.print("    renzheng device join", highlight=False)
+    if replaces:
+        console.print("or, where its data folder is still there: renzheng device join --again")
 
 
 @app.command()

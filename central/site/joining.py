@@ -5,14 +5,15 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 import sqlalchemy as sa
 from cryptography import x509
 from joserfc.jwk import OKPKey
 
+from renzheng.central.errors import RegistrationError
 from renzheng.central.site.authority import Authority
-from renzheng.central.store import devices, schema
+from renzheng.central.store import devices, refusals, schema
 from renzheng.central.store.database import Database
 from renzheng.central.store.devices import Device
 from renzheng.central.store.times import to_us
@@ -22,6 +23,8 @@ from renzheng.contracts.provisioning import JoinAnswer, JoinCode, ProvisioningEr
 
 logger = logging.getLogger(__name__)
 CODES = schema.join_codes
+REPLACED = "device_replaced"
+"""The alarm of a device that joined again while its old log told of more than central holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +36,31 @@ class BrokerAddress:
     protocol: Literal["5", "3.1.1"] = "5"
 
 
-def provision(connection: sa.Connection, device: Device, now: datetime) -> JoinCode:
+def provision(
+    connection: sa.Connection, device: Device, now: datetime, *, replaces: bool = False
+) -> JoinCode:
     """Register a device and make the one code with which it may join; an older code of it dies.
 
     The store keeps the stretched key only, never the code.
+
+    Args:
+        connection: a transaction of the store.
+        device: the device.
+        now: from when on the code is good.
+        replaces: a device of this name has joined before; its key ends when the code is used, and its log
+            goes on behind what central holds.
+
+    Raises:
+        RegistrationError: the device cannot be registered, or has joined before and `replaces` was not said.
     """
     devices.register(connection, device, None, now)
+    known = schema.device_keys.c.device_id == device.device_id
+    if not replaces and connection.execute(sa.select(schema.device_keys.c.key_id).where(known)).first():
+        raise RegistrationError(
+            f"The device {device.device_id!r} has joined before.",
+            why="Whoever uses a new code takes its place: the machine that has the name now is put out.",
+            do="For the same place after a lost disk or a damaged log: --replaces; else choose another id.",
+        )
     connection.execute(sa.delete(CODES).where(CODES.c.device_id == device.device_id))
     code = provisioning.new_code()
     while connection.execute(sa.select(CODES.c.lookup).where(CODES.c.lookup == code.lookup)).first():
@@ -108,11 +130,17 @@ class Joining:
             found = connection.execute(sa.select(schema.devices).where(of_device).with_for_update()).one()
             if found.revoked_at is not None:
                 raise _dead()
+            if request.device_id not in (None, found.device_id):
+                raise ProvisioningError(
+                    f"This code is for {found.device_id}, not for {request.device_id}.",
+                    do=f"Make one for it: renzheng device provision --device {request.device_id} --replaces",
+                )
             signing_key = _read_key(request.signing_key)
             devices.replace_key(connection, found.device_id, signing_key, now)
             asked = request.certificate_request.encode()
             certificate = self._certify(connection, asked, found.device_id, now)
             connection.execute(sa.delete(CODES).where(CODES.c.lookup == lookup))
+            _tell_of_stranded(connection, found, now)
         logger.info("device %s joined with key %s", found.device_id, keys.key_id(signing_key))
         answer = JoinAnswer(
             nonce=request.nonce,
@@ -126,6 +154,8 @@ class Joining:
             broker_host=self._broker.host,
             broker_port=self._broker.port,
             broker_protocol=self._broker.protocol,
+            log_sequence=found.head_sequence or None,
+            log_hash=found.head_hash if found.head_sequence else None,
         )
         return provisioning.seal_answer(answer, key, lookup)
 
@@ -159,6 +189,19 @@ class Joining:
         with self._database.writing() as connection:
             counted = sa.update(CODES).where(CODES.c.lookup == lookup)
             connection.execute(counted.values(wrong_answers=CODES.c.wrong_answers + 1))
+
+
+def _tell_of_stranded(connection: sa.Connection, device: sa.Row[Any], now: datetime) -> None:
+    """Raise an alarm where the device last told of more entries than central holds: its log ends there."""
+    told = schema.device_status
+    query = sa.select(told.c.sequence).where(told.c.device_id == device.device_id)
+    last = connection.execute(query).scalar() or 0
+    if last > device.head_sequence:
+        detail = (
+            f"Joined again after entry {device.head_sequence}; its last status told of {last} entries. What "
+            "the device still had follows, marked as carried over; nobody has the rest."
+        )
+        refusals.raise_alarm(connection, device.device_id, REPLACED, detail, to_us(now), sequence=last)
 
 
 def _read_key(pem: str) -> OKPKey:

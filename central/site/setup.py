@@ -4,9 +4,14 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import sqlalchemy as sa
 from cryptography import x509
 
+from renzheng.central.errors import SiteError
+from renzheng.central.settings import Settings
 from renzheng.central.site.authority import Authority, Pair, end_of, names_of, write_secret
+from renzheng.central.store import schema
+from renzheng.central.store.database import Database
 
 CENTRAL_NAME = "central"
 """Central's user name at the broker, which its ACL grants every device's topics."""
@@ -30,6 +35,39 @@ def make_site(folder: Path, site: str, names: Sequence[str], now: datetime) -> N
         _write(folder, "server", authority.issue_server(names, now))
     if not (folder / f"{CENTRAL_NAME}.pem").exists():
         _write(folder, CENTRAL_NAME, authority.issue_client(CENTRAL_NAME, now))
+
+
+def must_not_forget(settings: Settings) -> None:
+    """Refuse to make a key or a CA anew under devices that know the one before.
+
+    Raises:
+        SiteError: devices are registered, and what they know central by is not there.
+    """
+    wanted = (settings.key_file, settings.site_dir / "ca.pem", settings.site_dir / "ca.key")
+    missing = [path for path in wanted if not path.exists()]
+    if missing and (count := _registered(settings.database)):
+        raise SiteError(
+            f"{count} devices are registered, and {missing[0]} is not there.",
+            why="They would believe neither a new key nor a new CA, and keep everything back for good.",
+            do="Restore it: renzheng central restore FOLDER. Without any backup: use another store, and let"
+            " every device join again (docs/sync.md, Ways out).",
+        )
+
+
+def _registered(address: str) -> int:
+    """Count the devices of a store; none where there is no store yet."""
+    url = sa.make_url(address)
+    if url.get_backend_name() == "sqlite" and not Path(str(url.database)).exists():
+        return 0
+    database = Database(address)
+    try:
+        with database.reading() as connection:
+            if not sa.inspect(connection).has_table(schema.devices.name):
+                return 0
+            query = sa.select(sa.func.count()).select_from(schema.devices)
+            return int(connection.execute(query).scalar_one())
+    finally:
+        database.close()
 
 
 def renew_site(folder: Path, now: datetime, within: timedelta) -> list[tuple[Path, datetime]]:

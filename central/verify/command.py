@@ -32,16 +32,16 @@ def verify(
     """Check every entry, signature and checkpoint; the first bad entry of each device is named."""
     from renzheng.central.errors import LogFaultError
     from renzheng.central.settings import read_settings
+    from renzheng.central.site.succession import verifying_keys
     from renzheng.central.store import reading
     from renzheng.central.store.database import Database
     from renzheng.central.verify import publish
     from renzheng.central.verify.check import BadEntry
     from renzheng.central.verify.projections import check_projections
     from renzheng.central.verify.store import check_store, named_damage
-    from renzheng.contracts import keys
 
     settings = read_settings(config)
-    key = keys.load_private_key(settings.key_file.read_bytes())
+    by = verifying_keys(settings.key_file)
     database = Database(settings.database)
     database.migrate()
     if thorough:
@@ -65,9 +65,9 @@ def verify(
             )
         else:
             console.print(f"{one.device_id}  {one.entries} entries hold", highlight=False)
-    console.print(f"{publish.check_checkpoints(database, key)} checkpoints hold", highlight=False)
+    console.print(f"{publish.check_checkpoints(database, *by)} checkpoints hold", highlight=False)
     if note:
-        kept = publish.check_kept_note(database, note.read_text(encoding="utf-8"), key)
+        kept = publish.check_kept_note(database, note.read_text(encoding="utf-8"), *by)
         console.print(f"the kept note of size {kept.size} holds", highlight=False)
     database.close()
     if bad:

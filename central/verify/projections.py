@@ -11,8 +11,9 @@ import orjson
 import sqlalchemy as sa
 
 from renzheng.central.draw.authority import FOREIGN
+from renzheng.central.ingest.carrying import KNOWN
 from renzheng.central.ingest.entitlement import unentitled
-from renzheng.central.ingest.project import Flaw, Projection, Row, project, read_event
+from renzheng.central.ingest.project import Flaw, Projection, Row, carried, is_carried, project, read_event
 from renzheng.central.store import schema
 from renzheng.central.store.database import Database
 from renzheng.central.verify.check import BadEntry, Fault, Good
@@ -78,7 +79,7 @@ def _compare(entry: Any, device: Any, held: Places) -> str | None:
         made = _project(entry, device)
     except BrokenChainError:
         return "The stored line is not an entry."
-    if _is_foreign(made, entry):
+    if _is_foreign(made, entry) or _came_before(entry):
         return None
     if isinstance(made, Flaw) != (entry.flaw is not None):
         return "The entry's flaw is not the one that its event has."
@@ -102,10 +103,17 @@ def _is_foreign(made: Projection | Flaw | None, entry: Any) -> bool:
     return is_answer and (entry.flaw or "").startswith(FOREIGN)
 
 
+def _came_before(entry: Any) -> bool:
+    """Whether an entry carries over an event that had come before its log was closed."""
+    return entry.flaw == KNOWN and is_carried(bytes(entry.line))
+
+
 def _project(entry: Any, device: Any) -> Projection | Flaw | None:
     line = bytes(entry.line)
     link = Link(entry.sequence, entry.hash, line, orjson.dumps(read_entry(line).event))
     event = read_event(link, entry.device_id, device.institution_id)
+    if not isinstance(event, Flaw):
+        event = carried(event, entry.device_id, device.institution_id)
     if not isinstance(event, Flaw):
         event = unentitled(event, device.institution_id, device.purpose) or event
     return (

@@ -8,6 +8,7 @@ later backup holds too, and devices may let go of their own.
 
 import base64
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -100,7 +101,7 @@ def settle_what_is_safe(connection: sa.Connection, now: datetime, backup_interva
     return len(found)
 
 
-def check_checkpoints(database: Database, key: OKPKey) -> int:
+def check_checkpoints(database: Database, *by: OKPKey) -> int:
     """Hold what the store has now against every checkpoint it has published; return how many agree.
 
     Raises:
@@ -114,7 +115,7 @@ def check_checkpoints(database: Database, key: OKPKey) -> int:
             for leaf in map(_leaf, orjson.loads(row.heads)):
                 tree.add(leaf.hash())
                 leaves.append(leaf)
-            checkpoint = read_note(row.note, key)
+            checkpoint = _read_note(row.note, by)
             peaks = None if row.peaks is None else [bytes.fromhex(one) for one in orjson.loads(row.peaks)]
             same = checkpoint.size == tree.size and checkpoint.root == tree.root()
             if not same or peaks not in (None, tree.peaks):
@@ -128,13 +129,13 @@ def check_checkpoints(database: Database, key: OKPKey) -> int:
     return count
 
 
-def check_kept_note(database: Database, note: str, key: OKPKey) -> Checkpoint:
+def check_kept_note(database: Database, note: str, *by: OKPKey) -> Checkpoint:
     """Hold a note that an outsider kept against the store's own tree.
 
     Raises:
         CheckpointError: central's tree today does not grow out of that note.
     """
-    checkpoint = read_note(note, key)
+    checkpoint = _read_note(note, by)
     with named_damage(), database.reading() as connection:
         leaves = list(_leaves(connection))
         if checkpoint.root != root_of([leaf.hash() for leaf in leaves[: checkpoint.size]]):
@@ -145,6 +146,14 @@ def check_kept_note(database: Database, note: str, key: OKPKey) -> Checkpoint:
             )
         _hold_against_log(connection, leaves)
     return checkpoint
+
+
+def _read_note(note: str, by: Sequence[OKPKey]) -> Checkpoint:
+    """Read a note by whichever of central's keys signed it; where none did, the last says so."""
+    for key in by[:-1]:
+        with suppress(CheckpointError):
+            return read_note(note, key)
+    return read_note(note, by[-1])
 
 
 def _hold_against_log(connection: sa.Connection, leaves: Sequence[Leaf]) -> None:

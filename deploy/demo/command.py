@@ -53,11 +53,22 @@ def demo(
     with tempfile.TemporaryDirectory(prefix="renzheng-demo-") as folder:
         result = _play(Path(folder), portraits, out, console, headless=headless, stays=stays)
     if not result["ok"]:
-        raise UnexpectedOutcomeError(
-            "The day did not come out as it must.",
-            why="The demo is also a test of the whole path.",
-            do=f"The rows marked in {out / 'report.html'} say what differs.",
-        )
+        raise _unexpected(result, out)
+
+
+def _unexpected(result: dict[str, Any], out: Path) -> UnexpectedOutcomeError:
+    what = "The day did not come out as it must."
+    if result["failure"]:
+        what = f"The play was cut short: {result['failure']}"
+    return UnexpectedOutcomeError(
+        f"{what} {result['excuse']}".strip(),
+        why="The demo is also a test of the whole path." if not result["excuse"] else "",
+        do=(
+            "Run it again when the machine has time."
+            if result["excuse"]
+            else f"The rows marked in {out / 'report.html'} say what differs."
+        ),
+    )
 
 
 def _quiet_libraries() -> None:
@@ -91,7 +102,7 @@ def _play(
         result = play.play_day(stage, visitor, console)
         report.write(result, out, {language: texts(language).catalogue for language in LANGUAGES})
         _say_verdicts(result, console)
-        if isinstance(visitor, BrowserVisitor):
+        if isinstance(visitor, BrowserVisitor) and not result["failure"]:
             _picture_pages(stage, visitor, result, out / "screens")
         console.print(f"报告 · report: {out / 'report.html'}")
         if stays:

@@ -7,6 +7,7 @@ sense of ISO/IEC 30107-3; it stands in for one where no volunteer can.
 """
 
 import os
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -81,6 +82,18 @@ def render_feed(
             out.write(b"FRAME\n" + cv2.cvtColor(frame, cv2.COLOR_BGR2YUV_I420).tobytes())
     os.replace(partial, out_y4m)  # noqa: PTH105 - the name says what matters: at once or not at all
     return out_y4m
+
+
+def endless(frames: Sequence[_Image], seed: int = 0) -> Iterator[_Image]:
+    """Let the motion come again and again, no frame twice: a sensor's noise is another each time.
+
+    However long a busy machine looks, nothing repeats: a camera that repeats is rightly taken for an attack.
+    """
+    noise = np.random.default_rng([seed, 1])
+    yield from frames
+    while True:
+        for frame in frames:
+            yield _regrained(frame, noise)
 
 
 def feed_frames(

@@ -1,6 +1,7 @@
 """Plays the day on the stage, scene by scene, then bills it, audits it and reports."""
 
 import csv
+import logging
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,11 +16,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from renzheng.central.audit.readback import read_verdicts
 from renzheng.central.claims.importer import ImportSummary, import_claims
 from renzheng.central.nightly.night import NightReport
+from renzheng.contracts.errors import RenzhengError
 from renzheng.deploy.demo import claims, report, story
 from renzheng.deploy.demo.stage import Stage
 from renzheng.deploy.demo.story import Deed
 from renzheng.deploy.demo.visitors import Visitor
 
+LOGGER = logging.getLogger(__name__)
 TOLD = timedelta(minutes=20)
 """After this long into the next day, the kiosks have told of their coverage up to midnight."""
 SLACK = timedelta(minutes=10)
@@ -41,16 +44,37 @@ class Seconds:
 
 
 def play_day(stage: Stage, visitor: Visitor, console: Console) -> dict[str, Any]:
-    """Play everything and return the report (see `report.build`)."""
+    """Play everything and return the report (see `report.build`); one that was cut short says by what."""
     seconds = Seconds({})
-    with seconds.of("day"):
-        _open_clinics(stage, visitor)
-        _play_scenes(stage, visitor, console)
-    with seconds.of("claims"):
-        imported = _bill(stage)
-    with seconds.of("audit"):
-        night = _audit(stage, console)
+    try:
+        with seconds.of("day"):
+            _open_clinics(stage, visitor)
+            _play_scenes(stage, visitor, console)
+        with seconds.of("claims"):
+            imported = _bill(stage)
+        with seconds.of("audit"):
+            night = _audit(stage, console)
+    except Exception as error:
+        LOGGER.exception("the play was cut short")
+        return _cut_short(stage, error, seconds.parts)
     return _report(stage, imported, night, seconds.parts)
+
+
+def _cut_short(stage: Stage, error: Exception, seconds: Mapping[str, float]) -> dict[str, Any]:
+    """Report what was played until something failed; nothing is billed or audited."""
+    events = stage.stored_events()
+    latencies = stage.latencies()
+    day = report.Day(
+        played=[_played(scene, events, latencies) for scene in story.SCENES],
+        lines={},
+        line_ids={line.serial: claims.line_id_of(line) for line in story.LINES},
+        events=events,
+        claims={"read": 0, "accepted": 0, "rejected": 0, "rejects": []},
+        audit={},
+        seconds=seconds,
+        failure=error.what if isinstance(error, RenzhengError) else f"{type(error).__name__}: {error}",
+    )
+    return report.build(day)
 
 
 def _open_clinics(stage: Stage, visitor: Visitor) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from jinja2 import Environment, select_autoescape
 
-from renzheng.deploy.demo import story
+from renzheng.deploy.demo import patience, story
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +49,7 @@ class Day:
         events: central's stored events by id, for the evidence.
         claims: the importer's summary; `audit`: the audit's; both as JSON.
         line_ids: the line id by serial number.
+        failure: what cut the play short; empty where nothing did.
     """
 
     played: Sequence[Played]
@@ -58,6 +59,7 @@ class Day:
     claims: Mapping[str, Any]
     audit: Mapping[str, Any]
     seconds: Mapping[str, float] = field(default_factory=dict)
+    failure: str = ""
 
 
 def build(day: Day) -> dict[str, Any]:
@@ -67,7 +69,9 @@ def build(day: Day) -> dict[str, Any]:
     scenes = [_scene(played) for played in day.played]
     return {
         "day": story.DAY.isoformat(),
-        "ok": all(item["right"] for item in [*scenes, *lines]),
+        "ok": not day.failure and all(item["right"] for item in [*scenes, *lines]),
+        "failure": day.failure,
+        "excuse": patience.excuse(),
         "usable_face_to_green_ms": _spread(
             [p.usable_face_to_green_ms for p in day.played if p.usable_face_to_green_ms is not None]
         ),

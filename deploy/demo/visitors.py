@@ -19,19 +19,21 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 from playwright.sync_api import BrowserContext, Page, sync_playwright
+from playwright.sync_api import Error as PlaywrightError
 from websockets.sync.client import connect
 
 from renzheng.contracts.errors import FaultError
-from renzheng.deploy.demo import story
-from renzheng.deploy.demo.feed import feed_frames, render_feed
+from renzheng.deploy.demo import patience, story
+from renzheng.deploy.demo.feed import endless, feed_frames, render_feed
 
 LOGGER = logging.getLogger(__name__)
 SCREEN_SECONDS = 30.0
+"""How long a screen may take to come on a machine that has time; see `patience`."""
 SIZE = (640, 480)
 FPS = 15
 SECONDS_OF_FEED = 4
-PERIODS = 4
-"""So that the camera does not repeat itself while a busy machine looks."""
+PERIODS = 8
+"""So that the camera does not repeat itself while a busy machine looks: it lasts longer than any look."""
 
 CHROMIUM = ("/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome")
 CHROMIUM_ARGUMENTS = (
@@ -184,7 +186,12 @@ class BrowserVisitor:
 
     def _wait(self, page: Page, *screens: str) -> None:
         wanted = ", ".join(f"body[data-screen={screen}]" for screen in screens)
-        page.wait_for_selector(wanted, timeout=SCREEN_SECONDS * 1000)
+        try:
+            page.wait_for_selector(wanted, timeout=patience.scaled(SCREEN_SECONDS) * 1000)
+        except PlaywrightError as error:
+            raise VisitError(
+                f"The kiosk did not show {' or '.join(screens)}: {error.message.splitlines()[0]}"
+            ) from None
 
     def _keep_picture(self, page: Page, scene: story.Scene) -> None:
         if self._pictures is not None:
@@ -211,7 +218,7 @@ class SocketVisitor:
 
     def show_face(self, scene: story.Scene, portrait: Path) -> None:
         """Sign in or out by face."""
-        frames = [_jpeg(frame) for frame in feed_frames(portrait, motion="head", count=FPS * SECONDS_OF_FEED)]
+        frames = feed_frames(portrait, motion="head", count=FPS * SECONDS_OF_FEED)
         self._identify(scene)
         with self._camera(scene, frames):
             screen = self._await(scene, "done", "failed", "other_way")
@@ -234,16 +241,16 @@ class SocketVisitor:
         self._await(scene, "idle")
 
     @contextmanager
-    def _camera(self, scene: story.Scene, frames: list[bytes]) -> Iterator[None]:
+    def _camera(self, scene: story.Scene, frames: list[NDArray[np.uint8]]) -> Iterator[None]:
         host = self._hosts[scene.clinic.device_id]
         ending = threading.Event()
 
         def show() -> None:
             with connect(f"ws://{host}/kiosk/socket", max_size=None) as socket:
-                index = 0
-                while not ending.wait(1 / FPS):
-                    socket.send(frames[index % len(frames)])
-                    index += 1
+                for frame in endless(frames):
+                    if ending.wait(1 / FPS):
+                        break
+                    socket.send(_jpeg(frame))
 
         thread = threading.Thread(target=show, name="camera", daemon=True)
         thread.start()
@@ -258,7 +265,7 @@ class SocketVisitor:
         return self._call(scene, "/kiosk/identify", {"person_id": scene.patient.person_id})
 
     def _await(self, scene: story.Scene, *screens: str) -> str:
-        deadline = time.monotonic() + SCREEN_SECONDS
+        deadline = time.monotonic() + patience.scaled(SCREEN_SECONDS)
         while (screen := str(self._call(scene, "/kiosk/state")["screen"])) not in screens:
             if time.monotonic() > deadline:
                 raise VisitError(f"The kiosk showed {screen!r} where {' or '.join(screens)} was expected.")
@@ -269,7 +276,7 @@ class SocketVisitor:
         self, scene: story.Scene, path: str, body: Mapping[str, object] | None = None
     ) -> dict[str, Any]:
         host = self._hosts[scene.clinic.device_id]
-        connection = http.client.HTTPConnection(host, timeout=SCREEN_SECONDS)
+        connection = http.client.HTTPConnection(host, timeout=patience.scaled(SCREEN_SECONDS))
         try:
             if body is None:
                 connection.request("GET", path)

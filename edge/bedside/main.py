@@ -36,6 +36,7 @@ from renzheng.edge.server import Server
 from renzheng.edge.settings import Settings
 from renzheng.edge.store import heartbeat
 from renzheng.edge.store.database import Store
+from renzheng.edge.store.lock import FolderLock
 from renzheng.edge.store.people import open_people
 from renzheng.edge.watchman import Teller, Watchman
 from renzheng.models.engine import open_engine
@@ -68,6 +69,7 @@ class Unit:
         path = device.data_dir / "device.sqlite"
         self.settings = settings
         self.clock = clock
+        self._folder = FolderLock(path.parent)
         self.store = Store(path)
         self.log = DeviceLog(self.store, device.device_id)
         self.keyring = Keyring(self.store, device.data_dir)
@@ -138,7 +140,12 @@ class Unit:
         return f"{scheme}://{host}:{self._server.port}/"
 
     def start(self) -> None:
-        """Tell what happened while the unit was away, then serve."""
+        """Tell what happened while the unit was away, then serve.
+
+        Raises:
+            FolderInUseError: another agent runs on the same data folder.
+        """
+        self._folder.take()
         self.watchman.begin(SOFTWARE)
         if self.link is not None:
             self.link.start()
@@ -157,6 +164,7 @@ class Unit:
         if self.link is not None:
             self.link.stop()
         self.store.close()
+        self._folder.release()
 
     def put_inspector(self, inspector_id: str, pin: str) -> None:
         """Enter an inspector, or set a new PIN."""

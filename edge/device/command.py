@@ -20,6 +20,14 @@ def join(
     ] = None,
     config: Config = Path("edge.toml"),
     data_dir: Annotated[Path, typer.Option(help="Where keys and store will lie.")] = Path("data"),
+    again: Annotated[
+        bool,
+        typer.Option(
+            "--again",
+            help="This device has joined before: close its log and go on behind what central holds. The"
+            " agent must not run.",
+        ),
+    ] = False,
 ) -> None:
     """Let this machine join a site with the code that `renzheng device provision` showed."""
     from renzheng.contracts.provisioning import JoinCode
@@ -27,8 +35,13 @@ def join(
     from renzheng.edge.main import SOFTWARE
 
     typed = code or typer.prompt("Code")
-    joined = join_site(JoinCode(typed), central, config, data_dir, SOFTWARE)
+    joined = join_site(JoinCode(typed), central, config, data_dir, SOFTWARE, again=again)
     print(f"joined as {joined.answer.device_id} of {joined.answer.institution_id}")
+    if joined.closed is not None:
+        closed = joined.closed
+        print(f"the log was closed at entry {closed.head.sequence}; {closed.carried} entries carried over")
+        if closed.unreadable:
+            print(f"{closed.unreadable} entries cannot be read any more and were not carried over")
     print(f"settings: {config}; now run: renzheng edge run --config {config}")
 
 

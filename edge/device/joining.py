@@ -14,11 +14,20 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from joserfc.jwk import OKPKey
 
 from renzheng.contracts import keys, provisioning
+from renzheng.contracts import log as chain
 from renzheng.contracts.errors import FaultError
+from renzheng.contracts.log import Head
 from renzheng.contracts.provisioning import JoinAnswer, JoinCode, JoinRequest, ProvisioningError
-from renzheng.edge.keyring import device_key
+from renzheng.edge.clock import SystemClock
+from renzheng.edge.device.closing import Closed, close_log
+from renzheng.edge.keyring import device_key, new_key
+from renzheng.edge.log import DeviceLog
+from renzheng.edge.settings import DeviceSettings, load_settings
+from renzheng.edge.store.database import Store
+from renzheng.edge.store.lock import FolderLock
 
 _LARGEST_ANSWER = 64_000
 _TIMEOUT_S = 20
@@ -30,14 +39,23 @@ class CentralUnreachableError(FaultError):
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """What the device is from now on."""
+    """What the device is from now on; `closed` is what became of the log of a device that joins again."""
 
     answer: JoinAnswer
     config_path: Path
+    closed: Closed | None = None
 
 
-def join(code: JoinCode, central_url: str, config_path: Path, data_dir: Path, software: str) -> Joined:
-    """Let this device join.
+def join(
+    code: JoinCode,
+    central_url: str,
+    config_path: Path,
+    data_dir: Path,
+    software: str,
+    *,
+    again: bool = False,
+) -> Joined:
+    """Let this device join, or join again.
 
     The settings are written last: until they stand there, nothing has changed but unused key files.
 
@@ -47,24 +65,38 @@ def join(code: JoinCode, central_url: str, config_path: Path, data_dir: Path, so
         config_path: the settings file to write; must not be there yet.
         data_dir: where keys and store will lie.
         software: name and version, for central's list.
+        again: this device has joined before. It keeps its settings and whom it knows; its log is closed, and
+            goes on behind what central holds, with what central lacks carried over.
 
     Raises:
         ProvisioningError: the code is not right or used up, or the settings are there already.
         CentralUnreachableError: no answer.
+        FolderInUseError: an agent runs on the data folder.
     """
-    if config_path.exists():
-        raise ProvisioningError(
-            f"{config_path} is there already.",
-            why="A device that has joined keeps its name for life.",
-            do="Move the file away if this machine is to become another device, with a new data folder.",
-        )
-    data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    device = load_settings(config_path).device if again else None
+    data_dir = data_dir if device is None else device.data_dir
+    with FolderLock(data_dir):
+        return _join(code, central_url, config_path, data_dir, software, device)
+
+
+def _join(  # noqa: PLR0917 - as `join`
+    code: JoinCode,
+    central_url: str,
+    config_path: Path,
+    data_dir: Path,
+    software: str,
+    before: DeviceSettings | None,
+) -> Joined:
+    if before is None:
+        _must_be_new(config_path, data_dir)
     tls_key = ec.generate_private_key(ec.SECP256R1())
+    signing_key = device_key(data_dir) if before is None else new_key(data_dir)
     request = JoinRequest(
         certificate_request=_certificate_request(tls_key),
-        signing_key=keys.public_pem(device_key(data_dir)),
+        signing_key=keys.public_pem(signing_key),
         nonce=secrets.token_urlsafe(24),
         software=software,
+        device_id=None if before is None else before.device_id,
     )
     answer = provisioning.open_answer(
         _ask(central_url, provisioning.seal_request(request, code)), code, request
@@ -78,9 +110,46 @@ def join(code: JoinCode, central_url: str, config_path: Path, data_dir: Path, so
     _write(data_dir / "tls.certificate.pem", answer.certificate.encode())
     _write(data_dir / "site-ca.pem", answer.ca_certificate.encode())
     _write(data_dir / "central.pub.pem", answer.central_key.encode())
-    config_path.parent.mkdir(parents=True, exist_ok=True)
-    _write(config_path, settings_text(answer, data_dir, central_url).encode())
-    return Joined(answer, config_path)
+    closed = _go_on(answer, data_dir, signing_key, again=before is not None)
+    if before is None:
+        config_path.parent.mkdir(parents=True, exist_ok=True)
+        _write(config_path, settings_text(answer, data_dir, central_url).encode())
+    return Joined(answer, config_path, closed)
+
+
+def _go_on(answer: JoinAnswer, data_dir: Path, signing_key: OKPKey, *, again: bool) -> Closed | None:
+    """Let the log go on behind what central holds of this device."""
+    at_central = chain.genesis(answer.device_id)
+    if answer.log_sequence is not None and answer.log_hash is not None:
+        at_central = Head(answer.log_sequence, answer.log_hash)
+    elif not again:
+        return None
+    store = Store(data_dir / "device.sqlite")
+    try:
+        log = DeviceLog(store, answer.device_id)
+        if again:
+            reading = SystemClock().read()
+            return close_log(log, at_central, signing_key, answer.institution_id, reading)
+        log.begin_after(at_central)
+        return None
+    finally:
+        store.close()
+
+
+def _must_be_new(config_path: Path, data_dir: Path) -> None:
+    if (data_dir / "device.sqlite").exists():
+        raise ProvisioningError(
+            f"{data_dir} holds a device's log already.",
+            why="What it holds back would be lost for central.",
+            do="Join with --again, or move the folder away if this machine is to become another device.",
+        )
+    if config_path.exists():
+        raise ProvisioningError(
+            f"{config_path} is there already.",
+            why="A device that has joined keeps its name for life.",
+            do="To join again under its name: --again, with a code made with --replaces. If this machine"
+            " is to become another device, move the file away, and take a new data folder.",
+        )
 
 
 def settings_text(answer: JoinAnswer, data_dir: Path, central_url: str) -> str:

@@ -53,6 +53,7 @@ class Screen(_Message):
         event_id: the event behind a `done`, for the latency report.
         network_away: central has not got the newest events; the patient is signed in all the same.
         disk_short: the disk is nearly full; staff should be told.
+        halted: what keeps this device from delivering to central until somebody acts; staff should be told.
         problem: code of what was wrong with the QR code that was shown last.
         camera: what keeps the camera from seeing: `covered` or `frozen`; staff should be told.
     """
@@ -77,6 +78,7 @@ class Screen(_Message):
     event_id: str | None = None
     network_away: bool = False
     disk_short: bool = False
+    halted: str | None = None
     problem: str | None = None
     camera: str | None = None
 

@@ -136,6 +136,7 @@ class Station:
         engine: the face engine.
         clock: the wall clock, for the roster's day and the age of sessions.
         network_away: whether central is out of reach.
+        halted: what keeps this device from delivering until somebody acts, if anything.
         evidence: where the crops behind decisions are kept.
         gallery: what is known of this site's own people.
         network: a liveness network, when the catalogue has one.
@@ -150,6 +151,7 @@ class Station:
         clock: Clock,
         *,
         network_away: Callable[[], bool],
+        halted: Callable[[], str | None] = lambda: None,
         evidence: Evidence,
         gallery: SiteGallery,
         network: LivenessNetwork | None = None,
@@ -169,6 +171,7 @@ class Station:
         )
         self.latencies: deque[Latency] = deque(maxlen=LATENCIES_KEPT)
         self._network_away = network_away
+        self._halted = halted
         self.disk_short = False
         self._evidence = evidence
         self._crop: bytes | None = None
@@ -270,6 +273,7 @@ class Station:
             event_id=live.event_id if isinstance(self._state, session.Done) else None,
             network_away=self._network_away(),
             disk_short=self.disk_short,
+            halted=self._halted(),
             problem=live.problem,
             camera=self._camera_trouble,
         )

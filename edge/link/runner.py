@@ -37,6 +37,7 @@ from renzheng.edge.settings import LinkSettings
 
 LOGGER = logging.getLogger(__name__)
 _LONGEST_SLEEP_S = 1.0
+_REFUSALS = ("unknown_key", "revoked", "signature", "malformed", "altered")
 DAMAGED = "damaged"
 """The alarm of an entry that was altered on the device's own disk before central had it."""
 _LONGEST_TURN_S = 180.0
@@ -44,6 +45,9 @@ _LONGEST_REST_S = 10.0
 _ASK_AGAIN_MS = 2_000
 """After an old acknowledgement central is asked, by a status, for its latest; no more often than this."""
 _ALARM_AGAIN_MS = 600_000
+_DOUBT_MS = 15_000
+"""How long words of a key that is not known here come before a person is told: central is asked for the word
+that leads to it, and answers within a status or two."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +101,8 @@ class Link:
         self._central_key = identity.central_key
         self._asked_at_ms = -_ASK_AGAIN_MS
         self._doubted: Alarm | None = None
+        self._doubted_ms = 0
+        self._refused: str | None = None
         self._raised_ms: dict[tuple[str, int], int] = {}
         self._connection: Connection | None = None
         self._failures = 0
@@ -125,7 +131,9 @@ class Link:
         halted = self._sender.halted or self._doubted
         if halted is not None:
             return halted.value
-        return None if self._damaged_at is None else DAMAGED
+        if self._damaged_at is not None:
+            return DAMAGED
+        return None if self._refused is None else f"{Alarm.REFUSED.value}_{self._refused}"
 
     def start(self) -> None:
         """Begin."""
@@ -323,8 +331,11 @@ class Link:
         """Central's words cannot be believed for now; what is written here waits, and a person is told."""
         if alarm is Alarm.OTHER_STORE:
             self._sender = self._sender.halt(alarm)
-        self._doubted = alarm
-        self._raise(alarm.value, self._sender.acknowledged)
+        now = _now_ms()
+        if self._doubted is not alarm:
+            self._doubted, self._doubted_ms = alarm, now
+        if alarm is not Alarm.CENTRAL_KEY or now - self._doubted_ms >= _DOUBT_MS:
+            self._raise(alarm.value, self._sender.acknowledged)
         self._ask()
 
     def _raise(self, kind: str, sequence: int) -> None:
@@ -355,6 +366,10 @@ class Link:
         )
         self._doubted = None
         moved = self._sender.acknowledged != before.acknowledged
+        if ack.problem in _REFUSALS:
+            self._refused = ack.problem
+        elif moved or self._sender.acknowledged == self._log.head().sequence:
+            self._refused = None  # a status is answered without a word on what was refused
         if own is not None and self._sender.halted is None and (moved or self._is_news(ack)):
             self._log.acknowledge(self._sender.acknowledged, word=word, safe=ack.safe_upto)
             if self._identity.keyring.forget_old(self._log.safe()):
@@ -378,13 +393,14 @@ class Link:
         return ack.place.epoch != epoch or min(ack.safe_upto, self._sender.acknowledged) != self._log.safe()
 
     def _status(self, state: str) -> messages.Status:
-        added: dict[str, object] = {}
+        halted = self.halted
+        added: dict[str, object] = {} if halted is None else {"halted": halted}
         word = self._log.word()
         if word is not None:  # central reads version 2
             added = {
                 "version": 2,
                 "status_seconds": self._settings.status_seconds,
-                "halted": self.halted,
+                "halted": halted,
                 "certificate_until": certificate_until(self._settings.certificate_file),
                 "word": word,
                 "resume": self._resume(),

@@ -257,3 +257,11 @@ def _abilities(database: Database) -> None:
 def _central_word(database: Database) -> None:
     database.execute("ALTER TABLE log_state ADD COLUMN safe INTEGER NOT NULL DEFAULT 0")
     database.execute("ALTER TABLE log_state ADD COLUMN word TEXT NOT NULL DEFAULT ''")
+
+
+@MIGRATIONS(name="0008_closed_entries")
+def _closed_entries(database: Database) -> None:
+    database.execute(
+        "CREATE TABLE closed_entries (head_sequence INTEGER NOT NULL, sequence INTEGER NOT NULL,"
+        " line BLOB NOT NULL, carried_upto INTEGER NOT NULL, PRIMARY KEY (head_sequence, sequence)) STRICT"
+    )

@@ -35,6 +35,7 @@ from renzheng.edge.server import Server
 from renzheng.edge.settings import Settings
 from renzheng.edge.store.database import Store
 from renzheng.edge.store.inpatients import Inpatients
+from renzheng.edge.store.lock import FolderLock
 from renzheng.edge.store.people import open_people
 from renzheng.edge.ward import sight
 from renzheng.edge.ward.analysts import Analysts
@@ -79,6 +80,7 @@ class WardAgent:
         self.settings = settings
         self.clock = clock
         path = device.data_dir / "device.sqlite"
+        self._folder = FolderLock(path.parent)
         self.store = Store(path)
         self.log = DeviceLog(self.store, device.device_id)
         self.keyring = Keyring(self.store, device.data_dir)
@@ -136,7 +138,12 @@ class WardAgent:
         return self._server.port
 
     def start(self) -> None:
-        """Tell what happened while the agent was away, then watch."""
+        """Tell what happened while the agent was away, then watch.
+
+        Raises:
+            FolderInUseError: another agent runs on the same data folder.
+        """
+        self._folder.take()
         self.refresh()
         self.watchman.begin(SOFTWARE)
         if self.link is not None:
@@ -165,6 +172,7 @@ class WardAgent:
         if self.link is not None:
             self.link.stop()
         self.store.close()
+        self._folder.release()
 
     def standing(self) -> Standing:
         """What the cameras together can see."""

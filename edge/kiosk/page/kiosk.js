@@ -125,7 +125,8 @@ function fallAsleep() {
 }
 
 function paint() {
-  const trouble = screen.disk_short ? "notice.disk_short" : screen.camera ? `notice.camera_${screen.camera}` : "";
+  const waits = screen.halted ? "notice.halted" : "";
+  const trouble = screen.disk_short ? "notice.disk_short" : waits ? waits : screen.camera ? `notice.camera_${screen.camera}` : "";
   put($("notice"), trouble);
   const patient = screen.patient;
   for (const who of document.querySelectorAll(".who")) {

@@ -14,6 +14,7 @@ from renzheng.central.errors import BackupError
 from renzheng.central.ingest.service import Ingest, Message
 from renzheng.central.main import make_signing_key
 from renzheng.central.settings import read_settings
+from renzheng.central.site import succession
 from renzheng.central.store import identity, schema
 from renzheng.central.store.database import Database
 from renzheng.central.verify.check import Good
@@ -120,6 +121,18 @@ def test_two_of_one_second_keep_both_their_places(site, tmp_path):
     for _ in range(3):
         assert backups.restore(site.settings, first, None, now).entries == 3
     assert len(list(tmp_path.glob("data.before-*"))) == 3
+
+
+def test_a_restore_keeps_the_key_to_which_devices_have_followed(site, tmp_path):
+    site.write(3)
+    site.checkpoint()
+    backup = site.take(tmp_path / "out")
+    database = site.open()
+    new = succession.rotate(database, site.settings.key_file, utc_now())
+    database.close()
+    site.restore(backup)
+    assert keys.key_id(make_signing_key(site.settings.key_file)) == keys.key_id(new)
+    assert site.restore(site.take(tmp_path / "out")).checkpoints == 1  # signed by the key before
 
 
 def test_a_restore_that_cannot_be_finished_leaves_what_was_there(site, tmp_path, monkeypatch):

@@ -6,12 +6,15 @@ from parts.central import register
 from parts.devices import MORNING, LogWriter
 
 from renzheng.central.ingest.service import Ingest, Message
+from renzheng.central.ingest.words import Former
+from renzheng.central.main import make_signing_key
+from renzheng.central.site import succession
 from renzheng.central.store import schema
 from renzheng.central.verify.check import BadEntry, Fault, Good
 from renzheng.central.verify.store import check_store
 from renzheng.contracts import keys, log
 from renzheng.contracts.events import utc_now
-from renzheng.contracts.messages import Resume, Status, open_ack, sign_ack, sign_resume
+from renzheng.contracts.messages import Resume, Status, open_ack, open_central_key, sign_ack, sign_resume
 
 KEY = keys.generate_key()
 UP = "renzheng/v1/s1/kiosk-1/up/"
@@ -154,3 +157,43 @@ def test_another_history_behind_what_is_lost_is_named_by_the_log_check(database,
     (bad,) = check_store(database)
     assert isinstance(bad, BadEntry)
     assert (bad.sequence, bad.fault) == (30, Fault.FORKED)
+
+
+def test_a_device_follows_central_over_two_changes_of_its_key(database, writer, tmp_path):
+    writer.many(10)
+    path = tmp_path / "keys" / "central.pem"
+    first = make_signing_key(path)
+    ingest = Ingest(database, first, utc_now)
+    batch = log.sign_batch("kiosk-1", [entry.line for entry in writer.entries], writer.key, ack_version=2)
+    (answer,) = ingest.take([Message(UP + "log", batch)])
+    word = answer.payload.decode()
+    succession.rotate(database, path, utc_now())
+    second = keys.load_private_key(path.read_bytes())
+    third = succession.rotate(database, path, utc_now())
+    former = succession.read_former(path)
+    assert set(former.public) == {keys.key_id(first), keys.key_id(second)}
+    ingest = Ingest(database, third, utc_now, former=former)
+    for said in (
+        {"version": 2, "word": word},
+        {"version": 1, "halted": "unknown_central_key"},  # has never had a word to keep
+    ):
+        values = {"state": "online", "sequence": 10, "acknowledged": 10, "software": "x", "at": MORNING}
+        status = Status(**{**values, "device_id": "kiosk-1", **said})
+        *leading, answer = ingest.take([Message(UP + "status", status.to_json())])
+        known = first
+        for reply in leading:
+            assert reply.topic.endswith("/down/command")
+            known = open_central_key(reply.payload, known)
+        assert open_ack(answer.payload, known).upto == 10
+
+
+def test_a_change_of_key_that_a_crash_cut_short_leads_nowhere(database, tmp_path):
+    path = tmp_path / "keys" / "central.pem"
+    first = make_signing_key(path)
+    lost = succession.rotate(database, path, utc_now())
+    path.write_bytes(keys.private_pem(first))  # the last step had not been done
+    assert succession.read_former(path) == Former({}, [])
+    last = succession.rotate(database, path, utc_now())
+    former = succession.read_former(path)
+    assert [keys.key_id(open_central_key(one, first)) for one in former.successions] == [keys.key_id(last)]
+    assert keys.key_id(lost) not in former.public

@@ -57,9 +57,9 @@ class Site:
         with database.writing() as connection:
             devices.put_institution(connection, Institution("H1", "x", "1"))
 
-    def provision(self, device=DEVICE):
+    def provision(self, device=DEVICE, **told):
         with self.database.writing() as connection:
-            return joining.provision(connection, device, self.now)
+            return joining.provision(connection, device, self.now, **told)
 
     def join(self, code, request):
         answer = self.joining.answer(provisioning.seal_request(request, code))
@@ -154,7 +154,9 @@ def test_a_key_that_cannot_be_certified_leaves_the_code_alive(site, request_):
 def test_joining_again_with_another_key_revokes_the_first(site):
     first, second = keys.generate_key(), keys.generate_key()
     site.join(site.provision(), new_request(first))
-    site.join(site.provision(), new_request(second))
+    with pytest.raises(RegistrationError, match="joined before"):
+        site.provision()
+    site.join(site.provision(replaces=True), new_request(second))
     with site.database.reading() as connection:
         kept = {row.key_id: row.revoked_at for row in connection.execute(sa.select(schema.device_keys))}
     assert kept[keys.key_id(first)] is not None

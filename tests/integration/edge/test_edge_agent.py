@@ -9,7 +9,7 @@ from parts.edge import DAY, Page, StandInEngine, eventually, jpeg_of, make_setti
 from websockets.sync.client import connect
 
 from renzheng.contracts.log import read_entry
-from renzheng.edge.errors import PhotographRefusedError, SettingsError, StoreError
+from renzheng.edge.errors import FolderInUseError, PhotographRefusedError, SettingsError, StoreError
 from renzheng.edge.log import DeviceLog
 from renzheng.edge.main import build_agent
 from renzheng.edge.store.database import Store
@@ -54,6 +54,18 @@ def agent(tmp_path, clock):
 @pytest.fixture
 def page(agent):
     return Page(agent.kiosk_url)
+
+
+def test_a_second_agent_of_a_data_folder_is_refused_and_leaves_no_word_in_the_log(tmp_path, clock):
+    first, second = make_agent(tmp_path, clock), make_agent(tmp_path, clock)
+    first.start()
+    told = len(events_of(first))
+    with pytest.raises(FolderInUseError, match="runs on"):
+        second.start()
+    assert len(events_of(first)) == told
+    first.crash()
+    second.start()
+    second.stop()
 
 
 class Frames:

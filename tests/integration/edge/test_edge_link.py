@@ -15,6 +15,7 @@ from renzheng.contracts.ids import DeviceId, Shard
 from renzheng.contracts.messages import Ack, sign_ack
 from renzheng.contracts.topics import Channel, Topic, shard_filter
 from renzheng.edge.keyring import Keyring
+from renzheng.edge.link import runner
 from renzheng.edge.link.runner import Identity, Link
 from renzheng.edge.log import DeviceLog
 from renzheng.edge.settings import LinkSettings
@@ -284,7 +285,7 @@ def test_a_central_of_a_later_epoch_is_followed_back_even_by_an_idle_device(devi
     assert device.alarms == []
 
 
-def test_words_of_another_store_and_of_an_unknown_key_are_told_and_leave_again(device, central):
+def test_words_of_another_store_and_of_an_unknown_key_are_told_and_leave_again(device, central, monkeypatch):
     device.start(central.key)
     device.write(3)
     assert eventually(device.all_acknowledged)
@@ -304,7 +305,11 @@ def test_words_of_another_store_and_of_an_unknown_key_are_told_and_leave_again(d
     device.write(2)
     assert eventually(device.all_acknowledged)
     assert device.link.halted is None
-    assert {kind for kind, _ in device.alarms} == {"other_store", "unknown_central_key"}
+    assert {kind for kind, _ in device.alarms} == {"other_store"}  # a key that is followed alarms nobody
+    monkeypatch.setattr(runner, "_DOUBT_MS", 0)
+    central.say(sign_ack(central.word(), keys.generate_key()))
+    assert eventually(lambda: device.alarms[-1][0] == "unknown_central_key")
+    assert eventually(lambda: central.statuses[-1].halted == "unknown_central_key")
 
 
 def test_a_broker_with_a_small_limit_gets_messages_that_fit(tmp_path):

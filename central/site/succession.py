@@ -1,0 +1,92 @@
+"""Central's signing key over its life: how one follows another, so that devices follow too.
+
+The old key signs for the new one; devices that still know an older key are sent these words, oldest first,
+when they say who they are. Public halves of former keys stay: checkpoints and commitments from their time are
+held against them. A former private key is destroyed, as nobody needs it any more.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+import sqlalchemy as sa
+from joserfc.jwk import OKPKey
+
+from renzheng.central.errors import SiteError
+from renzheng.central.ingest.words import Former
+from renzheng.central.site.authority import write_secret
+from renzheng.central.store import schema
+from renzheng.central.store.database import Database
+from renzheng.contracts import keys
+from renzheng.contracts.messages import CentralKey, open_central_key, sign_central_key
+
+FOLDER = "former"
+_WRAPPED = ("drawn", "open")
+"""States of a round whose code lies wrapped under the key that signed when it was drawn."""
+
+
+def rotate(database: Database, key_file: Path, now: datetime) -> OKPKey:
+    """Make a new signing key, for which the one until now vouches; central uses it once it starts again.
+
+    Whatever a crash leaves, either key signs, and the words that lead from one to the other are there first.
+
+    Raises:
+        SiteError: there is no key, or a round is under way whose code is wrapped under it.
+    """
+    if not key_file.exists():
+        raise SiteError(f"There is no key at {key_file}.", do="Restore it: renzheng central restore")
+    _must_hold_no_round(database)
+    old, new = keys.load_private_key(key_file.read_bytes()), keys.generate_key()
+    folder = key_file.parent / FOLDER
+    folder.mkdir(mode=0o700, exist_ok=True)
+    number = len(list(folder.glob("*.jws"))) + 1
+    word = sign_central_key(CentralKey(new_key=keys.public_pem(new), since=now), old)
+    (folder / f"{number:04}.pem").write_text(keys.public_pem(old), encoding="ascii")
+    (folder / f"{number:04}.jws").write_bytes(word)
+    partial = key_file.with_name(f"{key_file.name}.part")
+    write_secret(partial, keys.private_pem(new))
+    partial.replace(key_file)
+    key_file.with_suffix(".public.pem").write_text(keys.public_pem(new), encoding="ascii")
+    return new
+
+
+def read_former(key_file: Path) -> Former:
+    """Read the keys that signed before, and the words that lead from the oldest to the one that signs now.
+
+    A word that a crash left without the key that it names leads nowhere and is passed over.
+
+    Raises:
+        SiteError: they do not follow one another.
+    """
+    known: dict[str, OKPKey] = {}
+    successions: list[bytes] = []
+    reached: OKPKey | None = None
+    for path in sorted((key_file.parent / FOLDER).glob("*.jws")):
+        old = keys.load_public_key(path.with_suffix(".pem").read_bytes())
+        if reached is not None and keys.key_id(reached) != keys.key_id(old):
+            successions.pop()  # its new key never came into use
+        known[keys.key_id(old)] = old
+        successions.append(path.read_bytes())
+        reached = open_central_key(successions[-1], old)
+    now = keys.load_private_key(key_file.read_bytes())
+    known.pop(keys.key_id(now), None)
+    if reached is not None and keys.key_id(reached) != keys.key_id(now):
+        successions.pop()
+    return Former(known, successions)
+
+
+def verifying_keys(key_file: Path) -> Sequence[OKPKey]:
+    """Return every key with which central has signed, the present one first."""
+    return [keys.load_private_key(key_file.read_bytes()), *read_former(key_file).public.values()]
+
+
+def _must_hold_no_round(database: Database) -> None:
+    with database.reading() as connection:
+        query = sa.select(schema.rounds.c.round_id).where(schema.rounds.c.state.in_(_WRAPPED))
+        found = connection.execute(query).scalars().all()
+    if found:
+        raise SiteError(
+            f"The round {found[0]} is under way.",
+            why="The code that opens its sheets lies wrapped under the present key.",
+            do="Change the key once the round is published.",
+        )
