@@ -1,5 +1,6 @@
 -- Lines of one or two sessions may have been entered a few days late: on how many of those days, on which no session
--- of the person is known and no other line of the class was billed, the devices could not have seen them.
+-- of the person is known, the devices could not have seen them. Another line of the class keeps its own day for itself,
+-- unless a session of an earlier day serves it.
 WITH begun AS (
   SELECT institution_id, min(from_at_day) AS day
   FROM coverage
@@ -19,6 +20,11 @@ dark AS (
       coalesce(c.covered_us, 0) * 1000000 < (w.to_us - w.from_us) * l.coverage_needed_ppm
       OR coalesce(a.covered_us, 0) * 1000000 < coalesce(a.window_us, 0) * l.coverage_needed_ppm
     )
+),
+on_their_day AS (
+  SELECT o.institution_id, o.person_id, o.item_class, o.service_day
+  FROM dialysis_lines o
+  ANTI JOIN late_served n ON o.line = n.line
 )
 SELECT d.line, count(*) AS dark_days
 FROM dark d
@@ -27,7 +33,7 @@ ANTI JOIN dialysis_sessions s
   AND d.person_id = s.person_id
   AND d.day >= s.first_day
   AND d.day <= s.last_day
-ANTI JOIN dialysis_lines o
+ANTI JOIN on_their_day o
   ON d.institution_id = o.institution_id
   AND d.person_id = o.person_id
   AND d.item_class = o.item_class

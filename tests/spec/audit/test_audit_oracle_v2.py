@@ -385,6 +385,18 @@ SILENCE = {
         },
         {"L1": "insufficient/coverage_gap", "L2": "contradicted/no_session"},
     ),
+    "a fee entered the day after an outage, on whose day an earlier session was billed": (
+        {
+            "claim_lines": [line("L1", "04 10:00"), line("L2", "05 10:00"), line("L3", "12 10:00")],
+            "attendance": session("02 08:00", "02 12:30"),
+            "coverage": [up("01 00:00", "04 00:00"), up("05 00:00", "31 23:59")],
+        },
+        {
+            "L1": "supported/billed_late",
+            "L2": "insufficient/coverage_gap",
+            "L3": "contradicted/no_session",
+        },
+    ),
     "the same outage in the evening": (
         {
             "claim_lines": [line("L1", "04 10:00")],
