@@ -557,8 +557,8 @@ class DialysisJudge:
     def _dark_days_before(self, line: Line) -> int:
         """Count the days before a fee on which an outage may have hidden its session.
 
-        Not those on which the person is known to have had a session, or another line of the class was billed that
-        no session of an earlier day serves.
+        Not those on which the person is known to have had a session, or another line of the class was
+        billed that no session of an earlier day serves.
         """
         rows = self._case.coverage.get((line.institution, "dialysis"), ())
         if not rows:
