@@ -20,6 +20,8 @@ from renzheng.central.audit.limits import limited
 from renzheng.central.audit.sources import Source, no_rows, quoted
 
 COMPRESSION = "zstd"
+FEW_ROWS = 50_000
+"""An input table of so many rows is read once; a larger one by column, wherever a step needs it."""
 
 
 class DuckDBEngine:
@@ -68,7 +70,7 @@ class DuckDBEngine:
 
     def source(self, source: Source, name: str) -> None:
         """Make one input table readable under `name`; a missing one is a view without rows."""
-        self.view(name, source.select or no_rows(source.table))
+        self.settle(name, source.select or no_rows(source.table), source.rows)
 
     def is_kept(self, step: str) -> bool:
         """Tell whether an earlier process has done this step and what it made is still here."""
@@ -110,6 +112,13 @@ class DuckDBEngine:
     def view(self, name: str, sql: str) -> None:
         """Give a query a name; it runs where it is used."""
         self._run(f"CREATE OR REPLACE VIEW {name} AS {sql}")
+
+    def settle(self, name: str, sql: str, rows: int) -> None:
+        """Give a query on input tables a name; few rows are kept: a view is planned wherever it is used."""
+        if rows > FEW_ROWS:
+            self.view(name, sql)
+        else:
+            self.table(name, sql)
 
     def drop(self, name: str) -> None:
         """Forget a table that no later step reads."""
@@ -160,7 +169,7 @@ class DuckDBEngine:
         statements = self._connection.extract_statements(sql)
         if [one.type for one in statements] != [duckdb.StatementType.SELECT]:
             raise EngineError("What was to be read is not one SELECT.", sql=sql)
-        return self._connection.sql(sql)
+        return self._connection.sql(statements[0])  # a text would be parsed again
 
     def _run(self, sql: str) -> duckdb.DuckDBPyConnection:
         try:

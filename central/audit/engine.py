@@ -24,6 +24,9 @@ class Engine(Protocol):
     def view(self, name: str, sql: str) -> None:
         """Give a query a name; it runs where it is used."""
 
+    def settle(self, name: str, sql: str, rows: int) -> None:
+        """Give a query on input tables a name; where it has few rows, they may be kept at once."""
+
     def drop(self, name: str) -> None:
         """Forget a table that no later step reads."""
 

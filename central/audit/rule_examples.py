@@ -25,6 +25,11 @@ NEAR = dt.timedelta(days=180)
 """Rows further than this from the middle one are far away on purpose: they do not lengthen the period."""
 SMALL_SPARK: Mapping[str, str] = {
     "spark.sql.shuffle.partitions": "1",
+    # in one partition a sort is a task of the same job; a broadcast is a job of its own
+    "spark.sql.autoBroadcastJoinThreshold": "-1",
+    "spark.sql.constraintPropagation.enabled": "false",
+    "spark.broadcast.compress": "false",
+    "spark.shuffle.compress": "false",
     "spark.sql.adaptive.enabled": "false",
     "spark.sql.codegen.wholeStage": "false",
     "spark.sql.codegen.factoryMode": "NO_CODEGEN",

@@ -70,6 +70,7 @@ class Source:
         base: the folder that a partitioned table hangs from.
         torn: lines of a CSV file that are no rows at all, each with its number and what is wrong.
         torn_rows: what can still be read of each of them, by column.
+        rows: how many rows the query yields; 0 when it is missing.
     """
 
     table: Table
@@ -78,6 +79,7 @@ class Source:
     base: Path | None = None
     torn: tuple[str, ...] = ()
     torn_rows: tuple[Mapping[str, str], ...] = ()
+    rows: int = 0
 
 
 @dataclass(frozen=True)
@@ -179,7 +181,7 @@ def _parquet(
     part = "filename" if len(files) > 1 else "CAST(NULL AS VARCHAR)"
     extra = f"CAST(NULL AS VARCHAR) AS {UNREADABLE}, {part} AS {PART}"
     select = f"SELECT {', '.join(selected)}, {extra} FROM {origin}"
-    return Source(table, select, files if exact else (), base), problems
+    return Source(table, select, files if exact else (), base, rows=rows), problems
 
 
 def _holds(connection: duckdb.DuckDBPyConnection, origin: str, column: Column, kind: str) -> bool:
@@ -217,7 +219,7 @@ def _csv(connection: duckdb.DuckDBPyConnection, path: Path, table: Table) -> tup
     select = f"SELECT {', '.join(selected)}, {extra} FROM {origin}"
     described, texts = tuple(told for told, _ in torn), tuple(text for _, text in torn)
     rest = tuple(_what_is_left(names, text) for text in texts)
-    return Source(table, select, torn=described, torn_rows=rest), problems
+    return Source(table, select, torn=described, torn_rows=rest, rows=rows), problems
 
 
 def _header(path: Path) -> list[str]:

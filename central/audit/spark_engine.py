@@ -63,6 +63,7 @@ class SparkEngine:
             ) from error
         for name, value in NEEDED.items():
             self._spark.conf.set(name, value)
+        self._single = self._spark.conf.get("spark.sql.shuffle.partitions") == "1"
 
     def __enter__(self) -> Self:
         return self
@@ -110,7 +111,11 @@ class SparkEngine:
 
     def view(self, name: str, sql: str) -> None:
         """Give a query a name; it runs where it is used."""
-        self._keep(name, self._sql(sql))
+        self._name(name, self._sql(sql))
+
+    def settle(self, name: str, sql: str, rows: int) -> None:  # noqa: ARG002 - the engines' common form
+        """Give a query on input tables a name; it runs where it is used."""
+        self.view(name, sql)
 
     def drop(self, name: str) -> None:
         """Forget a table that no later step reads."""
@@ -181,6 +186,10 @@ class SparkEngine:
         return f"CAST(unix_date({column}) AS BIGINT)"
 
     def _keep(self, name: str, frame: DataFrame) -> None:
+        # what is known to be one partition needs no exchange before a join or a sum
+        self._name(name, frame.coalesce(1) if self._single else frame)
+
+    def _name(self, name: str, frame: DataFrame) -> None:
         frame.createOrReplaceTempView(name)
         self._mine.add(name)
 

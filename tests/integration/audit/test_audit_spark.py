@@ -7,13 +7,13 @@ import warnings
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from parts import bed_cases
 from parts.audit_worlds import some_worlds, tables_of
-from pyspark.sql import SparkSession
 
 from renzheng.central.audit.oracle import Oracle
 from renzheng.central.audit.readback import read_findings, read_verdicts
 from renzheng.central.audit.request import AuditRequest
-from renzheng.central.audit.rule_examples import known_codes
+from renzheng.central.audit.rule_examples import known_codes, small_session
 from renzheng.central.audit.run import run_audit
 from renzheng.contracts.tables import INPUT_TABLES, REJECTS, arrow_schema
 from renzheng.rules.examples import cases
@@ -27,45 +27,25 @@ WORLDS = 80
 
 @pytest.fixture(scope="module")
 def rows():
-    """Every worked example of every rule, and the generated worlds, side by side."""
+    """Every worked example of every rule, the cases of bed days and the generated worlds, side by side."""
     together = tables_of(some_worlds(WORLDS))
     pack = load_pack()
-    known = known_codes(pack)
-    for case in cases(list(pack.rules.values()), known):
+    examples = cases(list(pack.rules.values()), known_codes(pack))
+    for case in (*examples, *bed_cases.laid_out(bed_cases.CASES)):
         for name, found in case.rows.items():
             together[name] += found
     return together
 
 
 @pytest.fixture(scope="module")
-def session():
-    """One small Spark session, which the engine takes. Compiling code costs more than so few rows."""
-    tuned = {
-        "spark.sql.shuffle.partitions": "1",
-        "spark.sql.adaptive.enabled": "false",
-        "spark.sql.codegen.wholeStage": "false",
-        "spark.sql.codegen.factoryMode": "NO_CODEGEN",
-        "spark.ui.enabled": "false",
-        "spark.ui.showConsoleProgress": "false",
-        "spark.log.level": "ERROR",
-    }
-    builder = SparkSession.builder.master("local[2]")
-    for name, value in tuned.items():
-        builder = builder.config(name, value)
-    found = builder.getOrCreate()
-    yield found
-    found.stop()
-
-
-@pytest.fixture(scope="module")
-def outputs(rows, session, tmp_path_factory):
+def outputs(rows, tmp_path_factory):
     folder = tmp_path_factory.mktemp("spark")
     tables = folder / "tables"
     tables.mkdir()
     for name, found in rows.items():
         table = pa.Table.from_pylist(found, schema=arrow_schema({**INPUT_TABLES, "rejects": REJECTS}[name]))
         pq.write_table(table, tables / f"{name}.parquet")
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), small_session():
         # pyspark warns of pandas 3, which nothing here uses
         warnings.simplefilter("ignore")
         for engine in ("duckdb", "spark"):
@@ -82,6 +62,12 @@ def test_line_verdicts_are_identical(outputs):
 def test_every_rule_runs_to_its_end(outputs):
     for engine in ("duckdb", "spark"):
         assert json.loads((outputs / engine / "summary.json").read_text())["failed_rules"] == {}
+
+
+def test_days_of_bed_lines_are_identical(outputs):
+    found = {name: pq.read_table(outputs / name / "day_verdicts.parquet") for name in ("duckdb", "spark")}
+    assert all(bed_cases.of_case(found["duckdb"].to_pylist(), name) for name in bed_cases.CASES)
+    assert found["spark"].to_pylist() == found["duckdb"].to_pylist()
 
 
 def test_findings_are_identical(outputs):
