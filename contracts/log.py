@@ -259,6 +259,15 @@ def sign_rotation(device_id: str, head: Head, old: OKPKey, new: OKPKey) -> Rotat
     return Rotation(pem, *signed)
 
 
+def claimed_first(envelope: bytes) -> int:
+    """Read the sequence that a batch's first entry claims, *before* anything is verified; 0 for none."""
+    try:
+        payload = keys.decode(keys.split(envelope)[1])
+        return read_entry(payload.split(b"\n", 1)[0]).sequence
+    except InputError:
+        return 0
+
+
 def is_rotation(entry: Entry) -> bool:
     """Tell whether an entry changes the device's key."""
     return entry.event.get("type") == ROTATION_TYPE

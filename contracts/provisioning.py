@@ -113,6 +113,8 @@ class JoinAnswer(_Message):
         log_sequence: last entry that central holds of this device; its log goes on behind it. None for a
             device that is new.
         log_hash: that entry's hash (hex).
+        store_id: whose words count from now on, for a device that joins again: what it has heard of the same
+            store stays the latest that it believes, so that nobody can tell it older ones.
     """
 
     version: Literal[1] = 1
@@ -129,6 +131,7 @@ class JoinAnswer(_Message):
     broker_protocol: Literal["5", "3.1.1"] = "5"
     log_sequence: Annotated[int, Field(ge=1)] | None = None
     log_hash: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
+    store_id: Annotated[str, Field(min_length=1, max_length=64)] | None = None
 
 
 _M = TypeVar("_M", JoinRequest, JoinAnswer)

@@ -127,14 +127,22 @@ def open_message(device: DeviceState | None, envelope: bytes) -> Opened | Refuse
         return Refused(Problem.SIGNATURE, error.what)
     except log.LogError as error:
         return Refused(Problem.MALFORMED, error.what)
-    key = _find_key(device, header)
+    key = _find_key(device, header, envelope)
     return key if isinstance(key, Refused) else _open(envelope, header, key)
 
 
-def _find_key(device: DeviceState, header: log.BatchHeader) -> OKPKey | Refused:
+def _find_key(device: DeviceState, header: log.BatchHeader, envelope: bytes) -> OKPKey | Refused:
+    """Find the key that a batch names.
+
+    A batch that lies beyond what is here may be signed by a key that an entry in between brings, as after a
+    change of key that this store lost when it was set back: that is a gap, and nobody's forgery.
+    """
     if header.device_id != device.device_id:
         return Refused(Problem.WRONG_DEVICE, f"The batch names the device {header.device_id[:64]!r}.")
     key = device.keys.get(header.key_id)
+    if key is None and log.claimed_first(envelope) > device.head.sequence + 1:
+        detail = f"The device has no key {header.key_id[:64]!r} yet; an entry that is missing may bring it."
+        return Refused(Problem.GAP, detail, log.claimed_first(envelope))
     if key is None:
         return Refused(Problem.UNKNOWN_KEY, f"The device has no key {header.key_id[:64]!r}.")
     if device.revoked or key.revoked:

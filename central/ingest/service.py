@@ -360,7 +360,7 @@ def _settle(connection: sa.Connection, work: _Work, prepared: PreparedMessage) -
     """Set one message against the store as the transaction sees it."""
     content, topic = prepared.content, prepared.topic
     device = work.states.get(topic.device_id) if topic else None
-    if isinstance(content, Refused) and content.problem is Problem.UNKNOWN_KEY:
+    if isinstance(content, Refused) and content.problem in (Problem.UNKNOWN_KEY, Problem.GAP):
         # The key may have become known since: by a rotation in this very group, or by a registration.
         content = decide.open_message(device, prepared.message.payload)
         prepared = replace(prepared, content=content)

@@ -22,8 +22,6 @@ from renzheng.contracts.log import Head, read_batch_header
 from renzheng.contracts.messages import Ack, Status
 
 logger = logging.getLogger(__name__)
-KEY_UNKNOWN = "unknown_central_key"
-"""What a device says that does not know the key which signs now, and has no earlier word to show."""
 LOST = "lost_at_central"
 """The alarm of entries that nobody has any more."""
 
@@ -103,7 +101,7 @@ def hear(
     """Hold a device's status against the store."""
     word = speaker.own_word(said.word, device.device_id) if said.word else None
     if word is None or word.place is None or speaker.identity is None:
-        return Heard(speaker, device, speaker.former.successions if said.halted == KEY_UNKNOWN else ())
+        return Heard(speaker, device, speaker.former.successions)  # it may know any key
     if identity.set_back(connection, speaker.identity.place(speaker.given), word, device.head):
         logger.error("the store was set back: device %s holds a later word of it", device.device_id)
         speaker = speaker.after(connection, word.place.epoch, now_us)

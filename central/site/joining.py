@@ -13,7 +13,7 @@ from joserfc.jwk import OKPKey
 
 from renzheng.central.errors import RegistrationError
 from renzheng.central.site.authority import Authority
-from renzheng.central.store import devices, refusals, schema
+from renzheng.central.store import devices, identity, refusals, schema
 from renzheng.central.store.database import Database
 from renzheng.central.store.devices import Device
 from renzheng.central.store.times import to_us
@@ -141,6 +141,7 @@ class Joining:
             certificate = self._certify(connection, asked, found.device_id, now)
             connection.execute(sa.delete(CODES).where(CODES.c.lookup == lookup))
             _tell_of_stranded(connection, found, now)
+            store_id = identity.read(connection).store_id if request.device_id else None
         logger.info("device %s joined with key %s", found.device_id, keys.key_id(signing_key))
         answer = JoinAnswer(
             nonce=request.nonce,
@@ -156,6 +157,7 @@ class Joining:
             broker_protocol=self._broker.protocol,
             log_sequence=found.head_sequence or None,
             log_hash=found.head_hash if found.head_sequence else None,
+            store_id=store_id,
         )
         return provisioning.seal_answer(answer, key, lookup)
 

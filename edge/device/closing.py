@@ -17,6 +17,7 @@ from renzheng.contracts.errors import RenzhengError
 from renzheng.contracts.log import Head
 from renzheng.edge.clock import Reading
 from renzheng.edge.errors import EventTooLargeError
+from renzheng.edge.link.words import place_of
 from renzheng.edge.log import DeviceLog
 
 _CARRIED_TYPE = "renzheng.v1.device.entry_carried"
@@ -31,14 +32,29 @@ class Closed:
     unreadable: int
 
 
-def close_log(log: DeviceLog, at_central: Head, key: OKPKey, institution_id: str, reading: Reading) -> Closed:
+@dataclass(frozen=True, slots=True)
+class Here:
+    """Who the device is from now on.
+
+    Args:
+        key: the key that signs from there on.
+        institution_id: where the device stands.
+        store_id: central's store. What was heard of the same store stays the latest word that counts, so that
+            nobody can repeat older ones; another store's says nothing any more.
+    """
+
+    key: OKPKey
+    institution_id: str
+    store_id: str | None
+
+
+def close_log(log: DeviceLog, at_central: Head, here: Here, reading: Reading) -> Closed:
     """Close the log that is written here and go on after `at_central`, all in one transaction.
 
     Args:
         log: the device's log.
         at_central: the head that central holds of this device.
-        key: the key that signs from there on.
-        institution_id: where the device stands.
+        here: who the device is from now on.
         reading: now.
     """
     with log.store.writing() as database:
@@ -46,11 +62,12 @@ def close_log(log: DeviceLog, at_central: Head, key: OKPKey, institution_id: str
         lines = list(_after(log, _last_common(log, at_central)))
         carried, unreadable = _sound(lines, log.kept_head_hash())
         _keep(database, head)
-        _go_on(database, at_central, key)
+        heard = place_of(log.word())
+        _go_on(database, at_central, here, keeps_word=heard is not None and heard.store_id == here.store_id)
         clock = reading.as_event_clock()
         source = events.device_source(log.device_id)
         told = events.LogClosedData(
-            institution_id=institution_id,
+            institution_id=here.institution_id,
             clock=clock,
             closed_sequence=head.sequence,
             closed_hash=head.hash,
@@ -59,7 +76,7 @@ def close_log(log: DeviceLog, at_central: Head, key: OKPKey, institution_id: str
         log.append(events.DeviceLogClosed(source=source, time=reading.wall, data=told))
         for sequence, line in carried:
             data = events.EntryCarriedData(
-                institution_id=institution_id, clock=clock, sequence=sequence, line=line
+                institution_id=here.institution_id, clock=clock, sequence=sequence, line=line
             )
             try:
                 log.append(events.DeviceEntryCarried(source=source, time=reading.wall, data=data))
@@ -125,15 +142,15 @@ def _keep(database: Database, head: Head) -> None:
     database.execute("DELETE FROM entries")
 
 
-def _go_on(database: Database, at_central: Head, key: OKPKey) -> None:
-    here = (at_central.sequence, at_central.hash)
+def _go_on(database: Database, at_central: Head, here: Here, *, keeps_word: bool) -> None:
+    place = (at_central.sequence, at_central.hash)
     database.execute(
         "UPDATE log_state SET base_sequence = ?, base_hash = ?, acknowledged = ?, acknowledged_hash = ?,"
-        " head_sequence = ?, head_hash = ?, word = '', safe = 0",
-        (*here, *here, *here),
+        " head_sequence = ?, head_hash = ?, word = CASE WHEN ? THEN word ELSE '' END, safe = 0",
+        (*place, *place, *place, keeps_word),
     )
     database.execute("DELETE FROM device_keys")
     database.execute(
         "INSERT INTO device_keys VALUES (?, ?, ?)",
-        (at_central.sequence + 1, keys.key_id(key), keys.public_pem(key)),
+        (at_central.sequence + 1, keys.key_id(here.key), keys.public_pem(here.key)),
     )

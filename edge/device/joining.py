@@ -22,7 +22,7 @@ from renzheng.contracts.errors import FaultError
 from renzheng.contracts.log import Head
 from renzheng.contracts.provisioning import JoinAnswer, JoinCode, JoinRequest, ProvisioningError
 from renzheng.edge.clock import SystemClock
-from renzheng.edge.device.closing import Closed, close_log
+from renzheng.edge.device.closing import Closed, Here, close_log
 from renzheng.edge.keyring import device_key, new_key
 from renzheng.edge.log import DeviceLog
 from renzheng.edge.settings import DeviceSettings, load_settings
@@ -129,7 +129,8 @@ def _go_on(answer: JoinAnswer, data_dir: Path, signing_key: OKPKey, *, again: bo
         log = DeviceLog(store, answer.device_id)
         if again:
             reading = SystemClock().read()
-            return close_log(log, at_central, signing_key, answer.institution_id, reading)
+            here = Here(signing_key, answer.institution_id, answer.store_id)
+            return close_log(log, at_central, here, reading)
         log.begin_after(at_central)
         return None
     finally:

@@ -197,3 +197,14 @@ def test_a_change_of_key_that_a_crash_cut_short_leads_nowhere(database, tmp_path
     former = succession.read_former(path)
     assert [keys.key_id(open_central_key(one, first)) for one in former.successions] == [keys.key_id(last)]
     assert keys.key_id(lost) not in former.public
+
+
+def test_a_key_that_a_lost_entry_brought_is_a_gap_and_nobodys_forgery(database, writer):
+    writer.many(20)
+    central = Central(database)
+    central.take(writer, 1, 10)
+    new, lines = keys.generate_key(), [entry.line for entry in writer.entries]
+    ahead = log.sign_batch("kiosk-1", lines[14:], new, ack_version=2)  # by a change that is gone
+    assert central.answer("log", ahead)[0].problem == "gap"
+    next_one = log.sign_batch("kiosk-1", lines[10:14], new, ack_version=2)
+    assert central.answer("log", next_one)[0].problem == "unknown_key"
