@@ -95,6 +95,8 @@ def test_the_report_of_a_run_stands_alone(audited):
     _, page, _ = get(run)
     assert f"/runs/{audited.report.run_id}/report.html" in page
     assert f"/days/{DAY}/verdicts.xlsx" in page
+    pack = audited.report.summary["packs"]["pack_hash"]
+    assert pack[:16] in page
     status, report, headers = get(f"{run}/report.html")
     assert status == 200
     assert "script-src" not in headers["Content-Security-Policy"]
@@ -106,6 +108,7 @@ def test_the_report_of_a_run_stands_alone(audited):
         "没看到不等于没来",
         "not seen is not absent",
         "no_session",
+        pack,
     ):
         assert text in report
     for outside in ("http://", "https://", "<script", "src=", "url(", "@import"):

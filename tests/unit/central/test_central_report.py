@@ -37,6 +37,7 @@ def values(**more):
     empty = {"totals": [], "institutions": [], "coverage": [], "findings": [finding], "lines": [line]}
     empty |= {"boxes": [box], "rejected": [rejected]}
     summary = {"from": "2026-03-02", "to": "2026-03-03", "region": NASTY, "rows": {}, "missing_tables": []}
+    summary |= {"failed_rules": {}, "switched_off": [], "packs": {"pack_hash": "ab" * 32}, "rules": {"a": {}}}
     return {**empty, "run_id": NASTY, "made_at": AT, "summary": summary, **more}
 
 
@@ -72,3 +73,20 @@ def test_a_run_without_lines_says_so_in_both_languages():
     page = render(values(findings=[], lines=[]))
     assert "没有疑点" in page
     assert "No findings." in page
+
+
+def test_a_rule_that_failed_or_was_switched_off_is_told_with_the_packs():
+    off = {"rule_id": "weekly-cap", "from": "2026-03-01", "to": "2026-03-31"}
+    told = values()["summary"] | {
+        "failed_rules": {"one-witness": f"It was stopped after 5 seconds. {NASTY}"},
+        "switched_off": [{**off, "reason_zh": "过渡期", "reason_en": "in between"}],
+        "packs": {"pack_hash": "ab" * 32, "region_pack_hash": "cd" * 32, "region_signed": None},
+    }
+    page = render(values(summary=told))
+    for text in ("one-witness", "stopped after 5 seconds", "过渡期", "in between", "ab" * 32, "cd" * 32):
+        assert text in page
+    assert "not signed" in page
+    assert "未签名" in page
+    assert "<script" not in page
+    told["packs"]["region_signed"] = "yes"
+    assert "not signed" not in render(values(summary=told))
