@@ -64,7 +64,6 @@ WITH named AS (
     started_at,
     started_at_day,
     ended_at,
-    machine_id || '@' || CAST(started_at // 1000000 AS VARCHAR) AS run,
     max(ended_at) OVER (
       PARTITION BY institution_id, machine_id ORDER BY started_at, ended_at, person_id
       ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
@@ -74,55 +73,72 @@ WITH named AS (
 ),
 -- most machines are never busy when a run begins: only the others are looked at closely
 suspects AS (
-  SELECT institution_id, machine_id
-  FROM named
-  WHERE busy_until - started_at > $allowed_minutes * 60000000 AND started_at_day BETWEEN $from_day AND $to_day
-  GROUP BY institution_id, machine_id
+  SELECT institution_id, machine_id, row_number() OVER (ORDER BY institution_id, machine_id) AS machine
+  FROM (
+    SELECT institution_id, machine_id
+    FROM named
+    WHERE busy_until - started_at > $allowed_minutes * 60000000 AND started_at_day BETWEEN $from_day AND $to_day
+    GROUP BY institution_id, machine_id
+  ) busy
+),
+numbered AS (
+  SELECT
+    s.machine,
+    n.*,
+    row_number() OVER (PARTITION BY s.machine ORDER BY n.started_at, n.ended_at, n.person_id) AS number
+  FROM named n
+  JOIN suspects s ON n.institution_id = s.institution_id AND n.machine_id = s.machine_id
+),
+-- a run and a person by the number of their first row: pairs of runs can be very many, so they are kept narrow
+runs AS (
+  SELECT
+    *,
+    min(number) OVER (PARTITION BY machine, person_id) AS person,
+    min(number) OVER (PARTITION BY machine, person_id, started_at // 1000000) AS run
+  FROM numbered
 ),
 overlaps AS (
-  SELECT
-    b.institution_id,
-    b.machine_id,
-    b.person_id,
-    b.run,
-    b.started_at,
-    b.ended_at,
-    a.person_id AS other_person,
-    a.run AS other_run
-  FROM named b
-  SEMI JOIN suspects s ON b.institution_id = s.institution_id AND b.machine_id = s.machine_id
-  JOIN named a
-    ON a.institution_id = b.institution_id
-    AND a.machine_id = b.machine_id
-    AND a.person_id <> b.person_id
+  SELECT b.machine, b.run, a.run AS other_run, a.person AS other_person
+  FROM runs b
+  JOIN runs a
+    ON a.machine = b.machine
+    AND a.person <> b.person
     AND a.started_at <= b.started_at
     AND a.ended_at > b.started_at + $allowed_minutes * 60000000
-    AND b.ended_at > b.started_at + $allowed_minutes * 60000000
   WHERE b.started_at_day BETWEEN $from_day AND $to_day
+    AND b.ended_at > b.started_at + $allowed_minutes * 60000000
 ),
 at_start AS (
-  SELECT institution_id, machine_id, run, person_id, count(DISTINCT other_person) + 1 AS at_once
+  SELECT machine, run, count(DISTINCT other_person) + 1 AS at_once
   FROM overlaps
-  GROUP BY institution_id, machine_id, run, person_id
+  GROUP BY machine, run
 ),
 habits AS (
-  SELECT institution_id, machine_id, count(*) AS runs, max(at_once) AS at_once
-  FROM at_start
-  GROUP BY institution_id, machine_id
-  HAVING max(at_once) >= $fewest_at_once OR count(*) >= $fewest_overlaps
+  SELECT h.machine, s.institution_id, s.machine_id, h.runs, h.at_once
+  FROM (
+    SELECT machine, count(*) AS runs, max(at_once) AS at_once
+    FROM at_start
+    GROUP BY machine
+    HAVING max(at_once) >= $fewest_at_once OR count(*) >= $fewest_overlaps
+  ) h
+  JOIN suspects s ON h.machine = s.machine
 ),
 concerned AS (
-  SELECT o.institution_id, o.machine_id, o.person_id, o.run, n.started_at, n.ended_at, n.started_at_day
-  FROM (
-    SELECT institution_id, machine_id, person_id, run FROM overlaps
+  SELECT
+    r.institution_id,
+    r.machine_id,
+    r.person_id,
+    r.machine_id || '@' || CAST(r.started_at // 1000000 AS VARCHAR) AS run,
+    r.started_at,
+    r.ended_at,
+    r.started_at_day
+  FROM runs r
+  SEMI JOIN habits h ON r.machine = h.machine
+  SEMI JOIN (
+    SELECT machine, run FROM overlaps
     UNION
-    SELECT institution_id, machine_id, other_person AS person_id, other_run AS run FROM overlaps
-  ) o
-  JOIN named n
-    ON o.institution_id = n.institution_id
-    AND o.machine_id = n.machine_id
-    AND o.person_id = n.person_id
-    AND o.run = n.run
+    SELECT machine, other_run AS run FROM overlaps
+  ) o ON r.machine = o.machine AND r.run = o.run
 ),
 billed AS (
   SELECT c.institution_id, c.machine_id, array_agg(DISTINCT l.line_id) AS line_ids
@@ -140,22 +156,32 @@ sums AS (
       ON c.institution_id = l.institution_id AND c.person_id = l.person_id AND c.started_at_day = l.service_day
   ) d
   GROUP BY d.institution_id, d.machine_id
+),
+found AS (
+  SELECT
+    institution_id,
+    machine_id,
+    min(started_at) AS from_at,
+    max(ended_at) AS to_at,
+    array_agg(run) AS evidence,
+    count(DISTINCT person_id) AS persons
+  FROM concerned
+  GROUP BY institution_id, machine_id
 )
 SELECT
   h.institution_id,
   CAST(NULL AS VARCHAR) AS person_id,
   coalesce(b.line_ids, CAST([] AS VARCHAR[])) AS line_ids,
   coalesce(s.amount, 0) AS amount,
-  min(c.started_at) AS from_at,
-  max(c.ended_at) AS to_at,
-  array_agg(c.run) AS evidence,
+  f.from_at,
+  f.to_at,
+  f.evidence,
   h.machine_id,
   h.runs,
   h.at_once,
-  count(DISTINCT c.person_id) AS persons,
+  f.persons,
   $allowed_minutes AS allowed_minutes
 FROM habits h
-JOIN concerned c ON h.institution_id = c.institution_id AND h.machine_id = c.machine_id
+JOIN found f ON h.institution_id = f.institution_id AND h.machine_id = f.machine_id
 LEFT JOIN billed b ON h.institution_id = b.institution_id AND h.machine_id = b.machine_id
 LEFT JOIN sums s ON h.institution_id = s.institution_id AND h.machine_id = s.machine_id
-GROUP BY h.institution_id, h.machine_id, h.runs, h.at_once, b.line_ids, s.amount

@@ -112,6 +112,11 @@ billed AS (
   SELECT institution_id, first_day, array_agg(line_id) AS line_ids, sum(amount) AS amount
   FROM lines
   GROUP BY institution_id, first_day
+),
+found AS (
+  SELECT institution_id, first_day, at, at_once, machines, array_agg(DISTINCT session) AS evidence
+  FROM there
+  GROUP BY institution_id, first_day, at, at_once, machines
 )
 SELECT
   t.institution_id,
@@ -120,10 +125,9 @@ SELECT
   coalesce(b.amount, 0) AS amount,
   t.at AS from_at,
   t.at AS to_at,
-  array_agg(DISTINCT t.session) AS evidence,
+  t.evidence,
   t.at_once,
   t.machines,
   $waiting_minutes AS waiting_minutes
-FROM there t
+FROM found t
 LEFT JOIN billed b ON t.institution_id = b.institution_id AND t.first_day = b.first_day
-GROUP BY t.institution_id, t.first_day, t.at, t.at_once, t.machines, b.line_ids, b.amount

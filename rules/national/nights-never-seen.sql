@@ -196,15 +196,36 @@ billed AS (
     AND l.item_class = 'bed_day'
     AND l.service_day BETWEEN $from_day AND $to_day
   GROUP BY t.institution_id, t.person_id
+),
+found AS (
+  SELECT
+    t.institution_id,
+    t.person_id,
+    t.n,
+    t.seen_days,
+    t.own_house,
+    t.rate,
+    t.chance_ln,
+    min(p.admitted_at) AS from_at,
+    max(coalesce(p.discharged_at, p.admitted_at)) AS to_at,
+    array_agg(p.visit_id) AS evidence
+  FROM tested t
+  JOIN stays p
+    ON t.institution_id = p.institution_id
+    AND t.person_id = p.person_id
+    AND p.admitted_at_day <= $to_day
+    AND (p.discharged_at_day IS NULL OR p.discharged_at_day >= $from_day)
+  WHERE t.chance_ln <= CAST($least_ln AS DOUBLE)
+  GROUP BY t.institution_id, t.person_id, t.n, t.seen_days, t.own_house, t.rate, t.chance_ln
 )
 SELECT
   t.institution_id,
   t.person_id,
   coalesce(b.line_ids, CAST([] AS VARCHAR[])) AS line_ids,
   coalesce(b.amount, 0) AS amount,
-  min(p.admitted_at) AS from_at,
-  max(coalesce(p.discharged_at, p.admitted_at)) AS to_at,
-  array_agg(p.visit_id) AS evidence,
+  t.from_at,
+  t.to_at,
+  t.evidence,
   t.n,
   t.seen_days,
   $night_from_hour AS night_from_hour,
@@ -213,12 +234,5 @@ SELECT
   CASE WHEN t.own_house = 1 THEN 'of the house' ELSE 'of the region' END AS whose_en,
   t.rate * 100 AS rate_percent,
   exp(t.chance_ln) * 1000000 AS per_million
-FROM tested t
-JOIN stays p
-  ON t.institution_id = p.institution_id
-  AND t.person_id = p.person_id
-  AND p.admitted_at_day <= $to_day
-  AND (p.discharged_at_day IS NULL OR p.discharged_at_day >= $from_day)
+FROM found t
 LEFT JOIN billed b ON t.institution_id = b.institution_id AND t.person_id = b.person_id
-WHERE t.chance_ln <= CAST($least_ln AS DOUBLE)
-GROUP BY t.institution_id, t.person_id, t.n, t.seen_days, t.own_house, t.rate, t.chance_ln, b.line_ids, b.amount

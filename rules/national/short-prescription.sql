@@ -73,21 +73,33 @@ billed AS (
   SELECT institution_id, array_agg(line_id) AS line_ids, sum(amount) AS amount
   FROM lines
   GROUP BY institution_id
+),
+found AS (
+  SELECT
+    institution_id,
+    min(signed_in_at) AS from_at,
+    max(signed_in_at) AS to_at,
+    array_agg(session) AS evidence,
+    count(DISTINCT person_id) AS persons,
+    count(*) AS sessions,
+    min(minutes) AS shortest,
+    sum(shown_us) // (count(*) * 60000000) AS shown_minutes
+  FROM short
+  GROUP BY institution_id
+  HAVING count(*) >= $fewest_sessions
 )
 SELECT
   t.institution_id,
   CAST(NULL AS VARCHAR) AS person_id,
   b.line_ids,
   b.amount,
-  min(t.signed_in_at) AS from_at,
-  max(t.signed_in_at) AS to_at,
-  array_agg(t.session) AS evidence,
-  count(DISTINCT t.person_id) AS persons,
-  count(*) AS sessions,
-  min(t.minutes) AS shortest,
-  sum(t.shown_us) // (count(*) * 60000000) AS shown_minutes,
+  t.from_at,
+  t.to_at,
+  t.evidence,
+  t.persons,
+  t.sessions,
+  t.shortest,
+  t.shown_minutes,
   $least_minutes AS least_minutes
-FROM short t
+FROM found t
 JOIN billed b ON t.institution_id = b.institution_id
-GROUP BY t.institution_id, b.line_ids, b.amount
-HAVING count(*) >= $fewest_sessions

@@ -25,11 +25,16 @@ examples:
         staff_suspensions: [{staff_id: D9, from_day: 2026-02-01, to_day: 2026-03-03, reference: 决定2026-7}]
 */
 WITH suspended AS (
-  SELECT DISTINCT b.line, c.doctor_id AS staff_id
+  SELECT DISTINCT
+    b.line,
+    b.line_id,
+    b.institution_id,
+    b.amount,
+    b.service_time,
+    b.doctor_id AS staff_id
   FROM billed_lines b
-  JOIN claim_lines c ON b.line = c.line
   JOIN staff_suspensions s
-    ON c.doctor_id = s.staff_id
+    ON b.doctor_id = s.staff_id
     AND b.service_day >= s.from_day
     AND (s.to_day IS NULL OR b.service_day <= s.to_day)
   WHERE b.service_day BETWEEN $from_day AND $to_day
@@ -38,17 +43,16 @@ decisions AS (
   SELECT staff_id, max(reference) AS reference FROM staff_suspensions GROUP BY staff_id
 )
 SELECT
-  b.institution_id,
+  s.institution_id,
   CAST(NULL AS VARCHAR) AS person_id,
-  array_agg(b.line_id) AS line_ids,
-  sum(b.amount) AS amount,
-  min(b.service_time) AS from_at,
-  max(b.service_time) AS to_at,
+  array_agg(s.line_id) AS line_ids,
+  sum(s.amount) AS amount,
+  min(s.service_time) AS from_at,
+  max(s.service_time) AS to_at,
   CAST([] AS VARCHAR[]) AS evidence,
   s.staff_id,
   d.reference,
   count(*) AS lines
 FROM suspended s
-JOIN billed_lines b ON s.line = b.line
 JOIN decisions d ON s.staff_id = d.staff_id
-GROUP BY b.institution_id, s.staff_id, d.reference
+GROUP BY s.institution_id, s.staff_id, d.reference
