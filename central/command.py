@@ -259,6 +259,41 @@ def rotate_key(config: Config = CONFIG) -> None:
     Console().print("Give those who keep checkpoints the new public key, and take a backup.", highlight=False)
 
 
+@app.command()
+def move(
+    host: Annotated[
+        str | None, typer.Option(help="Where devices will find the broker: a name or an address.")
+    ] = None,
+    port: Annotated[int, typer.Option(min=1, max=65535)] = 8883,
+    done: Annotated[bool, typer.Option("--done", help="Every device has followed; tell it no more.")] = False,
+    config: Config = CONFIG,
+) -> None:
+    """Tell devices that the broker moves: they follow by themselves, and go back while nobody is there."""
+    from renzheng.central.errors import SettingsError
+    from renzheng.central.settings import read_settings
+    from renzheng.central.site.setup import add_name
+    from renzheng.central.site.succession import tell_move
+    from renzheng.contracts.messages import Moved
+
+    settings = read_settings(config)
+    if done == (host is not None):
+        raise SettingsError("Say where to (--host), or that it is over (--done).")
+    if host is None:
+        tell_move(settings.key_file, None)
+        Console().print("devices are told no more, once central is started again", highlight=False)
+        return
+    if settings.broker.ca_file is not None:
+        path = add_name(settings.site_dir, host, utc_now())
+        Console().print(
+            f"copy {path} and its key to the broker (renzheng central broker-config)", markup=False
+        )
+    tell_move(settings.key_file, Moved(host=host, port=port, since=utc_now()))
+    Console().print("start central again; each device follows with its next status", highlight=False)
+    Console().print(
+        f"then set [site] broker_host and broker_port in {config}, for those that join", markup=False
+    )
+
+
 @app.command("devices")
 def list_devices(config: Config = CONFIG) -> None:
     """List the devices: head of the log here, and what they hold back."""

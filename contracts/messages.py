@@ -19,6 +19,7 @@ from renzheng.contracts.events import UtcDatetime
 ACK = "application/vnd.renzheng.ack.v1"
 ACK_2 = "application/vnd.renzheng.ack.v2"
 RESUME = "application/vnd.renzheng.resume.v1"
+MOVED = "application/vnd.renzheng.moved.v1"
 CENTRAL_KEY = "application/vnd.renzheng.central-key.v1"
 _Hash = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 _Name = Annotated[str, Field(min_length=1, max_length=64)]
@@ -152,6 +153,19 @@ class CentralKey(_Message):
     since: UtcDatetime
 
 
+class Moved(_Message):
+    """The broker is to be found elsewhere from `since` on; central's key signs this.
+
+    Args:
+        host: name or address, as in the broker's certificate by the CA that devices know.
+    """
+
+    version: Literal[1] = 1
+    host: Annotated[str, Field(min_length=1, max_length=253)]
+    port: Annotated[int, Field(ge=1, le=65535)]
+    since: UtcDatetime
+
+
 def sign_ack(ack: Ack, key: OKPKey) -> bytes:
     """Sign an acknowledgement with central's key: nobody else can make a device forget."""
     return keys.sign(ack.to_json(), key, ACK if ack.version == 1 else ACK_2)
@@ -209,6 +223,29 @@ def open_central_key(envelope: bytes, old: OKPKey) -> OKPKey:
         return keys.load_public_key(changed.new_key)
     except (ValueError, TypeError, JoseError):
         raise _misformed("change of central's key") from None
+
+
+def sign_moved(moved: Moved, key: OKPKey) -> bytes:
+    """Let central say where its broker is to be found."""
+    return keys.sign(moved.to_json(), key, MOVED)
+
+
+def open_moved(envelope: bytes, key: OKPKey) -> Moved:
+    """Verify and read where the broker is to be found.
+
+    Raises:
+        SignatureError: not signed by `key`.
+        MessageError: signed, but of another form.
+    """
+    try:
+        return Moved.model_validate_json(keys.open_signed(envelope, key, MOVED))
+    except ValidationError:
+        raise _misformed("word on where central is") from None
+
+
+def is_moved(envelope: bytes) -> bool:
+    """Whether an envelope claims to say where the broker is; that proves nothing yet."""
+    return keys.read_header(envelope).get("typ") == MOVED
 
 
 def parse_status(payload: bytes) -> Status:

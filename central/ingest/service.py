@@ -398,9 +398,9 @@ def _hear_status(
     work.speaker = heard.speaker
     if heard.device is not device:
         work.states[device.device_id] = heard.device
-    if heard.successions:
-        down = str(topic._replace(channel=Channel.COMMAND))
-        work.replies += [Reply(down, envelope) for envelope in heard.successions]
+    moved = work.speaker.former.moved
+    down = str(topic._replace(channel=Channel.COMMAND))
+    work.replies += [Reply(down, envelope) for envelope in (*heard.successions, *([moved] if moved else []))]
     _answer(work, topic, None, said.version)
 
 

@@ -33,10 +33,12 @@ class Former:
     Args:
         public: each by its name.
         successions: how each vouched for the next, oldest first, as signed (`messages.sign_central_key`).
+        moved: where the broker is to be found, as signed (`messages.sign_moved`), for as long as it is told.
     """
 
     public: dict[str, OKPKey] = field(default_factory=dict)
     successions: Sequence[bytes] = ()
+    moved: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,6 +96,18 @@ def _write(folder: Path, name: str, pair: Pair) -> None:
     (folder / f"{name}.pem").write_bytes(pair.certificate)
 
 
+def add_name(folder: Path, name: str, now: datetime) -> Path:
+    """Certify the broker and the door under a further name, with a new key; the names until now stay.
+
+    Raises:
+        SiteError: there is no CA here.
+    """
+    path = folder / "server.pem"
+    names = [name, *names_of(path)] if path.exists() else [name]
+    _write(folder, "server", Authority.load(folder).issue_server(list(dict.fromkeys(names)), now))
+    return path
+
+
 def consumer_name(shard: str) -> str:
     """Return the name of a shard's consumer at the broker: its certificate's, its user and its client id."""
     return f"{CENTRAL_NAME}-{shard}"

@@ -18,9 +18,11 @@ from renzheng.central.site.authority import write_secret
 from renzheng.central.store import schema
 from renzheng.central.store.database import Database
 from renzheng.contracts import keys
-from renzheng.contracts.messages import CentralKey, open_central_key, sign_central_key
+from renzheng.contracts.messages import CentralKey, Moved, open_central_key, sign_central_key, sign_moved
 
 FOLDER = "former"
+MOVED = "moved.jws"
+"""The word on where the broker is to be found, beside the key that signed it."""
 _WRAPPED = ("drawn", "open")
 """States of a round whose code lies wrapped under the key that signed when it was drawn."""
 
@@ -46,8 +48,28 @@ def rotate(database: Database, key_file: Path, now: datetime) -> OKPKey:
     partial = key_file.with_name(f"{key_file.name}.part")
     write_secret(partial, keys.private_pem(new))
     partial.replace(key_file)
+    (key_file.parent / MOVED).unlink(missing_ok=True)  # signed by the old key; to be told again
     key_file.with_suffix(".public.pem").write_text(keys.public_pem(new), encoding="ascii")
     return new
+
+
+def tell_move(key_file: Path, moved: Moved | None) -> None:
+    """Keep the word on where the broker is to be found, or take it away again.
+
+    Devices are told once central is started again.
+
+    Raises:
+        SiteError: there is no key that could sign it.
+    """
+    path = key_file.parent / MOVED
+    if moved is None:
+        path.unlink(missing_ok=True)
+        return
+    if not key_file.exists():
+        raise SiteError(f"There is no key at {key_file}.", do="Restore it: renzheng central restore")
+    partial = path.with_name(f"{MOVED}.part")
+    partial.write_bytes(sign_moved(moved, keys.load_private_key(key_file.read_bytes())))
+    partial.replace(path)
 
 
 def read_former(key_file: Path) -> Former:
@@ -72,7 +94,8 @@ def read_former(key_file: Path) -> Former:
     known.pop(keys.key_id(now), None)
     if reached is not None and keys.key_id(reached) != keys.key_id(now):
         successions.pop()
-    return Former(known, successions)
+    moved = key_file.parent / MOVED
+    return Former(known, successions, moved.read_bytes() if moved.exists() else None)
 
 
 def verifying_keys(key_file: Path) -> Sequence[OKPKey]:

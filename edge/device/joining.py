@@ -110,6 +110,7 @@ def _join(  # noqa: PLR0917 - as `join`
     _write(data_dir / "tls.certificate.pem", answer.certificate.encode())
     _write(data_dir / "site-ca.pem", answer.ca_certificate.encode())
     _write(data_dir / "central.pub.pem", answer.central_key.encode())
+    (data_dir / "central.moved.jws").unlink(missing_ok=True)  # what was heard before says nothing any more
     closed = _go_on(answer, data_dir, signing_key, again=before is not None)
     if before is None:
         config_path.parent.mkdir(parents=True, exist_ok=True)

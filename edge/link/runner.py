@@ -60,6 +60,8 @@ class Identity:
         keyring: which key signs which entries.
         central_key: central's public key; without it no acknowledgement is believed, and nothing is pruned.
         keep_central_key: keeps the key that central signs with from now on, vouched for by the one before.
+        moved: the latest word of central on where its broker is, as signed; it was verified when it came.
+        keep_moved: keeps such a word.
     """
 
     device_id: DeviceId
@@ -68,6 +70,8 @@ class Identity:
     central_key: OKPKey | None
     software: str
     keep_central_key: Callable[[OKPKey], None] = lambda _key: None
+    moved: bytes | None = None
+    keep_moved: Callable[[bytes], None] = lambda _envelope: None
 
 
 class Link:
@@ -99,6 +103,9 @@ class Link:
         self._sender = sender.begin(log.acknowledged())
         self._heard = words.place_of(log.word())
         self._central_key = identity.central_key
+        self._elsewhere = _place_of(identity.moved)
+        self._at_first_place = False
+        self._answered_at_ms = 0
         self._asked_at_ms = -_ASK_AGAIN_MS
         self._doubted: Alarm | None = None
         self._doubted_ms = 0
@@ -183,6 +190,8 @@ class Link:
         now = _now_ms()
         self._sender = self._sender.tick(now, round(self._settings.progress_seconds * 1000))
         self._send()
+        if self._at_first_place and now - self._answered_at_ms > 5_000 * self._settings.status_seconds:
+            self._lose()  # a broker that central has left
         if self._sender.connected and now >= self._status_at_ms:
             self._publish_status("online")
 
@@ -213,7 +222,7 @@ class Link:
         self._connection = None
         try:
             self._connection = Connection(
-                self._settings,
+                self._where(),
                 client_id=self._identity.device_id,
                 subscribe_to=[self._topic(Channel.ACK), self._topic(Channel.COMMAND)],
                 will=(self._topic(Channel.STATUS), self._status("offline").to_json()),
@@ -223,6 +232,27 @@ class Link:
         finally:
             if self._connection is None:
                 self._schedule()
+
+    def _where(self) -> LinkSettings:
+        """Where to connect: where central said that its broker is; each third failed try as it was set."""
+        self._answered_at_ms = _now_ms()
+        self._at_first_place = self._elsewhere is not None and self._failures % 3 == 2  # noqa: PLR2004
+        if self._elsewhere is None or self._at_first_place:
+            return self._settings
+        return self._settings.model_copy(update={"host": self._elsewhere.host, "port": self._elsewhere.port})
+
+    def _follow_move(self, payload: bytes, central_key: OKPKey) -> None:
+        """Go where central says that its broker is from now on; an older word than the last is none."""
+        moved = messages.open_moved(payload, central_key)
+        before = self._elsewhere
+        if before is not None and moved.since <= before.since:
+            return
+        LOGGER.warning("link: central's broker is at %s:%d now", moved.host, moved.port)
+        self._identity.keep_moved(payload)
+        self._elsewhere = moved
+        self._failures = 0
+        self._lose()
+        self._try_at_ms = 0
 
     def _lose(self) -> None:
         broken, self._connection = self._connection, None
@@ -317,8 +347,11 @@ class Link:
                 self._answer(ack, payload.decode() if ack.place else None)
 
     def _hear_command(self, payload: bytes, central_key: OKPKey) -> None:
-        """Follow a change of central's key, which the key that is known here vouches for."""
+        """Follow a change of central's key or place, which the key that is known here vouches for."""
         try:
+            if messages.is_moved(payload):
+                self._follow_move(payload, central_key)
+                return
             self._central_key = messages.open_central_key(payload, central_key)
         except RenzhengError as error:
             LOGGER.info("link: nothing to follow in a message: %s", error.what)
@@ -355,6 +388,7 @@ class Link:
 
     def _answer(self, ack: messages.Ack, word: str | None) -> None:
         own = self._log.head_at(ack.upto)
+        self._answered_at_ms = _now_ms()
         before = self._sender
         self._careful = self._careful or ack.problem in ("altered", "malformed")
         self._sender, alarm = before.answered(
@@ -448,6 +482,18 @@ def certificate_until(path: Path | None) -> datetime | None:
     try:
         return None if path is None else x509.load_pem_x509_certificate(path.read_bytes()).not_valid_after_utc
     except (OSError, ValueError):
+        return None
+
+
+def _place_of(envelope: bytes | None) -> messages.Moved | None:
+    """Read a kept word on where central's broker is; one that cannot be read is none."""
+    try:
+        return (
+            None
+            if envelope is None
+            else messages.Moved.model_validate_json(keys.decode(keys.split(envelope)[1]))
+        )
+    except (RenzhengError, ValueError):
         return None
 
 

@@ -43,6 +43,7 @@ class Uplink:
     def __init__(self, settings: Settings, log: DeviceLog, clock: Clock, central_key: OKPKey | None) -> None:
         device = settings.device
         self._central_key_file = settings.link.central_key_file
+        self._moved_file = device.data_dir / "central.moved.jws"
         self._log = log
         self._clock = clock
         self._store = Store(device.data_dir / "device.sqlite")  # SQLite connections are a thread's own
@@ -56,6 +57,8 @@ class Uplink:
                 central_key,
                 SOFTWARE,
                 self._keep_central_key,
+                self._moved_file.read_bytes() if self._moved_file.exists() else None,
+                self._keep_moved,
             ),
             DeviceLog(self._store, device.device_id),
             wall=lambda: clock.read().wall,
@@ -128,6 +131,14 @@ class Uplink:
                 out.flush()
                 os.fsync(out.fileno())
             partial.replace(path)
+
+    def _keep_moved(self, envelope: bytes) -> None:
+        partial = self._moved_file.with_name(f"{self._moved_file.name}.part")
+        with partial.open("wb") as out:
+            out.write(envelope)
+            out.flush()
+            os.fsync(out.fileno())
+        partial.replace(self._moved_file)
 
     def _alarm(self, kind: str, sequence: int) -> None:
         heartbeat.raise_alarm(self._store, kind, sequence, self._clock.read().wall)

@@ -59,6 +59,9 @@ def test_a_device_is_registered_listed_and_revoked(config, tmp_path):
     assert "signs with" in renzheng("rotate-key", "--config", config)
     renzheng("log", "checkpoint", "--config", config)
     assert "1 checkpoints hold" in renzheng("log", "verify", "--config", config)
+    assert "follows" in renzheng("move", "--host", "new.example", "--config", config)
+    assert "no more" in renzheng("move", "--done", "--config", config)
+    assert "Say where" in renzheng("move", "--config", config, status=2)
     key = config.parent / "data" / "keys" / "central.pem"
     key.rename(tmp_path / "central.pem")
     assert "1 devices are registered" in renzheng("init", "--dir", config.parent, status=1)

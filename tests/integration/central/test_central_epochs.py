@@ -14,7 +14,16 @@ from renzheng.central.verify.check import BadEntry, Fault, Good
 from renzheng.central.verify.store import check_store
 from renzheng.contracts import keys, log
 from renzheng.contracts.events import utc_now
-from renzheng.contracts.messages import Resume, Status, open_ack, open_central_key, sign_ack, sign_resume
+from renzheng.contracts.messages import (
+    Moved,
+    Resume,
+    Status,
+    open_ack,
+    open_central_key,
+    open_moved,
+    sign_ack,
+    sign_resume,
+)
 
 KEY = keys.generate_key()
 UP = "renzheng/v1/s1/kiosk-1/up/"
@@ -185,6 +194,20 @@ def test_a_device_follows_central_over_two_changes_of_its_key(database, writer, 
             assert reply.topic.endswith("/down/command")
             known = open_central_key(reply.payload, known)
         assert open_ack(answer.payload, known).upto == 10
+
+
+def test_devices_are_told_where_the_broker_is_until_that_is_over(database, writer, tmp_path):
+    path = tmp_path / "keys" / "central.pem"
+    key = make_signing_key(path)
+    succession.tell_move(path, Moved(host="new.example", port=8883, since=MORNING))
+    for done in (False, True):
+        if done:
+            succession.tell_move(path, None)
+        ingest = Ingest(database, key, utc_now, former=succession.read_former(path))
+        values = {"state": "online", "sequence": 0, "acknowledged": 0, "software": "x", "at": MORNING}
+        status = Status(device_id="kiosk-1", **values)
+        *told, _ = ingest.take([Message(UP + "status", status.to_json())])
+        assert [open_moved(one.payload, key).host for one in told] == ([] if done else ["new.example"])
 
 
 def test_a_change_of_key_that_a_crash_cut_short_leads_nowhere(database, tmp_path):

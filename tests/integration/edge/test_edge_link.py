@@ -312,6 +312,32 @@ def test_words_of_another_store_and_of_an_unknown_key_are_told_and_leave_again(d
     assert eventually(lambda: central.statuses[-1].halted == "unknown_central_key")
 
 
+def test_a_device_follows_central_to_another_broker_and_comes_back_while_nobody_is_there(
+    device, central, tmp_path
+):
+    (tmp_path / "other").mkdir()
+    device.start(central.key)
+    device.write(3)
+    assert eventually(device.all_acknowledged)
+    with Mosquitto(tmp_path / "other") as other:
+        there = SmallCentral(other.port, device.key)
+        there.key, there.head, there.lines, there.given = central.key, central.head, list(central.lines), 1000
+        stranger = messages.Moved(host="127.0.0.1", port=9, since=DAY)
+        topic = str(Topic(Shard("0"), DEVICE, Channel.COMMAND))
+        central._client.publish(topic, messages.sign_moved(stranger, keys.generate_key()), qos=1)
+        moved = messages.Moved(host="127.0.0.1", port=other.port, since=DAY)
+        central._client.publish(topic, messages.sign_moved(moved, central.key), qos=1)
+        assert eventually(lambda: there.statuses and there.statuses[-1].state == "online")
+        device.write(2)
+        assert eventually(device.all_acknowledged)
+        assert len(there.lines) == 5
+        there.close()
+    central.head, central.lines, central.given = there.head, list(there.lines), 2000
+    device.write(1)
+    assert eventually(device.all_acknowledged, within_seconds=60)
+    assert len(central.lines) == 6
+
+
 def test_a_broker_with_a_small_limit_gets_messages_that_fit(tmp_path):
     folder = tmp_path / "small"
     folder.mkdir()
