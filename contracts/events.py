@@ -22,6 +22,7 @@ from pydantic import (
 
 from renzheng.contracts.errors import InputError
 from renzheng.contracts.ids import DeviceId, new_id
+from renzheng.contracts.once import refuse_twice
 
 PREFIX = "renzheng.v1."
 
@@ -274,6 +275,20 @@ class ClockData(Data):
     offset_ms: int | None = None
 
 
+class PinRefusedData(Data):
+    """A number and PIN did not belong together.
+
+    Args:
+        place: where it was tried.
+        witness_id: whose number it was; None for no such number, which may be a PIN in the wrong field.
+        failures: how many failures the device counts at this number, this one included.
+    """
+
+    place: Literal["kiosk", "bedside"]
+    witness_id: Text | None = None
+    failures: Annotated[int, Field(ge=1)]
+
+
 class KeyRotationData(Data):
     """The device signs with a new key from the entry after this one on; see `renzheng.contracts.log`.
 
@@ -440,6 +455,13 @@ class DeviceClock(_Event):
     data: ClockData
 
 
+class DevicePinRefused(_Event):
+    """Somebody tried a PIN that was not right; of a flood only a part is told."""
+
+    type: Literal["renzheng.v1.device.pin_refused"] = "renzheng.v1.device.pin_refused"
+    data: PinRefusedData
+
+
 class DeviceKeyRotated(_Event):
     """The device changed its signing key."""
 
@@ -488,6 +510,7 @@ Event = (
     | DeviceStarted
     | DeviceStopped
     | DeviceClock
+    | DevicePinRefused
     | DeviceKeyRotated
     | DeviceLogClosed
     | DeviceEntryCarried
@@ -512,7 +535,9 @@ def parse_event(value: bytes | str | dict[str, Any]) -> Event:
             never their values, which may be personal.
     """
     try:
-        event = _ADAPTER.validate_json(orjson.dumps(value) if isinstance(value, dict) else value)
+        content = orjson.dumps(value) if isinstance(value, dict) else value
+        refuse_twice("event", content)
+        event = _ADAPTER.validate_json(content)
     except (ValidationError, orjson.JSONEncodeError) as error:
         raise _no_event(_places(error)) from None
     if "id" not in event.model_fields_set:  # the default is for those who make an event, not who read one

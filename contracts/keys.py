@@ -15,6 +15,7 @@ from joserfc.jwk import OKPKey
 
 from renzheng.contracts.errors import InputError
 from renzheng.contracts.ids import KeyId
+from renzheng.contracts.once import has_key_twice
 
 ALGORITHM = "Ed25519"
 MAX_ENVELOPE_BYTES = 300_000
@@ -151,7 +152,8 @@ def split(envelope: bytes) -> tuple[bytes, bytes, bytes]:
 
 def _parse_header(part: bytes) -> dict[str, Any]:
     try:
-        header = orjson.loads(decode(part))
+        content = decode(part)
+        header = None if has_key_twice(content) else orjson.loads(content)
     except orjson.JSONDecodeError:
         header = None
     if not isinstance(header, dict):

@@ -10,6 +10,8 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from renzheng.contracts.once import has_key_twice
+
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -86,6 +88,8 @@ class RequestLimits:
         body = bytearray()
         try:
             refused = await self._read(body, most, receive)
+            if refused is None and _is_json(scope) and has_key_twice(bytes(body)):
+                refused = 400
             if refused is None:
                 await self._app(scope, _replayed(bytes(body), receive), self._sending(send))
             elif refused:
@@ -127,6 +131,11 @@ def _declared(scope: Scope) -> int:
     return max((int(value) for value in lengths if value.isdigit()), default=0)
 
 
+def _is_json(scope: Scope) -> bool:
+    kinds = [value for name, value in scope["headers"] if name == b"content-type"]
+    return not kinds or any(b"json" in value.lower() for value in kinds)
+
+
 def _replayed(body: bytes, receive: Receive) -> Receive:
     """Give the body once, and then what the server says (that the caller has gone)."""
     parts = [{"type": "http.request", "body": body, "more_body": False}]
@@ -138,6 +147,7 @@ def _replayed(body: bytes, receive: Receive) -> Receive:
 
 
 _WORDS = {
+    400: ("malformed", "A key stands twice in the request."),
     408: ("too_slow", "The request took too long to arrive."),
     _TOO_LARGE: ("too_large", "The request is larger than this address takes."),
     503: ("busy", "Too much is being received at this moment."),

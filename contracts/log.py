@@ -23,6 +23,7 @@ from joserfc.jwk import OKPKey
 
 from renzheng.contracts import keys
 from renzheng.contracts.errors import InputError
+from renzheng.contracts.once import has_key_twice
 
 BATCH = "application/vnd.renzheng.batch.v1"
 ROTATION = "application/vnd.renzheng.rotation.v1"
@@ -98,7 +99,7 @@ def read_entry(line: bytes) -> Entry:
         BrokenChainError: it is not an entry (problem ``malformed``).
     """
     try:
-        value = orjson.loads(line)
+        value = None if has_key_twice(line) else orjson.loads(line)
     except orjson.JSONDecodeError:
         value = None
     if isinstance(value, dict) and value.keys() == {"sequence", "previous", "event"}:

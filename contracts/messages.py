@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from renzheng.contracts import keys
 from renzheng.contracts.errors import InputError
 from renzheng.contracts.events import UtcDatetime
+from renzheng.contracts.once import read_once
 
 ACK = "application/vnd.renzheng.ack.v1"
 ACK_2 = "application/vnd.renzheng.ack.v2"
@@ -180,7 +181,7 @@ def open_ack(envelope: bytes, key: OKPKey) -> Ack:
     """
     kind = ACK_2 if keys.read_header(envelope).get("typ") == ACK_2 else ACK
     try:
-        ack = Ack.model_validate_json(keys.open_signed(envelope, key, kind))
+        ack = read_once(Ack, keys.open_signed(envelope, key, kind))
     except ValidationError:
         raise _misformed("acknowledgement") from None
     if (ack.version == 1) != (kind == ACK):
@@ -201,7 +202,7 @@ def open_resume(envelope: bytes, key: OKPKey) -> Resume:
         MessageError: signed, but of another form.
     """
     try:
-        return Resume.model_validate_json(keys.open_signed(envelope, key, RESUME))
+        return read_once(Resume, keys.open_signed(envelope, key, RESUME))
     except ValidationError:
         raise _misformed("word on where a log goes on") from None
 
@@ -219,7 +220,7 @@ def open_central_key(envelope: bytes, old: OKPKey) -> OKPKey:
         MessageError: signed, but of another form, or it holds no key.
     """
     try:
-        changed = CentralKey.model_validate_json(keys.open_signed(envelope, old, CENTRAL_KEY))
+        changed = read_once(CentralKey, keys.open_signed(envelope, old, CENTRAL_KEY))
         return keys.load_public_key(changed.new_key)
     except (ValueError, TypeError, JoseError):
         raise _misformed("change of central's key") from None
@@ -255,7 +256,7 @@ def parse_status(payload: bytes) -> Status:
         MessageError: it has another form.
     """
     try:
-        return Status.model_validate_json(payload)
+        return read_once(Status, payload)
     except ValidationError:
         raise _misformed("status") from None
 

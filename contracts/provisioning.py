@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from renzheng.contracts.errors import InputError
 from renzheng.contracts.events import Purpose
+from renzheng.contracts.once import read_once
 
 REQUEST = "application/vnd.renzheng.join-request.v1"
 ANSWER = "application/vnd.renzheng.join-answer.v1"
@@ -193,7 +194,7 @@ def _open(envelope: bytes, key: bytes, kind: str, model: type[_M]) -> _M:
     try:
         opened = jws.deserialize_compact(envelope, OctKey.import_key(key), registry=_REGISTRY)
         if opened.headers().get("typ") == kind:
-            return model.model_validate_json(opened.payload)
+            return read_once(model, opened.payload)
     except (JoseError, ValidationError, ValueError, TypeError, AttributeError):
         pass
     raise _refused()

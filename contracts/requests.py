@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from renzheng.contracts import keys
 from renzheng.contracts.errors import InputError
 from renzheng.contracts.events import UtcDatetime
+from renzheng.contracts.once import read_once
 
 KIND = "application/vnd.renzheng.request.v1+json"
 SCHEME = "Renzheng"
@@ -97,7 +98,7 @@ def open_request(  # noqa: PLR0917 - each is compared with what was signed
     """
     try:
         payload = keys.open_signed(header.partition(" ")[2].encode(), key, KIND)
-        said = SignedRequest.model_validate_json(payload)
+        said = read_once(SignedRequest, payload)
     except (keys.SignatureError, ValidationError, UnicodeEncodeError):
         raise RequestError("The call's signature does not hold.") from None
     asked = (said.method, said.target, said.body_sha256)

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from renzheng.contracts.errors import InputError
 from renzheng.contracts.events import Text, UtcDatetime
+from renzheng.contracts.once import read_once
 
 LeaveKind = Literal["leave", "examination", "transfer"]
 
@@ -88,7 +89,7 @@ def read_roster(content: bytes) -> InpatientRoster:
         RosterError: the fields at fault are named, never their values, which are personal.
     """
     try:
-        return InpatientRoster.model_validate_json(content)
+        return read_once(InpatientRoster, content)
     except ValidationError as error:
         found = error.errors(include_url=False, include_input=False, include_context=False)[:5]
         places = "; ".join(f"{'.'.join(map(str, one['loc'])) or 'roster'}: {one['msg']}" for one in found)

@@ -15,6 +15,7 @@ from pydantic import Base64Bytes, BaseModel, ConfigDict, Field, ValidationError,
 
 from renzheng.contracts.errors import InputError
 from renzheng.contracts.events import Purpose, Text, UtcDatetime
+from renzheng.contracts.once import read_once
 from renzheng.contracts.rosters import Away
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -134,7 +135,7 @@ def unseal(sealed: SealedSheet, code: str) -> Sheet:
     bound = _bound(sealed.round_id, sealed.institution_id)
     try:
         opened = AESGCM(_key(code, sealed.round_id)).decrypt(nonce, body, bound)
-        sheet = Sheet.model_validate_json(opened)
+        sheet = read_once(Sheet, opened)
     except (InvalidTag, ValueError, ValidationError):
         raise _not_this_code() from None
     if (sheet.due_at, sheet.closes_at) != (sealed.due_at, sealed.closes_at):

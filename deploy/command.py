@@ -14,6 +14,7 @@ import typer
 from rich.console import Console
 
 from renzheng.contracts.errors import RenzhengError, UsageError
+from renzheng.contracts.files import be_private
 from renzheng.deploy.logs import set_up_logging
 
 
@@ -116,6 +117,7 @@ def overview() -> None:
 
 def main() -> None:
     """Run the command line; a `RenzhengError` becomes three plain lines and its exit status."""
+    be_private()
     set_up_logging()
     logging.getLogger("alembic").setLevel(logging.WARNING)
     wanted = sys.argv[1] if len(sys.argv) > 1 else None

@@ -115,11 +115,12 @@ def witness(
     number: Annotated[str, typer.Option("--witness", help="The witness's number.")],
 ) -> None:
     """Enter a witness, or set a new PIN; the PIN is asked for and never shown."""
+    from renzheng.edge.pins import check_pin
     from renzheng.edge.settings import load_settings
     from renzheng.edge.store.database import Store
     from renzheng.edge.store.people import open_people
 
-    pin = typer.prompt("PIN", hide_input=True, confirmation_prompt=True)
+    pin = check_pin(typer.prompt("PIN", hide_input=True, confirmation_prompt=True))
     device = load_settings(config).device
     store = Store(device.data_dir / "device.sqlite")
     open_people(store, device).put_witness(number, pin)

@@ -15,6 +15,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from renzheng.contracts.ids import EventId
+from renzheng.edge import credentials
 
 LOGGER = logging.getLogger(__name__)
 _NONCE_BYTES = 12
@@ -26,13 +27,14 @@ class Evidence:
     """The device's crops.
 
     Args:
-        data_dir: crops lie in its folder ``evidence``, the key beside it.
+        data_dir: crops lie in its folder ``evidence``, the key beside it unless systemd hands one over.
     """
 
     def __init__(self, data_dir: Path) -> None:
         self._folder = data_dir / "evidence"
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._cipher = AESGCM(_read_or_make_key(data_dir / "evidence.key"))
+        handed = credentials.find(credentials.EVIDENCE_KEY)
+        self._cipher = AESGCM(handed.read_bytes() if handed else _own_key(data_dir))
 
     def put(self, event_id: EventId, crop: bytes) -> None:
         """Keep a crop (JPEG) under its event's id.
@@ -81,6 +83,12 @@ class Evidence:
 def taken_at(event_id: str) -> datetime:
     """Read the time out of a UUIDv7 (RFC 9562: its first 48 bits are milliseconds)."""
     return datetime.fromtimestamp(int(event_id.replace("-", "")[:12], 16) / 1000, tz=UTC)
+
+
+def _own_key(data_dir: Path) -> bytes:
+    path = data_dir / credentials.EVIDENCE_KEY
+    credentials.tell_if_beside(path, data_dir)
+    return _read_or_make_key(path)
 
 
 def _read_or_make_key(path: Path) -> bytes:

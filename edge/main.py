@@ -29,6 +29,7 @@ from renzheng.edge.kiosk.enrolling import Enrolling
 from renzheng.edge.kiosk.faces import FaceEngine
 from renzheng.edge.kiosk.recorder import Recorder
 from renzheng.edge.kiosk.session import RecordConsent
+from renzheng.edge.kiosk.starting import StartAddress, default_file
 from renzheng.edge.kiosk.station import Station
 from renzheng.edge.kiosk.voices import Voices, voices_folder
 from renzheng.edge.kiosk.watcher import now_ms
@@ -122,11 +123,13 @@ class Agent:
         enrolling = Enrolling(self.station, self.enrolment)
         self.voices = Voices(settings.kiosk.voices_dir, voices_folder())
         self.camera = self._own_camera()
+        self.start_address = StartAddress(settings.kiosk.address_file or default_file())
         self.app = build_app(
             self.station,
             enrolling,
             self.voices,
             self.camera,
+            self.start_address,
             health=self.health,
             metrics=self.reports.metrics,
         )
@@ -174,6 +177,7 @@ class Agent:
         self.watchman.begin(SOFTWARE)
         if self.link is not None:
             self.link.start()
+        self.start_address.open(self.kiosk_url)
         self._server.start()
         if self.camera is not None:
             self.camera.start()

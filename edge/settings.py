@@ -127,6 +127,8 @@ class KioskSettings(_Section):
             `switch`; each can be changed on the page and comes back after a minute without a touch.
         switch_seconds: how long the one switch stays on a control.
         sound: prompts are spoken until somebody mutes them; every visit begins so.
+        address_file: where the page's one-time start address is written for the browser; without one, in the
+            service's folder under /run, and where there is none, every page of this machine is let in.
         voices_dir: recorded clips of the site's own, `<language>/<key>.wav`; they go before rendered ones.
     """
 
@@ -147,8 +149,9 @@ class KioskSettings(_Section):
     switch_seconds: Annotated[float, Field(ge=0.3, le=30)] = 1.8
     sound: bool = True
     voices_dir: Path | None = None
+    address_file: Path | None = None
 
-    anchored = field_validator("voices_dir")(_anchored)
+    anchored = field_validator("voices_dir", "address_file")(_anchored)
 
 
 class BedsideSettings(_Section):

@@ -21,6 +21,7 @@ from pydantic.fields import FieldInfo
 from renzheng.central.store.times import to_us
 from renzheng.contracts import events
 from renzheng.contracts.events import UtcDatetime
+from renzheng.contracts.once import has_key_twice
 
 _UTC = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{6})?Z")
 """The one form in which `Event.to_json` writes a moment."""
@@ -53,6 +54,8 @@ def read(event_json: bytes) -> Any:
         EventError: as `parse_event`.
         OverflowError: as `parse_event`.
     """
+    if has_key_twice(event_json):
+        events.parse_event(event_json)  # refuses it in the contract's words
     try:
         return _DECODER.decode(event_json)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):

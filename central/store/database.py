@@ -19,6 +19,7 @@ from sqlalchemy import event
 
 from renzheng.central.errors import StoreError
 from renzheng.central.store.faults import StoreRefusesError, describe, is_of_store
+from renzheng.contracts.files import keep_private, make_private_file
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 BUSY_SECONDS = 30.0
@@ -174,7 +175,10 @@ def _config(connection: sa.Connection) -> Config:
 
 def _sqlite_engine(address: sa.URL, pool: dict[str, int]) -> sa.Engine:
     if address.database:
-        Path(address.database).parent.mkdir(parents=True, exist_ok=True)
+        path = Path(address.database)
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_private_file(path)
+        keep_private(Path(f"{path}-wal"))
     engine = sa.create_engine(
         address.set(drivername="sqlite+pysqlite"),
         module=pysqlite3.dbapi2,
@@ -192,6 +196,7 @@ def _sqlite_engine(address: sa.URL, pool: dict[str, int]) -> sa.Engine:
             "journal_mode=WAL",
             "synchronous=FULL",
             "foreign_keys=ON",
+            "secure_delete=ON",
             "cache_size=-65536",
             "wal_autocheckpoint=1000",
         ):

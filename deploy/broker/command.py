@@ -45,6 +45,7 @@ def broker_config(
     keep_lists(_open(settings), settings.site_dir, out, utc_now())
     site = MosquittoSite(tls, (out / ACL).resolve(), (out / CRL).resolve(), host=host, port=port)
     (out / "renzheng.conf").write_text(render_config(site), encoding="utf-8")
+    (out / "renzheng.conf").chmod(0o644)  # no secret in it, and Mosquitto reads it under its own account
     console = Console()
     console.print(f"wrote renzheng.conf, {ACL} and {CRL} in {out}", highlight=False)
     console.print("install: link renzheng.conf into /etc/mosquitto/conf.d, then systemctl restart mosquitto")

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from playwright.sync_api import BrowserContext, Page, sync_playwright
 from playwright.sync_api import Error as PlaywrightError
 from websockets.sync.client import connect
+from websockets.typing import Origin
 
 from renzheng.contracts.errors import FaultError
 from renzheng.deploy.demo import patience, story
@@ -246,7 +247,8 @@ class SocketVisitor:
         ending = threading.Event()
 
         def show() -> None:
-            with connect(f"ws://{host}/kiosk/socket", max_size=None) as socket:
+            origin = Origin(f"http://{host}")
+            with connect(f"ws://{host}/kiosk/socket", origin=origin, max_size=None) as socket:
                 for frame in endless(frames):
                     if ending.wait(1 / FPS):
                         break

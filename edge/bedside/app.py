@@ -51,6 +51,9 @@ from renzheng.models.images import LARGEST_FRAME_BYTES
 LOGGER = logging.getLogger(__name__)
 PAGE = Path(str(resources.files("renzheng.edge.bedside") / "page"))
 COOKIE = "renzheng_bedside"
+TABLET_COOKIE = "renzheng_tablet"
+"""By it a tablet on which an inspector has signed in is known: strangers' PINs do not close its lane."""
+TABLET_SECONDS = 180 * 86_400
 LIMITS = BodyLimits(routes={"/api/answers": LARGEST_BODY_BYTES, "/api/looks/": LARGEST_FRAME_BYTES})
 _PROBLEMS: dict[type[RenzhengError], tuple[int, str]] = {
     NotSignedInError: (401, "not_signed_in"),
@@ -171,9 +174,22 @@ def _inspector(inspection: Inspection, request: Request) -> str:
 
 
 def _add_signing_in(app: FastAPI, inspection: Inspection, *, secure: bool) -> None:
-    async def sign_in(call: PinCall, response: Response) -> SignedIn:
-        token = await asyncio.to_thread(inspection.sign_ins.sign_in, call.number, call.pin.get_secret_value())
-        response.set_cookie(COOKIE, token, httponly=True, samesite="strict", secure=secure, path="/api")
+    def keep(response: Response, name: str, token: str, seconds: int | None = None) -> None:
+        response.set_cookie(
+            name, token, max_age=seconds, httponly=True, samesite="strict", secure=secure, path="/api"
+        )
+
+    async def sign_in(call: PinCall, request: Request, response: Response) -> SignedIn:
+        token, tablet = await asyncio.to_thread(
+            inspection.sign_ins.sign_in,
+            call.number,
+            call.pin.get_secret_value(),
+            caller=request.client.host if request.client else "",
+            tablet=request.cookies.get(TABLET_COOKIE),
+        )
+        keep(response, COOKIE, token)
+        if tablet is not None:
+            keep(response, TABLET_COOKIE, tablet, TABLET_SECONDS)
         reading = inspection.clock.read()
         return SignedIn(
             inspector_id=call.number,

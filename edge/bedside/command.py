@@ -44,8 +44,8 @@ def inspector(
     number: Annotated[str, typer.Option("--inspector", help="The inspector's number.")],
 ) -> None:
     """Enter an inspector, or set a new PIN; the PIN is asked for and never shown."""
-    from renzheng.edge.bedside.sheets import check_pin
     from renzheng.edge.bedside.store import BedsideStore
+    from renzheng.edge.pins import check_pin
     from renzheng.edge.settings import load_settings
     from renzheng.edge.store.database import Store
     from renzheng.edge.store.people import open_people

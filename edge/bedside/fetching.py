@@ -10,6 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from renzheng.contracts.errors import RenzhengError
 from renzheng.contracts.ids import is_bureau
+from renzheng.contracts.once import refuse_twice
 from renzheng.contracts.requests import OPENINGS_PATH, ROUNDS_PATH
 from renzheng.contracts.rounds import Opening, RoundError, SealedSheet
 from renzheng.contracts.supervised import Worker
@@ -158,6 +159,7 @@ class Fetcher:
 
 def _read(adapter: TypeAdapter[list[Part]], body: bytes) -> list[Part]:
     try:
+        refuse_twice("list of rounds", body)
         return adapter.validate_json(body)
     except ValidationError as error:
         raise RoundError(

@@ -12,7 +12,9 @@ from typing import Any
 
 from joserfc.jwk import OKPKey
 
+from renzheng.contracts import events
 from renzheng.contracts.events import CoverageState
+from renzheng.contracts.ids import WitnessId
 from renzheng.contracts.serving import Places
 from renzheng.contracts.supervised import Workers, health_of
 from renzheng.edge.bedside.app import build_app
@@ -32,6 +34,7 @@ from renzheng.edge.keyring import Keyring
 from renzheng.edge.kiosk.faces import FaceEngine
 from renzheng.edge.link.uplink import SOFTWARE, open_uplink, read_central_key
 from renzheng.edge.log import DeviceLog
+from renzheng.edge.pins import PinDesk, check_pin
 from renzheng.edge.server import Server
 from renzheng.edge.settings import Settings
 from renzheng.edge.store import heartbeat
@@ -101,7 +104,7 @@ class Unit:
             clock=clock,
             looks=self.looks,
             fetcher=self.fetcher,
-            sign_ins=SignIns(self.people, self.bedside, round(bedside.idle_minutes * 60_000)),
+            sign_ins=SignIns(self._pin_desk(), self.bedside, round(bedside.idle_minutes * 60_000)),
             engine_name=engine_name(engine),
             model=engine.model,
         )
@@ -166,8 +169,23 @@ class Unit:
         self.store.close()
         self._folder.release()
 
+    def _pin_desk(self) -> PinDesk:
+        def tell(witness_id: WitnessId | None, failures: int) -> None:
+            told = {"place": "bedside", "witness_id": witness_id, "failures": failures}
+            self.teller.tell(events.DevicePinRefused, events.PinRefusedData, **told)
+
+        def wall_ms() -> int:
+            return round(self.clock.read().wall.timestamp() * 1000)
+
+        return PinDesk(self.store, self.people, wall_ms=wall_ms, tell=tell)
+
     def put_inspector(self, inspector_id: str, pin: str) -> None:
-        """Enter an inspector, or set a new PIN."""
+        """Enter an inspector, or set a new PIN.
+
+        Raises:
+            PinError: it is too easily guessed.
+        """
+        check_pin(pin)
         self.people.put_witness(inspector_id, pin)
         self.bedside.put_inspector(inspector_id)
 

@@ -8,9 +8,8 @@ from renzheng.contracts.ids import WitnessId
 from renzheng.edge.bedside.errors import TooManyTriesError
 from renzheng.edge.bedside.store import BedsideStore
 from renzheng.edge.errors import UnknownWitnessError
-from renzheng.edge.kiosk.station import PinGuard
 from renzheng.edge.kiosk.watcher import now_ms
-from renzheng.edge.store.people import People
+from renzheng.edge.pins import PinDesk, TriedTooOftenError
 
 
 @dataclass(slots=True)
@@ -23,30 +22,36 @@ class SignIns:
     """Inspectors and witnesses by number and PIN.
 
     Args:
-        people: keeps the PINs' hashes.
+        pins: checks number and PIN.
         store: knows who may inspect.
         idle_ms: a session that was silent for this long is over.
     """
 
-    def __init__(self, people: People, store: BedsideStore, idle_ms: int) -> None:
-        self._people = people
+    def __init__(self, pins: PinDesk, store: BedsideStore, idle_ms: int) -> None:
+        self._pins = pins
         self._store = store
         self._idle_ms = idle_ms
         self._sessions: dict[str, _Session] = {}
-        self._inspectors, self._witnesses = PinGuard(), PinGuard()
         self._lock = threading.Lock()
 
-    def sign_in(self, number: str, pin: str) -> str:
+    def sign_in(self, number: str, pin: str, *, caller: str, tablet: str | None) -> tuple[str, str | None]:
         """Begin a session.
 
+        Args:
+            number: the inspector's.
+            pin: as it was entered.
+            caller: the address that asks.
+            tablet: the token of the tablet's own lane, if it has one.
+
         Returns:
-            Its token.
+            The session's token, and a token for the tablet when it had none for this inspector.
 
         Raises:
             UnknownWitnessError: number or PIN is not right, or this is no inspector.
             TooManyTriesError: too many were wrong.
         """
-        inspector_id = self._check(self._inspectors, number, pin)
+        lane = self._pins.lane_of(tablet, number)
+        inspector_id = self._check(number, pin, caller=lane or caller, known=lane is not None, inspector=True)
         token = secrets.token_urlsafe(32)
         with self._lock:
             now = now_ms()
@@ -54,7 +59,7 @@ class SignIns:
             for held in over:
                 del self._sessions[held]
             self._sessions[token] = _Session(inspector_id, now)
-        return token
+        return token, None if lane else self._pins.new_lane(inspector_id)
 
     def sign_out(self, token: str) -> None:
         """End a session."""
@@ -84,29 +89,19 @@ class SignIns:
                 why="Two people must have seen the patient.",
                 do="Ask the nurse to enter number and PIN.",
             )
-        return self._check(self._witnesses, number, pin, inspector=False)
+        return self._check(number, pin, caller=f"beside {beside}", known=True, inspector=False)
 
-    def _check(self, guard: PinGuard, number: str, pin: str, *, inspector: bool = True) -> WitnessId:
-        self._let_try(guard)
+    def _check(self, number: str, pin: str, *, caller: str, known: bool, inspector: bool) -> WitnessId:
+        also = self._must_inspect if inspector else _anybody
         try:
-            known = self._people.witness(number, pin)
-            if inspector:
-                self._must_inspect(known)
-        except UnknownWitnessError:
-            with self._lock:
-                guard.count(right=False, now=now_ms())
-            raise
-        with self._lock:
-            guard.count(right=True, now=now_ms())
-        return known
+            return self._pins.check(number, pin, caller=caller, known=known, also=also)
+        except TriedTooOftenError as error:
+            raise TooManyTriesError(error.what, why=error.why, do=error.do) from None
 
     def _must_inspect(self, number: str) -> None:
         if not self._store.is_inspector(number):
             raise UnknownWitnessError("Inspector number or PIN is not right.", do="Enter both again.")
 
-    def _let_try(self, guard: PinGuard) -> None:
-        with self._lock:
-            try:
-                guard.check(now_ms())
-            except UnknownWitnessError as error:
-                raise TooManyTriesError(error.what, why=error.why, do=error.do) from None
+
+def _anybody(_number: str) -> None:
+    """Everybody whose PIN is right may be a witness."""

@@ -13,7 +13,13 @@ from importlib import resources
 from typing import Any
 
 from fastapi import FastAPI, Request, Response, WebSocket, WebSocketDisconnect
-from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse, StreamingResponse
+from fastapi.responses import (
+    FileResponse,
+    JSONResponse,
+    PlainTextResponse,
+    RedirectResponse,
+    StreamingResponse,
+)
 from fastapi.staticfiles import StaticFiles
 
 from renzheng.contracts.errors import RenzhengError
@@ -39,18 +45,27 @@ from renzheng.edge.kiosk.screen import (
     Screen,
     WitnessCall,
 )
+from renzheng.edge.kiosk.starting import COOKIE, PARAMETER, StartAddress
 from renzheng.edge.kiosk.station import Station
 from renzheng.edge.kiosk.voices import MEDIA_TYPES, Voices
 from renzheng.edge.pages import POLICY, answer_errors, is_own
+from renzheng.edge.pins import TriedTooOftenError
 from renzheng.models.images import LARGEST_FRAME_BYTES
 
 LOGGER = logging.getLogger(__name__)
 _PAGE = resources.files("renzheng.edge.kiosk") / "page"
 _PREVIEW_EVERY_S = 0.04
+_OF_THE_MACHINE = ("/health", "/metrics")
+"""What a probe of this machine may ask; they name nobody."""
+_NOT_STARTED = (
+    "此页面只能由本机签到程序打开。请重新启动签到屏幕。\n"
+    "This page opens only as the kiosk was started. Start the kiosk's screen again.\n"
+)
 LIMITS = BodyLimits(routes={"/enrol/frame": LARGEST_FRAME_BYTES})
 _PROBLEMS: dict[type[RenzhengError], tuple[int, str]] = {
     UnknownPersonError: (404, "unknown_person"),
     UnknownWitnessError: (403, "unknown_witness"),
+    TriedTooOftenError: (403, "unknown_witness"),
     PhotographRefusedError: (422, "photograph_refused"),
     CallError: (409, "wrong_moment"),
 }
@@ -61,6 +76,7 @@ def build_app(
     enrolling: Enrolling,
     voices: Voices,
     own_camera: OwnCamera | None,
+    start: StartAddress,
     *,
     health: Callable[[], dict[str, Any]],
     metrics: Callable[[], str],
@@ -75,7 +91,7 @@ def build_app(
         await asyncio.gather(running, return_exceptions=True)
 
     app = FastAPI(title="renzheng kiosk", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
-    app.middleware("http")(_only_own_pages)
+    app.middleware("http")(_only_own_pages(start))
     app.add_middleware(RequestLimits, limits=LIMITS)
     answer_errors(app, _PROBLEMS)
     app.mount("/static", StaticFiles(directory=str(_PAGE)), name="static")
@@ -88,7 +104,7 @@ def build_app(
     _add_voices(app, voices)
     _add_health(app, health, metrics)
     _add_enrolment(app, enrolling, own_camera)
-    app.add_api_websocket_route("/kiosk/socket", _socket_of(station))
+    app.add_api_websocket_route("/kiosk/socket", _socket_of(station, start))
     return app
 
 
@@ -263,9 +279,11 @@ def _add_enrolment(app: FastAPI, enrolling: Enrolling, own_camera: OwnCamera | N
     app.post("/enrol/frame")(frame)
 
 
-def _socket_of(station: Station) -> Callable[[WebSocket], Awaitable[None]]:
+def _socket_of(station: Station, start: StartAddress) -> Callable[[WebSocket], Awaitable[None]]:
     async def socket(websocket: WebSocket) -> None:
-        if not is_own(websocket.headers.get("host"), websocket.headers.get("origin")):
+        host, origin = websocket.headers.get("host"), websocket.headers.get("origin")
+        known = start.knows(websocket.cookies.get(COOKIE))
+        if origin is None or not is_own(host, origin) or not known:  # every browser names the page's origin
             await websocket.close(code=1008)
             return
         await websocket.accept()
@@ -303,11 +321,30 @@ async def _tell(websocket: WebSocket, station: Station, changed: asyncio.Event) 
         await changed.wait()
 
 
-async def _only_own_pages(request: Request, go_on: Callable[[Request], Awaitable[Response]]) -> Response:
-    if not is_own(request.headers.get("host"), request.headers.get("origin")):
-        return JSONResponse({"problem": "foreign_page"}, status_code=403)
-    response = await go_on(request)
-    response.headers["Content-Security-Policy"] = POLICY
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    response.headers["Cache-Control"] = "no-store"
-    return response
+Next = Callable[[Request], Awaitable[Response]]
+
+
+def _only_own_pages(start: StartAddress) -> Callable[[Request, Next], Awaitable[Response]]:
+    async def guard(request: Request, go_on: Next) -> Response:
+        if not is_own(request.headers.get("host"), request.headers.get("origin")):
+            return JSONResponse({"problem": "foreign_page"}, status_code=403)
+        response = await _known(request, go_on)
+        response.headers["Content-Security-Policy"] = POLICY
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        response.headers["Cache-Control"] = "no-store"
+        return response
+
+    async def _known(request: Request, go_on: Next) -> Response:
+        shown = request.query_params.get(PARAMETER)
+        cookie = start.redeem(shown) if shown is not None and request.url.path == "/" else None
+        if cookie is not None:
+            answer = RedirectResponse("/", status_code=303)
+            answer.set_cookie(COOKIE, cookie, httponly=True, samesite="strict")
+            return answer
+        if start.knows(request.cookies.get(COOKIE)) or request.url.path in _OF_THE_MACHINE:
+            return await go_on(request)
+        if request.url.path == "/":
+            return PlainTextResponse(_NOT_STARTED, status_code=403)
+        return JSONResponse({"problem": "not_started_here"}, status_code=403)
+
+    return guard

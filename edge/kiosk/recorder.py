@@ -6,9 +6,11 @@ from renzheng.contracts.events import (
     ConsentData,
     ConsentRecorded,
     ConsentWithdrawn,
+    DevicePinRefused,
+    PinRefusedData,
     device_source,
 )
-from renzheng.contracts.ids import EventId, new_id
+from renzheng.contracts.ids import EventId, WitnessId, new_id
 from renzheng.edge.clock import Clock, Reading
 from renzheng.edge.kiosk.session import Kind, RecordAttempt, RecordConsent
 from renzheng.edge.log import Also, DeviceLog
@@ -82,6 +84,23 @@ class Recorder:
             return self._people.signed_out(session_id, reading.wall)
         return None
 
+    def pin_refused(self, witness_id: WitnessId | None, failures: int) -> None:
+        """Write that a PIN was wrong."""
+        reading = self._clock.read()
+        self._log.append(
+            DevicePinRefused(
+                source=device_source(self._settings.device.device_id),
+                time=reading.wall,
+                data=PinRefusedData(
+                    institution_id=self._settings.device.institution_id,
+                    clock=reading.as_event_clock(),
+                    place="kiosk",
+                    witness_id=witness_id,
+                    failures=failures,
+                ),
+            )
+        )
+
     def withdrawal(self, person_id: str, *, witness_id: str | None = None) -> EventId:
         """Write that a patient takes the consent back; their references are gone with the same commit."""
         reading = self._clock.read()
@@ -100,6 +119,7 @@ class Recorder:
             ),
         )
         self._log.append(event, self._people.forget_face(person_id, NOTICE, version, at=reading.wall))
+        self._people.destroy_key(person_id)
         return EventId(event.id)
 
     def consent(self, record: RecordConsent, *, witness_id: str | None = None) -> EventId:

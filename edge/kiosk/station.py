@@ -19,7 +19,7 @@ from renzheng.contracts.ids import EventId, WitnessId, new_id
 from renzheng.contracts.supervised import frames, named
 from renzheng.edge.clock import Clock
 from renzheng.edge.coverage import Standing
-from renzheng.edge.errors import CallError, UnknownPersonError, UnknownWitnessError
+from renzheng.edge.errors import CallError, UnknownPersonError
 from renzheng.edge.evidence import Evidence
 from renzheng.edge.gallery import SiteGallery
 from renzheng.edge.kiosk import session
@@ -53,6 +53,7 @@ from renzheng.edge.kiosk.session import (
 )
 from renzheng.edge.kiosk.virtual import virtual_video_devices
 from renzheng.edge.kiosk.watcher import Caution, Frame, Progress, Watcher, now_ms
+from renzheng.edge.pins import PinDesk
 from renzheng.edge.settings import Settings
 from renzheng.edge.store.people import Patient, People
 from renzheng.models.liveness import challenge
@@ -63,8 +64,6 @@ from renzheng.models.liveness.stream import Camera
 
 LOGGER = logging.getLogger(__name__)
 LATENCIES_KEPT = 1_000
-PIN_TRIES = 5
-PIN_PAUSE_MS = 60_000
 OWN_FRAMES_KEPT = 600
 GLANCE_MS = 500
 """A frame is glanced at this often while the camera serves something else."""
@@ -73,33 +72,6 @@ REPEATED_CODE_MS = 3_000
 """A QR code that names nobody is looked up again only after this long: it is still being held there."""
 
 _TICK_S = 0.25
-
-
-@dataclass(slots=True)
-class PinGuard:
-    """Slows down the guessing of PINs: after `PIN_TRIES` failures in a row nobody may try for a while."""
-
-    failures: int = 0
-    closed_until_ms: int = 0
-
-    def check(self, now: int) -> None:
-        """Let the next try through.
-
-        Raises:
-            UnknownWitnessError: too many failed; the wait is named.
-        """
-        if now < self.closed_until_ms:
-            raise UnknownWitnessError(
-                "Too many wrong PINs.",
-                why="A PIN must not be found by trying.",
-                do=f"Wait {(self.closed_until_ms - now) // 1000 + 1} s.",
-            )
-
-    def count(self, *, right: bool, now: int) -> None:
-        """Keep how the try went."""
-        self.failures = 0 if right else self.failures + 1
-        if self.failures >= PIN_TRIES:
-            self.failures, self.closed_until_ms = 0, now + PIN_PAUSE_MS
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +162,12 @@ class Station:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._listeners: dict[object, asyncio.Event] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._pins = PinGuard()
+        self._pins = PinDesk(
+            people.store,
+            people,
+            wall_ms=lambda: round(clock.read().wall.timestamp() * 1000),
+            tell=recorder.pin_refused,
+        )
         self._page_seen_ms: int | None = None
         self._camera: CameraCall | None = None
         self._camera_label = ""
@@ -402,14 +379,7 @@ class Station:
         Raises:
             UnknownWitnessError: number or PIN is not right, or too many were wrong.
         """
-        self._pins.check(now_ms())
-        try:
-            known = await asyncio.to_thread(self.people.witness, witness_id, pin)
-        except UnknownWitnessError:
-            self._pins.count(right=False, now=now_ms())
-            raise
-        self._pins.count(right=True, now=now_ms())
-        return known
+        return await asyncio.to_thread(self._pins.check, witness_id, pin, caller="kiosk", known=True)
 
     def warn_of_disk(self, short: bool) -> None:
         """Let the page say that the disk is nearly full, or no longer; from any thread."""

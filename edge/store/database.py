@@ -10,6 +10,7 @@ from sqlite_utils import Database
 from sqlite_utils.migrations import Migrations
 from sqlite_utils.utils import sqlite3  # type: ignore[attr-defined] # pysqlite3 where it is installed
 
+from renzheng.contracts.files import keep_private, make_private_file
 from renzheng.edge.errors import StoreError
 
 MIGRATIONS = Migrations("edge")
@@ -39,11 +40,15 @@ class Store:
             )
         try:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_private_file(path)
+            keep_private(Path(f"{path}-wal"))
             connection = sqlite3.connect(str(path), timeout=10, isolation_level=None, check_same_thread=False)
             self._database = Database(connection, strict=True)
             self._database.execute("PRAGMA journal_mode=WAL")
             self._database.execute("PRAGMA synchronous=FULL")
             self._database.execute("PRAGMA foreign_keys=ON")
+            # What is deleted is overwritten, in the file and, by `forget_deleted`, in the WAL.
+            self._database.execute("PRAGMA secure_delete=ON")
             self._database.execute(f"PRAGMA journal_size_limit={_WAL_KEPT_BYTES}")
             with self._lock:
                 MIGRATIONS.apply(self._database)
@@ -91,6 +96,14 @@ class Store:
         """Read the first row, or None."""
         found = self.rows(sql, *values)
         return found[0] if found else None
+
+    def forget_deleted(self) -> bool:
+        """Empty the write-ahead log, in which deleted rows still stand; False when a reader keeps it.
+
+        Raises:
+            StoreError: SQLite refused.
+        """
+        return not self.rows("PRAGMA wal_checkpoint(TRUNCATE)")[0]["busy"]
 
     def check_structure(self) -> None:
         """Let SQLite check its file: every page, every index.
@@ -264,4 +277,16 @@ def _closed_entries(database: Database) -> None:
     database.execute(
         "CREATE TABLE closed_entries (head_sequence INTEGER NOT NULL, sequence INTEGER NOT NULL,"
         " line BLOB NOT NULL, carried_upto INTEGER NOT NULL, PRIMARY KEY (head_sequence, sequence)) STRICT"
+    )
+
+
+@MIGRATIONS(name="0009_pins")
+def _pins(database: Database) -> None:
+    database.execute(
+        "CREATE TABLE pin_tries (number TEXT NOT NULL, caller TEXT NOT NULL, failures INTEGER NOT NULL,"
+        " until_ms INTEGER NOT NULL, last_ms INTEGER NOT NULL, PRIMARY KEY (number, caller)) STRICT"
+    )
+    database.execute(
+        "CREATE TABLE pin_lanes (lane TEXT PRIMARY KEY, number TEXT NOT NULL, since_ms INTEGER NOT NULL)"
+        " STRICT"
     )

@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import logging
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,14 +20,19 @@ from renzheng.contracts.ids import (
     normalised_id,
     tidy_id,
 )
+from renzheng.edge import credentials
 from renzheng.edge.errors import CredentialTakenError, UnknownPersonError, UnknownWitnessError
 from renzheng.edge.log import Also
 from renzheng.edge.settings import DeviceSettings
 from renzheng.edge.store.database import Store
+from renzheng.edge.store.person_keys import PersonKeys
+from renzheng.models.errors import TemplateDamagedError
 from renzheng.models.liveness.challenge import EVERY_ABILITY, Ability
 from renzheng.models.protection import TemplateKey, new_key_file, read_key_file, seal, unseal
 from renzheng.models.templates import Template
 
+LOGGER = logging.getLogger(__name__)
+_KEYED = "k1:"
 _SCRYPT = {"n": 2**14, "r": 8, "p": 1}  # about 50 ms and 16 MiB: a nurse waits for it, a guesser of PINs too
 
 
@@ -71,6 +77,66 @@ class People:
     def __init__(self, store: Store, key: TemplateKey) -> None:
         self.store = store
         self._key = key
+        self._keys = PersonKeys(store.path.parent / "person-keys", key)
+        self._numbers = key.derive(b"numbers")
+        self._bring_up_to_date()
+
+    def _bring_up_to_date(self) -> None:
+        """Key the hashes that an earlier version kept, and seal its references under their persons' keys."""
+        with self.store.writing() as database:
+            for table, column in (("patients", "card_hash"), ("credentials", "credential_hash")):
+                plain = self.store.rows(
+                    f"SELECT {column} AS plain FROM {table} WHERE {column} NOT LIKE '{_KEYED}%'"  # noqa: S608
+                )
+                for row in plain:
+                    database.execute(
+                        f"UPDATE {table} SET {column} = ? WHERE {column} = ?",  # noqa: S608 - our own names
+                        (self._keyed(row["plain"]), row["plain"]),
+                    )
+            for row in self.store.rows("SELECT DISTINCT person_id FROM person_references"):
+                if self._keys.find(row["person_id"]) is None:
+                    self._seal_anew(database, row["person_id"])
+        for row in self.store.rows(
+            "SELECT DISTINCT person_id FROM consents WHERE given = 0"
+            " AND person_id NOT IN (SELECT person_id FROM person_references)"
+        ):
+            self._keys.destroy(row["person_id"])  # a withdrawal that a power cut came between
+
+    def _seal_anew(self, database: Database, person_id: str) -> None:
+        rows = self.store.rows(
+            "SELECT reference_id, template FROM person_references WHERE person_id = ?", person_id
+        )
+        try:
+            plain = [unseal(row["template"], self._key, person_id) for row in rows]
+        except TemplateDamagedError:
+            LOGGER.warning("references do not open: their key was destroyed, or another template.key is here")
+            return
+        key = self._keys.find_or_make(person_id)
+        for row, template in zip(rows, plain, strict=True):
+            sealed = seal(template, key, person_id)
+            database.execute(
+                "UPDATE person_references SET template = ? WHERE reference_id = ?",
+                (sealed, row["reference_id"]),
+            )
+
+    def _keyed(self, digest: str) -> str:
+        """Key a hash: card numbers are few enough to try them all against a hash without a key."""
+        return _KEYED + hmac.new(self._numbers, digest.encode(), hashlib.sha256).hexdigest()
+
+    def _card(self, card_number: str) -> str:
+        return self._keyed(_card_hash(card_number))
+
+    def _credential(self, content: str) -> str:
+        return self._keyed(_credential_hash(content))
+
+    def _unseal(self, sealed: bytes, person_id: str) -> Template:
+        key = self._keys.find(person_id)
+        if key is not None:
+            try:
+                return unseal(sealed, key, person_id)
+            except TemplateDamagedError:  # a start that broke off between the key and what it seals
+                return unseal(sealed, self._key, person_id)
+        return unseal(sealed, self._key, person_id)
 
     def put_patient(self, person_id: str, *, surname: str, card_number: str | None) -> Patient:
         """Enter a patient, or correct the entry; the card number itself is not kept, its hash is.
@@ -84,7 +150,7 @@ class People:
                 "INSERT INTO patients VALUES (?, ?, ?, ?) ON CONFLICT (person_id) DO UPDATE SET"
                 " surname = excluded.surname, masked_number = excluded.masked_number,"
                 " card_hash = excluded.card_hash",
-                (person_id, surname, masked, _card_hash(card_number) if card_number else None),
+                (person_id, surname, masked, self._card(card_number) if card_number else None),
             )
         return Patient(PersonId(person_id), surname, masked)
 
@@ -128,7 +194,7 @@ class People:
         Raises:
             UnknownPersonError: no patient here has this card.
         """
-        return self._one("SELECT * FROM patients WHERE card_hash = ?", _card_hash(card_number))
+        return self._one("SELECT * FROM patients WHERE card_hash = ?", self._card(card_number))
 
     def by_credential(self, content: str) -> Patient:
         """Find a patient by what the QR code of an e-credential holds.
@@ -138,7 +204,7 @@ class People:
         """
         return self._one(
             "SELECT p.* FROM patients p JOIN credentials USING (person_id) WHERE credential_hash = ?",
-            _credential_hash(content),
+            self._credential(content),
         )
 
     def put_credential(self, person_id: str, content: str) -> None:
@@ -150,7 +216,7 @@ class People:
         """
         self.by_id(person_id)
         holder = self.store.row(
-            "SELECT person_id FROM credentials WHERE credential_hash = ?", _credential_hash(content)
+            "SELECT person_id FROM credentials WHERE credential_hash = ?", self._credential(content)
         )
         if holder is not None and holder["person_id"] != person_id:
             raise CredentialTakenError(
@@ -160,7 +226,7 @@ class People:
             )
         with self.store.writing() as database:
             database.execute("DELETE FROM credentials WHERE person_id = ?", (person_id,))
-            database.execute("INSERT INTO credentials VALUES (?, ?)", (_credential_hash(content), person_id))
+            database.execute("INSERT INTO credentials VALUES (?, ?)", (self._credential(content), person_id))
 
     def _one(self, sql: str, value: str) -> Patient:
         row = self.store.row(sql, value)
@@ -196,6 +262,7 @@ class People:
         """Prepare new references; `DeviceLog.append` writes them with the event that tells of them."""
 
         def write(database: Database) -> None:
+            key = self._keys.find_or_make(person_id)
             for template in templates:
                 database.execute(
                     "INSERT INTO person_references VALUES (?, ?, ?, ?, ?, ?)",
@@ -203,7 +270,7 @@ class People:
                         new_id(),
                         person_id,
                         template.model,
-                        seal(template, self._key, person_id),
+                        seal(template, key, person_id),
                         source,
                         at.isoformat(),
                     ),
@@ -219,7 +286,7 @@ class People:
             person_id,
             model_id,
         )
-        return [unseal(row["template"], self._key, person_id) for row in rows]
+        return [self._unseal(row["template"], person_id) for row in rows]
 
     def gallery(self, model_id: str) -> list[tuple[PersonId, Template]]:
         """Every reference that this model made, with whose it is."""
@@ -227,9 +294,7 @@ class People:
             "SELECT person_id, template FROM person_references WHERE model_id = ? ORDER BY reference_id",
             model_id,
         )
-        return [
-            (PersonId(row["person_id"]), unseal(row["template"], self._key, row["person_id"])) for row in rows
-        ]
+        return [(PersonId(row["person_id"]), self._unseal(row["template"], row["person_id"])) for row in rows]
 
     def put_witness(self, witness_id: str, pin: str) -> None:
         """Enter a witness with a PIN, of which only a salted hash is kept."""
@@ -240,6 +305,8 @@ class People:
                 " salt = excluded.salt, pin_hash = excluded.pin_hash",
                 (witness_id, salt, _pin_hash(pin, salt)),
             )
+            # A new PIN opens what strangers' guesses at the old one had closed.
+            database.execute("DELETE FROM pin_tries WHERE number = ?", (witness_id,))
 
     def witness(self, witness_id: str, pin: str) -> WitnessId:
         """Check a witness's PIN.
@@ -287,6 +354,11 @@ class People:
             database.execute("DELETE FROM person_references WHERE person_id = ?", (person_id,))
 
         return write
+
+    def destroy_key(self, person_id: str) -> None:
+        """Destroy a person's key and what the WAL still holds of them; after the commit of `forget_face`."""
+        self._keys.destroy(person_id)
+        self.store.forget_deleted()
 
     def open_session(self, person_id: str) -> OpenSession | None:
         """The person's session that was signed in and never out; None when there is none."""
@@ -343,9 +415,14 @@ def template_key(path: Path) -> TemplateKey:
 
 
 def open_people(store: Store, device: DeviceSettings) -> People:
-    """The people of a device, whose references lie under the key that its settings name.
+    """The people of a device, with the key that systemd hands over, or the one that its settings name.
 
     Raises:
         TemplateKeyError: as `template_key`.
     """
-    return People(store, template_key(device.template_key_file or device.data_dir / "template.key"))
+    handed = credentials.find(credentials.TEMPLATE_KEY)
+    if handed is not None:
+        return People(store, TemplateKey(handed.read_bytes()))
+    path = device.template_key_file or device.data_dir / credentials.TEMPLATE_KEY
+    credentials.tell_if_beside(path, device.data_dir)
+    return People(store, template_key(path))

@@ -72,7 +72,8 @@ class Frames:
     """The page's socket: sends frames until the screen changes."""
 
     def __init__(self, agent):
-        self.socket = connect(agent.kiosk_url.replace("http", "ws") + "kiosk/socket")
+        address = agent.kiosk_url
+        self.socket = connect(address.replace("http", "ws") + "kiosk/socket", origin=address.rstrip("/"))
 
     def until(self, names, frame, most=200):
         for _ in range(most):

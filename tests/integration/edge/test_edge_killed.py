@@ -54,7 +54,7 @@ def sign_in_until_killed(url, process, kill_after_s):
     """Play the page; return the event id of a green screen that was seen, if one was."""
     killed_at = time.monotonic() + kill_after_s
     Page(url).post("/kiosk/identify", json={"person_id": "P1"})
-    with connect(url.replace("http", "ws") + "kiosk/socket") as socket:
+    with connect(url.replace("http", "ws") + "kiosk/socket", origin=url.rstrip("/")) as socket:
         while True:
             if time.monotonic() >= killed_at and process.poll() is None:
                 process.send_signal(signal.SIGKILL)

@@ -1,0 +1,45 @@
+"""Files of the service that its own account alone reads, whatever the umask of whoever started it."""
+
+import logging
+import os
+import stat
+from pathlib import Path
+
+LOGGER = logging.getLogger(__name__)
+PRIVATE_UMASK = 0o077
+_OTHERS = 0o077
+
+
+def be_private() -> None:
+    """Let everything that this process makes from now on be its own account's alone."""
+    os.umask(PRIVATE_UMASK)
+
+
+def make_private_file(path: Path) -> None:
+    """Make an empty file that only its owner reads, or take others' rights from the one that is there.
+
+    SQLite gives its WAL the rights of the database, so this is enough for both.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    try:
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    except FileExistsError:
+        keep_private(path)
+
+
+def keep_private(path: Path) -> None:
+    """Take the rights of others from a file or folder of ours that has them, and say so in the log."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return
+    mode = stat.S_IMODE(found.st_mode)
+    if not mode & _OTHERS:
+        return
+    if found.st_uid != os.geteuid():
+        LOGGER.warning("%s can be read by others (mode %o) and is another account's", path, mode)
+        return
+    path.chmod(mode & ~_OTHERS)
+    LOGGER.warning("%s could be read by others (mode %o); now its owner alone may", path, mode)

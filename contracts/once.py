@@ -1,0 +1,58 @@
+"""JSON in which no key stands twice: two readers of such a text may take it for two different ones."""
+
+import json
+from typing import Any, TypeVar
+
+import orjson
+from pydantic import BaseModel, ValidationError
+from pydantic_core import PydanticCustomError
+
+_M = TypeVar("_M", bound=BaseModel)
+
+
+class _TwiceError(Exception):
+    """Found one; no ValueError, which is what a text that is no JSON raises."""
+
+
+def has_key_twice(content: bytes | str) -> bool:
+    """Tell whether an object in this JSON names a key twice; False of what is no JSON, which others refuse.
+
+    Written again by orjson the text has the same length, unless a key was dropped or it was written in
+    another style; only then it is read slowly.
+    """
+    try:
+        written = content.encode() if isinstance(content, str) else content
+        if len(orjson.dumps(orjson.loads(written))) == len(written):
+            return False
+        json.loads(content, object_pairs_hook=_pairs)
+    except _TwiceError:
+        return True
+    except (ValueError, TypeError, RecursionError, UnicodeError):
+        return False
+    return False
+
+
+def read_once(model: type[_M], content: bytes | str) -> _M:
+    """Read a message of a model from JSON.
+
+    Raises:
+        ValidationError: it breaks the model, or names a key twice.
+    """
+    refuse_twice(model.__name__, content)
+    return model.model_validate_json(content)
+
+
+def refuse_twice(title: str, content: bytes | str) -> None:
+    """Refuse JSON that names a key twice.
+
+    Raises:
+        ValidationError: it does.
+    """
+    if has_key_twice(content):
+        twice = PydanticCustomError("key_twice", "A key stands in it twice")
+        raise ValidationError.from_exception_data(title, [{"type": twice, "loc": (), "input": None}])
+
+
+def _pairs(pairs: list[tuple[str, Any]]) -> None:
+    if len({key for key, _ in pairs}) != len(pairs):
+        raise _TwiceError

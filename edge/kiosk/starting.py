@@ -1,0 +1,83 @@
+"""Who may use the kiosk's page: the browser that was started with the one-time secret in its start address.
+
+The agent writes the address where the kiosk's own account reads it and nobody else. The first call with the
+secret gets a cookie and uses it up; the next browser is started with the next one. Whoever looks at the
+browser's arguments afterwards learns nothing; whoever was faster is found out, because the kiosk stays dark.
+"""
+
+import hmac
+import os
+import secrets
+import threading
+from collections import deque
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import urlencode
+
+COOKIE = "renzheng_kiosk"
+PARAMETER = "start"
+FILE = "address"
+BROWSERS = 4
+"""Browsers that are let in at once: the kiosk's own, and one for enrolment; the oldest goes."""
+
+
+class StartAddress:
+    """Makes start addresses, and knows the browsers that came by one.
+
+    Args:
+        path: where the address is written; None lets in every page of this machine.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._url = ""
+        self._secret = ""
+        self._browsers: deque[str] = deque(maxlen=BROWSERS)
+        self._lock = threading.Lock()
+
+    @property
+    def required(self) -> bool:
+        """Whether a browser must have come by the start address."""
+        return self._path is not None
+
+    def open(self, url: str) -> None:
+        """Begin: write the first address of the page at `url`."""
+        self._url = url
+        with self._lock:
+            self._renew()
+
+    def redeem(self, shown: str) -> str | None:
+        """Use the secret up; returns the browser's cookie, None when it is not the one."""
+        with self._lock:
+            if not self._secret or not hmac.compare_digest(shown.encode(), self._secret.encode()):
+                return None
+            cookie = secrets.token_urlsafe(32)
+            self._browsers.append(cookie)
+            self._renew()
+            return cookie
+
+    def knows(self, cookie: str | None) -> bool:
+        """Whether this browser came by a start address."""
+        if not self.required:
+            return True
+        with self._lock:
+            known = list(self._browsers)
+        return cookie is not None and any(hmac.compare_digest(cookie.encode(), one.encode()) for one in known)
+
+    def _renew(self) -> None:
+        if self._path is None:
+            return
+        self._secret = secrets.token_urlsafe(32)
+        fresh = self._path.with_name(f"{self._path.name}.new")
+        fresh.unlink(missing_ok=True)
+        handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(f"{self._url}?{urlencode({PARAMETER: self._secret})}\n")
+        fresh.chmod(0o640)  # the kiosk's account reads it by its group
+        fresh.replace(self._path)
+
+
+def default_file(environment: Mapping[str, str] = os.environ) -> Path | None:
+    """Return the file in the service's own folder under /run, as `renzheng-edge.service` has one."""
+    folder = environment.get("RUNTIME_DIRECTORY", "").split(":")[0]
+    return Path(folder) / FILE if folder else None

@@ -1,0 +1,88 @@
+"""One data key a person, in a file beside the database: what is destroyed when a consent is withdrawn.
+
+References are sealed under a key that is derived from the device's and the person's. Without the person's
+file neither a copy of the database nor the device's key opens them, so copies made before a withdrawal die
+with it, as long as this folder is not in them.
+"""
+
+import hashlib
+import os
+import secrets
+from pathlib import Path
+
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from renzheng.models.protection import SECRET_BYTES, TemplateKey
+
+
+class PersonKeys:
+    """The folder of these files.
+
+    Args:
+        folder: made when it is missing; readable by its owner alone.
+        key: the device's.
+    """
+
+    def __init__(self, folder: Path, key: TemplateKey) -> None:
+        self._folder = folder
+        self._key = key
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    def find(self, person_id: str) -> TemplateKey | None:
+        """The key under which a person's references are sealed; None when there is none (any more)."""
+        try:
+            salt = self._path(person_id).read_bytes()
+        except FileNotFoundError:
+            return None
+        return self._derived(salt)
+
+    def find_or_make(self, person_id: str) -> TemplateKey:
+        """The same; a person without one gets it.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        found = self.find(person_id)
+        if found is not None:
+            return found
+        salt = secrets.token_bytes(SECRET_BYTES)
+        path = self._path(person_id)
+        fresh = path.with_suffix(".new")
+        fresh.unlink(missing_ok=True)
+        with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:  # noqa: PTH123
+            file.write(salt)
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(path)
+        self._sync_folder()
+        return self._derived(salt)
+
+    def destroy(self, person_id: str) -> None:
+        """Overwrite and delete a person's key; nothing happens when there is none."""
+        path = self._path(person_id)
+        try:
+            with path.open("r+b") as file:
+                file.write(bytes(SECRET_BYTES))
+                file.flush()
+                os.fsync(file.fileno())
+        except FileNotFoundError:
+            return
+        path.unlink(missing_ok=True)
+        self._sync_folder()
+
+    def _path(self, person_id: str) -> Path:
+        name = hashlib.sha256(self._key.derive(b"person name") + person_id.encode()).hexdigest()
+        return self._folder / f"{name}.key"
+
+    def _derived(self, salt: bytes) -> TemplateKey:
+        info = b"renzheng.template.v1.person"
+        derived = HKDF(algorithm=hashes.SHA256(), length=SECRET_BYTES, salt=salt, info=info)
+        return TemplateKey(derived.derive(self._key.secret))
+
+    def _sync_folder(self) -> None:
+        handle = os.open(self._folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
