@@ -21,7 +21,7 @@ from renzheng.edge.errors import StoreError
 from renzheng.edge.settings import DeviceSettings
 from renzheng.edge.store.database import Store
 from renzheng.edge.store.lock import FolderLock
-from renzheng.edge.store.people import template_key
+from renzheng.edge.store.people import People, device_key
 from renzheng.models.protection import TemplateKey, seal, unseal
 
 _FORM = 1
@@ -70,17 +70,24 @@ def take(device: DeviceSettings, out: Path, passphrase: str, now: datetime) -> i
     """
     store = Store(device.data_dir / "device.sqlite")
     try:
+        key = device_key(device)
+        people = People(store, key)
         with store.writing():  # one moment for all tables
             rows = {name: store.rows(f"SELECT * FROM {name}") for name in _here(store)}  # noqa: S608 - ours
+            for row in rows.get(_REFERENCES, []):  # the file has one key for all; it is sealed as a whole
+                row["template"] = seal(
+                    people.unsealed(row["template"], row["person_id"]), key, row["person_id"]
+                )
+            older = people.older_numbers()
     finally:
         store.close()
-    key = _key_path(device)
     content = {
         "form": _FORM,
         "institution_id": device.institution_id,
         "device_id": device.device_id,
         "taken_at": now.isoformat(),
-        "template_key": base64.b64encode(key.read_bytes()).decode() if key.exists() else None,
+        "template_key": base64.b64encode(key.secret).decode(),
+        "older_numbers": [one.hex() for one in older],
         "tables": {name: [_plain(row) for row in held] for name, held in rows.items()},
     }
     try:
@@ -116,24 +123,26 @@ def restore(device: DeviceSettings, backup: Path, passphrase: str) -> Restored:
         store = Store(device.data_dir / "device.sqlite")
         try:
             with store.writing() as database:
-                return _add(store, database, content, template_key(_key_path(device)))
+                return _add(store, database, content, People(store, device_key(device)))
         except sqlite3.Error as error:
             raise StoreError(f"The people cannot be restored: {error}.") from error
         finally:
             store.close()
 
 
-def _add(store: Store, database: Database, content: dict[str, Any], key: TemplateKey) -> Restored:
+def _add(store: Store, database: Database, content: dict[str, Any], people: People) -> Restored:
     tables = {name: [_row(row) for row in rows] for name, rows in content["tables"].items()}
     withdrawn = {
         row["person_id"]
         for row in store.rows("SELECT person_id FROM consents GROUP BY person_id HAVING max(given) = 0")
     }
     references = [row for row in tables.get(_REFERENCES, []) if row["person_id"] not in withdrawn]
-    if references:
-        old = TemplateKey(base64.b64decode(content["template_key"] or ""))
+    if content["template_key"] is not None:
+        old = TemplateKey(base64.b64decode(content["template_key"]))
+        people.know_numbers(old, [bytes.fromhex(one) for one in content.get("older_numbers", [])])
         for row in references:
-            row["template"] = seal(unseal(row["template"], old, row["person_id"]), key, row["person_id"])
+            person_id = row["person_id"]
+            row["template"] = people.sealed(unseal(row["template"], old, person_id), person_id)
     left_out = {row["person_id"] for row in tables.get(_REFERENCES, [])} & withdrawn
     tables[_REFERENCES] = references
     added = 0
@@ -170,10 +179,6 @@ def _read(backup: Path, passphrase: str) -> dict[str, Any]:
 def _here(store: Store) -> list[str]:
     held = {row["name"] for row in store.rows("SELECT name FROM sqlite_master WHERE type = 'table'")}
     return [name for name in TABLES if name in held]
-
-
-def _key_path(device: DeviceSettings) -> Path:
-    return device.template_key_file or device.data_dir / "template.key"
 
 
 def _plain(row: dict[str, Any]) -> dict[str, Any]:

@@ -290,3 +290,4 @@ def _pins(database: Database) -> None:
         "CREATE TABLE pin_lanes (lane TEXT PRIMARY KEY, number TEXT NOT NULL, since_ms INTEGER NOT NULL)"
         " STRICT"
     )
+    database.execute("CREATE TABLE older_number_keys (sealed BLOB NOT NULL) STRICT")

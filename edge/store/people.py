@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import json
 import logging
 import secrets
 from collections.abc import Sequence
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlite_utils import Database
 
 from renzheng.contracts.ids import (
@@ -33,6 +35,7 @@ from renzheng.models.templates import Template
 
 LOGGER = logging.getLogger(__name__)
 _KEYED = "k1:"
+_NONCE = 12
 _SCRYPT = {"n": 2**14, "r": 8, "p": 1}  # about 50 ms and 16 MiB: a nurse waits for it, a guesser of PINs too
 
 
@@ -119,9 +122,9 @@ class People:
                 (sealed, row["reference_id"]),
             )
 
-    def _keyed(self, digest: str) -> str:
+    def _keyed(self, digest: str, key: bytes | None = None) -> str:
         """Key a hash: card numbers are few enough to try them all against a hash without a key."""
-        return _KEYED + hmac.new(self._numbers, digest.encode(), hashlib.sha256).hexdigest()
+        return _KEYED + hmac.new(key or self._numbers, digest.encode(), hashlib.sha256).hexdigest()
 
     def _card(self, card_number: str) -> str:
         return self._keyed(_card_hash(card_number))
@@ -129,7 +132,36 @@ class People:
     def _credential(self, content: str) -> str:
         return self._keyed(_credential_hash(content))
 
-    def _unseal(self, sealed: bytes, person_id: str) -> Template:
+    def _kept_as(self, digest: str) -> str:
+        """List, as JSON, the hashes under which a number may be kept: restored ones are under older keys."""
+        return json.dumps([self._keyed(digest, key) for key in (self._numbers, *self.older_numbers())])
+
+    def older_numbers(self) -> list[bytes]:
+        """The keys under which restored hashes of cards and credentials were made."""
+        cipher = AESGCM(self._key.derive(b"older numbers"))
+        rows = self.store.rows("SELECT sealed FROM older_number_keys ORDER BY rowid")
+        return [cipher.decrypt(row["sealed"][:_NONCE], row["sealed"][_NONCE:], None) for row in rows]
+
+    def know_numbers(self, old: TemplateKey, older: Sequence[bytes]) -> None:
+        """Let hashes that another device's key has made be found here too."""
+        cipher = AESGCM(self._key.derive(b"older numbers"))
+        for numbers in (old.derive(b"numbers"), *older):
+            if numbers not in (self._numbers, *self.older_numbers()):
+                nonce = secrets.token_bytes(_NONCE)
+                with self.store.writing() as database:
+                    kept = nonce + cipher.encrypt(nonce, numbers, None)
+                    database.execute("INSERT INTO older_number_keys VALUES (?)", (kept,))
+
+    def sealed(self, template: Template, person_id: str) -> bytes:
+        """Seal a template under its person's key."""
+        return seal(template, self._keys.find_or_make(person_id), person_id)
+
+    def unsealed(self, sealed: bytes, person_id: str) -> Template:
+        """Open what `sealed` made.
+
+        Raises:
+            TemplateDamagedError: it does not open (any more).
+        """
         key = self._keys.find(person_id)
         if key is not None:
             try:
@@ -194,7 +226,10 @@ class People:
         Raises:
             UnknownPersonError: no patient here has this card.
         """
-        return self._one("SELECT * FROM patients WHERE card_hash = ?", self._card(card_number))
+        return self._one(
+            "SELECT * FROM patients WHERE card_hash IN (SELECT value FROM json_each(?))",
+            self._kept_as(_card_hash(card_number)),
+        )
 
     def by_credential(self, content: str) -> Patient:
         """Find a patient by what the QR code of an e-credential holds.
@@ -203,8 +238,9 @@ class People:
             UnknownPersonError: no patient here has this e-credential.
         """
         return self._one(
-            "SELECT p.* FROM patients p JOIN credentials USING (person_id) WHERE credential_hash = ?",
-            self._credential(content),
+            "SELECT p.* FROM patients p JOIN credentials USING (person_id) WHERE credential_hash IN"
+            " (SELECT value FROM json_each(?))",
+            self._kept_as(_credential_hash(content)),
         )
 
     def put_credential(self, person_id: str, content: str) -> None:
@@ -216,7 +252,8 @@ class People:
         """
         self.by_id(person_id)
         holder = self.store.row(
-            "SELECT person_id FROM credentials WHERE credential_hash = ?", self._credential(content)
+            "SELECT person_id FROM credentials WHERE credential_hash IN (SELECT value FROM json_each(?))",
+            self._kept_as(_credential_hash(content)),
         )
         if holder is not None and holder["person_id"] != person_id:
             raise CredentialTakenError(
@@ -286,7 +323,7 @@ class People:
             person_id,
             model_id,
         )
-        return [self._unseal(row["template"], person_id) for row in rows]
+        return [self.unsealed(row["template"], person_id) for row in rows]
 
     def gallery(self, model_id: str) -> list[tuple[PersonId, Template]]:
         """Every reference that this model made, with whose it is."""
@@ -294,7 +331,9 @@ class People:
             "SELECT person_id, template FROM person_references WHERE model_id = ? ORDER BY reference_id",
             model_id,
         )
-        return [(PersonId(row["person_id"]), self._unseal(row["template"], row["person_id"])) for row in rows]
+        return [
+            (PersonId(row["person_id"]), self.unsealed(row["template"], row["person_id"])) for row in rows
+        ]
 
     def put_witness(self, witness_id: str, pin: str) -> None:
         """Enter a witness with a PIN, of which only a salted hash is kept."""
@@ -415,14 +454,23 @@ def template_key(path: Path) -> TemplateKey:
 
 
 def open_people(store: Store, device: DeviceSettings) -> People:
-    """The people of a device, with the key that systemd hands over, or the one that its settings name.
+    """The people of a device.
+
+    Raises:
+        TemplateKeyError: as `template_key`.
+    """
+    return People(store, device_key(device))
+
+
+def device_key(device: DeviceSettings) -> TemplateKey:
+    """The key that systemd hands over, or the one that a device's settings name.
 
     Raises:
         TemplateKeyError: as `template_key`.
     """
     handed = credentials.find(credentials.TEMPLATE_KEY)
     if handed is not None:
-        return People(store, TemplateKey(handed.read_bytes()))
+        return TemplateKey(handed.read_bytes())
     path = device.template_key_file or device.data_dir / credentials.TEMPLATE_KEY
     credentials.tell_if_beside(path, device.data_dir)
-    return People(store, template_key(path))
+    return template_key(path)
