@@ -14,7 +14,7 @@ from typing import Any
 from renzheng.central.audit.connection import connect
 from renzheng.central.audit.errors import TablesUnusableError
 from renzheng.central.audit.readback import read_findings
-from renzheng.central.audit.request import AuditRequest
+from renzheng.central.audit.request import AuditRequest, parquet_of
 from renzheng.central.audit.run import run_audit
 from renzheng.central.audit.sources import quoted
 from renzheng.rules.pack import load_pack
@@ -65,12 +65,12 @@ def backtest(request: AuditRequest, changed: Path, cases: Path | None = None) ->
         run_audit(dataclasses.replace(request, out=after, rules=changed))
         old = {finding.finding_id: finding.rule_id for finding in read_findings(before)}
         new = {finding.finding_id: finding.rule_id for finding in read_findings(after)}
-        accused = _accused(after)
+        named = accused(after)
         return Backtest(
             rules=tuple(_compare(old, new, sorted(load_pack(changed).rules))),
             verdicts=_changed_verdicts(before, after),
             cases=Counter(
-                (decision, "found" if name in new or name in accused else "not found")
+                (decision, "found" if name in new or name in named else "not found")
                 for name, decision in decisions.items()
             ),
         )
@@ -85,8 +85,9 @@ def _compare(old: Mapping[str, str], new: Mapping[str, str], rules: Sequence[str
     return changes
 
 
-def _accused(out: Path) -> set[str]:
-    path = quoted(out / "line_verdicts.parquet")
+def accused(out: Path) -> set[str]:
+    """Return the ids of the lines that an audit contradicts."""
+    path = quoted(parquet_of(out / "line_verdicts.parquet"))
     return {
         str(row[0])
         for row in _rows(f"SELECT line_id FROM read_parquet('{path}') WHERE verdict = 'contradicted'")
@@ -94,7 +95,7 @@ def _accused(out: Path) -> set[str]:
 
 
 def _changed_verdicts(before: Path, after: Path) -> dict[tuple[str, str], int]:
-    old, new = (quoted(folder / "line_verdicts.parquet") for folder in (before, after))
+    old, new = (quoted(parquet_of(folder / "line_verdicts.parquet")) for folder in (before, after))
     rows = _rows(
         "SELECT o.verdict || '/' || o.reason AS was, n.verdict || '/' || n.reason AS becomes, count(*) "
         f"FROM read_parquet('{old}') o JOIN read_parquet('{new}') n USING (institution_id, line_id) "

@@ -2,7 +2,7 @@
 
 import datetime as dt
 import enum
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from renzheng.central.audit.errors import AuditUsageError, RuleFailedError
-from renzheng.central.audit.request import RULE_SECONDS, AuditRequest
+from renzheng.central.audit.request import RULE_SECONDS, AuditRequest, SparkAsked, place_of
 from renzheng.central.strict import StrictCommand, StrictError
 
 if TYPE_CHECKING:
@@ -42,10 +42,12 @@ UNSEEN = ("unknown_code", "orphan_reversal", "rejected_by_import", "rejected_by_
 
 @app.command(cls=StrictCommand)
 def run(  # noqa: PLR0917 - each is an option
-    tables: Annotated[Path, typer.Option(help="Folder with the input tables.")],
+    tables: Annotated[str, typer.Option(help="Folder with the input tables; for Spark also a URI.")],
     from_: Annotated[dt.datetime, typer.Option("--from", formats=DAY, help="First local service day.")],
     to: Annotated[dt.datetime, typer.Option("--to", formats=DAY, help="Last local service day, included.")],
-    out: Annotated[Path, typer.Option(help="Folder for verdicts, findings, rejects and summary.")],
+    out: Annotated[
+        str, typer.Option(help="Folder for verdicts, findings, rejects and summary; for Spark also a URI.")
+    ],
     engine: Annotated[EngineChoice, typer.Option(help="What runs the steps.")] = EngineChoice.duckdb,
     rules: Annotated[
         Path | None, typer.Option(help="A rule file beside the national pack, or another pack.")
@@ -66,6 +68,15 @@ def run(  # noqa: PLR0917 - each is an option
     rules_key: Annotated[
         Path | None, typer.Option(help="The bureau's public keys: rules that it did not sign are refused.")
     ] = None,
+    master: Annotated[
+        str | None, typer.Option(help="Spark's master; that of the site's spark-defaults.conf when left out.")
+    ] = None,
+    spark_conf: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--spark-conf", metavar="KEY=VALUE", help="A setting of Spark; may be given repeatedly."
+        ),
+    ] = None,
     strict: Annotated[
         float | None,
         typer.Option(
@@ -83,10 +94,10 @@ def run(  # noqa: PLR0917 - each is an option
     from renzheng.central.audit.run import run_audit
 
     request = AuditRequest(
-        tables=tables,
+        tables=place_of(tables),
         from_day=from_.date(),
         to_day=to.date(),
-        out=out,
+        out=place_of(out),
         engine=engine.value,
         rules=rules,
         region=region,
@@ -95,6 +106,7 @@ def run(  # noqa: PLR0917 - each is an option
         resumable=resumable,
         rule_seconds=rule_seconds,
         rules_key=rules_key,
+        spark=asked_of_spark(engine, master, spark_conf or ()),
     )
     columns = (TextColumn("{task.description:<24}"), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
@@ -108,6 +120,29 @@ def run(  # noqa: PLR0917 - each is an option
     require_all_rules(result.summary)
     if strict is not None:
         hold_to(result.summary, strict)
+
+
+def asked_of_spark(engine: EngineChoice, master: str | None, settings: Sequence[str]) -> SparkAsked:
+    """Read what is asked of Spark.
+
+    Raises:
+        AuditUsageError: a setting is no KEY=VALUE, or another engine than Spark is asked.
+    """
+    if (master or settings) and engine is not EngineChoice.spark:
+        raise AuditUsageError(
+            f"--master and --spark-conf are for Spark, and the engine is {engine.value}.",
+            do="Add --engine spark, or leave them out.",
+        )
+    read = {}
+    for one in settings:
+        name, equals, value = one.partition("=")
+        if not equals or not name.startswith("spark."):
+            raise AuditUsageError(
+                f"--spark-conf {one!r} is no setting of Spark.",
+                do="Write it as KEY=VALUE with a key that begins with spark., once for each setting.",
+            )
+        read[name] = value
+    return SparkAsked(master, read)
 
 
 def require_all_rules(summary: Mapping[str, Any]) -> None:

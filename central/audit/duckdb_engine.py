@@ -14,6 +14,7 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
+from renzheng.central.audit.computing import Computation
 from renzheng.central.audit.connection import confine, connect
 from renzheng.central.audit.errors import EngineError
 from renzheng.central.audit.limits import limited
@@ -119,6 +120,10 @@ class DuckDBEngine:
             self.view(name, sql)
         else:
             self.table(name, sql)
+
+    def compute(self, name: str, origin: str, computation: Computation) -> None:
+        """Run one step that is no SQL on the rows of another, and keep its rows under `name`."""
+        self.add(name, computation.run(self.rows(f"SELECT * FROM {origin}")))
 
     def drop(self, name: str) -> None:
         """Forget a table that no later step reads."""

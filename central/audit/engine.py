@@ -7,6 +7,7 @@ from typing import Protocol
 
 import pyarrow as pa
 
+from renzheng.central.audit.computing import Computation
 from renzheng.central.audit.sources import Source
 
 
@@ -27,6 +28,9 @@ class Engine(Protocol):
     def settle(self, name: str, sql: str, rows: int) -> None:
         """Give a query on input tables a name; where it has few rows, they may be kept at once."""
 
+    def compute(self, name: str, origin: str, computation: Computation) -> None:
+        """Run one step that is no SQL on the rows of another, and keep its rows under `name`."""
+
     def drop(self, name: str) -> None:
         """Forget a table that no later step reads."""
 
@@ -40,7 +44,7 @@ class Engine(Protocol):
         """Run a query and fetch its rows piece by piece."""
 
     def write(self, sql: str, path: Path) -> None:
-        """Write a query's rows to one Parquet file, in the order that the query gives."""
+        """Write a query's rows to Parquet, one file or a folder of them, in the query's order."""
 
     def limited(self, seconds: float) -> AbstractContextManager[None]:
         """Interrupt what runs inside after so many seconds; it then raises an OutOfTimeError."""

@@ -100,7 +100,7 @@ class Loader:
         self._engine.source(source, f"typed_{name}")
         if name == "institutions":
             self._speller.learn_institutions("typed_institutions")
-        there = source.select is not None
+        there = source.is_there
         spelled = self._speller.spelled(source.table, f"typed_{name}") if there else ""
         self._engine.view(f"spelled_{name}", spelled or f"SELECT * FROM typed_{name}")
         loaded = self._check(source)
@@ -187,7 +187,7 @@ class Loader:
     def _check(self, source: Source) -> Loaded:
         """Count, keep apart what breaks a constraint, and leave the rest as `valid_NAME`."""
         table, name = source.table, source.table.name
-        if source.select is None and not source.torn:
+        if not source.is_there and not source.torn:
             self._engine.view(f"valid_{name}", f"SELECT * FROM spelled_{name}")
             return Loaded(name, 0, 0, missing=True)
         broken = list(self._constraints(table))
@@ -203,7 +203,7 @@ class Loader:
         else:
             self._engine.view(f"valid_{name}", f"SELECT * FROM spelled_{name}")
             rejected = 0
-        return Loaded(name, counts["n"] + len(source.torn), rejected, source.select is None)
+        return Loaded(name, counts["n"] + len(source.torn), rejected, not source.is_there)
 
     def _reject(self, source: Source, broken: list[tuple[str, str]], *, doubled: bool) -> int:
         """Write the rows that break a constraint, and the lines that are no rows; count them."""

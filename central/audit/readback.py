@@ -70,10 +70,12 @@ def read_summary(out: Path) -> dict[str, Any]:
 def read_verdicts(out: Path) -> Iterator[LineVerdict]:
     """Read the line verdicts in the order of their line ids."""
     read_summary(out)
-    with pq.ParquetFile(out / "line_verdicts.parquet") as file:
-        for batch in file.iter_batches():
-            for row in batch.to_pylist():
-                yield LineVerdict(**{**row, "evidence": tuple(row["evidence"])})
+    path = out / "line_verdicts.parquet"
+    for part in sorted(path.glob("*.parquet")) if path.is_dir() else (path,):
+        with pq.ParquetFile(part) as file:
+            for batch in file.iter_batches():
+                for row in batch.to_pylist():
+                    yield LineVerdict(**{**row, "evidence": tuple(row["evidence"])})
 
 
 def read_findings(out: Path) -> Iterator[Finding]:

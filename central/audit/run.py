@@ -8,18 +8,18 @@ import json
 import shutil
 import tempfile
 import time
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import fields
 from decimal import Decimal
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from renzheng.central.audit.bed_settings import bed_calendar, bed_numbers
+from renzheng.central.audit.computing import COMPUTE
 from renzheng.central.audit.duckdb_engine import DuckDBEngine
 from renzheng.central.audit.engine import Engine
 from renzheng.central.audit.errors import (
@@ -32,10 +32,16 @@ from renzheng.central.audit.errors import (
 from renzheng.central.audit.findings import find, switched_off, write_findings
 from renzheng.central.audit.knowledge import knowledge_tables
 from renzheng.central.audit.loading import Loaded, Loader
-from renzheng.central.audit.matching import Choice, HourChoice, assign, give_time
 from renzheng.central.audit.oracle.running import run_plainly
-from renzheng.central.audit.request import AuditRequest, AuditResult, Progress, day_number, no_progress
-from renzheng.central.audit.reversing import follow, targets_of
+from renzheng.central.audit.request import (
+    AuditRequest,
+    AuditResult,
+    Place,
+    Progress,
+    day_number,
+    here,
+    no_progress,
+)
 from renzheng.central.audit.rulebook import require_readable, require_signatures
 from renzheng.central.audit.settings import calendar, day_settings, early_day
 from renzheng.central.audit.sources import Source, find_sources, read_rejects
@@ -44,10 +50,11 @@ from renzheng.contracts.tables import BOXES, INPUT_TABLES, VERDICTS
 from renzheng.rules.pack import LINE_RULES, Pack, load_pack
 from renzheng.rules.parameters import resolve
 
-Asked = TypeVar("Asked")
+if TYPE_CHECKING:
+    from renzheng.central.audit.spark_run import SparkWork
+
 ANSWERS = (*VERDICT_RULES, "line_verdicts")
 """Steps in which the rules of line verdicts run, which are limited like every rule."""
-Groups = dict[tuple[str, str, str], list[dict[str, Any]]]
 
 
 def run_audit(request: AuditRequest, progress: Progress = no_progress) -> AuditResult:
@@ -65,7 +72,6 @@ def run_audit(request: AuditRequest, progress: Progress = no_progress) -> AuditR
     if request.engine == "python":
         return run_plainly(request, pack)
     try:
-        request.out.mkdir(parents=True, exist_ok=True)
         return _run(request, pack, progress)
     except (OSError, pa.ArrowException) as error:
         raise EngineError(
@@ -97,18 +103,39 @@ def asked_pack(request: AuditRequest) -> Pack:
 
 
 def _run(request: AuditRequest, pack: Pack, progress: Progress) -> AuditResult:
+    if request.engine == "spark":
+        return _run_on_spark(request, pack, progress)
+    tables, out = here(request.tables), here(request.out)
+    out.mkdir(parents=True, exist_ok=True)
     with _scratch(request, pack) as scratch:
         made = scratch / "made"
         shutil.rmtree(made, ignore_errors=True)
         made.mkdir()
-        sources = find_sources(request.tables)
-        with _engine(request, scratch) as engine:
-            summary = Run(request, pack, engine, made, progress).audit(sources)
-        (made / "summary.json").write_text(
-            json.dumps(summary, ensure_ascii=False, indent=2) + "\n", encoding="utf-8"
-        )
-        _put_in_place(made, request.out)
+        sources, rejects = find_sources(tables), read_rejects(tables)
+        with DuckDBEngine(
+            scratch,
+            memory_limit=request.memory_limit,
+            threads=request.threads,
+            reads=[tables],
+            lasting=request.resumable,
+        ) as engine:
+            summary = Run(request, pack, engine, made, progress).audit(sources, rejects)
+        _write_summary(made, summary)
+        _put_in_place(made, out)
+    return AuditResult(out, summary)
+
+
+def _run_on_spark(request: AuditRequest, pack: Pack, progress: Progress) -> AuditResult:
+    with _spark_work(request, pack) as work:
+        summary = Run(request, pack, work.engine, work.made, progress).audit(work.sources, work.rejects)
+        _write_summary(work.made, summary)
+        work.put_in_place()
     return AuditResult(request.out, summary)
+
+
+def _write_summary(made: Path, summary: Mapping[str, Any]) -> None:
+    text = json.dumps(summary, ensure_ascii=False, indent=2) + "\n"
+    (made / "summary.json").write_text(text, encoding="utf-8")
 
 
 class Run:
@@ -137,9 +164,9 @@ class Run:
         self._seconds: dict[str, float] = {}
         self._steps = ("load", *STEPS, "write", *(rule.id for rule in pack.active))
 
-    def audit(self, sources: Mapping[str, Source]) -> dict[str, Any]:
+    def audit(self, sources: Mapping[str, Source], rejects: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """Do all of it; the summary is what is returned."""
-        loaded = self._load(sources)
+        loaded = self._load(sources, rejects)
         done = last_uses(self._pack)
         for name in STEPS:
             if self._engine.is_kept(name):
@@ -157,16 +184,15 @@ class Run:
 
     def lay_out(self, sources: Mapping[str, Source]) -> None:
         """Load, and do every step without dropping anything: for those who look at what a rule can read."""
-        self._load(sources)
+        self._load(sources, ())
         for name in STEPS:
             self._step(name)
 
-    def _load(self, sources: Mapping[str, Source]) -> list[Loaded]:
+    def _load(self, sources: Mapping[str, Source], rejects: Sequence[Mapping[str, Any]]) -> list[Loaded]:
         with self._timed("load"):
             rejected = self._made / "rejected"
             rejected.mkdir()
             period = {"from_day": self._request.from_day, "to_day": self._request.to_day}
-            rejects = read_rejects(self._request.tables)
             first, last = self._request.from_day, self._request.to_day
             loader = Loader(
                 self._engine, sources, from_day=first, to_day=last, rejected=rejected, rejects=rejects
@@ -213,7 +239,7 @@ class Run:
 
     def _step(self, name: str) -> None:
         if name in COMPUTED:
-            self._engine.add(name, COMPUTE[name](self._engine.rows(f"SELECT * FROM {COMPUTED[name][0]}")))
+            self._engine.compute(name, COMPUTED[name][0], COMPUTE[name])
             return
         values = {
             "from_day": day_number(self._request.from_day),
@@ -302,7 +328,7 @@ class Run:
             "from": self._request.from_day.isoformat(),
             "to": self._request.to_day.isoformat(),
             "region": self._request.region,
-            "tables": str(self._request.tables.resolve()),
+            "tables": _told(self._request.tables),
             "rows": {one.table: {"read": one.read, "rejected": one.rejected} for one in loaded},
             "missing_tables": [
                 one.table for one in loaded if one.missing and not INPUT_TABLES[one.table].optional
@@ -366,88 +392,37 @@ class Run:
         self._seconds[name] = time.perf_counter() - began
 
 
+def _told(place: Place) -> str:
+    return str(place.resolve()) if isinstance(place, Path) else place
+
+
 def _as_texts(row: Mapping[str, Any]) -> dict[str, Any]:
     """Write amounts as texts, which lose no cent."""
     return {name: str(value) if isinstance(value, Decimal) else value for name, value in row.items()}
 
 
-def follow_chains(tangles: pa.Table) -> pa.Table:
-    """Follow reversals of reversals to the line that was billed first."""
-    rooted = [vars(one) for one in follow(targets_of(tangles.to_pylist()))]
-    kinds = [(name, pa.int64()) for name in ("line", "root", "depth")]
-    return pa.Table.from_pylist(rooted, schema=pa.schema(kinds))
-
-
-def assign_contested(choices: pa.Table) -> pa.Table:
-    """Assign contested sessions, person by person, institution by institution, class by class."""
-    assigned = [
-        {"line": line, "session": session}
-        for _, group in sorted(_groups(choices).items())
-        for line, sessions in assign(_as(Choice, row) for row in group).items()
-        for session in sessions
-    ]
-    return pa.Table.from_pylist(assigned, schema=pa.schema([("line", pa.int64()), ("session", pa.string())]))
-
-
-def assign_hours(choices: pa.Table) -> pa.Table:
-    """Give shown time to lines by the hour, person by person, institution by institution, class by class."""
-    taken = [
-        vars(one)
-        for _, group in sorted(_groups(choices).items())
-        for one in give_time(_as(HourChoice, row) for row in group)
-    ]
-    kinds = [("line", pa.int64()), ("session", pa.string()), ("used_us", pa.int64()), ("late", pa.bool_())]
-    return pa.Table.from_pylist(taken, schema=pa.schema(kinds))
-
-
-def _groups(choices: pa.Table) -> Groups:
-    groups: Groups = defaultdict(list)
-    for row in choices.to_pylist():
-        groups[row["institution_id"], row["person_id"], row["item_class"]].append(row)
-    return groups
-
-
-def _as(kind: Callable[..., Asked], row: Mapping[str, Any]) -> Asked:
-    return kind(**{field.name: row[field.name] for field in fields(cast("Any", kind))})
-
-
-COMPUTE: Mapping[str, Callable[[pa.Table], pa.Table]] = {
-    "reversal_chains": follow_chains,
-    "assigned_contested": assign_contested,
-    "late_assigned_contested": assign_contested,
-    "hours_assigned": assign_hours,
-}
-"""What computes the steps that are no SQL."""
-
-
-def _engine(request: AuditRequest, scratch: Path) -> AbstractContextManager[Engine]:
-    if request.engine == "duckdb":
-        memory, lasting = request.memory_limit, request.resumable
-        return DuckDBEngine(
-            scratch,
-            memory_limit=memory,
-            threads=request.threads,
-            reads=[request.tables],
-            lasting=lasting,
-        )
+def _spark_work(request: AuditRequest, pack: Pack) -> AbstractContextManager["SparkWork"]:
     try:
-        from renzheng.central.audit.spark_engine import SparkEngine  # noqa: PLC0415 - few sites have Spark
+        from renzheng.central.audit.spark_run import spark_work  # noqa: PLC0415 - few sites have Spark
     except ModuleNotFoundError as error:
         raise AuditUsageError(
             f"--engine spark needs the package {error.name}, which is not installed.",
-            do="Install it with: pip install pyspark, or run with --engine duckdb.",
+            do="Install it with: pip install 'renzheng[spark]', or run with --engine duckdb.",
         ) from error
-    return SparkEngine(scratch)
+    return spark_work(request, partial(_what_is_asked, request, pack))
 
 
 @contextmanager
 def _scratch(request: AuditRequest, pack: Pack) -> Iterator[Path]:
     """Give the folder in which a run works; that of a resumable one outlives a kill, for the same request."""
+    out = here(request.out)
     if not request.resumable:
-        with tempfile.TemporaryDirectory(prefix=".audit-", dir=request.out) as folder:
+        with tempfile.TemporaryDirectory(prefix=".audit-", dir=out) as folder:
             yield Path(folder)
         return
-    scratch, asked = request.out / ".steps", _what_is_asked(request, pack)
+    tables = sorted(path for path in here(request.tables).rglob("*") if path.is_file())
+    facts = [[str(path), path.stat().st_size, path.stat().st_mtime_ns] for path in tables]
+    scratch, asked = out / ".steps", _what_is_asked(request, pack, facts)
     known = scratch / "request.json"
     if not known.is_file() or known.read_text(encoding="utf-8") != asked:
         shutil.rmtree(scratch, ignore_errors=True)
@@ -457,9 +432,8 @@ def _scratch(request: AuditRequest, pack: Pack) -> Iterator[Path]:
     shutil.rmtree(scratch)
 
 
-def _what_is_asked(request: AuditRequest, pack: Pack) -> str:
+def _what_is_asked(request: AuditRequest, pack: Pack, tables: list[list[Any]]) -> str:
     """Write down everything on which the rows of a step depend: another request must not go on from them."""
-    tables = sorted(path for path in request.tables.rglob("*") if path.is_file())
     facts = {
         "software": version("renzheng"),
         "rules": {name: rule.content_hash for name, rule in sorted(pack.rules.items())},
@@ -467,7 +441,7 @@ def _what_is_asked(request: AuditRequest, pack: Pack) -> str:
         "region": [request.region, *(str(pack.overrides(request.region, name)) for name in LINE_RULES)],
         "period": [str(request.from_day), str(request.to_day)],
         "engine": request.engine,
-        "tables": [[str(path), path.stat().st_size, path.stat().st_mtime_ns] for path in tables],
+        "tables": tables,
     }
     return json.dumps(facts, sort_keys=True)
 
@@ -478,24 +452,27 @@ def _check(request: AuditRequest) -> None:
             f"--from {request.from_day} is after --to {request.to_day}.",
             do="Give the first day of the period first; both days are included.",
         )
-    if not request.tables.is_dir():
-        raise AuditUsageError(
-            f"There is no folder {request.tables}.",
-            why="The audit reads one table a name from it.",
-            do="Give the folder with the canonical tables as --tables.",
-        )
     if request.rules is not None and not request.rules.exists():
         raise AuditUsageError(
             f"There are no rules at {request.rules}.", do="Give a pack's folder as --rules."
         )
-    if request.out.exists() and not request.out.is_dir():
-        raise AuditUsageError(f"{request.out} is a file.", do="Give a folder as --out.")
+    if request.engine == "spark":
+        return  # its own file systems know what is there
+    tables, out = here(request.tables), here(request.out)
+    if not tables.is_dir():
+        raise AuditUsageError(
+            f"There is no folder {tables}.",
+            why="The audit reads one table a name from it.",
+            do="Give the folder with the canonical tables as --tables.",
+        )
+    if out.exists() and not out.is_dir():
+        raise AuditUsageError(f"{out} is a file.", do="Give a folder as --out.")
 
 
 def _put_in_place(made: Path, out: Path) -> None:
     """Move this run's output over that of an earlier one; the summary comes last and vouches for it."""
     (out / "summary.json").unlink(missing_ok=True)
-    if (out / "rejected").exists():
-        shutil.rmtree(out / "rejected")
     for path in sorted(made.iterdir(), key=lambda path: path.name == "summary.json"):
+        if (out / path.name).is_dir():
+            shutil.rmtree(out / path.name)
         path.replace(out / path.name)

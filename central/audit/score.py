@@ -13,6 +13,7 @@ import duckdb
 from renzheng.central.audit.connection import connect
 from renzheng.central.audit.errors import TablesUnusableError
 from renzheng.central.audit.readback import read_summary
+from renzheng.central.audit.request import parquet_of
 from renzheng.central.audit.sources import find_sources, quoted
 
 Z95 = 1.959963984540054
@@ -112,7 +113,7 @@ def score(verdicts: Path, truth: Path, tables: Path | None = None) -> Score:
 
 
 def _open(connection: duckdb.DuckDBPyConnection, verdicts: Path, truth: Path, tables: Path) -> None:
-    path = quoted(verdicts / "line_verdicts.parquet")
+    path = quoted(parquet_of(verdicts / "line_verdicts.parquet"))
     try:
         connection.execute(f"CREATE VIEW verdicts AS SELECT * FROM read_parquet('{path}')")
         connection.execute(

@@ -66,8 +66,10 @@ class Source:
     Args:
         table: the canonical table.
         select: DuckDB query that yields the canonical columns, typed, and `unreadable_`; None when missing.
-        parquet: the Parquet files, when they already have the canonical types: Spark reads them itself.
+        parquet: the Parquet files that Spark reads itself: those that already have the canonical types, and
+            all that only Spark can reach.
         base: the folder that a partitioned table hangs from.
+        expressions: what Spark selects from those files; the canonical columns when empty.
         torn: lines of a CSV file that are no rows at all, each with its number and what is wrong.
         torn_rows: what can still be read of each of them, by column.
         rows: how many rows the query yields; 0 when it is missing.
@@ -75,11 +77,17 @@ class Source:
 
     table: Table
     select: str | None
-    parquet: tuple[Path, ...] = ()
-    base: Path | None = None
+    parquet: tuple[Path | str, ...] = ()
+    base: Path | str | None = None
+    expressions: tuple[str, ...] = ()
     torn: tuple[str, ...] = ()
     torn_rows: tuple[Mapping[str, str], ...] = ()
     rows: int = 0
+
+    @property
+    def is_there(self) -> bool:
+        """Whether there is such a table at all."""
+        return self.select is not None or bool(self.parquet)
 
 
 @dataclass(frozen=True)
@@ -115,14 +123,19 @@ def find_sources(folder: Path) -> dict[str, Source]:
     finally:
         connection.close()
     if problems:
-        raise TablesUnusableError(
-            f"{len(problems)} problem(s) in the tables of {folder}:\n"
-            + "\n".join(f"  - {problem}" for problem in problems),
-            why="An audit on half-read tables could accuse someone wrongly, so nothing was run.",
-            do="Mend the columns named above and run it again.",
-            problems=problems,
-        )
+        raise unusable(folder, problems)
     return sources
+
+
+def unusable(folder: Path | str, problems: Sequence[Problem]) -> TablesUnusableError:
+    """Make the error that lists every problem of the tables in a folder."""
+    return TablesUnusableError(
+        f"{len(problems)} problem(s) in the tables of {folder}:\n"
+        + "\n".join(f"  - {problem}" for problem in problems),
+        why="An audit on half-read tables could accuse someone wrongly, so nothing was run.",
+        do="Mend the columns named above and run it again.",
+        problems=problems,
+    )
 
 
 def _find(connection: duckdb.DuckDBPyConnection, folder: Path, table: Table) -> tuple[Source, list[Problem]]:
@@ -163,7 +176,7 @@ def _parquet(
         for row in connection.execute(f"DESCRIBE SELECT * FROM {origin}").fetchall()
     }
     rows = _scalar(connection, f"SELECT count(*) FROM {origin}")
-    problems = list(_missing(table, physical, rows))
+    problems = list(missing_columns(table, physical, rows))
     selected, exact = [], len(files) > 0
     for column in table.columns:
         kind = physical.get(column.name)
@@ -172,7 +185,7 @@ def _parquet(
             exact = False
             continue
         if not _holds(connection, origin, column, kind):
-            problems.append(_mistyped(table, column, rows, kind))
+            problems.append(mistyped(table, column, rows, kind))
         same = kind == _PLAIN[column.type]
         exact = exact and same
         selected.append(
@@ -198,7 +211,7 @@ def _csv(connection: duckdb.DuckDBPyConnection, path: Path, table: Table) -> tup
     origin = _read_csv(path, physical)
     rows, torn = _torn(connection, path, physical)
     names = list(physical)
-    problems = list(_missing(table, physical, rows))
+    problems = list(missing_columns(table, physical, rows))
     if problems:
         return Source(table, None), problems
     selected, failures = [], []
@@ -285,10 +298,11 @@ def _all_unreadable(
         f"SELECT count({column.name}), count(*) FILTER (WHERE {bad}) FROM {origin}"
     ).fetchall()[0]
     if filled == failed and failed > 1:
-        yield _mistyped(table, column, filled, "text that cannot be read as that")
+        yield mistyped(table, column, filled, "text that cannot be read as that")
 
 
-def _missing(table: Table, physical: dict[str, str], rows: int) -> Iterator[Problem]:
+def missing_columns(table: Table, physical: Mapping[str, str], rows: int | None) -> Iterator[Problem]:
+    """Name every column that a table must have and has not."""
     for column in table.columns:
         if column.name not in physical and not column.may_be_absent:
             yield Problem(
@@ -300,7 +314,8 @@ def _missing(table: Table, physical: dict[str, str], rows: int) -> Iterator[Prob
             )
 
 
-def _mistyped(table: Table, column: Column, rows: int, kind: str) -> Problem:
+def mistyped(table: Table, column: Column, rows: int | None, kind: str) -> Problem:
+    """Tell that a column is of another type than it must be."""
     return Problem(
         table.name, column.name, rows, f"the column is {kind}", f"Write it as {_NAMED[column.type]}"
     )

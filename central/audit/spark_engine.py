@@ -1,100 +1,108 @@
-"""Spark as the engine of the audit: the same steps, translated; for a lake that is already on a cluster."""
+"""Spark as the engine of the audit: the same steps, translated; for a lake that is already on a cluster.
+
+What grows with the lake stays with the workers: steps are Parquet beside the output, results are written in
+parts by those who have them, and what is computed in Python is computed person by person. To the driver come
+sums, catalogues, and the findings.
+"""
 
 # ruff: noqa: S608 - SQL is put together from the names in contracts.tables, paths are quoted
 
-import shutil
+import json
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import Self
+from typing import Any
 
 import pyarrow as pa
-from pyspark import SparkConf
-from pyspark.errors import PySparkException
+from pyspark import cloudpickle
+from pyspark.errors import AnalysisException, PySparkException
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.types import StructType
 
+from renzheng.central.audit import computing, matching, reversing
+from renzheng.central.audit.computing import Computation
 from renzheng.central.audit.connection import connect
 from renzheng.central.audit.errors import EngineError
+from renzheng.central.audit.findings import MOST_FINDINGS
+from renzheng.central.audit.hadoop_files import HadoopFiles
 from renzheng.central.audit.limits import limited
+from renzheng.central.audit.request import address_of
 from renzheng.central.audit.sources import PART, UNREADABLE, Source, no_rows, quoted
+from renzheng.central.audit.spark_session import first_line
 from renzheng.rules.dialect import to_spark
 
-SETTINGS = {
-    "spark.ui.enabled": "false",
-    "spark.ui.showConsoleProgress": "false",
-    "spark.log.level": "ERROR",
-}
-LOCAL_SETTINGS = {"spark.sql.shuffle.partitions": "2", "spark.default.parallelism": "2"}
-"""On one machine the usual 200 partitions would only cost time."""
-NEEDED = {
-    "spark.sql.session.timeZone": "UTC",
-    "spark.sql.sources.partitionColumnTypeInference.enabled": "false",
-    "spark.sql.parquet.compression.codec": "zstd",
-    # a table is a name; parquet.`/path` is none
-    "spark.sql.runSQLOnFiles": "false",
-    # Spark 4.1 to 4.3 may plan a union by its parts, then find them unequal or read them apart (SPARK-59141)
-    "spark.sql.unionOutputPartitioning": "false",
-}
-"""What the steps rely on, set on the session whoever made it."""
+_SQL_TYPES = {pa.int64(): "BIGINT", pa.string(): "STRING", pa.bool_(): "BOOLEAN"}
+COMPRESSION = "zstd"
+
+for _module in (computing, matching, reversing):
+    # sent along with what they compute: the workers need not have this package
+    cloudpickle.register_pickle_by_value(_module)  # type: ignore[no-untyped-call]
 
 
 class SparkEngine:
-    """Runs steps in the Spark session there is, or in a local one; drops its own tables afterwards.
+    """Runs steps in a Spark session; drops its own tables afterwards.
 
     Args:
-        scratch: an existing folder for steps and results; on a cluster, one that all workers see.
+        spark: the audit's own session.
+        files: its file systems.
+        scratch: address of a folder for steps; on a cluster, one that all workers see.
+        here: a folder of this machine; what is written to a path below it goes to its place below `made`.
+        made: address of the folder for results.
+        lasting: keep each step in `scratch`, so that another process can go on after a kill.
     """
 
     name = "spark"
 
-    def __init__(self, scratch: Path) -> None:
-        self._scratch = scratch
-        self._mine: set[str] = set()
-        existing = SparkSession.getActiveSession()
-        try:
-            self._spark = existing or _new_session()
-        except (PySparkException, OSError, RuntimeError) as error:
-            raise EngineError(
-                f"Spark could not be started: {error}",
-                why="The audit was asked to run on Spark, which needs Java 17 or newer.",
-                do="Install Java (Debian: apt install default-jre-headless), or run with --engine duckdb.",
-            ) from error
-        for name, value in NEEDED.items():
-            self._spark.conf.set(name, value)
-        self._single = self._spark.conf.get("spark.sql.shuffle.partitions") == "1"
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    def __init__(
+        self,
+        spark: SparkSession,
+        files: HadoopFiles,
+        scratch: str,
+        *,
+        here: Path,
+        made: str,
+        lasting: bool = False,
     ) -> None:
+        self._spark = spark
+        self._files = files
+        self._scratch = scratch
+        self._here, self._made = here, made
+        self._mine: set[str] = set()
+        self._what: dict[str, dict[str, Any]] = {}
+        self._lasting = lasting
+        self._kept = {one.name: one.address for one in files.files(f"{scratch}/kept")} if lasting else {}
+        self._single = spark.conf.get("spark.sql.shuffle.partitions") == "1"
+
+    def close(self) -> None:
+        """Forget every table."""
         for name in self._mine:
             self._spark.catalog.dropTempView(name)
 
     def source(self, source: Source, name: str) -> None:
         """Make one input table readable under `name`.
 
-        Spark itself reads Parquet that has the canonical types; anything else is staged once through DuckDB.
+        Spark itself reads Parquet; anything else is staged once through DuckDB.
         """
         if source.parquet:
             reader = self._spark.read.option("mergeSchema", "true")
             if source.base is not None:
-                reader = reader.option("basePath", str(source.base))
-            frame = reader.parquet(*map(str, source.parquet))
-            present = [column.name for column in source.table.columns]
+                reader = reader.option("basePath", address_of(source.base))
+            frame = reader.parquet(*map(address_of, source.parquet))
+            present = source.expressions or tuple(column.name for column in source.table.columns)
             part = "_metadata.file_path" if len(source.parquet) > 1 else "CAST(NULL AS STRING)"
             extra = (f"CAST(NULL AS STRING) AS {UNREADABLE}", f"{part} AS {PART}")
             self._keep(name, frame.selectExpr(*present, *extra))
             return
-        staged = self._scratch / f"{name}.parquet"
+        staged = self._here / "staged" / f"{name}.parquet"
+        staged.parent.mkdir(exist_ok=True)
         with connect() as connection:
             connection.execute(
                 f"COPY ({source.select or no_rows(source.table)}) TO '{quoted(staged)}' (FORMAT parquet)"
             )
-        self._keep(name, self._spark.read.parquet(str(staged)))
+        self._files.upload(staged, f"{self._scratch}/staged/{name}.parquet")
+        staged.unlink()
+        self._keep(name, self._spark.read.parquet(f"{self._scratch}/staged/{name}.parquet"))
 
     def table(self, name: str, sql: str) -> None:
         """Run one step and keep its rows under `name`, as Parquet.
@@ -102,26 +110,28 @@ class SparkEngine:
         Read back it is a table like any other: a checkpoint would carry column identities into self-joins
         that Spark then cannot tell apart, and a plan without either would grow with every step.
         """
-        frame, path = self._sql(sql), self._scratch / "steps" / name
-        try:
-            frame.write.mode("overwrite").parquet(str(path))
-            self._keep(name, self._spark.read.schema(frame.schema).parquet(str(path)))
-        except PySparkException as error:
-            raise _failed(sql, error) from error
+        self._table(name, self._sql(sql), sql)
+
+    def compute(self, name: str, origin: str, computation: Computation) -> None:
+        """Run one step that is no SQL, on the workers, group by group."""
+        columns = ", ".join(f"{one.name} {_SQL_TYPES[one.type]}" for one in computation.schema)
+        groups = self._spark.table(origin).groupBy(*computation.keys)
+        self._table(name, groups.applyInArrow(computation.run, columns), f"the computation of {name}")
 
     def view(self, name: str, sql: str) -> None:
         """Give a query a name; it runs where it is used."""
         self._name(name, self._sql(sql))
+        self._what[name] = {"view": sql}
 
     def settle(self, name: str, sql: str, rows: int) -> None:  # noqa: ARG002 - the engines' common form
-        """Give a query on input tables a name; it runs where it is used."""
-        self.view(name, sql)
+        """Give a query on input tables a name; where all runs in one partition, its rows are kept at once."""
+        (self.table if self._single else self.view)(name, sql)
 
     def drop(self, name: str) -> None:
         """Forget a table that no later step reads."""
         self._spark.catalog.dropTempView(name)
         self._mine.discard(name)
-        shutil.rmtree(self._scratch / "steps" / name, ignore_errors=True)
+        self._files.delete(self._place(name))
 
     def add(self, name: str, table: pa.Table) -> None:
         """Take in a table that was computed elsewhere."""
@@ -129,25 +139,20 @@ class SparkEngine:
 
     def rows(self, sql: str) -> pa.Table:
         """Run a query and fetch all of its rows."""
-        try:
-            return self._sql(sql).toArrow()
-        except PySparkException as error:
-            raise _failed(sql, error) from error
+        return self._fetched(self._sql(sql), sql)
 
     def batches(self, sql: str) -> Iterator[pa.RecordBatch]:
-        """Run a query and fetch its rows."""
-        yield from self.rows(sql).to_batches()
+        """Run a query and fetch its rows, but for one more than a rule may find no more of them."""
+        yield from self._fetched(self._sql(sql).limit(MOST_FINDINGS + 1), sql).to_batches()
 
     def write(self, sql: str, path: Path) -> None:
-        """Write a query's rows to one Parquet file, in the order that the query gives."""
-        parts = self._scratch / f"{path.name}.parts"
+        """Write a query's rows to a folder of Parquet files whose names and rows are in the query's order."""
+        frame = self._sql(sql)
         try:
-            self._sql(sql).coalesce(1).write.mode("overwrite").parquet(str(parts))
+            writer = frame.write.mode("overwrite").option("compression", COMPRESSION)
+            writer.parquet(f"{self._made}/{path.relative_to(self._here).as_posix()}")
         except PySparkException as error:
             raise _failed(sql, error) from error
-        (part,) = parts.glob("part-*.parquet")
-        shutil.move(part, path)
-        shutil.rmtree(parts)
 
     @contextmanager
     def limited(self, seconds: float) -> Iterator[None]:
@@ -160,12 +165,30 @@ class SparkEngine:
         finally:
             self._spark.removeTag(tag)
 
-    def is_kept(self, step: str) -> bool:  # noqa: ARG002 - the engines' common form
-        """Tell that no step is kept: views of a Spark session are gone with it."""
-        return False
+    def is_kept(self, step: str) -> bool:
+        """Tell whether an earlier process has done this step; what it made can be read again."""
+        if step not in self._kept:
+            return False
+        what = json.loads(self._files.read(self._kept[step]))
+        if "view" in what:
+            self._see_again(step, what["view"])
+        elif self._files.is_folder(self._place(step)):
+            schema = StructType.fromJson(what["schema"])
+            self._keep(step, self._spark.read.schema(schema).parquet(self._place(step)))
+        return True
+
+    def _see_again(self, view: str, sql: str) -> None:
+        """Make a view once more, unless what it reads was dropped: then nobody reads it any more."""
+        try:
+            self._name(view, self._spark.sql(to_spark(sql)))
+        except AnalysisException as error:
+            if error.getCondition() != "TABLE_OR_VIEW_NOT_FOUND":
+                raise _failed(sql, error) from error
 
     def keep(self, step: str) -> None:
-        """Keep nothing."""
+        """Note that a step is done, so that it need not be done again after a kill."""
+        if self._lasting:
+            self._files.write(f"{self._scratch}/kept/{step}", json.dumps(self._what[step]).encode())
 
     def number_of(self, keys: Sequence[str], salt: int = 0) -> str:
         """Write the expression for one whole number that stands for several texts."""
@@ -185,6 +208,17 @@ class SparkEngine:
         """Write the expression for a date as days since 1970-01-01."""
         return f"CAST(unix_date({column}) AS BIGINT)"
 
+    def _table(self, name: str, frame: DataFrame, told: str) -> None:
+        try:
+            frame.write.mode("overwrite").option("compression", COMPRESSION).parquet(self._place(name))
+            self._keep(name, self._spark.read.schema(frame.schema).parquet(self._place(name)))
+        except PySparkException as error:
+            raise _failed(told, error) from error
+        self._what[name] = {"schema": frame.schema.jsonValue()}
+
+    def _place(self, name: str) -> str:
+        return f"{self._scratch}/steps/{name}"
+
     def _keep(self, name: str, frame: DataFrame) -> None:
         # what is known to be one partition needs no exchange before a join or a sum
         self._name(name, frame.coalesce(1) if self._single else frame)
@@ -193,6 +227,12 @@ class SparkEngine:
         frame.createOrReplaceTempView(name)
         self._mine.add(name)
 
+    def _fetched(self, frame: DataFrame, sql: str) -> pa.Table:
+        try:
+            return frame.toArrow()
+        except PySparkException as error:
+            raise _failed(sql, error) from error
+
     def _sql(self, sql: str) -> DataFrame:
         try:
             return self._spark.sql(to_spark(sql))
@@ -200,20 +240,9 @@ class SparkEngine:
             raise _failed(sql, error) from error
 
 
-def _new_session() -> SparkSession:
-    """Start a session; settings of the site (spark-defaults.conf, spark-submit) come first."""
-    conf = (
-        SparkConf().setIfMissing("spark.master", "local[*]").setIfMissing("spark.app.name", "renzheng-audit")
-    )
-    local = str(conf.get("spark.master")).startswith("local")
-    for name, value in {**SETTINGS, **(LOCAL_SETTINGS if local else {})}.items():
-        conf.setIfMissing(name, value)
-    return SparkSession.builder.config(conf=conf).getOrCreate()
-
-
 def _failed(sql: str, error: PySparkException) -> EngineError:
     return EngineError(
-        f"Spark could not run a step: {str(error).splitlines()[0]}",
+        f"Spark could not run a step: {first_line(error)}",
         why="The audit stopped; nothing was put in place of an earlier result.",
         do="See Spark's own log; `renzheng audit explain --engine spark` prints every step as Spark gets it.",
         sql=sql,

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 import duckdb
 
+from renzheng.central.audit.request import parquet_of
 from renzheng.central.audit.sources import quoted
 from renzheng.central.nightly import run_tables
 from renzheng.central.store.times import day_bounds_us, from_us
@@ -73,11 +74,10 @@ def read_line(folder: Path, institution_id: str, line_id: str, zone: ZoneInfo) -
 
 
 def _day_verdicts(database: duckdb.DuckDBPyConnection, path: Path, line: Row) -> Sequence[Row]:
-    if not path.is_file():
+    if not path.exists():
         return ()
-    chosen = (
-        f"SELECT * FROM read_parquet('{quoted(path)}') WHERE institution_id = ? AND line_id = ? ORDER BY day"  # noqa: S608 - our own path
-    )
+    made = quoted(parquet_of(path))
+    chosen = f"SELECT * FROM read_parquet('{made}') WHERE institution_id = ? AND line_id = ? ORDER BY day"  # noqa: S608 - our own path
     return _rows(database, chosen, [line["institution_id"], line["line_id"]])
 
 

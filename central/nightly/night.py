@@ -178,10 +178,10 @@ class Night:
         if not tables.is_dir():
             self._lay_out(tables, days)
         version, _, lake_id = (folder / LAKE_VERSION).read_text(encoding="utf-8").partition(" ")
-        result = AuditResult(folder / "result", {})
-        if not (result.out / "summary.json").is_file():
+        made = folder / "result"
+        if not (made / "summary.json").is_file():
             run_audit(self._request(folder, days), steps.begin_of_audit)
-        result = AuditResult(result.out, readback.read_summary(result.out))
+        result = AuditResult(made, readback.read_summary(made))
         steps.begin_after_audit("keep_verdicts", 0)
         zones = results.read_zones(tables, zone)
         with self._database.writing() as connection:

@@ -92,7 +92,7 @@ def test_what_a_package_needs_to_start_is_in_its_extra(package, extras):
         for path in sources(package)
         for name in imports(path, top_level_only=True)
         if (first := name.split(".")[0]) not in sys.stdlib_module_names
-        and first not in ("renzheng", "pyspark", "pandas")
+        and first not in ("renzheng", "pyspark", "py4j", "pandas")
         and str(path.relative_to(ROOT)) != SERVING
         and IMPORTED_AS.get(first, first).lower() not in known
     }

@@ -17,7 +17,7 @@ from renzheng.central.audit.connection import connect
 from renzheng.central.audit.errors import AuditUsageError
 from renzheng.central.audit.oracle.judge import Oracle
 from renzheng.central.audit.oracle.values import BoxSum, Judgement, Parameters
-from renzheng.central.audit.request import AuditRequest, AuditResult
+from renzheng.central.audit.request import AuditRequest, AuditResult, here
 from renzheng.central.audit.sources import Source, find_sources, read_rejects
 from renzheng.contracts.tables import BOXES, DAY_VERDICTS, LEDGER, LINE_VERDICTS, Table, arrow_schema
 from renzheng.rules.pack import Pack
@@ -34,7 +34,7 @@ def run_in_python(request: AuditRequest, pack: Pack, made: Path) -> dict[str, An
         AuditUsageError: there are too many lines for it.
         TablesUnusableError: input columns are missing or mistyped.
     """
-    sources = find_sources(request.tables)
+    sources = find_sources(here(request.tables))
     rows = {name: list(_rows(source)) for name, source in sources.items()}
     if len(rows["claim_lines"]) > MOST_LINES:
         raise AuditUsageError(
@@ -42,7 +42,7 @@ def run_in_python(request: AuditRequest, pack: Pack, made: Path) -> dict[str, An
             why="It tries every way to put sessions and lines together, one line after the other.",
             do="Use --engine duckdb, or cut out the institution and the persons you want to follow.",
         )
-    rows["rejects"] = read_rejects(request.tables)
+    rows["rejects"] = read_rejects(here(request.tables))
     judged = Oracle(rows, request.from_day, request.to_day, parameters_of(request, pack)).judge()
     _write(judged, pack, made)
     return _summary(request, sources, rows, judged)
@@ -168,7 +168,7 @@ def _summary(
         "from": request.from_day.isoformat(),
         "to": request.to_day.isoformat(),
         "region": request.region,
-        "tables": str(request.tables.resolve()),
+        "tables": str(here(request.tables).resolve()),
         "rows": {
             name: {"read": len(rows[name]), "rejected": judged.rejected.get(name, 0)} for name in sources
         },
@@ -223,9 +223,10 @@ def _texts(held: BoxSum) -> dict[str, Any]:
 
 def run_plainly(request: AuditRequest, pack: Pack) -> AuditResult:
     """Run the oracle and put what it wrote into `request.out`; the summary comes last and vouches for it."""
-    request.out.mkdir(parents=True, exist_ok=True)
-    (request.out / "summary.json").unlink(missing_ok=True)
-    summary = run_in_python(request, pack, request.out)
+    out = here(request.out)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "summary.json").unlink(missing_ok=True)
+    summary = run_in_python(request, pack, out)
     text = json.dumps(summary, ensure_ascii=False, indent=2) + "\n"
-    (request.out / "summary.json").write_text(text, encoding="utf-8")
-    return AuditResult(request.out, summary)
+    (out / "summary.json").write_text(text, encoding="utf-8")
+    return AuditResult(out, summary)

@@ -6,7 +6,7 @@ WITH taken_back AS (
   WHERE reverses_line_id IS NOT NULL
 ),
 exact AS (
-  SELECT r.line, t.line AS target, r.person_id = t.person_id AS same_person
+  SELECT r.line, t.line AS target, r.institution_id, r.person_id, r.person_id = t.person_id AS same_person
   FROM taken_back r
   JOIN claim_lines t ON r.institution_id = t.institution_id AND r.reverses_line_id = t.line_id
 ),
@@ -14,6 +14,8 @@ alike AS (
   SELECT
     r.line,
     min(t.line) AS target,
+    min(r.institution_id) AS institution_id,
+    min(r.person_id) AS person_id,
     count(*) AS lines,
     max(CASE WHEN r.person_id = t.person_id THEN 1 ELSE 0 END) AS same_person
   FROM taken_back r
@@ -21,10 +23,10 @@ alike AS (
   ANTI JOIN exact e ON r.line = e.line
   GROUP BY r.line
 )
-SELECT line, target
+SELECT line, target, institution_id, person_id
 FROM exact
 WHERE same_person
 UNION ALL
-SELECT line, target
+SELECT line, target, institution_id, person_id
 FROM alike
 WHERE lines = 1 AND same_person = 1

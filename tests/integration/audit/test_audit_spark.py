@@ -1,28 +1,45 @@
-"""Spark gives the very rows that DuckDB gives: verdicts and findings; and the oracle agrees."""
+"""A Spark cluster gives the very rows that DuckDB gives: verdicts and findings; and the oracle agrees.
+
+One audit answers everything: on a master and two workers, over a lake that none of them has under a local
+path, by a driver that is killed in the middle.
+"""
 
 import datetime as dt
 import json
-import warnings
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from parts import bed_cases
 from parts.audit_worlds import some_worlds, tables_of
+from parts.killed import steps_until
+from parts.spark_cluster import spark_cluster
+from parts.webhdfs import webhdfs
 
 from renzheng.central.audit.oracle import Oracle
 from renzheng.central.audit.readback import read_findings, read_verdicts
 from renzheng.central.audit.request import AuditRequest
-from renzheng.central.audit.rule_examples import known_codes, small_session
+from renzheng.central.audit.rule_examples import known_codes
 from renzheng.central.audit.run import run_audit
+from renzheng.central.audit.steps import STEPS, VIEWS
 from renzheng.contracts.tables import INPUT_TABLES, REJECTS, arrow_schema
 from renzheng.rules.examples import cases
 from renzheng.rules.pack import load_pack
 
-pytestmark = [pytest.mark.spark, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.spark, pytest.mark.timeout(1200)]
 
 FIRST, LAST = dt.date(2026, 3, 1), dt.date(2026, 3, 31)
 WORLDS = 80
+KILLED_AT = "bed_spread"
+AUDIT = """
+import datetime as dt
+from renzheng.central.audit.request import AuditRequest
+from renzheng.central.audit.run import run_audit
+from renzheng.central.audit.steps import STEPS, VIEWS
+
+first, last = dt.date(2026, 3, 1), dt.date(2026, 3, 31)
+run_audit(AuditRequest({tables!r}, first, last, {out!r}, engine="spark", resumable=True), tell)
+"""
 
 
 @pytest.fixture(scope="module")
@@ -38,40 +55,75 @@ def rows():
 
 
 @pytest.fixture(scope="module")
-def outputs(rows, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("spark")
-    tables = folder / "tables"
-    tables.mkdir()
+def lake(rows, tmp_path_factory):
+    """The tables in a file system that the cluster reaches, and nobody under a local path."""
+    behind = tmp_path_factory.mktemp("behind")
+    tables = behind / "county" / "tables"
+    tables.mkdir(parents=True)
     for name, found in rows.items():
         table = pa.Table.from_pylist(found, schema=arrow_schema({**INPUT_TABLES, "rejects": REJECTS}[name]))
         pq.write_table(table, tables / f"{name}.parquet")
-    with warnings.catch_warnings(), small_session():
-        # pyspark warns of pandas 3, which nothing here uses
-        warnings.simplefilter("ignore")
-        for engine in ("duckdb", "spark"):
-            run_audit(AuditRequest(tables, FIRST, LAST, folder / engine, engine=engine))
-    return folder
+    with webhdfs(behind) as served:
+        yield served
+
+
+@pytest.fixture(scope="module")
+def killed_and_gone_on(lake, tmp_path_factory):
+    """The steps of an audit on a cluster whose driver is killed, and those of the same call after it."""
+    audit = AUDIT.format(tables=f"{lake.address}/county/tables", out=f"{lake.address}/county/out")
+    with spark_cluster(tmp_path_factory.mktemp("cluster")) as cluster, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SPARK_CONF_DIR", str(cluster.conf_dir))
+        patch.setenv("SPARK_LOCAL_IP", "127.0.0.1")
+        first = steps_until(KILLED_AT, audit)
+        assert not (lake.root / "county" / "out" / "summary.json").exists()
+        return first, steps_until(None, audit)
+
+
+@pytest.fixture(scope="module")
+def outputs(lake, killed_and_gone_on, tmp_path_factory):
+    alone = tmp_path_factory.mktemp("duckdb")
+    run_audit(AuditRequest(lake.root / "county" / "tables", FIRST, LAST, alone))
+    return {"duckdb": alone, "spark": lake.root / "county" / "out"}
+
+
+def test_a_killed_driver_goes_on_at_its_step(killed_and_gone_on):
+    first, then = ([step for step in steps if step in STEPS] for steps in killed_and_gone_on)
+    assert first[-1] == KILLED_AT
+    assert not set(first[:-1]) & set(then) - VIEWS
+    assert set(first) | set(then) == set(STEPS)
+
+
+def test_the_output_is_in_parts_and_nothing_else_is_left(outputs):
+    out = outputs["spark"]
+    names = ["day_verdicts.parquet", "findings.parquet", "ledger.parquet", "line_verdicts.parquet"]
+    assert sorted(path.name for path in out.iterdir()) == [*names, "rejected", "summary.json"]
+    assert len(list((out / "line_verdicts.parquet").glob("*.parquet"))) > 1
 
 
 def test_line_verdicts_are_identical(outputs):
-    found = {engine: list(read_verdicts(outputs / engine)) for engine in ("duckdb", "spark")}
+    found = {engine: list(read_verdicts(outputs[engine])) for engine in ("duckdb", "spark")}
     assert len(found["duckdb"]) > WORLDS
     assert found["spark"] == found["duckdb"]
 
 
 def test_every_rule_runs_to_its_end(outputs):
     for engine in ("duckdb", "spark"):
-        assert json.loads((outputs / engine / "summary.json").read_text())["failed_rules"] == {}
+        assert json.loads((outputs[engine] / "summary.json").read_text())["failed_rules"] == {}
 
 
 def test_days_of_bed_lines_are_identical(outputs):
-    found = {name: pq.read_table(outputs / name / "day_verdicts.parquet") for name in ("duckdb", "spark")}
+    found = {name: pq.read_table(outputs[name] / "day_verdicts.parquet") for name in ("duckdb", "spark")}
     assert all(bed_cases.of_case(found["duckdb"].to_pylist(), name) for name in bed_cases.CASES)
     assert found["spark"].to_pylist() == found["duckdb"].to_pylist()
 
 
+def test_ledgers_are_identical(outputs):
+    found = {name: pq.read_table(outputs[name] / "ledger.parquet").to_pylist() for name in outputs}
+    assert found["spark"] == found["duckdb"]
+
+
 def test_findings_are_identical(outputs):
-    found = {engine: list(read_findings(outputs / engine)) for engine in ("duckdb", "spark")}
+    found = {engine: list(read_findings(outputs[engine])) for engine in ("duckdb", "spark")}
     assert len({one.rule_id for one in found["duckdb"]}) == len(load_pack().active)
     assert found["spark"] == found["duckdb"]
 
@@ -84,7 +136,7 @@ def test_the_oracle_agrees(outputs, rows):
             round(one.coverage_ratio, 9),
             one.evidence,
         )
-        for one in read_verdicts(outputs / "spark")
+        for one in read_verdicts(outputs["spark"])
         if "~" not in one.institution_id
     }
     mine = {name: [row for row in table if _generated(row)] for name, table in rows.items()}

@@ -1,0 +1,95 @@
+"""A standalone Spark cluster on this machine: a master, two workers, free ports; none has this package."""
+
+import os
+import re
+import subprocess
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyspark
+
+SPARK = Path(pyspark.__file__).parent
+CHEAP_JAVA = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xshare:auto"
+SITE = {
+    "spark.executor.memory": "1g",
+    "spark.driver.host": "127.0.0.1",
+    "spark.driver.bindAddress": "127.0.0.1",
+    "spark.ui.enabled": "false",
+    "spark.log.level": "ERROR",
+    "spark.sql.shuffle.partitions": "2",
+    "spark.default.parallelism": "2",
+    # compiling code costs more than so few rows
+    "spark.sql.adaptive.enabled": "false",
+    "spark.sql.codegen.wholeStage": "false",
+    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+    "spark.sql.constraintPropagation.enabled": "false",
+    "spark.sql.sources.parallelPartitionDiscovery.threshold": "100000",
+    "spark.driver.extraJavaOptions": CHEAP_JAVA,
+    "spark.executor.extraJavaOptions": CHEAP_JAVA,
+}
+"""What the site of the tests has in its spark-defaults.conf."""
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """The master's URL, and the folder with the site's spark-defaults.conf."""
+
+    master: str
+    conf_dir: Path
+
+
+@contextmanager
+def spark_cluster(folder):
+    """Run a master and two workers of one core each."""
+    running = []
+    try:
+        master_log = _started(running, folder, "master", "master.Master")
+        master = _waited(master_log, r"Starting Spark master at (spark://\S+)")[0]
+        for name in ("worker-1", "worker-2"):
+            options = ["--cores", "1", "--memory", "1g", "--work-dir", str(folder / name), master]
+            _started(running, folder, name, "worker.Worker", *options)
+        _waited(master_log, r"Registering worker (\S+)", times=2)
+        yield Cluster(master, _site(folder, master))
+    finally:
+        for process in running:
+            process.terminate()
+        for process in running:
+            process.wait()
+
+
+def _started(running, folder, name, role, *options):
+    log = folder / f"{name}.log"
+    command = [SPARK / "bin" / "spark-class", f"org.apache.spark.deploy.{role}", "--host", "127.0.0.1"]
+    command += ["--port", "0", "--webui-port", "0", *options]
+    environment = {
+        **os.environ,
+        "SPARK_HOME": str(SPARK),
+        "SPARK_DAEMON_MEMORY": "256m",
+        "SPARK_DAEMON_JAVA_OPTS": CHEAP_JAVA,
+        "SPARK_LOCAL_IP": "127.0.0.1",
+    }
+    with log.open("wb") as out:
+        running.append(subprocess.Popen(command, stdout=out, stderr=out, env=environment))
+    return log
+
+
+def _waited(log, pattern, times=1):
+    """Wait until a log has a line so many times; the test's own time limit ends it."""
+    while len(found := re.findall(pattern, log.read_text(errors="replace"))) < times:
+        time.sleep(0.1)
+    return found
+
+
+def _site(folder, master):
+    """Write the site's settings; on its workers this package cannot be imported."""
+    package = folder / "workers" / "renzheng"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("raise ImportError('the workers do not have this package')\n")
+    settings = {"spark.master": master, "spark.executorEnv.PYTHONPATH": str(package.parent), **SITE}
+    conf = folder / "conf"
+    conf.mkdir()
+    lines = [f"{name} {value}\n" for name, value in settings.items()]
+    (conf / "spark-defaults.conf").write_text("".join(lines))
+    return conf
