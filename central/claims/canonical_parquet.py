@@ -14,6 +14,10 @@ from renzheng.contracts.errors import InputError
 from renzheng.contracts.tables import INPUT_TABLES
 
 _BATCH_ROWS = 10_000
+_MOST_GROUP_BYTES = 4_000_000_000
+_RATIO, _RATIO_FROM = 100, 100_000_000
+_ROWS_A_BYTE, _ROWS_FROM = 10, 10_000_000
+"""Rows have ids: even without their texts they take some bits each."""
 
 
 class ParquetError(InputError):
@@ -55,11 +59,30 @@ class ParquetSource:
 
 
 def _open(file: InputFile) -> pq.ParquetFile:
+    """Open a file after a look at what its footer says of its size."""
     try:
-        return pq.ParquetFile(file.path)
+        parquet = pq.ParquetFile(file.path)
+        _must_unpack_like_a_table(file, parquet.metadata)
     except (pa.ArrowInvalid, OSError) as error:
         raise ParquetError(
             f"{file.name} cannot be read as Parquet: {error}",
             do="Write it again, or name its format with --format.",
             path=str(file.path),
         ) from error
+    return parquet
+
+
+def _must_unpack_like_a_table(file: InputFile, footer: pq.FileMetaData) -> None:
+    groups = [footer.row_group(number).total_byte_size for number in range(footer.num_row_groups)]
+    packed, unpacked = max(file.path.stat().st_size, 1), sum(groups)
+    if (
+        max(groups, default=0) > _MOST_GROUP_BYTES
+        or (unpacked > _RATIO_FROM and unpacked > _RATIO * packed)
+        or (footer.num_rows > _ROWS_FROM and footer.num_rows > _ROWS_A_BYTE * packed)
+    ):
+        raise ParquetError(
+            f"{file.name} holds {packed:,} bytes and unpacks to {unpacked:,} and {footer.num_rows:,} rows.",
+            why="No table unpacks like that; reading it would fill the machine.",
+            do="Write it again from its source, as several files.",
+            path=str(file.path),
+        )

@@ -24,6 +24,7 @@ from paho.mqtt.properties import Properties
 from renzheng.central.errors import BrokerError
 from renzheng.central.ingest.pump import Pump
 from renzheng.central.ingest.service import Ingest, Message, Reply
+from renzheng.central.ingest.waiting import Waiting
 from renzheng.central.metrics import Metrics
 from renzheng.central.settings import BrokerSettings
 from renzheng.central.site.authority import end_of
@@ -98,6 +99,7 @@ class Consumer:
         self._ingest = ingest
         self._metrics = metrics
         self._deliveries: queue.SimpleQueue[_Delivery | None] = queue.SimpleQueue()
+        self._waiting = Waiting()
         self._in_hand: list[_Delivery] = []
         self._tries = 0
         self._subscribed = threading.Event()
@@ -281,12 +283,17 @@ class Consumer:
             self._trouble = self._trouble or self._expired() or f"the connection ended ({reason})"
             logger.warning("shard %s: the connection to the broker ended: %s", self.shard, reason)
 
-    def _on_message(self, _client: mqtt.Client, _data: Any, message: mqtt.MQTTMessage) -> None:
+    def _on_message(self, client: mqtt.Client, _data: Any, message: mqtt.MQTTMessage) -> None:
         try:
             topic = message.topic
         except UnicodeDecodeError:
             topic = "(not UTF-8)"
         taken = Message(topic, bytes(message.payload), bool(message.retain))
+        if not self._waiting.take(topic, taken.payload):
+            self._metrics.add("renzheng_ingest_dropped_total", 1)
+            if message.qos:  # else it would keep a place of the broker's window from all others
+                client.ack(message.mid, message.qos)
+            return
         self._deliveries.put(_Delivery(taken, message.mid, message.qos, self._connection))
 
     def _take(self) -> None:
@@ -327,6 +334,8 @@ class Consumer:
             if further is None:
                 break
             group.append(further)
+        for one in group:
+            self._waiting.give_back(one.message.topic, one.message.payload)
         return group
 
     def _answer(self, group: Sequence[_Delivery], replies: Sequence[Reply]) -> None:

@@ -16,6 +16,8 @@ from renzheng.contracts.requests import FRESH, RequestError, open_request, signe
 logger = logging.getLogger(__name__)
 MOST_NONCES = 200_000
 """Calls remembered at once; beyond them the door refuses rather than forgets."""
+MOST_NONCES_OF_ONE = 600
+"""Calls of one device within `FRESH` either way: one a second. More are its own to wait for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +77,11 @@ class Callers:
         with self._lock:
             for old in [one for one, end in self._nonces.items() if end < now]:
                 del self._nonces[old]
-            if nonce in self._nonces or len(self._nonces) >= MOST_NONCES:
+            if nonce in self._nonces:
                 raise RequestError("This call was made before.", do="Sign each call anew.")
+            mine = sum(key_id == nonce[0] for key_id, _ in self._nonces)
+            if mine >= MOST_NONCES_OF_ONE or len(self._nonces) >= MOST_NONCES:
+                raise RequestError("This device calls too often.", do="Call again in ten minutes.")
             self._nonces[nonce] = until
 
 

@@ -5,7 +5,7 @@ over that is counted, not kept, so that a broken or hostile device cannot fill t
 written out once and take a group at a time: refusing must not cost more than verifying.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import sqlalchemy as sa
@@ -13,7 +13,11 @@ import sqlalchemy as sa
 from renzheng.central.store import schema
 
 MOST_KEPT = 500
-"""Different messages of one device that are kept; with 256 KiB each, at most 128 MB."""
+"""Different messages of one device that are kept."""
+MOST_KEPT_BYTES = 16_000_000
+"""Bytes of one device's messages that are kept."""
+KEPT_DAYS = 180
+"""So long a refused message is kept after it last came; its alarm stays."""
 OVERFLOW = ""
 """Stands for the hash in the one row that counts what is not kept."""
 
@@ -23,7 +27,10 @@ _KEEP = sa.text(
     ":sha256, :payload, :now, :now, :times) ON CONFLICT (topic, problem, sha256) DO UPDATE SET "
     "times = quarantine.times + excluded.times, last_received_at = excluded.last_received_at"
 )
-_KNOWN = sa.text("SELECT topic, problem, sha256 FROM quarantine WHERE device_id = :device_id")
+_KNOWN = sa.text(
+    "SELECT topic, problem, sha256, length(payload) FROM quarantine WHERE device_id = :device_id"
+)
+_EXPIRE = sa.text("DELETE FROM quarantine WHERE last_received_at < :before")
 _RAISE_AGAIN = sa.text(
     "UPDATE alarms SET times = times + :times, last_at = :now, detail = :detail, sequence = :sequence "
     "WHERE device_id = :device_id AND problem = :problem AND resolved_at IS NULL"
@@ -55,13 +62,19 @@ def keep(connection: sa.Connection, refused: Iterable[Refusal], now_us: int) -> 
         return
     kept: list[Refusal] = []
     for device_id in sorted({one.device_id for one in merged}):
-        known = {tuple(row) for row in connection.execute(_KNOWN, {"device_id": device_id})}
+        known = {tuple(row[:3]): int(row[3]) for row in connection.execute(_KNOWN, {"device_id": device_id})}
         kept += _bound([one for one in merged if one.device_id == device_id], known)
     connection.execute(_KEEP, [{**_values(one), "now": now_us} for one in _merge(kept)])
     for one in _merge(replace(one, topic="", sha256=OVERFLOW) for one in merged):
         values = {name: value for name, value in _values(one).items() if name in _ALARM_VALUES}
         if connection.execute(_RAISE_AGAIN, {**values, "now": now_us}).rowcount == 0:
             connection.execute(_RAISE, {**values, "now": now_us})
+
+
+def expire(connection: sa.Connection, now_us: int) -> int:
+    """Let go of refused messages that last came `KEPT_DAYS` ago; return how many."""
+    before = now_us - KEPT_DAYS * 86_400_000_000
+    return connection.execute(_EXPIRE, {"before": before}).rowcount
 
 
 def raise_alarm(
@@ -92,14 +105,14 @@ def _merge(refused: Iterable[Refusal]) -> Sequence[Refusal]:
     return list(merged.values())
 
 
-def _bound(refused: Sequence[Refusal], known: Collection[tuple[str, ...]]) -> Sequence[Refusal]:
+def _bound(refused: Sequence[Refusal], known: Mapping[tuple[str, ...], int]) -> Sequence[Refusal]:
     """Let what goes over the bound of one device be counted without its bytes."""
-    bounded, space = [], MOST_KEPT - len(known)
+    bounded, space, room = [], MOST_KEPT - len(known), MOST_KEPT_BYTES - sum(known.values())
     for one in refused:
         if (one.topic, one.problem, one.sha256) in known:
             bounded.append(one)
-        elif space > 0:
-            space -= 1
+        elif space > 0 and room >= len(one.payload):
+            space, room = space - 1, room - len(one.payload)
             bounded.append(one)
         else:
             detail = "Further messages, counted and not kept."

@@ -15,7 +15,7 @@ from renzheng.central.nightly.manifest import NAME as MANIFEST
 from renzheng.central.settings import Settings
 from renzheng.central.site.authority import end_of
 from renzheng.central.site.setup import consumer_names
-from renzheng.central.store import alarms, reading
+from renzheng.central.store import alarms, reading, refusals
 from renzheng.central.store.database import Database
 from renzheng.central.store.faults import describe
 from renzheng.central.store.times import to_us
@@ -118,6 +118,7 @@ class Watch:
             for one in refused:  # it could not be written while it lasted
                 over = alarms.Found(one.subject, one.kind, one.detail, one.since_us)
                 alarms.keep_closed(connection, over, now_us)
+            refusals.expire(connection, now_us)
             alarms.age(connection, now_us - to_span(QUIET), now_us, kinds=KINDS)
         return since
 
