@@ -33,7 +33,10 @@ def overview() -> None:
 def commit(  # noqa: PLR0917 - each is an option
     officer: Annotated[list[str], typer.Option(help="名称 · An officer's name; given twice.")],
     public_value: Annotated[
-        str, typer.Option(help="公开值 · Which value, where to read it, how it is written.")
+        str,
+        typer.Option(
+            help="公开值 · SOURCE: which value, where to read it; drand, nist-beacon, lottery, index, other."
+        ),
     ],
     known_at: Annotated[datetime, typer.Option(formats=MOMENT, help="When that value can be known.")],
     due_at: Annotated[datetime, typer.Option(formats=MOMENT, help="From when the checks may be opened.")],

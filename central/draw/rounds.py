@@ -44,6 +44,7 @@ from renzheng.central.draw.keeping import (
     unwrap_code,
     wrap_code,
 )
+from renzheng.central.draw.public_values import check_value, source_of
 from renzheng.central.draw.sampling import Drawn, draw
 from renzheng.central.draw.sheets import Sealing, make_sheets
 from renzheng.central.draw.verifying import sample_rows
@@ -189,6 +190,7 @@ class Rounds:
             _check_moment(row, now)
             commitment = orjson.loads(row["commitment"])
             _check_promises(commitment, officers)
+            check_value(commitment["public_value"]["description"], public_value)
             share = open_share(bytes(row["sealed_share"]), officers, round_id)
             shares = [share, *(officer.share for officer in officers)]
             seed = make_seed(round_id, shares, public_value)
@@ -410,6 +412,7 @@ def _check_plan(plan: Plan, typed: tuple[Secret, Secret], now: datetime) -> None
             why="A value known already, or only after the checks are open, makes nothing unpredictable.",
             do="Name a value that will be known after now and before the round is due.",
         )
+    source_of(plan.public_value)
     unassigned = sorted(set(plan.wanted.institutions) - set(plan.assigned))
     if unassigned:
         raise DrawError(f"No device is assigned to {', '.join(unassigned[:5])}.", do="Name one by --device.")

@@ -67,7 +67,7 @@ class Bureau:
             assigned=dict.fromkeys(HOSPITALS, "tablet-1"),
             wards=wards,
             per_ward=per_ward,
-            public_value="福彩3D 开奖号码（中国福利彩票官网），三位数字以空格分开",
+            public_value="lottery：福彩3D 七期开奖号码（中国福利彩票官网），连写",
             known_at=self.now + HOUR / 2,
             due_at=self.now + 2 * HOUR,
             closes_at=self.now + 6 * HOUR,
@@ -77,7 +77,7 @@ class Bureau:
     def draw(self, round_id):
         """Draw it as soon as its value is known."""
         self.now += HOUR
-        self.rounds.seal(round_id, f"{self.chance.randint(0, 999):03d}", OFFICERS, self.now)
+        self.rounds.seal(round_id, f"{self.chance.randint(0, 10**21 - 1):021d}", OFFICERS, self.now)
 
     def open(self):
         """Wait until it is due, and give the checks of all rounds that are open."""

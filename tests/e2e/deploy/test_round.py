@@ -25,7 +25,7 @@ SHANGHAI = ZoneInfo("Asia/Shanghai")
 OFFICERS = ("--officer", "Wang", "--officer", "Li")
 SECRETS = ("a secret of officer Wang", "another one, of officer Li")
 PIN = "246813"
-VALUE = "4 0 7"
+VALUE = "9f2c41d07be86a35c1f09d4e7720ab3358e6d90142fa7c8b6e15d3047ba9f8c2"
 BEDS = 4
 
 
@@ -88,7 +88,7 @@ def committed(site, due):
     """Commit to a round and draw it; returns its id and the commitment's file."""
     known = datetime.now(SHANGHAI) + timedelta(seconds=10)
     told = site.command(
-        "central", "draw", "commit", *OFFICERS, "--public-value", "3D lottery of today, digits apart",
+        "central", "draw", "commit", *OFFICERS, "--public-value", "drand: round 4711000",
         "--known-at", f"{known:%Y-%m-%dT%H:%M:%S}", "--due-at", f"{due:%Y-%m-%dT%H:%M:%S}",
         "--device", "tablet-1", "--institution", "H1", "--wards", 1, "--per-ward", BEDS,
         input="".join(f"{secret}\n{secret}\n" for secret in SECRETS),

@@ -37,7 +37,7 @@ DUE = NOW + dt.timedelta(hours=24)
 CLOSES = DUE + dt.timedelta(hours=4)
 MINUTE = dt.timedelta(minutes=1)
 OFFICERS = (Secret("王", "four words nobody guesses"), Secret("Li", "and four others, also new"))
-VALUE = "4 0 7"
+VALUE = "9f2c41d07be86a35c1f09d4e7720ab3358e6d90142fa7c8b6e15d3047ba9f8c2"
 BEDS = 12
 
 
@@ -89,7 +89,7 @@ def plan(**changes):
         "assigned": {"H1": "tablet-1", "H2": "tablet-1"},
         "wards": 2,
         "per_ward": 3,
-        "public_value": "福彩3D 2026055 开奖号码, three digits set apart by spaces",
+        "public_value": "drand: 主网第 4711000 轮, its randomness in hexadecimal",
         "known_at": KNOWN,
         "due_at": DUE,
         "closes_at": CLOSES,
@@ -235,6 +235,8 @@ def test_a_round_that_nobody_drew_lapses_and_stays_in_the_record(rounds):
         {"assigned": {"H1": "tablet-1", "H2": "ward-1"}},
         {"wanted": Wanted(["H1"], [Purpose.DIALYSIS])},
         {"public_value": "short"},
+        {"public_value": "whatever suits us: 3 digits"},
+        {"public_value": "drand:"},
         {"wards": 0},
     ],
 )
@@ -316,7 +318,7 @@ def test_by_command_with_secrets_at_a_prompt_and_verified_by_an_outsider(tmp_pat
     typed = f"{first.text}\n{first.text}\n{second.text}\n{second.text}\n"
     officers = ["--officer", first.name, "--officer", second.name, "--config", str(config)]
     asked = [
-        "draw", "commit", *officers, "--public-value", "an index at its close", "--device", "tablet-1",
+        "draw", "commit", *officers, "--public-value", "drand: at its close", "--device", "tablet-1",
         "--known-at", f"{now.astimezone(local) + dt.timedelta(minutes=2):%Y-%m-%dT%H:%M}",
         "--due-at", f"{now.astimezone(local) + dt.timedelta(minutes=5):%Y-%m-%dT%H:%M}",
     ]  # fmt: skip
@@ -332,7 +334,7 @@ def test_by_command_with_secrets_at_a_prompt_and_verified_by_an_outsider(tmp_pat
     assert "cannot be known before" in str(early.exception)
     kept = settings.checkpoints_dir / "draw-1.json"
     later = Rounds(database, key, settings.checkpoints_dir)
-    later.seal(round_id, "1.00", OFFICERS, soon + 3 * MINUTE)
+    later.seal(round_id, VALUE, OFFICERS, soon + 3 * MINUTE)
     (path,) = later.settle(soon + dt.timedelta(hours=9))
     database.close()
     public = tmp_path / "public.pem"

@@ -1,4 +1,4 @@
-"""What one device can make central hold: waiting messages, refused ones, nonces; tables that unpack to more."""
+"""What one device can make central hold: messages, refused ones, nonces; tables that unpack to more."""
 
 from datetime import UTC, datetime, timedelta
 
