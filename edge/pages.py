@@ -14,7 +14,8 @@ from renzheng.edge.errors import PhotographRefusedError
 LOGGER = logging.getLogger(__name__)
 Problems = Mapping[type[RenzhengError], tuple[int, str]]
 POLICY = (
-    "default-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; frame-ancestors 'none'; "
+    "default-src 'self'; object-src 'none'; "
+    "img-src 'self' data: blob:; media-src 'self' blob:; frame-ancestors 'none'; "
     "base-uri 'none'; form-action 'self'"
 )
 _LOCAL_HOSTS = ("127.0.0.1", "localhost", "[::1]")

@@ -159,3 +159,11 @@ def test_every_thread_of_a_service_is_a_supervised_worker(package):
         and (name := str(path.relative_to(ROOT))) not in SHORT_LIVED
     }
     assert found == set(), "use renzheng.contracts.supervised.Worker: it catches, logs, counts and is seen"
+
+
+def test_what_the_page_on_security_names_is_there():
+    text = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
+    named = re.findall(r"\]\(\.\./([^)]+)\)", text)
+    assert len(named) > 20
+    assert [path for path in named if not (ROOT / path).is_file()] == []
+    assert re.findall(r"(?m)^\| V(\d+) ", text) == [str(number) for number in range(1, 18)]
