@@ -25,7 +25,7 @@ from renzheng.central.nightly.lake import Lake, Window
 from renzheng.central.nightly.manifest import Manifest
 from renzheng.central.nightly.report import REPORT, write_report
 from renzheng.central.settings import Settings
-from renzheng.central.store import audits
+from renzheng.central.store import audits, refusals
 from renzheng.central.store.database import Database
 from renzheng.central.store.times import to_us
 from renzheng.contracts import keys
@@ -213,6 +213,7 @@ class Night:
             Rounds(self._database, key, self._settings.checkpoints_dir).settle(self._clock())
         with self._database.writing() as connection:
             desk.forget(connection, self._clock())
+            refusals.forget(connection, to_us(self._clock() - refusals.KEPT_FOR))
         with self._database.reading() as connection:
             yield connection
 

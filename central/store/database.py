@@ -29,6 +29,8 @@ LINE_SECONDS = 30
 LOCK_SECONDS = 30
 _PROBE_AGAIN = sa.text("UPDATE last_times SET at = :now WHERE name = 'probe'")
 _PROBE = sa.text("INSERT INTO last_times (name, at) VALUES ('probe', :now)")
+WAL_KEPT_BYTES = 64_000_000
+"""A WAL that a long reader has let grow is cut to this once it is checkpointed, so that it fills no disk."""
 PAGE_BYTES = 16384
 """An entry takes most of a kilobyte: with SQLite's own 4096 half an insert's time goes into splitting."""
 
@@ -199,6 +201,7 @@ def _sqlite_engine(address: sa.URL, pool: dict[str, int]) -> sa.Engine:
             "secure_delete=ON",
             "cache_size=-65536",
             "wal_autocheckpoint=1000",
+            f"journal_size_limit={WAL_KEPT_BYTES}",
         ):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()

@@ -7,10 +7,12 @@ written out once and take a group at a time: refusing must not cost more than ve
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 
 import sqlalchemy as sa
 
 from renzheng.central.store import schema
+from renzheng.central.store.alarms import PROOFS
 
 MOST_KEPT = 500
 """Different messages of one device that are kept."""
@@ -18,6 +20,8 @@ MOST_KEPT_BYTES = 16_000_000
 """Bytes of one device's messages that are kept."""
 KEPT_DAYS = 180
 """So long a refused message is kept after it last came; its alarm stays."""
+KEPT_FOR = timedelta(days=400)
+"""How long a closed alarm is kept: a year's settlement can still be looked into."""
 OVERFLOW = ""
 """Stands for the hash in the one row that counts what is not kept."""
 
@@ -122,6 +126,13 @@ def _bound(refused: Sequence[Refusal], known: Mapping[tuple[str, ...], int]) -> 
 
 def _values(refusal: Refusal) -> Mapping[str, object]:
     return {name: getattr(refusal, name) for name in Refusal.__slots__}
+
+
+def forget(connection: sa.Connection, before_us: int) -> int:
+    """Clear alarms that were closed long ago, except what may prove a forgery; return how many."""
+    alarms = schema.alarms
+    closed = (alarms.c.resolved_at < before_us) & alarms.c.problem.not_in(PROOFS)
+    return connection.execute(sa.delete(alarms).where(closed)).rowcount
 
 
 def close_gap(connection: sa.Connection, device_id: str, head_sequence: int, now_us: int) -> None:

@@ -480,3 +480,8 @@ def test_what_one_device_can_put_into_quarantine_is_bounded(database, ingest, wr
     with database.reading() as connection:
         alarms = {row["device_id"]: row["times"] for row in reading.alarms(connection)}
     assert alarms == {"kiosk-1": 60, "kiosk-2": 1}
+    with database.writing() as connection:  # long ago: one is closed, one is not
+        of_one = schema.alarms.c.device_id == "kiosk-1"
+        connection.execute(sa.update(schema.alarms).where(of_one).values(resolved_at=1, problem="gap"))
+        assert refusals.forget(connection, 2) == 1
+    assert [row.device_id for row in rows(database, schema.alarms)] == ["kiosk-2"]
