@@ -32,7 +32,6 @@ from renzheng.central.audit.errors import (
 from renzheng.central.audit.findings import find, switched_off, write_findings
 from renzheng.central.audit.knowledge import knowledge_tables
 from renzheng.central.audit.loading import Loaded, Loader
-from renzheng.central.audit.oracle.running import run_plainly
 from renzheng.central.audit.request import (
     AuditRequest,
     AuditResult,
@@ -70,6 +69,8 @@ def run_audit(request: AuditRequest, progress: Progress = no_progress) -> AuditR
     _check(request)
     pack = asked_pack(request)
     if request.engine == "python":
+        from renzheng.central.audit.oracle.running import run_plainly  # noqa: PLC0415 - few runs need it
+
         return run_plainly(request, pack)
     try:
         return _run(request, pack, progress)
