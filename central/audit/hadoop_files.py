@@ -9,12 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from py4j.protocol import Py4JError
-from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
 from renzheng.central.audit.errors import EngineError
-from renzheng.central.audit.spark_session import first_line
+from renzheng.central.audit.spark_session import SPARK_FAULTS, first_line
 
 PIECE = 4 * 2**20
 """Bytes that go between Python and Java at a time."""
@@ -94,6 +92,12 @@ class HadoopFiles:
             finally:
                 stream.close()
 
+    def write_whole(self, address: str, content: bytes) -> None:
+        """Write a file that is there whole or not at all, whenever this process is killed."""
+        folder, name = address.rsplit("/", 1)
+        self.write(f"{folder}/.{name}", content)
+        self.move(f"{folder}/.{name}", address)
+
     def delete(self, address: str) -> None:
         """Delete a file or a folder with all that is in it; nothing happens where there is none."""
         with _told(address):
@@ -137,7 +141,7 @@ class HadoopFiles:
 def _told(address: str) -> Iterator[None]:
     try:
         yield
-    except (Py4JError, PySparkException) as error:
+    except SPARK_FAULTS as error:
         raise EngineError(
             f"{address} cannot be read or written: {first_line(error)}",
             why="The audit stopped; nothing was put in place of an earlier result.",

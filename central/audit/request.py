@@ -45,10 +45,12 @@ def here(place: Place) -> Path:
     """Return a place of this machine.
 
     Raises:
-        AuditUsageError: it is a URI.
+        AuditUsageError: it is a URI of somewhere else.
     """
     if isinstance(place, Path):
         return place
+    if place.startswith("file:///"):
+        return Path(place.removeprefix("file://"))
     raise AuditUsageError(
         f"{place} is no folder of this machine.", do="Only --engine spark reads and writes addresses."
     )

@@ -10,13 +10,13 @@ sums, catalogues, and the findings.
 import json
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 from pyspark import cloudpickle
-from pyspark.errors import AnalysisException, PySparkException
+from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import StructType
 
@@ -29,7 +29,7 @@ from renzheng.central.audit.hadoop_files import HadoopFiles
 from renzheng.central.audit.limits import limited
 from renzheng.central.audit.request import address_of
 from renzheng.central.audit.sources import PART, UNREADABLE, Source, no_rows, quoted
-from renzheng.central.audit.spark_session import first_line
+from renzheng.central.audit.spark_session import SPARK_FAULTS, first_line
 from renzheng.rules.dialect import to_spark
 
 _SQL_TYPES = {pa.int64(): "BIGINT", pa.string(): "STRING", pa.bool_(): "BOOLEAN"}
@@ -76,8 +76,9 @@ class SparkEngine:
 
     def close(self) -> None:
         """Forget every table."""
-        for name in self._mine:
-            self._spark.catalog.dropTempView(name)
+        with suppress(*SPARK_FAULTS):  # a session that is gone has no tables either
+            for name in self._mine:
+                self._spark.catalog.dropTempView(name)
 
     def source(self, source: Source, name: str) -> None:
         """Make one input table readable under `name`.
@@ -151,7 +152,7 @@ class SparkEngine:
         try:
             writer = frame.write.mode("overwrite").option("compression", COMPRESSION)
             writer.parquet(f"{self._made}/{path.relative_to(self._here).as_posix()}")
-        except PySparkException as error:
+        except SPARK_FAULTS as error:
             raise _failed(sql, error) from error
 
     @contextmanager
@@ -188,7 +189,7 @@ class SparkEngine:
     def keep(self, step: str) -> None:
         """Note that a step is done, so that it need not be done again after a kill."""
         if self._lasting:
-            self._files.write(f"{self._scratch}/kept/{step}", json.dumps(self._what[step]).encode())
+            self._files.write_whole(f"{self._scratch}/kept/{step}", json.dumps(self._what[step]).encode())
 
     def number_of(self, keys: Sequence[str], salt: int = 0) -> str:
         """Write the expression for one whole number that stands for several texts."""
@@ -212,7 +213,7 @@ class SparkEngine:
         try:
             frame.write.mode("overwrite").option("compression", COMPRESSION).parquet(self._place(name))
             self._keep(name, self._spark.read.schema(frame.schema).parquet(self._place(name)))
-        except PySparkException as error:
+        except SPARK_FAULTS as error:
             raise _failed(told, error) from error
         self._what[name] = {"schema": frame.schema.jsonValue()}
 
@@ -230,17 +231,17 @@ class SparkEngine:
     def _fetched(self, frame: DataFrame, sql: str) -> pa.Table:
         try:
             return frame.toArrow()
-        except PySparkException as error:
+        except SPARK_FAULTS as error:
             raise _failed(sql, error) from error
 
     def _sql(self, sql: str) -> DataFrame:
         try:
             return self._spark.sql(to_spark(sql))
-        except PySparkException as error:
+        except SPARK_FAULTS as error:
             raise _failed(sql, error) from error
 
 
-def _failed(sql: str, error: PySparkException) -> EngineError:
+def _failed(sql: str, error: Exception) -> EngineError:
     return EngineError(
         f"Spark could not run a step: {first_line(error)}",
         why="The audit stopped; nothing was put in place of an earlier result.",

@@ -3,20 +3,19 @@
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
-from renzheng.central.audit.errors import AuditUsageError
+from renzheng.central.audit.errors import AuditUsageError, EngineError
 from renzheng.central.audit.hadoop_files import HadoopFiles
 from renzheng.central.audit.request import AuditRequest, address_of
 from renzheng.central.audit.sources import Source, find_sources, read_rejects
 from renzheng.central.audit.spark_engine import SparkEngine
-from renzheng.central.audit.spark_session import AuditSession
+from renzheng.central.audit.spark_session import SPARK_FAULTS, AuditSession
 from renzheng.central.audit.spark_sources import LakeTables
 
 Facts = list[list[Any]]
@@ -124,13 +123,16 @@ def _scratch(files: HadoopFiles, out: str, asked: str, *, lasting: bool) -> Iter
         try:
             yield scratch
         finally:
-            files.delete(scratch)
+            with suppress(
+                EngineError
+            ):  # what ended the run is what is told, not that nothing is left to clear
+                files.delete(scratch)
         return
     scratch = f"{out}/.steps"
     known = f"{scratch}/request.json"
     if not files.is_file(known) or files.read(known) != asked.encode():
         files.delete(scratch)
-        files.write(known, asked.encode())
+        files.write_whole(known, asked.encode())
     yield scratch
     files.delete(scratch)
 
@@ -143,7 +145,7 @@ def _require_shared(spark: SparkSession, files: HadoopFiles, scratch: str) -> No
     try:
         spark.range(0, parts, 1, parts).write.mode("overwrite").parquet(probe)
         seen = len(files.files(probe))
-    except PySparkException:
+    except SPARK_FAULTS:
         seen = 0
     files.delete(probe)
     if seen < parts:

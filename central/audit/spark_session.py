@@ -8,6 +8,7 @@ import os
 import shutil
 import socket
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,8 @@ NEEDED: Mapping[str, str] = {
 }
 """What the steps rely on, whatever the site says; set on a session of the audit's own and on no other."""
 REACHED_WITHIN_SECONDS = 10.0
+SPARK_FAULTS = (PySparkException, Py4JError)
+"""What Spark raises: errors that pyspark knows, and all others of Java, such as a context that is gone."""
 
 
 class AuditSession:
@@ -62,7 +65,8 @@ class AuditSession:
     def close(self) -> None:
         """Give the workers back; a session of the caller's stays."""
         if self._started:
-            self.spark.stop()
+            with suppress(*SPARK_FAULTS):  # it may have ended by itself
+                self.spark.stop()
 
 
 def _require_same(session: SparkSession, asked: SparkAsked) -> None:
@@ -99,7 +103,7 @@ def _start(asked: SparkAsked) -> SparkSession:
                 conf.setIfMissing(name, value)
         _require_reachable(master)
         return SparkSession.builder.config(conf=conf).getOrCreate()
-    except (PySparkException, Py4JError, OSError, RuntimeError) as error:
+    except (*SPARK_FAULTS, OSError, RuntimeError) as error:
         raise EngineError(
             f"Spark could not be started: {first_line(error)}",
             why="The audit was asked to run on Spark.",

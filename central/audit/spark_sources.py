@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
 from renzheng.central.audit.hadoop_files import Entry, HadoopFiles
@@ -17,7 +16,7 @@ from renzheng.central.audit.sources import (
     read_rejects,
     unusable,
 )
-from renzheng.central.audit.spark_session import first_line
+from renzheng.central.audit.spark_session import SPARK_FAULTS, first_line
 from renzheng.contracts.tables import INPUT_TABLES, REJECTS, Column, ColumnType, Table
 
 _WHOLE = ("tinyint", "smallint", "int", "bigint")
@@ -102,7 +101,7 @@ class LakeTables:
             if frame is None:
                 return fetched, []
             return self._parquet(table, frame)
-        except PySparkException as error:
+        except SPARK_FAULTS as error:
             told = f"cannot be read: {first_line(error)}"
             return fetched, [Problem(table.name, "", None, told, "Write the files anew")]
 

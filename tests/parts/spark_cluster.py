@@ -26,6 +26,12 @@ SITE = {
     "spark.sql.codegen.factoryMode": "NO_CODEGEN",
     "spark.sql.constraintPropagation.enabled": "false",
     "spark.sql.sources.parallelPartitionDiscovery.threshold": "100000",
+    # for two partitions of few rows an exchange is cheaper than a broadcast, which is a job of its own
+    "spark.sql.autoBroadcastJoinThreshold": "-1",
+    "spark.broadcast.compress": "false",
+    "spark.shuffle.compress": "false",
+    "spark.sql.parquet.enableVectorizedReader": "false",
+    "spark.hadoop.mapreduce.fileoutputcommitter.algorithm.version": "2",
     "spark.driver.extraJavaOptions": CHEAP_JAVA,
     "spark.executor.extraJavaOptions": CHEAP_JAVA,
 }

@@ -19,6 +19,7 @@ from renzheng.central.audit.request import (
     AuditResult,
     SparkAsked,
     address_of,
+    here,
     place_of,
 )
 from renzheng.central.audit.run import run_audit
@@ -60,6 +61,7 @@ def test_addresses_are_for_spark(tmp_path, engine):
 def test_a_plain_path_is_never_looked_for_in_the_cluster(tmp_path):
     assert address_of(place_of(str(tmp_path))) == f"file://{tmp_path}"
     assert address_of(place_of("hdfs://nn:8020/a/b/")) == "hdfs://nn:8020/a/b"
+    assert here(place_of(f"file://{tmp_path}")) == tmp_path
 
 
 def test_without_java_it_says_so(tmp_path, monkeypatch):
