@@ -8,6 +8,7 @@ import os
 
 MOST = 10.0
 """Times as long as on a machine that has time; beyond it something is broken, and not slow."""
+TRIES = 4
 BUSY = 1.5
 """Runnable processes a processor, from which on the play may go wrong for want of time."""
 
@@ -18,6 +19,11 @@ def pressure() -> float:
         return os.getloadavg()[0] / (os.cpu_count() or 1)
     except OSError:
         return 0.0
+
+
+def tries() -> int:
+    """Return how often a patient looks who was not seen: once; on a busy machine again, as a person does."""
+    return TRIES if pressure() >= BUSY else 1
 
 
 def scaled(seconds: float) -> float:
