@@ -558,26 +558,42 @@ class DialysisJudge:
         """Count the days before a fee on which an outage may have hidden its session.
 
         Not those on which the person is known to have had a session, or another line of the class was
-        billed that no session of an earlier day serves.
+        billed that no session of an earlier day serves. Where the institution is seen to enter a person's
+        fees late, which of them lacks its session is the assignment's choice: all days of late billing
+        count, less those that earlier lines without a session need.
         """
         rows = self._case.coverage.get((line.institution, "dialysis"), ())
         if not rows:
             return 0
         begun = min(self._case.day(line.institution, row["from_at"]) for row in rows)
-        billed = {
-            other.day
+        own = [
+            other
             for other in self._lines
-            if (other.institution, other.person, other.item_class)
-            == (line.institution, line.person, line.item_class)
-            and not other.late
-        }
-        reach = self._on(line.day).late_entry_days
-        return sum(
+            if (other.institution, other.person) == (line.institution, line.person)
+        ]
+        billed = {other.day for other in own if other.item_class == line.item_class and not other.late}
+        parameters = self._on(line.day)
+        far = parameters.late_billing_days
+        late = any(other.late and abs((other.day - line.day).days) <= far for other in own)
+        reach = far if late else parameters.late_entry_days
+        dark = sum(
             day >= begun
             and day not in billed
             and not any(self._was_on(line, session, day) for session in self._here(line))
             and not suffices(self._case, line.institution, day, self._on(day))
             for day in (line.day - dt.timedelta(days=back) for back in range(1, reach + 1))
+        )
+        return dark - (self._lacking_before(line, own, reach) if late else 0)
+
+    def _lacking_before(self, line: Line, own: Iterable[Line], reach: int) -> int:
+        """Count the sessions that the lines of covered days before a fee lack."""
+        return sum(
+            other.needed - len(other.sessions) - len(other.late)
+            for other in own
+            if 1 <= (line.day - other.day).days <= reach
+            and not other.hourly
+            and other.needed <= BUNDLE
+            and suffices(self._case, other.institution, other.day, self._on(other.day))
         )
 
     def _was_on(self, line: Line, session: Session, day: dt.date) -> bool:

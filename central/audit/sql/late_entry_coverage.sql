@@ -1,21 +1,44 @@
 -- Lines of one or two sessions may have been entered a few days late: on how many of those days, on which no session
 -- of the person is known, the devices could not have seen them. Another line of the class keeps its own day for itself,
--- unless a session of an earlier day serves it.
+-- unless a session of an earlier day serves it. Where the institution is seen to enter a person's fees late, which of
+-- them lacks its session is the assignment's choice: all days of late billing count, less those that earlier lines
+-- without a session need.
 WITH begun AS (
   SELECT institution_id, min(from_at_day) AS day
   FROM coverage
   WHERE purpose = 'dialysis'
   GROUP BY institution_id
 ),
+entered_late AS (
+  SELECT DISTINCT l.institution_id, l.person_id, l.service_day
+  FROM late_served n
+  JOIN dialysis_lines l ON n.line = l.line
+),
+reaching AS (
+  SELECT l.*, l.late_entry_days AS reach, 0 AS is_late
+  FROM open_lines l
+  ANTI JOIN entered_late e
+    ON l.institution_id = e.institution_id
+    AND l.person_id = e.person_id
+    AND e.service_day BETWEEN l.service_day - l.late_billing_days AND l.service_day + l.late_billing_days
+  WHERE l.needed <= 2
+  UNION ALL
+  SELECT l.*, l.late_billing_days AS reach, 1 AS is_late
+  FROM open_lines l
+  SEMI JOIN entered_late e
+    ON l.institution_id = e.institution_id
+    AND l.person_id = e.person_id
+    AND e.service_day BETWEEN l.service_day - l.late_billing_days AND l.service_day + l.late_billing_days
+  WHERE l.needed <= 2
+),
 dark AS (
   SELECT l.line, l.institution_id, l.person_id, l.item_class, w.day
-  FROM open_lines l
-  JOIN windows w ON w.day BETWEEN l.service_day - l.late_entry_days AND l.service_day - 1
+  FROM reaching l
+  JOIN windows w ON w.day BETWEEN l.service_day - l.reach AND l.service_day - 1
   JOIN begun b ON l.institution_id = b.institution_id AND w.day >= b.day
   LEFT JOIN coverage_days c ON l.institution_id = c.institution_id AND w.day = c.day AND c.purpose = 'dialysis'
   LEFT JOIN arrival_coverage a ON l.institution_id = a.institution_id AND w.day = a.day
-  WHERE l.needed <= 2
-    AND w.purpose = 'dialysis'
+  WHERE w.purpose = 'dialysis'
     AND (
       coalesce(c.covered_us, 0) * 1000000 < (w.to_us - w.from_us) * l.coverage_needed_ppm
       OR coalesce(a.covered_us, 0) * 1000000 < coalesce(a.window_us, 0) * l.coverage_needed_ppm
@@ -25,17 +48,47 @@ on_their_day AS (
   SELECT o.institution_id, o.person_id, o.item_class, o.service_day
   FROM dialysis_lines o
   ANTI JOIN late_served n ON o.line = n.line
+),
+unseen AS (
+  SELECT d.line, count(*) AS days
+  FROM dark d
+  ANTI JOIN dialysis_sessions s
+    ON d.institution_id = s.institution_id
+    AND d.person_id = s.person_id
+    AND d.day >= s.first_day
+    AND d.day <= s.last_day
+  ANTI JOIN on_their_day o
+    ON d.institution_id = o.institution_id
+    AND d.person_id = o.person_id
+    AND d.item_class = o.item_class
+    AND d.day = o.service_day
+  GROUP BY d.line
+),
+-- lines of a covered day that found no session, and no session for all they need
+lacking AS (
+  SELECT l.institution_id, l.person_id, l.service_day, l.lacking - coalesce(n.sessions, 0) AS sessions
+  FROM open_lines l
+  JOIN windows w ON l.service_day = w.day AND w.purpose = 'dialysis'
+  LEFT JOIN late_served n ON l.line = n.line
+  LEFT JOIN coverage_days c
+    ON l.institution_id = c.institution_id AND l.service_day = c.day AND c.purpose = 'dialysis'
+  LEFT JOIN arrival_coverage a ON l.institution_id = a.institution_id AND l.service_day = a.day
+  WHERE l.needed <= 2
+    AND l.hours_us IS NULL
+    AND l.lacking > coalesce(n.sessions, 0)
+    AND coalesce(c.covered_us, 0) * 1000000 >= (w.to_us - w.from_us) * l.coverage_needed_ppm
+    AND coalesce(a.covered_us, 0) * 1000000 >= coalesce(a.window_us, 0) * l.coverage_needed_ppm
+),
+needed_before AS (
+  SELECT l.line, sum(k.sessions) AS sessions
+  FROM reaching l
+  JOIN lacking k
+    ON l.institution_id = k.institution_id
+    AND l.person_id = k.person_id
+    AND k.service_day BETWEEN l.service_day - l.reach AND l.service_day - 1
+  WHERE l.is_late = 1
+  GROUP BY l.line
 )
-SELECT d.line, count(*) AS dark_days
-FROM dark d
-ANTI JOIN dialysis_sessions s
-  ON d.institution_id = s.institution_id
-  AND d.person_id = s.person_id
-  AND d.day >= s.first_day
-  AND d.day <= s.last_day
-ANTI JOIN on_their_day o
-  ON d.institution_id = o.institution_id
-  AND d.person_id = o.person_id
-  AND d.item_class = o.item_class
-  AND d.day = o.service_day
-GROUP BY d.line
+SELECT u.line, u.days - coalesce(b.sessions, 0) AS dark_days
+FROM unseen u
+LEFT JOIN needed_before b ON u.line = b.line

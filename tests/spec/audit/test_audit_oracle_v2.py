@@ -397,6 +397,19 @@ SILENCE = {
             "L3": "contradicted/no_session",
         },
     ),
+    "fees entered late after an outage: which of them lacks its session is nobody's guess": (
+        {
+            "claim_lines": [line(f"L{n}", f"{day} 10:00") for n, day in enumerate(("07", "09", "13", "16"))],
+            "attendance": [*session("05 08:00", "05 12:30"), *session("09 08:00", "09 12:30")],
+            "coverage": [up("01 00:00", "06 00:00"), up("07 00:00", "31 23:59")],
+        },
+        {
+            "L0": "supported/billed_late",
+            "L1": "supported/verified_session",
+            "L2": "insufficient/coverage_gap",
+            "L3": "contradicted/no_session",
+        },
+    ),
     "the same outage in the evening": (
         {
             "claim_lines": [line("L1", "04 10:00")],
