@@ -8,7 +8,7 @@ HOUSE := contracts models edge central rules deploy
 VENV  := .venv
 BIN   := $(VENV)/bin
 CACHE := .cache
-JOBS  ?= 2
+JOBS  ?= 3
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
     command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' && echo $$p && break; done)
 PIP   := $(BIN)/python -m pip --disable-pip-version-check
