@@ -96,6 +96,14 @@ def common_name(der: bytes | None) -> str | None:
     return str(names[0].value) if names else None
 
 
+class _Subscriptions(dict[str, Any]):
+    """Who hears what. A message is handed on while others come and go: it goes to those who were there."""
+
+    def items(self) -> Any:
+        """Return the pairs as of now."""
+        return list(super().items())
+
+
 class _AskingBroker(Broker):
     """amqtt, which ends an older session of the same client id; here it first asks who is calling.
 
@@ -105,6 +113,7 @@ class _AskingBroker(Broker):
     def __init__(self, config: BrokerConfig) -> None:
         super().__init__(config)
         self._unknown: dict[WriterAdapter, None] = {}
+        self._subscriptions = _Subscriptions()
 
     async def _initialize_client_session(
         self, reader: ReaderAdapter, writer: WriterAdapter, remote_address: str, remote_port: int
