@@ -14,6 +14,7 @@ HELP: Mapping[str, tuple[str, str]] = {
     "renzheng_ingest_flaws_total": ("counter", "Entries whose event cannot be used."),
     "renzheng_ingest_store_faults_total": ("counter", "Transactions that failed and were tried again."),
     "renzheng_ingest_unanswered_total": ("counter", "Messages that the store refused while it took others."),
+    "renzheng_ingest_dropped_total": ("counter", "Messages dropped, of devices that had too much waiting."),
     "renzheng_store_takes_writes": ("gauge", "1 while the store takes a probe write."),
     "renzheng_worker_idle_seconds": ("gauge", "Since a thread's last turn."),
     "renzheng_worker_well": ("gauge", "1 while a thread's turns end well."),
