@@ -72,7 +72,7 @@ $(VENV)/.ready-dev: requirements-dev.lock $(VENV)/.ready
 	@touch $@
 
 faults: $(VENV)/.ready-dev  ## Kill, cut off, fill, flip and forge at length (an hour; all of it as root), and count what was lost.
-	@FAULTS=long $(BIN)/python -m pytest tests/faults $(PYTEST)
+	@FAULTS=long $(BIN)/python -m pytest tests/faults tests/integration/audit/test_audit_spark.py $(PYTEST)
 
 bench: $(VENV)/.ready-dev  ## Measure faces, link and audit on this machine, beside their rivals (half an hour).
 	@$(BIN)/renzheng models bench --images $(CACHE)/portraits

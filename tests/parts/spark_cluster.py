@@ -46,6 +46,12 @@ class Cluster:
     conf_dir: Path
 
 
+def spark_alone(folder):
+    """Write the settings of Spark on this machine alone, in one partition; return the folder with them."""
+    one = {"spark.master": "local[2]", "spark.sql.shuffle.partitions": "1", "spark.default.parallelism": "1"}
+    return _written(folder / "conf", {**SITE, **one})
+
+
 @contextmanager
 def spark_cluster(folder):
     """Run a master and two workers of one core each."""
@@ -94,7 +100,10 @@ def _site(folder, master):
     package.mkdir(parents=True)
     (package / "__init__.py").write_text("raise ImportError('the workers do not have this package')\n")
     settings = {"spark.master": master, "spark.executorEnv.PYTHONPATH": str(package.parent), **SITE}
-    conf = folder / "conf"
+    return _written(folder / "conf", settings)
+
+
+def _written(conf, settings):
     conf.mkdir()
     lines = [f"{name} {value}\n" for name, value in settings.items()]
     (conf / "spark-defaults.conf").write_text("".join(lines))
