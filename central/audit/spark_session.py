@@ -7,6 +7,7 @@ environment, or comes from spark-submit. A session that is there already is take
 import os
 import shutil
 import socket
+import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -102,13 +103,17 @@ def _start(asked: SparkAsked) -> SparkSession:
             for name, value in ON_ONE_MACHINE.items():
                 conf.setIfMissing(name, value)
         _require_reachable(master)
-        return SparkSession.builder.config(conf=conf).getOrCreate()
+        session = SparkSession.builder.config(conf=conf).getOrCreate()
     except (*SPARK_FAULTS, OSError, RuntimeError) as error:
         raise EngineError(
             f"Spark could not be started: {first_line(error)}",
             why="The audit was asked to run on Spark.",
             do="See what Spark printed above, and the site's spark-defaults.conf.",
         ) from error
+    if master.startswith("local") and "PYSPARK_PYTHON" not in os.environ:
+        # else the workers are whatever `python3` the caller's PATH has, which need not have pyarrow
+        session.sparkContext.pythonExec = sys.executable
+    return session
 
 
 def _require_java() -> None:

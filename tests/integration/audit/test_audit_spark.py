@@ -8,6 +8,7 @@ that is killed in the middle.
 import datetime as dt
 import json
 import os
+import sys
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -82,6 +83,7 @@ def steps(lake, tmp_path_factory):
             county = (lake.root / "county").as_uri()
             return [steps_until(None, AUDIT.format(tables=f"{county}/tables", out=f"{county}/out"))]
         audit = AUDIT.format(tables=f"{lake.address}/county/tables", out=f"{lake.address}/county/out")
+        patch.setenv("PYSPARK_PYTHON", sys.executable)
         with spark_cluster(folder) as cluster:
             patch.setenv("SPARK_CONF_DIR", str(cluster.conf_dir))
             first = steps_until(KILLED_AT, audit)

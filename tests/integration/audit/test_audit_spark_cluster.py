@@ -3,6 +3,8 @@
 The whole audit on such a cluster is test_audit_spark.py with FAULTS=long.
 """
 
+import sys
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -67,6 +69,7 @@ def session(tmp_path_factory):
     with spark_cluster(tmp_path_factory.mktemp("cluster")) as cluster, pytest.MonkeyPatch.context() as patch:
         patch.setenv("SPARK_CONF_DIR", str(cluster.conf_dir))
         patch.setenv("SPARK_LOCAL_IP", "127.0.0.1")
+        patch.setenv("PYSPARK_PYTHON", sys.executable)
         found = AuditSession(SparkAsked(master=cluster.master))
         yield found
         found.close()
