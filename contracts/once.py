@@ -17,12 +17,13 @@ class _TwiceError(Exception):
 def has_key_twice(content: bytes | str) -> bool:
     """Tell whether an object in this JSON names a key twice; False of what is no JSON, which others refuse.
 
-    Written again by orjson the text has the same length, unless a key was dropped or it was written in
-    another style; only then it is read slowly.
+    Written again by orjson it is the same text, unless a key was dropped or it was written in another style;
+    only then it is read slowly. The same length would not do: `1e2` is written `100.0`, which makes up for a
+    key that was dropped.
     """
     try:
         written = content.encode() if isinstance(content, str) else content
-        if len(orjson.dumps(orjson.loads(written))) == len(written):
+        if orjson.dumps(orjson.loads(written)) == written:
             return False
         json.loads(content, object_pairs_hook=_pairs)
     except _TwiceError:

@@ -2,6 +2,7 @@
 
 import asyncio
 
+import orjson
 import pytest
 
 from renzheng.central.ingest import quick
@@ -80,3 +81,9 @@ def test_a_web_application_never_sees_one(body, kind, status):
     scope = {"type": "http", "path": "/", "headers": [(b"content-type", kind)]}
     asyncio.run(RequestLimits(app, BodyLimits())(scope, receive, send))
     assert sent[0]["status"] == status
+
+
+def test_numbers_that_grow_when_written_again_hide_no_key():
+    hidden = b'{"a":1,"b":[1e2,1e2,1e2],"a":2}'
+    assert len(orjson.dumps(orjson.loads(hidden))) == len(hidden)
+    assert has_key_twice(hidden)
