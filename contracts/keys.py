@@ -7,7 +7,6 @@ import base64
 import binascii
 from typing import Any
 
-import orjson
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from joserfc import jws
@@ -15,7 +14,7 @@ from joserfc.jwk import OKPKey
 
 from renzheng.contracts.errors import InputError
 from renzheng.contracts.ids import KeyId
-from renzheng.contracts.once import has_key_twice
+from renzheng.contracts.once import loads_once
 
 ALGORITHM = "Ed25519"
 MAX_ENVELOPE_BYTES = 300_000
@@ -152,9 +151,8 @@ def split(envelope: bytes) -> tuple[bytes, bytes, bytes]:
 
 def _parse_header(part: bytes) -> dict[str, Any]:
     try:
-        content = decode(part)
-        header = None if has_key_twice(content) else orjson.loads(content)
-    except orjson.JSONDecodeError:
+        header = loads_once(decode(part))
+    except ValueError:
         header = None
     if not isinstance(header, dict):
         raise _refused("it is no signed envelope (header)")

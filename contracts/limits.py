@@ -88,10 +88,11 @@ class RequestLimits:
         body = bytearray()
         try:
             refused = await self._read(body, most, receive)
-            if refused is None and _is_json(scope) and has_key_twice(bytes(body)):
+            whole = bytes(body)
+            if refused is None and _is_json(scope) and has_key_twice(whole):
                 refused = 400
             if refused is None:
-                await self._app(scope, _replayed(bytes(body), receive), self._sending(send))
+                await self._app(scope, _replayed(whole, receive), self._sending(send))
             elif refused:
                 await _refuse(refused, receive, send)
         finally:

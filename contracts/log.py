@@ -23,7 +23,7 @@ from joserfc.jwk import OKPKey
 
 from renzheng.contracts import keys
 from renzheng.contracts.errors import InputError
-from renzheng.contracts.once import has_key_twice
+from renzheng.contracts.once import loads_once
 
 BATCH = "application/vnd.renzheng.batch.v1"
 ROTATION = "application/vnd.renzheng.rotation.v1"
@@ -99,8 +99,8 @@ def read_entry(line: bytes) -> Entry:
         BrokenChainError: it is not an entry (problem ``malformed``).
     """
     try:
-        value = None if has_key_twice(line) else orjson.loads(line)
-    except orjson.JSONDecodeError:
+        value = loads_once(line)
+    except ValueError:
         value = None
     if isinstance(value, dict) and value.keys() == {"sequence", "previous", "event"}:
         sequence, previous, event = value["sequence"], value["previous"], value["event"]

@@ -15,22 +15,23 @@ class _TwiceError(Exception):
 
 
 def has_key_twice(content: bytes | str) -> bool:
-    """Tell whether an object in this JSON names a key twice; False of what is no JSON, which others refuse.
-
-    Written again by orjson it is the same text, unless a key was dropped or it was written in another style;
-    only then it is read slowly. The same length would not do: `1e2` is written `100.0`, which makes up for a
-    key that was dropped.
-    """
+    """Tell whether an object in this JSON names a key twice; False of no JSON, which others refuse."""
     try:
-        written = content.encode() if isinstance(content, str) else content
-        if orjson.dumps(orjson.loads(written)) == written:
-            return False
-        json.loads(content, object_pairs_hook=_pairs)
-    except _TwiceError:
-        return True
-    except (ValueError, TypeError, RecursionError, UnicodeError):
-        return False
-    return False
+        return _drops_key(content, orjson.loads(content))
+    except ValueError:  # other readers take more than orjson does: NaN, half a surrogate, UTF-16
+        return _names_twice(content)
+
+
+def loads_once(content: bytes) -> Any:
+    """Read JSON in which no key stands twice.
+
+    Raises:
+        ValueError: a key does, or it is no JSON.
+    """
+    value = orjson.loads(content)
+    if _drops_key(content, value):
+        raise ValueError("A key stands in it twice")
+    return value
 
 
 def read_once(model: type[_M], content: bytes | str) -> _M:
@@ -52,6 +53,32 @@ def refuse_twice(title: str, content: bytes | str) -> None:
     if has_key_twice(content):
         twice = PydanticCustomError("key_twice", "A key stands in it twice")
         raise ValidationError.from_exception_data(title, [{"type": twice, "loc": (), "input": None}])
+
+
+def _drops_key(content: bytes | str, value: Any) -> bool:
+    """Tell whether reading `content` dropped a key.
+
+    Written again by orjson `value` is the same text, unless a key was dropped or it was written in another
+    style; only then it is read slowly. The same length would not do: `1e2` is written `100.0`, which makes up
+    for a key that was dropped.
+    """
+    written = content.encode() if isinstance(content, str) else content
+    try:
+        if orjson.dumps(value) == written:
+            return False
+    except orjson.JSONEncodeError:  # nested deeper than orjson writes, though not than it reads
+        pass
+    return _names_twice(content)
+
+
+def _names_twice(content: bytes | str) -> bool:
+    try:
+        json.loads(content, object_pairs_hook=_pairs)
+    except _TwiceError:
+        return True
+    except (ValueError, RecursionError):
+        return False
+    return False
 
 
 def _pairs(pairs: list[tuple[str, Any]]) -> None:
