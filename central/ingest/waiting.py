@@ -27,21 +27,24 @@ class Waiting:
     def __init__(self, most: int = MOST_BYTES, most_of_one: int = MOST_OF_ONE_BYTES) -> None:
         self._most, self._most_of_one = most, most_of_one
         self._bytes: Counter[str] = Counter()
+        self._all = 0
         self._lock = threading.Lock()
 
     def take(self, topic: str, payload: bytes) -> bool:
         """Count a message that came; False when there is no room for it."""
         size, device = len(payload) + MESSAGE_BYTES, device_of(topic)
         with self._lock:
-            if self._bytes[device] + size > self._most_of_one or self._bytes.total() + size > self._most:
+            if self._bytes[device] + size > self._most_of_one or self._all + size > self._most:
                 return False
             self._bytes[device] += size
+            self._all += size
             return True
 
     def give_back(self, topic: str, payload: bytes) -> None:
         """Count a message that waits no more."""
-        device = device_of(topic)
+        size, device = len(payload) + MESSAGE_BYTES, device_of(topic)
         with self._lock:
-            self._bytes[device] -= len(payload) + MESSAGE_BYTES
+            self._bytes[device] -= size
+            self._all -= size
             if self._bytes[device] <= 0:
                 del self._bytes[device]
