@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from decimal import Decimal
-from functools import partial
+from functools import cached_property, partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -238,6 +238,10 @@ class Run:
             findings.extend(found)
         write_findings(self._made / "findings.parquet", findings)
 
+    @cached_property
+    def _early_day(self) -> int:
+        return day_number(early_day(self._request.from_day, self._request.to_day, self._resolve))
+
     def _step(self, name: str) -> None:
         if name in COMPUTED:
             self._engine.compute(name, COMPUTED[name][0], COMPUTE[name])
@@ -245,7 +249,7 @@ class Run:
         values = {
             "from_day": day_number(self._request.from_day),
             "to_day": day_number(self._request.to_day),
-            "early_day": day_number(early_day(self._request.from_day, self._request.to_day, self._resolve)),
+            "early_day": self._early_day,
             "stays_known": int(self._stays_known),
         }
         step = read_step(name, self._pack)
