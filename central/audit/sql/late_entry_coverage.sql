@@ -14,21 +14,21 @@ entered_late AS (
   FROM late_served n
   JOIN dialysis_lines l ON n.line = l.line
 ),
+late AS (
+  SELECT DISTINCT l.line
+  FROM open_lines l
+  JOIN entered_late e
+    ON l.institution_id = e.institution_id
+    AND l.person_id = e.person_id
+    AND e.service_day BETWEEN l.service_day - l.late_billing_days AND l.service_day + l.late_billing_days
+),
 reaching AS (
-  SELECT l.*, l.late_entry_days AS reach, 0 AS is_late
+  SELECT
+    l.*,
+    CASE WHEN a.line IS NULL THEN l.late_entry_days ELSE l.late_billing_days END AS reach,
+    a.line IS NOT NULL AS is_late
   FROM open_lines l
-  ANTI JOIN entered_late e
-    ON l.institution_id = e.institution_id
-    AND l.person_id = e.person_id
-    AND e.service_day BETWEEN l.service_day - l.late_billing_days AND l.service_day + l.late_billing_days
-  WHERE l.needed <= 2
-  UNION ALL
-  SELECT l.*, l.late_billing_days AS reach, 1 AS is_late
-  FROM open_lines l
-  SEMI JOIN entered_late e
-    ON l.institution_id = e.institution_id
-    AND l.person_id = e.person_id
-    AND e.service_day BETWEEN l.service_day - l.late_billing_days AND l.service_day + l.late_billing_days
+  LEFT JOIN late a ON l.line = a.line
   WHERE l.needed <= 2
 ),
 dark AS (
@@ -86,7 +86,7 @@ needed_before AS (
     ON l.institution_id = k.institution_id
     AND l.person_id = k.person_id
     AND k.service_day BETWEEN l.service_day - l.reach AND l.service_day - 1
-  WHERE l.is_late = 1
+  WHERE l.is_late
   GROUP BY l.line
 )
 SELECT u.line, u.days - coalesce(b.sessions, 0) AS dark_days
