@@ -13,7 +13,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
     command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' && echo $$p && break; done)
 PIP   := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: help setup demo test check format types lock bench faults clean
+.PHONY: help setup demo test check format types lock bench faults long clean
 
 help:  ## Show this list.
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -73,6 +73,9 @@ $(VENV)/.ready-dev: requirements-dev.lock $(VENV)/.ready
 
 faults: $(VENV)/.ready-dev  ## Kill, cut off, fill, flip and forge at length (an hour; all of it as root), and count what was lost.
 	@FAULTS=long $(BIN)/python -m pytest tests/faults tests/integration/audit/test_audit_spark.py $(PYTEST)
+
+long: $(VENV)/.ready-dev  ## Every test there is, with all lengths and permutations that `make test` leaves out (hours).
+	@FAULTS=long RENZHENG_PORTRAITS=$(CURDIR)/$(CACHE)/portraits $(BIN)/python -m pytest -m 'long or not long' -n $(JOBS) --dist loadfile --no-loadscope-reorder $(PYTEST)
 
 bench: $(VENV)/.ready-dev  ## Measure faces, link and audit on this machine, beside their rivals (half an hour).
 	@$(BIN)/renzheng models bench --images $(CACHE)/portraits

@@ -1,6 +1,7 @@
 // The bedside page: shows one screen at a time, asks for what an answer needs, and never waits for the network.
 import { Camera } from "/static/camera.js";
 import { call } from "/static/device.js";
+import { repaint } from "/static/repaint.js";
 import { covering, Session } from "/static/session.js";
 import { byWard, matches } from "/static/sheet.js";
 import { meta, openVault } from "/static/vault.js";
@@ -139,6 +140,7 @@ function paintRounds() {
     const stands = session.standing(each);
     const kept = session.lists.get(each.sheet_id);
     const card = button("", () => openRound(each), "card");
+    card.dataset.key = each.sheet_id;
     card.dataset.round = stands;
     card.append(element("b", kept?.sheet.institution_name ?? say("rounds.hidden")), element("span", say(`rounds.${stands}`)));
     const when = stands === "not_due" ? say("rounds.due_at", { time: clock(each.due_at) }) : say("rounds.closes_at", { time: clock(each.closes_at) });
@@ -149,7 +151,7 @@ function paintRounds() {
     }
     return card;
   });
-  $("rounds").replaceChildren(...(cards.length ? cards : [element("p", say("rounds.none"))]));
+  repaint($("rounds"), cards.length ? cards : [element("p", say("rounds.none"))]);
   const stuck = session.stuck.length ? element("div", "", "card bad") : null;
   if (stuck) {
     stuck.append(element("b", say("stuck.title", { count: session.stuck.length })));
@@ -213,13 +215,13 @@ function paintList() {
   for (const [ward, beds] of byWard(checks.filter((each) => matches(each, wanted)))) {
     parts.push(element("h2", ward || say("list.no_ward")), ...beds.map(bedRow));
   }
-  $("list").replaceChildren(...(parts.length ? parts : [element("p", say("list.nobody"))]));
+  repaint($("list"), parts.length ? parts : [element("p", say("list.nobody"))]);
 }
 
 function bedRow(each) {
   const [kind, text] = standingOf(list.answers[each.check_id]);
   const row = button("", () => takeBed(each), "bed");
-  row.dataset.check = each.check_id;
+  row.dataset.key = row.dataset.check = each.check_id;
   row.dataset.state = kind.split(" ")[0];
   const name = element("span", "", "name");
   name.append(element("b", each.surname), element("span", each.masked_number));

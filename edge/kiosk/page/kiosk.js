@@ -225,6 +225,9 @@ async function loadRoster() {
     return tile;
   });
   if (!tiles.length) tiles.push(document.createTextNode(say("idle.nobody")));
+  const stands = [...$("roster").childNodes];
+  const same = (tile, place) => tile.dataset?.person === stands[place].dataset?.person && tile.textContent === stands[place].textContent;
+  if (stands.length === tiles.length && tiles.every(same)) return;  // a finger may be on one of them
   if (screen.screen !== "asleep") $("roster").replaceChildren(...tiles);
 }
 

@@ -82,6 +82,24 @@ def inspect(kiosk: Kiosk, name: str) -> None:
     page.wait_for_selector("html[lang^=zh]")
 
 
+def press_while_painted(page, selector: str) -> None:
+    """Press on a tile, let the page be painted in both languages and the roster be fetched, then lift."""
+    box = page.locator(selector).bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.mouse.down()
+    for _ in range(2):
+        with page.expect_response("**/kiosk/roster"):
+            page.evaluate("document.querySelector('#language').click()")
+    page.evaluate("new Promise((done) => requestAnimationFrame(() => setTimeout(done, 50)))")
+    page.mouse.up()
+
+
+def test_a_press_is_not_lost_when_the_roster_is_fetched_meanwhile(make_agent, feed):
+    with opened(make_agent(), feed) as kiosk:
+        press_while_painted(kiosk.page, "[data-person=P2]")
+        kiosk.reach("consent")
+
+
 def test_idle_scan_and_comfort(make_agent, feed):
     with opened(make_agent(), feed) as kiosk:
         inspect(kiosk, "idle")
