@@ -122,7 +122,7 @@ def _tables(lines: int) -> dict[str, str]:
             f"'up' AS state FROM range({institutions}) t(i), range({DAYS}) u(d), range(2) v(h), range(1, 4) w(k)"
         ),
         "machine_sessions": (
-            f"SELECT {d_there} AS institution_id, 'M' || CAST(i // 3 % 200 AS VARCHAR) AS machine_id, {d_person} AS person_id, "
+            f"SELECT {d_there} AS institution_id, 'M' || CAST(i // 3 // {institutions} AS VARCHAR) AS machine_id, {d_person} AS person_id, "
             f"{dialysis_at} + to_minutes(10) AS started_at, {dialysis_at} + to_minutes(235) AS ended_at "
             f"FROM range({dialysis}) t(i) WHERE i % 50 <> 7"
         ),

@@ -87,6 +87,7 @@ STEPS: tuple[str, ...] = (
     "open_days",
     "arrival_hours",
     "arrival_coverage",
+    "watched_days",
     "bundle_coverage",
     "late_entry_coverage",
     "refutable_lines",

@@ -187,8 +187,7 @@ WITH facts AS (
     w.to_us - w.from_us AS window_us,
     CASE
       WHEN b.line IS NOT NULL THEN b.uncovered_days < l.needed - coalesce(v.sessions, 0) - coalesce(n.sessions, 0)
-      ELSE coalesce(c.covered_us, 0) * 1000000 >= (w.to_us - w.from_us) * l.coverage_needed_ppm
-        AND coalesce(a.covered_us, 0) * 1000000 >= coalesce(a.window_us, 0) * l.coverage_needed_ppm
+      ELSE d.day IS NOT NULL
         AND coalesce(y.dark_days, 0) < l.needed - coalesce(v.sessions, 0) - coalesce(n.sessions, 0)
     END AS covered
   FROM dialysis_lines l
@@ -204,7 +203,7 @@ WITH facts AS (
   LEFT JOIN dialysis_inpatients i ON l.line = i.line
   LEFT JOIN coverage_days c
     ON l.institution_id = c.institution_id AND l.service_day = c.day AND c.purpose = 'dialysis'
-  LEFT JOIN arrival_coverage a ON l.institution_id = a.institution_id AND l.service_day = a.day
+  LEFT JOIN watched_days d ON l.institution_id = d.institution_id AND l.service_day = d.day
   LEFT JOIN bundle_coverage b ON l.line = b.line
   LEFT JOIN late_entry_coverage y ON l.line = y.line
   WHERE l.in_period

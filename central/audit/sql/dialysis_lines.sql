@@ -43,7 +43,6 @@ SELECT
   d.late_billing_us,
   d.late_billing_days,
   d.late_entry_days,
-  d.coverage_needed_ppm,
   d.min_session_us,
   d.min_prescribed_minutes,
   d.shield_attempts,

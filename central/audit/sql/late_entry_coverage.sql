@@ -36,13 +36,8 @@ dark AS (
   FROM reaching l
   JOIN windows w ON w.day BETWEEN l.service_day - l.reach AND l.service_day - 1
   JOIN begun b ON l.institution_id = b.institution_id AND w.day >= b.day
-  LEFT JOIN coverage_days c ON l.institution_id = c.institution_id AND w.day = c.day AND c.purpose = 'dialysis'
-  LEFT JOIN arrival_coverage a ON l.institution_id = a.institution_id AND w.day = a.day
+  ANTI JOIN watched_days d ON l.institution_id = d.institution_id AND w.day = d.day
   WHERE w.purpose = 'dialysis'
-    AND (
-      coalesce(c.covered_us, 0) * 1000000 < (w.to_us - w.from_us) * l.coverage_needed_ppm
-      OR coalesce(a.covered_us, 0) * 1000000 < coalesce(a.window_us, 0) * l.coverage_needed_ppm
-    )
 ),
 on_their_day AS (
   SELECT o.institution_id, o.person_id, o.item_class, o.service_day
@@ -68,16 +63,11 @@ unseen AS (
 lacking AS (
   SELECT l.institution_id, l.person_id, l.service_day, l.lacking - coalesce(n.sessions, 0) AS sessions
   FROM open_lines l
-  JOIN windows w ON l.service_day = w.day AND w.purpose = 'dialysis'
   LEFT JOIN late_served n ON l.line = n.line
-  LEFT JOIN coverage_days c
-    ON l.institution_id = c.institution_id AND l.service_day = c.day AND c.purpose = 'dialysis'
-  LEFT JOIN arrival_coverage a ON l.institution_id = a.institution_id AND l.service_day = a.day
+  SEMI JOIN watched_days d ON l.institution_id = d.institution_id AND l.service_day = d.day
   WHERE l.needed <= 2
     AND l.hours_us IS NULL
     AND l.lacking > coalesce(n.sessions, 0)
-    AND coalesce(c.covered_us, 0) * 1000000 >= (w.to_us - w.from_us) * l.coverage_needed_ppm
-    AND coalesce(a.covered_us, 0) * 1000000 >= coalesce(a.window_us, 0) * l.coverage_needed_ppm
 ),
 needed_before AS (
   SELECT l.line, sum(k.sessions) AS sessions

@@ -13,14 +13,11 @@ SELECT
   coalesce(t.runs, 0) AS runs,
   coalesce(t.not_acquired, 0) AS not_acquired
 FROM open_lines l
-JOIN windows w ON l.service_day = w.day AND w.purpose = 'dialysis'
 LEFT JOIN served v ON l.line = v.line
 LEFT JOIN late_served n ON l.line = n.line
 LEFT JOIN hours_served h ON l.line = h.line
 LEFT JOIN open_traces t ON l.line = t.line
-LEFT JOIN coverage_days c
-  ON l.institution_id = c.institution_id AND l.service_day = c.day AND c.purpose = 'dialysis'
-LEFT JOIN arrival_coverage a ON l.institution_id = a.institution_id AND l.service_day = a.day
+LEFT JOIN watched_days d ON l.institution_id = d.institution_id AND l.service_day = d.day
 LEFT JOIN choice_counts k ON l.line = k.line
 LEFT JOIN dialysis_inpatients i ON l.line = i.line
 LEFT JOIN bundle_coverage b ON l.line = b.line
@@ -39,7 +36,6 @@ WHERE (NOT l.dead OR v.line IS NOT NULL OR n.line IS NOT NULL OR h.line IS NOT N
       AND v.line IS NULL AND n.line IS NULL AND h.line IS NULL THEN true
     WHEN i.line IS NOT NULL THEN false
     WHEN b.line IS NOT NULL THEN b.uncovered_days < l.lacking - coalesce(n.sessions, 0)
-    ELSE coalesce(c.covered_us, 0) * 1000000 >= (w.to_us - w.from_us) * l.coverage_needed_ppm
-      AND coalesce(a.covered_us, 0) * 1000000 >= coalesce(a.window_us, 0) * l.coverage_needed_ppm
+    ELSE d.day IS NOT NULL
       AND coalesce(y.dark_days, 0) < l.lacking - coalesce(n.sessions, 0)
   END

@@ -385,14 +385,17 @@ def test_a_regions_override_holds_from_its_date_when_the_region_is_named(tmp_pat
     folder = tmp_path / "tables"
     morning = dt.datetime(2026, 3, 4, 2, tzinfo=dt.UTC)
     days = [morning, morning + dt.timedelta(days=1)]
-    write(folder, "claim_lines", [line(f"L{n}", service_time=day) for n, day in enumerate(days)])
+    lines = [line(f"L{n}", service_time=day) for n, day in enumerate(days)]
+    # of somebody else, who may have come on the day before: that day asks for the share that held on it
+    lines.append(line("L2", service_time=days[1], person_id="P2"))
+    write(folder, "claim_lines", lines)
     write(folder, "item_catalogue", [{"item_code": "HD", "item_class": "haemodialysis"}])
     up = {"institution_id": "H1", "device_id": "K1", "purpose": "dialysis", "state": "up"}
     write(folder, "coverage", [{**up, "from_at": day, "to_at": day + dt.timedelta(hours=6)} for day in days])
     national, _ = audit(folder, tmp_path / "a", rules=tmp_path / "pack")
     regional, _ = audit(folder, tmp_path / "b", rules=tmp_path / "pack", region="110000")
-    assert [one.reason for one in national] == ["coverage_gap", "coverage_gap"]
-    assert [one.reason for one in regional] == ["coverage_gap", "no_session"]
+    assert [one.reason for one in national] == ["coverage_gap"] * 3
+    assert [one.reason for one in regional] == ["coverage_gap", "no_session", "coverage_gap"]
 
 
 def test_lines_of_a_csv_that_are_no_rows_are_rejects_too(tmp_path):
