@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from renzheng.central.claims.importer import Format
+from renzheng.central.claims.formats import Format
 from renzheng.contracts.events import utc_now
 
 app = typer.Typer(no_args_is_help=True, help="住院、换床、请假 · Stays, bed moves and leaves.")

@@ -14,9 +14,10 @@ from renzheng.central.adt.desk import Origin, Told
 from renzheng.central.adt.messages import acknowledge, masked, read_text, surname_of
 from renzheng.central.adt.outcomes import Ending, Outcome
 from renzheng.central.claims.encoding import detect_encoding
+from renzheng.central.claims.formats import Format
 from renzheng.central.claims.hl7_adt import Hl7Source, read_names
 from renzheng.central.claims.hl7_files import read_messages
-from renzheng.central.claims.importer import Format, open_source
+from renzheng.central.claims.importer import open_source
 from renzheng.central.claims.rejects import Place, Problem, Reason, Remark
 from renzheng.central.claims.rows import Draft
 from renzheng.central.claims.source import Ignored, InputFile, Item, Options

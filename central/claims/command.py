@@ -12,12 +12,8 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from rich.table import Table
 
 from renzheng.central.claims.catalogue import starter_rows, write_starter
-from renzheng.central.claims.importer import (
-    Format,
-    ImportSummary,
-    NothingReadError,
-    import_claims,
-)
+from renzheng.central.claims.formats import Format
+from renzheng.central.claims.importer import ImportSummary, NothingReadError, import_claims
 from renzheng.central.claims.importer import Progress as Step
 from renzheng.central.claims.source import Options
 from renzheng.central.strict import StrictCommand, StrictError

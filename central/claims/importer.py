@@ -6,7 +6,6 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import tzinfo
 from decimal import Decimal
-from enum import StrEnum
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,6 +17,7 @@ from renzheng.central.claims import cancelling, settlements, visits, withdrawn
 from renzheng.central.claims.canonical_parquet import ParquetSource
 from renzheng.central.claims.fhir import FhirSource
 from renzheng.central.claims.files import literal
+from renzheng.central.claims.formats import Format
 from renzheng.central.claims.hl7_adt import Hl7Source
 from renzheng.central.claims.mapped import MappedSource
 from renzheng.central.claims.nhsa import NhsaSource
@@ -59,19 +59,6 @@ from renzheng.central.claims.withdrawn import ClaimWithdrawal
 from renzheng.contracts.errors import InputError, UsageError
 from renzheng.contracts.ids import normalised_id, tidy_id
 from renzheng.contracts.tables import INPUT_TABLES
-
-
-class Format(StrEnum):
-    """The formats that can be imported."""
-
-    NHSA = "nhsa"
-    HL7 = "hl7"
-    FHIR = "fhir"
-    SYNTHEA = "synthea"
-    CSV = "csv"
-    PARQUET = "parquet"
-    PLATFORM = "platform"
-
 
 _SOURCES: Mapping[Format, Callable[[Options], Source]] = {
     Format.NHSA: NhsaSource,

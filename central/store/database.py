@@ -11,10 +11,6 @@ from typing import Any
 
 import pysqlite3.dbapi2
 import sqlalchemy as sa
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import event
 
 from renzheng.central.errors import StoreError
@@ -108,16 +104,13 @@ class Database:
             StoreError: it cannot be opened, or was written by a newer version.
         """
         try:
+            with self.reading() as connection:
+                if _versions(connection) == [_newest()]:
+                    return  # the way of every start but the first: no lock to write, and no Alembic
+            from renzheng.central.store.migrations.running import upgrade  # noqa: PLC0415 - see there
+
             with self.engine.connect().execution_options(writes=True) as connection, connection.begin():
-                found = MigrationContext.configure(connection).get_current_revision()
-                known = {script.revision for script in ScriptDirectory(str(MIGRATIONS)).walk_revisions()}
-                if found is not None and found not in known:
-                    raise StoreError(
-                        f"The store is of version {found}, which this software does not know.",
-                        why="A newer version has written it.",
-                        do="Install that version, or restore the backup made before it.",
-                    )
-                command.upgrade(_config(connection), "head")
+                upgrade(connection)
         except sa.exc.DatabaseError as error:
             raise StoreError(
                 f"The store cannot be opened: {error.orig}.",
@@ -167,12 +160,16 @@ def _damaged(what: str) -> StoreError:
     )
 
 
-def _config(connection: sa.Connection) -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
-    config.set_main_option("path_separator", "os")
-    config.attributes["connection"] = connection
-    return config
+def _versions(connection: sa.Connection) -> list[str]:
+    """Read which version the store says it is of; a new one says nothing."""
+    if not sa.inspect(connection).has_table("alembic_version"):
+        return []
+    return list(connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalars())
+
+
+def _newest() -> str:
+    """Give this software's version of the store: the files of the migrations begin with it."""
+    return max(path.name.split("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*_*.py"))
 
 
 def _sqlite_engine(address: sa.URL, pool: dict[str, int]) -> sa.Engine:

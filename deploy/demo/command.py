@@ -6,7 +6,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import quote
 
 import typer
@@ -17,7 +17,10 @@ from renzheng.central.web.texts import LANGUAGES, texts
 from renzheng.contracts.errors import FaultError, InputError
 from renzheng.deploy.demo import play, report, story
 from renzheng.deploy.demo.stage import Stage
-from renzheng.deploy.demo.visitors import BrowserVisitor, SocketVisitor
+from renzheng.deploy.demo.visitors import SocketVisitor
+
+if TYPE_CHECKING:
+    from renzheng.deploy.demo.browser import BrowserVisitor
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 PORTRAITS = Path(__file__).resolve().parents[2] / ".cache" / "portraits"
@@ -96,13 +99,13 @@ def _play(
 ) -> dict[str, Any]:
     ports = {clinic.device_id: KIOSK_PORT + n for n, clinic in enumerate(story.CLINICS)}
     ports["central"] = CENTRAL_PORT
-    visitor = BrowserVisitor(folder, out / "screens") if headless else SocketVisitor()
+    visitor = _browser(folder, out) if headless else SocketVisitor()
     with Stage(folder, portraits, with_pages=headless, ports=None if headless else ports) as stage, visitor:
         _say_where(stage, console)
         result = play.play_day(stage, visitor, console)
         report.write(result, out, {language: texts(language).catalogue for language in LANGUAGES})
         _say_verdicts(result, console)
-        if isinstance(visitor, BrowserVisitor) and not result["failure"]:
+        if not isinstance(visitor, SocketVisitor) and not result["failure"]:
             _picture_pages(stage, visitor, result, out / "screens")
         console.print(f"报告 · report: {out / 'report.html'}")
         if stays:
@@ -110,7 +113,13 @@ def _play(
     return result
 
 
-def _picture_pages(stage: Stage, visitor: BrowserVisitor, result: dict[str, Any], folder: Path) -> None:
+def _browser(folder: Path, out: Path) -> "BrowserVisitor":
+    from renzheng.deploy.demo.browser import BrowserVisitor
+
+    return BrowserVisitor(folder, out / "screens")
+
+
+def _picture_pages(stage: Stage, visitor: "BrowserVisitor", result: dict[str, Any], folder: Path) -> None:
     """Keep pictures of the pages that an auditor would open next."""
     central = stage.central.url.rstrip("/")
     contested = next(line for line in result["lines"] if line["reason"] == "more_lines_than_sessions")

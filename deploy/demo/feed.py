@@ -7,9 +7,10 @@ sense of ISO/IEC 30107-3; it stands in for one where no volunteer can.
 """
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import chain
+from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from typing import Literal
 
@@ -29,6 +30,10 @@ _Map = NDArray[np.float32]
 
 FACE_SHARE = 0.21
 """Distance of the eyes as a share of the picture's height: a person half a metre away."""
+
+
+SOUGHT_IN = 640
+"""Longest side in pixels of the picture in which the face is sought first; the whole one has its points."""
 
 
 class NoFaceInPhotographError(InputError):
@@ -72,53 +77,72 @@ def render_feed(
     Raises:
         NoFaceInPhotographError: no frontal face was found.
     """
-    noise = np.random.default_rng([seed, 1])
-    one = feed_frames(image_path, motion=motion, count=round(seconds * fps), size=size, seed=seed)
-    again = (_regrained(frame, noise) for _ in range(1, periods) for frame in one)
+    frames = each_frame(image_path, motion=motion, count=round(seconds * fps), size=size, seed=seed)
+    planes = (np.asarray(cv2.cvtColor(frame, cv2.COLOR_BGR2YUV_I420), dtype=np.uint8) for frame in frames)
     partial = out_y4m.with_suffix(".part")
     with partial.open("wb") as out:
         out.write(f"YUV4MPEG2 W{size[0]} H{size[1]} F{fps}:1 Ip A1:1 C420\n".encode())
-        for frame in chain(one, again):
-            out.write(b"FRAME\n" + cv2.cvtColor(frame, cv2.COLOR_BGR2YUV_I420).tobytes())
+        for frame in islice(endless(planes, seed), periods * round(seconds * fps)):
+            out.write(b"FRAME\n" + frame.tobytes())
     os.replace(partial, out_y4m)  # noqa: PTH105 - the name says what matters: at once or not at all
     return out_y4m
 
 
-def endless(frames: Sequence[_Image], seed: int = 0) -> Iterator[_Image]:
+def endless(frames: Iterable[_Image], seed: int = 0) -> Iterator[_Image]:
     """Let the motion come again and again, no frame twice: a sensor's noise is another each time.
 
     However long a busy machine looks, nothing repeats: a camera that repeats is rightly taken for an attack.
     """
     noise = np.random.default_rng([seed, 1])
-    yield from frames
+    period = []
+    for frame in frames:
+        period.append(frame)
+        yield frame
     while True:
-        for frame in frames:
-            yield _regrained(frame, noise)
+        for frame in period:
+            yield _grained(frame, noise, _FINE)
 
 
 def feed_frames(
     image_path: Path, *, motion: Motion, count: int, size: tuple[int, int] = (640, 480), seed: int = 0
 ) -> list[_Image]:
     """Make the frames of one period, BGR; see `render_feed`."""
+    return list(each_frame(image_path, motion=motion, count=count, size=size, seed=seed))
+
+
+def each_frame(
+    image_path: Path, *, motion: Motion, count: int, size: tuple[int, int] = (640, 480), seed: int = 0
+) -> Iterator[_Image]:
+    """Make the frames of one period one by one: a look that is over early needs no more of them."""
     picture, pose = _framed(image_path, size)
     noise = np.random.default_rng(seed)
     depth = _depth_map(size, pose)
     phase = noise.uniform(0, 2 * np.pi)
-    frames = []
     for index in range(count):
         turn = 2 * np.pi * index / count
         frame = _moved(picture, pose, depth, turn=turn, phase=phase, motion=motion)
-        grain = noise.normal(0, 2.0, frame.shape).astype(np.float32)
-        frames.append(np.clip(frame.astype(np.float32) + grain, 0, 255).astype(np.uint8))
-    return frames
+        yield _grained(frame, noise, _COARSE)
 
 
-def _regrained(frame: _Image, noise: np.random.Generator) -> _Image:
-    """The same scene at another moment: more of a sensor's noise, drawn quickly."""
-    grain = noise.integers(-2, 3, frame.shape, dtype=np.int8)
+def _grains(coins: int) -> NDArray[np.int8]:
+    """Give half a sensor's noise by random byte: how many of `coins` of its bits fall more than half do."""
+    return np.array(
+        [(byte & (1 << coins) - 1).bit_count() - coins // 2 for byte in range(256)], dtype=np.int8
+    )
+
+
+_COARSE, _FINE = _grains(8), _grains(4)
+"""Of two such halves each: standard deviations of 2 and of 1.4 grey levels, nearly normal."""
+
+
+def _grained(frame: _Image, noise: np.random.Generator, grains: NDArray[np.int8]) -> _Image:
+    """Add a sensor's noise, drawn quickly: sixteen tossed coins are as good as a normal number."""
+    drawn = np.frombuffer(noise.bytes(2 * frame.size), dtype=np.uint8).reshape(2, *frame.shape)
+    grain = cv2.add(cv2.LUT(drawn[0], grains), cv2.LUT(drawn[1], grains))
     return np.asarray(cv2.add(frame, grain, dtype=cv2.CV_8U), dtype=np.uint8)
 
 
+@lru_cache(maxsize=8)
 def _framed(image_path: Path, size: tuple[int, int]) -> tuple[_Image, _Pose]:
     """Cut and scale the photograph so that the face stands where a person at a kiosk would."""
     try:
@@ -138,12 +162,19 @@ def _eyes(image: _Image, name: str) -> tuple[NDArray[np.float64], NDArray[np.flo
     """Find the middle of each eye with dlib's own detector and five points."""
     predictor = dlib.shape_predictor(str(dlib_file("shape_predictor_5_face_landmarks.dat")))
     rgb = np.ascontiguousarray(image[:, :, ::-1])
-    found = dlib.get_frontal_face_detector()(rgb, 1)
+    detector = dlib.get_frontal_face_detector()
+    for share in dict.fromkeys((min(1.0, SOUGHT_IN / max(image.shape)), 1.0)):
+        sought = cv2.resize(rgb, None, fx=share, fy=share, interpolation=cv2.INTER_AREA)
+        if found := detector(sought, 1):
+            break
     if not found:
         raise NoFaceInPhotographError(
             f"No frontal face was found in {name}.", do="Give a photograph of one person facing the camera."
         )
-    box = max(found, key=lambda face: face.width())
+    face = max(found, key=lambda face: face.width())
+    box = dlib.rectangle(
+        *(round(side / share) for side in (face.left(), face.top(), face.right(), face.bottom()))
+    )
     parts = np.array([(p.x, p.y) for p in predictor(rgb, box).parts()], dtype=np.float64)
     eyes = sorted(((parts[0] + parts[1]) / 2, (parts[2] + parts[3]) / 2), key=lambda point: float(point[0]))
     return eyes[0], eyes[1]

@@ -6,6 +6,7 @@ import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from parts.central import register
 from parts.devices import MORNING, LogWriter
 from psycopg.errors import ReadOnlySqlTransaction
@@ -15,7 +16,7 @@ from renzheng.central.ingest import service
 from renzheng.central.ingest.service import Ingest, Message
 from renzheng.central.metrics import Metrics
 from renzheng.central.store import devices, reading, refusals, schema
-from renzheng.central.store.database import Database
+from renzheng.central.store.database import MIGRATIONS, Database
 from renzheng.central.store.faults import StoreRefusesError, describe
 from renzheng.central.store.times import to_us
 from renzheng.central.verify.check import BadEntry, Fault, Good
@@ -62,6 +63,19 @@ def test_a_store_of_a_newer_version_is_refused(database):
         connection.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
     with pytest.raises(StoreError, match="9999"):
         database.migrate()
+
+
+def test_a_store_of_this_version_is_opened_while_another_writes(database, database_url):
+    second = Database(database_url)
+    with database.writing() as connection:
+        connection.execute(sa.text("UPDATE last_times SET at = 0"))
+        second.migrate()
+    second.close()
+    newest = ScriptDirectory(str(MIGRATIONS)).get_current_head()
+    with database.reading() as connection:
+        assert connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalars().all() == [
+            newest
+        ]
 
 
 def test_entries_attendance_and_head_are_committed_together(database, ingest, writer):

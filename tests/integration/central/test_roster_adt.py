@@ -21,7 +21,7 @@ from renzheng.central.adt.messages import acknowledge, read_text, surname_of
 from renzheng.central.adt.outcomes import Ending, Outcome
 from renzheng.central.adt.receiving import Receiver
 from renzheng.central.adt.roster import inpatients
-from renzheng.central.claims.importer import Format
+from renzheng.central.claims.formats import Format
 from renzheng.central.claims.source import Options
 from renzheng.central.errors import SettingsError
 from renzheng.central.settings import AdtSettings
