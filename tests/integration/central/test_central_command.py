@@ -1,4 +1,4 @@
-"""`renzheng central`, as a person types it."""
+"""`renzheng central`, as a person types it: in this process, but for what only a process of its own shows."""
 
 import os
 import socket
@@ -8,6 +8,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from parts import command_line
 from parts.central import eventually
 from parts.devices import LogWriter
 from parts.dialysis_day import DAY, write_tables
@@ -18,10 +19,7 @@ RENZHENG = Path(sys.executable).parent / "renzheng"
 
 
 def renzheng(*arguments, status=0):
-    command = [RENZHENG, "central", *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == status, done.stderr
-    return done.stdout + done.stderr
+    return command_line.run("central", *arguments, status=status)
 
 
 @pytest.fixture
@@ -82,7 +80,20 @@ def test_a_night_without_a_bill_says_what_to_do(config):
 
 
 def test_a_missing_configuration_is_a_usage_error(tmp_path):
-    assert "renzheng central init" in renzheng("run", "--config", tmp_path / "none.toml", status=2)
+    command = [RENZHENG, "central", "run", "--config", tmp_path / "none.toml"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "renzheng central init" in done.stderr
+
+
+def test_a_command_about_devices_starts_without_what_it_does_not_use(config):
+    script = (
+        "import sys; from renzheng.deploy.command import main; sys.argv[0] = 'renzheng'\n"
+        "try: main()\nfinally: print(sorted({'alembic', 'duckdb', 'pyarrow', 'fastapi'} & set(sys.modules)))"
+    )
+    command = [sys.executable, "-c", script, "central", "devices", "--config", config]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stdout.splitlines()[-1] == "[]", done.stderr
 
 
 @pytest.mark.mosquitto
