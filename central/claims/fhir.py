@@ -6,6 +6,7 @@ audited, not a second witness of it; it only tells a line's time.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from renzheng.central.claims.fhir_claims import BILLS, Claims, claim_id_of
 from renzheng.central.claims.fhir_nodes import Resource, nodes, resources_of, text
@@ -18,10 +19,13 @@ from renzheng.central.claims.mapping_file import FhirSettings, read_settings
 from renzheng.central.claims.rejects import Place, Problem, Reason, Remark
 from renzheng.central.claims.rows import Draft, ZoneOf
 from renzheng.central.claims.source import Advance, Ignored, InputFile, Item, Options
+from renzheng.central.claims.twice import Twice, holds_twice
 from renzheng.contracts.ids import normalised_id
 
 _POINTED_AT = ("Organization", "Location", "Practitioner", "PractitionerRole", "Procedure")
 _TOLD_FIRST = (*_POINTED_AT, "Patient", "Encounter")
+_TABLES: Mapping[object, str] = {"Patient": "persons", "Encounter": "stays"}
+_TWICE = Problem("", Reason.KEY_TWICE)
 
 
 class FhirSource:
@@ -65,10 +69,13 @@ class FhirSource:
                 continue
             resources = list(resources_of(value))
             self._known.begin()
-            for url, resource in resources:
-                self._known.add(url, resource)
-            for url, resource in resources:
-                yield from self._items(resource, url, place, zone_of)
+            doubtful = [holds_twice(resource) for _, resource in resources]
+            for (url, resource), is_doubtful in zip(resources, doubtful, strict=True):
+                if not is_doubtful:
+                    self._known.add(url, resource)
+            for (url, resource), is_doubtful in zip(resources, doubtful, strict=True):
+                read = self._doubted if is_doubtful else self._items
+                yield from read(resource, url, place, zone_of)
 
     def rest(self, zone_of: ZoneOf) -> Iterator[Item]:
         """Yield the persons: the latest word on each."""
@@ -94,6 +101,30 @@ class FhirSource:
             yield Ignored(kind)
         else:
             yield Remark("claim_lines", place, Problem("resourceType", Reason.UNKNOWN_MESSAGE))
+
+    def _doubted(self, resource: Resource, url: str, place: Place, zone_of: ZoneOf) -> Iterator[Item]:
+        """Refuse a resource in which a key stands twice; of a claim, only the items in which one does."""
+        kind = resource.get("resourceType")
+        if kind not in BILLS:
+            yield Remark(_TABLES.get(kind, "claim_lines"), place, _TWICE)
+            return
+        items = nodes(resource.get("item"))
+        is_whole = isinstance(resource, Twice) or holds_twice({**resource, "item": []})
+        sound = [] if is_whole else [one for one in items if not holds_twice(one)]
+        if sound:
+            yield from self._items({**resource, "item": sound}, url, place, zone_of)
+        broken = [one for one in items if is_whole or holds_twice(one)]
+        yield from self._refused(
+            {**resource, "id": resource.get("id") or _bare(url), "item": broken}, place, zone_of
+        )
+
+    def _refused(self, claim: Resource, place: Place, zone_of: ZoneOf) -> Iterator[Item]:
+        """Yield a claim's lines as refused, with what they bill."""
+        reader = Claims(self._ids, self._settings, frozenset(self._hourly), zone_of)
+        drafts = [item for item in reader.items(claim, place) if isinstance(item, Draft)]
+        yield from [replace(draft, problems=(*draft.problems, _TWICE)) for draft in drafts]
+        if not drafts:
+            yield Remark("claim_lines", place, _TWICE)
 
     def _patient(self, patient: Resource, url: str, place: Place, zone_of: ZoneOf) -> Iterator[Item]:
         zone = zone_of(self._options.institution or "")

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from renzheng.central.claims.rejects import Problem
+from renzheng.central.claims.twice import Twice, within
 
 Resource = Mapping[str, Any]
 
@@ -59,10 +60,20 @@ def classes(encounter: Resource) -> set[str]:
 
 
 def resources_of(value: Resource, url: str = "") -> Iterator[tuple[str, Resource]]:
-    """Yield the resources of a bundle and of bundles in it, each with its full URL; else the value itself."""
+    """Yield the resources of a bundle and of bundles in it, each with its full URL; else the value itself.
+
+    Of a bundle or an entry that names a key twice, resources are marked;
+    an empty one stands for what is lost.
+    """
     if value.get("resourceType") != "Bundle":
         yield url, value
         return
-    for entry in nodes(value.get("entry")):
-        if isinstance(entry.get("resource"), dict):
-            yield from resources_of(entry["resource"], text(entry.get("fullUrl")))
+    entries = nodes(value.get("entry"))
+    if isinstance(value, Twice) and not entries:
+        yield url, Twice()
+    for entry in entries:
+        resource = entry.get("resource")
+        if isinstance(resource, dict):
+            yield from resources_of(within(resource, value, entry), text(entry.get("fullUrl")))
+        elif isinstance(entry, Twice):
+            yield url, Twice()

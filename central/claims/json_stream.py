@@ -9,6 +9,7 @@ from typing import Any, TextIO
 
 from renzheng.central.claims.encoding import Encoding, detect_encoding, read_lines
 from renzheng.central.claims.rejects import Reason
+from renzheng.central.claims.twice import mark_twice
 
 _CHUNK = 1 << 20
 _VALUE_LIMIT = 256 << 20
@@ -23,8 +24,8 @@ def _refuse(name: str) -> Any:
     raise ValueError(f"{name} is no JSON number")
 
 
-_DECODER = json.JSONDecoder(parse_float=Decimal, parse_constant=_refuse)
-"""Numbers with a point stay exact; NaN and infinities are refused."""
+_DECODER = json.JSONDecoder(parse_float=Decimal, parse_constant=_refuse, object_pairs_hook=mark_twice)
+"""Numbers with a point stay exact; NaN and infinities are refused; a key twice is marked (`Twice`)."""
 
 
 def is_json(path: Path) -> bool:

@@ -33,6 +33,7 @@ from renzheng.central.claims.rejects import Place, Problem, Reason, Remark, show
 from renzheng.central.claims.rows import ZoneOf
 from renzheng.central.claims.source import Advance, Ignored, InputFile, Item, Missing, Options
 from renzheng.central.claims.stay_events import LineUpload
+from renzheng.central.claims.twice import Doubtful
 from renzheng.central.claims.values import ValueProblem, read_time
 from renzheng.contracts.errors import UsageError
 
@@ -72,6 +73,7 @@ _TABLES: Mapping[Use, str] = {
 }
 _TAKES_BACK = frozenset({Use.LINE_CANCELLATION, Use.SETTLEMENT_CANCELLATION})
 _FIRST_PARTS = 50
+_TWICE = Problem("", Reason.KEY_TWICE)
 
 
 class NhsaSource:
@@ -168,6 +170,8 @@ class NhsaSource:
                 if isinstance(part, Message):
                     part = self._answers.of(part, file.name, number)  # noqa: PLW2901 - the same, with its answer
                     yield from self._message(part, place, zone_of)
+                elif part.is_doubtful:
+                    yield Remark("claim_lines", place, _TWICE)
                 else:
                     self._answer(part, place, zone_of)
                 number += 1
@@ -201,6 +205,9 @@ class NhsaSource:
     def _message(self, message: Message, place: Place, zone_of: ZoneOf) -> Iterator[Item]:
         number = self._number(message)
         transaction = find(number)
+        if message.is_doubtful:
+            yield from self._doubted(transaction, message, place)
+            return
         code = message.answer.code if message.answer is not None else message.head.get("infcode")
         if is_failure(code):
             problem = Problem("infcode", Reason.REFUSED_BY_BUREAU, shown(code))
@@ -216,6 +223,15 @@ class NhsaSource:
             yield Ignored(f"{number} {transaction.name}".strip())
         elif not hidden:
             yield Remark("claim_lines", place, Problem("infno", Reason.UNKNOWN_MESSAGE, shown(number)))
+
+    def _doubted(self, transaction: Transaction | None, message: Message, place: Place) -> Iterator[Item]:
+        """Refuse a message in which a key stands twice, with what its lines bill."""
+        nodes = [message.head, *message.body.values()]
+        records = [record for node in nodes if holds_lines(node) for record in records_of(node)]
+        for record in records:
+            yield draft_line(plain_fields(message.head, record), place, self._defaults, (_TWICE,))
+        if not records:
+            yield Remark(_table(transaction), place, _TWICE)
 
     def _lines(
         self, transaction: Transaction, message: Message, place: Place, zone_of: ZoneOf
@@ -235,7 +251,10 @@ class NhsaSource:
             if name not in {*transaction.nodes, "input"}:
                 yield Remark("claim_lines", place, _other_nodes(transaction, {name: node}, Reason.OTHER_NODE))
             for record in node if isinstance(node, list) else records_of(node):
-                if isinstance(record, dict):
+                if isinstance(record, Doubtful):
+                    fields = plain_fields(message.head, *around, record)
+                    yield draft_line(fields, place, self._defaults, (_TWICE,))
+                elif isinstance(record, dict):
                     fields = plain_fields(message.head, *around, record)
                     yield from self._line(transaction, fields, place, zone_of)
                 else:

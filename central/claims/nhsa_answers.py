@@ -103,6 +103,6 @@ def _kept(answer: Answer, *, with_reference: bool = False) -> Answer:
         for name, node in answer.nodes.items()
         if node and name in _KEPT and not (isinstance(node, list) and len(node) > 1)
     }
-    if not (nodes or with_reference or answer.is_refusal):
+    if not (nodes or with_reference or answer.is_refusal or answer.is_doubtful):
         return _DONE
     return replace(answer, nodes=nodes)

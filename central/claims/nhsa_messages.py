@@ -6,11 +6,12 @@ letters at every depth.
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
 from renzheng.central.claims.nhsa_table import plain_number
+from renzheng.central.claims.twice import Doubtful, Twice, mark_twice
 
 _DEEPEST = 8
 LINE_FIELDS = frozenset({"fee_ocur_time", "det_item_fee_sumamt", "cnt", "med_list_codg", "pric"})
@@ -27,11 +28,13 @@ class Answer:
         code: `infcode`, "0" when it took the message; None when it does not say.
         reference: the id of the message it answers (`inf_refmsgid`), or its own `msgid`.
         nodes: those of `output`.
+        is_doubtful: whether a key stands twice in it, so that nobody knows what it says.
     """
 
     code: str | None = None
     reference: str = ""
     nodes: Mapping[str, Any] = field(default_factory=dict)
+    is_doubtful: bool = False
 
     @property
     def is_refusal(self) -> bool:
@@ -48,12 +51,14 @@ class Message:
         head: the plain fields of its envelope.
         body: the nodes of `input`; a list that has no name of its own is called `input`.
         answer: the bureau's; None when it is not with the message.
+        is_doubtful: whether a key stands twice in it, other than in single lines (which are `Doubtful`).
     """
 
     number: str
     head: Mapping[str, object]
     body: Mapping[str, Any]
     answer: Answer | None = None
+    is_doubtful: bool = False
 
     @property
     def id(self) -> str:
@@ -72,21 +77,41 @@ def text_of(value: object) -> str:
     return "" if value is None or isinstance(value, dict | list) else str(value).strip()
 
 
-def folded(value: Any, depth: int = 0) -> Any:
-    """Return the same with field names in small letters, and JSON within text taken out of it."""
+def folded(value: Any) -> Any:
+    """Return the same with field names in small letters, and JSON within text taken out of it.
+
+    Objects in which a key stands twice, other than with one value in two spellings, are `Twice`; those around
+    them `Doubtful`.
+    """
+    return _folded(value, 0, [])
+
+
+def _folded(value: Any, depth: int, twice: list[None]) -> Any:
+    """Fold at a depth; `twice` grows by each object that names a key twice."""
     if isinstance(value, dict):
-        return {
-            str(name).strip().lower(): one if _is_simple(one) else folded(one, depth + 1)
+        before = len(twice)
+        found = {
+            str(name).strip().lower(): one if _is_simple(one) else _folded(one, depth + 1, twice)
             for name, one in value.items()
         }
+        if isinstance(value, Twice) or (len(found) < len(value) and _differ(value, found)):
+            twice.append(None)
+            return Twice(found)
+        return found if len(twice) == before else Doubtful(found)
     if isinstance(value, list):
-        return [folded(one, depth + 1) for one in value]
+        return [_folded(one, depth + 1, twice) for one in value]
     if isinstance(value, str) and depth < _DEEPEST and value[:1] in {"{", "["}:
         try:
-            return folded(json.loads(value, parse_float=Decimal), depth + 1)
+            inner = json.loads(value, parse_float=Decimal, object_pairs_hook=mark_twice)
+            return _folded(inner, depth + 1, twice)
         except (ValueError, RecursionError):
             return value
     return value
+
+
+def _differ(value: Mapping[Any, Any], found: Mapping[str, Any]) -> bool:
+    """Return whether a key in two spellings has two values."""
+    return any(_folded(one, 0, []) != found[str(name).strip().lower()] for name, one in value.items())
 
 
 def _is_simple(value: Any) -> bool:
@@ -119,7 +144,7 @@ def _joined(parts: list[Message | Answer], whole: Sequence[object]) -> Iterator[
 
 def answered(message: Message, answer: Answer) -> Message:
     """Return the message with its answer."""
-    return Message(message.number, message.head, message.body, answer)
+    return replace(message, answer=answer, is_doubtful=message.is_doubtful or answer.is_doubtful)
 
 
 def _of_object(value: dict[str, Any]) -> Iterator[Message | Answer]:
@@ -128,9 +153,24 @@ def _of_object(value: dict[str, Any]) -> Iterator[Message | Answer]:
     elif "infcode" in value or "output" in value:
         yield _answer(value)
     elif wrapped := [one for one in value.values() if _wraps(one)]:
-        yield from _joined([part for one in wrapped for part in _parts(one)], wrapped)
+        parts = list(_joined([part for one in wrapped for part in _parts(one)], wrapped))
+        yield from [replace(part, is_doubtful=True) for part in parts] if isinstance(value, Twice) else parts
     else:
-        yield Message("", _plain(value), _nodes(value))
+        yield Message("", _plain(value), _nodes(value), is_doubtful=_is_doubtful(value))
+
+
+def _is_doubtful(value: Any) -> bool:
+    """Return whether a key stands twice in here, other than in single lines."""
+    if isinstance(value, Twice):
+        return True
+    if isinstance(value, Doubtful):
+        return any(_is_doubtful(one) for one in value.values() if not _is_lines(one))
+    return isinstance(value, list) and any(map(_is_doubtful, value))
+
+
+def _is_lines(node: Any) -> bool:
+    """Return whether a node is fee lines, each of which stands for itself."""
+    return isinstance(node, list) and holds_lines(node)
 
 
 def _wraps(value: Any) -> bool:
@@ -144,14 +184,16 @@ def _wraps(value: Any) -> bool:
 def _request(value: dict[str, Any]) -> Message:
     inner, own = value.get("input"), {name: one for name, one in value.items() if name not in _OUTER}
     if isinstance(inner, dict) and "infno" in inner:
-        return _beside(_request(inner), value.get("output"))
+        within = _beside(_request(inner), value.get("output"))
+        return replace(within, is_doubtful=True) if _is_doubtful(value) else within
     head, body = _plain(own), _nodes(own)
     if isinstance(inner, dict):
         body = _merged(_nodes(inner), body, "outside")
         head = {**head, **_plain(inner)}
     elif isinstance(inner, list):
         body = _merged({"input": inner}, body, "outside")
-    return Message(plain_number(head.get("infno")), head, *_answer_within(value, body))
+    is_doubtful = _is_doubtful(value)
+    return Message(plain_number(head.get("infno")), head, *_answer_within(value, body), is_doubtful)
 
 
 def _beside(message: Message, other: Any) -> Message:
@@ -179,7 +221,7 @@ def _answer(value: dict[str, Any]) -> Answer:
         nodes = {"output": output}
     code = value.get("infcode")
     reference = text_of(value.get("inf_refmsgid")) or text_of(value.get("msgid"))
-    return Answer(None if code is None else text_of(code), reference, nodes)
+    return Answer(None if code is None else text_of(code), reference, nodes, _is_doubtful(value))
 
 
 def _plain(value: Mapping[str, Any]) -> dict[str, object]:

@@ -67,6 +67,7 @@ class Reason(StrEnum):
     DEATH_NOT_DATED = "death_not_dated"
     OTHER_CURRENCY = "other_currency"
     UNIT_NOT_HELD = "unit_not_held"
+    KEY_TWICE = "key_twice"
 
     @property
     def is_warning(self) -> bool:
@@ -166,6 +167,10 @@ _EXPLANATIONS: dict[Reason, tuple[str, str]] = {
     ),
     Reason.FIELD_COUNT: ("字段个数与表头不符", "The number of fields is not that of the header."),
     Reason.NOT_PARSABLE: ("无法按该格式解析", "It cannot be read in this format."),
+    Reason.KEY_TWICE: (
+        "同一对象中某字段出现两次，无法判断以哪个为准，请核对后重新导出",
+        "An object in it names a field twice, and nobody can tell which counts; correct it and export again.",
+    ),
     Reason.UNKNOWN_MESSAGE: ("未知的交易或消息类型", "An unknown kind of transaction, message or resource."),
     Reason.MISSING: ("必填字段为空", "A required field is empty."),
     Reason.SPREADSHEET_NUMBER: (
