@@ -1,5 +1,6 @@
 """`renzheng central draw`: rounds of spot checks, from the commitment to the published file."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -52,13 +53,16 @@ def commit(  # noqa: PLR0917 - each is an option
     self_checking: Annotated[
         list[str] | None, typer.Option(help="An institution that checks itself: drawn less often.")
     ] = None,
+    devices: Annotated[
+        int, typer.Option(min=1, max=10_000, help="设备数 · How many devices may hold the lists; published.")
+    ] = 1,
     config: Config = CONFIG,
 ) -> None:
     """承诺 · Freeze who can be drawn and promise the seed; both officers type a new secret at the prompt."""
     from renzheng.central.draw.rounds import Plan
 
     settings, database, rounds = _open(config)
-    wanted = _wanted(database, institution, purpose, self_checking)
+    wanted = replace(_wanted(database, institution, purpose, self_checking), devices=devices)
     due = _aware(settings, due_at)
     plan = Plan(
         wanted=wanted,

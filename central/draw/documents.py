@@ -7,9 +7,9 @@ hold the round against it with nothing but SHA-256, HMAC and integers.
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from renzheng.central.draw.sampling import Candidate, Unit
 from renzheng.central.errors import DrawError
@@ -18,6 +18,7 @@ from renzheng.contracts.events import Text
 COMMITMENT_KIND = "application/vnd.renzheng.draw-commitment.v1+json"
 NO_COMMITMENT = "0" * 64
 SYSTEM = "system"
+MOST_DEVICES = 10_000
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Moment = Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z$")]
@@ -27,6 +28,13 @@ Ref = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
 
 class _Document(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class _Versioned(_Document):
+    version: int
+
+
+_V = TypeVar("_V", bound=_Versioned)
 
 
 class PublicValue(_Document):
@@ -90,13 +98,22 @@ class FrameUnit(_Document):
     candidates: Annotated[list[tuple[Ref, Weight]], Field(min_length=1)]
 
 
-class Frame(_Document):
-    """Everybody who could be drawn, frozen at a moment."""
+class Frame(_Versioned):
+    """Everybody who could be drawn, frozen at a moment.
 
-    version: Literal[1]
+    Args:
+        devices: how many devices may hold the round's sheets; version 1 does not say.
+    """
+
+    version: Literal[1, 2]
     round_id: Text
     moment: Moment
+    devices: Annotated[int, Field(ge=1, le=MOST_DEVICES)] | None = None
     units: Annotated[list[FrameUnit], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _says_how_many(self) -> Self:
+        return _has_from_version_2(self, "devices")
 
 
 class Shares(_Document):
@@ -114,16 +131,17 @@ class SampledCheck(_Document):
     chance: Annotated[str, Field(pattern=r"^[1-9]\d*/[1-9]\d*$")]
 
 
-class PublishedRound(_Document):
+class PublishedRound(_Versioned):
     """A round as it is published once it has closed.
 
     Args:
         signature: the commitment in an envelope signed by central.
         left_out: references drawn, but with a stay that had ended when the sheets were made.
+        holders: the devices to which the sheets were addressed; version 1 does not say.
         sha256: of everything else in the file.
     """
 
-    version: Literal[1]
+    version: Literal[1, 2]
     commitment: Commitment
     commitment_sha256: Sha256
     signature: Annotated[str, Field(max_length=20_000)]
@@ -134,7 +152,20 @@ class PublishedRound(_Document):
     drawn_at: Moment
     sample: list[SampledCheck]
     left_out: list[Ref]
+    holders: Annotated[list[Text], Field(max_length=MOST_DEVICES)] | None = None
     sha256: Sha256
+
+    @model_validator(mode="after")
+    def _names_the_holders(self) -> Self:
+        return _has_from_version_2(self, "holders")
+
+
+def _has_from_version_2(document: _V, name: str) -> _V:
+    if (name in document.model_fields_set) != (document.version > 1) or (
+        document.version > 1 and getattr(document, name) is None
+    ):
+        raise ValueError(f"{name} belongs to version 2")
+    return document
 
 
 def canonical(value: object) -> bytes:

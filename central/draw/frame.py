@@ -53,12 +53,14 @@ class Wanted:
         purposes: inpatients in their beds, running dialysis sessions, or both.
         self_checking: institutions that check themselves.
         weighting: the numbers of the weights.
+        devices: how many devices may hold the sheets.
     """
 
     institutions: Collection[str]
     purposes: Collection[Purpose]
     self_checking: Collection[str] = ()
     weighting: Weighting = field(default_factory=Weighting)
+    devices: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +97,10 @@ def freeze(
         place = (person.purpose, person.institution_id, person.ward)
         units.setdefault(place, []).append((ref, weights[ref]))
     document = {
-        "version": 1,
+        "version": 2,
         "round_id": round_id,
         "moment": as_text(now),
+        "devices": wanted.devices,
         "units": [
             {
                 "purpose": purpose,

@@ -62,11 +62,14 @@ def build_router(database: Database, settings: Settings, clock: Callable[[], dat
             found = read_settled(connection, to_us(clock()), round_id=round_id) if opened else []
             code = opening_code(connection, round_id, clock(), signing_key())
         checks = sorted(found, key=lambda one: (one.check.institution_id, one.check.ward, one.check.visit_id))
-        units = units_of(orjson.loads(row["frame"]))
+        frame = orjson.loads(row["frame"])
+        units = units_of(frame)
         return render(
             request,
             "round.html",
             round=row,
+            devices=frame.get("devices"),
+            holders=_holders(row),
             commitment=orjson.loads(row["commitment"]),
             candidates=sum(len(unit.candidates) for unit in units),
             units=len(units),
@@ -126,6 +129,11 @@ def _grouped(checks: Sequence[Settled]) -> Sequence[Mapping[str, Any]]:
         {"institution_id": institution, "ward": ward, "purpose": purpose, "counts": counts}
         for (institution, ward, purpose), counts in sorted(groups.items())
     ]
+
+
+def _holders(row: Mapping[str, Any]) -> Sequence[str]:
+    """Read which devices held the sheets, once the round is published."""
+    return () if row["published"] is None else orjson.loads(row["published"]).get("holders", ())
 
 
 def _holds(row: Mapping[str, Any], key: OKPKey) -> bool | None:

@@ -108,7 +108,7 @@ class Committed:
 
 @dataclass(frozen=True, slots=True)
 class _Drawing:
-    """What came of a draw: shares and seed, the sample, and the references left out of the sheets."""
+    """What came of a draw: shares and seed, the sample, who is left out of the sheets, who holds them."""
 
     public_value: str
     seed: bytes
@@ -116,6 +116,7 @@ class _Drawing:
     drawn_at: datetime
     sample: list[Drawn]
     left_out: Sequence[str]
+    holders: Sequence[str]
 
 
 class Rounds:
@@ -146,6 +147,7 @@ class Rounds:
         share, salt = secrets.token_bytes(SHARE_BYTES), secrets.token_bytes(SALT_BYTES)
         with self._database.writing() as connection:
             _check_devices(connection, plan)
+            _check_holders(plan.wanted.devices, plan.assigned)
             frame = freeze(connection, round_id, salt, plan.wanted, now)
             number, previous = _last(connection)
             commitment = {
@@ -195,10 +197,11 @@ class Rounds:
             shares = [share, *(officer.share for officer in officers)]
             seed = make_seed(round_id, shares, public_value)
             frame, size = orjson.loads(row["frame"]), commitment["sample"]
+            assigned = orjson.loads(row["assigned"])
+            _check_holders(frame.get("devices", 1), assigned)
             drawn = draw(seed, units_of(frame), size["wards"], size["per_ward"])
             people = {ref: Person(*told) for ref, told in orjson.loads(row["people"]).items()}
             code = new_opening_code()
-            assigned = orjson.loads(row["assigned"])
             due_at, closes_at = from_us(row["due_at"]), from_us(row["closes_at"])
             sealing = Sealing(round_id, now, due_at, closes_at, code, assigned)
             made = make_sheets(connection, sealing, [people[one.ref] for one in drawn])
@@ -210,7 +213,8 @@ class Rounds:
                     )
                 )
             left_out = [one.ref for one in drawn if people[one.ref] in made.left_out]
-            document = _document(row, _Drawing(public_value, seed, shares, now, drawn, left_out))
+            holders = sorted({assigned[sheet.institution_id] for sheet in made.sheets})
+            document = _document(row, _Drawing(public_value, seed, shares, now, drawn, left_out, holders))
             within = orjson.dumps({"round": document, "checks": made.checks})
             values = {
                 "state": "drawn",
@@ -326,12 +330,13 @@ def _row(
 
 
 def _document(row: Mapping[str, Any], drawing: _Drawing) -> dict[str, Any]:
+    frame = orjson.loads(row["frame"])
     document = {
-        "version": 1,
+        "version": frame["version"],
         "commitment": orjson.loads(row["commitment"]),
         "commitment_sha256": row["commitment_sha256"],
         "signature": row["signed"],
-        "frame": orjson.loads(row["frame"]),
+        "frame": frame,
         "shares": {
             "system": drawing.shares[0].hex(),
             "officers": [share.hex() for share in drawing.shares[1:]],
@@ -342,6 +347,8 @@ def _document(row: Mapping[str, Any], drawing: _Drawing) -> dict[str, Any]:
         "sample": sample_rows(drawing.sample),
         "left_out": list(drawing.left_out),
     }
+    if frame["version"] > 1:
+        document["holders"] = list(drawing.holders)
     return {**document, "sha256": digest(document)}
 
 
@@ -416,6 +423,17 @@ def _check_plan(plan: Plan, typed: tuple[Secret, Secret], now: datetime) -> None
     unassigned = sorted(set(plan.wanted.institutions) - set(plan.assigned))
     if unassigned:
         raise DrawError(f"No device is assigned to {', '.join(unassigned[:5])}.", do="Name one by --device.")
+
+
+def _check_holders(most: int, assigned: Mapping[str, str]) -> None:
+    """See that the sheets go to no more devices than the frame says in public."""
+    holders = set(assigned.values())
+    if len(holders) > most:
+        raise DrawError(
+            f"The sheets would go to {len(holders)} devices, and the round's frame says {most}.",
+            why="Each further device can give a list away, and everybody may count them.",
+            do=f"Name fewer devices, or commit to a round that says so: --devices {len(holders)}.",
+        )
 
 
 def _check_devices(connection: sa.Connection, plan: Plan) -> None:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -54,6 +54,7 @@ def verify(
         ("轮次 round", f"{commitment['round_id']}, number {commitment['number']}"),
         ("承诺 commitment", f"{document['commitment_sha256']}"),
         ("抽中 sample", f"{found.sample_size} of {_candidates(document)}, as the commitment demands"),
+        ("持有设备 held by", _held_by(document)),
         ("公开值 public value", f"{found.public_value}"),
         ("查对 look it up", f"{found.description}"),
         ("文件 file", hashlib.sha256(path.read_bytes()).hexdigest()),
@@ -72,8 +73,14 @@ def _candidates(document: dict[str, "object"]) -> int:
     return sum(len(unit["candidates"]) for unit in frame["units"])
 
 
-def _read(path: Path) -> bytes:
+def _held_by(document: dict[str, Any]) -> str:
+    if "holders" not in document:
+        return "not told (version 1)"
+    holders, most = document["holders"], document["frame"]["devices"]
+    return f"{', '.join(holders) or '—'}; {len(holders)} of at most {most} device(s)"
 
+
+def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:

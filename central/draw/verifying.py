@@ -36,6 +36,7 @@ class Fault(StrEnum):
     LEFT_OUT = "left_out"
     TIMES = "times"
     PUBLIC_VALUE = "public_value"
+    HOLDERS = "holders"
 
     @property
     def explanation(self) -> str:
@@ -56,6 +57,7 @@ _EXPLANATIONS = {
     Fault.LEFT_OUT: "somebody is named as left out who was not drawn",
     Fault.TIMES: "the moments of commitment, public value, draw, due and close are not in this order",
     Fault.PUBLIC_VALUE: "the public value is not the one that you know",
+    Fault.HOLDERS: "the sheets went to more devices than the frame allows",
 }
 
 
@@ -98,6 +100,7 @@ def verify_round(
             *_of_seed(document, public_value),
             *_of_sample(document),
             *_of_times(document),
+            *_of_holders(document),
         )
     )
     if faults:
@@ -190,6 +193,14 @@ def _of_sample(document: Mapping[str, Any]) -> Iterator[Fault]:
         yield Fault.SAMPLE
     if not set(document["left_out"]) <= {one.ref for one in drawn}:
         yield Fault.LEFT_OUT
+
+
+def _of_holders(document: Mapping[str, Any]) -> Iterator[Fault]:
+    """Version 1 says neither how many devices may hold the sheets nor which did."""
+    frame, holders = document["frame"], document.get("holders", [])
+    is_listed = holders == sorted(set(holders)) and len(holders) <= frame.get("devices", 0)
+    if frame["version"] != document["version"] or not is_listed:
+        yield Fault.HOLDERS
 
 
 def _of_times(document: Mapping[str, Any]) -> Iterator[Fault]:

@@ -34,7 +34,8 @@ def make_frame(number, *, wards=6, largest=9):
         for ward in range(wards)
     ]  # fmt: skip
     units.sort(key=lambda unit: (unit["purpose"], unit["institution_id"], unit["ward"]))
-    return {"version": 1, "round_id": f"R-{number}", "moment": "2026-11-20T01:00:00Z", "units": units}
+    frame = {"round_id": f"R-{number}", "moment": "2026-11-20T01:00:00Z", "units": units}
+    return {"version": 2, "devices": 2, **frame}
 
 
 def make_round(number=1, *, wards=3, per_ward=2, key=None, **of_frame):
@@ -70,12 +71,12 @@ def make_round(number=1, *, wards=3, per_ward=2, key=None, **of_frame):
     return seal_up(commitment, frame, shares, key), key
 
 
-def seal_up(commitment, frame, shares, key, public_value=PUBLIC_VALUE):
+def seal_up(commitment, frame, shares, key, *, public_value=PUBLIC_VALUE, holders=("tablet-1", "tablet-2")):
     """Compute everything that follows, as an honest or a dishonest bureau would."""
     seed = make_seed(commitment["round_id"], shares, public_value)
     drawn = draw(seed, units_of(frame), commitment["sample"]["wards"], commitment["sample"]["per_ward"])
     document = {
-        "version": 1,
+        "version": 2,
         "commitment": commitment,
         "commitment_sha256": digest(commitment),
         "signature": keys.sign(canonical(commitment), key, COMMITMENT_KIND).decode(),
@@ -86,5 +87,6 @@ def seal_up(commitment, frame, shares, key, public_value=PUBLIC_VALUE):
         "drawn_at": "2026-11-20T14:00:00Z",
         "sample": sample_rows(drawn),
         "left_out": [drawn[0].ref],
+        "holders": list(holders),
     }
     return {**document, "sha256": digest(document)}

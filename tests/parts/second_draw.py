@@ -126,5 +126,8 @@ def _holds(file, kept):
             {*file["left_out"]} <= {one["ref"] for one in sample},
             moments[0] <= moments[1] < known <= file["drawn_at"] < commitment["due_at"],
             commitment["due_at"] < commitment["closes_at"],
+            file["version"] == frame["version"],
+            file.get("holders", []) == sorted({*file.get("holders", [])}),
+            len(file.get("holders", [])) <= frame.get("devices", 0),
         )
     )

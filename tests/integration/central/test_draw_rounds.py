@@ -54,6 +54,8 @@ def furnish(database):
             devices.put_institution(connection, Institution(institution_id, institution_id, "371121"))
         tablet = Device("tablet-1", "bureau:371121", "0", Purpose.INPATIENT)
         devices.register(connection, tablet, LogWriter("tablet-1").public_key, NOW)
+        other = Device("tablet-2", "bureau:371121", "0", Purpose.INPATIENT)
+        devices.register(connection, other, LogWriter("tablet-2").public_key, NOW)
         ward = Device("ward-1", "H1", "0", Purpose.INPATIENT)
         devices.register(connection, ward, LogWriter("ward-1").public_key, NOW)
         for institution_id in ("H1", "H2"):
@@ -215,6 +217,24 @@ def test_a_round_is_drawn_once_not_before_its_value_nor_after_its_hour(rounds):
         rounds.seal("R-none", VALUE, OFFICERS, KNOWN)
 
 
+def test_more_devices_than_one_hold_the_sheets_only_if_the_frame_says_so(rounds):
+    both = {"H1": "tablet-1", "H2": "tablet-2"}
+    wanted = Wanted(["H1", "H2"], [Purpose.INPATIENT], devices=2)
+    made = rounds.commit(plan(wanted=wanted, assigned=both, wards=4), OFFICERS, NOW)
+    single = rounds.commit(plan(), OFFICERS, NOW)
+    with rounds.database.writing() as connection:  # whoever writes to the store sends a list elsewhere
+        table = schema.rounds
+        elsewhere = sa.update(table).where(table.c.round_id == single.round_id)
+        connection.execute(elsewhere.values(assigned=json.dumps(both)))
+    with pytest.raises(DrawError, match="2 devices, and the round's frame says 1"):
+        rounds.seal(single.round_id, VALUE, OFFICERS, KNOWN)
+    assert rounds.seal(made.round_id, VALUE, OFFICERS, KNOWN) == 2
+    (path,) = rounds.settle(CLOSES)
+    published = read_document(path.read_bytes(), PublishedRound)
+    assert (published["frame"]["devices"], published["holders"]) == (2, ["tablet-1", "tablet-2"])
+    assert isinstance(verify_round(published, kept_sha256=made.sha256), Holds)
+
+
 def test_a_round_that_nobody_drew_lapses_and_stays_in_the_record(rounds):
     rounds.commit(plan(), OFFICERS, NOW)
     rounds.settle(DUE)
@@ -233,6 +253,7 @@ def test_a_round_that_nobody_drew_lapses_and_stays_in_the_record(rounds):
         {"assigned": {"H1": "tablet-1"}},
         {"assigned": {"H1": "tablet-1", "H2": "unheard-of"}},
         {"assigned": {"H1": "tablet-1", "H2": "ward-1"}},
+        {"assigned": {"H1": "tablet-1", "H2": "tablet-2"}},
         {"wanted": Wanted(["H1"], [Purpose.DIALYSIS])},
         {"public_value": "short"},
         {"public_value": "whatever suits us: 3 digits"},

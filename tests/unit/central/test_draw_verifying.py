@@ -174,6 +174,26 @@ def test_another_public_value_makes_another_sample_and_the_reader_who_knows_it_s
     assert Fault.SEED in verdict(unchanged).faults
 
 
+@pytest.mark.parametrize(
+    "holders", [("tablet-1", "tablet-2", "tablet-3"), ("tablet-2", "tablet-1"), ("tablet-1", "tablet-1")]
+)
+def test_sheets_in_more_hands_than_the_frame_said_show(holders):
+    shares = [bytes.fromhex(one) for one in (ROUND["shares"]["system"], *ROUND["shares"]["officers"])]
+    other = seal_up(ROUND["commitment"], ROUND["frame"], shares, KEY, holders=holders)
+    assert verdict(other, kept_sha256=KEPT, key=KEY) == Fails((Fault.HOLDERS,))
+    assert not second_draw.holds(json.dumps(other), KEPT)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"version": 1}, {"holders": None}, {"frame": {**ROUND["frame"], "devices": None}}],
+    ids=["version", "holders", "devices"],
+)
+def test_a_round_of_today_says_how_many_devices_may_hold_its_sheets(change):
+    with pytest.raises(DrawError, match="no published round"):
+        read_document(json.dumps({**ROUND, **change}).encode(), PublishedRound)
+
+
 def test_another_s_signature_is_none():
     assert verdict(ROUND, key=keys.generate_key()) == Fails((Fault.SIGNATURE,))
 
