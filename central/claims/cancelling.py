@@ -14,7 +14,7 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from renzheng.central.claims.files import count, literal, replace
+from renzheng.central.claims.files import count, is_there, literal, note_made, replace
 from renzheng.central.claims.staging import Staging
 from renzheng.central.claims.stay_events import LineCancellation, LineUpload
 
@@ -76,6 +76,7 @@ def prepare(database: duckdb.DuckDBPyConnection, staging: Staging, journal: Path
     _table(database, "cancellations_before", paths[CANCELLATIONS], f"{_NO_CANCELLATIONS}, '' AS mark")
     _table(database, "cancelled_before", paths[CANCELLED], _NO_CANCELLED)
     database.execute(_ALL_CANCELLATIONS)
+    note_made(database, CANCELLATIONS)
     if staged is not None:
         _write(database, _KEPT_CANCELLATIONS, paths[CANCELLATIONS])
 
@@ -102,8 +103,7 @@ def any_came(database: duckdb.DuckDBPyConnection) -> bool:
 
 def are_known(database: duckdb.DuckDBPyConnection) -> bool:
     """Return whether any cancellation is known, of this import or an earlier one."""
-    made = database.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = ?", [CANCELLATIONS]).fetchone()
-    return made is not None
+    return is_there(database, CANCELLATIONS)
 
 
 def apply(database: duckdb.DuckDBPyConnection, journal: Path, settled: str) -> tuple[int, int]:

@@ -16,7 +16,7 @@ import duckdb
 from renzheng.central.claims import cancelling, settlements, visits, withdrawn
 from renzheng.central.claims.canonical_parquet import ParquetSource
 from renzheng.central.claims.fhir import FhirSource
-from renzheng.central.claims.files import literal
+from renzheng.central.claims.files import is_there, literal
 from renzheng.central.claims.formats import Format
 from renzheng.central.claims.hl7_adt import Hl7Source
 from renzheng.central.claims.mapped import MappedSource
@@ -34,7 +34,6 @@ from renzheng.central.claims.settle import (
     begin_remarks,
     billed,
     check_output,
-    is_there,
     rejected_by_institution,
     replace_stays,
     see_facts,
@@ -464,8 +463,9 @@ def _settle(  # noqa: PLR0917 - what an import is made of
         connection.execute(f"INSERT INTO remarks FROM read_parquet({literal(str(remarks))})")
         write_remarks(connection, out, [file.name for file in files], staging.folder)
         write_rejects(connection, out)
+        said = _said(connection)
         tables = {
-            name: _summarise(connection, name, staging, settled.get(name, Settled()))
+            name: _summarise(said.get(name, _Said()), name, staging, settled.get(name, Settled()))
             for name in sorted(staging.read.keys() | settled.keys() | staging.refused.keys())
         }
         rejected = tuple(Rejected(*row) for row in rejected_by_institution(connection))
@@ -502,23 +502,37 @@ def _is_affected(connection: duckdb.DuckDBPyConnection, name: str, out: Path) ->
     return made is not None and is_there(connection, made) and (out / f"{name}.parquet").exists()
 
 
-def _summarise(
-    connection: duckdb.DuckDBPyConnection, name: str, staging: Staging, settled: Settled
-) -> TableSummary:
-    counts = connection.execute(
-        "SELECT reason, count(*) FROM remarks WHERE target = ? GROUP BY reason ORDER BY 2 DESC, 1", [name]
-    ).fetchall()
-    warned = connection.execute(
-        "SELECT count(DISTINCT (file, line)) FROM remarks WHERE target = ? AND warning", [name]
-    ).fetchall()
+@dataclass(slots=True)
+class _Said:
+    """What the remarks say of one table: how often each reason, how many rows were taken with a warning."""
+
+    warnings: int = 0
+    reasons: dict[str, int] = field(default_factory=dict)
+
+
+def _said(connection: duckdb.DuckDBPyConnection) -> dict[str, _Said]:
+    """Return what the remarks say of each table, the commonest reason first."""
+    said: dict[str, _Said] = {}
+    for name, warnings in connection.execute(
+        "SELECT target, count(DISTINCT (file, line)) FILTER (warning) FROM remarks GROUP BY target"
+    ).fetchall():
+        said[name] = _Said(warnings)
+    for name, reason, times in connection.execute(
+        "SELECT target, reason, count(*) FROM remarks GROUP BY ALL ORDER BY 3 DESC, 2"
+    ).fetchall():
+        said[name].reasons[reason] = times
+    return said
+
+
+def _summarise(said: _Said, name: str, staging: Staging, settled: Settled) -> TableSummary:
     return TableSummary(
         read=staging.read[name],
         added=settled.added,
         unchanged=settled.unchanged,
         rejected=staging.refused[name] + settled.refused,
         replaced=settled.replaced,
-        warnings=warned[0][0],
-        reasons=dict(counts),
+        warnings=said.warnings,
+        reasons=said.reasons,
     )
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import duckdb
 
 from renzheng.central.claims import cancelling, settlements
-from renzheng.central.claims.files import count, literal, replace
+from renzheng.central.claims.files import count, insert, is_there, literal, note_made, replace
 from renzheng.central.claims.rejects import NO_BILL, Reason
 from renzheng.central.claims.rows import TIMES
 from renzheng.central.claims.staging import KEY_SEPARATOR
@@ -76,10 +76,7 @@ def begin_remarks(database: duckdb.DuckDBPyConnection) -> None:
     database.execute(
         "CREATE TABLE explanations (reason VARCHAR, explanation_zh VARCHAR, explanation_en VARCHAR)"
     )
-    database.executemany(
-        "INSERT INTO explanations VALUES (?, ?, ?)",
-        [(reason.value, *reason.explanation) for reason in Reason],
-    )
+    insert(database, "explanations", [(reason.value, *reason.explanation) for reason in Reason])
 
 
 def settle_table(
@@ -114,18 +111,21 @@ def settle_table(
     cancels = table.name == "claim_lines" and cancelling.are_known(database)
     suffix = "_all" if cancels else ""
     _view(database, table, f"existing{suffix}", target if target.exists() else None, "")
-    _view(database, table, f"staged{suffix}", staged, ", _ordinal, _file, _line", fills=fills)
+    joined = _view(database, table, f"staged{suffix}", staged, ", _ordinal, _file, _line", fills=fills)
     pays = table.name == "claim_lines" and settlements.are_known(database)
     settled = "settled" if pays else settlements.NONE_SETTLED
     cancelled, withdrawn = cancelling.apply(database, out / JOURNAL, settled) if cancels else (0, 0)
-    _judge_repeats(database, table, columns, history)
+    if joined or cancels:
+        _join_once(database, staged.with_suffix(".joined"))
     named = "line_id" if table.name == "claim_lines" else table.key[0] if table.key else ""
-    database.execute(
-        _REPEAT_REMARKS.format(shown=named or "_key"),
-        {"target": table.name, "field": sources.get(named, named)},
-    )
-    _refuse_repeats(database, table, sources.get(named, named))
-    if table.name == "claim_lines":
+    repeats = _judge_repeats(database, table, columns, history)
+    if repeats:
+        database.execute(
+            _REPEAT_REMARKS.format(shown=named or "_key"),
+            {"target": table.name, "field": sources.get(named, named)},
+        )
+        _refuse_repeats(database, table, sources.get(named, named))
+    if table.name == "claim_lines" and _any(database, "staged WHERE reverses_line_id IS NOT NULL"):
         database.execute(_REVERSALS_OF_NOTHING, [sources.get("reverses_line_id", "reverses_line_id")])
     _note_accepted(database, table)
     kept = "existing"
@@ -133,8 +133,8 @@ def settle_table(
     if is_folded:
         kept = "(FROM existing ANTI JOIN touched USING (institution_id, visit_id))"
         database.execute("DELETE FROM repeats WHERE outcome = 'unchanged'")
-    else:
-        if count(database, "SELECT count(*) FROM replaced"):
+    elif repeats:
+        if _any(database, "replaced"):
             kept = "(FROM existing ANTI JOIN replaced USING (_key))"
         _keep_history(database, ", ".join(f"o.{column.name}" for column in table.columns), history)
     merged = staged.with_suffix(".merged")
@@ -143,23 +143,44 @@ def settle_table(
     rows_now = settlements.with_fund(rows_now, columns) if pays else rows_now
     database.execute(f"COPY ({rows_now}) TO {literal(merged)} (FORMAT parquet, COMPRESSION zstd)")
     rows = count(database, "SELECT count(*) FROM staged")
-    outcomes = dict(database.execute("SELECT outcome, count(*) FROM repeats GROUP BY outcome").fetchall())
+    told = "SELECT outcome, count(*) FROM repeats GROUP BY outcome"
+    outcomes = dict(database.execute(told).fetchall()) if repeats else {}
     refused = outcomes.get("duplicate", 0) + outcomes.get("duplicate_differs", 0)
     unchanged = (
         count(database, "SELECT count(*) FROM staged SEMI JOIN existing USING (_key)")
         if is_folded
         else outcomes.get("unchanged", 0)
     )
-    replaced = count(database, "SELECT count(*) FROM replaced") + outcomes.get("replaced", 0)
+    gave_way = count(database, "SELECT count(*) FROM replaced") if repeats else 0
+    replaced = gave_way + outcomes.get("replaced", 0)
     replace(merged, target)
     added = rows - refused - unchanged - replaced
     return Settled(added, unchanged + withdrawn, refused + cancelled, replaced)
 
 
-def _judge_repeats(database: duckdb.DuckDBPyConnection, table: Table, columns: str, history: Path) -> None:
-    """Make `repeats` (staged rows not taken, and why) and `replaced` (keys of rows that give way)."""
+def _any(database: duckdb.DuckDBPyConnection, rows: str) -> bool:
+    """Return whether a FROM clause has any row."""
+    return database.execute(f"SELECT 1 FROM {rows} LIMIT 1").fetchone() is not None
+
+
+def _join_once(database: duckdb.DuckDBPyConnection, path: Path) -> None:
+    """Write what the view `staged` joins from the journal to a file: a dozen queries read it."""
+    database.execute(f"COPY (FROM staged) TO {literal(path)} (FORMAT parquet)")
+    database.execute(f"CREATE OR REPLACE VIEW staged AS FROM read_parquet({literal(path)})")
+
+
+def _judge_repeats(database: duckdb.DuckDBPyConnection, table: Table, columns: str, history: Path) -> bool:
+    """Make `repeats` (staged rows not taken, and why) and `replaced` (keys of rows that give way).
+
+    Returns:
+        Whether any key comes more than once.
+    """
     corrected = table.name in CORRECTED
-    database.execute(_REPEATS.format(columns=columns, part="_file" if corrected else "'' AS _file"))
+    database.execute(_REPEATED)
+    if not _any(database, "repeated"):
+        database.execute(_NO_REPEATS)
+        return False
+    database.execute(_VERSIONS.format(columns=columns, part="_file" if corrected else "'' AS _file"))
     if history.exists() and corrected:
         database.execute(_SUPERSEDED.format(columns=columns, history=literal(history)))
     database.execute(
@@ -168,11 +189,12 @@ def _judge_repeats(database: duckdb.DuckDBPyConnection, table: Table, columns: s
             loser="'replaced'" if corrected else "'duplicate_differs'",
         )
     )
+    return True
 
 
 def _note_accepted(database: duckdb.DuckDBPyConnection, table: Table) -> None:
     """Remember the keys of the rows that this import brought: what was refused under them is settled."""
-    if not table.key:
+    if not table.key or not _any(database, "rejects_known WHERE row_key IS NOT NULL"):
         return
     database.execute(
         "INSERT INTO accepted SELECT ?, _key, _ordinal FROM staged ANTI JOIN repeats USING (_ordinal) "
@@ -231,12 +253,6 @@ REPLACED = frozenset({"stays", "leaves"})
 """Tables whose rows follow from a visit's events."""
 
 
-def is_there(database: duckdb.DuckDBPyConnection, name: str) -> bool:
-    """Whether a table has been made."""
-    found = database.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = ?", [name])
-    return found.fetchone() is not None
-
-
 def replace_stays(database: duckdb.DuckDBPyConnection, staged: Path, out: Path) -> int:
     """Let staged stays take the place of those that an earlier import told of the same visits.
 
@@ -256,12 +272,14 @@ def replace_stays(database: duckdb.DuckDBPyConnection, staged: Path, out: Path) 
     database.execute(
         f"CREATE OR REPLACE TABLE touched AS SELECT DISTINCT institution_id, visit_id FROM {rows}"
     )
+    note_made(database, "touched")
     return given_way
 
 
 def see_facts(database: duckdb.DuckDBPyConnection, journal: Path) -> None:
     """Let lines be filled from the journal of facts about visits."""
     database.execute(f"CREATE TABLE facts AS FROM read_parquet({literal(journal)})")
+    note_made(database, "facts")
 
 
 _FILLED = """
@@ -277,11 +295,17 @@ LEFT JOIN (
 """
 
 
-_REPEATS = """
+_REPEATED = """
 CREATE OR REPLACE TEMP TABLE repeated AS
 SELECT _key FROM (SELECT _key FROM staged UNION ALL SELECT _key FROM existing)
-GROUP BY _key HAVING count(*) > 1;
+GROUP BY _key HAVING count(*) > 1
+"""
 
+_NO_REPEATS = """
+CREATE OR REPLACE TEMP TABLE repeats (_ordinal BIGINT, _key VARCHAR, outcome VARCHAR)
+"""
+
+_VERSIONS = """
 CREATE OR REPLACE TEMP TABLE versions AS
 SELECT *, first_value(content) OVER in_file AS first_content, row_number() OVER in_file AS in_file
 FROM (
@@ -395,8 +419,12 @@ def _view(
     more: str,
     *,
     fills: bool = False,
-) -> None:
-    """View a file (None: no rows) as a canonical table with `_key`: its key, else its content."""
+) -> bool:
+    """View a file (None: no rows) as a canonical table with `_key`: its key, else its content.
+
+    Returns:
+        Whether it joins other tables to its rows.
+    """
     source = f"read_parquet({literal(path)})" if path is not None else "(SELECT 1) WHERE false"
     present = {row[0] for row in database.execute(f"DESCRIBE FROM {source}").fetchall()}
     columns = ", ".join(
@@ -406,14 +434,18 @@ def _view(
         for column in table.columns
     )
     rows = f"SELECT {columns}{more} FROM {source}"
-    if table.name == "claim_lines" and is_there(database, "facts"):
+    is_lines = path is not None and table.name == "claim_lines"
+    has_facts = is_lines and is_there(database, "facts")
+    is_settled = is_lines and settlements.are_known(database)
+    if has_facts:
         rows = _FILLED.format(rows=rows)
-    if table.name == "claim_lines" and settlements.are_known(database):
+    if is_settled:
         rows = settlements.filled(rows)
     rows = f"SELECT *, {_key_expression(table)} AS _key FROM ({rows})"
     if fills:
         rows = _filled_from_existing(table, rows)
     database.execute(f"CREATE OR REPLACE VIEW {name} AS {rows}")
+    return fills or has_facts or is_settled
 
 
 def _key_expression(table: Table) -> str:
@@ -452,10 +484,10 @@ def begin_rejects(
         zones: names of the institutions' time zones; that of all others under "".
     """
     database.execute("CREATE TABLE zones (institution_id VARCHAR, zone VARCHAR)")
-    database.executemany("INSERT INTO zones VALUES (?, ?)", list(zones.items()))
+    insert(database, "zones", list(zones.items()))
     files, known = out / JOURNAL / "files.parquet", out / JOURNAL / "rejects.parquet"
     database.execute("CREATE TABLE prints (_file VARCHAR, sha256 VARCHAR)")
-    database.executemany("INSERT INTO prints VALUES (?, ?)", list(prints.items()))
+    insert(database, "prints", list(prints.items()))
     before = f"read_parquet({literal(files)})" if files.exists() else "prints WHERE false"
     database.execute(
         f"CREATE TABLE imported_before AS SELECT _file FROM prints SEMI JOIN (FROM {before}) USING (sha256)"
@@ -567,7 +599,7 @@ def write_remarks(
 ) -> None:
     """Write ``rejected/NAME.csv`` and ``warnings/NAME.csv``; earlier remarks on other files stay."""
     database.execute("CREATE TABLE imported (file VARCHAR)")
-    database.executemany("INSERT INTO imported VALUES (?)", [(name,) for name in files])
+    insert(database, "imported", [(name,) for name in files])
     for warning, folder in ((False, out / "rejected"), (True, out / "warnings")):
         tables = {
             row[0]

@@ -13,7 +13,7 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from renzheng.central.claims.files import count, literal, replace
+from renzheng.central.claims.files import count, insert, is_there, literal, note_made, replace
 from renzheng.central.claims.staging import Staging
 from renzheng.central.claims.stay_events import LineCode, Settlement, SettlementCancellation
 
@@ -70,9 +70,9 @@ def prepare(database: duckdb.DuckDBPyConnection, staging: Staging, journal: Path
     database.execute(f"CREATE TABLE settlements_now AS {rows}")
     came = [(name,) for kind, name in _NAMES.items() if staged[kind] is not None]
     database.execute("CREATE TABLE settlements_came (name VARCHAR)")
-    if came:
-        database.executemany("INSERT INTO settlements_came VALUES (?)", came)
+    insert(database, "settlements_came", came)
     database.execute(_SETTLED)
+    note_made(database, "settled")
     database.execute(_LINE_CODE)
 
 
@@ -102,8 +102,7 @@ def _nothing(schema: pa.Schema) -> str:
 
 def are_known(database: duckdb.DuckDBPyConnection) -> bool:
     """Return whether anything is known of settlements."""
-    found = database.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = 'settled'")
-    return found.fetchone() is not None
+    return is_there(database, "settled")
 
 
 def any_came(database: duckdb.DuckDBPyConnection) -> bool:

@@ -220,10 +220,12 @@ def database(folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
             "memory_limit": _MEMORY,
             "temp_directory": str(folder / "spill"),
             "threads": 2,
+            "python_enable_replacements": False,
         }
     )
     try:
         connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
+        connection.execute("CREATE TABLE made (name VARCHAR)")
         yield connection
     finally:
         connection.close()

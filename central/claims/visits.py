@@ -19,7 +19,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from renzheng.central.claims.files import count, literal, replace
+from renzheng.central.claims.files import count, literal, note_made, replace
 from renzheng.central.claims.rejects import Place
 from renzheng.central.claims.rows import ZoneOf, finish, refused
 from renzheng.central.claims.settle import JOURNAL
@@ -109,6 +109,7 @@ def settle_stays(
     nothing = f"(FROM read_parquet({literal(journal)}) LIMIT 0)"
     staged = nothing if events is None else f"read_parquet({literal(events)})"
     database.execute(_TOUCHED.format(staged=staged, journal=literal(journal)))
+    note_made(database, "touched")
     _fold_visits(database, journal, staging, zone_of)
 
 
