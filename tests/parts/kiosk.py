@@ -8,26 +8,14 @@ from typing import Any
 
 import cv2
 import numpy as np
-from axe_playwright_python.sync_playwright import Axe
-from parts import pictures
-from playwright.sync_api import Page, sync_playwright
+from parts import chromium, pictures
+from playwright.sync_api import Page
 
 from renzheng.contracts.log import read_entry
 from renzheng.edge.main import Agent
 
 PORTRAIT, LANDSCAPE = {"width": 1080, "height": 1920}, {"width": 1280, "height": 800}
 FEED_FPS = 15
-ARGUMENTS = [
-    "--use-fake-ui-for-media-stream",
-    "--use-fake-device-for-media-stream",
-    "--autoplay-policy=no-user-gesture-required",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 
 
 def write_feed(path: Path, frames: Sequence[np.ndarray]) -> None:
@@ -76,18 +64,18 @@ def opened(
     agent: Agent, feed: Path, *, viewport: dict[str, int] = PORTRAIT, language: str = "zh"
 ) -> Iterator[Kiosk]:
     """Open the page before a camera that plays `feed`; what the page complains of fails the test."""
-    arguments = [*ARGUMENTS, f"--use-file-for-fake-video-capture={feed}"]
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=arguments)
-        page = browser.new_page(viewport=viewport)
-        said: list[str] = []
+    context = chromium.browser_before(feed).new_context(viewport=viewport)
+    said: list[str] = []
+    try:
+        page = context.new_page()
         page.on("pageerror", lambda error: said.append(str(error)))
         page.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
         kiosk = Kiosk(page, feed)
         page.goto(f"{agent.kiosk_url}?lang={language}")
         page.wait_for_selector("#roster button")
         yield kiosk
-        browser.close()
+    finally:
+        context.close()
     unexpected = [line for line in said if not re.search(r"status of (403|404|409)", line)]
     assert unexpected == []
 
@@ -155,8 +143,7 @@ def assert_readable(page: Page) -> None:
 
 def assert_axe_finds_nothing(page: Page) -> None:
     """WCAG 2.2 AA by axe: no violation, whatever its weight."""
-    wanted = {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}
-    found = Axe().run(page, options={"runOnly": wanted})
-    assert found.response["passes"], "axe looked at nothing"
-    for each in found.response["violations"]:
+    found = chromium.axe_of(page)
+    assert found["passes"], "axe looked at nothing"
+    for each in found["violations"]:
         raise AssertionError((each["id"], each["impact"], [node["html"][:120] for node in each["nodes"]]))

@@ -8,7 +8,6 @@ from parts.bedside_browser import tablet
 from parts.edge import DAY
 from parts.portraits import ANOTHER, MINE, PORTRAITS, REFERENCE
 
-from renzheng.deploy.demo.feed import render_feed
 from renzheng.edge.clock import SteppedClock
 from renzheng.edge.enrolment import take_template
 from renzheng.models.images import decode
@@ -41,8 +40,8 @@ def unit(tmp_path, engine):
     unit.stop()
 
 
-def test_a_patient_is_verified_at_once_or_later_and_another_is_not_called_an_impostor(tmp_path, unit):
-    feed = render_feed(PORTRAITS / MINE, tmp_path / "feed.y4m", seconds=6)
+def test_a_patient_is_verified_at_once_or_later_and_another_is_not_called_an_impostor(tmp_path, unit, films):
+    feed = films.show(tmp_path / "feed.y4m", MINE, seconds=6)
     with tablet(unit.url, feed) as held:
         held.open_round()
         held.bed("C0", "present")
@@ -60,7 +59,7 @@ def test_a_patient_is_verified_at_once_or_later_and_another_is_not_called_an_imp
         held.identify()
         held.save()
         held.waiting(1)
-        render_feed(PORTRAITS / ANOTHER, feed, seconds=6)
+        films.show(feed, ANOTHER, seconds=6)
         held.context.set_offline(offline=False)
         held.waiting(0)
         held.bed("C2", "present")

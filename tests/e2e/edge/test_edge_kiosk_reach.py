@@ -15,9 +15,14 @@ MINE = 120
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
-    """A folder of the machine's own files with rendered voices; without a synthesiser it has none."""
+    """A folder of the machine's own files with rendered voices; without a synthesiser it has none.
+
+    What set-up rendered is taken over: only words that changed since then are rendered here.
+    """
     folder = tmp_path_factory.mktemp("home")
     if shutil.which(voices.SYNTHESISER):
+        if voices.voices_folder().is_dir():
+            shutil.copytree(voices.voices_folder(), folder / "voices")
         voices.render(folder / "voices")
     return folder
 

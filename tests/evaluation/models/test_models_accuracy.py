@@ -8,8 +8,8 @@ import pytest
 from renzheng.models.catalogue.cards import card
 from renzheng.models.catalogue.files import installed
 from renzheng.models.conversion.convert import SOURCES, ensure_converted
-from renzheng.models.evaluation.acquisition import acquire_all
-from renzheng.models.evaluation.run import Evaluation, evaluate
+from renzheng.models.evaluation.acquisition import Sample, acquire_all
+from renzheng.models.evaluation.run import evaluate
 from renzheng.models.evaluation.sets import Photographs, read_identities
 
 
@@ -25,25 +25,28 @@ def people() -> Photographs:
     return read_identities(Path(folder))
 
 
-def measured(people: Photographs, engine: str, references: int | None = None) -> Evaluation:
-    samples = list(acquire_all(people.images, engine, thorough=True))
-    return evaluate(people, samples, engine, references)
+@pytest.fixture(scope="module")
+def by_dlib(people: Photographs) -> list[Sample]:
+    """What `dlib` makes of every photograph."""
+    return list(acquire_all(people.images, "dlib", thorough=True))
 
 
-def test_dlib_finds_every_face_and_nineteen_in_twenty_people(people: Photographs) -> None:
-    result = measured(people, "dlib")
+def test_dlib_finds_every_face_and_nineteen_in_twenty_people(
+    people: Photographs, by_dlib: list[Sample]
+) -> None:
+    result = evaluate(people, by_dlib, "dlib")
     assert not result.failures
     assert result.rates.at_fmr[1e-2].tar.value > 0.95
     assert result.rates.at_fmr[1e-3].tar.value > 0.9
 
 
-def test_more_references_help(people: Photographs) -> None:
-    samples = list(acquire_all(people.images, "dlib", thorough=True))
-    one, three = (evaluate(people, samples, "dlib", count).rates.at_fmr[1e-2].tar.value for count in (1, 3))
+def test_more_references_help(people: Photographs, by_dlib: list[Sample]) -> None:
+    one, three = (evaluate(people, by_dlib, "dlib", count).rates.at_fmr[1e-2].tar.value for count in (1, 3))
     assert three >= one
 
 
 def test_two_networks_together_find_nearly_everyone(people: Photographs) -> None:
     if not all(installed(card(name)) for name in ("yunet", "mobilefacenet")):
         pytest.skip("RENZHENG_MODEL_DIR names no folder with YuNet and MobileFaceNet: fused goes unmeasured")
-    assert measured(people, "fused").rates.at_fmr[1e-3].tar.value > 0.98
+    samples = list(acquire_all(people.images, "fused", thorough=True))
+    assert evaluate(people, samples, "fused").rates.at_fmr[1e-3].tar.value > 0.98
