@@ -96,16 +96,25 @@ def init(  # noqa: PLR0917 - each is an option
 
 
 @app.command()
-def run(config: Config = CONFIG) -> None:
-    """Consume the devices' logs and serve console and API until interrupted."""
+def run(
+    config: Config = CONFIG,
+    shard: Annotated[
+        list[str] | None, typer.Option(help="Consume this shard only; may be given again.")
+    ] = None,
+    ingest: Annotated[
+        bool, typer.Option("--ingest/--no-ingest", help="Whether this process consumes any shard.")
+    ] = True,
+) -> None:
+    """Consume the devices' logs and serve console and API until interrupted.
+
+    Shards that this process does not consume have one of their own each: renzheng central ingest.
+    """
     from renzheng.central.main import build_central
     from renzheng.central.settings import read_settings
     from renzheng.contracts.supervised import attend
 
-    ended = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: ended.set())
-    central = build_central(read_settings(config))
+    ended = _until_interrupted()
+    central = build_central(read_settings(config), shards=(shard or None) if ingest else ())
     central.start(connect_seconds=0.0)  # a broker that is away keeps nobody from the console
     Console().print(f"console  {central.url}", highlight=False)
     if central.adt_port is not None:
@@ -114,6 +123,34 @@ def run(config: Config = CONFIG) -> None:
         attend(central.workers, ended)
     finally:
         central.stop()
+
+
+@app.command("ingest")
+def ingest_shards(
+    shard: Annotated[list[str], typer.Option(help="The shard to consume; may be given again.")],
+    config: Config = CONFIG,
+) -> None:
+    """Consume shards in a process of their own, without console, door and night, until interrupted."""
+    from renzheng.central.ingest.main import IngestProcess
+    from renzheng.central.settings import read_settings
+    from renzheng.contracts.supervised import attend
+
+    ended = _until_interrupted()
+    process = IngestProcess(read_settings(config), shard, utc_now)
+    process.start(connect_seconds=0.0)
+    Console().print(f"consuming  shard {', '.join(shard)}", highlight=False)
+    try:
+        attend(process.workers, ended)
+    finally:
+        process.stop()
+
+
+def _until_interrupted() -> threading.Event:
+    """Give the event that an interruption or a request to end sets."""
+    ended = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: ended.set())
+    return ended
 
 
 @app.command()
@@ -324,9 +361,9 @@ def night(
 
     Without --day: yesterday, every billed day that no night has answered, and every audited day that
     something touches which has come in since. A run whose process was killed goes on first, where it was.
+    Of several centrals over one store one runs; the others wait, and take over should it die.
     One run that fails keeps no other back; the command then ends with its exit status, and is tried again.
     """
-    from renzheng.central.nightly import debts
     from renzheng.central.nightly.night import Night
     from renzheng.central.settings import read_settings
     from renzheng.central.store.database import Database
@@ -337,11 +374,11 @@ def night(
     database = Database(settings.database)
     database.migrate()
     run_of_nights = Night(database, settings, utc_now)
-    yesterday = utc_now().astimezone(ZoneInfo(settings.timezone)).date() - dt.timedelta(days=1)
     failed: list[RenzhengError] = []
     console, errors = Console(), Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=errors) as bars:
+    asked = utc_now()
+    with Progress(*columns, console=errors) as bars, run_of_nights.alone(wait=day is None):
 
         def follow(first: dt.date) -> Callable[[str, int, int], None]:
             task = bars.add_task(f"{first}", total=None)
@@ -361,21 +398,20 @@ def night(
         if day:
             wanted = [(day.date(), (to or day).date())]
         else:
-            done = [(report.first, report.last) for report in reports]
-            wanted = debts.spans(debts.without({yesterday, *run_of_nights.owed_days()}, done))
+            wanted = run_of_nights.wanted(asked, [(report.first, report.last) for report in reports])
         for first, last in wanted:
             try:
                 reports.append(run_of_nights.run(first, last, follow(first)))
             except RenzhengError as error:
                 errors.print(f"{first} to {last}: {error.what}", markup=False, highlight=False)
                 failed.append(error)
-    for report in reports:
-        days = f"{report.first} to {report.last}"
-        console.print(f"run {report.run_id}: {days}, kept in {report.folder}", highlight=False)
-    key = keys.load_private_key(settings.key_file.read_bytes())
-    _, note = take_checkpoint(
-        database, settings.log_origin, key, settings.checkpoints_dir, utc_now(), settings.backup.interval
-    )
+        for report in reports:
+            days = f"{report.first} to {report.last}"
+            console.print(f"run {report.run_id}: {days}, kept in {report.folder}", highlight=False)
+        key = keys.load_private_key(settings.key_file.read_bytes())
+        _, note = take_checkpoint(
+            database, settings.log_origin, key, settings.checkpoints_dir, utc_now(), settings.backup.interval
+        )
     database.close()
     console.print(f"checkpoint {note}", highlight=False)
     if failed:

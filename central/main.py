@@ -1,7 +1,6 @@
 """Wires the central service together; the only place that does."""
 
 import logging
-import time
 from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from pathlib import Path
@@ -15,18 +14,16 @@ from renzheng.central.claims.source import Options
 from renzheng.central.draw.handing import openings_for, sheets_for
 from renzheng.central.draw.keeper import RoundKeeper
 from renzheng.central.draw.rounds import Rounds
-from renzheng.central.errors import SettingsError
-from renzheng.central.ingest.consumer import Consumer
-from renzheng.central.ingest.service import Ingest
+from renzheng.central.ingest.main import must_have_key
+from renzheng.central.ingest.shards import Shards
 from renzheng.central.metrics import Metrics
 from renzheng.central.nightly.night import Night
-from renzheng.central.settings import BrokerSettings, Settings
+from renzheng.central.settings import Settings
 from renzheng.central.site.authority import Authority, write_secret
 from renzheng.central.site.calls import Callers
 from renzheng.central.site.door import Counter, build_door
 from renzheng.central.site.joining import BrokerAddress, Joining
 from renzheng.central.site.revocation import keep_lists
-from renzheng.central.site.setup import CENTRAL_NAME, certify_consumer
 from renzheng.central.site.succession import read_former
 from renzheng.central.store import devices
 from renzheng.central.store.database import Database
@@ -56,39 +53,40 @@ def make_signing_key(path: Path) -> OKPKey:
 class Central:
     """The service in one process: consumers, console and API over one store.
 
+    Args:
+        settings: what it is told.
+        clock: when it is.
+        shards: those it consumes; all of the site's when None. The others are left to processes of their own.
+
     Attributes:
         settings: what it was told.
         database: its store.
         night: runs the audit of some days.
     """
 
-    def __init__(self, settings: Settings, clock: Callable[[], datetime]) -> None:
-        if not settings.key_file.exists():
-            raise SettingsError(
-                f"Central has no signing key at {settings.key_file}.",
-                why="Devices forget an entry only on central's signed word.",
-                do="Make one with: renzheng central init",
-            )
+    def __init__(
+        self, settings: Settings, clock: Callable[[], datetime], shards: Sequence[str] | None = None
+    ) -> None:
+        must_have_key(settings)
         self.settings = settings
         self.clock = clock
         self.metrics = Metrics()
         self._key = keys.load_private_key(settings.key_file.read_bytes())
-        self._former = read_former(settings.key_file)
         self.database = Database(settings.database)
-        # Apart from what pages read through, so that no number of readers stops the ingest or the devices.
-        self._ingest_database = Database(settings.database, connections=2 * len(settings.shards))
         self._own_database = Database(settings.database, connections=12)
         self.night = Night(self.database, settings, clock)
-        self._consumers = [self._consumer(shard) for shard in settings.shards]
-        self.workers = Workers(worker for one in self._consumers for worker in one.workers)
+        consumed = settings.shards if shards is None else shards
+        former = read_former(settings.key_file)
+        self._shards = Shards(settings, consumed, self._key, former, clock=clock, metrics=self.metrics)
+        self.workers = Workers(self._shards.workers)
         self._watch = Watch(
             self._own_database,
             settings,
             clock,
             self.metrics,
             workers=self.workers,
-            brokers=lambda: [one.standing() for one in self._consumers],
-            refused=lambda: {d: why for one in self._consumers for d, why in one.refused().items()},
+            brokers=self._shards.standings,
+            refused=self._shards.refused,
         )
         standing = Standing(self._watch.problems, self.workers, self._own_database)
         console = build_app(self.database, settings, clock, self.metrics, standing)
@@ -103,32 +101,6 @@ class Central:
             self.workers.add(self._door.worker)
         if self._adt:
             self.workers.add(self._adt.worker)
-
-    def _consumer(self, shard: str) -> Consumer:
-        ingest = Ingest(self._ingest_database, self._key, self.clock, self.metrics, self._former)
-        return Consumer(shard, self._broker_of(shard), ingest, self.metrics)
-
-    def _broker_of(self, shard: str) -> BrokerSettings:
-        """Return the broker with the certificate of this shard's consumer, where the site issues its own.
-
-        A certificate from elsewhere is taken as it is; it can name one consumer only.
-
-        Raises:
-            SettingsError: it would have to name several.
-        """
-        told, folder = self.settings.broker, self.settings.site_dir
-        if told.certificate_file is None:
-            return told
-        if told.certificate_file.resolve() == (folder / f"{CENTRAL_NAME}.pem").resolve():
-            certificate, key = certify_consumer(folder, shard, self.clock())
-            return told.model_copy(update={"certificate_file": certificate, "key_file": key})
-        if len(self.settings.shards) > 1:
-            raise SettingsError(
-                f"One certificate, {told.certificate_file}, cannot serve {len(self.settings.shards)} shards.",
-                why="The broker takes its name for the client id: consumers would end each other's session.",
-                do=f"Use the site's own {folder / 'central.pem'}, or run one central for each shard.",
-            )
-        return told
 
     def _make_door(self) -> WebServer | None:
         """Make the address at which devices join, if this site has one."""
@@ -205,34 +177,26 @@ class Central:
         self._keep_lists()
         self.night.mend()
         self._web.start()
-        started: list[Consumer] = []
         try:
             if self._door:
                 self._door.start()
             if self._adt:
                 self._adt.start()
             self._rounds.start()
-            for consumer in self._consumers:
-                consumer.start()
-                started.append(consumer)
+            self._shards.start()
             self._watch.worker.start()
         except BaseException:
-            for consumer in started:
-                consumer.stop()
             self._stop_serving()
             raise
-        deadline = time.monotonic() + connect_seconds
-        for consumer in started:
-            consumer.wait_until_subscribed(max(deadline - time.monotonic(), 0.0))
+        self._shards.wait_until_subscribed(connect_seconds)
         logger.info("central serves at %s", self.url)
 
     def stop(self) -> None:
         """Stop in good order: what was not committed, the devices send again."""
         self._watch.worker.stop()
-        for consumer in self._consumers:
-            consumer.stop()
+        self._shards.stop()
         self._stop_serving()
-        for database in (self.database, self._ingest_database, self._own_database):
+        for database in (self.database, self._own_database):
             database.close()
 
     def _stop_serving(self) -> None:
@@ -263,8 +227,10 @@ class Central:
         self._keep_lists()
 
 
-def build_central(settings: Settings, *, clock: Callable[[], datetime] = utc_now) -> Central:
+def build_central(
+    settings: Settings, *, clock: Callable[[], datetime] = utc_now, shards: Sequence[str] | None = None
+) -> Central:
     """Wire the service; `start` runs it. The store is migrated, so that devices can be registered before."""
-    central = Central(settings, clock)
+    central = Central(settings, clock, shards)
     central.database.migrate()
     return central

@@ -56,6 +56,10 @@ class Speaker:
             return self
         return replace(self, identity=identity.begin_run(connection), _given=[0])
 
+    def anew(self, connection: sa.Connection) -> "Speaker":
+        """The same in a new run, which counts above every word that any consumer of the store has given."""
+        return replace(self, identity=identity.begin_run(connection), _given=[0])
+
     def after(self, connection: sa.Connection, epoch: int, now_us: int) -> "Speaker":
         """The same in an epoch after `epoch`: this store was set back."""
         begun = identity.begin_epoch(connection, epoch, "set_back", now_us)
@@ -104,9 +108,13 @@ def hear(
     word = speaker.own_word(said.word, device.device_id) if said.word else None
     if word is None or word.place is None or speaker.identity is None:
         return Heard(speaker, device, speaker.former.successions)  # it may know any key
-    if identity.set_back(connection, speaker.identity.place(speaker.given), word, device.head):
+    latest = speaker.identity.place(speaker.given)
+    if identity.set_back(connection, latest, word, device.head):
         logger.error("the store was set back: device %s holds a later word of it", device.device_id)
         speaker = speaker.after(connection, word.place.epoch, now_us)
+    elif word.place[1:] > latest[1:]:
+        # Another consumer's word, from the shard that the device has left: ours must count above it.
+        speaker = speaker.anew(connection)
     assert speaker.identity is not None
     if said.resume and word.upto > device.head.sequence:
         lost = _lost(device, said, word)

@@ -1,12 +1,13 @@
 """Runs the audit of some service days and publishes its verdicts; the nightly job."""
 
-import fcntl
 import logging
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -25,7 +26,7 @@ from renzheng.central.nightly.lake import Lake, Window
 from renzheng.central.nightly.manifest import Manifest
 from renzheng.central.nightly.report import REPORT, write_report
 from renzheng.central.settings import Settings
-from renzheng.central.store import audits, refusals
+from renzheng.central.store import audits, locks, refusals
 from renzheng.central.store.database import Database
 from renzheng.central.store.times import to_us
 from renzheng.contracts import keys
@@ -47,6 +48,7 @@ STEPS_AROUND = 5
 """Steps before and after the audit's own."""
 LAKE_VERSION = "lake_version"
 HOURS_A_DAY = 24
+WAIT_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,7 @@ class Night:
         self._database = database
         self._settings = settings
         self._clock = clock
+        self._holding = _Holding()
 
     def run(self, first: date, last: date, progress: Progress = _quiet) -> NightReport:
         """Audit the service days `first` to `last`, both included, and publish the verdicts.
@@ -90,7 +93,7 @@ class Night:
         """
         if last < first:
             raise NightError(f"The days run backwards: {first} to {last}.", do="Give the earlier day first.")
-        with self._alone():
+        with self.alone():
             with self._database.reading() as connection:
                 begun = audits.unfinished(connection)
             span = (first.isoformat(), last.isoformat())
@@ -105,7 +108,7 @@ class Night:
 
     def go_on(self, progress_of: Callable[[date], Progress] = lambda _: _quiet) -> list[NightReport]:
         """Finish the runs whose processes were killed, each with the step it was at."""
-        with self._alone():
+        with self.alone():
             with self._database.reading() as connection:
                 begun = audits.unfinished(connection)
             return [self._go_on(row, progress_of(date.fromisoformat(row["from_day"]))) for row in begun]
@@ -115,7 +118,7 @@ class Night:
 
         It brings the lake up to date, which notes the days that a late bill, event or stay touches.
         """
-        with self._alone(), self._settled() as connection:
+        with self.alone(), self._settled() as connection:
             return self._late(connection, self._lake().refresh(connection, self._settings.tables_dir))
 
     def owed_days(self) -> list[date]:
@@ -125,11 +128,22 @@ class Night:
         up to date.
         """
         zone = ZoneInfo(self._settings.timezone)
-        with self._alone(), self._settled() as connection:
+        with self.alone(), self._settled() as connection:
             manifest = self._lake().refresh(connection, self._settings.tables_dir)
             today = self._clock().astimezone(zone).date()
             never = debts.owed(connection, debts.billed_in(manifest), today)
             return sorted({*never, *self._late(connection, manifest)})
+
+    def wanted(self, asked: datetime, done: Sequence[tuple[date, date]]) -> list[tuple[date, date]]:
+        """Name the spans of days that a night which was asked for at a moment is to audit: what is owed.
+
+        Yesterday is among them, unless another central has answered it since then.
+        """
+        yesterday = asked.astimezone(ZoneInfo(self._settings.timezone)).date() - timedelta(days=1)
+        with self._database.reading() as connection:
+            answered = audits.answered_since(connection, yesterday, to_us(asked))
+        days = {*self.owed_days()} | (set() if answered else {yesterday})
+        return debts.spans(debts.without(days, done))
 
     def _late(self, connection: sa.Connection, manifest: Manifest) -> list[date]:
         spoken = audits.summaries_of_days(connection, limit=LATE_DAYS_LOOKED_AT)
@@ -144,7 +158,7 @@ class Night:
     def mend(self) -> None:
         """Mark as interrupted what a process that is gone left running; the next night goes on with it."""
         try:
-            with self._alone(), self._database.writing() as connection:
+            with self.alone(), self._database.writing() as connection:
                 audits.interrupt(connection)
         except NightError:
             logger.info("an audit run is under way in another process")
@@ -199,7 +213,8 @@ class Night:
         write_report(folder / REPORT, result, tables, run_id, self._clock().astimezone(zone))
         steps.begin_after_audit("publish", 3)
         summary = {**result.summary, "lake_version": int(version), "lake_id": lake_id}
-        with self._database.writing() as connection:
+        assert self._holding.lock is not None
+        with self._holding.lock.writing() as connection:
             audits.publish(connection, run_id, *days, summary=summary, now_us=self._now_us())
         self._sweep()
         steps.done()
@@ -263,20 +278,49 @@ class Night:
         return to_us(self._clock())
 
     @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Hold the lock that keeps every other run out; it falls with the process."""
+    def alone(self, *, wait: bool = False) -> Iterator[None]:
+        """Hold the lock that keeps every other run out, of any central over this store, for a block.
+
+        It falls with the process. Within the block each run of this thread finds it held.
+
+        Args:
+            wait: for whoever holds it now, however long its run takes.
+
+        Raises:
+            NightError: another central, or another process of this one, holds it.
+        """
+        if self._holding.lock is not None:
+            yield
+            return
         folder = self._settings.runs_dir
         folder.mkdir(parents=True, exist_ok=True)
-        with (folder / "lock").open("w") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                raise NightError(
-                    "An audit run is under way.",
-                    why="Two at once would publish the same days over each other.",
-                    do="Wait for it; the console's page of runs shows how far it is.",
-                ) from None
-            yield
+        while True:
+            with locks.alone(self._database, "night") as held, (folder / "lock").open("wb") as file:
+                if held is not None and locks.lock_file(file):  # the folder's: lake and runs lie there
+                    self._holding.lock = held
+                    try:
+                        yield
+                    finally:
+                        self._holding.lock = None
+                    return
+            if not wait:
+                raise _under_way()
+            logger.info("another central runs the night; this one waits for it")
+            time.sleep(WAIT_SECONDS)
+
+
+def _under_way() -> NightError:
+    return NightError(
+        "An audit run is under way.",
+        why="Two at once would publish the same days over each other.",
+        do="Wait for it; the console's page of runs shows how far it is.",
+    )
+
+
+class _Holding(threading.local):
+    """The store's lock, as far as the present thread holds it."""
+
+    lock: locks.Held | None = None
 
 
 class _Steps:

@@ -3,7 +3,7 @@
 Those of the ingest are about messages and counted (`refusals`); both stand in one table.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -28,9 +28,21 @@ class Found:
 
 
 def reconcile(
-    connection: sa.Connection, kinds: Collection[str], found: Iterable[Found], now_us: int
+    connection: sa.Connection,
+    kinds: Collection[str],
+    found: Iterable[Found],
+    now_us: int,
+    mine: Callable[[str, str], bool] = lambda _problem, _subject: True,
 ) -> Mapping[tuple[str, str], int]:
     """Open what is new, bring up to date what goes on, close what is over; of `kinds` only.
+
+    Args:
+        connection: a transaction that writes.
+        kinds: the problems that the caller looks for.
+        found: what holds now.
+        now_us: when it is.
+        mine: tells of problem and subject whether the caller is who looks for it; what is another process's
+            is left as it stands.
 
     Returns:
         From when on each that is open now, by subject and problem.
@@ -39,6 +51,8 @@ def reconcile(
     since: dict[tuple[str, str], int] = {}
     open_ = sa.select(ALARMS).where(ALARMS.c.resolved_at.is_(None), ALARMS.c.problem.in_(kinds))
     for row in connection.execute(open_).all():
+        if not mine(row.problem, row.device_id):
+            continue
         one = now.pop((row.device_id, row.problem), None)
         change = sa.update(ALARMS).where(ALARMS.c.alarm_id == row.alarm_id)
         if one is None:
@@ -51,6 +65,13 @@ def reconcile(
         connection.execute(sa.insert(ALARMS).values(**_values(one, now_us)))
         since[one.subject, one.problem] = one.since_us
     return since
+
+
+def open_of(connection: sa.Connection, kinds: Collection[str]) -> list[Found]:
+    """Read the open alarms of some kinds."""
+    open_ = sa.select(ALARMS).where(ALARMS.c.resolved_at.is_(None), ALARMS.c.problem.in_(kinds))
+    rows = connection.execute(open_.order_by(ALARMS.c.first_at))
+    return [Found(row.device_id, row.problem, row.detail, row.first_at) for row in rows]
 
 
 def keep_closed(connection: sa.Connection, one: Found, now_us: int) -> None:

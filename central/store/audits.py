@@ -116,6 +116,16 @@ def folders_to_drop(connection: sa.Connection, *, keep: int) -> Sequence[str]:
     return [row.folder for row in rows if row.run_id not in held]
 
 
+def answered_since(connection: sa.Connection, day: date, moment_us: int) -> bool:
+    """Whether a run that speaks of a day has ended since a moment."""
+    query = (
+        sa.select(RUNS.c.run_id)
+        .join(DAYS, DAYS.c.run_id == RUNS.c.run_id)
+        .where(DAYS.c.service_day == day.isoformat(), RUNS.c.finished_at >= moment_us)
+    )
+    return connection.execute(query).first() is not None
+
+
 def publish(
     connection: sa.Connection,
     run_id: str,

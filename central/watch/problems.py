@@ -3,7 +3,8 @@
 Moments are microseconds since 1970 in UTC, as in the store.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any, Literal
@@ -22,6 +23,7 @@ KINDS: Mapping[str, Severity] = {
     "worker_failing": "warning",
     "broker_unreachable": "critical",
     "second_consumer": "critical",
+    "no_consumer": "critical",
     "device_silent": "warning",
     "device_halted": "critical",
     "clock_jumped": "warning",
@@ -55,12 +57,14 @@ class Problem:
         subject: the device, `shard 0`, a file, a worker, or `SITE`.
         since_us: from when on.
         detail: what is known, without anybody's name or number.
+        elsewhere: another process of this site told of it.
     """
 
     kind: str
     subject: str
     since_us: int
     detail: str
+    elsewhere: bool = False
 
     @property
     def severity(self) -> Severity:
@@ -91,6 +95,48 @@ def of_brokers(standings: Sequence[Connected], now_us: int) -> list[Problem]:
         if one.contested:
             found.append(Problem("second_consumer", subject, now_us, one.contested))
     return found
+
+
+OF_SHARD = re.compile(r"(?:ingest|broker|watch)-(.+)")
+"""The threads of a shard's process."""
+WATCHED_SECONDS = 60.0
+"""A shard's process says every ten seconds that it is there."""
+
+
+def shard_of(kind: str, subject: str, of_devices: Mapping[str, str]) -> str | None:
+    """Tell which shard a problem belongs to; None for what is the whole site's.
+
+    Args:
+        kind: one of `KINDS`.
+        subject: the problem's.
+        of_devices: the shard of each device.
+    """
+    if kind in ("worker_stuck", "worker_failing"):
+        found = OF_SHARD.fullmatch(subject)
+        return found[1] if found else None
+    if kind in ("broker_unreachable", "second_consumer"):
+        return subject.removeprefix("shard ")
+    return None if kind == "no_consumer" else of_devices.get(subject)
+
+
+def of_shards(
+    rows: Iterable[Row], own: Collection[str], seen_us: Mapping[str, int], now_us: int
+) -> list[Problem]:
+    """Name the shards that have devices and that no process consumes.
+
+    Args:
+        rows: the devices.
+        own: shards that this process consumes.
+        seen_us: when each other shard's process last said that it is there.
+        now_us: when it is.
+    """
+    since: dict[str, int] = {}
+    for row in rows:
+        if row["revoked_at"] is None and row["shard"] not in own:
+            since[row["shard"]] = min(since.get(row["shard"], now_us), row["registered_at"])
+    since = {shard: seen_us.get(shard, at) for shard, at in since.items()}
+    late = now_us - WATCHED_SECONDS * _SECOND
+    return [Problem("no_consumer", f"shard {shard}", at, "") for shard, at in since.items() if at < late]
 
 
 def of_refusals(refused: Mapping[str, str], now_us: int) -> list[Problem]:

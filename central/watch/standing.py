@@ -25,4 +25,6 @@ class Standing:
     def well(self) -> bool:
         """Whether the service does its work: every thread moves, and nothing critical is wrong with it."""
         of_service = ("store_refuses", "worker_stuck", "worker_failing", "broker_unreachable")
-        return self.workers.moving() and not any(one.kind in of_service for one in self.problems())
+        return self.workers.moving() and not any(
+            one.kind in of_service and not one.elsewhere for one in self.problems()
+        )

@@ -15,7 +15,7 @@ from renzheng.central.nightly.manifest import NAME as MANIFEST
 from renzheng.central.settings import Settings
 from renzheng.central.site.authority import end_of
 from renzheng.central.site.setup import consumer_names
-from renzheng.central.store import alarms, reading, refusals
+from renzheng.central.store import alarms, last_times, reading, refusals
 from renzheng.central.store.database import Database
 from renzheng.central.store.faults import describe
 from renzheng.central.store.times import to_us
@@ -30,6 +30,8 @@ OF_PROCESS = {"worker_stuck", "worker_failing", "broker_unreachable", "second_co
 JUMPS_SHOWN = timedelta(hours=24)
 QUIET = timedelta(days=30)
 """An alarm of the ingest that has not come again for so long is closed; what proves a fraud stays open."""
+_SHARD = "shard "
+"""Under this and the shard's name its process says in the store that it is there."""
 _US_A_DAY = 86_400_000_000
 
 
@@ -44,6 +46,8 @@ class Watch:
         workers: the process's threads.
         brokers: tells how each shard's connection is.
         refused: names the devices of which the store lately refused something.
+        whole: watches the site as a whole, too: certificates, nights, and shards that nobody consumes. False
+            for a process that has nothing but its shards; it says in the store that it is there.
     """
 
     def __init__(
@@ -56,6 +60,7 @@ class Watch:
         workers: Workers,
         brokers: Callable[[], Sequence[Connected]],
         refused: Callable[[], Mapping[str, str]] = dict,
+        whole: bool = True,
     ) -> None:
         self._database = database
         self._settings = settings
@@ -64,17 +69,26 @@ class Watch:
         self._workers = workers
         self._brokers = brokers
         self._refused = refused
+        self._shards = frozenset(one.shard for one in brokers())
+        self._whole = whole
+        self._others: frozenset[str] = frozenset()
+        self._elsewhere: Sequence[Problem] = ()
+        self._of_devices: Mapping[str, str] = {}
         self._known: list[Problem] = []
         self._billed: Sequence[date] = ()
         self._lake_seen = (0, 0)
-        self.worker = Worker("watch", self.look, every_seconds=EVERY_SECONDS)
+        self.worker = Worker(
+            "watch" if whole else f"watch-{'-'.join(sorted(self._shards))}",
+            self.look,
+            every_seconds=EVERY_SECONDS,
+        )
 
     def problems(self) -> list[Problem]:
         """Tell what is wrong, as of the last look; what the process itself shows, as of now."""
         now_us = to_us(self._clock())
         at_once = problems.since_first(self._of_process(now_us), self._before())
         told = {(one.subject, one.kind) for one in at_once}
-        return [*at_once, *(one for one in self._known if self._lasts(one, told))]
+        return [*at_once, *(one for one in self._known if self._lasts(one, told)), *self._elsewhere]
 
     def _of_process(self, now_us: int) -> list[Problem]:
         seen = problems.of_workers(self._workers.states(), now_us)
@@ -91,11 +105,13 @@ class Watch:
         """Look once; a store that refuses is itself what is found, and is told of later."""
         now = self._clock()
         now_us = to_us(now)
-        seen = self._of_process(now_us) + self._certificates(now_us)
+        seen = self._of_process(now_us) + (self._certificates(now_us) if self._whole else [])
         try:
             self._database.probe(now_us)
             with self._database.reading() as connection:
                 seen += self._in_store(connection, now)
+                self._elsewhere = self._told_elsewhere(connection) if self._whole else ()
+            seen = [one for one in seen if self._is_mine(one.kind, one.subject)]
             seen = problems.since_first(seen, self._before())
             seen = problems.since_first(seen, self._keep(seen, now_us))
         except Exception as error:  # noqa: BLE001 - whatever it is, it is the finding
@@ -114,7 +130,10 @@ class Watch:
         refused = [one for one in self._known if (one.kind, one.subject) == ("store_refuses", SITE)]
         with self._database.writing() as connection:
             found = [alarms.Found(one.subject, one.kind, one.detail, one.since_us) for one in seen]
-            since = alarms.reconcile(connection, KINDS, found, now_us)
+            since = alarms.reconcile(connection, KINDS, found, now_us, self._is_mine)
+            if not self._whole:
+                last_times.note(connection, {f"{_SHARD}{shard}" for shard in self._shards}, now_us)
+                return since
             for one in refused:  # it could not be written while it lasted
                 over = alarms.Found(one.subject, one.kind, one.detail, one.since_us)
                 alarms.keep_closed(connection, over, now_us)
@@ -122,11 +141,37 @@ class Watch:
             alarms.age(connection, now_us - to_span(QUIET), now_us, kinds=KINDS)
         return since
 
+    def _is_mine(self, kind: str, subject: str) -> bool:
+        """Whether a problem is this process's to tell: of its shards, or of the site and of no other's shard.
+
+        What a process that has died left open, the one that watches the whole takes over.
+        """
+        shard = problems.shard_of(kind, subject, self._of_devices)
+        if shard in self._shards:
+            return True
+        return self._whole and shard not in self._others
+
+    def _told_elsewhere(self, connection: sa.Connection) -> list[Problem]:
+        """Read what the processes of other shards have found."""
+        found = alarms.open_of(connection, KINDS)
+        return [
+            Problem(one.problem, one.subject, one.since_us, one.detail, elsewhere=True)
+            for one in found
+            if not self._is_mine(one.problem, one.subject)
+        ]
+
     def _in_store(self, connection: sa.Connection, now: datetime) -> list[Problem]:
         now_us = to_us(now)
         rows = reading.device_standings(connection)
+        self._of_devices = {row["device_id"]: row["shard"] for row in rows}
+        said = last_times.read(connection, _SHARD)
+        late = now_us - to_span(timedelta(seconds=problems.WATCHED_SECONDS))
+        self._others = frozenset(shard for shard, at in said.items() if at >= late) - self._shards
         seen = problems.of_devices(rows, self._brokers(), now_us)
         seen += problems.of_clocks(reading.clock_jumps(connection, now_us - to_span(JUMPS_SHOWN)))
+        if not self._whole:
+            return seen
+        seen += problems.of_shards(rows, self._shards, said, now_us)
         zone = ZoneInfo(self._settings.timezone)
         billed = self._billed_days()
         owed = debts.owed(connection, billed, now.astimezone(zone).date())

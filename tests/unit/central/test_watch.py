@@ -2,7 +2,7 @@
 
 import urllib.error
 import urllib.request
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from parts.central import register
@@ -204,6 +204,38 @@ def test_the_watch_keeps_what_it_sees_and_closes_what_is_over(tmp_path, store):
         connection.exec_driver_sql(f"UPDATE device_status SET received_at = {NOW_US}")
     watch.look()
     assert ("kiosk-1", "device_silent") not in open_alarms(store)
+
+
+def named(store, *kinds):
+    return {(problem, subject) for subject, problem in open_alarms(store) if problem in kinds}
+
+
+def test_a_shard_of_a_process_of_its_own_is_watched_there_and_missed_when_it_is_gone(tmp_path, store):
+    """Two watches over one store leave each other's alarms alone; what one that died left, the other ends."""
+    register(store, LogWriter(), shard="0")
+    register(store, LogWriter("kiosk-2"), shard="1")
+    settings, now = make_settings({"data_dir": str(tmp_path)}), [NOW]
+    away = Connected("1", up=False, trouble="no answer", seconds=5, contested="")
+
+    def watch(standing, *, whole):
+        told = {"workers": Workers(), "brokers": lambda: [standing], "whole": whole}
+        return Watch(store, settings, lambda: now[0], Metrics(), **told)
+
+    site, shard = watch(LISTENING, whole=True), watch(away, whole=False)
+    assert [one.worker.name for one in (site, shard)] == ["watch", "watch-1"]
+    shard.look()
+    site.look()
+    assert named(store, "broker_unreachable", "no_consumer") == {("broker_unreachable", "shard 1")}
+    (told,) = [one for one in site.problems() if one.kind == "broker_unreachable"]
+    assert told.elsewhere, "told on the pages, and no reason to start this process again"
+    assert Standing(site.problems).well()
+    assert not Standing(shard.problems).well()
+    now[0] += timedelta(seconds=61)  # the process of shard 1 has died
+    site.look()
+    assert named(store, "broker_unreachable", "no_consumer") == {("no_consumer", "shard 1")}
+    shard.look()
+    site.look()
+    assert named(store, "broker_unreachable", "no_consumer") == {("broker_unreachable", "shard 1")}
 
 
 def test_a_store_that_refuses_is_said_at_once_and_recorded_afterwards(tmp_path, store, monkeypatch):

@@ -1,0 +1,104 @@
+"""A lock in the store: of all centrals over one store, at most one holds it; it falls with its holder.
+
+PostgreSQL keeps it for a session of its own, an advisory lock: a process that dies, or a machine that is cut
+off (the server asks after a minute of silence), frees it. SQLite has no sessions: there it is a lock of the
+operating system on a file beside the store's, which falls with the process.
+"""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+import sqlalchemy as sa
+
+from renzheng.central.store.database import Database
+
+CLASS = 0x727A
+"""The first of the two numbers of our advisory locks, so that nobody else's in that database is meant."""
+NUMBERS = {"night": 1}
+_ALIVE = {
+    "tcp_keepalives_idle": "60",
+    "tcp_keepalives_interval": "10",
+    "tcp_keepalives_count": "3",
+    "idle_session_timeout": "0",  # a night may be silent for hours; PostgreSQL 14 and later
+}
+_SET = sa.text(
+    "SELECT set_config(name, :value, false) FROM pg_settings WHERE name = :name AND context <> 'internal'"
+)
+_TAKE = sa.text("SELECT pg_try_advisory_lock(:class, :number)")
+
+
+class Held:
+    """A lock while it is held.
+
+    Args:
+        database: the store.
+        session: PostgreSQL's session that holds it; None with SQLite.
+    """
+
+    def __init__(self, database: Database, session: sa.Connection | None) -> None:
+        self._database = database
+        self._session = session
+
+    @contextmanager
+    def writing(self) -> Iterator[sa.Connection]:
+        """Open a transaction that is committed only while the lock is held.
+
+        On PostgreSQL it is the lock's own session that commits: where that ended, another central may hold
+        the lock by now, and nothing is written.
+        """
+        if self._session is None:
+            with self._database.writing() as connection:
+                yield connection
+            return
+        with self._session.begin():
+            yield self._session
+
+
+@contextmanager
+def alone(database: Database, name: str) -> Iterator[Held | None]:
+    """Hold a lock of the store for a block; None where another process, or another thread, holds it."""
+    if database.backend == "postgresql":
+        with _session(database, NUMBERS[name]) as held:
+            yield held
+    else:
+        with _file(database, name) as held:
+            yield held
+
+
+@contextmanager
+def _session(database: Database, number: int) -> Iterator[Held | None]:
+    with database.engine.connect() as session:
+        try:
+            with session.begin():
+                session.execute(_SET, [{"name": name, "value": value} for name, value in _ALIVE.items()])
+                taken = session.execute(_TAKE, {"class": CLASS, "number": number}).scalar_one()
+            yield Held(database, session) if taken else None
+        finally:
+            session.invalidate()  # ends the session, and with it the lock
+
+
+@contextmanager
+def _file(database: Database, name: str) -> Iterator[Held | None]:
+    store = database.engine.url.database
+    if not store:  # a store in memory is nobody else's
+        yield Held(database, None)
+        return
+    with _open(Path(f"{store}.{name}-lock")) as file:
+        yield Held(database, None) if lock_file(file) else None
+
+
+def _open(path: Path) -> IO[bytes]:
+    return os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+b")
+
+
+def lock_file(file: IO[bytes]) -> bool:
+    """Take the operating system's lock on an open file; False where somebody else has it."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
