@@ -109,12 +109,14 @@ def run(
 
     Shards that this process does not consume have one of their own each: renzheng central ingest.
     """
-    from renzheng.central.main import build_central
     from renzheng.central.settings import read_settings
     from renzheng.contracts.supervised import attend
 
+    settings = read_settings(config)  # a mistake in it is said before anything else is loaded
+    from renzheng.central.main import build_central
+
     ended = _until_interrupted()
-    central = build_central(read_settings(config), shards=(shard or None) if ingest else ())
+    central = build_central(settings, shards=(shard or None) if ingest else ())
     central.start(connect_seconds=0.0)  # a broker that is away keeps nobody from the console
     Console().print(f"console  {central.url}", highlight=False)
     if central.adt_port is not None:

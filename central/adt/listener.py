@@ -42,6 +42,7 @@ _UNTIL_STOPPED_SECONDS = 0.2
 class _Server(socketserver.ThreadingTCPServer):
     allow_reuse_address = True
     daemon_threads = True
+    request_queue_size = 128  # callers that come at once, as after a power cut, are not put off by seconds
 
     def __init__(
         self,

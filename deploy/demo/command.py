@@ -13,14 +13,12 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from renzheng.central.web.texts import LANGUAGES, texts
 from renzheng.contracts.errors import FaultError, InputError
-from renzheng.deploy.demo import play, report, story
-from renzheng.deploy.demo.stage import Stage
-from renzheng.deploy.demo.visitors import SocketVisitor
+from renzheng.deploy.demo import story
 
 if TYPE_CHECKING:
     from renzheng.deploy.demo.browser import BrowserVisitor
+    from renzheng.deploy.demo.stage import Stage
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 PORTRAITS = Path(__file__).resolve().parents[2] / ".cache" / "portraits"
@@ -97,6 +95,11 @@ def _check_portraits(folder: Path) -> None:
 def _play(
     folder: Path, portraits: Path, out: Path, console: Console, *, headless: bool, stays: bool
 ) -> dict[str, Any]:
+    from renzheng.central.web.texts import LANGUAGES, texts
+    from renzheng.deploy.demo import play, report
+    from renzheng.deploy.demo.stage import Stage
+    from renzheng.deploy.demo.visitors import SocketVisitor
+
     ports = {clinic.device_id: KIOSK_PORT + n for n, clinic in enumerate(story.CLINICS)}
     ports["central"] = CENTRAL_PORT
     visitor = _browser(folder, out) if headless else SocketVisitor()
@@ -119,7 +122,7 @@ def _browser(folder: Path, out: Path) -> "BrowserVisitor":
     return BrowserVisitor(folder, out / "screens")
 
 
-def _picture_pages(stage: Stage, visitor: "BrowserVisitor", result: dict[str, Any], folder: Path) -> None:
+def _picture_pages(stage: "Stage", visitor: "BrowserVisitor", result: dict[str, Any], folder: Path) -> None:
     """Keep pictures of the pages that an auditor would open next."""
     central = stage.central.url.rstrip("/")
     contested = next(line for line in result["lines"] if line["reason"] == "more_lines_than_sessions")
@@ -129,7 +132,7 @@ def _picture_pages(stage: Stage, visitor: "BrowserVisitor", result: dict[str, An
     visitor.picture(f"{central}/devices", folder / "console-devices.png")
 
 
-def _say_where(stage: Stage, console: Console) -> None:
+def _say_where(stage: "Stage", console: Console) -> None:
     console.print("[bold]人证 renzheng[/]  两家透析中心的一天 · a dialysis day at two clinics")
     console.print(f"  控制台 console         {stage.central.url}")
     for clinic in story.CLINICS:
@@ -137,6 +140,8 @@ def _say_where(stage: Stage, console: Console) -> None:
 
 
 def _say_verdicts(result: dict[str, Any], console: Console) -> None:
+    from renzheng.central.web.texts import texts
+
     table = Table("", "患者", "项目", "实情 · what happened", "判定 · verdict", "理由 · reason")
     for line in result["lines"]:
         colour = COLOURS[line["verdict"]]
@@ -150,7 +155,7 @@ def _say_verdicts(result: dict[str, Any], console: Console) -> None:
     console.print(table)
 
 
-def _stay(stage: Stage, console: Console) -> None:
+def _stay(stage: "Stage", console: Console) -> None:
     north = stage.agents[story.NORTH.device_id].kiosk_url
     console.print(
         "\n有摄像头的话，可以自己试：先注册，再到终端签到。\n"

@@ -30,7 +30,7 @@ class Hospital:
     """A connection to central's listener; `tell` gives the acknowledgement's code and text."""
 
     def __init__(self, port, context=None):
-        plain = socket.create_connection(("127.0.0.1", port), timeout=10)
+        plain = socket.create_connection(("127.0.0.1", port), timeout=60)
         try:
             self.stream = context.wrap_socket(plain, server_hostname="127.0.0.1") if context else plain
         except OSError:

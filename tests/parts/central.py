@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import paho.mqtt.client as mqtt
+from parts import stores
 from parts.devices import LogWriter
 
 from renzheng.central.main import Central, build_central, make_signing_key
@@ -29,12 +30,13 @@ def register(database: Database, writer: LogWriter, *, shard: str = "s1") -> Log
 
 @contextlib.contextmanager
 def running_central(
-    folder: Path, broker_port: int, *, connect_seconds: float = 15.0, **told: Any
+    folder: Path, broker_port: int, *, connect_seconds: float = 60.0, **told: Any
 ) -> Iterator[Central]:
     """Run a central over a folder of its own."""
     broker = {"port": broker_port, **told.pop("broker", {})}
     settings = make_settings({"data_dir": str(folder), "port": 0, "shards": ["s1"], "broker": broker, **told})
     make_signing_key(settings.key_file)
+    stores.lay(settings.database)
     central = build_central(settings)
     central.start(connect_seconds=connect_seconds)
     try:
@@ -83,7 +85,7 @@ class OnWire:
         self._client.loop_stop()
 
 
-def eventually(check: Callable[[], Any], *, within_seconds: float = 15.0) -> Any:
+def eventually(check: Callable[[], Any], *, within_seconds: float = 60.0) -> Any:
     """Ask until the answer is true, or time is up; return the last answer."""
     deadline = time.monotonic() + within_seconds
     while True:

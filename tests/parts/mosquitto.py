@@ -79,7 +79,7 @@ class Mosquitto:
         self._process = subprocess.Popen(
             [self.program, "-c", self.config_file], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
-        wait_until(self._answers, within_seconds=10, what=f"mosquitto on port {self.port}")
+        wait_until(self._answers, within_seconds=60, what=f"mosquitto on port {self.port}")
 
     def _answers(self) -> bool:
         if self._process is not None and self._process.poll() is not None:

@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import sqlalchemy as sa
+from parts import stores
 from parts.central import register
 from parts.devices import LogWriter
 
@@ -35,7 +36,7 @@ def settings_in(folder: Path, **audit: Any) -> Settings:
 
 
 def open_store(settings: Settings) -> Database:
-    database = Database(settings.database)
+    database = Database(stores.lay(settings.database))
     database.migrate()
     return database
 

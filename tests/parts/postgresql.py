@@ -58,10 +58,11 @@ class PostgreSql:
         """SQLAlchemy's address of one database."""
         return f"postgresql+psycopg://{USER}@{self.host}:{self.port}/{database}"
 
-    def new_database(self) -> str:
-        """Make an empty database and return its address."""
+    def new_database(self, template: str = "template1") -> str:
+        """Make a database, empty or a copy of `template`; return its address."""
         name = f"t_{uuid.uuid4().hex}"
-        self._run([self._psql, *self._where(), "-qc", f'CREATE DATABASE "{name}"', "postgres"])
+        made = f'CREATE DATABASE "{name}" TEMPLATE "{template}"'
+        self._run([self._psql, *self._where(), "-qc", made, "postgres"])
         return self.url_of(name)
 
     def start(self) -> None:
@@ -85,7 +86,7 @@ class PostgreSql:
                 stdout=log,
                 stderr=log,
             )
-        wait_until(self._answers, within_seconds=30, what=f"postgres on port {self.port}")
+        wait_until(self._answers, within_seconds=60, what=f"postgres on port {self.port}")
 
     def _answers(self) -> bool:
         if self._process is not None and self._process.poll() is not None:

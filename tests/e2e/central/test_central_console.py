@@ -5,14 +5,12 @@ The pictures go to `artefacts/console`.
 
 import pytest
 from parts import pictures
+from parts.browser import chromium_page, uncomplaining
 from parts.central import OnWire, register, running_central
 from parts.dialysis_day import DAY, write_logs, write_tables
 from parts.mosquitto import Mosquitto
-from playwright.sync_api import sync_playwright
 
 pytestmark = [pytest.mark.chromium, pytest.mark.mosquitto]
-CHROMIUM = "/usr/bin/chromium"
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
 
 
 @pytest.fixture(scope="module")
@@ -35,11 +33,9 @@ def console(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def browser():
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield running
-        running.close()
+def page():
+    with chromium_page() as page:
+        yield page
 
 
 PAGES = {
@@ -53,27 +49,22 @@ PAGES = {
 }
 
 
-@pytest.mark.parametrize("size", [(1280, 800), (820, 1180)])
 @pytest.mark.parametrize("name", PAGES)
-def test_a_page_in_a_browser(console, browser, size, name):
-    page = browser.new_page(viewport={"width": size[0], "height": size[1]})
-    complaints = []
-    page.on("console", lambda message: complaints.append(message.text))
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("requestfailed", lambda request: complaints.append(request.url))
-    page.goto(console.url + PAGES[name])
-    page.wait_for_load_state("networkidle")
-    assert complaints == []
-    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+def test_a_page_in_a_browser(console, page, name):
+    with uncomplaining(page):
+        page.goto(console.url + PAGES[name])
+        page.wait_for_load_state("networkidle")
     assert page.locator("h1").inner_text().strip()
-    picture = pictures.folder("console") / f"console-{name}-{size[0]}.png"
-    page.screenshot(path=picture)
-    assert picture.stat().st_size > 10_000
-    page.close()
+    for width, height in ((1280, 800), (820, 1180)):
+        page.set_viewport_size({"width": width, "height": height})
+        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+        picture = pictures.folder("console") / f"console-{name}-{width}.png"
+        page.screenshot(path=picture)
+        assert picture.stat().st_size > 10_000
 
 
-def test_from_the_day_to_the_evidence(console, browser):
-    page = browser.new_page(viewport={"width": 1280, "height": 800})
+def test_from_the_day_to_the_evidence(console, page):
+    page.set_viewport_size({"width": 1280, "height": 800})
     page.goto(console.url)
     page.click("a.card.contradicted")
     page.click("text=L-elsewhere")
@@ -83,4 +74,3 @@ def test_from_the_day_to_the_evidence(console, browser):
     assert page.locator("h2", has_text="Timeline").is_visible()
     page.goto(f"{console.url}/devices")
     assert page.locator("h1").inner_text() == "Devices"
-    page.close()

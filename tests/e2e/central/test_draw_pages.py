@@ -7,9 +7,9 @@ import datetime as dt
 
 import pytest
 from parts import pictures
+from parts.browser import chromium_page, uncomplaining
 from parts.mosquitto import Mosquitto
 from parts.rounds import Bureau
-from playwright.sync_api import sync_playwright
 
 from renzheng.central.main import build_central, make_signing_key
 from renzheng.central.settings import make_settings
@@ -17,8 +17,6 @@ from renzheng.contracts import keys
 from renzheng.contracts.events import utc_now
 
 pytestmark = [pytest.mark.chromium, pytest.mark.mosquitto]
-CHROMIUM = "/usr/bin/chromium"
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
 HOUR = dt.timedelta(hours=1)
 
 
@@ -57,18 +55,16 @@ def play_today(bureau):
 
 
 @pytest.fixture(scope="module")
-def browser():
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield running
-        running.close()
+def page():
+    with chromium_page() as page:
+        yield page
 
 
 @pytest.mark.parametrize("seen", [("zh", 1280, 800), ("en", 820, 1180)])
 @pytest.mark.parametrize(
     "name", ["rounds", "round-open", "round-committed", "round-published", "rate", "rate-one", "inpatients"]
 )
-def test_a_page_in_a_browser(console, browser, seen, name):
+def test_a_page_in_a_browser(console, page, seen, name):
     address = {
         "rounds": "/rounds",
         "rate": "/rate",
@@ -76,14 +72,10 @@ def test_a_page_in_a_browser(console, browser, seen, name):
         "inpatients": "/inpatients?institution=H1",
     }.get(name) or f"/rounds/{console.rounds[name.split('-')[1]]}"
     language, width, height = seen
-    page = browser.new_page(viewport={"width": width, "height": height})
-    complaints = []
-    page.on("console", lambda message: complaints.append(message.text))
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("requestfailed", lambda request: complaints.append(request.url))
-    page.goto(f"{console.url}{address}{'&' if '?' in address else '?'}lang={language}")
-    page.wait_for_load_state("networkidle")
-    assert complaints == []
+    page.set_viewport_size({"width": width, "height": height})
+    with uncomplaining(page):
+        page.goto(f"{console.url}{address}{'&' if '?' in address else '?'}lang={language}")
+        page.wait_for_load_state("networkidle")
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     assert page.locator("h1").inner_text().strip()
     picture = pictures.folder("console") / f"console-{name}-{language}-{width}.png"
@@ -91,11 +83,10 @@ def test_a_page_in_a_browser(console, browser, seen, name):
     assert picture.stat().st_size > 10_000
     if (name, language) == ("rate", "zh"):
         pictures.for_readme(picture, "console-rate")
-    page.close()
 
 
-def test_a_site_without_adt_enters_a_stay_and_a_leave_by_hand(console, browser):
-    page = browser.new_page(viewport={"width": 1280, "height": 800})
+def test_a_site_without_adt_enters_a_stay_and_a_leave_by_hand(console, page):
+    page.set_viewport_size({"width": 1280, "height": 800})
     page.goto(f"{console.url}/inpatients?institution=H4&lang=zh")
     page.select_option("select[name=kind]", "admit")
     for name, text in (
@@ -119,4 +110,3 @@ def test_a_site_without_adt_enters_a_stay_and_a_leave_by_hand(console, browser):
     page.fill("input[name=approved_by]", "D7")
     page.click("form.panel button")
     assert "请假" in page.locator("tr", has_text="V-form").first.inner_text()
-    page.close()

@@ -1,6 +1,8 @@
 """Stores on both backends, a real broker, and a central between them."""
 
 import pytest
+import sqlalchemy as sa
+from parts import stores
 from parts.central import OnWire, register, running_central
 from parts.devices import LogWriter
 from parts.mosquitto import Mosquitto
@@ -15,11 +17,22 @@ def postgresql_server():
         yield server
 
 
+@pytest.fixture(scope="session")
+def migrated_database(postgresql_server):
+    """The name of a database that is as the migrations make it, to be copied."""
+    url = postgresql_server.new_database()
+    store = Database(url)
+    store.migrate()
+    store.close()
+    return sa.make_url(url).database
+
+
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
 def database_url(request, tmp_path):
     if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'central.sqlite'}"
-    return request.getfixturevalue("postgresql_server").new_database()
+        return stores.lay(f"sqlite:///{tmp_path / 'central.sqlite'}")
+    template = request.getfixturevalue("migrated_database")
+    return request.getfixturevalue("postgresql_server").new_database(template)
 
 
 @pytest.fixture

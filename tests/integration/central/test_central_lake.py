@@ -35,10 +35,11 @@ DAYS = (2, 3, 4)
 PEOPLE = ("P1", "P2")
 
 
-@pytest.fixture
-def site(tmp_path):
+@pytest.fixture(scope="module")
+def settled(tmp_path_factory):
     """Two people who dialyse daily, billed for three days, for each of which a run speaks."""
-    settings = settings_in(tmp_path)
+    folder = tmp_path_factory.mktemp("settled")
+    settings = settings_in(folder)
     database = open_store(settings)
     device = kiosk(database)
     told = [row for day in DAYS for person in PEOPLE for row in came(person, day)]
@@ -48,7 +49,17 @@ def site(tmp_path):
     assert night.late_days() == []
     speak(database, settings, *map(march, DAYS))
     assert night.late_days() == []
-    yield settings, database, night
+    database.close()
+    return folder
+
+
+@pytest.fixture
+def site(settled, tmp_path):
+    """A copy of its own of the settled site."""
+    shutil.copytree(settled, tmp_path, dirs_exist_ok=True)
+    settings = settings_in(tmp_path)
+    database = open_store(settings)
+    yield settings, database, Night(database, settings, utc_now)
     database.close()
 
 
@@ -171,6 +182,7 @@ def test_a_run_keeps_what_it_read(site):
 
 def test_nothing_new_leaves_the_lake_as_it_is(site):
     settings, _, night = site
+    assert night.late_days() == []  # looks at the imports that were copied
     before = (settings.lake_dir / "manifest.json").read_bytes()
     assert night.late_days() == []
     assert (settings.lake_dir / "manifest.json").read_bytes() == before

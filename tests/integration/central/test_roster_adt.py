@@ -475,7 +475,7 @@ def test_silent_connections_of_one_address_leave_room_for_others(listener, monke
     monkeypatch.setattr("renzheng.central.adt.listener.FIRST_WORD_SECONDS", 0.2)
     held = [socket.create_connection(("127.0.0.1", listener.port)) for _ in range(70)]
     try:
-        assert eventually(lambda: told(listener) == "AA", within_seconds=30)
+        assert eventually(lambda: told(listener) == "AA", within_seconds=60)
     finally:
         for stream in held:
             stream.close()
