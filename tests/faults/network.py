@@ -124,7 +124,7 @@ class FarBroker(Mosquitto):
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        wait_until(self._runs, within_seconds=10, what="mosquitto in its namespace")
+        wait_until(self._runs, within_seconds=60, what="mosquitto in its namespace")
         time.sleep(0.05)
 
     def _runs(self) -> bool:

@@ -137,5 +137,5 @@ class PostgreSql:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.stop()
+        self.kill()  # its data are of no more use: nothing is to be written out
         shutil.rmtree(self.folder, ignore_errors=True)

@@ -5,7 +5,6 @@ import queue
 import socket
 import ssl
 import subprocess
-import time
 from pathlib import Path
 
 import paho.mqtt.client as mqtt
@@ -19,8 +18,10 @@ from renzheng.deploy.broker.access import CENTRAL_USER, Access
 from renzheng.deploy.broker.embedded import BrokerFaultError, EmbeddedBroker, Tls
 from renzheng.deploy.broker.mosquitto import MosquittoSite, render_config
 
-SECONDS = 10
+SECONDS = 60
+"""How long a busy machine may take for what must come; nothing waits so long for what must not."""
 LOG = "renzheng/v1/s0/{}/up/log"
+READ_AGAIN = "Reloading config"
 ACK = "renzheng/v1/s0/{}/down/ack"
 
 
@@ -60,10 +61,11 @@ class RunningMosquitto:
         self._acl = folder / "acl"
         self._acl.write_text(render_acl(consumers=[f"{CENTRAL_USER}-s0"]))
         self._acl.chmod(0o700)
-        log = f"file {folder / 'log'}"
-        site = MosquittoSite(tls, self._acl, crl, host="127.0.0.1", port=self.port, log=log)
+        self._log = folder / "log"
+        told = {"host": "127.0.0.1", "port": self.port, "log": f"file {self._log}"}
+        site = MosquittoSite(tls, self._acl, crl, **told)
         self._config = folder / "mosquitto.conf"
-        self._config.write_text(render_config(site) + "user root\n")
+        self._config.write_text(render_config(site) + "user root\nlog_type information\n")
 
     def __enter__(self):
         program = find_program("mosquitto", "mosquitto", [Path("/usr/sbin")])
@@ -75,9 +77,14 @@ class RunningMosquitto:
         end(self._process)
 
     def revoke(self, user):
+        read = self._log.read_text().count(READ_AGAIN)
         self._acl.write_text(render_acl([user]))
         self._process.send_signal(subprocess.signal.SIGHUP)
-        time.sleep(0.5)  # it reads the file when its loop comes round
+        wait_until(
+            lambda: self._log.read_text().count(READ_AGAIN) > read,
+            within_seconds=SECONDS,
+            what="mosquitto reads its files again",
+        )
 
 
 @pytest.fixture(scope="module")
@@ -101,6 +108,8 @@ class Client:
         self.connected = queue.Queue()
         self._client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, name, protocol=mqtt.MQTTv311)
         self._client.on_message = lambda _c, _u, message: self.received.put((message.topic, message.payload))
+        self._subscribed = queue.Queue()
+        self._client.on_subscribe = lambda _c, _u, message, _r, _p: self._subscribed.put(message)
         self.ended = queue.Queue()
         self._client.on_disconnect = lambda _c, _u, _f, reason, _p: self.ended.put(reason)
         if will:
@@ -115,7 +124,7 @@ class Client:
 
     def subscribe(self, *topics):
         self._client.subscribe([(topic, 1) for topic in topics])
-        time.sleep(0.3)
+        self._subscribed.get(timeout=SECONDS)
 
     def publish(self, topic, payload=b"x"):
         self._client.publish(topic, payload, qos=1)
