@@ -11,7 +11,21 @@ import sys
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-TESTS = str(Path(__file__).parent.parent)
+WAIT = """
+import sys
+from pathlib import Path
+
+sys.path[:0] = {path!r}
+
+def tell(step, done=0, total=0):
+    print(step, flush=True)
+    if step == {stop!r}:
+        sys.stdin.read()  # the kill comes meanwhile
+
+{work}
+"""
+"""The same as a script, for a test that drives the process by itself."""
+TESTS = Path(__file__).parent.parent
 LOADED = ["renzheng.central.audit.run", "renzheng.central.nightly.night"]
 _FORKS = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload(LOADED)
@@ -45,8 +59,8 @@ def _heard(hears: Connection):
 
 
 def _work(work: str, stop: str | None, says: Connection) -> None:
-    if TESTS not in sys.path:
-        sys.path.insert(0, TESTS)
+    if str(TESTS) not in sys.path:
+        sys.path.insert(0, str(TESTS))
 
     def tell(step, done=0, total=0):
         says.send(step)
