@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TypeVar
 
@@ -188,12 +188,17 @@ def load_pack(path: Path | None = None) -> Pack:
 
 
 def read_rule(path: Path, content: bytes | None = None) -> Rule:
-    """Read one rule file.
+    """Read one rule file; the same content is not parsed again in this process.
 
     Raises:
         ValueError: no header, unknown keys, a wrong value; the message has a line for each.
     """
-    text = as_text(path.read_bytes() if content is None else content)
+    return _rule(path, path.read_bytes() if content is None else content)
+
+
+@lru_cache(maxsize=128)
+def _rule(path: Path, content: bytes) -> Rule:
+    text = as_text(content)
     if not text.startswith("/*") or "*/" not in text:
         raise ValueError("there is no header: the file must begin with a comment /* ... */ that holds YAML")
     head, sql = text.removeprefix("/*").split("*/", 1)

@@ -38,10 +38,19 @@ def unbroken(tables, tmp_path_factory):
     return list(read_verdicts(out)), list(read_findings(out))
 
 
-def test_it_goes_on_after_every_kill(tables, unbroken, tmp_path):
+@pytest.mark.parametrize(
+    "killed_at",
+    [
+        ("load", "coverage_days", "write", "weekly-cap"),
+        pytest.param(
+            ("load", "sign_outs", "coverage_days", "bed_elsewhere", "write", "weekly-cap"),
+            marks=pytest.mark.long,
+        ),
+    ],
+)
+def test_it_goes_on_after_every_kill(tables, unbroken, tmp_path, killed_at):
     out = tmp_path / "out"
     work = AUDIT.format(tables=str(tables), out=str(out))
-    killed_at = ("load", "sign_outs", "coverage_days", "bed_elsewhere", "write", "weekly-cap")
     done_before = set()
     for stop in killed_at:
         steps = steps_until(stop, work)

@@ -3,6 +3,7 @@
 import datetime as dt
 import json
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -52,6 +53,15 @@ def own(tmp_path):
     rule = folder / "regions" / REGION / "twice-in-two-hours.sql"
     rule.write_text(first_rule(), encoding="utf-8")
     return folder
+
+
+@pytest.fixture
+def few(own):
+    """The region's pack with those national rules alone that it says something of: an audit runs no other."""
+    (own / "national").mkdir()
+    for name in ("weekly-cap", "manual-share", "in-bed-rate"):
+        shutil.copy(NATIONAL / f"{name}.sql", own / "national")
+    return own
 
 
 @pytest.fixture(scope="module")
@@ -104,10 +114,10 @@ def test_a_regions_own_rule_runs_in_that_region_only(own):
     assert [one.problems for one in outcomes] == [(), ()]
 
 
-def test_switch_level_and_hashes_of_a_region_are_in_the_result(own, tables, tmp_path):
+def test_switch_level_and_hashes_of_a_region_are_in_the_result(few, tables, tmp_path):
     plain, summary = (
-        audited(tables, tmp_path / "plain"),
-        audited(tables, tmp_path / "own", rules=own, region=REGION),
+        audited(tables, tmp_path / "plain", rules=few),
+        audited(tables, tmp_path / "own", rules=few, region=REGION),
     )
     assert plain["findings"]["weekly-cap"] > 0
     assert plain["switched_off"] == []
@@ -118,15 +128,15 @@ def test_switch_level_and_hashes_of_a_region_are_in_the_result(own, tables, tmp_
     assert summary["switched_off"][0]["reason_zh"] == "支付政策过渡期"
     found = [one for one in read_findings(tmp_path / "own") if one.rule_id == "manual-share"]
     assert {one.severity for one in found} == {"high"}
-    pack = load_pack(own)
+    pack = load_pack(few)
     assert {one.parameters["pack_hash"] for one in found} == {pack.content_hash}
     assert {one.parameters["region_pack_hash"] for one in found} == {pack.regions[REGION].content_hash}
 
 
-def test_a_switch_holds_for_its_days_only(own, tables, tmp_path):
-    path = own / "regions" / f"{REGION}.yaml"
+def test_a_switch_holds_for_its_days_only(few, tables, tmp_path):
+    path = few / "regions" / f"{REGION}.yaml"
     path.write_text(region_yaml().replace("2026-06-30", "2026-03-01"), encoding="utf-8")
-    summary = audited(tables, tmp_path / "out", rules=own, region=REGION)
+    summary = audited(tables, tmp_path / "out", rules=few, region=REGION)
     assert summary["findings"]["weekly-cap"] > 0
     assert summary["switched_off"][0]["to"] == "2026-03-01"
 
@@ -141,12 +151,12 @@ def test_a_switch_holds_for_its_days_only(own, tables, tmp_path):
         ("haemodialysis,week,,,,,no cap here", False),
     ],
 )
-def test_knowledge_of_a_region_holds_there_on_its_days(own, tables, tmp_path, caps, found):
-    (own / "regions" / f"{REGION}.yaml").write_text(region_yaml().split("rules:")[0], encoding="utf-8")
+def test_knowledge_of_a_region_holds_there_on_its_days(few, tables, tmp_path, caps, found):
+    (few / "regions" / f"{REGION}.yaml").write_text(region_yaml().split("rules:")[0], encoding="utf-8")
     head = "item_class,period,most,region_code,valid_from,valid_to,reference"
-    table = own / "regions" / REGION / "knowledge" / "caps.csv"
+    table = few / "regions" / REGION / "knowledge" / "caps.csv"
     table.write_text(f"{head}\n{caps}\n", encoding="utf-8")
-    summary = audited(tables, tmp_path / "out", rules=own, region=REGION)
+    summary = audited(tables, tmp_path / "out", rules=few, region=REGION)
     assert bool(summary["findings"]["weekly-cap"]) is found
 
 

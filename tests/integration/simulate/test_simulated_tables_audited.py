@@ -31,7 +31,7 @@ def _compare(tables, out, last_day: date):
     ]
 
 
-@pytest.mark.parametrize("seed", [2, 9, 12])
+@pytest.mark.parametrize("seed", [2, *(pytest.param(seed, marks=pytest.mark.long) for seed in (9, 12))])
 def test_nobody_genuine_is_contradicted_and_nearly_every_verdict_is_what_its_evidence_allows(tmp_path, seed):
     """A fee of another day may take a session that is not its own; the simulator does not know which."""
     simulate_county(seed, 30, tmp_path / "tables", people=1500)
@@ -44,6 +44,7 @@ def test_nobody_genuine_is_contradicted_and_nearly_every_verdict_is_what_its_evi
     )
 
 
-def test_every_verdict_of_a_lake_is_what_its_evidence_allows(tmp_path):
-    simulate_lake(60_000, tmp_path / "tables")
+@pytest.mark.parametrize("lines", [15_000, pytest.param(60_000, marks=pytest.mark.long)])
+def test_every_verdict_of_a_lake_is_what_its_evidence_allows(tmp_path, lines):
+    simulate_lake(lines, tmp_path / "tables")
     assert _compare(tmp_path / "tables", tmp_path / "out", FIRST_DAY + timedelta(days=DAYS - 1)) == []

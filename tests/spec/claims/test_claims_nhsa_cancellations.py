@@ -5,6 +5,7 @@ import json
 
 import pyarrow.parquet as pq
 import pytest
+from parts.rotated import rotated
 
 from renzheng.central.claims.importer import import_claims
 from renzheng.central.claims.source import ColumnsError, Options
@@ -182,8 +183,9 @@ def taken_back(*, sent=None, **what):
 WHAT = [{"feedetl_sn": "1"}, {"feedetl_sn": "0000"}, {"chrg_bchno": "B1"}, {"chrg_bchno": "0000"}]
 
 
-@pytest.mark.parametrize("what", WHAT)
-@pytest.mark.parametrize("times", [(UP, BACK, AGAIN), (None, None, None), (UP, UP, UP)])
+@pytest.mark.parametrize(
+    ("what", "times"), rotated(WHAT, [(UP, BACK, AGAIN), (None, None, None), (UP, UP, UP)])
+)
 def test_the_same_upload_again_after_its_withdrawal_leaves_the_line(tmp_path, what, times):
     log = [upload(sent=times[0]), taken_back(sent=times[1], **what), upload(sent=times[2])]
     for _ in range(2):
@@ -192,8 +194,7 @@ def test_the_same_upload_again_after_its_withdrawal_leaves_the_line(tmp_path, wh
         assert rejected(tmp_path) == []
 
 
-@pytest.mark.parametrize("what", WHAT)
-@pytest.mark.parametrize("times", [(UP, BACK, AGAIN), (None, None, None)])
+@pytest.mark.parametrize(("what", "times"), rotated(WHAT, [(UP, BACK, AGAIN), (None, None, None)]))
 def test_the_same_over_three_imports_and_each_of_them_again(tmp_path, what, times):
     files = {
         "1.json": upload(sent=times[0]),

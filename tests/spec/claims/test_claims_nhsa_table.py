@@ -9,6 +9,7 @@ from decimal import Decimal
 
 import pyarrow.parquet as pq
 import pytest
+from parts.rotated import rotated
 
 from renzheng.central.claims.importer import NothingReadError, import_claims
 from renzheng.central.claims.source import Options
@@ -202,8 +203,7 @@ def test_every_transaction_is_read_or_counted_by_its_name(tmp_path, infno):
         assert not wrong or "cancels_nothing" in wrong or "no_admission" in wrong
 
 
-@pytest.mark.parametrize("number", ["{}", "{}A", "{}a", " {} "])
-@pytest.mark.parametrize("infno", ["2204", "2301", "2401"])
+@pytest.mark.parametrize(("number", "infno"), rotated(["{}", "{}A", "{}a", " {} "], ["2204", "2301", "2401"]))
 def test_a_number_may_have_a_letter_and_be_no_text(tmp_path, infno, number):
     for one in (number.format(infno), int(infno)):
         take(tmp_path, message(infno) | {"infno": one})
@@ -273,8 +273,7 @@ WRAPPED = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("codec", ["utf-8", "utf-8-sig", "gb18030"])
-@pytest.mark.parametrize("wrapping", WRAPPED)
+@pytest.mark.parametrize(("wrapping", "codec"), rotated(WRAPPED, ["utf-8", "utf-8-sig", "gb18030"]))
 def test_lines_come_in_every_wrapping(tmp_path, wrapping, codec):
     take(tmp_path, *WRAPPED[wrapping](two("2204")), codec=codec, institution="H37112100001")
     assert [row["line_id"] for row in rows(tmp_path, "claim_lines")] == [
@@ -314,9 +313,10 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize("form", ["lines", "list"])
-@pytest.mark.parametrize("infno", ["2204", "2301", "2401", "2207", "4101", "2205"])
-@pytest.mark.parametrize("how", REFUSED)
+@pytest.mark.parametrize(
+    ("how", "infno", "form"),
+    rotated(REFUSED, ["2204", "2301", "2401", "2207", "4101", "2205"], ["lines", "list"]),
+)
 def test_what_the_bureau_refused_is_no_bill(tmp_path, how, infno, form):
     refused = REFUSED[how](message(infno, msgid="m1", inf_refmsgid="m1"))
     kept = message("2204", input={"feedetail": [LINE | {"feedetl_sn": "9"}]})
@@ -377,8 +377,9 @@ def test_a_call_that_failed_and_was_made_again_under_its_id_is_taken(tmp_path):
     assert len(rows(tmp_path, "claim_lines")) == 1
 
 
-@pytest.mark.parametrize("name", ["feedetl", "details", "data", "feeDetailList"])
-@pytest.mark.parametrize("infno", ["2204", "2301", "4205"])
+@pytest.mark.parametrize(
+    ("name", "infno"), rotated(["feedetl", "details", "data", "feeDetailList"], ["2204", "2301", "4205"])
+)
 def test_lines_under_another_name_are_read_and_the_name_is_told(tmp_path, infno, name):
     line = SELF_PAID if infno == "4205" else LINE
     take(tmp_path, message(infno, input={name: [line, line | {"feedetl_sn": "2"}]}, psn_no="P1"))

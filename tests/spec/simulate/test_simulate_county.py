@@ -112,7 +112,7 @@ def test_no_genuine_line_is_contradicted_and_every_fraud_is_there(month):
     assert any(name == "hang_bed/supported" for name in truths)
 
 
-@pytest.mark.parametrize("seed", [7, 10, 13])
+@pytest.mark.parametrize("seed", [7, *(pytest.param(seed, marks=pytest.mark.long) for seed in (10, 13))])
 def test_no_genuine_line_is_contradicted_by_any_seed(tmp_path, seed):
     assert "genuine/contradicted" not in simulate_county(seed, 30, tmp_path, people=1500).truths
 

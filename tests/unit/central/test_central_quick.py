@@ -1,6 +1,7 @@
 """The quick way of reading events is `parse_event`, only quicker: the same taken, the same refused."""
 
 import json
+import os
 from datetime import datetime
 from enum import Enum
 from pathlib import Path
@@ -19,6 +20,7 @@ from renzheng.central.store.times import to_us
 from renzheng.contracts import events, log
 from renzheng.contracts.events import EventError
 
+LONG = os.environ.get("FAULTS") == "long"
 RECORDED = [
     json.loads(file.read_bytes())
     for file in sorted(
@@ -162,13 +164,13 @@ def assert_alike(event_json):
     assert outcome_of(quick.read, event_json) == outcome_of(events.parse_event, event_json)
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=1500 if LONG else 400, deadline=None)
 @given(changed_events())
 def test_changed_events_read_alike(event_json):
     assert_alike(event_json)
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=1000 if LONG else 300, deadline=None)
 @given(damaged_events())
 def test_damaged_events_read_alike(event_json):
     assert_alike(event_json)
