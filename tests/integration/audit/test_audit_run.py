@@ -383,8 +383,9 @@ def test_a_failed_run_leaves_the_earlier_result(plain, copied, tmp_path):
 
 
 def test_a_regions_override_holds_from_its_date_when_the_region_is_named(tmp_path):
+    few_rules(tmp_path / "pack" / "national")
     pack = tmp_path / "pack" / "regions"
-    pack.mkdir(parents=True)
+    pack.mkdir()
     (pack / "110000.yaml").write_text(
         "region: '110000'\ntitle: {zh: 试, en: trial}\n"
         "parameters:\n  line-haemodialysis:\n    coverage_needed:\n"
