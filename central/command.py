@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 import typer
@@ -304,33 +305,45 @@ def move(
         str | None, typer.Option(help="Where devices will find the broker: a name or an address.")
     ] = None,
     port: Annotated[int, typer.Option(min=1, max=65535)] = 8883,
+    door: Annotated[
+        str | None, typer.Option(help="Where they will find the door, if it moves too: https://NEW:8701")
+    ] = None,
     done: Annotated[bool, typer.Option("--done", help="Every device has followed; tell it no more.")] = False,
     config: Config = CONFIG,
 ) -> None:
-    """Tell devices that the broker moves: they follow by themselves, and go back while nobody is there."""
+    """Tell devices that broker and door move: they follow by themselves, and go back while nobody is there.
+
+    Who joins meanwhile gets the new place at once.
+    """
     from renzheng.central.errors import SettingsError
     from renzheng.central.settings import read_settings
     from renzheng.central.site.setup import add_name
-    from renzheng.central.site.succession import tell_move
-    from renzheng.contracts.messages import Moved
+    from renzheng.central.site.succession import make_move, must_be_settled, tell_move
 
     settings = read_settings(config)
     if done == (host is not None):
         raise SettingsError("Say where to (--host), or that it is over (--done).")
     if host is None:
+        must_be_settled(settings)
         tell_move(settings.key_file, None)
         Console().print("devices are told no more, once central is started again", highlight=False)
         return
+    moved = make_move(host, port, door, utc_now())
     if settings.broker.ca_file is not None:
         path = add_name(settings.site_dir, host, utc_now())
         Console().print(
             f"copy {path} and its key to the broker (renzheng central broker-config)", markup=False
         )
-    tell_move(settings.key_file, Moved(host=host, port=port, since=utc_now()))
+    if door is not None:
+        add_name(settings.site_dir, urlsplit(door).hostname or host, utc_now())
+    tell_move(settings.key_file, moved)
     Console().print("start central again; each device follows with its next status", highlight=False)
     Console().print(
-        f"then set [site] broker_host and broker_port in {config}, for those that join", markup=False
+        f'then set [site] broker_host = "{host}" and broker_port = {port} in {config}, and: move --done',
+        markup=False,
     )
+    if door is None and settings.site.listen_host is not None:
+        Console().print("the door stays where it is; if it moves too, say so by --door", highlight=False)
 
 
 @app.command("devices")

@@ -24,7 +24,7 @@ from renzheng.central.site.calls import Callers
 from renzheng.central.site.door import Counter, build_door
 from renzheng.central.site.joining import BrokerAddress, Joining
 from renzheng.central.site.revocation import keep_lists
-from renzheng.central.site.succession import read_former
+from renzheng.central.site.succession import read_former, read_move
 from renzheng.central.store import devices
 from renzheng.central.store.database import Database
 from renzheng.central.store.devices import Device, Institution
@@ -34,6 +34,7 @@ from renzheng.central.web.app import build_app
 from renzheng.central.web.server import WebServer
 from renzheng.contracts import keys
 from renzheng.contracts.events import utc_now
+from renzheng.contracts.files import warn_of_open_folder
 from renzheng.contracts.rosters import InpatientRoster
 from renzheng.contracts.rounds import Opening, SealedSheet
 from renzheng.contracts.supervised import Workers
@@ -108,7 +109,9 @@ class Central:
         if site.listen_host is None:
             return None
         folder = self.settings.site_dir
-        broker = BrokerAddress(site.broker_host, site.broker_port, self.settings.broker.protocol)
+        moved = read_move(self.settings.key_file)  # who joins while the broker moves goes to its new place
+        host, port = (moved.host, moved.port) if moved else (site.broker_host, site.broker_port)
+        broker = BrokerAddress(host, port, self.settings.broker.protocol)
         central_key = keys.public_pem(self._key)
         joining = Joining(self._own_database, Authority.load(folder), central_key, broker, self.clock)
         tls = (folder / "server.pem", folder / "server.key")
@@ -231,6 +234,7 @@ def build_central(
     settings: Settings, *, clock: Callable[[], datetime] = utc_now, shards: Sequence[str] | None = None
 ) -> Central:
     """Wire the service; `start` runs it. The store is migrated, so that devices can be registered before."""
+    warn_of_open_folder(settings.data_dir)
     central = Central(settings, clock, shards)
     central.database.migrate()
     return central

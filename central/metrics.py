@@ -25,6 +25,7 @@ HELP: Mapping[str, tuple[str, str]] = {
     "renzheng_certificate_days_left": ("gauge", "Days that a certificate of this site still holds."),
     "renzheng_ingest_commit_seconds": ("histogram", "From a group's first message to its commit."),
     "renzheng_ingest_connected": ("gauge", "Whether a shard's consumer is connected to the broker."),
+    "renzheng_access_wrong_tokens_total": ("counter", "Wrong access tokens shown to console and API."),
     "renzheng_devices": ("gauge", "Registered devices that are not revoked."),
     "renzheng_device_backlog_entries": ("gauge", "Entries that devices say they still hold, by device."),
     "renzheng_device_oldest_waiting_seconds": ("gauge", "Age of a device's oldest unacknowledged entry."),

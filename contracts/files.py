@@ -39,7 +39,32 @@ def keep_private(path: Path) -> None:
     if not mode & _OTHERS:
         return
     if found.st_uid != os.geteuid():
-        LOGGER.warning("%s can be read by others (mode %o) and is another account's", path, mode)
+        LOGGER.warning(
+            "%s can be read by others (mode %o) and is another account's; chown %d '%s'; chmod go= '%s'",
+            path,
+            mode,
+            os.geteuid(),
+            path,
+            path,
+        )
         return
     path.chmod(mode & ~_OTHERS)
     LOGGER.warning("%s could be read by others (mode %o); now its owner alone may", path, mode)
+
+
+def warn_of_open_folder(folder: Path) -> None:
+    """Name a data folder of ours that others may enter, and what to do; it is not closed unasked.
+
+    A service calls it at its start: the folder may have been made by hand, or before this version.
+    """
+    try:
+        mode = stat.S_IMODE(folder.stat().st_mode)
+    except FileNotFoundError:
+        return
+    if mode & _OTHERS:
+        LOGGER.warning(
+            "%s can be entered by others (mode %o), and people's data lie in it; close it: chmod -R go= '%s'",
+            folder,
+            mode,
+            folder,
+        )

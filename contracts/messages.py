@@ -13,7 +13,7 @@ from joserfc.jwk import OKPKey
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from renzheng.contracts import keys
-from renzheng.contracts.errors import InputError
+from renzheng.contracts.errors import InputError, RenzhengError
 from renzheng.contracts.events import UtcDatetime
 from renzheng.contracts.once import read_once
 
@@ -155,15 +155,17 @@ class CentralKey(_Message):
 
 
 class Moved(_Message):
-    """The broker is to be found elsewhere from `since` on; central's key signs this.
+    """The broker is to be found elsewhere from `since` on, and the door perhaps; central's key signs this.
 
     Args:
         host: name or address, as in the broker's certificate by the CA that devices know.
+        door: address of the door (``https://central.example:8443``); None where it has not moved.
     """
 
     version: Literal[1] = 1
     host: Annotated[str, Field(min_length=1, max_length=253)]
     port: Annotated[int, Field(ge=1, le=65535)]
+    door: Annotated[str, Field(pattern=r"^https://[A-Za-z0-9._:\[\]-]{1,260}$")] | None = None
     since: UtcDatetime
 
 
@@ -242,6 +244,14 @@ def open_moved(envelope: bytes, key: OKPKey) -> Moved:
         return Moved.model_validate_json(keys.open_signed(envelope, key, MOVED))
     except ValidationError:
         raise _misformed("word on where central is") from None
+
+
+def read_kept_moved(envelope: bytes | None) -> Moved | None:
+    """Read a kept word on where central is, which was verified when it came; None if it cannot be read."""
+    try:
+        return None if envelope is None else Moved.model_validate_json(keys.decode(keys.split(envelope)[1]))
+    except (RenzhengError, ValueError):
+        return None
 
 
 def is_moved(envelope: bytes) -> bool:

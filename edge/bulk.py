@@ -4,8 +4,9 @@
     answer = bulk.get(f"{INPATIENTS_PATH}?day=2026-03-01")
 
 TLS shows the device that it speaks with its own site; a signature on every call shows the door which device
-speaks. A device whose clock is off is not locked out: the door names its own time in every answer, and the
-call is signed once more by that. Nothing is retried beyond this; who calls tries again when it suits.
+speaks. Where central has said that its door moves, the new place is tried first, then that of the settings. A
+device whose clock is off is not locked out: the door names its own time in every answer, and the call is
+signed once more by that. Nothing is retried beyond this; who calls tries again when it suits.
 """
 
 import http.client
@@ -15,11 +16,13 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
 from joserfc.jwk import OKPKey
 
+from renzheng.contracts.messages import read_kept_moved
 from renzheng.contracts.requests import DATE_HEADER, sign_request
 from renzheng.edge.errors import BulkRefusedError, BulkUnreachableError, SettingsError
 from renzheng.edge.settings import Settings
@@ -27,9 +30,12 @@ from renzheng.edge.settings import Settings
 LOGGER = logging.getLogger(__name__)
 LARGEST_ANSWER_BYTES = 16_000_000
 _PIECE_BYTES = 65_536
+MOVED = "central.moved.jws"
+"""In the data folder: central's last word on where broker and door are, kept by the link."""
 _CLOCKS_APART = timedelta(seconds=60)
 """Only a clock that is off by more than this can have been the reason of a refusal."""
 
+Address = tuple[str, int]
 Method = Literal["GET", "POST", "PUT"]
 
 
@@ -56,6 +62,7 @@ class Bulk:
     Args:
         host: the door's name or address, as in its certificate.
         port: where it listens.
+        elsewhere: where central has said that it is now; None while it has not.
         context: trusts the site's CA and nobody else.
         key: the key that signs the device's log at this moment.
         wall: the device's wall clock, aware.
@@ -70,10 +77,12 @@ class Bulk:
         context: ssl.SSLContext,
         key: Callable[[], OKPKey],
         wall: Callable[[], datetime],
+        elsewhere: Callable[[], Address | None] = lambda: None,
         timeout_seconds: float = 20.0,
     ) -> None:
         self._host = host
         self._port = port
+        self._elsewhere = elsewhere
         self._context = context
         self._key = key
         self._wall = wall
@@ -114,20 +123,35 @@ class Bulk:
         headers = {"Authorization": sign_request(self._key(), method, target, body, at)}
         if content_type:
             headers["Content-Type"] = content_type
-        connection = http.client.HTTPSConnection(
-            self._host, self._port, timeout=self._timeout_seconds, context=self._context
-        )
+        connection = self._connect()
         try:
             connection.request(method, target, body=body or None, headers=headers)
             return self._read(connection.getresponse(), time.monotonic() + self._timeout_seconds)
         except (OSError, http.client.HTTPException) as error:
-            raise BulkUnreachableError(
-                f"Central's door at {self._host}:{self._port} does not answer: {_reason(error)}.",
-                why="What was fetched last stays in use; nothing is lost.",
-                do="Check the network and bulk.url; the call is made again later.",
-            ) from None
+            raise _unreachable((connection.host, connection.port), error) from None
         finally:
             connection.close()
+
+    def _connect(self) -> http.client.HTTPSConnection:
+        """Connect to the door, at its new place first; nothing was sent to a place that is given up.
+
+        Raises:
+            BulkUnreachableError: nobody answered at any place.
+        """
+        own, moved = (self._host, self._port), self._elsewhere()
+        places = [own] if moved is None or moved == own else [moved, own]
+        for place in places:
+            connection = http.client.HTTPSConnection(
+                *place, timeout=self._timeout_seconds, context=self._context
+            )
+            try:
+                connection.connect()
+            except (OSError, http.client.HTTPException) as error:
+                connection.close()
+                failed = _unreachable(place, error)
+            else:
+                return connection
+        raise failed
 
     def _read(self, response: http.client.HTTPResponse, deadline: float) -> Answer:
         pieces, size = [], 0
@@ -177,12 +201,36 @@ def open_bulk(settings: Settings, *, key: Callable[[], OKPKey], wall: Callable[[
             do="Copy it from central, or join the device again.",
         ) from None
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    kept = settings.device.data_dir / MOVED
     return Bulk(
-        host, port, context=context, key=key, wall=wall, timeout_seconds=settings.bulk.timeout_seconds
+        host,
+        port,
+        context=context,
+        key=key,
+        wall=wall,
+        elsewhere=lambda: moved_door(kept),
+        timeout_seconds=settings.bulk.timeout_seconds,
     )
 
 
-def door_address(url: str) -> tuple[str, int]:
+def moved_door(kept: Path) -> Address | None:
+    """Read where central has said that its door is now; None when it has not."""
+    try:
+        moved = read_kept_moved(kept.read_bytes())
+        return None if moved is None or moved.door is None else door_address(moved.door)
+    except (FileNotFoundError, SettingsError):
+        return None
+
+
+def _unreachable(place: Address, error: Exception) -> BulkUnreachableError:
+    return BulkUnreachableError(
+        f"Central's door at {place[0]}:{place[1]} does not answer: {_reason(error)}.",
+        why="What was fetched last stays in use; nothing is lost.",
+        do="Check the network and bulk.url; the call is made again later.",
+    )
+
+
+def door_address(url: str) -> Address:
     """Read host and port out of ``https://central.example:8443``.
 
     Raises:

@@ -11,14 +11,23 @@ from pathlib import Path
 
 import sqlalchemy as sa
 from joserfc.jwk import OKPKey
+from pydantic import ValidationError
 
 from renzheng.central.errors import SiteError
 from renzheng.central.ingest.words import Former
+from renzheng.central.settings import Settings
 from renzheng.central.site.authority import write_secret
 from renzheng.central.store import schema
 from renzheng.central.store.database import Database
 from renzheng.contracts import keys
-from renzheng.contracts.messages import CentralKey, Moved, open_central_key, sign_central_key, sign_moved
+from renzheng.contracts.messages import (
+    CentralKey,
+    Moved,
+    open_central_key,
+    read_kept_moved,
+    sign_central_key,
+    sign_moved,
+)
 
 FOLDER = "former"
 MOVED = "moved.jws"
@@ -70,6 +79,42 @@ def tell_move(key_file: Path, moved: Moved | None) -> None:
     partial = path.with_name(f"{MOVED}.part")
     partial.write_bytes(sign_moved(moved, keys.load_private_key(key_file.read_bytes())))
     partial.replace(path)
+
+
+def make_move(host: str, port: int, door: str | None, now: datetime) -> Moved:
+    """Make the word on where broker and door are to be found.
+
+    Raises:
+        SiteError: one of the addresses is none.
+    """
+    try:
+        return Moved(host=host, port=port, door=door and door.rstrip("/"), since=now)
+    except ValidationError:
+        raise SiteError(
+            f"{host!r} and {door or 'no door'!r} are no place that devices could go to.",
+            do="Write --host NAME and, if the door moves too, --door https://NAME:8701.",
+        ) from None
+
+
+def read_move(key_file: Path) -> Moved | None:
+    """Read where devices are told that the broker is; None while they are told nothing."""
+    path = key_file.parent / MOVED
+    return read_kept_moved(path.read_bytes()) if path.exists() else None
+
+
+def must_be_settled(settings: Settings) -> None:
+    """See that a move is over: who joins from now on is sent by the settings.
+
+    Raises:
+        SiteError: they still name the old place.
+    """
+    moved, site = read_move(settings.key_file), settings.site
+    if moved is not None and (moved.host, moved.port) != (site.broker_host, site.broker_port):
+        raise SiteError(
+            f"The settings still send devices that join to {site.broker_host}:{site.broker_port}.",
+            why="Devices that join after this would look for the broker where it is no more.",
+            do=f'Set broker_host = "{moved.host}" and broker_port = {moved.port} in the section site.',
+        )
 
 
 def read_former(key_file: Path) -> Former:

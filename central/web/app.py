@@ -30,6 +30,7 @@ from renzheng.central.watch.problems import KINDS
 from renzheng.central.watch.standing import Standing
 from renzheng.central.watch.watch import gauges_of_workers
 from renzheng.central.web.access import MOST_FORM_BYTES, Gate, Next, read_token
+from renzheng.central.web.guesses import Guesses
 from renzheng.contracts.errors import RenzhengError
 from renzheng.contracts.limits import BodyLimits, RequestLimits
 from renzheng.contracts.supervised import health_of
@@ -62,7 +63,8 @@ def build_app(
         docs_url=None,  # its page loads from a CDN
         redoc_url=None,
     )
-    gate = Gate(read_token(settings.access_token_file))
+    guesses = Guesses(count=lambda: metrics.add("renzheng_access_wrong_tokens_total"))
+    gate = Gate(read_token(settings.access_token_file), guesses)
     app.middleware("http")(gate)
     app.middleware("http")(_with_headers)
     if settings.host in LOOPBACK:  # a page elsewhere cannot reach us under another name (DNS rebinding)

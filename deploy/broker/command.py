@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True)
 Config = Annotated[Path, typer.Option("--config", help="Central's configuration file.")]
 CONFIG = Path("central.toml")
+UNIT = "renzheng-limits.conf"
+"""A drop-in for Mosquitto's unit."""
 LOOK_EVERY_SECONDS = 1.0
 """How soon the embedded broker knows of a revocation."""
 
@@ -36,19 +38,29 @@ def broker_config(
     from renzheng.central.site.revocation import ACL, CRL, keep_lists
     from renzheng.central.site.setup import certify_consumer
     from renzheng.contracts.events import utc_now
-    from renzheng.deploy.broker.mosquitto import MosquittoSite, render_config
+    from renzheng.deploy.broker.mosquitto import MosquittoSite, limits_for, render_config, render_unit
 
     settings = read_settings(config)
     tls = _tls(settings)
     for shard in settings.shards:  # central makes them at its start; the ACL names them before
         certify_consumer(settings.site_dir, shard, utc_now())
-    keep_lists(_open(settings), settings.site_dir, out, utc_now())
-    site = MosquittoSite(tls, (out / ACL).resolve(), (out / CRL).resolve(), host=host, port=port)
+    database = _open(settings)
+    keep_lists(database, settings.site_dir, out, utc_now())
+    limits = limits_for(_in_use(database))
+    site = MosquittoSite(tls, (out / ACL).resolve(), (out / CRL).resolve(), host, port, limits=limits)
+    (out / UNIT).write_text(render_unit(limits), encoding="utf-8")
     (out / "renzheng.conf").write_text(render_config(site), encoding="utf-8")
     (out / "renzheng.conf").chmod(0o644)  # no secret in it, and Mosquitto reads it under its own account
     console = Console()
-    console.print(f"wrote renzheng.conf, {ACL} and {CRL} in {out}", highlight=False)
-    console.print("install: link renzheng.conf into /etc/mosquitto/conf.d, then systemctl restart mosquitto")
+    console.print(f"wrote renzheng.conf, {UNIT}, {ACL} and {CRL} in {out}", highlight=False)
+    console.print(f"sized for {limits.devices} devices; make it again when there are more", highlight=False)
+    console.print(
+        f"install: link renzheng.conf into /etc/mosquitto/conf.d, copy {UNIT} to"
+        " /etc/systemd/system/mosquitto.service.d/renzheng.conf, then systemctl daemon-reload and"
+        " systemctl restart mosquitto",
+        highlight=False,
+        soft_wrap=True,
+    )
     console.print(f"central keeps the lists in {settings.lists_dir}; see deploy/systemd/renzheng-broker.path")
 
 
@@ -101,6 +113,18 @@ def _revoked(database: "Database") -> set[str]:
     with database.reading() as connection:
         found = connection.execute(sa.select(table.c.device_id).where(table.c.revoked_at.is_not(None)))
         return set(found.scalars())
+
+
+def _in_use(database: "Database") -> int:
+    """Count the devices that may connect."""
+    import sqlalchemy as sa
+
+    from renzheng.central.store import schema
+
+    table = schema.devices
+    query = sa.select(sa.func.count()).select_from(table).where(table.c.revoked_at.is_(None))
+    with database.reading() as connection:
+        return int(connection.execute(query).scalar_one())
 
 
 def _tls(settings: "Settings") -> "Tls":

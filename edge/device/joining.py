@@ -201,7 +201,8 @@ def _ask(central_url: str, body: bytes) -> bytes:
         url, data=body, headers={"Content-Type": "application/jose"}, method="POST"
     )
     try:
-        with urllib.request.urlopen(request, timeout=_TIMEOUT_S, context=_unproven()) as response:  # noqa: S310
+        opener = urllib.request.build_opener(urllib.request.HTTPSHandler(context=_unproven()), _NoRedirect)
+        with opener.open(request, timeout=_TIMEOUT_S) as response:
             answer: bytes = response.read(_LARGEST_ANSWER)
             return answer
     except urllib.error.HTTPError as error:
@@ -215,6 +216,13 @@ def _ask(central_url: str, body: bytes) -> bytes:
             f"Central does not answer at {central_url}: {error}.",
             do="Check address and network, then try again.",
         ) from None
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """Central is asked where somebody said that it is, and nowhere else."""
+
+    def redirect_request(self, *_arguments: object) -> None:
+        """Follow none; the answer counts as a refusal."""
 
 
 def _unproven() -> ssl.SSLContext:

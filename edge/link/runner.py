@@ -103,7 +103,7 @@ class Link:
         self._sender = sender.begin(log.acknowledged())
         self._heard = words.place_of(log.word())
         self._central_key = identity.central_key
-        self._elsewhere = _place_of(identity.moved)
+        self._elsewhere = messages.read_kept_moved(identity.moved)
         self._at_first_place = False
         self._answered_at_ms = 0
         self._asked_at_ms = -_ASK_AGAIN_MS
@@ -482,18 +482,6 @@ def certificate_until(path: Path | None) -> datetime | None:
     try:
         return None if path is None else x509.load_pem_x509_certificate(path.read_bytes()).not_valid_after_utc
     except (OSError, ValueError):
-        return None
-
-
-def _place_of(envelope: bytes | None) -> messages.Moved | None:
-    """Read a kept word on where central's broker is; one that cannot be read is none."""
-    try:
-        return (
-            None
-            if envelope is None
-            else messages.Moved.model_validate_json(keys.decode(keys.split(envelope)[1]))
-        )
-    except (RenzhengError, ValueError):
         return None
 
 

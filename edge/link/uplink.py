@@ -14,7 +14,7 @@ from joserfc.jwk import OKPKey
 from renzheng.contracts import keys
 from renzheng.contracts.ids import DeviceId, Shard
 from renzheng.contracts.supervised import Worker
-from renzheng.edge.bulk import open_bulk
+from renzheng.edge.bulk import MOVED, open_bulk
 from renzheng.edge.clock import Clock
 from renzheng.edge.errors import SettingsError
 from renzheng.edge.keyring import Keyring
@@ -43,7 +43,7 @@ class Uplink:
     def __init__(self, settings: Settings, log: DeviceLog, clock: Clock, central_key: OKPKey | None) -> None:
         device = settings.device
         self._central_key_file = settings.link.central_key_file
-        self._moved_file = device.data_dir / "central.moved.jws"
+        self._moved_file = device.data_dir / MOVED
         self._log = log
         self._clock = clock
         self._store = Store(device.data_dir / "device.sqlite")  # SQLite connections are a thread's own

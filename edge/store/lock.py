@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 from typing import Self
 
+from renzheng.contracts.files import warn_of_open_folder
 from renzheng.edge.errors import FolderInUseError
 
 NAME = "agent.lock"
@@ -31,6 +32,7 @@ class FolderLock:
             FolderInUseError: an agent holds it.
         """
         self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        warn_of_open_folder(self._path.parent)
         handle = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

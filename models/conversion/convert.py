@@ -95,7 +95,6 @@ def write_whole(target: Path, data: bytes) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        Path(temporary).chmod(0o644)  # mkstemp lets only its owner read
         Path(temporary).replace(target)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)

@@ -57,7 +57,11 @@ def test_a_device_is_registered_listed_and_revoked(config, tmp_path):
     assert "signs with" in renzheng("rotate-key", "--config", config)
     renzheng("log", "checkpoint", "--config", config)
     assert "1 checkpoints hold" in renzheng("log", "verify", "--config", config)
-    assert "follows" in renzheng("move", "--host", "new.example", "--config", config)
+    elsewhere = ("--host", "new.example", "--port", 8884, "--door", "https://new.example:8701")
+    assert "follows" in renzheng("move", *elsewhere, "--config", config)
+    assert "still send devices that join" in renzheng("move", "--done", "--config", config, status=1)
+    with config.open("a", encoding="utf-8") as settings:
+        settings.write('\n[site]\nbroker_host = "new.example"\nbroker_port = 8884\n')
     assert "no more" in renzheng("move", "--done", "--config", config)
     assert "Say where" in renzheng("move", "--config", config, status=2)
     key = config.parent / "data" / "keys" / "central.pem"

@@ -5,6 +5,7 @@ import sqlalchemy as sa
 from parts.central import register
 from parts.devices import MORNING, LogWriter
 
+from renzheng.central.errors import SiteError
 from renzheng.central.ingest.service import Ingest, Message
 from renzheng.central.ingest.words import Former
 from renzheng.central.main import make_signing_key
@@ -208,6 +209,12 @@ def test_devices_are_told_where_the_broker_is_until_that_is_over(database, write
         status = Status(device_id="kiosk-1", **values)
         *told, _ = ingest.take([Message(UP + "status", status.to_json())])
         assert [open_moved(one.payload, key).host for one in told] == ([] if done else ["new.example"])
+
+
+@pytest.mark.parametrize("door", ["http://new.example:8701", "https://new.example/path", "new.example"])
+def test_a_move_to_no_place_is_refused_before_anybody_is_told(door):
+    with pytest.raises(SiteError, match="no place"):
+        succession.make_move("new.example", 8883, door, MORNING)
 
 
 def test_a_change_of_key_that_a_crash_cut_short_leads_nowhere(database, tmp_path):

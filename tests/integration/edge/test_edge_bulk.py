@@ -11,9 +11,10 @@ from parts.certificates import CertificateAuthority
 from parts.edge import make_settings
 
 from renzheng.contracts import keys
+from renzheng.contracts.messages import Moved, sign_moved
 from renzheng.contracts.requests import DATE_HEADER, INPATIENTS_PATH, RequestError, open_request, signer
 from renzheng.edge import bulk as bulk_module
-from renzheng.edge.bulk import door_address, open_bulk
+from renzheng.edge.bulk import MOVED, door_address, open_bulk
 from renzheng.edge.errors import BulkRefusedError, BulkUnreachableError, SettingsError
 
 DOOR_AT = datetime(2026, 3, 1, 2, 0, tzinfo=UTC)
@@ -131,6 +132,24 @@ def test_another_sites_door_is_not_asked(tmp_path, authority):
         with pytest.raises(BulkUnreachableError, match="certificate"):
             client(tmp_path, authority, server.server_port).get(TARGET)
         assert server.calls == 0
+
+
+def test_the_door_is_followed_where_central_says_and_asked_where_it_was_while_nobody_is_there(
+    tmp_path, authority
+):
+    with door(tmp_path, authority, (200, b"old")) as old, door(tmp_path, authority, (200, b"new")) as new:
+        bulk = client(tmp_path, authority, old.server_port)
+        assert bulk.get(TARGET).body == b"old"
+        word = Moved(host="x", port=1, door=f"https://localhost:{new.server_port}", since=DOOR_AT)
+        kept = make_settings(tmp_path).device.data_dir / MOVED
+        kept.parent.mkdir(exist_ok=True)
+        kept.write_bytes(sign_moved(word, KEY))
+        assert bulk.get(TARGET).body == b"new", "a device follows without a restart"
+        new.shutdown()
+        new.server_close()
+        assert bulk.get(TARGET).body == b"old"
+        kept.write_bytes(b"no word at all")
+        assert bulk.get(TARGET).body == b"old"
 
 
 def test_nobody_there_is_unreachable(tmp_path, authority):

@@ -1,0 +1,98 @@
+"""Slows down whoever guesses the access token: the more wrong ones, the longer each answer takes.
+
+Whoever shows the right token is let in at once, whatever others did before, from the same address too: nobody
+can keep its holder out. A wrong one is answered late, by what its caller and all callers together have failed
+before, and only so many at a time; the others are turned away without a wait.
+"""
+
+import asyncio
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+
+logger = logging.getLogger(__name__)
+FREE_FAILURES = 5
+"""Of one caller: somebody who types, or a program with the token of last year."""
+FREE_FAILURES_OF_ALL = 50
+FIRST_WAIT_SECONDS = 1.0
+LONGEST_WAIT_SECONDS = 30.0
+FORGOTTEN_SECONDS = 900.0
+"""A caller that has not failed for so long begins anew."""
+MOST_HELD = 16
+"""Wrong answers that are held back at a time; few beside the places of a listener (`serving.Places`)."""
+MOST_HELD_OF_ONE = 4
+MOST_CALLERS = 4_096
+_TELL_EVERY_SECONDS = 60.0
+
+Wait = Callable[[float], Awaitable[object]]
+
+
+class Guesses:
+    """Wrong tokens, by caller and in all.
+
+    Args:
+        wait: lets time pass.
+        clock: seconds of a clock that never jumps.
+        count: hears of each wrong token.
+    """
+
+    def __init__(
+        self,
+        *,
+        wait: Wait = asyncio.sleep,
+        clock: Callable[[], float] = time.monotonic,
+        count: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._wait, self._clock, self._count = wait, clock, count
+        self._failures: OrderedDict[str, tuple[int, float]] = OrderedDict()
+        self._all = (0, clock())
+        self._held: dict[str, int] = {}
+        self._told_at = float("-inf")
+
+    async def fail(self, caller: str) -> bool:
+        """Count a wrong token and hold its answer back; False: too many are held, turn it away now."""
+        seconds = self._fail(caller)
+        if seconds <= 0:
+            return True
+        if sum(self._held.values()) >= MOST_HELD or self._held.get(caller, 0) >= MOST_HELD_OF_ONE:
+            return False
+        self._held[caller] = self._held.get(caller, 0) + 1
+        try:
+            await self._wait(seconds)
+        finally:
+            self._held[caller] -= 1
+            if not self._held[caller]:
+                del self._held[caller]
+        return True
+
+    def forget(self, caller: str) -> None:
+        """Forget the failures of a caller that has shown the right token."""
+        self._failures.pop(caller, None)
+
+    def _fail(self, caller: str) -> float:
+        """Count a wrong token; return for how many seconds its answer is held back."""
+        self._count()
+        now = self._clock()
+        of_one = _one_more(self._failures.pop(caller, (0, now)), now)
+        self._failures[caller] = of_one
+        self._all = _one_more(self._all, now)
+        while len(self._failures) > MOST_CALLERS:
+            self._failures.popitem(last=False)
+        seconds = max(_wait_after(of_one[0], FREE_FAILURES), _wait_after(self._all[0], FREE_FAILURES_OF_ALL))
+        if seconds and now - self._told_at >= _TELL_EVERY_SECONDS:
+            self._told_at = now
+            logger.warning("access: %d wrong tokens in all, %d of %s", self._all[0], of_one[0], caller)
+        return seconds
+
+
+def _one_more(before: tuple[int, float], now: float) -> tuple[int, float]:
+    count, last = before
+    return (count + 1 if now - last < FORGOTTEN_SECONDS else 1), now
+
+
+def _wait_after(failures: int, free: int) -> float:
+    """Return the seconds after so many failures: none at first, then doubled each time."""
+    if failures <= free:
+        return 0.0
+    return float(min(FIRST_WAIT_SECONDS * 2.0 ** min(failures - free - 1, 16), LONGEST_WAIT_SECONDS))
