@@ -11,6 +11,7 @@ import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
+from parts import command_line
 from parts.processes import end, find_program, free_port, listens, wait_until
 
 RENZHENG = str(Path(sys.executable).with_name("renzheng"))
@@ -18,7 +19,10 @@ SECONDS = 60
 
 
 def command(*words, cwd, status=0, **more):
-    """Run `renzheng WORDS` and return what it printed."""
+    """Run `renzheng WORDS` and return what it printed: here, or in an own process where words are typed."""
+    if not more:
+        with contextlib.chdir(cwd):
+            return command_line.run(*words, status=status)
     ended = subprocess.run(
         [RENZHENG, *map(str, words)],
         cwd=cwd,
@@ -46,7 +50,7 @@ def running(words, cwd, log, port):
 
 def get(url):
     """Read JSON from an address."""
-    with urllib.request.urlopen(url, timeout=10) as answer:
+    with urllib.request.urlopen(url, timeout=SECONDS) as answer:
         return json.loads(answer.read())
 
 

@@ -2,9 +2,11 @@
 
 import pytest
 from parts import pictures
-from parts.demo import run_demo
+from parts.demo import SECONDS, run_demo
 
 from renzheng.deploy.demo import story
+
+pytestmark = [pytest.mark.chromium, pytest.mark.timeout(SECONDS)]
 
 
 @pytest.fixture(scope="module")
@@ -13,7 +15,6 @@ def headless(tmp_path_factory):
     return out, run_demo(out, "--headless")
 
 
-@pytest.mark.chromium
 def test_every_billed_line_gets_the_answer_that_the_story_asks_for(headless):
     _, report = headless
     answers = {line["serial"]: (line["verdict"], line["reason"]) for line in report["lines"]}
@@ -21,14 +22,12 @@ def test_every_billed_line_gets_the_answer_that_the_story_asks_for(headless):
     assert report["ok"] is True
 
 
-@pytest.mark.chromium
 def test_every_scene_leaves_the_event_that_it_must(headless):
     _, report = headless
     outcomes = [(scene["at"], scene["outcome"]) for scene in report["scenes"]]
     assert outcomes == [(scene.when.isoformat(), scene.expected) for scene in story.SCENES]
 
 
-@pytest.mark.chromium
 def test_what_was_signed_without_network_arrived_later(headless):
     _, report = headless
     late = {
@@ -39,7 +38,6 @@ def test_what_was_signed_without_network_arrived_later(headless):
     assert late == {story.KE.person_id}
 
 
-@pytest.mark.chromium
 def test_the_verdicts_show_their_evidence(headless):
     _, report = headless
     lines = {line["serial"]: line for line in report["lines"]}
@@ -49,7 +47,6 @@ def test_the_verdicts_show_their_evidence(headless):
     assert lines["0012"]["coverage_ratio"] < 0.95 <= lines["0004"]["coverage_ratio"]
 
 
-@pytest.mark.chromium
 def test_the_browser_measured_every_green_screen_that_a_face_brought(headless):
     _, report = headless
     by_face = [scene for scene in report["scenes"] if scene["outcome"] == "match"]
@@ -57,7 +54,6 @@ def test_the_browser_measured_every_green_screen_that_a_face_brought(headless):
     assert report["usable_face_to_green_ms"]["count"] == len(by_face) == 4
 
 
-@pytest.mark.chromium
 def test_broken_rows_are_rejected_with_line_and_reason(headless):
     _, report = headless
     assert (report["claims"]["read"], report["claims"]["accepted"]) == (17, 15)
@@ -68,7 +64,6 @@ def test_broken_rows_are_rejected_with_line_and_reason(headless):
     ]
 
 
-@pytest.mark.chromium
 def test_the_page_for_people_tells_the_same(headless):
     out, report = headless
     html = (out / "report.html").read_text(encoding="utf-8")
@@ -79,7 +74,6 @@ def test_the_page_for_people_tells_the_same(headless):
     assert 'class="wrong"' not in html
 
 
-@pytest.mark.chromium
 def test_pictures_are_taken_of_the_real_pages(headless):
     out, _ = headless
     names = {"kiosk": "kiosk", "console-day": "console-day", "console-line": "console-line"}

@@ -2,8 +2,11 @@
 
 import subprocess
 
-from parts.demo import run_demo
+import pytest
+from parts.demo import SECONDS, run_demo
 from parts.site import RENZHENG
+
+pytestmark = pytest.mark.timeout(SECONDS)
 
 
 def test_the_day_can_be_played_without_a_browser(tmp_path):

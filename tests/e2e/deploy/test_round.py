@@ -41,7 +41,7 @@ class Tablet:
         request = urllib.request.Request(
             self._base + path, data=json.dumps(said).encode(), headers=headers, method="POST"
         )
-        with urllib.request.urlopen(request, timeout=20) as answer:
+        with urllib.request.urlopen(request, timeout=SECONDS) as answer:
             self._cookie = (answer.headers["set-cookie"] or self._cookie).split(";")[0]
             return json.loads(answer.read())
 
@@ -63,7 +63,7 @@ class Tablet:
 
 def page(site, path):
     """A page of the console."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{site.console}{path}", timeout=10) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{site.console}{path}", timeout=SECONDS) as answer:
         return answer.read().decode()
 
 
@@ -84,26 +84,31 @@ def site(tmp_path):
         yield site
 
 
-def committed(site, due):
-    """Commit to a round and draw it; returns its id and the commitment's file."""
-    known = datetime.now(SHANGHAI) + timedelta(seconds=10)
+def committed(site, known, due):
+    """Commit to a round; returns its id and the commitment's file."""
     told = site.command(
         "central", "draw", "commit", *OFFICERS, "--public-value", "drand: round 4711000",
         "--known-at", f"{known:%Y-%m-%dT%H:%M:%S}", "--due-at", f"{due:%Y-%m-%dT%H:%M:%S}",
         "--device", "tablet-1", "--institution", "H1", "--wards", 1, "--per-ward", BEDS,
         input="".join(f"{secret}\n{secret}\n" for secret in SECRETS),
     )  # fmt: skip
-    round_id, file = (re.search(rf"{word} +(\S+)", told).group(1) for word in ("round", "published"))
+    return (re.search(rf"{word} +(\S+)", told).group(1) for word in ("round", "published"))
+
+
+def seal(site, round_id, known):
+    """Draw a round when its public value is known."""
     wait_until(lambda: datetime.now(SHANGHAI) > known, within_seconds=SECONDS, what="the public value")
     site.command(
         "central", "draw", "seal", round_id, *OFFICERS, "--public-value", VALUE,
         input="".join(f"{secret}\n" for secret in SECRETS),
     )  # fmt: skip
-    return round_id, file
 
 
 def test_a_round_from_the_hospitals_message_to_the_proof(site):
     unit, _ = site.joined("tablet-1", "bureau:371121")
+    now = datetime.now(SHANGHAI).replace(microsecond=0)
+    known, due = now + timedelta(seconds=15), now + timedelta(seconds=35)
+    round_id, commitment = committed(site, known, due)
     port = free_port()
     config = unit / "edge.toml"
     config.write_text(config.read_text() + f"\n[bedside]\nport = {port}\n")
@@ -111,8 +116,7 @@ def test_a_round_from_the_hospitals_message_to_the_proof(site):
     command("edge", "inspector", "--inspector", "I-8", "--config", config, cwd=unit, input=f"{PIN}\n{PIN}\n")
     for inspector in ("I-7", "I-8"):
         site.command("central", "inspector", inspector, "--name", "王检查")
-    due = datetime.now(SHANGHAI).replace(microsecond=0) + timedelta(seconds=30)
-    round_id, commitment = committed(site, due)
+    seal(site, round_id, known)
 
     with running([RENZHENG, "edge", "bedside", "--config", config], unit, "unit.log", port):
         tablet = Tablet(port)

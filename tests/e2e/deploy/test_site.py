@@ -9,7 +9,13 @@ from parts.processes import free_port, wait_until
 from parts.site import RENZHENG, SECONDS, get, running, running_site
 
 
-@pytest.fixture(params=["embedded", pytest.param("mosquitto", marks=pytest.mark.mosquitto)])
+# Over the embedded broker test_round lets a device join in the same way, by the same commands.
+@pytest.fixture(
+    params=[
+        pytest.param("embedded", marks=pytest.mark.long),
+        pytest.param("mosquitto", marks=pytest.mark.mosquitto),
+    ]
+)
 def site(request, tmp_path):
     with running_site(tmp_path, request.param) as site:
         yield site
