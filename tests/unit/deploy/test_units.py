@@ -2,6 +2,7 @@
 
 import configparser
 import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -61,6 +62,31 @@ def test_systemd_finds_a_service_little_exposed(name):
     found = subprocess.run([*command, str(unit)], capture_output=True, text=True, check=False)
     assert found.returncode == 0, found.stdout[-300:] + found.stderr
     assert "Unknown" not in found.stderr
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd here")
+def test_systemd_reads_every_unit_without_a_word(tmp_path):
+    program = shutil.which("true")
+    units = []
+    for path in sorted(SYSTEMD.glob("renzheng-*.*")):
+        text = path.read_text(encoding="utf-8")
+        text = re.sub(r"^(Exec\w+=)\S*/(?=\S)\S+", rf"\1{program}", text, flags=re.MULTILINE)
+        units.append(tmp_path / path.name)
+        units[-1].write_text(text, encoding="utf-8")
+    command = ["systemd-analyze", "verify", "--man=no", "--recursive-errors=no", "--no-pager"]
+    found = subprocess.run([*command, *map(str, units)], capture_output=True, text=True, check=False)
+    assert (found.returncode, found.stdout + found.stderr) == (0, "")
+    (tmp_path / "renzheng-edge.service").write_text("[Service]\nExecStart=/bin/true\nWatchdogsec=6\n")
+    faulty = subprocess.run([*command, str(units[0].with_name("renzheng-edge.service"))], capture_output=True,
+                            text=True, check=False)  # fmt: skip
+    assert "Watchdogsec" in faulty.stderr, "a word that systemd does not know is told"
+
+
+@pytest.mark.parametrize("name", [name for name in OURS if name not in {"broker", "night"}])
+def test_a_service_that_says_that_it_moves_is_watched(name):
+    told = lines_of(name)
+    assert told["Type"] == ["notify"]
+    assert int(told["WatchdogSec"][0]) == 60, "it says so three times as often"
 
 
 def test_the_kiosk_starts_its_browser_with_the_address_of_the_moment():
