@@ -5,6 +5,8 @@ The long form, 42 of each species, is in tests/evaluation/edge.
 
 import json
 import os
+import random
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -13,7 +15,7 @@ from parts.attacks import ATTACKS, capture_card
 from parts.looks import PLAN, answering, look, passes, presentations, seen_by
 from typer.testing import CliRunner
 
-from renzheng.edge.kiosk.outcomes import Matched
+from renzheng.edge.kiosk.outcomes import Matched, NotAcquired, NotShown
 from renzheng.models.command import app
 from renzheng.models.engine import open_engine
 from renzheng.models.liveness.challenge import EVERY_ABILITY, draw
@@ -36,9 +38,28 @@ def test_no_attack_passes_the_look(engine, species):
     assert not passes(outcome)
 
 
-def test_a_moving_head_passes_within_a_second_and_is_asked_nothing(engine):
-    for presentation in presentations("bona_fide", FOLDER, [0, 1], FRAMES):
-        outcome, state = look(seen_by(engine, presentation), presentation)
+@pytest.fixture(scope="module")
+def moving(engine):
+    return [(one, seen_by(engine, one)) for one in presentations("bona_fide", FOLDER, [0, 1], FRAMES)]
+
+
+@pytest.mark.parametrize("slowness", [30, 150, 600, 2_000])
+def test_frames_as_a_busy_machine_looks_at_them_accuse_nobody(moving, slowness):
+    """Each look takes 15 ms to two seconds, and what was sent meanwhile is passed over but for the newest."""
+    chance = random.Random(slowness)
+    for presentation, seen in moving:
+        now, taken = 0, []
+        for frame in seen:
+            if chance.random() < 0.8:  # the others were passed over
+                now += chance.randint(15, slowness)
+                taken.append(replace(frame, at_ms=now))
+        outcome, _ = look(taken, presentation)
+        assert isinstance(outcome, Matched | NotShown | NotAcquired)
+
+
+def test_a_moving_head_passes_within_a_second_and_is_asked_nothing(moving):
+    for presentation, seen in moving:
+        outcome, state = look(seen, presentation)
         assert passes(outcome)
         assert state.answering is None
         assert outcome.decision_ms < 1_200
