@@ -5,6 +5,8 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from fractions import Fraction
+from math import floor
 
 from renzheng.central.audit.oracle.case import Case
 from renzheng.central.audit.oracle.sessions import Session
@@ -27,7 +29,7 @@ class Line:
     day: dt.date
     """The day that is judged: the service day, but for lines posted after a death."""
     fund_back: Decimal | None = None
-    """What reversals add to the fund's share, mostly below zero; None for a line that none names."""
+    """What reversals add to the fund's part, mostly below zero; None where nobody knows that part."""
     choices: list[Session] = field(default_factory=list)
     sessions: list[Session] = field(default_factory=list)
     late: list[Session] = field(default_factory=list)
@@ -91,6 +93,41 @@ class Billed:
     """Negative rows that take back nothing that is here."""
 
 
+@dataclass(frozen=True)
+class Loss:
+    """What one reversal adds to a line, mostly below zero; it need not say what the fund gets back."""
+
+    quantity: Decimal
+    amount: Decimal
+    fund_amount: Decimal | None
+
+
+def _loss(row: Row, depth: int) -> Loss:
+    """Return what a row adds to its root: a reversal lowers whatever its sign, the next adds as written."""
+    quantity, amount, fund = row["quantity"], row["amount"], row["fund_amount"]
+    if depth % 2:
+        quantity, amount, fund = -abs(quantity), -abs(amount), None if fund is None else -abs(fund)
+    return Loss(quantity, amount, fund)
+
+
+def _fund_back(row: Row, losses: Sequence[Loss]) -> Decimal | None:
+    """Return what reversals add to the fund's part of a bill.
+
+    One that does not say takes the fund's share of the bill with it. The fund paid at least nothing of what
+    is left, and at most all of it.
+    """
+    paid: Decimal | None = row["fund_amount"]
+    billed: Decimal = row["amount"]
+    if paid is None:
+        return None
+    told = sum((one.fund_amount for one in losses if one.fund_amount is not None), Decimal(0))
+    untold = sum((one.amount for one in losses if one.fund_amount is None), Decimal(0))
+    share = Fraction(paid) * Fraction(untold) / Fraction(billed) if billed else Fraction(0)
+    rest = billed + sum((one.amount for one in losses), Decimal(0))
+    left = paid + told + Decimal(floor(100 * share + Fraction(1, 2))) / 100
+    return max(Decimal(0), min(rest, left)) - paid
+
+
 def is_negative(row: Row) -> bool:
     """Return whether a row takes money back rather than asking for it."""
     return bool(row["amount"] < 0 or row["quantity"] < 0)
@@ -101,16 +138,14 @@ def billed(case: Case) -> Billed:
     rows = case.rows("claim_lines")
     roots = _roots(rows)
     by_key = {_key(row): row for row in rows}
-    loses: dict[LineKey, list[Decimal]] = defaultdict(lambda: [Decimal(0)] * 3)
+    loses: dict[LineKey, list[Loss]] = defaultdict(list)
     for row in rows:
         if _key(row) in roots:
             root, depth = roots[_key(row)]
-            for place, name in enumerate(("quantity", "amount", "fund_amount")):
-                value = row[name] or Decimal(0)
-                loses[root][place] += -abs(value) if depth % 2 else value
+            loses[root].append(_loss(row, depth))
     alone = [row for row in rows if _key(row) not in roots]
     return Billed(
-        [_line(case, row, loses.get(_key(row))) for row in alone if not is_negative(row)],
+        [_line(case, row, loses.get(_key(row), ())) for row in alone if not is_negative(row)],
         [(row, by_key[roots[_key(row)][0]]) for row in rows if _key(row) in roots],
         [row for row in alone if is_negative(row)],
     )
@@ -159,17 +194,20 @@ def _reversed_by(row: Row, by_key: Mapping[LineKey, Row]) -> Row | None:
     return alike[0] if len(alike) == 1 else None
 
 
-def _line(case: Case, row: Row, lost: Sequence[Decimal] | None) -> Line:
+def _line(case: Case, row: Row, lost: Sequence[Loss]) -> Line:
     quantity, amount = row["quantity"], row["amount"]
     taken_back = False
-    if lost is not None:
-        quantity, amount = quantity + lost[0], amount + lost[1]
+    if lost:
+        quantity, amount = (
+            quantity + sum(one.quantity for one in lost),
+            amount + sum(one.amount for one in lost),
+        )
         taken_back = amount <= 0
         quantity = quantity if quantity > 0 else Decimal(1)
     day = case.day(row["institution_id"], row["service_time"])
     item = _item(case, row, day)
     kind, unit = (item["item_class"], item["unit"]) if item is not None else (None, None)
-    fund = lost[2] if lost is not None else None
+    fund = _fund_back(row, lost) if lost else None
     return Line(row, quantity, amount, day, kind, unit, taken_back, day, fund)
 
 

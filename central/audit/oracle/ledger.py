@@ -73,8 +73,8 @@ def _of_line(line: Line, answers: Mapping[LineKey, Answer], first: dt.date, last
     else:
         rest = None if fund is None else fund + (back or Decimal(0))
         yield Entry(line.institution, _box(line, answers), line.amount, rest)
-        if back is not None:
-            yield Entry(line.institution, "reversed", sent - line.amount, -back, 0)
+        if line.amount != sent or back is not None:
+            yield Entry(line.institution, "reversed", sent - line.amount, None if back is None else -back, 0)
 
 
 def _box(line: Line, answers: Mapping[LineKey, Answer]) -> str:

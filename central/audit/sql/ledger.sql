@@ -7,7 +7,7 @@ WITH sent AS (
     c.amount,
     c.fund_amount,
     r.amount AS taken_amount,
-    CASE WHEN r.line IS NOT NULL THEN coalesce(r.fund_amount, 0) END AS taken_fund,
+    r.fund_amount AS taken_fund,
     CASE
       WHEN o.line IS NOT NULL AND (
         c.service_time_day BETWEEN $from_day AND $to_day OR o.root_day BETWEEN $from_day AND $to_day
