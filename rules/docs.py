@@ -114,6 +114,8 @@ class _Table(Protocol):
     def purpose(self) -> str: ...
     @property
     def columns(self) -> Sequence[_Column]: ...
+    @property
+    def example(self) -> str: ...
 
 
 def write_tables_page(tables: Iterable[_Table]) -> str:
@@ -125,5 +127,6 @@ def write_tables_page(tables: Iterable[_Table]) -> str:
         for table in (one for one in found if one.group == group):
             lines += [f"### {table.name}\n", f"{table.purpose}\n", "| column | holds | note |\n|---|---|---|"]
             lines += [f"| `{c.name}` | {c.kind} | {c.note.replace('|', '·')} |" for c in table.columns]
+            lines += ["", f"```sql\n{table.example}\n```"] if table.example else []
             lines.append("")
     return "\n".join(lines)

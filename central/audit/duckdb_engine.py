@@ -5,7 +5,7 @@
 import os
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -16,11 +16,13 @@ import pyarrow as pa
 
 from renzheng.central.audit.computing import Computation
 from renzheng.central.audit.connection import confine, connect
-from renzheng.central.audit.errors import EngineError
+from renzheng.central.audit.errors import EngineError, OutOfRoomError
 from renzheng.central.audit.limits import limited
 from renzheng.central.audit.sources import Source, no_rows, quoted
 
 COMPRESSION = "zstd"
+SPILLS = 2
+"""A rule may write so many times the memory limit to the disk."""
 FEW_ROWS = 50_000
 """An input table of so many rows is read once; a larger one by column, wherever a step needs it."""
 
@@ -50,10 +52,13 @@ class DuckDBEngine:
     ) -> None:
         self._lasting = lasting
         self._connection = connect(scratch / "steps.duckdb" if lasting else None)
-        self._run(f"SET memory_limit = '{memory_limit or usual_memory()}'")
+        self._memory = memory_limit or usual_memory()
+        self._run(f"SET memory_limit = '{self._memory}'")
         self._run(f"SET temp_directory = '{quoted(scratch / 'spill')}'")
         # what runs away must leave room on the disk for others
-        self._run(f"SET max_temp_directory_size = '{shutil.disk_usage(scratch).free // 2_000_000}MB'")
+        self._room = shutil.disk_usage(scratch).free // 2
+        self._run(f"SET max_temp_directory_size = '{self._room} bytes'")
+        self._run("SET allowed_configs = ['max_temp_directory_size']")  # a rule's own is lower, see `limited`
         self._run("SET preserve_insertion_order = false")
         if threads is not None:
             self._run(f"SET threads = {int(threads)}")
@@ -142,7 +147,7 @@ class DuckDBEngine:
         except duckdb.Error as error:
             raise _failed(sql, error) from error
 
-    def batches(self, sql: str, size: int = 100_000) -> Iterator[pa.RecordBatch]:
+    def batches(self, sql: str, size: int = 2_000) -> Iterator[pa.RecordBatch]:
         """Run a query and fetch its rows piece by piece."""
         try:
             yield from self._query(sql).to_arrow_reader(size)
@@ -156,9 +161,24 @@ class DuckDBEngine:
             f"(FORMAT parquet, COMPRESSION {COMPRESSION}, ROW_GROUP_SIZE 122880, PRESERVE_ORDER true)"
         )
 
-    def limited(self, seconds: float) -> AbstractContextManager[None]:
-        """Interrupt what runs inside after so many seconds."""
-        return limited(seconds, self._connection.interrupt)
+    @contextmanager
+    def limited(self, seconds: float) -> Iterator[None]:
+        """Interrupt what runs inside after so many seconds; it fails when it spills too much."""
+        with self._spilling_little(), limited(seconds, self._connection.interrupt):
+            yield
+
+    @contextmanager
+    def _spilling_little(self) -> Iterator[None]:
+        """Allow `SPILLS` times the memory limit on the disk, besides what lies there already."""
+        lying = self._connection.execute("SELECT coalesce(sum(size), 0) FROM duckdb_temporary_files()")
+        used = int(lying.fetchall()[0][0])
+        shown = str(self._connection.execute("SELECT current_setting('memory_limit')").fetchall()[0][0])
+        limit = SPILLS * _bytes(shown)
+        self._run(f"SET max_temp_directory_size = '{min(self._room, used + limit)} bytes'")
+        try:
+            yield
+        finally:
+            self._run(f"SET max_temp_directory_size = '{self._room} bytes'")
 
     def names(self, prefix: str = "") -> list[str]:
         """List the tables and views that there are, those whose names begin so."""
@@ -189,7 +209,23 @@ def usual_memory() -> str:
     return f"{min(6_000, machine * 7 // 10 // 1_000_000)}MB"
 
 
+_UNITS = {"bytes": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
+
+
+def _bytes(shown: str) -> int:
+    """Read a size as DuckDB shows it, such as `286.1 MiB`."""
+    number, _, unit = shown.partition(" ")
+    return int(float(number) * _UNITS[unit])
+
+
 def _failed(sql: str, error: duckdb.Error) -> EngineError:
+    if isinstance(error, duckdb.OutOfMemoryException):
+        return OutOfRoomError(
+            f"It needs more memory than it may have: {str(error).splitlines()[0]}",
+            why="The audit stopped; nothing was put in place of an earlier result.",
+            do="Allow more by --memory-limit, or give the folder of the output more room.",
+            sql=sql,
+        )
     return EngineError(
         f"DuckDB could not run a step: {error}",
         why="The audit stopped; nothing was put in place of an earlier result.",

@@ -19,6 +19,10 @@ class OutOfTimeError(EngineError):
     """What an engine did took longer than it was allowed to."""
 
 
+class OutOfRoomError(EngineError):
+    """What an engine did needed more memory, and more room on the disk, than it may have."""
+
+
 class RuleFailedError(EngineError):
     """One rule could not be run to its end; the others can."""
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from renzheng.central.audit.engine import Engine
-from renzheng.central.audit.errors import EngineError, RuleFailedError
+from renzheng.central.audit.errors import EngineError, OutOfRoomError, RuleFailedError
 from renzheng.central.audit.request import DAY_US, day_number
 from renzheng.contracts.tables import FINDINGS, arrow_schema
 from renzheng.rules.dialect import bound
@@ -23,6 +23,8 @@ from renzheng.rules.parameters import NO_CHOICE, Segment, segments
 REQUIRED = ("institution_id", "person_id", "line_ids", "amount", "from_at", "to_at", "evidence")
 """What every rule's query yields; further columns can stand in its explanation."""
 MOST_FINDINGS = 500_000
+MOST_MEGABYTES = 500
+"""Most that all findings of a rule may hold: it is enough to name every line of a nation's night once."""
 _BLANK = re.compile(r"\{(\w+)\}")
 
 
@@ -39,14 +41,18 @@ def find(
     """Run one rule over the period, once for each stretch in which its parameters keep their values.
 
     Raises:
-        RuleFailedError: it ran longer than `seconds`, failed, or gave rows that are no findings.
+        RuleFailedError: it ran longer than `seconds`, needed too much memory, failed, or gave rows that are
+            no findings.
     """
     found: list[dict[str, Any]] = []
+    held = 0
     hashes = hashes_of(rule, pack, region)
     try:
         with engine.limited(seconds):
             for segment in running(rule, pack, region=region, from_day=from_day, to_day=to_day):
                 for batch in engine.batches(bound(rule.sql, placeholders_of(segment))):
+                    held += batch.nbytes
+                    _not_too_large(held)
                     found += [as_finding(rule, segment, row, hashes) for row in batch.to_pylist()]
                     _not_too_many(found)
     except EngineError as error:
@@ -103,6 +109,11 @@ def _not_too_many(found: Sequence[Any]) -> None:
         raise EngineError(
             f"It finds more than {MOST_FINDINGS:,} cases: a rule that names everybody says nothing."
         )
+
+
+def _not_too_large(held: int) -> None:
+    if held > MOST_MEGABYTES * 1_000_000:
+        raise OutOfRoomError(f"What it finds takes more than {MOST_MEGABYTES} MB.")
 
 
 def write_findings(path: Path, findings: list[dict[str, Any]]) -> None:

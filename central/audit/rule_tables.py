@@ -15,7 +15,7 @@ from renzheng.central.audit.duckdb_engine import DuckDBEngine
 from renzheng.central.audit.errors import EngineError
 from renzheng.central.audit.findings import REQUIRED, placeholders_of, running
 from renzheng.central.audit.request import EPOCH, AuditRequest, no_progress
-from renzheng.central.audit.rulebook import BESIDE_THE_STEPS, require_readable
+from renzheng.central.audit.rulebook import BESIDE_THE_STEPS, EXAMPLES, require_readable
 from renzheng.central.audit.run import Run
 from renzheng.central.audit.sources import find_sources
 from renzheng.central.audit.steps import STEPS, read_step
@@ -47,12 +47,13 @@ class ReadableColumn:
 
 @dataclass(frozen=True)
 class ReadableTable:
-    """One table: its name, whether it is an input, a step or knowledge, what a row is, its columns."""
+    """One table: its name, whether it is an input, a step or knowledge, what a row is, its columns, a use."""
 
     name: str
     group: str
     purpose: str
     columns: tuple[ReadableColumn, ...]
+    example: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """Lay it out for JSON."""
@@ -95,7 +96,9 @@ def _tables(pack: Pack, engine: DuckDBEngine) -> Iterator[ReadableTable]:
         yield ReadableTable(name, "step", read_step(name, pack).purpose, _columns(name, engine))
     for name in sorted(BESIDE_THE_STEPS):
         if name in engine.names():
-            yield ReadableTable(name, "beside", BESIDE_THE_STEPS[name], _columns(name, engine))
+            yield ReadableTable(
+                name, "beside", BESIDE_THE_STEPS[name], _columns(name, engine), EXAMPLES.get(name, "")
+            )
     for name in sorted(engine.names("known_")):
         purpose = f"knowledge table {name.removeprefix('known_')} as it holds in the region of the run"
         yield ReadableTable(name, "knowledge", purpose, _columns(name, engine))

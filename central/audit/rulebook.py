@@ -19,12 +19,31 @@ PERIOD = frozenset({"from_day", "to_day", "from_us", "until_us"})
 BESIDE_THE_STEPS: Mapping[str, str] = {
     "bed_calendar": "the days that the bed lines of the period can be for",
     "bed_numbers": "numbers from 1 up to the longest bed line",
+    "broken_rows": "rows of attendance, machine_sessions, stays, leaves and spot_checks (`source`) that "
+    "could not be read or that an importer did not take, as far as they say whom they are about: they may "
+    "have cleared somebody",
     "calendar": "every day of the weeks and months that the period touches",
+    "coded_lines": "claim_lines as they were sent, reversals too, with the class and unit that the catalogue "
+    "gives their code on their day; `item_class` is empty where it knows none",
     "days": "the parameters of the line rules, day by day",
-    "rejects": "rows that an importer did not take",
+    "refused_lines": "billed rows that came in with an institution and an amount and were not taken, by the "
+    "importer or by the audit (`box`, as in the ledger)",
+    "rejects": "rows of any table (`table`) that an importer did not take, and why",
     "windows": "the hours of a day that count, by purpose, in microseconds after local midnight",
 }
 """Tables that the audit computes before its first step, and what a row of each is."""
+EXAMPLES: Mapping[str, str] = {
+    "broken_rows": "SELECT institution_id, person_id, count(*) AS rows_lost FROM broken_rows "
+    "WHERE source = 'attendance' AND from_day BETWEEN $from_day AND $to_day "
+    "GROUP BY institution_id, person_id",
+    "coded_lines": "SELECT institution_id, line_id, amount FROM coded_lines "
+    "WHERE item_class IS NULL AND item_name LIKE '%透析%' AND service_time_day BETWEEN $from_day AND $to_day",
+    "refused_lines": "SELECT institution_id, sum(abs(amount)) AS yuan FROM refused_lines "
+    "WHERE box = 'rejected_by_audit' GROUP BY institution_id",
+    "rejects": "SELECT institution_id, reason, count(*) AS n FROM rejects "
+    "WHERE \"table\" = 'stays' GROUP BY institution_id, reason",
+}
+"""How a rule reads those tables that are of use to it and no step."""
 
 
 def readable() -> frozenset[str]:

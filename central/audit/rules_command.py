@@ -182,6 +182,8 @@ def tables(
         for column in known[name].columns:
             table.add_row(column.name, column.kind, column.note)
         Console().print(table)
+        if known[name].example:
+            typer.echo(known[name].example)
     else:
         table = Table("table", "kind", "a row is")
         for one in chosen:

@@ -26,6 +26,7 @@ from renzheng.central.audit.errors import (
     AuditUsageError,
     EngineError,
     NothingInScopeError,
+    OutOfRoomError,
     OutOfTimeError,
     RuleFailedError,
 )
@@ -263,11 +264,11 @@ class Run:
         try:
             with self._engine.limited(self._request.rule_seconds):
                 keep(name, sql)
-        except OutOfTimeError as error:
+        except (OutOfTimeError, OutOfRoomError) as error:
             raise RuleFailedError(
                 f"The rules {' and '.join(LINE_RULES)} could not be run to their end: {error.what}",
                 why="Without them no line has a verdict; nothing was put in place of an earlier result.",
-                do="Look at what was changed in them, or allow more by --rule-seconds.",
+                do="Look at what was changed in them, or allow more by --rule-seconds or --memory-limit.",
             ) from error
 
     def _bed_from_day(self) -> int:

@@ -358,7 +358,9 @@ def _lay_out_lines(rows, w, world, own):
                 "reverses_line_id": target,
                 "service_time": at["service_time"] + dt.timedelta(days=row["later"]),
                 **(whole if row["whole"] else {"quantity": row["quantity"], "amount": row["amount"]}),
-                "fund_amount": [at["fund_amount"], None, Decimal("-10.25"), Decimal(500)][(n + row["later"]) % 4],
+                "fund_amount": [at["fund_amount"], None, Decimal("-10.25"), Decimal(500)][
+                    (n + row["later"]) % 4
+                ],
                 **own({k: row[k] for k in ("person_id", "institution_id") if row[k]}),
             }
         )

@@ -10,17 +10,19 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from renzheng.central.audit.duckdb_engine import SPILLS, DuckDBEngine
 from renzheng.central.audit.errors import AuditUsageError
-from renzheng.central.audit.findings import MOST_FINDINGS
+from renzheng.central.audit.findings import MOST_FINDINGS, MOST_MEGABYTES
 from renzheng.central.audit.readback import read_findings, read_summary
-from renzheng.central.audit.request import AuditRequest
+from renzheng.central.audit.request import RULE_SECONDS, AuditRequest
 from renzheng.central.audit.rule_examples import check_examples, write_tables
-from renzheng.central.audit.rule_tables import readable_tables
-from renzheng.central.audit.rulebook import bureau_keys
+from renzheng.central.audit.rule_tables import misfits, readable_tables
+from renzheng.central.audit.rulebook import bureau_keys, readable
 from renzheng.central.audit.rules_command import app
 from renzheng.central.audit.run import run_audit
 from renzheng.central.settings import read_settings
 from renzheng.contracts import keys
+from renzheng.rules.dialect import offences
 from renzheng.rules.docs import write_tables_page
 from renzheng.rules.errors import RulePackError, UnsignedPackError
 from renzheng.rules.examples import cases
@@ -295,6 +297,56 @@ def test_a_rule_that_runs_away_is_named_and_the_others_are_complete(tables, tmp_
     assert {one.rule_id for one in read_findings(tmp_path / "out")} >= {"weekly-cap"}
 
 
+GREEDY = first_rule().replace(
+    "  (b.service_time - a.service_time) // 60000000 AS minutes\n",
+    "  (SELECT count(*) FROM (SELECT DISTINCT\n"
+    "  c0.line_id || c1.line_id || c2.line_id || c3.line_id || c4.line_id AS k\n"
+    "  FROM claim_lines c0, claim_lines c1, claim_lines c2, claim_lines c3, claim_lines c4) z) AS minutes\n",
+)
+BULKY = first_rule().replace(
+    "[a.line_id, b.line_id] AS line_ids",
+    "(SELECT array_agg(c0.line_id) FROM claim_lines c0, claim_lines c1, claim_lines c2) AS line_ids",
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "limit"),
+    [(GREEDY, "needs more memory"), (BULKY, "takes more than 1 MB")],
+    ids=["greedy", "bulky"],
+)
+def test_a_rule_that_needs_too_much_memory_is_named_and_the_others_are_complete(
+    text, limit, tables, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("renzheng.central.audit.findings.MOST_MEGABYTES", 1)
+    path = tmp_path / "twice-in-two-hours.sql"
+    path.write_text(text.replace("b.service_time > a.service_time", "1 = 1"), encoding="utf-8")
+    summary = audited(tables, tmp_path / "out", rules=path, memory_limit="150MB", threads=1)
+    assert set(summary["failed_rules"]) == {"twice-in-two-hours"}
+    assert limit in summary["failed_rules"]["twice-in-two-hours"]
+    assert {one.rule_id for one in read_findings(tmp_path / "out")} >= {"weekly-cap"}
+
+
+def test_a_rules_room_on_the_disk_is_given_back(tmp_path):
+    with DuckDBEngine(tmp_path, memory_limit="100MB", threads=1) as engine:
+        shown = "SELECT current_setting('max_temp_directory_size') AS room"
+        room = engine.rows(shown).to_pylist()
+        with engine.limited(60):
+            assert engine.rows(shown).to_pylist() == [{"room": "190.5 MiB"}]
+        assert engine.rows(shown).to_pylist() == room
+
+
+@pytest.mark.parametrize("name", ["broken_rows", "coded_lines", "refused_lines", "rejects"])
+def test_what_was_not_taken_can_be_read_by_a_rule(name, tmp_path):
+    (found,) = (one for one in readable_tables(load_pack().for_region(None)) if one.name == name)
+    assert found.purpose
+    assert not list(offences(found.example, readable()))
+    own = tmp_path / "twice-in-two-hours.sql"
+    counted = f"(SELECT count(*) FROM ({found.example}) z) AS minutes"
+    head, _, query = first_rule().partition("*/")
+    own.write_text(head + "*/" + re.sub(r"\(b.service_time .* AS minutes", lambda _: counted, query))
+    assert misfits(load_pack(own).for_region(None)) == []
+
+
 def test_a_rule_whose_rows_are_no_findings_is_named(tables, tmp_path):
     path = tmp_path / "twice-in-two-hours.sql"
     text = first_rule().replace("  a.institution_id,\n", "  CAST(NULL AS VARCHAR) AS institution_id,\n", 1)
@@ -326,5 +378,9 @@ def test_a_header_that_is_a_trap_is_refused(tmp_path, swap, problem):
         load_pack(path)
 
 
-def test_the_page_tells_the_limit_of_findings():
-    assert f"{MOST_FINDINGS:,}" in (DOCS / "first-rule.md").read_text(encoding="utf-8")
+def test_the_page_tells_the_limits():
+    page = (DOCS / "first-rule.md").read_text(encoding="utf-8")
+    assert f"{MOST_FINDINGS:,}" in page
+    assert f"{MOST_MEGABYTES} MB" in page
+    assert f"{RULE_SECONDS:.0f} seconds" in page
+    assert f"{SPILLS} times the memory limit" in page
