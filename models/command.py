@@ -146,9 +146,11 @@ def calibrate(
 
 
 def _enrolled(images: Path, engine: str) -> "dict[str, list[Template]]":
+    from renzheng.models import site
     from renzheng.models.evaluation.sets import read_identities
 
     photographs = read_identities(images)
+    site.require_enough(len(set(photographs.person.tolist())))
     samples = _acquired(photographs.images, engine, thorough=True, workers=None, silent=False)
     people: dict[str, list[Template]] = {}
     for who, sample in zip(photographs.person.tolist(), samples, strict=True):

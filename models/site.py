@@ -62,13 +62,7 @@ def calibrate(
         TemplateMismatchError: templates of different models or keys.
     """
     people = sorted(who for who, templates in gallery.items() if templates)
-    if len(people) < SMALLEST_GALLERY_PEOPLE:
-        raise CalibrationError(
-            f"The gallery holds {len(people)} people; a calibration takes {SMALLEST_GALLERY_PEOPLE}.",
-            why="From fewer, neither the centre nor the tail of the strangers' scores is known.",
-            do="Enrol more people; until then the card's thresholds serve.",
-            people=len(people),
-        )
+    require_enough(len(people))
     templates = [template for who in people for template in gallery[who]]
     require_same(*templates)
     person = np.repeat(np.arange(len(people)), [len(gallery[who]) for who in people])
@@ -86,6 +80,21 @@ def calibrate(
         comparisons=len(cosines),
         made_at=now,
     )
+
+
+def require_enough(people: int) -> None:
+    """Refuse a gallery of so few people; their photographs need not be looked at to know it.
+
+    Raises:
+        CalibrationError: fewer than `SMALLEST_GALLERY_PEOPLE`.
+    """
+    if people < SMALLEST_GALLERY_PEOPLE:
+        raise CalibrationError(
+            f"The gallery holds {people} people; a calibration takes {SMALLEST_GALLERY_PEOPLE}.",
+            why="From fewer, neither the centre nor the tail of the strangers' scores is known.",
+            do="Enrol more people; until then the card's thresholds serve.",
+            people=people,
+        )
 
 
 def is_due(previous: Calibration | None, people: int) -> bool:

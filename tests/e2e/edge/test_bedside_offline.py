@@ -22,7 +22,8 @@ def feed(tmp_path_factory):
     return noisy_feed(tmp_path_factory.mktemp("feed") / "feed.y4m", SHADE)
 
 
-@pytest.mark.parametrize("language", ["zh", "en"])
+# `long`: the other language; a whole round in it is in test_bedside_round.py
+@pytest.mark.parametrize("language", ["en", pytest.param("zh", marks=pytest.mark.long)])
 def test_a_whole_round_without_network_is_handed_over_later(  # noqa: PLR0915 - one round, told in order
     tmp_path, feed, language
 ):

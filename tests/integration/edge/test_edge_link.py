@@ -22,6 +22,7 @@ from renzheng.edge.settings import LinkSettings
 from renzheng.edge.store.database import Store
 
 pytestmark = pytest.mark.mosquitto
+SECOND_PROTOCOL = pytest.param("3.1.1", marks=pytest.mark.long)  # the keep-alive's ten seconds are the same
 DEVICE = DeviceId("kiosk-01")
 
 
@@ -204,6 +205,7 @@ def test_a_central_that_does_not_answer_is_asked_again(device, central):
     assert central.lines == device.log.lines(0, 100)
 
 
+@pytest.mark.parametrize("device", ["5", SECOND_PROTOCOL], indirect=True)
 def test_a_frozen_broker_is_noticed_and_left(device, central, broker):
     device.start(central.key)
     device.write(1)

@@ -11,6 +11,7 @@ from renzheng.contracts.files import keep_private
 from renzheng.edge import credentials, pins
 from renzheng.edge.errors import UnknownWitnessError
 from renzheng.edge.pins import PinDesk, PinError, TriedTooOftenError, check_pin
+from renzheng.edge.store import people as people_store
 from renzheng.edge.store.database import Store
 from renzheng.edge.store.people import People, template_key
 from renzheng.models.errors import TemplateDamagedError
@@ -45,8 +46,14 @@ class Desk:
         return isinstance(raised.value, TriedTooOftenError)
 
 
+def test_a_pin_is_dear_to_try_out():
+    assert people_store._SCRYPT["n"] * people_store._SCRYPT["r"] >= 2**17
+
+
 @pytest.fixture
-def desk(tmp_path):
+def desk(tmp_path, monkeypatch):
+    """A desk whose hashes cost little: hundreds of PINs are tried here."""
+    monkeypatch.setitem(people_store._SCRYPT, "n", 2)
     desk = Desk(tmp_path)
     desk.people.put_witness("W1", PIN)
     yield desk

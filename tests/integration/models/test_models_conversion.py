@@ -86,7 +86,8 @@ def test_a_batch_gives_what_single_chips_give(network: Network) -> None:
     np.testing.assert_allclose(network.run(chips), each, atol=1e-6)
 
 
-@pytest.mark.parametrize("side", [180, 320])
+# `long`: more levels of the same pyramid
+@pytest.mark.parametrize("side", [180, pytest.param(320, marks=pytest.mark.long)])
 def test_detections_equal_dlib_s_own(
     photographs: dict[str, np.ndarray],
     converted: Path,
