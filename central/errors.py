@@ -27,6 +27,10 @@ class BackupError(InputError):
     """A backup cannot be taken or restored as asked."""
 
 
+class ArchiveError(InputError):
+    """An archive of a closed year cannot be made or used, or is not the one that central signed."""
+
+
 class LogFaultError(InputError):
     """What central holds of a device's log does not verify."""
 

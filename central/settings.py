@@ -123,6 +123,16 @@ class BackupSettings(_Settings):
         return timedelta(hours=self.interval_hours)
 
 
+class ArchiveSettings(_Settings):
+    """What stays in the store after it was archived.
+
+    Args:
+        keep_years: entries of so many closed years are not pruned; at least the last one stays.
+    """
+
+    keep_years: Annotated[int, Field(ge=1, le=100)] = 1
+
+
 class AuditSettings(_Settings):
     """What the nightly run reads besides the store.
 
@@ -175,6 +185,7 @@ class Settings(_Settings):
     site: SiteSettings = SiteSettings()
     adt: AdtSettings = AdtSettings()
     backup: BackupSettings = BackupSettings()
+    archive: ArchiveSettings = ArchiveSettings()
 
     @field_validator("shards")
     @classmethod

@@ -48,6 +48,11 @@ def take(settings: Settings, config: Path, out: Path, passphrase: str | None, no
         StoreError: the store cannot be copied.
         BackupError: the folder cannot be written.
     """
+    with folders.under_way(settings.data_dir):
+        return _take(settings, config, out, passphrase, now)
+
+
+def _take(settings: Settings, config: Path, out: Path, passphrase: str | None, now: datetime) -> Path:
     database = Database(settings.database)
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -156,7 +161,7 @@ def try_out(
             try:
                 database.migrate()
                 database.check_structure()
-                found = list(check_store(database, None, progress))
+                found = list(check_store(database, None, progress, by))
                 checkpoints = check_checkpoints(database, *by)
             finally:
                 database.close()

@@ -1,10 +1,12 @@
 """A backup as a folder: what is in it, sealed keys, and hashes by which each file is known again."""
 
+import fcntl
 import hashlib
 import io
 import shutil
 import tarfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import count
@@ -19,8 +21,10 @@ from renzheng.contracts import sealing
 MANIFEST = "manifest.json"
 KEYS = ("keys", "site")
 """Folders of the data folder with private keys: sealed as one file where a passphrase is given."""
-LEFT_OUT = ("broker",)
-"""What central makes anew at its start."""
+LOCK = "backup.lock"
+"""Held by backups, and by the pruning of the store, which waits for none and lets none begin."""
+LEFT_OUT = ("broker", LOCK)
+"""What central makes anew."""
 SEALED = "keys.sealed"
 _FORM = 1
 
@@ -42,6 +46,15 @@ class Manifest:
     software: str
     files: dict[str, str]
     outside: Sequence[str] = ()
+
+
+@contextmanager
+def under_way(data_dir: Path) -> Iterator[None]:
+    """Tell that a backup is under way; several may be, and a pruning of the store is waited for."""
+    data_dir.mkdir(parents=True, exist_ok=True)
+    with (data_dir / LOCK).open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_SH)
+        yield
 
 
 def begin_folder(out: Path, name: str) -> tuple[Path, Path]:

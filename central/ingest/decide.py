@@ -16,6 +16,8 @@ from renzheng.contracts.keys import SignatureError, key_id
 from renzheng.contracts.log import Head, Link
 
 _ROTATION = log.ROTATION_TYPE.encode()
+SHORT_HASH = 16
+"""Hex digits that stay of the hash of a pruned entry: a second history would have to meet 64 bits."""
 
 
 class Problem(StrEnum):
@@ -172,7 +174,8 @@ def place(head: Head, opened: Opened, stored: Mapping[int, str]) -> Commit | Alr
     Args:
         head: the end of the chain that central holds.
         opened: the batch.
-        stored: hashes of the stored entries whose sequence numbers the batch repeats (at least those).
+        stored: hashes of the stored entries whose sequence numbers the batch repeats (at least those); of
+            pruned ones their beginnings.
     """
     if opened.first > head.sequence + 1:
         return Refused(
@@ -180,7 +183,7 @@ def place(head: Head, opened: Opened, stored: Mapping[int, str]) -> Commit | Alr
         )
     for link in opened.entries[: max(head.sequence - opened.first + 1, 0)]:
         held = stored.get(link.sequence)
-        if held is not None and held != link.hash:
+        if held is not None and not same_hash(held, link.hash):
             return _fork(link.sequence)
     fresh = opened.entries[max(head.sequence - opened.first + 1, 0) :]
     if not fresh:
@@ -189,6 +192,11 @@ def place(head: Head, opened: Opened, stored: Mapping[int, str]) -> Commit | Alr
     if (opened.entries[known - 1].hash if known else opened.before) != head.hash:
         return _fork(head.sequence)
     return Commit(fresh, Head(fresh[-1].sequence, fresh[-1].hash))
+
+
+def same_hash(held: str, digest: str) -> bool:
+    """Tell whether what the store holds of an entry's hash, whole or its beginning, is of this one."""
+    return held == digest or (len(held) == SHORT_HASH and digest.startswith(held))
 
 
 def follow_rotation(device: DeviceState, opened: Opened, upto: int) -> DeviceState | Refused:

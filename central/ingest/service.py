@@ -33,7 +33,7 @@ from renzheng.central.ingest.decide import (
 from renzheng.central.ingest.entitlement import unentitled
 from renzheng.central.ingest.project import Flaw, Projection, Row, carried, is_carried, project, read_event
 from renzheng.central.metrics import Metrics
-from renzheng.central.store import bulk, devices, log, refusals, schema, status
+from renzheng.central.store import archived, bulk, devices, log, refusals, schema, status
 from renzheng.central.store.database import Database
 from renzheng.central.store.faults import StoreRefusesError, describe, is_of_store
 from renzheng.central.store.times import from_us, to_us
@@ -416,7 +416,13 @@ def _decide(
     if opened.first <= device.head.sequence:
         stored.update(log.hashes(connection, device.device_id, opened.first, opened.last))
         stored.update(work.pending.get(device.device_id, {}))
-    return decide.place(device.head, opened, stored)
+    decision = decide.place(device.head, opened, stored)
+    overlaps = isinstance(decision, Commit) and opened.first <= device.head.sequence
+    if overlaps and opened.first <= archived.upto(connection, device.device_id):
+        # A signature over archived entries and new ones could not be verified once the former are pruned:
+        # the device learns where central is, and sends what is new by itself.
+        return AlreadyStored()
+    return decision
 
 
 def _accept(work: _Work, device: DeviceState, prepared: PreparedMessage, commit: Commit) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from renzheng.central.ingest.decide import same_hash
 from renzheng.central.store import log, schema
 from renzheng.contracts.log import Head
 from renzheng.contracts.messages import Ack, Place
@@ -45,7 +46,8 @@ def set_back(connection: sa.Connection, latest: Place, word: Ack, head: Head) ->
     if place is None or place.store_id != latest.store_id:
         return False
     hash_here = log.hashes(connection, word.device_id, word.upto, word.upto).get(word.upto)
-    lost = word.upto > head.sequence or (word.upto > 0 and hash_here not in (None, word.head_hash))
+    other = hash_here is not None and not same_hash(hash_here, word.head_hash)
+    lost = word.upto > head.sequence or (word.upto > 0 and other)
     if lost and place.epoch >= latest.epoch:
         return True
     run, own_run = place.counter // WORDS_A_RUN, latest.counter // WORDS_A_RUN

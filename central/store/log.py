@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import sqlalchemy as sa
 
-from renzheng.central.store import schema
+from renzheng.central.store import archived, schema
 from renzheng.contracts.log import Head
 
 _MOVE = sa.text(
@@ -14,12 +14,15 @@ _MOVE = sa.text(
 
 
 def hashes(connection: sa.Connection, device_id: str, first: int, last: int) -> Mapping[int, str]:
-    """Read the hashes of stored entries `first` to `last`, both included."""
+    """Read the hashes of stored entries `first` to `last`, both included; of pruned ones their beginnings."""
     table = schema.log_entries
     query = sa.select(table.c.sequence, table.c.hash).where(
         table.c.device_id == device_id, table.c.sequence.between(first, last)
     )
-    return {row.sequence: row.hash for row in connection.execute(query)}
+    found = {row.sequence: row.hash for row in connection.execute(query)}
+    if len(found) <= last - first:
+        found = {**archived.hashes(connection, device_id, first, last), **found}
+    return found
 
 
 def move_heads(connection: sa.Connection, heads: Mapping[str, Head], received_us: int) -> None:

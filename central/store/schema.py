@@ -118,6 +118,35 @@ log_batches = _table(
     rowid=False,
 )
 
+# Archives of closed years (`central/archive`): where each ends, so that the next goes on there.
+archives = _table(
+    "archives",
+    Column("archive_id", Text, primary_key=True),
+    Column("year", Integer, nullable=False, unique=True),
+    Column("manifest_sha256", Text, nullable=False),
+    Column("last_checkpoint", _Big, nullable=False),
+    Column("archived_at", _Big, nullable=False),
+)
+
+# What each archive holds of a device. Once it was pruned, the device's log begins here after `upto_sequence`.
+archived_entries = _table(
+    "archived_entries",
+    Column("device_id", Text, primary_key=True),
+    Column("upto_sequence", _Big, primary_key=True, autoincrement=False),
+    Column("upto_hash", Text, nullable=False),
+    Column("archive_id", Text, ForeignKey("archives.archive_id"), nullable=False, index=True),
+    Column("word", Text, nullable=False),  # the same, signed: nobody but central can call entries archived
+    Column("pruned_at", _Big),
+)
+
+# Of pruned entries the first bytes of their hashes, some hundreds a row: so a second history is still told.
+archived_hashes = _table(
+    "archived_hashes",
+    Column("device_id", Text, primary_key=True),
+    Column("first_sequence", _Big, primary_key=True, autoincrement=False),
+    Column("hashes", LargeBinary, nullable=False),
+)
+
 attendance = _table(
     "attendance",
     Column("device_id", Text, primary_key=True),

@@ -31,6 +31,7 @@ class Fault(StrEnum):
     TRUNCATED = "truncated"
     UNREADABLE = "unreadable"
     PROJECTION = "projection"
+    ARCHIVE = "archive"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +46,11 @@ class BadEntry:
 
 @dataclass(frozen=True, slots=True)
 class Good:
-    """A log that holds, with its length."""
+    """A log that holds, with its length; the first `archived` entries lie in archives and were not walked."""
 
     device_id: str
     entries: int
+    archived: int = 0
 
 
 StoredEntry = tuple[int, str, bytes]
@@ -98,6 +100,19 @@ class StoredKey:
     rotated: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Where a piece of a log begins, or the one before it ended: after which entry, and the keys known there.
+
+    Args:
+        head: the last entry before the piece.
+        proven: keys that the log itself has brought until there, and from which entry on each signs.
+    """
+
+    head: Head
+    proven: Mapping[str, int]
+
+
 class LogCheck:
     """Walks one device's log, piece by piece, and stops at the first fault.
 
@@ -107,15 +122,17 @@ class LogCheck:
         known_keys: the device's keys, by id.
         batches: its batches in order of their first entry.
         lost: what is known to be lost of it, in order.
+        start: where the walk begins, when what lies before was archived.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - whose, what must hold, where it begins
         self,
         device_id: str,
         acknowledged: Head,
         known_keys: Mapping[str, StoredKey],
         batches: Iterable[StoredBatch],
         lost: Iterable[Lost] = (),
+        start: Start | None = None,
     ) -> None:
         self._device_id = device_id
         self._acknowledged = acknowledged
@@ -125,11 +142,12 @@ class LogCheck:
         lost = list(lost)
         self._lost = {one.first: one.last for one in lost}
         self._had = {one.had.sequence: one.had.hash for one in lost if one.had != one.last}
-        self._head = log.genesis(device_id)
+        start = start or Start(log.genesis(device_id), {})
+        self._head, self._archived = start.head, start.head.sequence
         self._lines: list[bytes] = []  # from entry `_lines_from` on, as long as a batch still needs them
-        self._lines_from = 1
-        self._signed_upto = 0
-        self._proven: dict[str, int] = {}  # keys for which the log itself vouches, from which entry on
+        self._lines_from = start.head.sequence + 1
+        self._signed_upto = start.head.sequence
+        self._proven = dict(start.proven)  # keys for which the log itself vouches, from which entry on
 
     def take(self, entries: Iterable[StoredEntry]) -> BadEntry | None:
         """Walk on over the next entries; None while all hold."""
@@ -171,7 +189,11 @@ class LogCheck:
             )
         if self._head != self._acknowledged:
             return self._bad(self._head.sequence, Fault.FORKED, "The last entry is not the acknowledged one.")
-        return Good(self._device_id, self._head.sequence)
+        return Good(self._device_id, self._head.sequence, self._archived)
+
+    def reached(self) -> Start:
+        """Return where the walk is: a later piece begins there."""
+        return Start(self._head, dict(self._proven))
 
     def _pass_lost(self) -> BadEntry | None:
         """Go on behind entries that nobody has any more; all before them must be signed."""

@@ -1,7 +1,7 @@
-"""`renzheng central log`: check what central holds, and bind central to it."""
+"""`renzheng central log`: check what central holds, bind central to it, and archive closed years."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -9,18 +9,28 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from renzheng.contracts.events import utc_now
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from joserfc.jwk import OKPKey
+
+    from renzheng.central.archive.checking import Checked
+    from renzheng.central.store.database import Database
+    from renzheng.central.verify.check import BadEntry, Good
+
 app = typer.Typer(no_args_is_help=True)
 Config = Annotated[Path, typer.Option("--config", help="Central's configuration file.")]
 CONFIG = Path("central.toml")
+_COLUMNS = (TextColumn("entries"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
 
 
 @app.callback()
 def overview() -> None:
-    """Check the devices' logs that central holds, and publish checkpoints over them."""
+    """Check the devices' logs that central holds, publish checkpoints over them, archive closed years."""
 
 
 @app.command()
-def verify(
+def verify(  # noqa: PLR0917 - each is an option
     config: Config = CONFIG,
     device: Annotated[str | None, typer.Option(help="Only this device's log.")] = None,
     note: Annotated[Path | None, typer.Option(help="A checkpoint that an outsider kept.")] = None,
@@ -28,54 +38,206 @@ def verify(
         bool,
         typer.Option("--thorough", help="Also the file's own structure, and the rows that the audit reads."),
     ] = False,
+    archive: Annotated[
+        list[Path] | None, typer.Option(help="An archive of closed years; may be given again.")
+    ] = None,
+    key: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Central's public key (PEM): then only the archives are verified, without a store."
+        ),
+    ] = None,
 ) -> None:
     """Check every entry, signature and checkpoint; the first bad entry of each device is named."""
-    from renzheng.central.errors import LogFaultError
+    from renzheng.central.errors import ArchiveError
     from renzheng.central.settings import read_settings
     from renzheng.central.site.succession import verifying_keys
-    from renzheng.central.store import reading
     from renzheng.central.store.database import Database
-    from renzheng.central.verify import publish
-    from renzheng.central.verify.check import BadEntry
-    from renzheng.central.verify.projections import check_projections
-    from renzheng.central.verify.store import check_store, named_damage
 
+    if key:
+        if not archive:
+            raise ArchiveError("With --key only archives are verified.", do="Give them with --archive.")
+        _conclude(_show_archives(archive, [_public(path) for path in key]).bad)
+        return
     settings = read_settings(config)
     by = verifying_keys(settings.key_file)
     database = Database(settings.database)
     database.migrate()
     if thorough:
         database.check_structure()
+    bad = _show_store(database, device, by, thorough=thorough)
+    _show_checkpoints(database, note, by)
+    if archive:
+        bad += _show_joined(database, archive, by)
+    database.close()
+    _conclude(bad)
+
+
+def _public(path: Path) -> "OKPKey":
+    from renzheng.central.errors import ArchiveError
+    from renzheng.contracts import keys
+
+    try:
+        return keys.load_public_key(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise ArchiveError(f"{path} holds no public key: {type(error).__name__}.") from error
+
+
+def _show_store(
+    database: "Database", device: str | None, by: "Sequence[OKPKey]", *, thorough: bool
+) -> "list[BadEntry]":
+    """Check the store's logs, and tell how each is."""
+    from renzheng.central.store import archived, reading
+    from renzheng.central.verify.check import BadEntry
+    from renzheng.central.verify.projections import check_projections
+    from renzheng.central.verify.store import check_store, named_damage
+
     with named_damage(), database.reading() as connection:
-        total = sum(row["head_sequence"] for row in reading.devices(connection, device or ""))
-    columns = (TextColumn("entries"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    console = Console()
-    with Progress(*columns, console=Console(stderr=True)) as bars:
+        pruned = archived.pruned_devices(connection)
+        rows = reading.devices(connection, device or "")
+        total = sum(row["head_sequence"] - pruned.get(row["device_id"], 0) for row in rows)
+    with Progress(*_COLUMNS, console=Console(stderr=True)) as bars:
         task = bars.add_task("", total=total)
-        found = list(check_store(database, device, lambda n: bars.advance(task, n)))
+        found = list(check_store(database, device, lambda n: bars.advance(task, n), by))
         if thorough:
             task = bars.add_task("", total=total)
             drawn = check_projections(database, device, lambda n: bars.advance(task, n))
             found += [one for one in drawn if isinstance(one, BadEntry)]
-    bad = [one for one in found if isinstance(one, BadEntry)]
+    return _show(found)
+
+
+def _show(found: "Sequence[Good | BadEntry]") -> "list[BadEntry]":
+    """Tell how each log is; return what does not hold."""
+    from renzheng.central.verify.check import BadEntry
+
+    console = Console()
     for one in found:
         if isinstance(one, BadEntry):
-            console.print(
-                f"{one.device_id}  entry {one.sequence}: {one.fault.value}. {one.detail}", highlight=False
-            )
+            said = f"{one.device_id}  entry {one.sequence}: {one.fault.value}. {one.detail}"
         else:
-            console.print(f"{one.device_id}  {one.entries} entries hold", highlight=False)
+            before = f", after {one.archived} in archives" if one.archived else ""
+            said = f"{one.device_id}  {one.entries - one.archived} entries hold{before}"
+        console.print(said, markup=False, highlight=False, soft_wrap=True)
+    return [one for one in found if isinstance(one, BadEntry)]
+
+
+def _show_checkpoints(database: "Database", note: Path | None, by: "Sequence[OKPKey]") -> None:
+    from renzheng.central.verify import publish
+
+    console = Console()
     console.print(f"{publish.check_checkpoints(database, *by)} checkpoints hold", highlight=False)
     if note:
         kept = publish.check_kept_note(database, note.read_text(encoding="utf-8"), *by)
         console.print(f"the kept note of size {kept.size} holds", highlight=False)
-    database.close()
+
+
+def _show_archives(folders: "Sequence[Path]", by: "Sequence[OKPKey]") -> "Checked":
+    """Verify archives by themselves, and tell what they hold."""
+    from renzheng.central.archive.checking import check_archives
+
+    with Progress(TextColumn("archived entries"), *_COLUMNS[2:], console=Console(stderr=True)) as bars:
+        task = bars.add_task("", total=None)
+        checked = check_archives(folders, by, lambda n: bars.advance(task, n))
+    console = Console()
+    for one in checked.archives:
+        told = one.manifest
+        until = f"received before {told.until}, store {told.store_id}, epoch {told.epoch}"
+        console.print(
+            f"archive of {told.year}  {told.entries} entries of {told.devices} devices, {until}",
+            markup=False, highlight=False, soft_wrap=True,
+        )  # fmt: skip
+    _show(checked.results)
+    console.print(f"{checked.checkpoints} archived checkpoints hold", highlight=False)
+    if checked.beyond:
+        console.print(f"{checked.beyond} of their heads lie in no archive that was given", highlight=False)
+    return checked
+
+
+def _show_joined(database: "Database", folders: "Sequence[Path]", by: "Sequence[OKPKey]") -> "list[BadEntry]":
+    """Verify archives, and that the store goes on where the last of them ends."""
+    from renzheng.central.archive.pruning import hold_joined
+
+    checked = _show_archives(folders, by)
+    return checked.bad + _show(hold_joined(database, checked))
+
+
+def _conclude(bad: "Sequence[BadEntry]") -> None:
+    """End with an error where something does not hold."""
+    from renzheng.central.errors import LogFaultError
+
     if bad:
         raise LogFaultError(
             f"{len(bad)} checks do not hold.",
             why="What central holds of them was changed, or never verified.",
             do="Keep the store as it is, compare with the device's own file, restore the last good backup.",
         )
+
+
+@app.command()
+def archive(
+    year: Annotated[int, typer.Option(min=2000, max=9998, help="The last closed year that goes into it.")],
+    out: Annotated[Path, typer.Option(help="Where archives are kept, on another disk or machine.")],
+    config: Config = CONFIG,
+    again: Annotated[
+        bool, typer.Option("--again", help="Make the latest archive anew, while nothing of it is pruned.")
+    ] = False,
+) -> None:
+    """Write what came in until a year's end, with every signature, into a folder that verifies by itself."""
+    from zoneinfo import ZoneInfo
+
+    from renzheng.central.archive import writing
+    from renzheng.central.settings import read_settings
+    from renzheng.central.site.succession import read_former
+    from renzheng.central.store.database import Database
+    from renzheng.contracts import keys
+
+    settings = read_settings(config)
+    signing = keys.load_private_key(settings.key_file.read_bytes())
+    signer = writing.Signer(signing, read_former(settings.key_file))
+    database = Database(settings.database)
+    database.migrate()
+    with Progress(TextColumn("entries"), *_COLUMNS[2:], console=Console(stderr=True)) as bars:
+        task = bars.add_task("", total=None)
+        folder, manifest = writing.archive(
+            database, signer, out, year, ZoneInfo(settings.timezone), utc_now(),
+            again=again, progress=lambda n: bars.advance(task, n),
+        )  # fmt: skip
+    database.close()
+    console = Console()
+    held = f"{manifest.entries} entries of {manifest.devices} devices"
+    console.print(f"archive {folder}  {held}", markup=False, highlight=False, soft_wrap=True)
+    console.print("Keep a copy elsewhere, with central's public key (keys/central.public.pem).")
+
+
+@app.command()
+def prune(
+    archive: Annotated[Path, typer.Option(help="The archive in which the entries lie.")],
+    config: Config = CONFIG,
+) -> None:
+    """Delete from the store what an archive holds, once both were held against each other row by row."""
+    from zoneinfo import ZoneInfo
+
+    from renzheng.central.archive import pruning
+    from renzheng.central.settings import read_settings
+    from renzheng.central.site.succession import verifying_keys
+    from renzheng.central.store.database import Database
+
+    settings, now = read_settings(config), utc_now()
+    last_year = now.astimezone(ZoneInfo(settings.timezone)).year - 1 - settings.archive.keep_years
+    database = Database(settings.database)
+    database.migrate()
+    by = verifying_keys(settings.key_file)
+    with Progress(TextColumn("entries"), *_COLUMNS[2:], console=Console(stderr=True)) as bars:
+        task = bars.add_task("", total=None)
+        pruned = pruning.prune(
+            database, archive, by, settings.data_dir, last_year, now, lambda n: bars.advance(task, n)
+        )
+    database.close()
+    console = Console()
+    console.print(f"pruned {pruned.entries} entries of {pruned.devices} devices", highlight=False)
+    console.print(
+        f"They lie in {archive} alone: keep two copies.", markup=False, highlight=False, soft_wrap=True
+    )
 
 
 @app.command()

@@ -14,7 +14,7 @@ from renzheng.central.draw.authority import FOREIGN
 from renzheng.central.ingest.carrying import KNOWN
 from renzheng.central.ingest.entitlement import unentitled
 from renzheng.central.ingest.project import Flaw, Projection, Row, carried, is_carried, project, read_event
-from renzheng.central.store import schema
+from renzheng.central.store import archived, schema
 from renzheng.central.store.database import Database
 from renzheng.central.verify.check import BadEntry, Fault, Good
 from renzheng.central.verify.store import chosen_devices, named_damage
@@ -40,7 +40,8 @@ def check_projections(
 
 
 def _check(connection: sa.Connection, device: Any, progress: Callable[[int], None]) -> Good | BadEntry:
-    entries, last, device_id = schema.log_entries, 0, device.device_id
+    entries, device_id = schema.log_entries, device.device_id
+    last = pruned = archived.upto(connection, device_id, pruned=True)
     while True:
         query = sa.select(entries).where(entries.c.device_id == device_id, entries.c.sequence > last)
         part = connection.execute(query.order_by(entries.c.sequence).limit(ENTRIES_AT_ONCE)).all()
@@ -57,7 +58,7 @@ def _check(connection: sa.Connection, device: Any, progress: Callable[[int], Non
             )
         progress(len(part))
         if end is None:
-            return Good(device_id, last)
+            return Good(device_id, last, pruned)
         last = end
 
 

@@ -10,13 +10,16 @@ import base64
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import orjson
 import sqlalchemy as sa
 from joserfc.jwk import OKPKey
 
-from renzheng.central.store import identity, schema
+from renzheng.central.ingest.decide import same_hash
+from renzheng.central.store import archived, identity, schema
 from renzheng.central.store.database import Database
 from renzheng.central.store.times import to_us
 from renzheng.central.verify.checkpoint import (
@@ -54,7 +57,7 @@ def take_checkpoint(  # noqa: PLR0917 - where, as whom, when
         CheckpointError: what the store keeps of its tree does not fit together.
     """
     with database.writing() as connection:
-        tree = _latest_tree(connection)
+        tree = tree_at(connection)
         added = _moved(connection)
         for leaf in added:
             tree.add(leaf.hash())
@@ -112,21 +115,35 @@ def check_checkpoints(database: Database, *by: OKPKey) -> int:
     leaves: list[Leaf] = []
     with named_damage(), database.reading() as connection:
         for row in connection.execute(sa.select(TABLE).order_by(TABLE.c.checkpoint_id)):
-            for leaf in map(_leaf, orjson.loads(row.heads)):
+            for leaf in leaves_of(row):
                 tree.add(leaf.hash())
                 leaves.append(leaf)
-            checkpoint = _read_note(row.note, by)
-            peaks = None if row.peaks is None else [bytes.fromhex(one) for one in orjson.loads(row.peaks)]
-            same = checkpoint.size == tree.size and checkpoint.root == tree.root()
-            if not same or peaks not in (None, tree.peaks):
-                raise CheckpointError(
-                    f"Checkpoint {row.checkpoint_id} does not follow from the heads under it.",
-                    why="The store's record of its own promises was changed.",
-                    do="Compare with the notes that outsiders keep; restore the backup before the change.",
-                )
+            hold_note(row, tree, by)
             count += 1
         _hold_against_log(connection, leaves)
     return count
+
+
+def hold_note(row: Any, tree: Tree, by: Sequence[OKPKey]) -> None:
+    """Hold a row of checkpoints against the tree of all leaves until then.
+
+    Raises:
+        CheckpointError: it is not signed by any of these keys, or its root does not follow from the leaves.
+    """
+    checkpoint = _read_note(row.note, by)
+    peaks = None if row.peaks is None else [bytes.fromhex(one) for one in orjson.loads(row.peaks)]
+    same = checkpoint.size == tree.size and checkpoint.root == tree.root()
+    if not same or peaks not in (None, tree.peaks):
+        raise CheckpointError(
+            f"Checkpoint {row.checkpoint_id} does not follow from the heads under it.",
+            why="The store's record of its own promises was changed.",
+            do="Compare with the notes that outsiders keep; restore the backup before the change.",
+        )
+
+
+def leaves_of(row: Any) -> Iterator[Leaf]:
+    """Read the leaves that a row of checkpoints adds."""
+    return map(_leaf, orjson.loads(row.heads))
 
 
 def check_kept_note(database: Database, note: str, *by: OKPKey) -> Checkpoint:
@@ -169,7 +186,8 @@ def _hold_against_log(connection: sa.Connection, leaves: Sequence[Leaf]) -> None
             held = _hashes(connection, name, asked)
             for sequence in asked:
                 gone = any(first <= sequence <= last for first, last in lost)
-                if held.get(sequence) != wanted[sequence] and not gone:
+                same = sequence in held and same_hash(held[sequence], wanted[sequence])
+                if not same and not gone:
                     raise CheckpointError(
                         f"Entry {sequence} of {name} is not the one that a checkpoint names.",
                         why="Central signed that it held another entry there.",
@@ -186,19 +204,26 @@ def _hashes(connection: sa.Connection, name: str, sequences: Sequence[int]) -> M
     )
     if name == DRAW:
         query = sa.select(rounds.c.number, rounds.c.commitment_sha256).where(rounds.c.number.in_(sequences))
-    return {row[0]: row[1] for row in connection.execute(query)}
+    found = {row[0]: row[1] for row in connection.execute(query)}
+    pruned = [sequence for sequence in sequences if sequence not in found]
+    if pruned:
+        found = {**archived.hashes(connection, name, pruned[0], pruned[-1]), **found}
+    return found
 
 
-def _latest_tree(connection: sa.Connection) -> Tree:
-    """Read the tree as the latest checkpoint left it; one from before peaks were kept is walked once."""
-    query = sa.select(TABLE.c.size, TABLE.c.peaks).order_by(TABLE.c.checkpoint_id.desc()).limit(1)
-    row = connection.execute(query).first()
+def tree_at(connection: sa.Connection, upto: int = 2**62) -> Tree:
+    """Read the tree as the latest checkpoint left it, or the latest up to the one with this number.
+
+    One from before peaks were kept is walked once.
+    """
+    query = sa.select(TABLE.c.size, TABLE.c.peaks).where(TABLE.c.checkpoint_id <= upto)
+    row = connection.execute(query.order_by(TABLE.c.checkpoint_id.desc()).limit(1)).first()
     if row is None:
         return Tree()
     if row.peaks is not None:
         return Tree(row.size, [bytes.fromhex(one) for one in orjson.loads(row.peaks)])
     tree = Tree()
-    for leaf in _leaves(connection):
+    for leaf in islice(_leaves(connection), row.size):
         tree.add(leaf.hash())
     return tree
 

@@ -16,6 +16,8 @@ from renzheng.contracts.events import (
     CoverageData,
     CoverageState,
     DeviceCoverage,
+    DeviceKeyRotated,
+    KeyRotationData,
     Outcome,
     Pad,
     Purpose,
@@ -111,3 +113,19 @@ class LogWriter:
 
     def _clock(self, at: datetime) -> Clock:
         return Clock(trusted=True, boot_id="boot-1", monotonic_ms=int(at.timestamp() * 1000) % 10**9)
+
+
+def rotate(writer: LogWriter) -> tuple[OKPKey, OKPKey]:
+    """Let a device change its key; its later batches are signed with the new one."""
+    old, new = writer.key, keys.generate_key()
+    signed = log.sign_rotation(writer.device_id, writer.head, old, new)
+    data = KeyRotationData(
+        institution_id=writer.institution_id,
+        clock={"trusted": True, "boot_id": "b", "monotonic_ms": 1},
+        new_key=signed.new_key,
+        signed_by_old=signed.signed_by_old,
+        signed_by_new=signed.signed_by_new,
+    )
+    event = DeviceKeyRotated(source=device_source(writer.device_id), time=MORNING, data=data)
+    writer.append_json(event.to_json())
+    return old, new

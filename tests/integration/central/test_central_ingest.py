@@ -8,7 +8,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from parts.central import register
-from parts.devices import MORNING, LogWriter
+from parts.devices import MORNING, LogWriter, rotate
 from psycopg.errors import ReadOnlySqlTransaction
 
 from renzheng.central.errors import RegistrationError, StoreError
@@ -403,22 +403,6 @@ def test_registering_twice_changes_nothing_and_a_taken_id_is_refused(database, w
 def test_a_server_that_is_not_there_is_named():
     with pytest.raises(StoreError, match="cannot be opened"):
         Database("postgresql://nobody@127.0.0.1:9/none").migrate()
-
-
-def rotate(writer):
-    """Let a device change its key; its later batches are signed with the new one."""
-    old, new = writer.key, keys.generate_key()
-    signed = log.sign_rotation(writer.device_id, writer.head, old, new)
-    data = KeyRotationData(
-        institution_id=writer.institution_id,
-        clock={"trusted": True, "boot_id": "b", "monotonic_ms": 1},
-        new_key=signed.new_key,
-        signed_by_old=signed.signed_by_old,
-        signed_by_new=signed.signed_by_new,
-    )
-    event = DeviceKeyRotated(source=device_source(writer.device_id), time=MORNING, data=data)
-    writer.append_json(event.to_json())
-    return old, new
 
 
 @pytest.mark.parametrize("together", [True, False])

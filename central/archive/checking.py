@@ -1,0 +1,248 @@
+"""Verifies archives without any store: what central signed, what the devices signed, what was published.
+
+Archives that follow one another are joined: each device's log goes on where the one before ends, and the tree
+of heads grows on from one to the next.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from types import SimpleNamespace
+
+from joserfc.jwk import OKPKey
+
+from renzheng.central.archive.form import Archive, Reader, open_archive
+from renzheng.central.errors import ArchiveError, StoreError
+from renzheng.central.verify.archived import Word, open_word
+from renzheng.central.verify.check import BadEntry, Fault, Good, LogCheck, Lost, Start, StoredBatch
+from renzheng.central.verify.checkpoint import CheckpointError, Tree
+from renzheng.central.verify.publish import DRAW, hold_note, leaves_of
+from renzheng.central.verify.store import named_damage, read_keys, read_lost, stored_batch
+from renzheng.contracts.errors import InputError
+from renzheng.contracts.messages import open_ack
+
+Leaves = dict[str, dict[int, str]]
+
+
+@dataclass(slots=True)
+class Checked:
+    """What was found in archives.
+
+    Args:
+        results: of each device in each archive, in order.
+        ends: by device, where the last archive that holds some of it ends.
+        checkpoints: notes that hold.
+        beyond: leaves of later or earlier entries than the archives hold.
+    """
+
+    archives: list[Archive] = field(default_factory=list)
+    results: list[Good | BadEntry] = field(default_factory=list)
+    ends: dict[str, Start] = field(default_factory=dict)
+    checkpoints: int = 0
+    beyond: int = 0
+
+    @property
+    def bad(self) -> list[BadEntry]:
+        """What does not hold."""
+        return [one for one in self.results if isinstance(one, BadEntry)]
+
+
+def check_archives(
+    folders: Sequence[Path], by: Sequence[OKPKey], progress: Callable[[int], None] = lambda _: None
+) -> Checked:
+    """Check archives, in the order of their years.
+
+    Args:
+        folders: the archives.
+        by: keys of central that are trusted.
+        progress: is told of entries walked.
+
+    Raises:
+        ArchiveError: one is not what central signed, or two do not follow one another.
+        CheckpointError: a published note does not follow from the heads under it.
+    """
+    checked = Checked(sorted((open_archive(one, by) for one in folders), key=lambda one: one.manifest.year))
+    _must_follow(checked.archives)
+    leaves: Leaves = {}
+    tree: Tree | None = None
+    with _readable():
+        for archive in checked.archives:
+            count, tree = _check_checkpoints(archive, tree, leaves)
+            checked.checkpoints += count
+        for archive in checked.archives:
+            checked.results += _check_devices(archive, checked.ends, leaves, progress)
+    checked.beyond = sum(len(of_device) for name, of_device in leaves.items() if name != DRAW)
+    return checked
+
+
+def _must_follow(archives: Sequence[Archive]) -> None:
+    for one, next_one in pairwise(archives):
+        if next_one.manifest.after != one.manifest.archive_id:
+            raise ArchiveError(
+                f"The archive of {next_one.manifest.year} does not go on from that of {one.manifest.year}.",
+                why="One between them is missing, or they are of two stores, or one was made anew.",
+                do="Give every archive of the store from the first year to the last.",
+            )
+
+
+def _check_checkpoints(archive: Archive, before: Tree | None, leaves: Leaves) -> tuple[int, Tree]:
+    """Let the tree grow over the archive's leaves, and hold each note against it."""
+    manifest, count = archive.manifest, 0
+    tree = Tree(manifest.tree_size, [bytes.fromhex(peak) for peak in manifest.tree_peaks])
+    if before is not None and (before.size, before.peaks) != (tree.size, tree.peaks):
+        raise CheckpointError(
+            f"The checkpoints of {manifest.year} do not grow out of those of the archive before.",
+            why="Something under central's promises was changed or dropped.",
+            do="Keep both archives, and compare with the notes that outsiders keep.",
+        )
+    for row in Reader(archive, "checkpoints").all():
+        for leaf in leaves_of(row):
+            tree.add(leaf.hash())
+            leaves.setdefault(leaf.device_id, {})[leaf.head.sequence] = leaf.head.hash
+        hold_note(row, tree, archive.by)
+        count += 1
+    return count, tree
+
+
+class _Device:
+    """One device in an archive: its rows in every file."""
+
+    def __init__(self, archive: Archive, files: Mapping[str, Reader], name: str, word: Word) -> None:
+        self._files, self.name, self.word = files, name, word
+        own_keys = read_keys(row for part in self._of("keys") for row in part)
+        self.lost = _own_lost([row for part in self._of("lost") for row in part], name, archive.by)
+        self.check = LogCheck(name, word.ends.head, own_keys, self._batches(), self.lost, word.begins)
+
+    def entries(self) -> Iterator[list[tuple[int, str, bytes]]]:
+        """Read the entries, some thousands at once."""
+        reader = self._files["entries"]
+        for part in reader.of(self.name):
+            yield list(reader.first_of(part, "sequence", "hash", "line"))
+
+    def skip(self) -> None:
+        """Read over what is left of the device."""
+        for name in ("keys", "lost", "entries", "batches"):
+            for _ in self._files[name].of(self.name):
+                pass
+
+    def _of(self, name: str) -> Iterator[Iterator[SimpleNamespace]]:
+        reader = self._files[name]
+        return (reader.named(part) for part in reader.of(self.name))
+
+    def _batches(self) -> Iterator[StoredBatch]:
+        return (stored_batch(row) for part in self._of("batches") for row in part)
+
+
+def _check_devices(
+    archive: Archive, ends: dict[str, Start], leaves: Leaves, progress: Callable[[int], None]
+) -> Iterator[Good | BadEntry]:
+    """Check every device of an archive, and that nothing in it is of another."""
+    files = {name: Reader(archive, name) for name in ("keys", "entries", "batches", "lost")}
+    count = 0
+    for row in Reader(archive, "devices").all():
+        count += 1
+        try:
+            word = open_word(row.word, archive.by)
+            device = _Device(archive, files, row.device_id, word)
+        except InputError as error:
+            yield BadEntry(row.device_id, 0, Fault.ARCHIVE, error.what)
+            continue
+        found = _misplaced(archive, word, row.device_id, ends.get(row.device_id)) or _check_device(
+            device, leaves.get(row.device_id, {}), progress
+        )
+        device.skip()
+        ends[row.device_id] = word.ends
+        yield found
+    for name, reader in files.items():
+        stranger = reader.next_device()
+        if stranger is not None:
+            yield BadEntry(stranger, 0, Fault.ARCHIVE, f"{name}.parquet holds rows that no word speaks of.")
+    told = archive.manifest
+    if (count, files["entries"].read, files["batches"].read) != (told.devices, told.entries, told.batches):
+        yield BadEntry("-", 0, Fault.ARCHIVE, "The files do not hold as many rows as the manifest says.")
+
+
+def _misplaced(archive: Archive, word: Word, device_id: str, before: Start | None) -> BadEntry | None:
+    """Say what is wrong with the place of a device's piece."""
+    told, first = archive.manifest, word.base + 1
+    if (word.device_id, word.archive_id, word.store_id) != (device_id, told.archive_id, told.store_id):
+        return BadEntry(device_id, first, Fault.ARCHIVE, "Central's word on the entries is another's.")
+    if before is not None and word.begins != before:
+        detail = f"The piece goes on from entry {word.base}; the archive before ends elsewhere."
+        return BadEntry(device_id, first, Fault.ARCHIVE, detail)
+    if told.after is None and word.base:
+        return BadEntry(device_id, 1, Fault.MISSING, "The first archive does not begin with the first entry.")
+    return None
+
+
+def _check_device(
+    device: _Device, leaves: dict[int, str], progress: Callable[[int], None]
+) -> Good | BadEntry:
+    """Walk one device's entries; each that a published leaf names must be the one it names."""
+    for part in device.entries():
+        fault = device.check.take(part) or _other_leaf(device.name, part, leaves)
+        progress(len(part))
+        if fault:
+            return fault
+    found = device.check.end()
+    if isinstance(found, BadEntry):
+        return found
+    if device.check.reached() != device.word.ends:
+        return BadEntry(device.name, found.entries, Fault.ARCHIVE, "Central signed other keys than these.")
+    return _gone_leaf(device, leaves) or found
+
+
+def _other_leaf(name: str, part: Sequence[tuple[int, str, bytes]], leaves: dict[int, str]) -> BadEntry | None:
+    for sequence, digest, _ in part:
+        if leaves.pop(sequence, digest) != digest:
+            return BadEntry(name, sequence, Fault.FORKED, "A published checkpoint names another entry here.")
+    return None
+
+
+def _gone_leaf(device: _Device, leaves: dict[int, str]) -> BadEntry | None:
+    """Name an entry that a leaf speaks of and that is not here, though it is not known as lost."""
+    for sequence in sorted(leaves):
+        if device.word.base < sequence <= device.word.upto:
+            del leaves[sequence]
+            if not any(one.first <= sequence <= one.last.sequence for one in device.lost):
+                return BadEntry(device.name, sequence, Fault.MISSING, "A published checkpoint names it.")
+    return None
+
+
+def _own_lost(rows: Sequence[SimpleNamespace], device_id: str, by: Sequence[OKPKey]) -> list[Lost]:
+    """Read what is known to be lost: central's own acknowledgement of it must be central's.
+
+    Raises:
+        ArchiveError: it is not.
+    """
+    for row in rows:
+        if not any(_acknowledged(row.word, device_id, key) for key in by):
+            raise ArchiveError(
+                f"Central has never acknowledged the entries up to {row.last_sequence} that are called lost.",
+                why="They may have been dropped.",
+                do="Keep the archive, and ask central.",
+            )
+    return read_lost(rows)
+
+
+def _acknowledged(word: str, device_id: str, key: OKPKey) -> bool:
+    try:
+        return open_ack(word.encode(), key).device_id == device_id
+    except InputError:
+        return False
+
+
+@contextmanager
+def _readable() -> Iterator[None]:
+    """Give a value that is none that was written the form of this product's errors."""
+    try:
+        with named_damage():
+            yield
+    except StoreError as error:
+        raise ArchiveError(
+            "The archive holds a value that central never wrote.",
+            why="Its files are those that central signed: central's store held it.",
+            do="Keep the archive and the store, and ask for help.",
+        ) from error

@@ -1,0 +1,470 @@
+"""A closed year leaves the store: what the archive proves by itself, and what the store still knows after."""
+
+import fcntl
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+from zoneinfo import ZoneInfo
+
+import orjson
+import pytest
+import sqlalchemy as sa
+from parts.central import register
+from parts.devices import LogWriter, rotate
+
+from renzheng.central.archive import form, pruning
+from renzheng.central.archive.checking import check_archives
+from renzheng.central.archive.form import TABLES, Manifest, Writer, hash_file, open_archive, write_manifest
+from renzheng.central.archive.writing import Signer, archive, clean_cut
+from renzheng.central.errors import ArchiveError, LogFaultError
+from renzheng.central.ingest.service import Ingest, Message
+from renzheng.central.ingest.words import Former
+from renzheng.central.store import archived, identity, schema
+from renzheng.central.store.database import Database
+from renzheng.central.store.identity import Lost
+from renzheng.central.store.times import to_us
+from renzheng.central.verify.archived import open_word, sign_word
+from renzheng.central.verify.check import BadEntry, Fault, Good, StoredBatch
+from renzheng.central.verify.checkpoint import CheckpointError
+from renzheng.central.verify.projections import check_projections
+from renzheng.central.verify.publish import check_checkpoints, check_kept_note, take_checkpoint
+from renzheng.central.verify.store import check_store
+from renzheng.contracts import keys, log
+from renzheng.contracts.messages import Ack, CentralKey, open_ack, sign_ack, sign_central_key
+
+KEY, STRANGER = keys.generate_key(), keys.generate_key()
+SIGNER, ZONE = Signer(KEY), ZoneInfo("Asia/Shanghai")
+NOW = datetime(2027, 3, 1, tzinfo=UTC)
+ENTRIES, BATCHES = schema.log_entries, schema.log_batches
+ENDS = {"kiosk-1": {2025: 341, 2026: 361}, "kiosk-2": {2025: 95, 2026: 115}}
+
+
+def take(database, writer, batches, at):
+    topic = f"renzheng/v1/s1/{writer.device_id}/up/log"
+    replies = Ingest(database, KEY, lambda: at).take([Message(topic, batch) for batch in batches])
+    return [open_ack(reply.payload, KEY) for reply in replies]
+
+
+def send(database, writer, count, at):
+    """Let a device write and send some entries."""
+    begun = len(writer.entries)
+    writer.many(count)
+    answers = take(database, writer, writer.batches(writer.entries[begun:]), at)
+    assert [answer.problem for answer in answers] == [None] * len(answers)
+
+
+def build(database, folder):
+    """Two years of two devices: one changes its key, of the other entries were lost at central."""
+    one, two = register(database, LogWriter("kiosk-1")), register(database, LogWriter("kiosk-2"))
+
+    def note(at):
+        return take_checkpoint(database, "renzheng/test", KEY, folder, at)[1]
+
+    spring, summer = datetime(2025, 3, 1, tzinfo=UTC), datetime(2025, 6, 1, tzinfo=UTC)
+    send(database, one, 250, spring)
+    old, new = rotate(one)
+    one.key = old
+    take(database, one, [one.batch(one.entries[250:])], spring)
+    one.key = new
+    send(database, two, 60, spring)
+    note(spring)
+    two.many(15)
+    word = sign_ack(Ack(device_id="kiosk-2", upto=75, head_hash=two.head.hash), KEY).decode()
+    with database.writing() as connection:
+        held = log.Head(60, two.entries[59].hash)
+        identity.keep_lost(connection, Lost("kiosk-2", held, two.head, word), 1, to_us(summer))
+    send(database, one, 90, summer)
+    send(database, two, 20, summer)
+    notes = [note(summer)]
+    send(database, one, 20, datetime(2026, 2, 1, tzinfo=UTC))
+    send(database, two, 20, datetime(2026, 2, 1, tzinfo=UTC))
+    notes.append(note(datetime(2026, 2, 2, tzinfo=UTC)))
+    send(database, one, 10, datetime(2027, 1, 20, tzinfo=UTC))
+    notes.append(note(datetime(2027, 1, 21, tzinfo=UTC)))
+    note(datetime(2027, 1, 23, tzinfo=UTC))
+    return SimpleNamespace(one=one, two=two, notes=[path.read_text(encoding="utf-8") for path in notes])
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A store with both its archives; tests take copies."""
+    folder = tmp_path_factory.mktemp("archived")
+    database = Database(f"sqlite:///{folder / 'store' / 'c.sqlite'}")
+    database.migrate()
+    made = build(database, folder / "notes")
+    made.folders = [archive(database, SIGNER, folder / "out", year, ZONE, NOW)[0] for year in (2025, 2026)]
+    database.close()
+    made.store = folder / "store"
+    return made
+
+
+@pytest.fixture
+def database(made, tmp_path):
+    shutil.copytree(made.store, tmp_path / "store")
+    database = Database(f"sqlite:///{tmp_path / 'store' / 'c.sqlite'}")
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def copy(made, tmp_path):
+    """The archive of 2025, to be changed."""
+    return Path(shutil.copytree(made.folders[0], tmp_path / "copy"))
+
+
+def prune(database, folder, last_year=2025, *, data_dir=None):
+    return pruning.prune(database, folder, [KEY], data_dir or folder.parent / "data", last_year, NOW)
+
+
+def count(database, table=ENTRIES):
+    with database.reading() as connection:
+        return connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one()
+
+
+def good(year, name):
+    before = {2025: 0, 2026: ENDS[name][2025]}
+    return Good(name, ENDS[name][year], before[year])
+
+
+def test_archives_verify_by_themselves_and_join(made):
+    first = check_archives(made.folders[:1], [KEY])
+    assert first.results == [good(2025, "kiosk-1"), good(2025, "kiosk-2")]
+    both = check_archives(reversed(made.folders), [KEY])
+    assert both.results == [good(year, name) for year in (2025, 2026) for name in ENDS]
+    assert (both.checkpoints, both.beyond) == (3, 0)
+    second = check_archives(made.folders[1:], [KEY])
+    assert second.results == both.results[2:]
+    manifest = first.archives[0].manifest
+    assert (manifest.year, manifest.entries, manifest.devices) == (2025, 341 + 80, 2)
+
+
+def test_an_archive_is_its_owners_alone(made):
+    for folder in made.folders:
+        assert {path.stat().st_mode & 0o077 for path in [folder, *folder.iterdir()]} == {0}
+        assert not [path for path in folder.parent.iterdir() if path.name.endswith(".part")]
+
+
+@pytest.mark.parametrize("name", [form.MANIFEST, form.SIGNATURE, *(f"{one}.parquet" for one in TABLES)])
+def test_a_flipped_byte_is_named(copy, name):
+    content = bytearray((copy / name).read_bytes())
+    content[len(content) // 2] ^= 1
+    (copy / name).write_bytes(content)
+    with pytest.raises(ArchiveError, match=name if name.endswith("parquet") else "not signed"):
+        check_archives([copy], [KEY])
+
+
+def test_another_key_a_missing_file_and_a_file_of_another_year_are_named(made, copy):
+    with pytest.raises(ArchiveError, match="not signed by central's key"):
+        check_archives([copy], [STRANGER])
+    shutil.copyfile(made.folders[1] / "entries.parquet", copy / "entries.parquet")
+    with pytest.raises(ArchiveError, match=r"entries\.parquet"):
+        check_archives([copy], [KEY])
+    (copy / "entries.parquet").unlink()
+    with pytest.raises(ArchiveError, match=r"entries\.parquet"):
+        check_archives([copy], [KEY])
+
+
+def rewrite(folder, name, change):
+    """Change an archive as whoever holds central's key could: every hash and signature of central fits."""
+    opened = open_archive(folder, [KEY])
+    rows = [list(vars(row).values()) for row in form.Reader(opened, name).all()]
+    writer = Writer(folder, name)
+    writer.add(change(rows))
+    writer.close()
+    sign_again(folder, opened.manifest)
+
+
+def sign_again(folder, manifest, **changes):
+    files = {f"{name}.parquet": hash_file(folder / f"{name}.parquet") for name in TABLES}
+    write_manifest(folder, manifest.model_copy(update={"files": files, **changes}), KEY)
+
+
+def without(number):
+    return lambda rows: rows[:number] + rows[number + 1 :]
+
+
+def with_value(number, column, value):
+    def change(rows):
+        rows[number][column] = value
+        return rows
+
+    return change
+
+
+def with_other_history(rows):
+    other = LogWriter("kiosk-1")
+    other.many(341)
+    for row, entry in zip(rows[:341], other.entries, strict=True):
+        row[2:4] = entry.hash, entry.line
+    return rows
+
+
+def with_foreign_key(rows):
+    rows[0][2] = keys.public_pem(STRANGER)
+    return rows
+
+
+FORGERIES = {
+    "an entry dropped": ("entries", without(119), "kiosk-1", 120, Fault.MISSING),
+    "an entry altered": ("entries", with_value(119, 3, b"{}"), "kiosk-1", 120, Fault.UNREADABLE),
+    "another history": ("entries", with_other_history, "kiosk-1", 1, Fault.UNSIGNED),
+    "the end cut off": ("entries", lambda rows: rows[:-5], "kiosk-2", 76, Fault.UNSIGNED),
+    "a signature dropped": ("batches", without(1), "kiosk-1", 101, Fault.UNSIGNED),
+    "a device's key exchanged": ("keys", with_foreign_key, "kiosk-1", 1, Fault.UNSIGNED),
+    "the key of a rotation exchanged": (
+        "keys",
+        with_value(1, 2, keys.public_pem(STRANGER)),
+        "kiosk-1",
+        252,
+        Fault.UNSIGNED,
+    ),
+    "rows that nobody speaks of": ("devices", without(1), "kiosk-2", 0, Fault.ARCHIVE),
+    "lost without central's word": (
+        "lost",
+        with_value(0, 6, sign_ack(Ack(device_id="kiosk-2", upto=75, head_hash="0" * 64), STRANGER).decode()),
+        "kiosk-2",
+        0,
+        Fault.ARCHIVE,
+    ),
+    "not known as lost": ("lost", lambda _: [], "kiosk-2", 61, Fault.MISSING),
+}
+
+
+@pytest.mark.parametrize("name", FORGERIES)
+def test_what_central_itself_would_forge_is_named(copy, name):
+    file, change, device_id, sequence, fault = FORGERIES[name]
+    rewrite(copy, file, change)
+    found = check_archives([copy], [KEY]).bad
+    assert (found[0].device_id, found[0].sequence, found[0].fault) == (device_id, sequence, fault)
+
+
+def test_a_leaf_that_names_another_entry_breaks_the_published_note(copy):
+    def change(rows):
+        rows[0][5] = rows[0][5].replace('"kiosk-2",60', '"kiosk-2",59')
+        return rows
+
+    rewrite(copy, "checkpoints", change)
+    with pytest.raises(CheckpointError, match="does not follow"):
+        check_archives([copy], [KEY])
+
+
+def test_an_archive_between_two_that_is_missing_and_one_of_another_store_are_named(made, copy):
+    sign_again(copy, open_archive(copy, [KEY]).manifest, archive_id="another")
+    with pytest.raises(ArchiveError, match="does not go on"):
+        check_archives([copy, made.folders[1]], [KEY])
+
+
+def test_the_key_of_then_leads_to_the_one_that_signs_now_and_notes_of_then_hold(made, database, tmp_path):
+    new = keys.generate_key()
+    word = sign_central_key(CentralKey(new_key=keys.public_pem(new), since=NOW), KEY)
+    signer = Signer(new, Former({keys.key_id(KEY): KEY}, [word]))
+    folder, _ = archive(database, signer, tmp_path, 2026, ZONE, NOW, again=True)
+    assert check_archives([made.folders[0], folder], [KEY]).bad == []
+    assert check_archives([folder], [new]).bad == []
+    with pytest.raises(ArchiveError, match="not signed"):
+        check_archives([folder], [STRANGER])
+
+
+def test_an_open_year_a_year_twice_and_a_log_that_does_not_hold_are_not_archived(database, tmp_path):
+    with pytest.raises(ArchiveError, match="not over"):
+        archive(database, SIGNER, tmp_path / "out", 2027, ZONE, NOW)
+    with pytest.raises(ArchiveError, match="archived already"):
+        archive(database, SIGNER, tmp_path / "out", 2026, ZONE, NOW)
+    with database.writing() as connection:
+        flaw = sa.update(ENTRIES).where(ENTRIES.c.sequence == 350).values(line=b"{")
+        connection.execute(flaw)
+    with pytest.raises(LogFaultError, match="entry 350, unreadable"):
+        archive(database, SIGNER, tmp_path / "out", 2026, ZONE, NOW, again=True)
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def span(first, last, at=0):
+    return StoredBatch(first, last, "", b"", b"", at)
+
+
+def test_an_archive_ends_where_no_batch_goes_over():
+    overlapping = [span(1, 30), span(21, 60), span(61, 90), span(81, 120, 7), span(121, 130)]
+    assert clean_cut(overlapping, 0, 5, 1000) == 60
+    assert clean_cut(overlapping, 0, 9, 1000) == 130
+    assert clean_cut(overlapping, 0, 9, 89) == 60
+    assert clean_cut([span(31, 40)], 30, 9, 35) == 30
+    assert clean_cut([], 30, 9, 35) == 30
+
+
+def test_nothing_is_pruned_too_early_or_of_what_differs(made, database, tmp_path):
+    whole = count(database)
+    with pytest.raises(ArchiveError, match=r"entries of 2025 stay"):
+        prune(database, made.folders[0], 2024)
+    with pytest.raises(ArchiveError, match="must be pruned first"):
+        prune(database, made.folders[1], 2026)
+    with (tmp_path / "backup.lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_SH)
+        with pytest.raises(ArchiveError, match="backup is under way"):
+            prune(database, made.folders[0], data_dir=tmp_path)
+    statements = {
+        "at entry 7, is another": sa.update(ENTRIES).where(ENTRIES.c.sequence == 7).values(flaw="x"),
+        "batches of kiosk-1": sa.update(BATCHES).where(BATCHES.c.first_sequence == 1).values(received_at=1),
+        "a key of kiosk-1": sa.update(schema.device_keys).values(public_pem=keys.public_pem(STRANGER)),
+        "no checkpoint older": sa.update(schema.checkpoint_heads).values(safe_sequence=300),
+        "of another store": sa.update(schema.central_identity).values(store_id="another"),
+    }
+    for match, statement in statements.items():
+        with database.engine.connect() as connection, connection.begin() as undone:
+            tried = _Within(database, connection)
+            connection.execute(statement)
+            with pytest.raises(ArchiveError, match=match):
+                prune(tried, made.folders[0])
+            undone.rollback()
+    assert count(database) == whole
+
+
+class _Within:
+    """A database of which everything happens in one transaction."""
+
+    def __init__(self, database, connection):
+        self.backend, self._connection = database.backend, connection
+
+    def reading(self):
+        return self
+
+    writing = reading
+
+    def __enter__(self):
+        return self._connection
+
+    def __exit__(self, *_):
+        return None
+
+
+def pruned(database, made):
+    """Prune after the first archive."""
+    return prune(database, made.folders[0])
+
+
+def test_a_pruned_store_holds_and_so_does_everything_that_reads_it(made, database):
+    rows = count(database, schema.attendance)
+    assert pruned(database, made) == pruning.Pruned(2025, 2, 341 + 80)
+    assert (count(database), count(database, schema.attendance)) == (30 + 20, rows)
+    after = [Good("kiosk-1", 371, 341), Good("kiosk-2", 115, 95)]
+    assert list(check_store(database, by=[KEY])) == after
+    assert list(check_projections(database)) == after
+    assert check_checkpoints(database, KEY) == 5
+    assert [check_kept_note(database, one, KEY).size for one in made.notes] == [4, 6, 7]
+    joined = check_archives(made.folders, [KEY])
+    assert pruning.hold_joined(database, joined) == []
+    assert prune(database, made.folders[0]).entries == 0
+    assert prune(database, made.folders[1], 2026).entries == 40
+    assert list(check_store(database, by=[KEY])) == [Good("kiosk-1", 371, 361), Good("kiosk-2", 115, 115)]
+    (one, two) = pruning.hold_joined(database, check_archives(made.folders[:1], [KEY]))
+    assert (one.sequence, one.fault, two.sequence) == (342, Fault.MISSING, 96)
+
+
+def test_devices_go_on_after_a_pruning_and_a_second_history_is_still_told(made, database):
+    pruned(database, made)
+    writer = LogWriter("kiosk-1")
+    writer.entries, writer.key = list(made.one.entries), made.one.key
+    again = writer.batch(writer.entries[300:340])
+    (answer,) = take(database, writer, [again], NOW)
+    assert (answer.upto, answer.problem) == (371, None)
+    writer.many(5)
+    over = writer.batch(writer.entries[330:376])
+    assert take(database, writer, [over], NOW)[0].upto == 371  # it learns where central is
+    (answer,) = take(database, writer, [writer.batch(writer.entries[371:])], NOW)
+    assert answer.upto == 376
+    assert list(check_store(database, "kiosk-1", by=[KEY])) == [Good("kiosk-1", 376, 341)]
+    other = LogWriter("kiosk-1")
+    other.entries, other.key = writer.entries[:309], writer.key
+    other.many(3)
+    (answer,) = take(database, other, [other.batch(other.entries[309:])], NOW)
+    assert (answer.problem, answer.upto) == ("fork", 376)
+
+
+@pytest.mark.parametrize("after", [0, 1, 3])
+def test_a_kill_while_pruning_leaves_a_store_that_holds(made, database, monkeypatch, after):
+    monkeypatch.setattr(pruning, "_AT_ONCE", 100)
+    delete, done = pruning._delete, []
+
+    def killed(*args):
+        if len(done) == after:
+            raise KeyboardInterrupt
+        done.append(args)
+        return delete(*args)
+
+    monkeypatch.setattr(pruning, "_delete", killed)
+    with pytest.raises(KeyboardInterrupt):
+        pruned(database, made)
+    assert list(check_store(database, by=[KEY])) == [Good("kiosk-1", 371, 341), Good("kiosk-2", 115)]
+    assert all(isinstance(one, Good) for one in check_projections(database))
+    assert check_checkpoints(database, KEY) == 5
+    monkeypatch.setattr(pruning, "_delete", delete)
+    pruned(database, made)
+    assert count(database) == 30 + 20
+    assert count(database, BATCHES) == 2 + 1
+
+
+def test_whoever_has_the_stores_password_cannot_call_deleted_entries_archived(made, database):
+    with database.writing() as connection:
+        connection.execute(sa.delete(ENTRIES).where(ENTRIES.c.sequence <= 341))
+        connection.execute(sa.delete(BATCHES).where(BATCHES.c.first_sequence <= 341))
+    (first, _) = check_store(database, by=[KEY])
+    assert (first.sequence, first.fault) == (1, Fault.MISSING)
+    with database.writing() as connection:
+        for row in archived.rows_of(connection, "kiosk-1"):
+            word = open_word(row.word, [KEY]).model_copy(update={"upto_hash": "0" * 64})
+            values = {"word": sign_word(word, STRANGER), "upto_hash": "0" * 64, "pruned_at": 1}
+            place = (schema.archived_entries.c.device_id == "kiosk-1") & (
+                schema.archived_entries.c.upto_sequence == row.upto_sequence
+            )
+            connection.execute(sa.update(schema.archived_entries).where(place).values(values))
+    (first, _) = check_store(database, by=[KEY])
+    assert isinstance(first, BadEntry)
+    assert (first.sequence, first.fault) == (1, Fault.ARCHIVE)
+
+
+def test_a_word_of_another_device_or_place_is_none(made, database):
+    pruned(database, made)
+    table = schema.archived_entries
+    with database.writing() as connection:
+        other = archived.rows_of(connection, "kiosk-2")[0].word
+        mine = (table.c.device_id == "kiosk-1") & (table.c.upto_sequence == 341)
+        connection.execute(sa.update(table).where(mine).values(word=other))
+    (first, second) = check_store(database, by=[KEY])
+    assert first.fault is Fault.ARCHIVE
+    assert second == Good("kiosk-2", 115, 95)
+
+
+def test_a_store_that_forgot_its_archive_takes_it_back(made, database):
+    with database.writing() as connection:
+        for row in (archived.latest(connection), archived.of_id(connection, manifest_of(made, 0).archive_id)):
+            archived.forget(connection, row.archive_id)
+    with pytest.raises(ArchiveError, match="does not know it"):
+        prune(database, made.folders[1], 2026)
+    assert pruned(database, made).entries == 421
+    assert list(check_store(database, by=[KEY])) == [Good("kiosk-1", 371, 341), Good("kiosk-2", 115, 95)]
+
+
+def manifest_of(made, number):
+    return Manifest.read((made.folders[number] / form.MANIFEST).read_bytes())
+
+
+@pytest.mark.postgresql
+def test_postgresql_is_archived_and_pruned_as_sqlite_is(postgresql_server, tmp_path):
+    database = Database(postgresql_server.new_database())
+    database.migrate()
+    build(database, tmp_path / "notes")
+    folder, manifest = archive(database, SIGNER, tmp_path / "out", 2025, ZONE, NOW)
+    assert manifest.entries == 421
+    assert prune(database, folder) == pruning.Pruned(2025, 2, 421)
+    assert list(check_store(database, by=[KEY])) == [Good("kiosk-1", 371, 341), Good("kiosk-2", 115, 95)]
+    assert check_checkpoints(database, KEY) == 5
+    assert pruning.hold_joined(database, check_archives([folder], [KEY])) == []
+    database.close()
+
+
+def test_the_manifest_is_text_and_its_signature_a_detached_jws(made):
+    header, payload, signature = (made.folders[0] / form.SIGNATURE).read_bytes().split(b".")
+    assert payload == b""
+    content = (made.folders[0] / form.MANIFEST).read_bytes()
+    keys.verify_parts(header, keys.encode(content), signature, KEY, form.KIND)
+    assert orjson.loads(content)["until"] == "2026-01-01T00:00:00+08:00"
