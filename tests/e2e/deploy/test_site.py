@@ -5,6 +5,7 @@ import subprocess
 import tomllib
 
 import pytest
+from parts.private import open_to_others
 from parts.processes import free_port, wait_until
 from parts.site import RENZHENG, SECONDS, get, running, running_site
 
@@ -39,6 +40,9 @@ def test_a_device_joins_with_a_one_time_code_and_its_events_arrive(site):
         )
         listed = get(f"http://127.0.0.1:{site.console}/api/v1/devices")
         assert "kiosk-01" in json.dumps(listed)
+
+    by_tests = {"broker.log", "central.log", "edge.log", "kiosk-01"}
+    assert open_to_others(site.folder, allowed={*by_tests, "renzheng.conf"}) == {}, "whatever the umask"
 
     again = subprocess.run(
         [RENZHENG, "device", "join", "--central", f"https://127.0.0.1:{site.door}", "--config", "other.toml"],
