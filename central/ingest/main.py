@@ -15,6 +15,7 @@ from renzheng.central.site.succession import read_former
 from renzheng.central.store.database import Database
 from renzheng.central.watch.watch import Watch
 from renzheng.contracts import keys
+from renzheng.contracts.files import warn_of_open_folder
 from renzheng.contracts.supervised import Workers
 
 CONNECT_SECONDS = 15.0
@@ -45,6 +46,7 @@ class IngestProcess:
     def __init__(self, settings: Settings, shards: Sequence[str], clock: Callable[[], datetime]) -> None:
         must_have_key(settings)
         metrics = Metrics()
+        warn_of_open_folder(settings.data_dir)
         key = keys.load_private_key(settings.key_file.read_bytes())
         former = read_former(settings.key_file)
         self.shards = Shards(settings, shards, key, former, clock=clock, metrics=metrics)

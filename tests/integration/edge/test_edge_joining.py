@@ -3,7 +3,9 @@
 import shutil
 import subprocess
 import sys
+import threading
 from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 import sqlalchemy as sa
@@ -36,7 +38,7 @@ from renzheng.contracts.events import (
     utc_now,
 )
 from renzheng.contracts.messages import open_ack
-from renzheng.contracts.provisioning import JoinCode, ProvisioningError
+from renzheng.contracts.provisioning import JOIN_PATH, JoinCode, ProvisioningError
 from renzheng.edge.device.checking import check_file
 from renzheng.edge.device.joining import CentralUnreachableError, join
 from renzheng.edge.errors import FolderInUseError
@@ -252,6 +254,32 @@ def test_nobody_at_the_address_is_said(tmp_path):
             tmp_path / "data",
             "test",
         )
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_central_is_asked_where_somebody_said_that_it_is_and_nowhere_else(tmp_path, status):
+    asked = []
+
+    class Elsewhere(BaseHTTPRequestHandler):
+        def do_POST(self):
+            asked.append(self.path)
+            self.send_response(status)
+            self.send_header("Location", f"http://127.0.0.1:{self.server.server_port}/elsewhere")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        do_GET = do_POST  # noqa: N815 - the base's names
+
+        def log_message(self, *_):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Elsewhere) as server:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}).start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        with pytest.raises(ProvisioningError, match="did not let this device in"):
+            join(JoinCode("0000-00000-00000"), url, tmp_path / "edge.toml", tmp_path / "data", "test")
+        server.shutdown()
+    assert asked == [JOIN_PATH]
 
 
 def test_the_commands_ask_for_the_code_and_check_the_log(site, tmp_path):
