@@ -35,7 +35,7 @@ parameters:
       - {from: 2020-01-01, value: 8, reference: "a night in bed; else one examination a day would explain a month"}
   posting_grace_hours:
     unit: hours
-    meaning: {zh: 死亡、出院后补记床位费的宽限, en: "how long after its end a stay of somebody who died serves a bed line; and how long after death a discharge may be written"}
+    meaning: {zh: 死亡后补记出院的宽限, en: how long after death a discharge may be written}
     values:
       - {from: 2020-01-01, value: 24, reference: "default of the audit specification"}
   night_posting_hours:
@@ -45,7 +45,7 @@ parameters:
       - {from: 2020-01-01, value: 6, reference: "batches of hospital systems run at or soon after midnight; before the morning round"}
   late_bed_days:
     unit: days
-    meaning: {zh: 多日床位费出院后补记的期限, en: how long after discharge a line of several bed days may be entered}
+    meaning: {zh: 多日床位费或死亡患者床位费出院后补记的期限, en: "how long after discharge a line of several bed days, or of somebody who died, may be entered"}
     values:
       - {from: 2020-01-01, value: 31, reference: "as late_billing_days of dialysis"}
   longest_line_days:

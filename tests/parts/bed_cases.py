@@ -55,6 +55,11 @@ def check(result="absent", day=4, clock="10:00", **more):
     return {"check_id": f"C{day}", "visit_id": "V1", "drawn_at": at(day, clock), "result": result, **more}
 
 
+def weeks_ago(day):
+    """Noon of a day five weeks before one of March."""
+    return dt.datetime.fromisoformat(at(day, "12:00")) - dt.timedelta(weeks=5)
+
+
 def died(day):
     return [{"person_id": "P1", "death_date": dt.date(2026, 3, day)}]
 
@@ -180,8 +185,24 @@ CASES = {
         {"stays": [stay(end=4, until="01:00")], "persons": died(3), "claim_lines": [bed(clock="00:05")]},
         {"L1": {3: NOT_SEEN}},
     ),
-    "a bed on the second day after death": (
-        {"stays": [stay(end=3, until="22:00")], "persons": died(3), "claim_lines": [bed(day=5)]},
+    "the bed of the day of death, entered days later": (
+        {"stays": [stay(end=3, until="22:00")], "persons": died(3), "claim_lines": [bed(day=9)]},
+        {"L1": {3: NOT_SEEN}},
+    ),
+    "entered days later, when every day of the stay had its bed": (
+        {"stays": [stay(end=3, until="22:00")], "persons": died(3), "claim_lines": beds(1, 2, 3, 9)},
+        {"L1": NOT_SEEN, "L2": NOT_SEEN, "L3": NOT_SEEN, "L9": TWICE},
+    ),
+    "one bed more on every day after death": (
+        {"stays": [stay(end=3, until="22:00")], "persons": died(3), "claim_lines": beds(5, 6, 7)},
+        {"L5": {3: NOT_SEEN}, "L6": TWICE, "L7": TWICE},
+    ),
+    "entered later than a bed may be": (
+        {
+            "stays": [{"visit_id": "V1", "admitted_at": weeks_ago(1), "discharged_at": weeks_ago(3)}],
+            "persons": [{"person_id": "P1", "death_date": weeks_ago(3).date()}],
+            "claim_lines": [bed(day=8)],
+        },
         {"L1": DEAD},
     ),
     "a stay that goes on after death": (

@@ -85,10 +85,8 @@ def _serves(case: Case, line: Line, stay: Stay, number: int, parameters: Paramet
         too_late = ended_at > _midnight_after(case, line, death) + parameters.posting_grace
         if too_late or death < stay.first:
             return False
-    if number > 1:
+    if number > 1 or died:
         return line.at <= ended_at + dt.timedelta(days=parameters.late_bed_days)
-    if died:
-        return line.at <= ended_at + parameters.posting_grace
     return line.at < _midnight_after(case, line, stay.last) + NIGHT_BATCH
 
 

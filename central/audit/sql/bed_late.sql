@@ -33,8 +33,7 @@ WHERE e.end_day >= e.first_day
   AND e.end_day < e.service_day
   AND (NOT e.died OR e.ended_at + e.utc_offset_us <= (e.death_date + 1) * 86400000000 + c.posting_grace_us)
   AND CASE
-    WHEN e.days > 1 THEN e.service_time <= e.ended_at + c.late_us
-    WHEN e.died THEN e.service_time <= e.ended_at + c.posting_grace_us
+    WHEN e.days > 1 OR e.died THEN e.service_time <= e.ended_at + c.late_us
     ELSE e.local_time < (e.last_day + 1) * 86400000000 + c.night_posting_us
   END
 GROUP BY e.line
