@@ -23,6 +23,7 @@ from renzheng.central.claims.nhsa_lines import MED_TYPES
 from renzheng.central.claims.platform_tables import KINDS, KNOWN, TABLES, PlatformTable, is_heading, table_of
 from renzheng.central.claims.rejects import Place, Problem, Reason, Remark, shown
 from renzheng.central.claims.rows import Draft, ZoneOf
+from renzheng.central.claims.settlements import SETTLEMENTS, TOLD
 from renzheng.central.claims.source import (
     Advance,
     ColumnsError,
@@ -144,6 +145,8 @@ class PlatformSource:
             yield from self._drafts(connection, sql.LINES, self._line)
             for name, draft in (("setl_list_diag_d", _diagnosis), ("setl_list_oprn_d", _operation)):
                 yield from self._drafts(connection, sql.OF_SETTLEMENTS.format(name=name), draft)
+            if self._has("fee_list_d"):
+                yield from _differing(connection)
             for kind, rows in connection.execute(sql.COUNTS).fetchall():
                 yield Counted(kind, rows)
 
@@ -317,6 +320,14 @@ def _item_code(row: Mapping[str, Any]) -> tuple[str | None, tuple[Problem, ...]]
     if code and len(code) == _CODE_DIGITS - len(_LEADING) and code.isascii() and code.isdigit():
         return f"{_LEADING}{code}", (Problem("hilist_code", Reason.ZEROS_RESTORED, shown(code)),)
     return code or row["medins_list_codg"], ()
+
+
+def _differing(connection: duckdb.DuckDBPyConnection) -> Iterator[Remark]:
+    """Name the settlements whose total is not the sum of their lines."""
+    for batch in connection.sql(sql.DIFFERING.format(told=TOLD)).to_arrow_reader(_ROWS):
+        for row in batch.to_pylist():
+            problem = Problem("medfee_sumamt", Reason.SETTLEMENT_DIFFERS, shown(row["told"]))
+            yield Remark(SETTLEMENTS, _place(row), problem)
 
 
 def _place(row: Mapping[str, Any]) -> Place:

@@ -87,6 +87,23 @@ FROM running
 settlement's, to the cent, whatever the rounding of each. Where the extract lacks lines of a settlement, those
 that are there share in proportion to its whole fee."""
 
+DIFFERING = """
+WITH sums AS (
+    SELECT f.setl_id, count(*) AS lines,
+        sum(coalesce(try_cast(replace(det_item_fee_sumamt, ',', '') AS DECIMAL(16,2)), 0)) AS amount
+    FROM fee_list_d f SEMI JOIN (FROM states WHERE state = 'billed') USING (_row)
+    GROUP BY f.setl_id
+),
+compared AS (
+    SELECT s._row, s._file, s._line, s.setl_id AS settlement, s.fee AS total,
+        coalesce(l.amount, 0)::DECIMAL(16,2) AS amount, coalesce(l.lines, 0) AS lines
+    FROM settled s LEFT JOIN sums l USING (setl_id)
+    WHERE s.setl_id NOT IN (SELECT setl_id FROM not_billed)
+)
+SELECT _file, _line, {told} AS told FROM compared WHERE abs(total - amount) > 0.01 * lines ORDER BY _row
+"""
+"""Settlements whose total is not the sum of their lines; a cent a line is rounding."""
+
 LINES = """
 SELECT f.* EXCLUDE (hilist_name, medins_list_name), nullif(trim(hilist_name), '') AS hilist_name,
     nullif(trim(medins_list_name), '') AS medins_list_name,

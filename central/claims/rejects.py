@@ -44,6 +44,7 @@ class Reason(StrEnum):
     REPLACES_EARLIER = "replaces_earlier"
     NO_VISIT = "no_visit"
     NO_SETTLEMENT = "no_settlement"
+    SETTLEMENT_DIFFERS = "settlement_differs"
     ZEROS_RESTORED = "zeros_restored"
     UNKNOWN_MED_TYPE = "unknown_med_type"
     NO_NODE = "no_node"
@@ -96,6 +97,7 @@ _WARNINGS = frozenset(
         Reason.REPLACES_EARLIER,
         Reason.NO_VISIT,
         Reason.NO_SETTLEMENT,
+        Reason.SETTLEMENT_DIFFERS,
         Reason.ZEROS_RESTORED,
         Reason.UNKNOWN_MED_TYPE,
         Reason.OTHER_NODE,
@@ -244,6 +246,10 @@ _EXPLANATIONS: dict[Reason, tuple[str, str]] = {
     Reason.NO_SETTLEMENT: (
         "未见该明细的结算信息，该行已收，无基金支付额",
         "The settlement of this line was not seen; the row was taken, without the fund's share.",
+    ),
+    Reason.SETTLEMENT_DIFFERS: (
+        "结算总费用与其明细合计不符，请核对是否漏传、多传明细",
+        "The settlement's total is not the sum of its lines: find out which lines are missing, or too many.",
     ),
     Reason.ZEROS_RESTORED: (
         "项目编码前导零被电子表格去掉，已补足 15 位",

@@ -142,6 +142,8 @@ def settle_table(
     rows_now = f"SELECT {columns} FROM {kept} UNION ALL {taken}"
     rows_now = settlements.with_fund(rows_now, columns) if pays else rows_now
     database.execute(f"COPY ({rows_now}) TO {literal(merged)} (FORMAT parquet, COMPRESSION zstd)")
+    if pays:
+        settlements.note_differences(database, merged)
     rows = count(database, "SELECT count(*) FROM staged")
     told = "SELECT outcome, count(*) FROM repeats GROUP BY outcome"
     outcomes = dict(database.execute(told).fetchall()) if repeats else {}
@@ -624,6 +626,8 @@ def _write_list(
             f" UNION ALL SELECT {columns} FROM read_csv({literal(path)}, header = true, all_varchar = true) "
             "ANTI JOIN imported USING (file)"
         )
+        if name == settlements.SETTLEMENTS and is_there(database, settlements.COMPARED):
+            query += f" WHERE reason <> '{Reason.SETTLEMENT_DIFFERS}'"
     written = scratch / "remarks.csv"
     order = "file, line::BIGINT, field, reason, value"
     database.execute(

@@ -14,6 +14,7 @@ import duckdb
 import pyarrow as pa
 
 from renzheng.central.claims.files import count, insert, is_there, literal, note_made, replace
+from renzheng.central.claims.rejects import Reason
 from renzheng.central.claims.staging import Staging
 from renzheng.central.claims.stay_events import LineCode, Settlement, SettlementCancellation
 
@@ -131,6 +132,44 @@ def with_fund(rows: str, columns: str) -> str:
     others = ", ".join(name for name in columns.split(", ") if name != "fund_amount")
     return _WITH_FUND.format(rows=rows, columns=columns, others=others)
 
+
+TOLD = "'total ' || total || ', lines ' || amount || ': ' || settlement"
+"""What a remark says of a settlement; it begins with a word: a spreadsheet runs what begins with a sign."""
+
+
+def note_differences(database: duckdb.DuckDBPyConnection, lines: Path) -> None:
+    """Remark on every settlement whose total is not the sum of its lines, of all that are known.
+
+    One of which no line is there yet is left alone: lines may come after their settlement. A cent a line is
+    rounding. What earlier imports remarked of it is no longer true, see `settle.write_remarks`.
+    """
+    database.execute(
+        _DIFFERING.format(lines=literal(lines), told=TOLD),
+        {"target": SETTLEMENTS, "reason": Reason.SETTLEMENT_DIFFERS.value},
+    )
+    note_made(database, COMPARED)
+
+
+COMPARED = "settlements_compared"
+"""Noted when the totals of settlements were compared with their lines."""
+_DIFFERING = """
+INSERT INTO remarks
+SELECT $target, file, line, 'medfee_sumamt', $reason, left({told}, 120), true
+FROM (
+    SELECT coalesce(arg_max(n._file, n._ordinal), '') AS file,
+        coalesce(arg_max(n._line, n._ordinal), 0) AS line,
+        s.institution_id || ' ' || s.settlement_id AS settlement,
+        any_value(s.total) AS total, any_value(l.amount) AS amount
+    FROM settled s
+    JOIN (
+        SELECT institution_id, settlement_id, count(*) AS lines, sum(amount)::DECIMAL(16,2) AS amount
+        FROM read_parquet({lines}) WHERE settlement_id IS NOT NULL GROUP BY ALL
+    ) l ON l.institution_id = s.institution_id AND l.settlement_id = s.settlement_id
+    LEFT JOIN settlements_now n ON n.institution_id = s.institution_id AND n.settlement_id = s.settlement_id
+    WHERE NOT s.is_void AND abs(s.total - l.amount) > 0.01 * l.lines
+    GROUP BY s.institution_id, s.settlement_id
+)
+"""
 
 _SETTLED = """
 CREATE TABLE settled AS

@@ -48,7 +48,20 @@ def _message(n):
     return [sent | {"input": {"feedetail": lines}}, answer]
 
 
-def _json_kib(tmp_path, messages, form):
+def _settlement(n):
+    """One settled visit whose total is not the sum of its lines; the next message is its line."""
+    info = {"setl_id": f"S{n}", "mdtrt_id": f"V{n}", "psn_no": f"P{n // 3}", "medfee_sumamt": "900.00"}
+    sent = {"fixmedins_code": f"H{n % 20}", "msgid": f"s{n}", "inf_time": "2026-03-04 09:00:00"}
+    settled = {"input": {"data": info | {"exp_content": "x" * 200}}, "infcode": "0"}
+    (line, _) = _message(n)
+    del line["input"]["feedetail"][1:]
+    return [
+        sent | {"infno": "2207", "output": {"setlinfo": info | {"fund_pay_sumamt": "700.00"}}} | settled,
+        line,
+    ]
+
+
+def _json_kib(tmp_path, messages, form, made=_message):
     """Write a log of messages and answers, as lines, one list, or a table's export, and import it."""
     path = tmp_path / f"{messages}.json"
     begin, between, end = {
@@ -59,7 +72,7 @@ def _json_kib(tmp_path, messages, form):
     with path.open("w", encoding="utf-8") as stream:
         stream.write(begin)
         for n in range(messages):
-            texts = [json.dumps(one, ensure_ascii=False) for one in _message(n)]
+            texts = [json.dumps(one, ensure_ascii=False) for one in made(n)]
             stream.write((between if n else "") + between.join(texts))
         stream.write(end)
     return _import_kib(path, tmp_path / f"out-{messages}")
@@ -84,6 +97,11 @@ def test_four_times_the_lines_take_hardly_more_memory(tmp_path):
 
 def test_a_log_of_messages_and_answers_takes_hardly_more_memory_when_it_is_four_times_as_long(tmp_path):
     small, large = _json_kib(tmp_path, 1_500, "lines"), _json_kib(tmp_path, 6_000, "lines")
+    assert large - small < 64 * 1024, (small, large)
+
+
+def test_a_log_of_settlements_takes_hardly_more_memory_when_it_is_four_times_as_long(tmp_path):
+    small, large = (_json_kib(tmp_path, number, "lines", _settlement) for number in (4_000, 16_000))
     assert large - small < 64 * 1024, (small, large)
 
 

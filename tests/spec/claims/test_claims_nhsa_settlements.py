@@ -1,5 +1,6 @@
 """Settlements: which lines they are about, what the fund paid of each, and what is taken back."""
 
+import csv
 import json
 from decimal import Decimal
 
@@ -228,3 +229,25 @@ def test_a_code_goes_with_the_settlement_that_told_of_it(tmp_path):
     assert codes(tmp_path) == {"1": None}
     take(tmp_path, settled("J2", "100.00", "70.00", codes=[code("1", "8" * 20)]), name="again.json")
     assert codes(tmp_path) == {"1": "8" * 20}
+
+
+def differing(folder):
+    path = folder / "out" / "warnings" / "settlements.csv"
+    rows = csv.DictReader(path.read_text(encoding="utf-8").splitlines()) if path.exists() else ()
+    return [(one["file"], one["value"]) for one in rows if one["reason"] == "settlement_differs"]
+
+
+def test_a_settlement_that_is_not_the_sum_of_its_lines_is_named_until_it_is(tmp_path):
+    first = [line("1", "100.00"), line("2", "60.50"), settled("S1", "200.50", "100.00")]
+    take(tmp_path, *first, line("9", "5.00", "B9"), settled("S9", "5.00", "5.00", batch="B9"), name="a.json")
+    assert differing(tmp_path) == [("a.json", "total 200.50, lines 160.50: H1 S1")]
+    take(tmp_path, line("3", "30.00"), name="b.json")
+    assert differing(tmp_path) == [("", "total 200.50, lines 190.50: H1 S1")]
+    take(tmp_path, line("4", "10.00"), name="c.json")
+    assert differing(tmp_path) == []
+    take(tmp_path, line("5", "10.00"), name="d.json")
+    assert differing(tmp_path) == [("", "total 200.50, lines 210.50: H1 S1")]
+    take(tmp_path, undone("S1"), name="e.json")
+    assert differing(tmp_path) == []
+    take(tmp_path, settled("S7", "7.00", "7.00", batch="B7"), name="f.json")
+    assert differing(tmp_path) == []

@@ -364,6 +364,39 @@ def test_lines_that_are_a_part_of_their_settlement_have_a_part_of_its_fund(tmp_p
     assert _table(tmp_path)[0]["fund_amount"] == Decimal("80.00")
 
 
+def _warned(tmp_path):
+    path = tmp_path / "out" / "warnings" / "settlements.csv"
+    return list(csv.DictReader(path.read_text(encoding="utf-8").splitlines())) if path.exists() else []
+
+
+@pytest.mark.parametrize(
+    ("total", "amounts", "told"),
+    [
+        ("400", ["400"], None),
+        ("400.02", ["100.01", "300.00"], None),
+        ("400.03", ["100.00", "300.00"], "total 400.03, lines 400.00: S1"),
+        ("1600", ["400"], "total 1600.00, lines 400.00: S1"),
+        ("400", ["400", "0.50"], "total 400.00, lines 400.50: S1"),
+        ("400", [], "total 400.00, lines 0.00: S1"),
+        ("", ["400"], None),
+    ],
+)
+def test_a_settlement_that_is_not_the_sum_of_its_lines_is_named(tmp_path, total, amounts, told):
+    other = FEE | {"bkkp_sn": "C1", "setl_id": "S9"}
+    fees = [FEE | {"bkkp_sn": f"B{n}", "det_item_fee_sumamt": one} for n, one in enumerate(amounts)]
+    _extract(tmp_path / "in", fees=[other, *fees], settlements=[SETTLEMENT | {"medfee_sumamt": total}])
+    _import(tmp_path)
+    found = [(one["file"], one["line"], one["field"], one["value"]) for one in _warned(tmp_path)]
+    assert found == ([("setl_d.csv", "2", "medfee_sumamt", told)] if told else [])
+
+
+def test_a_refunded_settlement_needs_no_lines(tmp_path):
+    settlements = [SETTLEMENT, SETTLEMENT | {"setl_id": "S2", "refd_setl_flag": "1"}]
+    _extract(tmp_path / "in", fees=[FEE, FEE | {"bkkp_sn": "B2", "setl_id": "S2"}], settlements=settlements)
+    _import(tmp_path)
+    assert _warned(tmp_path) == []
+
+
 def test_lines_without_visit_or_settlement_are_kept_with_a_remark(tmp_path):
     _extract(tmp_path / "in", fees=[FEE, FEE | {"bkkp_sn": "B2", "mdtrt_id": "M9", "setl_id": "S9"}])
     summary = _import(tmp_path)
