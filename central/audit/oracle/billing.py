@@ -129,8 +129,8 @@ def _fund_back(row: Row, losses: Sequence[Loss]) -> Decimal | None:
 
 
 def is_negative(row: Row) -> bool:
-    """Return whether a row takes money back rather than asking for it."""
-    return bool(row["amount"] < 0 or row["quantity"] < 0)
+    """Return whether a row takes something back: money, or where it is about none, a treatment."""
+    return bool(row["amount"] < 0 or (row["amount"] == 0 and row["quantity"] < 0))
 
 
 def billed(case: Case) -> Billed:

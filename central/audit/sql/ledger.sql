@@ -13,7 +13,7 @@ WITH sent AS (
         c.service_time_day BETWEEN $from_day AND $to_day OR o.root_day BETWEEN $from_day AND $to_day
       ) THEN 'reversed'
       WHEN c.service_time_day NOT BETWEEN $from_day AND $to_day THEN 'outside_period'
-      WHEN c.quantity < 0 OR c.amount < 0 THEN 'orphan_reversal'
+      WHEN c.amount < 0 OR (c.amount = 0 AND c.quantity < 0) THEN 'orphan_reversal'
       WHEN r.line IS NOT NULL AND c.amount + r.amount <= 0 THEN 'reversed'
       WHEN c.item_class IS NULL THEN 'unknown_code'
       WHEN c.item_class IN ('haemodialysis', 'haemodiafiltration', 'haemofiltration', 'haemoperfusion', 'bed_day')

@@ -23,6 +23,5 @@ SELECT
 FROM coded_lines c
 LEFT JOIN reversals r ON c.line = r.line
 ANTI JOIN reversal_roots o ON c.line = o.line
-WHERE c.quantity >= 0
-  AND c.amount >= 0
+WHERE (c.amount > 0 OR (c.amount = 0 AND c.quantity >= 0))
   AND (r.line IS NULL OR c.amount + r.amount > 0)

@@ -13,7 +13,7 @@ exact AS (
     r.institution_id,
     r.person_id,
     r.person_id = t.person_id AS same_person,
-    t.quantity < 0 OR t.amount < 0 AS below_zero
+    t.amount < 0 OR (t.amount = 0 AND t.quantity < 0) AS below_zero
   FROM taken_back r
   JOIN claim_lines t ON r.institution_id = t.institution_id AND r.reverses_line_id = t.line_id
 ),
@@ -25,7 +25,7 @@ alike AS (
     min(r.person_id) AS person_id,
     count(*) AS lines,
     max(CASE WHEN r.person_id = t.person_id THEN 1 ELSE 0 END) AS same_person,
-    min(t.quantity) < 0 OR min(t.amount) < 0 AS below_zero
+    min(t.amount) < 0 OR (min(t.amount) = 0 AND min(t.quantity) < 0) AS below_zero
   FROM taken_back r
   JOIN claim_lines t ON r.institution_id = t.institution_id AND r.reverses_caps = t.line_caps
   ANTI JOIN exact e ON r.line = e.line
