@@ -347,6 +347,7 @@ def _add_devices(
                 "alarms": reading.alarms(connection, device_id=device_id),
                 "coverage": with_gaps(reading.coverage(connection, device_id, limit=60)),
                 "tail": reading.log_tail(connection, device_id),
+                "archives": reading.archives_of(connection, device_id),
             }
         now_us = to_us(clock())
         return render(

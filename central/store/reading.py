@@ -361,6 +361,15 @@ def log_tail(connection: sa.Connection, device_id: str, *, limit: int = 20) -> l
     return _rows(connection, query.order_by(table.c.sequence.desc()).limit(limit))
 
 
+def archives_of(connection: sa.Connection, device_id: str) -> list[Row]:
+    """Read which archives hold entries of a device, the latest first; `pruned_at` of those no longer here."""
+    table, archives = schema.archived_entries, schema.archives
+    query = sa.select(archives.c.year, table.c.upto_sequence, table.c.pruned_at).join_from(table, archives)
+    return _rows(
+        connection, query.where(table.c.device_id == device_id).order_by(table.c.upto_sequence.desc())
+    )
+
+
 def incomplete_devices(connection: sa.Connection, before_us: int) -> list[Row]:
     """Name the devices that hold events from before a moment which central does not have yet."""
     table, said = schema.devices, schema.device_status

@@ -2,6 +2,7 @@
 
 import fcntl
 import shutil
+import urllib.request
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,14 +13,19 @@ import pytest
 import sqlalchemy as sa
 from parts.central import register
 from parts.devices import LogWriter, rotate
+from typer.testing import CliRunner
 
 from renzheng.central.archive import form, pruning
 from renzheng.central.archive.checking import check_archives
 from renzheng.central.archive.form import TABLES, Manifest, Writer, hash_file, open_archive, write_manifest
 from renzheng.central.archive.writing import Signer, archive, clean_cut
+from renzheng.central.backup import backups
+from renzheng.central.backup.folders import LOCK
 from renzheng.central.errors import ArchiveError, LogFaultError
 from renzheng.central.ingest.service import Ingest, Message
 from renzheng.central.ingest.words import Former
+from renzheng.central.metrics import Metrics
+from renzheng.central.settings import make_settings
 from renzheng.central.store import archived, identity, schema
 from renzheng.central.store.database import Database
 from renzheng.central.store.identity import Lost
@@ -27,9 +33,12 @@ from renzheng.central.store.times import to_us
 from renzheng.central.verify.archived import open_word, sign_word
 from renzheng.central.verify.check import BadEntry, Fault, Good, StoredBatch
 from renzheng.central.verify.checkpoint import CheckpointError
+from renzheng.central.verify.command import app as log_command
 from renzheng.central.verify.projections import check_projections
 from renzheng.central.verify.publish import check_checkpoints, check_kept_note, take_checkpoint
 from renzheng.central.verify.store import check_store
+from renzheng.central.web.app import build_app
+from renzheng.central.web.server import WebServer
 from renzheng.contracts import keys, log
 from renzheng.contracts.messages import Ack, CentralKey, open_ack, sign_ack, sign_central_key
 
@@ -468,3 +477,79 @@ def test_the_manifest_is_text_and_its_signature_a_detached_jws(made):
     content = (made.folders[0] / form.MANIFEST).read_bytes()
     keys.verify_parts(header, keys.encode(content), signature, KEY, form.KIND)
     assert orjson.loads(content)["until"] == "2026-01-01T00:00:00+08:00"
+
+
+def test_a_word_about_an_archived_entry_that_was_another_tells_that_the_store_was_set_back(made, database):
+    pruned(database, made)
+    with database.writing() as connection:
+        own = identity.begin_run(connection)
+        held = log.Head(371, made.one.entries[-1].hash)
+        place = own.place(7)
+        told = {"version": 2, "device_id": "kiosk-1", "upto": 120, "at": NOW, "safe_upto": 0}
+        hashes = (made.one.entries[119].hash, "0" * 64)
+        words = [Ack(**told, head_hash=digest, **place._asdict()) for digest in hashes]
+        found = [identity.set_back(connection, own.place(9), word, held) for word in words]
+    assert found == [False, True]
+
+
+def test_a_pruned_store_is_backed_up_tried_out_and_restored(made, database, tmp_path):
+    pruned(database, made)
+    database.close()
+    settings = make_settings({"data_dir": str(tmp_path / "data")})
+    write_secret_key(settings.key_file)
+    shutil.copyfile(tmp_path / "store" / "c.sqlite", tmp_path / "data" / "central.sqlite")
+    taken = backups.take(settings, tmp_path / "none.toml", tmp_path / "backups", None, NOW)
+    assert not list(taken.rglob(LOCK))
+    tried = backups.try_out(settings, taken, None)
+    assert (tried.devices, tried.entries, tried.checkpoints) == (2, 371 + 115, 5)
+
+
+def write_secret_key(path):
+    path.parent.mkdir(parents=True)
+    path.write_bytes(keys.private_pem(KEY))
+
+
+def test_a_devices_page_says_what_lies_in_archives(made, database, tmp_path):
+    pruned(database, made)
+    settings = make_settings({"data_dir": str(tmp_path / "data")})
+    app = build_app(database, settings, lambda: NOW, Metrics())
+    server = WebServer(app, "127.0.0.1", 0)
+    server.start()
+    try:
+        pages = {}
+        for language in ("en", "zh"):
+            with urllib.request.urlopen(f"{server.url}/devices/kiosk-2?lang={language}") as answer:
+                pages[language] = answer.read().decode()
+    finally:
+        server.stop()
+    assert "in the archive of 2025, no longer in the store" in pages["en"]
+    assert "in the archive of 2026, and still in the store" in pages["en"]
+    assert "已归档，年度 2025；库中已清理" in pages["zh"]
+
+
+def test_the_commands_archive_verify_without_a_store_and_prune(made, tmp_path, monkeypatch):
+    monkeypatch.setattr("renzheng.central.verify.command.utc_now", lambda: NOW)
+    data = tmp_path / "site" / "data"
+    shutil.copytree(made.store, data)
+    (data / "c.sqlite").rename(data / "central.sqlite")
+    write_secret_key(data / "keys" / "central.pem")
+    config, public = tmp_path / "site" / "central.toml", tmp_path / "central.public.pem"
+    config.write_text('data_dir = "data"\n', encoding="utf-8")
+    public.write_text(keys.public_pem(KEY), encoding="ascii")
+    out = tmp_path / "out"
+    run("archive", "--config", config, "--year", 2026, "--out", out, "--again")
+    both = ["--archive", made.folders[0], "--archive", out / "renzheng-archive-2026"]
+    said = run("verify", *both, "--key", public)
+    assert "archive of 2026  40 entries of 2 devices" in said
+    assert "kiosk-1  20 entries hold, after 341 in archives" in said
+    assert "pruned 421 entries of 2 devices" in run("prune", "--config", config, *both[:2])
+    said = run("verify", "--config", config, "--thorough", *both)
+    assert "kiosk-1  30 entries hold, after 341 in archives" in said
+    assert "entries of 2026 stay" in run("prune", "--config", config, *both[2:], status=1)
+
+
+def run(*arguments, status=0):
+    done = CliRunner().invoke(log_command, [str(one) for one in arguments])
+    said = done.output + (getattr(done.exception, "what", "") or "")
+    assert bool(done.exit_code) == bool(status), said
+    return said
