@@ -4,7 +4,6 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 
-HOUSE := contracts models edge central rules deploy
 VENV  := .venv
 BIN   := $(VENV)/bin
 CACHE := .cache
@@ -13,7 +12,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
     command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' && echo $$p && break; done)
 PIP   := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: help setup demo test check format types lock bench faults long clean
+.PHONY: help setup demo test check format lock bench faults long clean
 
 help:  ## Show this list.
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -26,19 +25,15 @@ demo: $(VENV)/.ready  ## Play a dialysis day: faces at the kiosk, events to cent
 test: $(VENV)/.ready-dev check  ## Pass all tests; sets up the real parts they need.
 	@RENZHENG_PORTRAITS=$(CURDIR)/$(CACHE)/portraits $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(PYTEST)
 
-check: $(VENV)/.ready-dev types  ## Lint and type-check; part of `make test`.
+check: $(VENV)/.ready-dev  ## Lint and type-check; part of `make test`.
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
-	@$(BIN)/mypy $(foreach part,$(HOUSE),-p renzheng.$(part))
+	@$(BIN)/mypy -p renzheng
+	@$(BIN)/lint-imports --no-logo
 
 format: $(VENV)/.ready-dev  ## Let the formatter and the fixable lints have their way.
 	@$(BIN)/ruff check --fix-only .
 	@$(BIN)/ruff format .
-
-# The folders are installed as renzheng.<folder>; mypy finds them through links of those names.
-types:
-	@mkdir -p build/house/renzheng
-	@for part in $(HOUSE); do ln -sfn ../../../$$part build/house/renzheng/$$part; done
 
 $(VENV)/.made:
 	@test -n "$(PYTHON)" || { echo 'renzheng needs Python 3.11 or newer. Install it, then run this again.' >&2; exit 1; }
@@ -50,7 +45,7 @@ $(VENV)/.run: requirements.lock $(VENV)/.made
 	@$(PIP) install --quiet --no-deps --require-hashes -r requirements.lock
 	@touch $@
 
-$(VENV)/.house: pyproject.toml setup.py $(VENV)/.run
+$(VENV)/.house: pyproject.toml $(VENV)/.run
 	@PYTHONWARNINGS=ignore $(PIP) install --quiet --no-deps --no-build-isolation -e .
 	@touch $@
 
