@@ -18,7 +18,7 @@ from rich.table import Table
 from renzheng.central.adt.command import app as adt_command
 from renzheng.central.backup.command import backup, restore
 from renzheng.central.draw.command import app as draw_command
-from renzheng.central.verify.command import app as log_command
+from renzheng.central.log_command import app as log_command
 from renzheng.contracts.errors import RenzhengError
 from renzheng.contracts.events import Purpose, utc_now
 
@@ -134,7 +134,7 @@ def ingest_shards(
     config: Config = CONFIG,
 ) -> None:
     """Consume shards in a process of their own, without console, door and night, until interrupted."""
-    from renzheng.central.ingest.main import IngestProcess
+    from renzheng.central.ingest_process import IngestProcess
     from renzheng.central.settings import read_settings
     from renzheng.contracts.supervised import attend
 

@@ -14,11 +14,11 @@ from renzheng.central.claims.source import Options
 from renzheng.central.draw.handing import openings_for, sheets_for
 from renzheng.central.draw.keeper import RoundKeeper
 from renzheng.central.draw.rounds import Rounds
-from renzheng.central.ingest.main import must_have_key
-from renzheng.central.ingest.shards import Shards
+from renzheng.central.ingest_process import must_have_key
 from renzheng.central.metrics import Metrics
 from renzheng.central.nightly.night import Night
 from renzheng.central.settings import Settings
+from renzheng.central.shards import Shards
 from renzheng.central.site.authority import Authority, write_secret
 from renzheng.central.site.calls import Callers
 from renzheng.central.site.door import Counter, build_door

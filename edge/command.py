@@ -32,7 +32,7 @@ Config = Annotated[Path, typer.Option("--config", help="The agent's settings (TO
 def run(config: Config) -> None:
     """Run the agent until it is told to stop (SIGTERM, Ctrl-C)."""
     from renzheng.contracts.supervised import attend
-    from renzheng.edge.main import build_agent
+    from renzheng.edge.kiosk.main import build_agent
     from renzheng.edge.settings import load_settings
 
     ended = threading.Event()
@@ -63,18 +63,19 @@ def enrol(  # noqa: PLR0917 - Typer's options
     roster: Annotated[str | None, typer.Option(help="Expect the patient on this day (2026-03-31).")] = None,
 ) -> None:
     """Enrol a person from photographs."""
-    from renzheng.edge.main import build_agent
+    from renzheng.edge.look.registration import open_registration
     from renzheng.edge.settings import load_settings
+    from renzheng.models.engine import open_engine
 
-    agent = build_agent(_apart(load_settings(config)))
-    event_id = agent.enrol(
-        person,
-        surname=surname,
-        card_number=card,
-        photographs=[image.read_bytes() for image in images],
-        consented=consented,
-        on_roster=_day(roster),
-    )
+    with open_registration(load_settings(config), open_engine("dlib", threads=1)) as registration:
+        event_id = registration.enrol(
+            person,
+            surname=surname,
+            card_number=card,
+            photographs=[image.read_bytes() for image in images],
+            consented=consented,
+            on_roster=_day(roster),
+        )
     print(f"enrolled {person}: {len(images)} reference(s), event {event_id}")
 
 
@@ -92,7 +93,7 @@ def withdraw(
     number: Annotated[str | None, typer.Option("--witness", help="Who was told.")] = None,
 ) -> None:
     """Take a consent back: deletes the person's references and crops on this device, and says so."""
-    from renzheng.edge.main import build_agent
+    from renzheng.edge.kiosk.main import build_agent
     from renzheng.edge.settings import load_settings
 
     agent = build_agent(_apart(load_settings(config)))
@@ -115,10 +116,10 @@ def witness(
     number: Annotated[str, typer.Option("--witness", help="The witness's number.")],
 ) -> None:
     """Enter a witness, or set a new PIN; the PIN is asked for and never shown."""
-    from renzheng.edge.pins import check_pin
+    from renzheng.edge.device.pins import check_pin
+    from renzheng.edge.device.store.database import Store
+    from renzheng.edge.device.store.people import open_people
     from renzheng.edge.settings import load_settings
-    from renzheng.edge.store.database import Store
-    from renzheng.edge.store.people import open_people
 
     pin = check_pin(typer.prompt("PIN", hide_input=True, confirmation_prompt=True))
     device = load_settings(config).device
@@ -135,9 +136,9 @@ def inpatients(
 ) -> None:
     """Take today's inpatients from a file, for a site without a way to central."""
     from renzheng.contracts.events import utc_now
+    from renzheng.edge.device.store.database import Store
+    from renzheng.edge.device.store.inpatients import Inpatients, read_roster_file
     from renzheng.edge.settings import load_settings
-    from renzheng.edge.store.database import Store
-    from renzheng.edge.store.inpatients import Inpatients, read_roster_file
 
     device = load_settings(config).device
     roster = read_roster_file(file)
@@ -198,10 +199,10 @@ def credential(
     """Enter a patient's e-credential; only the hash of what its QR code holds is kept."""
     import cv2
 
+    from renzheng.edge.device.store.database import Store
+    from renzheng.edge.device.store.people import open_people
     from renzheng.edge.kiosk.glimpse import read_code
     from renzheng.edge.settings import load_settings
-    from renzheng.edge.store.database import Store
-    from renzheng.edge.store.people import open_people
     from renzheng.models.images import decode
 
     if image is None:

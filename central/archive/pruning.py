@@ -21,9 +21,9 @@ from renzheng.central.archive.checking import Checked, check_archives
 from renzheng.central.archive.form import Archive, Reader
 from renzheng.central.backup.folders import LOCK
 from renzheng.central.errors import ArchiveError
-from renzheng.central.ingest.decide import same_hash
 from renzheng.central.store import archived, devices, identity, log, schema
 from renzheng.central.store.database import Database
+from renzheng.central.store.hashes import same_hash
 from renzheng.central.store.times import to_us
 from renzheng.central.verify import store
 from renzheng.central.verify.archived import Word, open_word

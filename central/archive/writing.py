@@ -22,9 +22,9 @@ from joserfc.jwk import OKPKey
 from renzheng.central.archive.form import FORM, TABLES, Manifest, Writer, hash_file, write_manifest
 from renzheng.central.backup.folders import begin_folder
 from renzheng.central.errors import ArchiveError, LogFaultError
-from renzheng.central.ingest.words import Former
 from renzheng.central.store import archived, identity, schema
 from renzheng.central.store.database import Database
+from renzheng.central.store.identity import Former
 from renzheng.central.store.times import to_us
 from renzheng.central.verify import store
 from renzheng.central.verify.archived import Word, open_word, sign_word

@@ -18,7 +18,6 @@ import orjson
 import sqlalchemy as sa
 from joserfc.jwk import OKPKey
 
-from renzheng.central.draw import authority
 from renzheng.central.draw.documents import (
     COMMITMENT_KIND,
     NO_COMMITMENT,
@@ -49,6 +48,7 @@ from renzheng.central.draw.sampling import Drawn, draw
 from renzheng.central.draw.sheets import Sealing, make_sheets
 from renzheng.central.draw.verifying import sample_rows
 from renzheng.central.errors import DrawError
+from renzheng.central.ingest import spot_check_answers
 from renzheng.central.store import schema
 from renzheng.central.store.database import Database
 from renzheng.central.store.times import from_us, to_us
@@ -250,7 +250,7 @@ class Rounds:
                             for one in within["checks"]
                         ]
                         connection.execute(sa.insert(CHECKS), checks)
-                        authority.adopt(connection, {one["check_id"] for one in checks}, now_us)
+                        spot_check_answers.adopt(connection, {one["check_id"] for one in checks}, now_us)
                         values = {"state": "open"}
                     if row["closes_at"] <= now_us:
                         text = orjson.dumps(within["round"]).decode()

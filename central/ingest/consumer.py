@@ -27,8 +27,8 @@ from renzheng.central.ingest.service import Ingest, Message, Reply
 from renzheng.central.ingest.waiting import Waiting
 from renzheng.central.metrics import Metrics
 from renzheng.central.settings import BrokerSettings
-from renzheng.central.site.authority import end_of
 from renzheng.central.store.faults import StoreRefusesError
+from renzheng.contracts.certificates import valid_until
 from renzheng.contracts.events import utc_now
 from renzheng.contracts.supervised import Worker
 from renzheng.contracts.topics import Channel, shard_filter
@@ -198,7 +198,7 @@ class Consumer:
 
     def _expired(self) -> str:
         """Name our own certificate where it is what the broker cannot take."""
-        until = end_of(self._broker.certificate_file)
+        until = valid_until(self._broker.certificate_file)
         return f"certificate expired (ours, {until:%Y-%m-%d})" if until and until < utc_now() else ""
 
     def _make_client(self) -> mqtt.Client:

@@ -11,13 +11,13 @@ from enum import StrEnum
 
 from joserfc.jwk import OKPKey
 
+from renzheng.central.store.device_state import DeviceKey, DeviceState
+from renzheng.central.store.hashes import same_hash
 from renzheng.contracts import log
 from renzheng.contracts.keys import SignatureError, key_id
 from renzheng.contracts.log import Head, Link
 
 _ROTATION = log.ROTATION_TYPE.encode()
-SHORT_HASH = 16
-"""Hex digits that stay of the hash of a pruned entry: a second history would have to meet 64 bits."""
 
 
 class Problem(StrEnum):
@@ -32,36 +32,6 @@ class Problem(StrEnum):
     ALTERED = "altered"
     GAP = "gap"
     FORK = "fork"
-
-
-@dataclass(frozen=True, slots=True)
-class DeviceKey:
-    """One of a device's public keys, whether it still counts, and which entries it may sign."""
-
-    public: OKPKey
-    revoked: bool
-    from_sequence: int = 1
-    until_sequence: int | None = None
-
-    def may_sign(self, first: int, last: int) -> bool:
-        """Say whether the entries `first` to `last` are its to sign."""
-        return first >= self.from_sequence and (self.until_sequence is None or last <= self.until_sequence)
-
-
-@dataclass(frozen=True, slots=True)
-class DeviceState:
-    """What central holds of a device: who it is, its keys, and the head of its chain.
-
-    `safe` is the last entry that the device may let go of.
-    """
-
-    device_id: str
-    institution_id: str
-    revoked: bool
-    keys: Mapping[str, DeviceKey]
-    head: Head
-    purpose: str
-    safe: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,11 +162,6 @@ def place(head: Head, opened: Opened, stored: Mapping[int, str]) -> Commit | Alr
     if (opened.entries[known - 1].hash if known else opened.before) != head.hash:
         return _fork(head.sequence)
     return Commit(fresh, Head(fresh[-1].sequence, fresh[-1].hash))
-
-
-def same_hash(held: str, digest: str) -> bool:
-    """Tell whether what the store holds of an entry's hash, whole or its beginning, is of this one."""
-    return held == digest or (len(held) == SHORT_HASH and digest.startswith(held))
 
 
 def follow_rotation(device: DeviceState, opened: Opened, upto: int) -> DeviceState | Refused:

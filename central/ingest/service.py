@@ -19,13 +19,11 @@ from typing import Any
 import sqlalchemy as sa
 from joserfc.jwk import OKPKey
 
-from renzheng.central.draw import authority
 from renzheng.central.errors import StoreError
-from renzheng.central.ingest import carrying, decide, words
+from renzheng.central.ingest import carrying, decide, spot_check_answers, words
 from renzheng.central.ingest.decide import (
     AlreadyStored,
     Commit,
-    DeviceState,
     Opened,
     Problem,
     Refused,
@@ -35,7 +33,9 @@ from renzheng.central.ingest.project import Flaw, Projection, Row, carried, is_c
 from renzheng.central.metrics import Metrics
 from renzheng.central.store import archived, bulk, devices, log, refusals, schema, status
 from renzheng.central.store.database import Database
+from renzheng.central.store.device_state import DeviceState
 from renzheng.central.store.faults import StoreRefusesError, describe, is_of_store
+from renzheng.central.store.identity import Former
 from renzheng.central.store.times import from_us, to_us
 from renzheng.contracts.log import BrokenChainError, Head, Link, genesis
 from renzheng.contracts.messages import Ack, MessageError, Status, parse_status, sign_ack
@@ -131,14 +131,14 @@ class Ingest:
         key: OKPKey,
         clock: Callable[[], datetime],
         metrics: Metrics | None = None,
-        former: words.Former | None = None,
+        former: Former | None = None,
     ) -> None:
         self._database = database
         self._key = key
         self._clock = clock
         self._metrics = metrics or Metrics()
         self._held: dict[str, tuple[float, str]] = {}
-        self._speaker = words.Speaker(key, former or words.Former())
+        self._speaker = words.Speaker(key, former or Former())
 
     def take(self, messages: Sequence[Message]) -> list[Reply]:
         """Commit a group of messages and return the answers, one to each message that carries log entries.
@@ -489,17 +489,24 @@ def _sort_out_answers(connection: sa.Connection, work: _Work) -> None:
     answers = work.projected.pop(schema.spot_checks.name, None)
     if not answers:
         return
-    found = authority.sort_out(connection, answers)
+    found = spot_check_answers.sort_out(connection, answers)
     work.projected[schema.spot_checks.name] = found.entitled
     work.projected[schema.undrawn_checks.name] = found.undrawn
-    flaws = {(one.device_id, one.sequence): f"{authority.FOREIGN}: {one.why}." for one in found.foreign}
+    flaws = {
+        (one.device_id, one.sequence): f"{spot_check_answers.FOREIGN}: {one.why}." for one in found.foreign
+    }
     if flaws:
         work.entries[:] = [(*row[:-1], flaws.get((row[0], row[1]), row[-1])) for row in work.entries]
         work.flaws += len(flaws)
     for one in found.foreign:
         logger.warning("a foreign answer of device %s, entry %d: %s", one.device_id, one.sequence, one.why)
         refusals.raise_alarm(
-            connection, one.device_id, authority.FOREIGN, one.why, work.received_us, sequence=one.sequence
+            connection,
+            one.device_id,
+            spot_check_answers.FOREIGN,
+            one.why,
+            work.received_us,
+            sequence=one.sequence,
         )
 
 

@@ -13,9 +13,9 @@ from datetime import datetime
 import sqlalchemy as sa
 from joserfc.jwk import OKPKey
 
-from renzheng.central.ingest.decide import DeviceState
 from renzheng.central.store import identity, refusals
-from renzheng.central.store.identity import Identity, Lost
+from renzheng.central.store.device_state import DeviceState
+from renzheng.central.store.identity import Former, Identity, Lost
 from renzheng.contracts import keys, messages
 from renzheng.contracts.errors import InputError
 from renzheng.contracts.log import Head, read_batch_header
@@ -24,21 +24,6 @@ from renzheng.contracts.messages import Ack, Status
 logger = logging.getLogger(__name__)
 LOST = "lost_at_central"
 """The alarm of entries that nobody has any more."""
-
-
-@dataclass(frozen=True, slots=True)
-class Former:
-    """Keys with which central signed before.
-
-    Args:
-        public: each by its name.
-        successions: how each vouched for the next, oldest first, as signed (`messages.sign_central_key`).
-        moved: where the broker is to be found, as signed (`messages.sign_moved`), for as long as it is told.
-    """
-
-    public: dict[str, OKPKey] = field(default_factory=dict)
-    successions: Sequence[bytes] = ()
-    moved: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)

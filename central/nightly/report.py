@@ -12,7 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from renzheng.central.audit.request import AuditResult
 from renzheng.central.nightly import run_tables
-from renzheng.central.web.texts import LANGUAGES, Texts, texts
+from renzheng.central.texts import LANGUAGES, Texts, texts
 from renzheng.contracts.tables import BOXES
 
 HERE = Path(__file__).parent / "templates"

@@ -11,7 +11,7 @@ import xlsxwriter
 from renzheng.central.store import reading
 from renzheng.central.store.reading import Choice
 from renzheng.central.store.times import from_us
-from renzheng.central.web.texts import Texts
+from renzheng.central.texts import Texts
 
 ROWS_AT_ONCE = 5_000
 MOST_ROWS = 1_000_000

@@ -166,14 +166,6 @@ def names_of(path: Path) -> list[str]:
     return [str(name.value) for name in named]
 
 
-def end_of(path: Path | None) -> datetime | None:
-    """Read until when a certificate holds; None when there is none that can be read."""
-    try:
-        return None if path is None else x509.load_pem_x509_certificate(path.read_bytes()).not_valid_after_utc
-    except (OSError, ValueError):
-        return None
-
-
 def write_secret(path: Path, content: bytes) -> None:
     """Write a file that only its owner may read, from its first moment on; an existing one is replaced."""
     path.unlink(missing_ok=True)

@@ -9,9 +9,10 @@ from cryptography import x509
 
 from renzheng.central.errors import SiteError
 from renzheng.central.settings import Settings
-from renzheng.central.site.authority import Authority, Pair, end_of, names_of, write_secret
+from renzheng.central.site.authority import Authority, Pair, names_of, write_secret
 from renzheng.central.store import schema
 from renzheng.central.store.database import Database
+from renzheng.contracts.certificates import valid_until
 
 CENTRAL_NAME = "central"
 """Central's user name at the broker, which its ACL grants every device's topics."""
@@ -79,7 +80,7 @@ def renew_site(folder: Path, now: datetime, within: timedelta) -> list[tuple[Pat
     authority, renewed = Authority.load(folder), []
     for name in ("server", CENTRAL_NAME):
         path = folder / f"{name}.pem"
-        until = end_of(path)
+        until = valid_until(path)
         if until is None or until - now > within:
             continue
         if name == CENTRAL_NAME:
@@ -87,7 +88,7 @@ def renew_site(folder: Path, now: datetime, within: timedelta) -> list[tuple[Pat
         else:
             pair = authority.issue_server(names_of(path), now)
         _write(folder, name, pair)
-        renewed.append((path, end_of(path) or now))
+        renewed.append((path, valid_until(path) or now))
     return renewed
 
 

@@ -14,11 +14,11 @@ from joserfc.jwk import OKPKey
 from pydantic import ValidationError
 
 from renzheng.central.errors import SiteError
-from renzheng.central.ingest.words import Former
 from renzheng.central.settings import Settings
 from renzheng.central.site.authority import write_secret
 from renzheng.central.store import schema
 from renzheng.central.store.database import Database
+from renzheng.central.store.identity import Former
 from renzheng.contracts import keys
 from renzheng.contracts.messages import (
     CentralKey,

@@ -5,8 +5,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from renzheng.central.ingest.decide import SHORT_HASH
 from renzheng.central.store import bulk, schema
+from renzheng.central.store.hashes import SHORT_HASH
 
 ARCHIVES, ENTRIES, HASHES = schema.archives, schema.archived_entries, schema.archived_hashes
 HASH_BYTES = SHORT_HASH // 2

@@ -9,8 +9,8 @@ import sqlalchemy as sa
 from joserfc.jwk import OKPKey
 
 from renzheng.central.errors import RegistrationError
-from renzheng.central.ingest.decide import DeviceKey, DeviceState
 from renzheng.central.store import schema
+from renzheng.central.store.device_state import DeviceKey, DeviceState
 from renzheng.central.store.times import to_us
 from renzheng.contracts import keys
 from renzheng.contracts.events import Purpose

@@ -5,19 +5,36 @@ tell its words from older ones. A run begins with each start of a consumer; with
 counted in memory, so that no commit waits for a counter.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import sqlalchemy as sa
+from joserfc.jwk import OKPKey
 
-from renzheng.central.ingest.decide import same_hash
 from renzheng.central.store import log, schema
+from renzheng.central.store.hashes import same_hash
 from renzheng.contracts.log import Head
 from renzheng.contracts.messages import Ack, Place
 
 TABLE = schema.central_identity
 WORDS_A_RUN = 2**32
 """Acknowledgements that one run may count; above it the next run's numbers begin."""
+
+
+@dataclass(frozen=True, slots=True)
+class Former:
+    """Keys with which central signed before.
+
+    Args:
+        public: each by its name.
+        successions: how each vouched for the next, oldest first, as signed (`messages.sign_central_key`).
+        moved: where the broker is to be found, as signed (`messages.sign_moved`), for as long as it is told.
+    """
+
+    public: dict[str, OKPKey] = field(default_factory=dict)
+    successions: Sequence[bytes] = ()
+    moved: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)

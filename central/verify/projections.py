@@ -10,10 +10,10 @@ from typing import Any
 import orjson
 import sqlalchemy as sa
 
-from renzheng.central.draw.authority import FOREIGN
 from renzheng.central.ingest.carrying import KNOWN
 from renzheng.central.ingest.entitlement import unentitled
 from renzheng.central.ingest.project import Flaw, Projection, Row, carried, is_carried, project, read_event
+from renzheng.central.ingest.spot_check_answers import FOREIGN
 from renzheng.central.store import archived, schema
 from renzheng.central.store.database import Database
 from renzheng.central.verify.check import BadEntry, Fault, Good

@@ -18,9 +18,9 @@ import orjson
 import sqlalchemy as sa
 from joserfc.jwk import OKPKey
 
-from renzheng.central.ingest.decide import same_hash
 from renzheng.central.store import archived, identity, schema
 from renzheng.central.store.database import Database
+from renzheng.central.store.hashes import same_hash
 from renzheng.central.store.times import to_us
 from renzheng.central.verify.checkpoint import (
     Checkpoint,

@@ -13,7 +13,6 @@ from renzheng.central.metrics import Labels, Metrics
 from renzheng.central.nightly import debts
 from renzheng.central.nightly.manifest import NAME as MANIFEST
 from renzheng.central.settings import Settings
-from renzheng.central.site.authority import end_of
 from renzheng.central.site.setup import consumer_names
 from renzheng.central.store import alarms, last_times, reading, refusals
 from renzheng.central.store.database import Database
@@ -21,6 +20,7 @@ from renzheng.central.store.faults import describe
 from renzheng.central.store.times import to_us
 from renzheng.central.watch import problems
 from renzheng.central.watch.problems import KINDS, SITE, Audited, Problem
+from renzheng.contracts.certificates import valid_until
 from renzheng.contracts.supervised import Worker, Workers
 
 logger = logging.getLogger(__name__)
@@ -195,7 +195,7 @@ class Watch:
     def _certificates(self, now_us: int) -> list[Problem]:
         seen = []
         for name, path in self._certificate_files().items():
-            until = end_of(path)
+            until = valid_until(path)
             if until is not None:
                 left = (to_us(until) - now_us) / _US_A_DAY
                 self._metrics.put("renzheng_certificate_days_left", round(left, 1), certificate=name)

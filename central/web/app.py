@@ -15,12 +15,7 @@ from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-from renzheng.central.adt import pages as adt_pages
-from renzheng.central.api import routes
-from renzheng.central.console import data_pages, pages, problem_pages
-from renzheng.central.draw import pages as draw_pages
 from renzheng.central.metrics import Labels, Metrics
-from renzheng.central.rate import pages as rate_pages
 from renzheng.central.settings import LOOPBACK, Settings
 from renzheng.central.store import reading
 from renzheng.central.store.database import Database
@@ -29,7 +24,10 @@ from renzheng.central.store.times import to_us
 from renzheng.central.watch.problems import KINDS
 from renzheng.central.watch.standing import Standing
 from renzheng.central.watch.watch import gauges_of_workers
+from renzheng.central.web import draw_pages, rate_pages, stay_pages
 from renzheng.central.web.access import MOST_FORM_BYTES, Gate, Next, read_token
+from renzheng.central.web.api import routes
+from renzheng.central.web.console import data_pages, pages, problem_pages
 from renzheng.central.web.guesses import Guesses
 from renzheng.contracts.errors import RenzhengError
 from renzheng.contracts.limits import BodyLimits, RequestLimits
@@ -75,7 +73,7 @@ def build_app(
     app.include_router(problem_pages.build_router(database, settings, clock, service))
     app.include_router(pages.build_router(database, settings, clock, gate))
     app.include_router(data_pages.build_router(settings, ZoneInfo(settings.timezone)))
-    for part in (adt_pages, draw_pages, rate_pages):
+    for part in (stay_pages, draw_pages, rate_pages):
         app.include_router(part.build_router(database, settings, clock))
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
 

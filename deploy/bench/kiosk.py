@@ -16,8 +16,8 @@ import cv2
 
 from renzheng.contracts.errors import InputError
 from renzheng.deploy.demo.feed import NoFaceInPhotographError, feed_frames
-from renzheng.edge.kiosk.outcomes import LookOutcome, Matched
-from renzheng.edge.kiosk.watcher import Caution, Frame, Progress, Watcher, now_ms
+from renzheng.edge.look.outcomes import LookOutcome, Matched
+from renzheng.edge.look.watcher import Caution, Frame, Progress, Watcher, now_ms
 from renzheng.models.analysis import OneFace
 from renzheng.models.engine import FaceEngine, open_engine
 from renzheng.models.images import decode

@@ -8,7 +8,7 @@ from string import Template
 from renzheng.central.ingest.consumer import RECEIVE_MAXIMUM
 from renzheng.contracts.log import MAX_BATCH_BYTES
 from renzheng.deploy.broker.embedded import Tls
-from renzheng.edge.link.sender import WINDOW
+from renzheng.edge.device.link.sender import WINDOW
 
 TEMPLATE = "mosquitto.conf.template"
 FEWEST_DEVICES = 50

@@ -76,7 +76,7 @@ def _quiet_libraries() -> None:
     """Let the play be read: the log of its parts goes to the terminal from warnings on."""
     level = os.environ.get("RENZHENG_LOG", "WARNING")
     logging.getLogger().setLevel(level)
-    for noisy in ("amqtt", "transitions", "renzheng.edge.link"):
+    for noisy in ("amqtt", "transitions", "renzheng.edge.device.link"):
         logging.getLogger(noisy).setLevel("ERROR")
 
 
@@ -95,7 +95,7 @@ def _check_portraits(folder: Path) -> None:
 def _play(
     folder: Path, portraits: Path, out: Path, console: Console, *, headless: bool, stays: bool
 ) -> dict[str, Any]:
-    from renzheng.central.web.texts import LANGUAGES, texts
+    from renzheng.central.texts import LANGUAGES, texts
     from renzheng.deploy.demo import play, report
     from renzheng.deploy.demo.stage import Stage
     from renzheng.deploy.demo.visitors import SocketVisitor
@@ -140,7 +140,7 @@ def _say_where(stage: "Stage", console: Console) -> None:
 
 
 def _say_verdicts(result: dict[str, Any], console: Console) -> None:
-    from renzheng.central.web.texts import texts
+    from renzheng.central.texts import texts
 
     table = Table("", "患者", "项目", "实情 · what happened", "判定 · verdict", "理由 · reason")
     for line in result["lines"]:

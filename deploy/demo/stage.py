@@ -29,8 +29,8 @@ from renzheng.deploy.broker.access import CENTRAL_USER, Access
 from renzheng.deploy.broker.embedded import EmbeddedBroker
 from renzheng.deploy.demo import patience, story
 from renzheng.deploy.demo.cable import Cable
-from renzheng.edge.clock import SteppedClock
-from renzheng.edge.main import Agent, build_agent, device_key
+from renzheng.edge.device.clock import SteppedClock
+from renzheng.edge.kiosk.main import Agent, build_agent, device_key
 from renzheng.edge.settings import (
     CoverageSettings,
     DeviceSettings,

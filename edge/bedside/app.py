@@ -43,8 +43,8 @@ from renzheng.edge.bedside.errors import (
     UnknownLookError,
 )
 from renzheng.edge.bedside.inspection import Inspection, look_shown
+from renzheng.edge.device.pages import POLICY, answer_errors, is_own
 from renzheng.edge.errors import BulkRefusedError, BulkUnreachableError, CallError, UnknownWitnessError
-from renzheng.edge.pages import POLICY, answer_errors, is_own
 from renzheng.edge.settings import LOOPBACK
 from renzheng.models.images import LARGEST_FRAME_BYTES
 

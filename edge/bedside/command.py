@@ -45,10 +45,10 @@ def inspector(
 ) -> None:
     """Enter an inspector, or set a new PIN; the PIN is asked for and never shown."""
     from renzheng.edge.bedside.store import BedsideStore
-    from renzheng.edge.pins import check_pin
+    from renzheng.edge.device.pins import check_pin
+    from renzheng.edge.device.store.database import Store
+    from renzheng.edge.device.store.people import open_people
     from renzheng.edge.settings import load_settings
-    from renzheng.edge.store.database import Store
-    from renzheng.edge.store.people import open_people
 
     pin = check_pin(typer.prompt("PIN", hide_input=True, confirmation_prompt=True))
     device = load_settings(config).device

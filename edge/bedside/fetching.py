@@ -16,8 +16,8 @@ from renzheng.contracts.rounds import Opening, RoundError, SealedSheet
 from renzheng.contracts.supervised import Worker
 from renzheng.edge.bedside.rounds import Standing, standing
 from renzheng.edge.bedside.store import BedsideStore
-from renzheng.edge.bulk import Bulk
-from renzheng.edge.clock import Clock
+from renzheng.edge.device.bulk import Bulk
+from renzheng.edge.device.clock import Clock
 from renzheng.edge.errors import BulkUnreachableError
 
 LOGGER = logging.getLogger(__name__)

@@ -38,13 +38,12 @@ from renzheng.edge.bedside.looking import Look, Looks
 from renzheng.edge.bedside.rounds import Standing, standing
 from renzheng.edge.bedside.signing_in import SignIns
 from renzheng.edge.bedside.store import BedsideStore, Kept
-from renzheng.edge.clock import Clock, Reading
+from renzheng.edge.device.clock import Clock, Reading
+from renzheng.edge.device.evidence import Evidence
+from renzheng.edge.device.log import DeviceLog
+from renzheng.edge.device.store.people import NOTICE, People
 from renzheng.edge.errors import CallError, UnknownPersonError, UnknownWitnessError
-from renzheng.edge.evidence import Evidence
-from renzheng.edge.kiosk.recorder import NOTICE
-from renzheng.edge.log import DeviceLog
 from renzheng.edge.settings import Settings
-from renzheng.edge.store.people import People
 
 LOGGER = logging.getLogger(__name__)
 

@@ -16,8 +16,8 @@ from renzheng.contracts.ids import new_id
 from renzheng.edge.bedside.answering import Face, FaceVerdict
 from renzheng.edge.bedside.errors import UnknownLookError
 from renzheng.edge.errors import CallError
-from renzheng.edge.kiosk.faces import FaceEngine, Image
-from renzheng.edge.kiosk.outcomes import (
+from renzheng.edge.look.faces import FaceEngine, Image
+from renzheng.edge.look.outcomes import (
     AttackSuspected,
     LookOutcome,
     Matched,
@@ -26,7 +26,7 @@ from renzheng.edge.kiosk.outcomes import (
     NotShown,
     NotSure,
 )
-from renzheng.edge.kiosk.watcher import Frame, Progress, Watcher, now_ms
+from renzheng.edge.look.watcher import Frame, Progress, Watcher, now_ms
 from renzheng.models.analysis import Analysis
 from renzheng.models.analysis import Face as FoundFace
 from renzheng.models.calibration import Calibration

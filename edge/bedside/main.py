@@ -23,25 +23,25 @@ from renzheng.edge.bedside.inspection import Inspection
 from renzheng.edge.bedside.looking import Looks
 from renzheng.edge.bedside.signing_in import SignIns
 from renzheng.edge.bedside.store import BedsideStore
-from renzheng.edge.bulk import open_bulk
-from renzheng.edge.clock import Clock, SystemClock
-from renzheng.edge.coverage import Standing
-from renzheng.edge.enrolment import engine_name
-from renzheng.edge.evidence import Evidence
-from renzheng.edge.gallery import SiteGallery
-from renzheng.edge.housekeeping import Housekeeper, free_bytes_of, retention_of
-from renzheng.edge.keyring import Keyring
-from renzheng.edge.kiosk.faces import FaceEngine
-from renzheng.edge.link.uplink import SOFTWARE, open_uplink, read_central_key
-from renzheng.edge.log import DeviceLog
-from renzheng.edge.pins import PinDesk, check_pin
-from renzheng.edge.server import Server
+from renzheng.edge.device.bulk import open_bulk
+from renzheng.edge.device.clock import Clock, SystemClock
+from renzheng.edge.device.coverage import Standing
+from renzheng.edge.device.evidence import Evidence
+from renzheng.edge.device.housekeeping import Housekeeper, free_bytes_of, retention_of
+from renzheng.edge.device.keyring import Keyring
+from renzheng.edge.device.link.uplink import SOFTWARE, open_uplink, read_central_key
+from renzheng.edge.device.log import DeviceLog
+from renzheng.edge.device.pins import PinDesk, check_pin
+from renzheng.edge.device.server import Server
+from renzheng.edge.device.store import heartbeat
+from renzheng.edge.device.store.database import Store
+from renzheng.edge.device.store.lock import FolderLock
+from renzheng.edge.device.store.people import open_people
+from renzheng.edge.device.watchman import Teller, Watchman
+from renzheng.edge.look.enrolment import engine_name
+from renzheng.edge.look.faces import FaceEngine
+from renzheng.edge.look.gallery import SiteGallery
 from renzheng.edge.settings import Settings
-from renzheng.edge.store import heartbeat
-from renzheng.edge.store.database import Store
-from renzheng.edge.store.lock import FolderLock
-from renzheng.edge.store.people import open_people
-from renzheng.edge.watchman import Teller, Watchman
 from renzheng.models.engine import open_engine
 
 LOGGER = logging.getLogger(__name__)

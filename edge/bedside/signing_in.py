@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from renzheng.contracts.ids import WitnessId
 from renzheng.edge.bedside.errors import TooManyTriesError
 from renzheng.edge.bedside.store import BedsideStore
+from renzheng.edge.device.pins import PinDesk, TriedTooOftenError
 from renzheng.edge.errors import UnknownWitnessError
-from renzheng.edge.kiosk.watcher import now_ms
-from renzheng.edge.pins import PinDesk, TriedTooOftenError
+from renzheng.edge.look.watcher import now_ms
 
 
 @dataclass(slots=True)

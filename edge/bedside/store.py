@@ -13,9 +13,8 @@ from renzheng.contracts.events import SpotCheckResult
 from renzheng.contracts.ids import EventId
 from renzheng.contracts.rounds import RoundError, SealedSheet, Sheet, unseal
 from renzheng.edge.bedside.rounds import sheet_id
-from renzheng.edge.evidence import Evidence
-from renzheng.edge.log import Also
-from renzheng.edge.store.database import Store
+from renzheng.edge.device.evidence import Evidence
+from renzheng.edge.device.store.database import Also, Store
 
 LOGGER = logging.getLogger(__name__)
 MIGRATIONS = Migrations("edge_bedside")

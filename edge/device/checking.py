@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from renzheng.contracts.log import Head
-from renzheng.edge.keyring import key_at
-from renzheng.edge.log import DeviceLog
-from renzheng.edge.store.database import Store, damaged
+from renzheng.edge.device.keyring import key_at
+from renzheng.edge.device.log import DeviceLog
+from renzheng.edge.device.store.database import Store, damaged
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,10 +15,10 @@ from renzheng.contracts import events, keys
 from renzheng.contracts import log as chain
 from renzheng.contracts.errors import RenzhengError
 from renzheng.contracts.log import Head
-from renzheng.edge.clock import Reading
+from renzheng.edge.device.clock import Reading
+from renzheng.edge.device.link.words import place_of
+from renzheng.edge.device.log import DeviceLog
 from renzheng.edge.errors import EventTooLargeError
-from renzheng.edge.link.words import place_of
-from renzheng.edge.log import DeviceLog
 
 _CARRIED_TYPE = "renzheng.v1.device.entry_carried"
 

@@ -32,7 +32,7 @@ def join(
     """Let this machine join a site with the code that `renzheng device provision` showed."""
     from renzheng.contracts.provisioning import JoinCode
     from renzheng.edge.device.joining import join as join_site
-    from renzheng.edge.main import SOFTWARE
+    from renzheng.edge.device.link.uplink import SOFTWARE
 
     typed = code or typer.prompt("Code")
     joined = join_site(JoinCode(typed), central, config, data_dir, SOFTWARE, again=again)
@@ -48,11 +48,11 @@ def join(
 @app.command("rotate-key")
 def rotate_key(config: Config = Path("edge.toml")) -> None:
     """Change the device's signing key; the agent may run meanwhile."""
-    from renzheng.edge.clock import SystemClock
-    from renzheng.edge.keyring import Keyring
-    from renzheng.edge.log import DeviceLog
+    from renzheng.edge.device.clock import SystemClock
+    from renzheng.edge.device.keyring import Keyring
+    from renzheng.edge.device.log import DeviceLog
+    from renzheng.edge.device.store.database import Store
     from renzheng.edge.settings import load_settings
-    from renzheng.edge.store.database import Store
 
     device = load_settings(config).device
     store = Store(device.data_dir / "device.sqlite")

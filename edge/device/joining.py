@@ -21,13 +21,13 @@ from renzheng.contracts import log as chain
 from renzheng.contracts.errors import FaultError
 from renzheng.contracts.log import Head
 from renzheng.contracts.provisioning import JoinAnswer, JoinCode, JoinRequest, ProvisioningError
-from renzheng.edge.clock import SystemClock
+from renzheng.edge.device.clock import SystemClock
 from renzheng.edge.device.closing import Closed, Here, close_log
-from renzheng.edge.keyring import device_key, new_key
-from renzheng.edge.log import DeviceLog
+from renzheng.edge.device.keyring import device_key, new_key
+from renzheng.edge.device.log import DeviceLog
+from renzheng.edge.device.store.database import Store
+from renzheng.edge.device.store.lock import FolderLock
 from renzheng.edge.settings import DeviceSettings, load_settings
-from renzheng.edge.store.database import Store
-from renzheng.edge.store.lock import FolderLock
 
 _LARGEST_ANSWER = 64_000
 _TIMEOUT_S = 20

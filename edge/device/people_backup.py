@@ -17,11 +17,11 @@ from sqlite_utils.utils import sqlite3  # type: ignore[attr-defined] # pysqlite3
 
 from renzheng.contracts import sealing
 from renzheng.contracts.errors import InputError
+from renzheng.edge.device.store.database import Store
+from renzheng.edge.device.store.lock import FolderLock
+from renzheng.edge.device.store.people import People, device_key
 from renzheng.edge.errors import StoreError
 from renzheng.edge.settings import DeviceSettings
-from renzheng.edge.store.database import Store
-from renzheng.edge.store.lock import FolderLock
-from renzheng.edge.store.people import People, device_key
 from renzheng.models.protection import TemplateKey, seal, unseal
 
 _FORM = 1

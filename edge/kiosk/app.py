@@ -24,6 +24,8 @@ from fastapi.staticfiles import StaticFiles
 
 from renzheng.contracts.errors import RenzhengError
 from renzheng.contracts.limits import BodyLimits, RequestLimits
+from renzheng.edge.device.pages import POLICY, answer_errors, is_own
+from renzheng.edge.device.pins import TriedTooOftenError
 from renzheng.edge.errors import (
     CallError,
     PhotographRefusedError,
@@ -48,8 +50,6 @@ from renzheng.edge.kiosk.screen import (
 from renzheng.edge.kiosk.starting import COOKIE, PARAMETER, StartAddress
 from renzheng.edge.kiosk.station import Station
 from renzheng.edge.kiosk.voices import MEDIA_TYPES, Voices
-from renzheng.edge.pages import POLICY, answer_errors, is_own
-from renzheng.edge.pins import TriedTooOftenError
 from renzheng.models.images import LARGEST_FRAME_BYTES
 
 LOGGER = logging.getLogger(__name__)

@@ -23,7 +23,7 @@ import numpy as np
 
 from renzheng.contracts.supervised import Worker, named
 from renzheng.edge.errors import CameraError
-from renzheng.edge.kiosk.faces import Image
+from renzheng.edge.look.faces import Image
 from renzheng.models.errors import ImageError
 from renzheng.models.images import decode
 from renzheng.models.sides import LARGEST_PIXELS, LARGEST_SIDE_PX

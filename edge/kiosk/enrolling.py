@@ -6,14 +6,14 @@ from datetime import timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from renzheng.edge.enrolment import LIVE_REFERENCES, Enrolment, take_template
+from renzheng.edge.device.store.people import Patient
 from renzheng.edge.errors import CallError, PhotographRefusedError
-from renzheng.edge.kiosk.faces import UNREADABLE, decode
 from renzheng.edge.kiosk.screen import EnrolCall
 from renzheng.edge.kiosk.session import RecordConsent
 from renzheng.edge.kiosk.station import Station
-from renzheng.edge.kiosk.watcher import now_ms
-from renzheng.edge.store.people import Patient
+from renzheng.edge.look.enrolment import LIVE_REFERENCES, Enrolment, take_template
+from renzheng.edge.look.faces import UNREADABLE, decode
+from renzheng.edge.look.watcher import now_ms
 from renzheng.models.liveness.challenge import EVERY_ABILITY
 from renzheng.models.templates import Template
 

@@ -12,7 +12,6 @@ import cv2
 import numpy as np
 
 from renzheng.contracts.supervised import Worker
-from renzheng.edge.kiosk.faces import Image, decode
 from renzheng.edge.kiosk.sight import (
     THUMBNAIL_HEIGHT,
     THUMBNAIL_WIDTH,
@@ -21,7 +20,8 @@ from renzheng.edge.kiosk.sight import (
     observe,
     rested,
 )
-from renzheng.edge.kiosk.watcher import Frame
+from renzheng.edge.look.faces import Image, decode
+from renzheng.edge.look.watcher import Frame
 from renzheng.models.images import decode_frame_small
 
 LOGGER = logging.getLogger(__name__)

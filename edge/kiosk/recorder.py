@@ -3,21 +3,19 @@
 from renzheng.contracts import events
 from renzheng.contracts.events import (
     AttendanceData,
-    ConsentData,
-    ConsentRecorded,
-    ConsentWithdrawn,
     DevicePinRefused,
     PinRefusedData,
     device_source,
 )
 from renzheng.contracts.ids import EventId, WitnessId, new_id
-from renzheng.edge.clock import Clock, Reading
+from renzheng.edge.device.clock import Clock, Reading
+from renzheng.edge.device.log import DeviceLog
+from renzheng.edge.device.store.database import Also
+from renzheng.edge.device.store.people import People
 from renzheng.edge.kiosk.session import Kind, RecordAttempt, RecordConsent
-from renzheng.edge.log import Also, DeviceLog
+from renzheng.edge.look.consents import Consents
 from renzheng.edge.settings import Settings
-from renzheng.edge.store.people import People
 
-NOTICE = "face_recognition"
 _MODELS = {
     Kind.SIGN_IN: events.SignIn,
     Kind.SIGN_OUT: events.SignOut,
@@ -44,6 +42,7 @@ class Recorder:
         self._people = people
         self._clock = clock
         self._engine_name = engine_name
+        self.consents = Consents(settings, log, people, clock)
 
     def attempt(self, record: RecordAttempt) -> EventId:
         """Write one finished attempt; synced to disk when this returns."""
@@ -103,44 +102,8 @@ class Recorder:
 
     def withdrawal(self, person_id: str, *, witness_id: str | None = None) -> EventId:
         """Write that a patient takes the consent back; their references are gone with the same commit."""
-        reading = self._clock.read()
-        version = self._settings.kiosk.notice_version
-        event = ConsentWithdrawn(
-            source=device_source(self._settings.device.device_id),
-            time=reading.wall,
-            subject=person_id,
-            data=ConsentData(
-                institution_id=self._settings.device.institution_id,
-                clock=reading.as_event_clock(),
-                notice=NOTICE,
-                notice_version=version,
-                given=False,
-                witness_id=witness_id,
-            ),
-        )
-        self._log.append(event, self._people.forget_face(person_id, NOTICE, version, at=reading.wall))
-        self._people.destroy_key(person_id)
-        return EventId(event.id)
+        return self.consents.withdraw(person_id, witness_id=witness_id)
 
     def consent(self, record: RecordConsent, *, witness_id: str | None = None) -> EventId:
         """Write a consent or a refusal."""
-        reading = self._clock.read()
-        version = self._settings.kiosk.notice_version
-        event = ConsentRecorded(
-            source=device_source(self._settings.device.device_id),
-            time=reading.wall,
-            subject=record.patient.person_id,
-            data=ConsentData(
-                institution_id=self._settings.device.institution_id,
-                clock=reading.as_event_clock(),
-                notice=NOTICE,
-                notice_version=version,
-                given=record.given,
-                witness_id=witness_id,
-            ),
-        )
-        change = self._people.put_consent(
-            record.patient.person_id, NOTICE, version, given=record.given, at=reading.wall
-        )
-        self._log.append(event, change)
-        return EventId(event.id)
+        return self.consents.record(record.patient.person_id, given=record.given, witness_id=witness_id)

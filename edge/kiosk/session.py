@@ -14,7 +14,8 @@ from enum import StrEnum
 
 from renzheng.contracts.events import Outcome, Pad
 from renzheng.contracts.ids import SessionId, WitnessId
-from renzheng.edge.kiosk.outcomes import (
+from renzheng.edge.device.store.people import OpenSession, Patient
+from renzheng.edge.look.outcomes import (
     AttackSuspected,
     LookOutcome,
     Matched,
@@ -23,7 +24,6 @@ from renzheng.edge.kiosk.outcomes import (
     NotShown,
     NotSure,
 )
-from renzheng.edge.store.people import OpenSession, Patient
 from renzheng.models.decision import Compared
 
 WARNING_MS = 20_000

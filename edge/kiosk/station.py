@@ -17,15 +17,15 @@ from renzheng.contracts.errors import RenzhengError
 from renzheng.contracts.events import CoverageState
 from renzheng.contracts.ids import EventId, WitnessId, new_id
 from renzheng.contracts.supervised import frames, named
-from renzheng.edge.clock import Clock
-from renzheng.edge.coverage import Standing
+from renzheng.edge.device.clock import Clock
+from renzheng.edge.device.coverage import Standing
+from renzheng.edge.device.evidence import Evidence
+from renzheng.edge.device.pins import PinDesk
+from renzheng.edge.device.store.people import NOTICE, Patient, People
 from renzheng.edge.errors import CallError, UnknownPersonError
-from renzheng.edge.evidence import Evidence
-from renzheng.edge.gallery import SiteGallery
 from renzheng.edge.kiosk import session
-from renzheng.edge.kiosk.faces import FaceEngine
 from renzheng.edge.kiosk.glimpse import Glimpse, Glimpser
-from renzheng.edge.kiosk.recorder import NOTICE, Recorder
+from renzheng.edge.kiosk.recorder import Recorder
 from renzheng.edge.kiosk.rest import Rest
 from renzheng.edge.kiosk.screen import (
     AbilitiesCall,
@@ -52,10 +52,10 @@ from renzheng.edge.kiosk.session import (
     Witnessed,
 )
 from renzheng.edge.kiosk.virtual import virtual_video_devices
-from renzheng.edge.kiosk.watcher import Caution, Frame, Progress, Watcher, now_ms
-from renzheng.edge.pins import PinDesk
+from renzheng.edge.look.faces import FaceEngine
+from renzheng.edge.look.gallery import SiteGallery
+from renzheng.edge.look.watcher import Caution, Frame, Progress, Watcher, now_ms
 from renzheng.edge.settings import Settings
-from renzheng.edge.store.people import Patient, People
 from renzheng.models.liveness import challenge
 from renzheng.models.liveness.challenge import Plan
 from renzheng.models.liveness.light import Shown

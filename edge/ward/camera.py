@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from renzheng.contracts.errors import RenzhengError
 from renzheng.contracts.events import CoverageState
 from renzheng.contracts.supervised import Worker
-from renzheng.edge.coverage import Standing
+from renzheng.edge.device.coverage import Standing
+from renzheng.edge.settings.ward import CameraSettings
 from renzheng.edge.ward import timeline
 from renzheng.edge.ward.decoder import Decoder, DecoderError, Picture
 from renzheng.edge.ward.rtp import AccessUnit
 from renzheng.edge.ward.rtsp import Credentials
-from renzheng.edge.ward.settings import CameraSettings
 from renzheng.edge.ward.stream import RtspStream, StreamError, Trouble
 
 LOGGER = logging.getLogger(__name__)

@@ -84,20 +84,16 @@ def enrol(  # noqa: PLR0917 - Typer's options
     ] = False,
 ) -> None:
     """Enrol a patient from photographs, with the engine that the cameras use; the agent may run meanwhile."""
-    from renzheng.edge.main import build_agent
+    from renzheng.edge.look.registration import open_registration
     from renzheng.edge.settings import load_settings
     from renzheng.models.engine import open_engine
 
     settings = load_settings(config)
-    apart = {
-        "link": settings.link.model_copy(update={"host": None}),
-        "kiosk": settings.kiosk.model_copy(update={"port": 0}),
-    }
-    agent = build_agent(settings.model_copy(update=apart), engine=open_engine(settings.ward.engine))
     photographs = [image.read_bytes() for image in images]
-    event_id = agent.enrol(
-        person, surname=surname, card_number=card, photographs=photographs, consented=consented
-    )
+    with open_registration(settings, open_engine(settings.ward.engine)) as registration:
+        event_id = registration.enrol(
+            person, surname=surname, card_number=card, photographs=photographs, consented=consented
+        )
     print(f"enrolled {person}: {len(images)} reference(s), event {event_id}")
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Literal
 
-from renzheng.edge.ward.settings import DoorLine, Spot
+from renzheng.edge.settings.ward import DoorLine, Spot
 
 Direction = Literal["in", "out"]
 _CLEAR_SHARE = 0.01

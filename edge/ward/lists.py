@@ -9,10 +9,10 @@ from typing import Protocol
 from zoneinfo import ZoneInfo
 
 from renzheng.contracts.rosters import InpatientRoster
-from renzheng.edge.gallery import SiteGallery
-from renzheng.edge.store.inpatients import Inpatients
-from renzheng.edge.store.people import People
-from renzheng.edge.ward.settings import WardSettings
+from renzheng.edge.device.store.inpatients import Inpatients
+from renzheng.edge.device.store.people import People
+from renzheng.edge.look.gallery import SiteGallery
+from renzheng.edge.settings.ward import WardSettings
 from renzheng.models.calibration import Calibration
 from renzheng.models.search import Gallery
 from renzheng.models.templates import ModelId, Template

@@ -18,36 +18,35 @@ from joserfc.jwk import OKPKey
 from renzheng.contracts.events import Purpose
 from renzheng.contracts.limits import BodyLimits, RequestLimits
 from renzheng.contracts.supervised import Worker, Workers
-from renzheng.edge.bulk import open_bulk
-from renzheng.edge.clock import Clock, SystemClock
-from renzheng.edge.coverage import Standing
-from renzheng.edge.enrolment import engine_name
+from renzheng.edge.device.bulk import open_bulk
+from renzheng.edge.device.clock import Clock, SystemClock
+from renzheng.edge.device.coverage import Standing
+from renzheng.edge.device.evidence import Evidence
+from renzheng.edge.device.housekeeping import Housekeeper, free_bytes_of, retention_of
+from renzheng.edge.device.inpatients import RosterFetcher
+from renzheng.edge.device.keyring import Keyring
+from renzheng.edge.device.link.uplink import SOFTWARE, open_uplink, read_central_key
+from renzheng.edge.device.log import DeviceLog
+from renzheng.edge.device.server import Server
+from renzheng.edge.device.store.database import Store
+from renzheng.edge.device.store.inpatients import Inpatients
+from renzheng.edge.device.store.lock import FolderLock
+from renzheng.edge.device.store.people import NOTICE, open_people
+from renzheng.edge.device.watchman import Teller, Watchman
 from renzheng.edge.errors import SettingsError
-from renzheng.edge.evidence import Evidence
-from renzheng.edge.gallery import SiteGallery
-from renzheng.edge.housekeeping import Housekeeper, free_bytes_of, retention_of
-from renzheng.edge.inpatients import RosterFetcher
-from renzheng.edge.keyring import Keyring
-from renzheng.edge.kiosk.recorder import NOTICE
-from renzheng.edge.link.uplink import SOFTWARE, open_uplink, read_central_key
-from renzheng.edge.log import DeviceLog
-from renzheng.edge.server import Server
+from renzheng.edge.look.enrolment import engine_name
+from renzheng.edge.look.gallery import SiteGallery
 from renzheng.edge.settings import Settings
-from renzheng.edge.store.database import Store
-from renzheng.edge.store.inpatients import Inpatients
-from renzheng.edge.store.lock import FolderLock
-from renzheng.edge.store.people import open_people
+from renzheng.edge.settings.ward import CameraSettings
 from renzheng.edge.ward import sight
 from renzheng.edge.ward.analysts import Analysts
 from renzheng.edge.ward.camera import FIRST_WAIT_SECONDS, Camera
 from renzheng.edge.ward.decoder import DecoderMissingError
 from renzheng.edge.ward.lists import WardLists
 from renzheng.edge.ward.reports import health, metrics
-from renzheng.edge.ward.settings import CameraSettings
 from renzheng.edge.ward.stream import read_credentials
 from renzheng.edge.ward.telling import Telling, forget_told
 from renzheng.edge.ward.watch import CameraWatch, scene_file
-from renzheng.edge.watchman import Teller, Watchman
 from renzheng.models.engine import FaceEngine
 from renzheng.models.engine import open_engine as open_face_engine
 

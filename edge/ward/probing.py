@@ -5,9 +5,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from renzheng.contracts.events import CoverageState
+from renzheng.edge.settings.ward import CameraSettings
 from renzheng.edge.ward import sight
 from renzheng.edge.ward.camera import Camera
-from renzheng.edge.ward.settings import CameraSettings
 from renzheng.edge.ward.stream import read_credentials
 
 _ENOUGH_PICTURES = 3

@@ -1,19 +1,41 @@
 """What a ward agent says of itself to operators: health as JSON, metrics for Prometheus; nobody is named."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from renzheng.contracts.events import CoverageState
-from renzheng.contracts.supervised import health_of
-from renzheng.edge.metrics import Metric, of_workers, one, render
-from renzheng.edge.store import heartbeat
+from renzheng.contracts.supervised import Workers, health_of
+from renzheng.edge.device.clock import Clock
+from renzheng.edge.device.coverage import Standing
+from renzheng.edge.device.housekeeping import Housekeeper
+from renzheng.edge.device.link.uplink import Uplink
+from renzheng.edge.device.log import DeviceLog
+from renzheng.edge.device.metrics import Metric, of_workers, one, render
+from renzheng.edge.device.store import heartbeat
+from renzheng.edge.device.store.inpatients import Inpatients
+from renzheng.edge.ward.lists import WardLists
+from renzheng.edge.ward.telling import Telling
 from renzheng.edge.ward.watch import CameraWatch
 
-if TYPE_CHECKING:
-    from renzheng.edge.ward.main import WardAgent
+
+class Parts(Protocol):
+    """The parts of a ward agent that are reported on."""
+
+    log: DeviceLog
+    clock: Clock
+    link: Uplink | None
+    housekeeper: Housekeeper
+    inpatients: Inpatients
+    lists: WardLists
+    telling: Telling
+    watches: list[CameraWatch]
+    workers: Workers
+
+    def standing(self) -> Standing:
+        """Whether all cameras see, and why not."""
 
 
-def health(agent: "WardAgent") -> dict[str, Any]:
+def health(agent: Parts) -> dict[str, Any]:
     """What an operator asks first."""
     standing = agent.standing()
     kept_at = agent.inpatients.kept_at()
@@ -36,7 +58,7 @@ def health(agent: "WardAgent") -> dict[str, Any]:
     }
 
 
-def metrics(agent: "WardAgent") -> str:
+def metrics(agent: Parts) -> str:
     """What Prometheus may ask for."""
     head = agent.log.head().sequence
     watches = agent.watches
@@ -58,11 +80,11 @@ def metrics(agent: "WardAgent") -> str:
     )
 
 
-def _wards(agent: "WardAgent") -> set[str]:
+def _wards(agent: Parts) -> set[str]:
     return {watch.camera.settings.ward for watch in agent.watches}
 
 
-def _list_sizes(agent: "WardAgent", ward: str) -> Mapping[str, int] | None:
+def _list_sizes(agent: Parts, ward: str) -> Mapping[str, int] | None:
     found = agent.lists.of(ward)
     return None if found is None else {"inpatients": found.listed, "looked_for": len(found.gallery)}
 

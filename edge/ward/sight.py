@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from renzheng.contracts.events import CoverageState
-from renzheng.edge.coverage import Standing
+from renzheng.edge.device.coverage import Standing
 
 SMALL_PX = (160, 90)
 """Columns and rows of the small picture: a face in it has a handful of pixels and cannot be known."""

@@ -10,11 +10,11 @@ from sqlite_utils import Database
 
 from renzheng.contracts.events import AttendanceData, Outcome, Pad, Presence, Purpose, device_source
 from renzheng.contracts.ids import EventId
-from renzheng.edge.clock import Clock
-from renzheng.edge.evidence import Evidence
-from renzheng.edge.log import DeviceLog
+from renzheng.edge.device.clock import Clock
+from renzheng.edge.device.evidence import Evidence
+from renzheng.edge.device.log import DeviceLog
+from renzheng.edge.device.store.database import Store
 from renzheng.edge.settings import Settings
-from renzheng.edge.store.database import Store
 from renzheng.edge.ward.crossing import Direction
 from renzheng.edge.ward.identify import Identified
 from renzheng.edge.ward.presence import Told, after, is_due

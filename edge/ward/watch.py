@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from renzheng.contracts.events import CoverageState
-from renzheng.edge.coverage import Standing
+from renzheng.edge.device.coverage import Standing
 from renzheng.edge.ward import motion, sight, tracks
 from renzheng.edge.ward.camera import Camera, Taken
 from renzheng.edge.ward.crossing import Direction, direction_of

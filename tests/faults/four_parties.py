@@ -21,12 +21,12 @@ from renzheng.central.store.database import Database
 from renzheng.contracts import events, keys
 from renzheng.contracts.errors import RenzhengError
 from renzheng.contracts.ids import new_id
-from renzheng.edge.clock import SteppedClock
-from renzheng.edge.keyring import Keyring
-from renzheng.edge.link.uplink import open_uplink, read_central_key
-from renzheng.edge.log import DeviceLog
+from renzheng.edge.device.clock import SteppedClock
+from renzheng.edge.device.keyring import Keyring
+from renzheng.edge.device.link.uplink import open_uplink, read_central_key
+from renzheng.edge.device.log import DeviceLog
+from renzheng.edge.device.store.database import Store
 from renzheng.edge.settings import Settings
-from renzheng.edge.store.database import Store
 
 SHARD = "s1"
 
@@ -152,4 +152,4 @@ def _log_to(path: Path) -> None:
         format="%(asctime)s %(process)d %(name)s %(message)s",
         force=True,
     )
-    logging.getLogger("renzheng.edge.log").setLevel(logging.WARNING)
+    logging.getLogger("renzheng.edge.device.log").setLevel(logging.WARNING)

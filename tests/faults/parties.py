@@ -31,15 +31,15 @@ from renzheng.contracts.events import (
     device_source,
 )
 from renzheng.contracts.ids import DeviceId, Shard
-from renzheng.edge.clock import Reading, SteppedClock
-from renzheng.edge.coverage import Standing
-from renzheng.edge.keyring import Keyring
-from renzheng.edge.link.runner import Identity, Link
-from renzheng.edge.log import DeviceLog
+from renzheng.edge.device.clock import Reading, SteppedClock
+from renzheng.edge.device.coverage import Standing
+from renzheng.edge.device.keyring import Keyring
+from renzheng.edge.device.link.runner import Identity, Link
+from renzheng.edge.device.log import DeviceLog
+from renzheng.edge.device.store import heartbeat
+from renzheng.edge.device.store.database import Store
+from renzheng.edge.device.watchman import Teller, Watchman
 from renzheng.edge.settings import LinkSettings, Settings
-from renzheng.edge.store import heartbeat
-from renzheng.edge.store.database import Store
-from renzheng.edge.watchman import Teller, Watchman
 
 SHARD = "s1"
 START = datetime(2026, 3, 2, tzinfo=UTC)

@@ -23,10 +23,10 @@ from renzheng.central.verify.check import Good
 from renzheng.central.verify.store import check_store
 from renzheng.contracts import keys
 from renzheng.contracts.events import Purpose, utc_now
-from renzheng.edge.keyring import Keyring, device_key
-from renzheng.edge.log import DeviceLog
-from renzheng.edge.store import heartbeat
-from renzheng.edge.store.database import Store
+from renzheng.edge.device.keyring import Keyring, device_key
+from renzheng.edge.device.log import DeviceLog
+from renzheng.edge.device.store import heartbeat
+from renzheng.edge.device.store.database import Store
 
 TESTS = Path(__file__).resolve().parents[1]
 

@@ -26,11 +26,11 @@ from renzheng.central.verify.store import check_store
 from renzheng.contracts import keys
 from renzheng.contracts.errors import RenzhengError
 from renzheng.contracts.events import utc_now
-from renzheng.edge.clock import SteppedClock
 from renzheng.edge.device.checking import check_file
-from renzheng.edge.keyring import Keyring
-from renzheng.edge.log import DeviceLog
-from renzheng.edge.store.database import Store
+from renzheng.edge.device.clock import SteppedClock
+from renzheng.edge.device.keyring import Keyring
+from renzheng.edge.device.log import DeviceLog
+from renzheng.edge.device.store.database import Store
 
 pytestmark = pytest.mark.timeout(3600)
 START = datetime(2026, 3, 2, tzinfo=UTC)

@@ -11,12 +11,12 @@ from renzheng.central.store import reading
 from renzheng.contracts import keys
 from renzheng.contracts.events import utc_now
 from renzheng.contracts.ids import DeviceId, Shard
-from renzheng.edge.clock import SteppedClock
-from renzheng.edge.keyring import Keyring
-from renzheng.edge.link.runner import Identity, Link
-from renzheng.edge.log import DeviceLog
+from renzheng.edge.device.clock import SteppedClock
+from renzheng.edge.device.keyring import Keyring
+from renzheng.edge.device.link.runner import Identity, Link
+from renzheng.edge.device.log import DeviceLog
+from renzheng.edge.device.store.database import Store
 from renzheng.edge.settings import LinkSettings
-from renzheng.edge.store.database import Store
 
 CENTRAL_KEY = keys.generate_key()
 

@@ -34,11 +34,11 @@ from renzheng.central.verify.store import check_store
 from renzheng.contracts import keys
 from renzheng.contracts.events import Purpose, utc_now
 from renzheng.contracts.log import Head
-from renzheng.edge.clock import SystemClock
+from renzheng.edge.device.clock import SystemClock
 from renzheng.edge.device.closing import Here, close_log
-from renzheng.edge.keyring import device_key, new_key
-from renzheng.edge.log import DeviceLog
-from renzheng.edge.store.database import Store
+from renzheng.edge.device.keyring import device_key, new_key
+from renzheng.edge.device.log import DeviceLog
+from renzheng.edge.device.store.database import Store
 
 LONG = os.environ.get("FAULTS") == "long"
 ROUNDS = int(os.environ.get("FAULTS_COUNT", "150")) if LONG else 9

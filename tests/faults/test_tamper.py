@@ -30,11 +30,11 @@ from renzheng.contracts.events import (
     utc_now,
 )
 from renzheng.contracts.messages import open_ack
-from renzheng.edge.clock import SteppedClock
-from renzheng.edge.keyring import Keyring
-from renzheng.edge.log import DeviceLog
-from renzheng.edge.store import heartbeat
-from renzheng.edge.store.database import Store
+from renzheng.edge.device.clock import SteppedClock
+from renzheng.edge.device.keyring import Keyring
+from renzheng.edge.device.log import DeviceLog
+from renzheng.edge.device.store import heartbeat
+from renzheng.edge.device.store.database import Store
 
 KEY = keys.generate_key()
 ENTRIES, BATCHES, DEVICES = schema.log_entries, schema.log_batches, schema.devices

@@ -18,7 +18,7 @@ from renzheng.contracts.rosters import Away
 from renzheng.contracts.rounds import Check, Opening, SealedSheet, Sheet, new_opening_code, seal
 from renzheng.edge.bedside.main import Unit, build_unit
 from renzheng.edge.bedside.rounds import sheet_id
-from renzheng.edge.clock import SteppedClock
+from renzheng.edge.device.clock import SteppedClock
 from renzheng.edge.errors import BulkUnreachableError
 
 CODE = new_opening_code()

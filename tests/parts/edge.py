@@ -15,7 +15,7 @@ import numpy as np
 import orjson
 
 from renzheng.contracts.events import AttendanceData, Clock, Outcome, Pad, Purpose, SignIn, device_source
-from renzheng.edge.clock import SteppedClock
+from renzheng.edge.device.clock import SteppedClock
 from renzheng.edge.settings import Settings
 from renzheng.models.analysis import Analysis, Face, NoFace, OneFace
 from renzheng.models.calibration import Calibration

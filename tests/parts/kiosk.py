@@ -12,7 +12,7 @@ from parts import chromium, pictures
 from playwright.sync_api import Page
 
 from renzheng.contracts.log import read_entry
-from renzheng.edge.main import Agent
+from renzheng.edge.kiosk.main import Agent
 
 PORTRAIT, LANDSCAPE = {"width": 1080, "height": 1920}, {"width": 1280, "height": 800}
 FEED_FPS = 15

@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 from parts.attacks import ATTACKS, FPS, Act, Presentation, acting, as_the_page_sends, bona_fide
 
-from renzheng.edge.kiosk import attempt
-from renzheng.edge.kiosk.attempt import Observation
-from renzheng.edge.kiosk.faces import FaceEngine, Look, decode, look_of
-from renzheng.edge.kiosk.outcomes import LookOutcome, Matched
+from renzheng.edge.look import attempt
+from renzheng.edge.look.attempt import Observation
+from renzheng.edge.look.faces import FaceEngine, Look, decode, look_of
+from renzheng.edge.look.outcomes import LookOutcome, Matched
 from renzheng.models.analysis import Analysis, OneFace, PoorQuality
 from renzheng.models.decision import Match, Threshold
 from renzheng.models.liveness.challenge import Plan

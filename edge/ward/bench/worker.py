@@ -14,7 +14,7 @@ import cv2
 
 from renzheng.contracts.events import utc_now
 from renzheng.contracts.rosters import Inpatient, InpatientRoster
-from renzheng.edge.clock import SystemClock
+from renzheng.edge.device.clock import SystemClock
 from renzheng.edge.settings import Settings, load_settings
 from renzheng.edge.ward.main import WardAgent, check_settings
 from renzheng.models.engine import FaceEngine, open_engine

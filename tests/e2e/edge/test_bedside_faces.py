@@ -8,8 +8,8 @@ from parts.bedside_browser import tablet
 from parts.edge import DAY
 from parts.portraits import ANOTHER, MINE, PORTRAITS, REFERENCE
 
-from renzheng.edge.clock import SteppedClock
-from renzheng.edge.enrolment import take_template
+from renzheng.edge.device.clock import SteppedClock
+from renzheng.edge.look.enrolment import take_template
 from renzheng.models.images import decode
 
 pytestmark = pytest.mark.chromium

@@ -13,8 +13,8 @@ from parts.bedside_browser import noisy_feed, tablet
 from parts.edge import eventually
 
 from renzheng.contracts.log import read_entry
-from renzheng.edge.log import DeviceLog
-from renzheng.edge.store.database import Store
+from renzheng.edge.device.log import DeviceLog
+from renzheng.edge.device.store.database import Store
 
 pytestmark = pytest.mark.chromium
 TESTS = Path(__file__).resolve().parents[2]

@@ -11,7 +11,7 @@ from parts.bedside import CODE, PIN, answers_of, events_of, make_unit, make_unit
 from parts.bedside_browser import TELEPHONE, noisy_feed, tablet
 from parts.certificates import CertificateAuthority
 
-from renzheng.edge.clock import SteppedClock
+from renzheng.edge.device.clock import SteppedClock
 
 pytestmark = pytest.mark.chromium
 SHADE = 120

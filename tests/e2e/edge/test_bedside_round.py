@@ -12,7 +12,7 @@ from parts import pictures
 from parts.bedside import CODE, enrol, events_of, leave, make_check, make_sheet, make_unit
 from parts.bedside_browser import TABLET, TELEPHONE, assert_usable, noisy_feed, tablet
 
-from renzheng.edge.clock import SteppedClock
+from renzheng.edge.device.clock import SteppedClock
 
 pytestmark = pytest.mark.chromium
 SHADE, ANOTHER = 120, 200

@@ -8,7 +8,7 @@ from parts.edge import DAY, eventually, make_settings, stepped_clock
 from parts.kiosk import LANDSCAPE, PORTRAIT, assert_readable, events_of, opened, plain, write_feed
 from parts.portraits import ANOTHER, MINE, PORTRAITS, REFERENCE
 
-from renzheng.edge.main import build_agent
+from renzheng.edge.kiosk.main import build_agent
 from renzheng.models.liveness.challenge import Ability
 
 pytestmark = pytest.mark.chromium

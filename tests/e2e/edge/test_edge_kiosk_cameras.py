@@ -5,7 +5,7 @@ import pytest
 from parts.edge import DAY, StandInEngine, eventually, make_settings, stepped_clock
 from parts.kiosk import assert_readable, events_of, opened, plain, write_feed
 
-from renzheng.edge.main import build_agent
+from renzheng.edge.kiosk.main import build_agent
 
 pytestmark = pytest.mark.chromium
 MINE = 120

@@ -6,7 +6,7 @@ from parts.edge import DAY, make_settings, stepped_clock
 from parts.kiosk import FEED_FPS, PORTRAIT, events_of, opened, write_feed
 from parts.portraits import ANOTHER, MINE, PORTRAITS, REFERENCE
 
-from renzheng.edge.main import build_agent
+from renzheng.edge.kiosk.main import build_agent
 
 pytestmark = pytest.mark.chromium
 

@@ -7,7 +7,7 @@ from parts.edge import DAY, StandInEngine, eventually, jpeg_of, make_settings, s
 from parts.kiosk import LANDSCAPE, PORTRAIT, assert_readable, events_of, opened, plain, write_feed
 
 from renzheng.edge.kiosk import voices
-from renzheng.edge.main import build_agent
+from renzheng.edge.kiosk.main import build_agent
 
 pytestmark = pytest.mark.chromium
 MINE = 120

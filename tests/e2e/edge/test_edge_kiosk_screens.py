@@ -20,9 +20,9 @@ from parts.kiosk import (
 )
 
 from renzheng.edge.errors import StoreError
-from renzheng.edge.kiosk import watcher
-from renzheng.edge.kiosk.watcher import now_ms
-from renzheng.edge.main import build_agent
+from renzheng.edge.kiosk.main import build_agent
+from renzheng.edge.look import watcher
+from renzheng.edge.look.watcher import now_ms
 
 pytestmark = pytest.mark.chromium
 MINE = 120

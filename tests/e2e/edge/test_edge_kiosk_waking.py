@@ -6,7 +6,7 @@ import pytest
 from parts.edge import DAY, StandInEngine, eventually, jpeg_of, make_settings, stepped_clock
 from parts.kiosk import events_of, opened, plain, write_feed
 
-from renzheng.edge.main import build_agent
+from renzheng.edge.kiosk.main import build_agent
 
 pytestmark = pytest.mark.chromium
 MINE, CARD, TOKEN = 120, "6222000011112221", "3710000000000000000123456789"

@@ -11,11 +11,11 @@ import cv2
 import numpy as np
 import pytest
 
+from renzheng.edge.settings.ward import CameraSettings
 from renzheng.edge.ward.bench import scenes
 from renzheng.edge.ward.camera import Counts, Taken
 from renzheng.edge.ward.decoder import Picture
 from renzheng.edge.ward.lists import WardList
-from renzheng.edge.ward.settings import CameraSettings
 from renzheng.edge.ward.watch import CameraWatch
 from renzheng.models.engine import open_engine
 from renzheng.models.images import decode

@@ -7,10 +7,10 @@ from parts.devices import MORNING, LogWriter
 
 from renzheng.central.errors import SiteError
 from renzheng.central.ingest.service import Ingest, Message
-from renzheng.central.ingest.words import Former
 from renzheng.central.main import make_signing_key
 from renzheng.central.site import succession
 from renzheng.central.store import schema
+from renzheng.central.store.identity import Former
 from renzheng.central.verify.check import BadEntry, Fault, Good
 from renzheng.central.verify.store import check_store
 from renzheng.contracts import keys, log

@@ -9,10 +9,11 @@ import sqlalchemy as sa
 from parts.central import register
 from parts.devices import LogWriter
 
-from renzheng.central.ingest.decide import DeviceKey, DeviceState, Opened, open_message
+from renzheng.central.ingest.decide import Opened, open_message
 from renzheng.central.ingest.service import Ingest, Message
 from renzheng.central.store import reading, schema
 from renzheng.central.store.database import Database
+from renzheng.central.store.device_state import DeviceKey, DeviceState
 from renzheng.contracts import keys, log
 from renzheng.contracts.events import utc_now
 from renzheng.contracts.messages import open_ack

@@ -14,7 +14,7 @@ from parts.killed import TESTS, WAIT
 from parts.night_store import CHINA, FIRST, bill, line, open_store
 
 from renzheng.central.errors import NightError, SettingsError
-from renzheng.central.ingest.main import IngestProcess
+from renzheng.central.ingest_process import IngestProcess
 from renzheng.central.main import make_signing_key
 from renzheng.central.nightly.night import Night
 from renzheng.central.settings import make_settings, write_settings

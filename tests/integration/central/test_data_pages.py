@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from renzheng.central.console.data_pages import explained, held_table, rejects, rejects_by_institution
+from renzheng.central.web.console.data_pages import explained, held_table, rejects, rejects_by_institution
 from renzheng.contracts.tables import INPUT_TABLES, REJECTS, arrow_schema
 
 

@@ -30,8 +30,8 @@ from renzheng.contracts.requests import (
 )
 from renzheng.contracts.rosters import InpatientRoster
 from renzheng.contracts.rounds import Check, Opening, SealedSheet, Sheet, new_opening_code, seal, unseal
-from renzheng.edge.bulk import Bulk, door_address
-from renzheng.edge.link.renewal import RETRY_SECONDS, Renewal
+from renzheng.edge.device.bulk import Bulk, door_address
+from renzheng.edge.device.link.renewal import RETRY_SECONDS, Renewal
 
 pytestmark = pytest.mark.mosquitto
 CODE = new_opening_code()

@@ -17,7 +17,7 @@ READ_BY_OTHERS = {
     "deploy/broker/command.py": "Mosquitto's configuration, which it reads under its own account; no secret",
     "edge/kiosk/starting.py": "the start address, for the kiosk's account by its group",
     "edge/device/joining.py": "certificates, which are public; the umask closes them all the same",
-    "edge/link/renewal.py": "the same",
+    "edge/device/link/renewal.py": "the same",
     "central/bench/sync.py": "a benchmark's folder, which PostgreSQL's own user passes through",
 }
 MODE = re.compile(r"(?:chmod\(|mkdir\(|mode=|O_EXCL, |O_CREAT, |answer\.body, |else )0o([0-7]{3})")

@@ -31,9 +31,9 @@ from renzheng.contracts.events import parse_event
 from renzheng.contracts.rounds import Opening, RoundError, seal, unseal
 from renzheng.edge.bedside.fetching import RoundsAtTheDoor
 from renzheng.edge.bedside.sheets import read_sheet
-from renzheng.edge.bulk import Answer
+from renzheng.edge.device.bulk import Answer
+from renzheng.edge.device.pins import PinError, check_pin
 from renzheng.edge.errors import SettingsError
-from renzheng.edge.pins import PinError, check_pin
 from renzheng.edge.settings import load_settings
 
 SHADE = 120

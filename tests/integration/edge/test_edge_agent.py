@@ -13,10 +13,10 @@ from parts.edge import DAY, Page, StandInEngine, eventually, jpeg_of, make_setti
 from websockets.sync.client import connect
 
 from renzheng.contracts.log import read_entry
+from renzheng.edge.device.log import DeviceLog
+from renzheng.edge.device.store.database import Store
 from renzheng.edge.errors import FolderInUseError, PhotographRefusedError, SettingsError, StoreError
-from renzheng.edge.log import DeviceLog
-from renzheng.edge.main import build_agent
-from renzheng.edge.store.database import Store
+from renzheng.edge.kiosk.main import build_agent
 
 MINE, OTHER = 120, 200
 

@@ -13,8 +13,8 @@ from parts.edge import make_settings
 from renzheng.contracts import keys
 from renzheng.contracts.messages import Moved, sign_moved
 from renzheng.contracts.requests import DATE_HEADER, INPATIENTS_PATH, RequestError, open_request, signer
-from renzheng.edge import bulk as bulk_module
-from renzheng.edge.bulk import MOVED, door_address, open_bulk
+from renzheng.edge.device import bulk as bulk_module
+from renzheng.edge.device.bulk import MOVED, door_address, open_bulk
 from renzheng.edge.errors import BulkRefusedError, BulkUnreachableError, SettingsError
 
 DOOR_AT = datetime(2026, 3, 1, 2, 0, tzinfo=UTC)

@@ -7,8 +7,8 @@ from parts.edge import DAY, StandInEngine, make_settings, sign_in, stepped_clock
 
 from renzheng.contracts.ids import EventId, new_id
 from renzheng.contracts.log import read_entry
-from renzheng.edge.evidence import Evidence, taken_at
-from renzheng.edge.main import build_agent
+from renzheng.edge.device.evidence import Evidence, taken_at
+from renzheng.edge.kiosk.main import build_agent
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 from parts.edge import DAY, StandInEngine, make_settings, stepped_clock
 
 from renzheng.contracts.log import read_entry
-from renzheng.edge.main import build_agent
+from renzheng.edge.kiosk.main import build_agent
 from renzheng.models.calibration import Calibration
 from renzheng.models.comparison import plain_space
 from renzheng.models.decision import Threshold

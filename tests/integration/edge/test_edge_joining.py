@@ -41,13 +41,13 @@ from renzheng.contracts.messages import open_ack
 from renzheng.contracts.provisioning import JOIN_PATH, JoinCode, ProvisioningError
 from renzheng.edge.device.checking import check_file
 from renzheng.edge.device.joining import CentralUnreachableError, join
+from renzheng.edge.device.keyring import Keyring
+from renzheng.edge.device.log import DeviceLog
+from renzheng.edge.device.server import Server
+from renzheng.edge.device.store.database import Store
+from renzheng.edge.device.store.lock import FolderLock
 from renzheng.edge.errors import FolderInUseError
-from renzheng.edge.keyring import Keyring
-from renzheng.edge.log import DeviceLog
-from renzheng.edge.server import Server
 from renzheng.edge.settings import load_settings
-from renzheng.edge.store.database import Store
-from renzheng.edge.store.lock import FolderLock
 
 DEVICE = Device("kiosk-9", "H1", "3", Purpose.DIALYSIS)
 NOTHING = Counter(inpatients=pytest.fail, sheets=pytest.fail, openings=pytest.fail)

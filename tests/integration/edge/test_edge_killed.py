@@ -15,8 +15,8 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from renzheng.contracts.log import read_entry
-from renzheng.edge.log import DeviceLog
-from renzheng.edge.store.database import Store
+from renzheng.edge.device.log import DeviceLog
+from renzheng.edge.device.store.database import Store
 
 TESTS = Path(__file__).resolve().parents[2]
 AGENT = """
@@ -25,8 +25,8 @@ from datetime import timedelta
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 from parts.edge import DAY, StandInEngine, jpeg_of, make_settings
-from renzheng.edge.clock import SteppedClock
-from renzheng.edge.main import build_agent
+from renzheng.edge.device.clock import SteppedClock
+from renzheng.edge.kiosk.main import build_agent
 folder = Path(sys.argv[1])
 clock = SteppedClock(DAY + timedelta(minutes=int(sys.argv[3])), runs=True)
 agent = build_agent(make_settings(folder), clock=clock, engine=StandInEngine())

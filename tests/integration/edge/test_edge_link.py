@@ -14,12 +14,12 @@ from renzheng.contracts import log as chain
 from renzheng.contracts.ids import DeviceId, Shard
 from renzheng.contracts.messages import Ack, sign_ack
 from renzheng.contracts.topics import Channel, Topic, shard_filter
-from renzheng.edge.keyring import Keyring
-from renzheng.edge.link import runner
-from renzheng.edge.link.runner import Identity, Link
-from renzheng.edge.log import DeviceLog
+from renzheng.edge.device.keyring import Keyring
+from renzheng.edge.device.link import runner
+from renzheng.edge.device.link.runner import Identity, Link
+from renzheng.edge.device.log import DeviceLog
+from renzheng.edge.device.store.database import Store
 from renzheng.edge.settings import LinkSettings
-from renzheng.edge.store.database import Store
 
 pytestmark = pytest.mark.mosquitto
 SECOND_PROTOCOL = pytest.param("3.1.1", marks=pytest.mark.long)  # the keep-alive's ten seconds are the same

@@ -12,10 +12,10 @@ from sqlite_utils import Database
 
 from renzheng.contracts.errors import InputError
 from renzheng.contracts.log import BrokenChainError, Head, genesis, read_entry
+from renzheng.edge.device.log import DeviceLog
+from renzheng.edge.device.store.database import Store
+from renzheng.edge.device.store.people import People
 from renzheng.edge.errors import EventTooLargeError, StoreError
-from renzheng.edge.log import DeviceLog
-from renzheng.edge.store.database import Store
-from renzheng.edge.store.people import People
 from renzheng.models.protection import TemplateKey
 
 KEY = TemplateKey(bytes(32))
@@ -110,9 +110,9 @@ import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 from parts.edge import sign_in
-from renzheng.edge.log import DeviceLog
-from renzheng.edge.store.database import Store
-from renzheng.edge.store.people import People
+from renzheng.edge.device.log import DeviceLog
+from renzheng.edge.device.store.database import Store
+from renzheng.edge.device.store.people import People
 from renzheng.models.protection import TemplateKey
 log = DeviceLog(Store(Path(sys.argv[1])), "kiosk-01")
 people = People(log.store, TemplateKey(bytes(32)))

@@ -15,7 +15,7 @@ from parts.attacks import ATTACKS, capture_card
 from parts.looks import PLAN, answering, look, passes, presentations, seen_by
 from typer.testing import CliRunner
 
-from renzheng.edge.kiosk.outcomes import Matched, NotAcquired, NotShown
+from renzheng.edge.look.outcomes import Matched, NotAcquired, NotShown
 from renzheng.models.command import app
 from renzheng.models.engine import open_engine
 from renzheng.models.liveness.challenge import EVERY_ABILITY, draw

@@ -8,7 +8,7 @@ from parts.edge import DAY, StandInEngine, jpeg_of, make_settings, stepped_clock
 from renzheng.contracts.sealing import SealError
 from renzheng.edge.device.people_backup import PeopleBackupError, restore, take
 from renzheng.edge.errors import FolderInUseError
-from renzheng.edge.main import build_agent
+from renzheng.edge.kiosk.main import build_agent
 
 WORDS, MINE, OTHER = "six random words of a list", 120, 200
 

@@ -4,7 +4,7 @@ import pytest
 from parts.edge import DAY, StandInEngine, make_settings, stepped_clock
 
 from renzheng.edge.errors import UnknownPersonError
-from renzheng.edge.main import build_agent
+from renzheng.edge.kiosk.main import build_agent
 
 
 @pytest.fixture

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from renzheng.contracts.files import keep_private
-from renzheng.edge import credentials, pins
+from renzheng.edge.device import credentials, pins
+from renzheng.edge.device.pins import PinDesk, PinError, TriedTooOftenError, check_pin
+from renzheng.edge.device.store import people as people_store
+from renzheng.edge.device.store.database import Store
+from renzheng.edge.device.store.people import People, template_key
 from renzheng.edge.errors import UnknownWitnessError
-from renzheng.edge.pins import PinDesk, PinError, TriedTooOftenError, check_pin
-from renzheng.edge.store import people as people_store
-from renzheng.edge.store.database import Store
-from renzheng.edge.store.people import People, template_key
 from renzheng.models.errors import TemplateDamagedError
 from renzheng.models.protection import unseal
 from renzheng.models.templates import ModelId, Template
@@ -227,7 +227,7 @@ def test_the_devices_key_alone_opens_nothing_and_hashes_are_keyed(desk):
 
 
 def test_what_an_earlier_version_kept_is_brought_up_to_date(desk):
-    from renzheng.edge.store.people import _card_hash, _credential_hash  # noqa: PLC0415
+    from renzheng.edge.device.store.people import _card_hash, _credential_hash  # noqa: PLC0415
     from renzheng.models.protection import seal  # noqa: PLC0415
 
     key = template_key(desk.folder / "template.key")
@@ -259,9 +259,9 @@ def test_a_store_is_its_owners_alone_whatever_the_umask(tmp_path, caplog):
 
 
 def test_a_key_that_systemd_hands_over_is_taken_and_another_is_complained_of(tmp_path, monkeypatch, caplog):
-    from renzheng.edge.evidence import Evidence  # noqa: PLC0415
+    from renzheng.edge.device.evidence import Evidence  # noqa: PLC0415
 
-    caplog.set_level("INFO", "renzheng.edge.credentials")
+    caplog.set_level("INFO", "renzheng.edge.device.credentials")
     Evidence(tmp_path / "a").put("e1", b"crop")
     assert "lies beside what it protects" in caplog.text
     (tmp_path / "credentials").mkdir()

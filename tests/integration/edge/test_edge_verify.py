@@ -12,13 +12,13 @@ from typer.testing import CliRunner
 from renzheng.contracts import keys
 from renzheng.contracts.errors import RenzhengError
 from renzheng.contracts.log import BrokenChainError
-from renzheng.edge.clock import SteppedClock
 from renzheng.edge.device.checking import check_file
+from renzheng.edge.device.clock import SteppedClock
 from renzheng.edge.device.command import app
+from renzheng.edge.device.keyring import FIRST, Keyring
+from renzheng.edge.device.log import DeviceLog
+from renzheng.edge.device.store.database import Store
 from renzheng.edge.errors import StoreError
-from renzheng.edge.keyring import FIRST, Keyring
-from renzheng.edge.log import DeviceLog
-from renzheng.edge.store.database import Store
 
 DEVICE = "kiosk-1"
 CLOCK = SteppedClock(datetime(2026, 3, 2, tzinfo=UTC))

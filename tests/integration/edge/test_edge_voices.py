@@ -9,11 +9,11 @@ from parts.edge import make_settings
 from typer.testing import CliRunner
 
 from renzheng.edge.command import app
+from renzheng.edge.device.store.database import Store
+from renzheng.edge.device.store.people import People, template_key
 from renzheng.edge.errors import CredentialTakenError, SynthesiserError, UnknownPersonError
 from renzheng.edge.kiosk import voices
 from renzheng.edge.kiosk.voices import Voices, catalogues, render, spoken_keys
-from renzheng.edge.store.database import Store
-from renzheng.edge.store.people import People, template_key
 
 needs_synthesiser = pytest.mark.espeak
 

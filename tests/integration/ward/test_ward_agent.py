@@ -15,8 +15,8 @@ from parts.edge import Page, eventually, make_settings
 from renzheng.contracts import log as chain
 from renzheng.contracts.events import utc_now
 from renzheng.contracts.rosters import Inpatient, InpatientRoster
-from renzheng.edge.clock import SystemClock
-from renzheng.edge.kiosk.recorder import NOTICE
+from renzheng.edge.device.clock import SystemClock
+from renzheng.edge.device.store.people import NOTICE
 from renzheng.edge.ward.bench import scenes
 from renzheng.edge.ward.bench.server import RtspServer
 from renzheng.edge.ward.main import WardAgent

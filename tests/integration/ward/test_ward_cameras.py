@@ -16,13 +16,13 @@ from parts.rtsp import BadCamera
 
 from renzheng.contracts.events import CoverageState
 from renzheng.edge.errors import SettingsError
+from renzheng.edge.settings.ward import CameraSettings
 from renzheng.edge.ward import stream
 from renzheng.edge.ward.bench import scenes
 from renzheng.edge.ward.bench.server import RtspServer
 from renzheng.edge.ward.camera import Camera
 from renzheng.edge.ward.decoder import Decoder, DecoderError
 from renzheng.edge.ward.rtsp import Codec, Credentials
-from renzheng.edge.ward.settings import CameraSettings
 from renzheng.edge.ward.stream import read_credentials
 
 pytestmark = [pytest.mark.ffmpeg, pytest.mark.rtsp]

@@ -13,9 +13,9 @@ from typer.testing import CliRunner
 from renzheng.contracts import log as chain
 from renzheng.contracts.errors import InputError
 from renzheng.edge.command import app
-from renzheng.edge.log import DeviceLog
+from renzheng.edge.device.log import DeviceLog
+from renzheng.edge.device.store.database import Store
 from renzheng.edge.settings import load_settings
-from renzheng.edge.store.database import Store
 from renzheng.edge.ward.notice import write_notice
 
 SETTINGS = """

@@ -9,14 +9,14 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from renzheng import central
-from renzheng.central.console.pages import with_gaps
-from renzheng.central.console.timeline import lay_out
 from renzheng.central.errors import SettingsError
 from renzheng.central.metrics import HELP, Metrics
 from renzheng.central.nightly.evidence import LineEvidence
 from renzheng.central.settings import make_settings, read_settings, write_settings
 from renzheng.central.store.times import day_bounds_us, from_us, to_us
-from renzheng.central.web.texts import texts
+from renzheng.central.texts import texts
+from renzheng.central.web.console.pages import with_gaps
+from renzheng.central.web.console.timeline import lay_out
 from renzheng.contracts.events import utc_now
 
 HOME = Path(central.__file__).parent

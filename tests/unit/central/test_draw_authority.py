@@ -2,7 +2,7 @@
 
 import pytest
 
-from renzheng.central.draw.authority import why_foreign
+from renzheng.central.ingest.spot_check_answers import why_foreign
 
 CHECK = {
     "check_id": "C", "round_id": "R", "institution_id": "H1", "visit_id": "V1", "person_id": "P1",

@@ -17,13 +17,13 @@ from renzheng.central.store.alarms import Found
 from renzheng.central.store.database import Database
 from renzheng.central.store.faults import StoreRefusesError
 from renzheng.central.store.times import to_us
+from renzheng.central.texts import texts
 from renzheng.central.watch import problems
 from renzheng.central.watch.problems import KINDS, Audited, Problem
 from renzheng.central.watch.standing import Standing
 from renzheng.central.watch.watch import Watch
 from renzheng.central.web.app import build_app
 from renzheng.central.web.server import WebServer
-from renzheng.central.web.texts import texts
 from renzheng.contracts.supervised import State, Worker, Workers
 
 NOW = datetime(2026, 3, 2, 8, tzinfo=UTC)

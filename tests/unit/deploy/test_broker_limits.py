@@ -7,7 +7,7 @@ import pytest
 from renzheng.central.ingest.consumer import RECEIVE_MAXIMUM
 from renzheng.deploy.broker.embedded import Tls
 from renzheng.deploy.broker.mosquitto import MosquittoSite, limits_for, render_config, render_unit
-from renzheng.edge.link.sender import WINDOW
+from renzheng.edge.device.link.sender import WINDOW
 
 
 @pytest.mark.parametrize("registered", [0, 10, 1_000, 5_000])

@@ -9,14 +9,14 @@ from renzheng.deploy.logs import JsonFormatter
 
 def record_of(message, *values, error=None):
     info = None if error is None else (type(error), error, error.__traceback__)
-    return logging.LogRecord("renzheng.edge.log", logging.INFO, __file__, 1, message, values, info)
+    return logging.LogRecord("renzheng.edge.device.log", logging.INFO, __file__, 1, message, values, info)
 
 
 def test_a_record_is_one_line_of_json():
     written = JsonFormatter().format(record_of("entry %d\n%s", 7, "第二行"))
     fields = json.loads(written)
     assert "\n" not in written
-    assert (fields["level"], fields["logger"]) == ("info", "renzheng.edge.log")
+    assert (fields["level"], fields["logger"]) == ("info", "renzheng.edge.device.log")
     assert fields["message"] == "entry 7\n第二行"
     assert fields["at"].endswith("+00:00")
 

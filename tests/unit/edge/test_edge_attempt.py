@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from renzheng.contracts.events import Pad
-from renzheng.edge.kiosk import attempt
-from renzheng.edge.kiosk.attempt import Observation
-from renzheng.edge.kiosk.faces import Look
-from renzheng.edge.kiosk.outcomes import AttackSuspected, Matched, NotAcquired, NotMatched, NotShown, NotSure
+from renzheng.edge.look import attempt
+from renzheng.edge.look.attempt import Observation
+from renzheng.edge.look.faces import Look
+from renzheng.edge.look.outcomes import AttackSuspected, Matched, NotAcquired, NotMatched, NotShown, NotSure
 from renzheng.models.decision import Match, NonMatch, Threshold
 from renzheng.models.decision import NotSure as Unsure
 from renzheng.models.liveness.challenge import ASK_NOTHING, Plan

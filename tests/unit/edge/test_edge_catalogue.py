@@ -6,7 +6,8 @@ from importlib import resources
 
 import pytest
 
-from renzheng.edge.kiosk import attempt, faces, session
+from renzheng.edge.kiosk import session
+from renzheng.edge.look import attempt, faces
 from renzheng.models.liveness.pose import Challenge
 from renzheng.models.quality import Guidance
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from renzheng.edge.clock import ClockChange, Reading, SteppedClock, SystemClock, watch
+from renzheng.edge.device.clock import ClockChange, Reading, SteppedClock, SystemClock, watch
 
 START = datetime(2026, 3, 2, 8, tzinfo=UTC)
 

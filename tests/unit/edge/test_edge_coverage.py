@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from renzheng.contracts.events import CoverageState
-from renzheng.edge import coverage
-from renzheng.edge.coverage import Intervals, OpenStretch, Standing, Stretch
+from renzheng.edge.device import coverage
+from renzheng.edge.device.coverage import Intervals, OpenStretch, Standing, Stretch
 
 START = datetime(2026, 3, 2, 6, tzinfo=UTC)
 INTERVALS = Intervals(timedelta(seconds=60), timedelta(minutes=15))

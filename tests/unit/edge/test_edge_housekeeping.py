@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from renzheng.contracts.ids import EventId
-from renzheng.edge.housekeeping import Retention, plan
-from renzheng.edge.metrics import Metric, one, render
+from renzheng.edge.device.housekeeping import Retention, plan
+from renzheng.edge.device.metrics import Metric, one, render
 
 NOW = datetime(2026, 3, 31, tzinfo=UTC)
 KEPT = Retention(crops=timedelta(days=30), entries=timedelta(days=90), free_bytes=1_000)

@@ -5,11 +5,11 @@ from parts.edge import make_settings
 from pydantic import ValidationError
 
 from renzheng.contracts.events import AttendanceData, Outcome, Pad
+from renzheng.edge.device.store.database import Store
+from renzheng.edge.device.store.people import People, template_key
 from renzheng.edge.errors import UnknownPersonError
 from renzheng.edge.kiosk.screen import CameraCall, PaintedCall, challenge_of
 from renzheng.edge.kiosk.virtual import virtual_video_devices
-from renzheng.edge.store.database import Store
-from renzheng.edge.store.people import People, template_key
 from renzheng.models.liveness.challenge import EVERY_ABILITY, Ability, Plan
 from renzheng.models.liveness.light import Colour
 from renzheng.models.liveness.pose import Challenge

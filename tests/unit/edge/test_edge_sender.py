@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from renzheng.contracts.messages import Ack
-from renzheng.edge.link import sender
-from renzheng.edge.link.sender import Alarm, Sender, back_off_ms
+from renzheng.edge.device.link import sender
+from renzheng.edge.device.link.sender import Alarm, Sender, back_off_ms
 
 BATCH = 10
 PATIENCE_MS = 10_000

@@ -7,8 +7,8 @@ import pytest
 
 from renzheng.contracts.events import Outcome, Pad
 from renzheng.contracts.ids import PersonId, SessionId, WitnessId
+from renzheng.edge.device.store.people import OpenSession, Patient
 from renzheng.edge.kiosk import session
-from renzheng.edge.kiosk.outcomes import AttackSuspected, Matched, NotAcquired, NotMatched, NotShown, NotSure
 from renzheng.edge.kiosk.session import (
     BeginLook,
     Cause,
@@ -21,7 +21,7 @@ from renzheng.edge.kiosk.session import (
     Rules,
     step,
 )
-from renzheng.edge.store.people import OpenSession, Patient
+from renzheng.edge.look.outcomes import AttackSuspected, Matched, NotAcquired, NotMatched, NotShown, NotSure
 from renzheng.models import decision
 from renzheng.models.decision import Threshold
 

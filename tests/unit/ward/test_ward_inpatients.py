@@ -8,12 +8,12 @@ from parts.edge import DAY
 from typer.testing import CliRunner
 
 from renzheng.contracts.rosters import Inpatient, InpatientRoster, RosterError
-from renzheng.edge.bulk import Answer
 from renzheng.edge.command import app
+from renzheng.edge.device.bulk import Answer
+from renzheng.edge.device.inpatients import RosterFetcher
+from renzheng.edge.device.store.database import Store
+from renzheng.edge.device.store.inpatients import Inpatients
 from renzheng.edge.errors import BulkUnreachableError
-from renzheng.edge.inpatients import RosterFetcher
-from renzheng.edge.store.database import Store
-from renzheng.edge.store.inpatients import Inpatients
 
 ZONE = ZoneInfo("Asia/Shanghai")
 TODAY = date(2026, 3, 2)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from renzheng.contracts.events import CoverageState
-from renzheng.edge.coverage import Standing
+from renzheng.edge.device.coverage import Standing
 from renzheng.edge.ward import motion, timeline
 from renzheng.edge.ward.sight import SMALL_PX, Condition, Rules, Sight, edges_of, look, shift_between, union
 from renzheng.edge.ward.timeline import Mark, restarted

@@ -8,9 +8,9 @@ import pytest
 from parts.edge import DAY, THRESHOLD, make_settings, stepped_clock
 
 from renzheng.contracts import log as chain
-from renzheng.edge.evidence import Evidence
-from renzheng.edge.log import DeviceLog
-from renzheng.edge.store.database import Store
+from renzheng.edge.device.evidence import Evidence
+from renzheng.edge.device.log import DeviceLog
+from renzheng.edge.device.store.database import Store
 from renzheng.edge.ward.identify import Identified
 from renzheng.edge.ward.telling import Telling, forget_told, told_last
 

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from parts.edge import DAY
 
+from renzheng.edge.settings.ward import DoorLine
 from renzheng.edge.ward.crossing import direction_of
 from renzheng.edge.ward.presence import Told, after, is_due
-from renzheng.edge.ward.settings import DoorLine
 from renzheng.edge.ward.tracks import Rules, Tracks, advance
 from renzheng.models.detection.boxes import Box
 

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from renzheng.contracts.events import CoverageState
-from renzheng.edge.coverage import Standing
+from renzheng.edge.device.coverage import Standing
+from renzheng.edge.settings.ward import CameraSettings
 from renzheng.edge.ward.analysts import Analysts
 from renzheng.edge.ward.camera import Counts, Taken
 from renzheng.edge.ward.decoder import Picture
 from renzheng.edge.ward.identify import Identified
 from renzheng.edge.ward.lists import WardList
-from renzheng.edge.ward.settings import CameraSettings
 from renzheng.edge.ward.watch import BEST_SHOTS, CameraWatch
 from renzheng.models.analysis import Face
 from renzheng.models.calibration import Calibration

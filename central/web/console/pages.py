@@ -1,0 +1,459 @@
+"""The console's pages: each reads from the store, and fills one template."""
+
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
+
+import orjson
+import sqlalchemy as sa
+from fastapi import APIRouter, HTTPException, Query, Request, Response
+from fastapi.responses import HTMLResponse, RedirectResponse
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+
+from renzheng.central.nightly import evidence
+from renzheng.central.nightly.report import REPORT
+from renzheng.central.nightly.unanswered import find_unanswered
+from renzheng.central.nightly.workbook import write_workbook
+from renzheng.central.settings import Settings
+from renzheng.central.store import reading
+from renzheng.central.store.database import Database
+from renzheng.central.store.reading import Choice
+from renzheng.central.store.times import day_bounds_us, from_us, to_us
+from renzheng.central.texts import LANGUAGES, Language, Texts, texts
+from renzheng.central.web.access import Gate
+from renzheng.central.web.api.models import yuan
+from renzheng.central.web.console.timeline import lay_out
+from renzheng.contracts.tables import BOXES
+
+LANGUAGE_COOKIE = "renzheng_language"
+ROWS_A_PAGE = 50
+DAYS_SHOWN = 7
+REPORT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; form-action 'none'; frame-ancestors 'none'"
+"""A report brings its own style, and nothing else; what it says is escaped."""
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+VERDICT_ORDER = ("contradicted", "insufficient", "supported")
+Text = Annotated[str, Query(max_length=200)]
+PageNumber = Annotated[int, Query(ge=1, le=100_000)]
+_environment = Environment(
+    loader=FileSystemLoader(Path(__file__).parent / "templates"),
+    autoescape=select_autoescape(default=True),
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+
+
+def money(fen: int | None) -> str:
+    """Write fen as yuan with thousands set apart."""
+    whole, cents = yuan(fen or 0).lstrip("-").split(".")
+    return f"{'−' if (fen or 0) < 0 else ''}¥{int(whole):,}.{cents}"
+
+
+def percent(ratio: float | None) -> str:
+    """Write a share of 1 in per cent."""
+    return "—" if ratio is None else f"{ratio * 100:.0f}%"
+
+
+def choose_language(request: Request) -> Language:
+    """Take the language from the address, else from the cookie, else Chinese."""
+    for asked in (request.query_params.get("lang"), request.cookies.get(LANGUAGE_COOKIE)):
+        for language in LANGUAGES:
+            if asked == language:
+                return language
+    return "zh"
+
+
+def render(request: Request, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
+    """Fill a template in the visitor's language; a language asked for in the address is remembered."""
+    language = choose_language(request)
+    other: Language = "en" if language == "zh" else "zh"
+    query = {**dict(request.query_params), "lang": other}
+    page = _environment.get_template(template).render(
+        t=texts(language),
+        language=language,
+        other=other,
+        other_address=f"{request.url.path}?{urlencode(query)}",
+        here=request.url.path,
+        money=money,
+        percent=percent,
+        **values,
+    )
+    answer = HTMLResponse(page, status_code=status)
+    if request.query_params.get("lang") in LANGUAGES:
+        answer.set_cookie(LANGUAGE_COOKIE, language, samesite="lax", max_age=365 * 86400)
+    return answer
+
+
+def error_page(request: Request, status: int) -> HTMLResponse:
+    """Say that there is nothing here, or that something failed."""
+    return render(request, "error.html", status=status, code=status)
+
+
+class Times:
+    """Writes moments of the store in one time zone."""
+
+    def __init__(self, zone: ZoneInfo) -> None:
+        self.zone = zone
+
+    def __call__(self, us: int | None) -> str:
+        """Write a moment to the second."""
+        return "—" if us is None else f"{from_us(us).astimezone(self.zone):%Y-%m-%d %H:%M:%S}"
+
+    def minute(self, moment: int | datetime | None) -> str:
+        """Write a moment to the minute."""
+        if moment is None:
+            return "—"
+        aware = from_us(moment) if isinstance(moment, int) else moment
+        return f"{aware.astimezone(self.zone):%m-%d %H:%M}"
+
+
+def build_router(
+    database: Database, settings: Settings, clock: Callable[[], datetime], gate: Gate
+) -> APIRouter:
+    """Build the pages over a store."""
+    router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
+    zone = ZoneInfo(settings.timezone)
+    _add_sign_in(router, gate)
+    _add_days(router, database, zone)
+    _add_workbook(router, database, zone)
+    _add_lines(router, database, zone)
+    _add_findings(router, database, zone)
+    _add_devices(router, database, zone, clock)
+    _add_runs(router, database, zone)
+    return router
+
+
+def _add_sign_in(router: APIRouter, gate: Gate) -> None:
+    @router.get("/sign-in")
+    def show_sign_in(request: Request) -> Response:
+        target = request.query_params.get("next", "/")
+        return render(request, "sign_in.html", target=target, refused=False)
+
+    @router.post("/sign-in")
+    async def sign_in(request: Request) -> Response:
+        answer = await gate.sign_in(request)
+        return answer or render(request, "sign_in.html", status=403, target="/", refused=True)
+
+
+def _add_days(router: APIRouter, database: Database, zone: ZoneInfo) -> None:
+    @router.get("/")
+    def show_latest(request: Request) -> Response:
+        with database.reading() as connection:
+            days = reading.audited_days(connection, limit=1)
+        if days:
+            return RedirectResponse(f"/days/{days[0]}", status_code=303)
+        return render(request, "empty.html")
+
+    @router.get("/days/{day}")
+    def show_day(  # noqa: PLR0917 - each is a query parameter
+        request: Request,
+        day: date,
+        verdict: Text = "",
+        reason: Text = "",
+        institution: Text = "",
+        text: Text = "",
+        page: PageNumber = 1,
+    ) -> Response:
+        key = day.isoformat()
+        choice = Choice(
+            key, verdict, reason, institution, text.strip(), ROWS_A_PAGE, (page - 1) * ROWS_A_PAGE
+        )
+        with database.reading() as connection:
+            run = reading.run_of_day(connection, key)
+            if run is None:
+                raise HTTPException(404)
+            total, lines = reading.verdicts(connection, choice)
+            values: dict[str, Any] = {
+                "run": run,
+                "days": _around(reading.audited_days(connection, limit=400), key),
+                "totals": reading.day_totals(connection, key),
+                "institutions": reading.day_institutions(connection, key),
+                "incomplete": reading.incomplete_devices(connection, day_bounds_us(day, day, zone)[1]),
+                "finding_count": reading.findings(connection, day=key, limit=1)[0],
+            }
+        return render(
+            request,
+            "day.html",
+            day=key,
+            choice=choice,
+            total=total,
+            lines=lines,
+            cards=_cards(values["totals"]),
+            pages=page_addresses(request, page, total),
+            when=Times(zone),
+            **values,
+        )
+
+
+def _add_workbook(router: APIRouter, database: Database, zone: ZoneInfo) -> None:
+    @router.get("/days/{day}/verdicts.xlsx")
+    def send_workbook(request: Request, day: date) -> Response:
+        key = day.isoformat()
+        with database.reading() as connection, tempfile.TemporaryDirectory() as folder:
+            if reading.run_of_day(connection, key) is None:
+                raise HTTPException(404)
+            path = Path(folder) / "verdicts.xlsx"
+            write_workbook(connection, key, path, texts(choose_language(request)), zone)
+            content = path.read_bytes()
+        named = {"Content-Disposition": f'attachment; filename="renzheng-{key}.xlsx"'}
+        return Response(content, media_type=XLSX, headers=named)
+
+
+def _around(days: Sequence[str], day: str) -> Sequence[str]:
+    """Choose a week of audited days with `day` among them."""
+    place = days.index(day) if day in days else 0
+    first = max(min(place - DAYS_SHOWN // 2, len(days) - DAYS_SHOWN), 0)
+    return days[first : first + DAYS_SHOWN]
+
+
+def _cards(totals: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+    """Add up a day's totals by verdict, with each one's share of the money."""
+    money_of_all = sum(row["amount_fen"] for row in totals) or 1
+    cards = []
+    for verdict in VERDICT_ORDER:
+        rows = [row for row in totals if row["verdict"] == verdict]
+        fen = sum(row["amount_fen"] for row in rows)
+        lines = sum(row["lines"] for row in rows)
+        share = max(min(fen / money_of_all, 1.0), 0.0)
+        cards.append({"verdict": verdict, "lines": lines, "amount_fen": fen, "share": share})
+    return cards
+
+
+def page_addresses(request: Request, page: int, total: int) -> Mapping[str, Any]:
+    """Give the addresses of the page before and after."""
+
+    def address(number: int) -> str:
+        return f"{request.url.path}?{urlencode({**dict(request.query_params), 'page': number})}"
+
+    last = max((total + ROWS_A_PAGE - 1) // ROWS_A_PAGE, 1)
+    return {
+        "number": page,
+        "last": last,
+        "before": address(page - 1) if page > 1 else None,
+        "after": address(page + 1) if page < last else None,
+    }
+
+
+def _add_lines(router: APIRouter, database: Database, zone: ZoneInfo) -> None:
+    @router.get("/lines/{line_id:path}")
+    def show_line(request: Request, line_id: str, institution: Text = "") -> Response:
+        with database.reading() as connection:
+            row = reading.verdict(connection, line_id, institution)
+            several = [] if institution else reading.institutions_of_line(connection, line_id)
+            folders = [] if row else reading.folders_of_runs(connection)
+            named = reading.findings_of_line(connection, row) if row else []
+        if len(several) > 1:
+            return render(request, "lines.html", line_id=line_id, institutions=several)
+        if row is None:
+            return _show_unanswered(request, [Path(one) for one in folders], line_id, institution, zone)
+        own_zone = ZoneInfo(row["timezone"]) if row["timezone"] else zone
+        found = evidence.read_line(Path(row["folder"]), row["institution_id"], line_id, own_zone)
+        cited = orjson.loads(row["evidence"])
+        return render(
+            request,
+            "line.html",
+            line=row,
+            found=found,
+            cited=set(cited),
+            timeline=lay_out(found, cited, own_zone) if found else None,
+            findings=named,
+            when=Times(own_zone),
+            zone=str(own_zone),
+        )
+
+
+def _show_unanswered(
+    request: Request, folders: Sequence[Path], line_id: str, institution: str, zone: ZoneInfo
+) -> Response:
+    """Show why a line has no verdict; 404 when no run has read it."""
+    found = find_unanswered(folders, line_id, institution, zone)
+    if not found:
+        raise HTTPException(404)
+    return render(request, "unanswered.html", line_id=line_id, found=found, when=Times(zone))
+
+
+def _add_findings(router: APIRouter, database: Database, zone: ZoneInfo) -> None:
+    @router.get("/findings")
+    def show_findings(request: Request, day: Text = "", rule: Text = "", page: PageNumber = 1) -> Response:
+        with database.reading() as connection:
+            total, rows = reading.findings(
+                connection, day=day, rule_id=rule, limit=ROWS_A_PAGE, offset=(page - 1) * ROWS_A_PAGE
+            )
+            days = _around(reading.audited_days(connection, limit=400), day)
+        return render(
+            request,
+            "findings.html",
+            findings=rows,
+            total=total,
+            day=day,
+            rule=rule,
+            days=days,
+            pages=page_addresses(request, page, total),
+        )
+
+    @router.get("/findings/{finding_id}")
+    def show_finding(request: Request, finding_id: str) -> Response:
+        with database.reading() as connection:
+            row = reading.finding(connection, finding_id)
+            if row is None:
+                raise HTTPException(404)
+            lines = reading.verdicts_of_finding(connection, row, orjson.loads(row["line_ids"]))
+        own_zone = ZoneInfo(row["timezone"]) if row["timezone"] else zone
+        cited = orjson.loads(row["evidence"])
+        events = evidence.read_events(Path(row["folder"]) / "tables", cited)
+        return render(
+            request,
+            "finding.html",
+            finding=row,
+            lines=lines,
+            cited=cited,
+            events=events,
+            others=sorted(set(cited) - {event["event_id"] for event in events}),
+            parameters=orjson.loads(row["parameters"]),
+            when=Times(own_zone),
+        )
+
+
+def _add_devices(
+    router: APIRouter, database: Database, zone: ZoneInfo, clock: Callable[[], datetime]
+) -> None:
+    @router.get("/devices")
+    def show_devices(request: Request) -> Response:
+        with database.reading() as connection:
+            rows, alarms = reading.devices(connection), reading.alarms(connection, limit=50)
+            silent = reading.devices_with(connection, "device_silent")
+        now_us = to_us(clock())
+        return render(
+            request,
+            "devices.html",
+            silent=silent,
+            devices=rows,
+            alarms=alarms,
+            when=Times(zone),
+            ago=ago_from(now_us),
+        )
+
+    @router.get("/devices/{device_id}")
+    def show_device(request: Request, device_id: str) -> Response:
+        with database.reading() as connection:
+            rows = reading.devices(connection, device_id)
+            if not rows:
+                raise HTTPException(404)
+            values: dict[str, Any] = {
+                "alarms": reading.alarms(connection, device_id=device_id),
+                "coverage": with_gaps(reading.coverage(connection, device_id, limit=60)),
+                "tail": reading.log_tail(connection, device_id),
+                "archives": reading.archives_of(connection, device_id),
+            }
+        now_us = to_us(clock())
+        return render(
+            request, "device.html", device=rows[0], when=Times(zone), ago=ago_from(now_us), **values
+        )
+
+    @router.get("/quarantine")
+    def show_quarantine(request: Request, page: PageNumber = 1) -> Response:
+        with database.reading() as connection:
+            total, rows = reading.quarantined(connection, limit=ROWS_A_PAGE, offset=(page - 1) * ROWS_A_PAGE)
+        pages = page_addresses(request, page, total)
+        return render(request, "quarantine.html", kept=rows, total=total, pages=pages, when=Times(zone))
+
+
+def with_gaps(stretches: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+    """Put the time that nobody reported between a device's stretches; newest first, as they come.
+
+    A gap may still be filled by what the device has not sent yet; each stretch says when it was received.
+    """
+    rows: list[Mapping[str, Any]] = []
+    earliest: int | None = None
+    for row in stretches:
+        if earliest is not None and row["to_at"] < earliest:
+            gap = {"state": "unreported", "from_at": row["to_at"], "to_at": earliest}
+            rows.append({**gap, "cause": None, "received_at": None})
+        rows.append(row)
+        earliest = row["from_at"] if earliest is None else min(earliest, row["from_at"])
+    return rows
+
+
+def ago_from(now_us: int) -> Callable[[Texts, int | None], str]:
+    """Write how long ago a moment was, in the largest unit that fits."""
+
+    def ago(t: Texts, us: int | None) -> str:
+        if us is None:
+            return "—"
+        seconds = max((now_us - us) // 1_000_000, 0)
+        units = (("days", 86400), ("hours", 3600), ("minutes", 60))
+        for unit, length in units:
+            if seconds >= 2 * length:
+                return t(f"ago.{unit}", n=seconds // length)
+        return t("ago.seconds", n=seconds)
+
+    return ago
+
+
+def _add_runs(router: APIRouter, database: Database, zone: ZoneInfo) -> None:
+    @router.get("/runs")
+    def show_runs(request: Request) -> Response:
+        with database.reading() as connection:
+            rows = reading.runs(connection)
+        return render(request, "runs.html", runs=rows, when=Times(zone))
+
+    @router.get("/runs/{run_id}")
+    def show_run(request: Request, run_id: str) -> Response:
+        with database.reading() as connection:
+            row = reading.run(connection, run_id)
+        if row is None:
+            raise HTTPException(404)
+        summary = orjson.loads(row["summary"]) if row["summary"] else {}
+        reported = row["state"] == "done" and (Path(row["folder"]) / REPORT).is_file()
+        first, last = date.fromisoformat(row["from_day"]), date.fromisoformat(row["to_day"])
+        days = [(first + timedelta(days=n)).isoformat() for n in range((last - first).days + 1)]
+        with database.reading() as connection:
+            spoken = [day for day in days[:62] if _speaks(connection, run_id, day)]
+            boxes = reading.ledger(connection, run_id)
+        return render(
+            request,
+            "run.html",
+            run=row,
+            ledger=ledger_table(boxes),
+            boxes=BOXES,
+            summary=summary,
+            reported=reported,
+            days=days[:62],
+            spoken=spoken,
+            when=Times(zone),
+        )
+
+    @router.get("/runs/{run_id}/report.html")
+    def send_report(run_id: str) -> Response:
+        with database.reading() as connection:
+            row = reading.run(connection, run_id)
+        path = Path(row["folder"]) / REPORT if row else None
+        if row is None or row["state"] != "done" or path is None or not path.is_file():
+            raise HTTPException(404)
+        return HTMLResponse(
+            path.read_text(encoding="utf-8"), headers={"Content-Security-Policy": REPORT_POLICY}
+        )
+
+
+def ledger_table(rows: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+    """Lay the ledger out: one row an institution with its boxes and their sum, dearest first."""
+    table: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        own = table.setdefault(
+            row["institution_id"],
+            {"institution_id": row["institution_id"], "institution_name": row["institution_name"]},
+        )
+        own[row["box"]] = row["amount_fen"]
+    for own in table.values():
+        own["sum"] = sum(own.get(box, 0) for box in BOXES)
+    return sorted(table.values(), key=lambda own: (-own["sum"], own["institution_id"]))
+
+
+def _speaks(connection: sa.Connection, run_id: str, day: str) -> bool:
+    """Tell whether a day is still told by a run, so that the day's workbook is the run's."""
+    run = reading.run_of_day(connection, day)
+    return run is not None and run["run_id"] == run_id

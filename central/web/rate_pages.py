@@ -1,0 +1,160 @@
+"""The console's pages of the in-bed rate: table, interval, chart over time, CSV and XLSX."""
+
+import csv
+import io
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import xlsxwriter
+from fastapi import APIRouter, HTTPException, Request, Response
+from fastapi.responses import HTMLResponse
+
+from renzheng.central.draw.answers import Standing
+from renzheng.central.rate.charts import bar, over_time
+from renzheng.central.rate.core import Call
+from renzheng.central.rate.service import Asked, InstitutionRate, rates
+from renzheng.central.settings import Settings
+from renzheng.central.store.database import Database
+from renzheng.central.store.times import to_us
+from renzheng.central.texts import Texts, texts
+from renzheng.central.web.console.pages import XLSX, choose_language, render
+
+DAYS_BACK = 90
+APART = (
+    Standing.COVERED,
+    Standing.REFUSED,
+    Standing.UNANSWERED,
+    Standing.DISCHARGED,
+    Standing.OPEN,
+    Standing.VOID,
+)
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_TEXT_COLUMNS = 4
+
+
+def build_router(database: Database, settings: Settings, clock: Callable[[], datetime]) -> APIRouter:
+    """Build the pages over a store."""
+    router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
+
+    def find(first: date | None, last: date | None) -> tuple[Asked, Sequence[InstitutionRate]]:
+        zone = ZoneInfo(settings.timezone)
+        today = clock().astimezone(zone).date()
+        last = last or today
+        first = first or date.fromordinal(max(last.toordinal() - DAYS_BACK, 1))
+        asked = Asked(first, last, settings.audit.region, settings.audit.rules_dir, zone)
+        with database.reading() as connection:
+            return asked, rates(connection, asked, to_us(clock()))
+
+    @router.get("/rate")
+    def show_rates(request: Request, first: date | None = None, last: date | None = None) -> Response:
+        asked, found = find(first, last)
+        calls = {call: sum(one.rate.call is call for one in found) for call in Call}
+        return render(
+            request,
+            "rate.html",
+            found=found,
+            calls=calls,
+            asked=asked,
+            bar=bar,
+            apart=APART,
+            standing=Standing,
+        )
+
+    @router.get("/rate/rate.csv")
+    def send_csv(request: Request, first: date | None = None, last: date | None = None) -> Response:
+        asked, found = find(first, last)
+        t = texts(choose_language(request))
+        out = io.StringIO()
+        writer = csv.writer(out)
+        writer.writerow(_heads(t))
+        writer.writerows([_harmless(cell) for cell in row] for row in _rows(found, t))
+        content = out.getvalue().encode("utf-8-sig")  # spreadsheets take it for UTF-8 only so
+        return Response(content, media_type="text/csv; charset=utf-8", headers=_named(asked, "csv"))
+
+    @router.get("/rate/rate.xlsx")
+    def send_workbook(request: Request, first: date | None = None, last: date | None = None) -> Response:
+        asked, found = find(first, last)
+        t = texts(choose_language(request))
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "rate.xlsx"
+            _write_workbook(path, t, found)
+            return Response(path.read_bytes(), media_type=XLSX, headers=_named(asked, "xlsx"))
+
+    @router.get("/rate/{institution_id}")
+    def show_institution(
+        request: Request, institution_id: str, first: date | None = None, last: date | None = None
+    ) -> Response:
+        asked, found = find(first, last)
+        for one in found:
+            if one.institution_id == institution_id:
+                months = [(part.month, part.rate.share, part.rate.answered) for part in one.months]
+                chart = over_time(months, one.rate.threshold)
+                return render(
+                    request, "rate_one.html", one=one, chart=chart, asked=asked, bar=bar, apart=APART,
+                    standing=Standing,
+                )  # fmt: skip
+        raise HTTPException(404)
+
+    return router
+
+
+def _named(asked: Asked, kind: str) -> dict[str, str]:
+    return {"Content-Disposition": f'attachment; filename="renzheng-rate-{asked.first}-{asked.last}.{kind}"'}
+
+
+def _heads(t: Texts) -> list[str]:
+    keys = (
+        "institution", "rate.name", "rate.ward", "rate.call", "rate.rate", "rate.low", "rate.high",
+        "rate.threshold", "rate.counted", "rate.further",
+    )  # fmt: skip
+    return [*(t(key) for key in keys), *(t(f"standing.{one.value}") for one in Standing)]
+
+
+def _rows(found: Sequence[InstitutionRate], t: Texts) -> Iterator[list[Any]]:
+    for one in found:
+        parts = [("", one.rate), *((part.ward, part.rate) for part in one.wards)]
+        for ward, rate in parts:
+            share = rate.share
+            shares = [round(one, 4) if rate.answered else "" for one in (share.value, share.low, share.high)]
+            yield [
+                one.institution_id,
+                one.name,
+                ward,
+                t(f"call.{rate.call.value}"),
+                *shares,
+                rate.threshold,
+                rate.answered,
+                "" if rate.further is None else rate.further,
+                *(rate.counts.get(standing, 0) for standing in Standing),
+            ]
+
+
+def _harmless(cell: Any) -> Any:
+    """Keep a spreadsheet from taking a name for a formula."""
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
+
+
+def _write_workbook(path: Path, t: Texts, found: Sequence[InstitutionRate]) -> None:
+    options = {"strings_to_formulas": False, "strings_to_urls": False}
+    with xlsxwriter.Workbook(str(path), options) as workbook:
+        sheet = workbook.add_worksheet(t("nav.rate")[:31])
+        head = workbook.add_format({"bold": True, "bg_color": "#17475F", "font_color": "#FFFFFF"})
+        share = workbook.add_format({"num_format": "0.0%"})
+        heads = _heads(t)
+        sheet.freeze_panes(1, 0)
+        sheet.set_column(0, len(heads) - 1, 14)
+        for column, text in enumerate(heads):
+            sheet.write_string(0, column, text, head)
+        last = 0
+        for last, row in enumerate(_rows(found, t), start=1):
+            for column, cell in enumerate(row):
+                if isinstance(cell, str):
+                    sheet.write_string(last, column, cell)
+                else:
+                    is_share = _TEXT_COLUMNS <= column < _TEXT_COLUMNS + 4
+                    sheet.write_number(last, column, cell, share if is_share else None)
+        sheet.autofilter(0, 0, max(last, 1), len(heads) - 1)

@@ -1,0 +1,1 @@
+"""Looking at a face: frames, attempts, outcomes, the faces that are enrolled; for kiosk and bedside alike."""
