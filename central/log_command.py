@@ -65,10 +65,11 @@ def verify(  # noqa: PLR0917 - each is an option
     database.migrate()
     if thorough:
         database.check_structure()
-    bad = _show_store(database, device, by, thorough=thorough)
+    checked = _show_archives(archive, by) if archive else None
+    bad = _show_joined(database, checked) if checked else []
+    earlier = checked if checked and not bad else None
+    bad += _show_store(database, device, by, thorough=thorough, earlier=earlier)
     _show_checkpoints(database, note, by)
-    if archive:
-        bad += _show_joined(database, archive, by)
     database.close()
     _conclude(bad)
 
@@ -84,9 +85,15 @@ def _public(path: Path) -> "OKPKey":
 
 
 def _show_store(
-    database: "Database", device: str | None, by: "Sequence[OKPKey]", *, thorough: bool
+    database: "Database",
+    device: str | None,
+    by: "Sequence[OKPKey]",
+    *,
+    thorough: bool,
+    earlier: "Checked | None",
 ) -> "list[BadEntry]":
     """Check the store's logs, and tell how each is."""
+    from renzheng.central.archive.checking import EntriesOf
     from renzheng.central.store import archived, reading
     from renzheng.central.verify.check import BadEntry
     from renzheng.central.verify.projections import check_projections
@@ -101,7 +108,8 @@ def _show_store(
         found = list(check_store(database, device, lambda n: bars.advance(task, n), by))
         if thorough:
             task = bars.add_task("", total=total)
-            drawn = check_projections(database, device, lambda n: bars.advance(task, n))
+            kept = EntriesOf(earlier.archives) if earlier else None
+            drawn = check_projections(database, device, lambda n: bars.advance(task, n), kept)
             found += [one for one in drawn if isinstance(one, BadEntry)]
     return _show(found)
 
@@ -153,11 +161,10 @@ def _show_archives(folders: "Sequence[Path]", by: "Sequence[OKPKey]") -> "Checke
     return checked
 
 
-def _show_joined(database: "Database", folders: "Sequence[Path]", by: "Sequence[OKPKey]") -> "list[BadEntry]":
-    """Verify archives, and that the store goes on where the last of them ends."""
+def _show_joined(database: "Database", checked: "Checked") -> "list[BadEntry]":
+    """Tell where the store does not go on as archives end; return what does not hold of both."""
     from renzheng.central.archive.pruning import hold_joined
 
-    checked = _show_archives(folders, by)
     return checked.bad + _show(hold_joined(database, checked))
 
 

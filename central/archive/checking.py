@@ -77,6 +77,31 @@ def check_archives(
     return checked
 
 
+class EntriesOf:
+    """Reads the entries of one device after another out of archives, in the store's order of devices."""
+
+    def __init__(self, archives: Sequence[Archive]) -> None:
+        self._readers = []
+        for archive in archives:
+            words = (open_word(row.word, archive.by) for row in Reader(archive, "devices").all())
+            bases = {word.device_id: word.base for word in words}
+            self._readers.append((bases, Reader(archive, "entries")))
+
+    def __call__(self, device_id: str) -> tuple[int, Iterator[Sequence[SimpleNamespace]]]:
+        """Return after which entry of a device they begin, and the entries, some thousands at once."""
+        held = [(bases, reader) for bases, reader in self._readers if device_id in bases]
+        base = held[0][0][device_id] if held else 0
+        return base, (part for _, reader in held for part in _pages(reader, device_id))
+
+
+def _pages(reader: Reader, device_id: str) -> Iterator[Sequence[SimpleNamespace]]:
+    while (before := reader.next_device()) not in (device_id, None):
+        for _ in reader.of(str(before)):
+            pass
+    for part in reader.of(device_id):
+        yield list(reader.named(part))
+
+
 def _must_follow(archives: Sequence[Archive]) -> None:
     for one, next_one in pairwise(archives):
         if next_one.manifest.after != one.manifest.archive_id:

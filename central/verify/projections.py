@@ -5,6 +5,7 @@ projected again, so it takes several times as long as the chain: a run of its ow
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from typing import Any
 
 import orjson
@@ -17,18 +18,28 @@ from renzheng.central.ingest.spot_check_answers import FOREIGN
 from renzheng.central.store import archived, schema
 from renzheng.central.store.database import Database
 from renzheng.central.verify.check import BadEntry, Fault, Good
-from renzheng.central.verify.store import chosen_devices, named_damage
+from renzheng.central.verify.store import chosen_devices, entries, named_damage
 from renzheng.contracts.log import BrokenChainError, Link, read_entry
 
 TABLES = ("attendance", "coverage", "spot_checks", "undrawn_checks", "device_clocks")
-ENTRIES_AT_ONCE = 2_000
 Places = dict[tuple[str, int], Row]
+Earlier = Callable[[str], tuple[int, Iterator[Sequence[Any]]]]
+"""Reads what archives hold of a device: after which entry they begin, and the entries, some at once."""
 
 
 def check_projections(
-    database: Database, device_id: str | None = None, progress: Callable[[int], None] = lambda _: None
+    database: Database,
+    device_id: str | None = None,
+    progress: Callable[[int], None] = lambda _: None,
+    earlier: Earlier | None = None,
 ) -> Iterator[Good | BadEntry]:
     """Check the rows drawn from one device's log, or from all in order; the first wrong one is named.
+
+    Args:
+        database: the store.
+        device_id: only this device's rows.
+        progress: is told of entries read.
+        earlier: reads what archives hold of a device; without it, rows of pruned entries are passed over.
 
     Raises:
         StoreError: the store's file is damaged.
@@ -36,30 +47,38 @@ def check_projections(
     with named_damage():
         for device in chosen_devices(database, device_id):
             with database.reading() as connection:
-                yield _check(connection, device, progress)
+                yield _check(connection, device, progress, earlier)
 
 
-def _check(connection: sa.Connection, device: Any, progress: Callable[[int], None]) -> Good | BadEntry:
-    entries, device_id = schema.log_entries, device.device_id
-    last = pruned = archived.upto(connection, device_id, pruned=True)
-    while True:
-        query = sa.select(entries).where(entries.c.device_id == device_id, entries.c.sequence > last)
-        part = connection.execute(query.order_by(entries.c.sequence).limit(ENTRIES_AT_ONCE)).all()
-        end = part[-1].sequence if part else None
+def _check(
+    connection: sa.Connection, device: Any, progress: Callable[[int], None], earlier: Earlier | None
+) -> Good | BadEntry:
+    device_id = device.device_id
+    pruned = archived.upto(connection, device_id, pruned=True)
+    last, kept = earlier(device_id) if earlier and pruned else (pruned, iter(()))
+    begun = last
+    for part in chain(kept, entries(connection, device_id, pruned)):
+        fresh = [entry for entry in part if entry.sequence > last]  # an archive may hold more than was pruned
+        if not fresh:
+            continue
+        end = fresh[-1].sequence
         held = _held(connection, device_id, last, end)
-        for entry in part:
+        for entry in fresh:
             fault = _compare(entry, device, held)
             if fault:
                 return BadEntry(device_id, entry.sequence, Fault.PROJECTION, fault)
         if held:
-            table, sequence = min(held, key=lambda place: place[1])
-            return BadEntry(
-                device_id, sequence, Fault.PROJECTION, f"No entry of the log makes a row of {table}."
-            )
-        progress(len(part))
-        if end is None:
-            return Good(device_id, last, pruned)
+            return _unfounded(device_id, held)
+        progress(len(fresh))
         last = end
+    held = _held(connection, device_id, last, None)
+    return _unfounded(device_id, held) if held else Good(device_id, last, begun)
+
+
+def _unfounded(device_id: str, held: Places) -> BadEntry:
+    table, sequence = min(held, key=lambda place: place[1])
+    detail = f"No entry of the log makes a row of {table}."
+    return BadEntry(device_id, sequence, Fault.PROJECTION, detail)
 
 
 def _held(connection: sa.Connection, device_id: str, after: int, upto: int | None) -> Places:

@@ -16,7 +16,7 @@ from parts.devices import LogWriter, rotate
 from typer.testing import CliRunner
 
 from renzheng.central.archive import form, pruning
-from renzheng.central.archive.checking import check_archives
+from renzheng.central.archive.checking import EntriesOf, check_archives
 from renzheng.central.archive.form import TABLES, Manifest, Writer, hash_file, open_archive, write_manifest
 from renzheng.central.archive.writing import Signer, archive, clean_cut
 from renzheng.central.backup import backups
@@ -24,6 +24,7 @@ from renzheng.central.backup.folders import LOCK
 from renzheng.central.errors import ArchiveError, LogFaultError
 from renzheng.central.ingest.service import Ingest, Message
 from renzheng.central.ingest.words import Former
+from renzheng.central.log_command import app as log_command
 from renzheng.central.metrics import Metrics
 from renzheng.central.settings import make_settings
 from renzheng.central.store import archived, identity, schema
@@ -33,7 +34,6 @@ from renzheng.central.store.times import to_us
 from renzheng.central.verify.archived import open_word, sign_word
 from renzheng.central.verify.check import BadEntry, Fault, Good, StoredBatch
 from renzheng.central.verify.checkpoint import CheckpointError
-from renzheng.central.verify.command import app as log_command
 from renzheng.central.verify.projections import check_projections
 from renzheng.central.verify.publish import check_checkpoints, check_kept_note, take_checkpoint
 from renzheng.central.verify.store import check_store
@@ -41,6 +41,7 @@ from renzheng.central.web.app import build_app
 from renzheng.central.web.server import WebServer
 from renzheng.contracts import keys, log
 from renzheng.contracts.messages import Ack, CentralKey, open_ack, sign_ack, sign_central_key
+from renzheng.edge.device.link import sender
 
 KEY, STRANGER = keys.generate_key(), keys.generate_key()
 SIGNER, ZONE = Signer(KEY), ZoneInfo("Asia/Shanghai")
@@ -389,6 +390,33 @@ def test_devices_go_on_after_a_pruning_and_a_second_history_is_still_told(made, 
     assert (answer.problem, answer.upto) == ("fork", 376)
 
 
+def test_rows_drawn_from_archived_entries_are_held_against_the_archives(made, database):
+    pruned(database, made)
+    prune(database, made.folders[1], 2026)
+    archives = check_archives(made.folders, [KEY]).archives
+    whole = [Good("kiosk-1", 371), Good("kiosk-2", 115)]
+    assert list(check_projections(database, earlier=EntriesOf(archives))) == whole
+    assert list(check_projections(database, "kiosk-2", earlier=EntriesOf(archives))) == whole[1:]
+    later = list(check_projections(database, earlier=EntriesOf(archives[1:])))
+    assert later == [Good("kiosk-1", 371, 341), Good("kiosk-2", 115, 95)]
+    rows = schema.attendance
+    for change in (sa.update(rows).values(outcome="manual"), sa.delete(rows)):
+        with database.writing() as connection:
+            connection.execute(change.where(rows.c.sequence == 90, rows.c.device_id == "kiosk-2"))
+        (_, passed_over) = check_projections(database)
+        assert isinstance(passed_over, Good)
+        (_, found) = check_projections(database, earlier=EntriesOf(archives))
+        assert (found.sequence, found.fault) == (90, Fault.PROJECTION)
+
+
+def test_a_device_gets_past_the_end_of_an_archive_by_itself():
+    device = sender.begin(330).joined(0).sent(376, 0)
+    word = Ack(device_id="kiosk-1", upto=371, head_hash="a" * 64)
+    (device, alarm) = device.answered(word, "a" * 64, head=376, base=0, now_ms=1)
+    assert alarm is None
+    assert device.tick(60_000, 30_000).next_after(376, 60_000) == 371
+
+
 @pytest.mark.parametrize("after", [0, 1, 3])
 def test_a_kill_while_pruning_leaves_a_store_that_holds(made, database, monkeypatch, after):
     monkeypatch.setattr(pruning, "_AT_ONCE", 100)
@@ -528,7 +556,7 @@ def test_a_devices_page_says_what_lies_in_archives(made, database, tmp_path):
 
 
 def test_the_commands_archive_verify_without_a_store_and_prune(made, tmp_path, monkeypatch):
-    monkeypatch.setattr("renzheng.central.verify.command.utc_now", lambda: NOW)
+    monkeypatch.setattr("renzheng.central.log_command.utc_now", lambda: NOW)
     data = tmp_path / "site" / "data"
     shutil.copytree(made.store, data)
     (data / "c.sqlite").rename(data / "central.sqlite")
