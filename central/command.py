@@ -346,6 +346,37 @@ def move(
         Console().print("the door stays where it is; if it moves too, say so by --door", highlight=False)
 
 
+@app.command("move-device")
+def move_device(
+    device: Annotated[list[str], typer.Option(help="The device to move; may be given again.")],
+    shard: Annotated[str, typer.Option(help="The shard that it is to belong to.")],
+    config: Config = CONFIG,
+) -> None:
+    """Move devices to another shard: each follows central's signed word with its next status.
+
+    Nothing stops meanwhile, and nothing is lost or doubled: until a device has followed, its old shard takes
+    what it sends. `renzheng central devices` shows who has not followed yet.
+    """
+    from renzheng.central.settings import read_settings
+    from renzheng.central.shards import must_be_known
+    from renzheng.central.store import devices, last_times
+    from renzheng.central.store.times import to_us
+    from renzheng.central.watch.problems import WATCHED_SECONDS
+    from renzheng.central.watch.watch import SHARD
+
+    must_be_known(read_settings(config), shard)
+    now = utc_now()
+    with _store(config).writing() as connection:
+        moved = [one for one in device if devices.reassign(connection, one, shard, now)]
+        seen_us = last_times.read(connection, SHARD).get(shard, 0)
+    console = Console()
+    for one in device:
+        said = "follows with its next status" if one in moved else f"belongs to shard {shard} already"
+        console.print(f"{one}  {said}", markup=False, highlight=False)
+    if to_us(now) - seen_us > WATCHED_SECONDS * 1_000_000:
+        console.print(f"nobody consumes shard {shard} yet: renzheng central ingest --shard {shard}")
+
+
 @app.command("devices")
 def list_devices(config: Config = CONFIG) -> None:
     """List the devices: head of the log here, and what they hold back."""
@@ -358,7 +389,9 @@ def list_devices(config: Config = CONFIG) -> None:
         waiting = max((row["said_sequence"] or 0) - row["head_sequence"], 0)
         state = "revoked" if row["revoked_at"] else row["state"] or "never seen"
         numbers = (str(row["head_sequence"]), str(waiting), state, str(row["open_alarms"]))
-        table.add_row(row["device_id"], row["institution_id"], row["shard"], *numbers)
+        follows = row["said_shard"] not in (None, row["shard"])
+        shard = f"{row['said_shard']} → {row['shard']}" if follows else row["shard"]
+        table.add_row(row["device_id"], row["institution_id"], shard, *numbers)
     Console().print(table)
 
 

@@ -43,7 +43,7 @@ class Shards:
         metrics: Metrics,
     ) -> None:
         for shard in shards:
-            _must_be_known(settings, shard)
+            must_be_known(settings, shard)
         # Apart from what pages read through, so that no number of readers stops the ingest or the devices.
         self._database = Database(settings.database, connections=2 * max(len(shards), 1))
         self._consumers = [
@@ -94,7 +94,12 @@ class Shards:
         self._database.close()
 
 
-def _must_be_known(settings: Settings, shard: str) -> None:
+def must_be_known(settings: Settings, shard: str) -> None:
+    """Refuse a shard that the site does not have.
+
+    Raises:
+        SettingsError: it is none of the configuration's.
+    """
     if shard not in settings.shards:
         raise SettingsError(
             f"This site has no shard {shard!r}; its shards are {', '.join(settings.shards)}.",

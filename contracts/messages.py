@@ -10,17 +10,19 @@ from typing import Annotated, Literal, NamedTuple, Self
 
 from joserfc.errors import JoseError
 from joserfc.jwk import OKPKey
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from renzheng.contracts import keys
 from renzheng.contracts.errors import InputError, RenzhengError
 from renzheng.contracts.events import UtcDatetime
+from renzheng.contracts.ids import topic_level
 from renzheng.contracts.once import read_once
 
 ACK = "application/vnd.renzheng.ack.v1"
 ACK_2 = "application/vnd.renzheng.ack.v2"
 RESUME = "application/vnd.renzheng.resume.v1"
 MOVED = "application/vnd.renzheng.moved.v1"
+REASSIGNED = "application/vnd.renzheng.reassigned.v1"
 CENTRAL_KEY = "application/vnd.renzheng.central-key.v1"
 _Hash = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 _Name = Annotated[str, Field(min_length=1, max_length=64)]
@@ -169,6 +171,27 @@ class Moved(_Message):
     since: UtcDatetime
 
 
+class Reassigned(_Message):
+    """The device belongs to another shard from `since` on; central's key signs this.
+
+    Args:
+        shard: the level of its topics from then on.
+    """
+
+    version: Literal[1] = 1
+    device_id: _Name
+    shard: _Name
+    since: UtcDatetime
+
+    @field_validator("shard")
+    @classmethod
+    def _shard_is_a_topic_level(cls, shard: str) -> str:
+        try:
+            return topic_level(shard, "shard")
+        except InputError as error:
+            raise ValueError(str(error)) from None
+
+
 def sign_ack(ack: Ack, key: OKPKey) -> bytes:
     """Sign an acknowledgement with central's key: nobody else can make a device forget."""
     return keys.sign(ack.to_json(), key, ACK if ack.version == 1 else ACK_2)
@@ -252,6 +275,29 @@ def read_kept_moved(envelope: bytes | None) -> Moved | None:
         return None if envelope is None else Moved.model_validate_json(keys.decode(keys.split(envelope)[1]))
     except (RenzhengError, ValueError):
         return None
+
+
+def sign_reassigned(reassigned: Reassigned, key: OKPKey) -> bytes:
+    """Let central say to which shard a device belongs."""
+    return keys.sign(reassigned.to_json(), key, REASSIGNED)
+
+
+def open_reassigned(envelope: bytes, key: OKPKey) -> Reassigned:
+    """Verify and read to which shard a device belongs.
+
+    Raises:
+        SignatureError: not signed by `key`.
+        MessageError: signed, but of another form.
+    """
+    try:
+        return read_once(Reassigned, keys.open_signed(envelope, key, REASSIGNED))
+    except ValidationError:
+        raise _misformed("word on a device's shard") from None
+
+
+def is_reassigned(envelope: bytes) -> bool:
+    """Whether an envelope claims to name a device's shard; that proves nothing yet."""
+    return keys.read_header(envelope).get("typ") == REASSIGNED
 
 
 def is_moved(envelope: bytes) -> bool:

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -44,38 +45,62 @@ def find_program(name: str, package: str, folders: tuple[Path, ...] = FOLDERS) -
     return Path(found)
 
 
+class Mosquitto:
+    """Mosquitto without persistence, with TLS and client certificates, on a port of its own.
+
+    Args:
+        folder: a new one, for its configuration and log.
+        certificates: the site's.
+        acl: the text of its ACL file.
+    """
+
+    def __init__(self, folder: Path, certificates: Certificates, acl: str = ACL) -> None:
+        self._program = find_program("mosquitto", "mosquitto")
+        self.port, self.log_file = _free_port(), folder / "log"
+        self._config = folder / "mosquitto.conf"
+        self._process: subprocess.Popen[bytes] | None = None
+        folder.mkdir()
+        (folder / "acl").write_text(acl, encoding="utf-8")
+        (folder / "acl").chmod(0o600)
+        pem = certificates.folder
+        lines = [
+            f"listener {self.port} 127.0.0.1",
+            f"cafile {pem / 'ca.pem'}",
+            f"certfile {pem / 'server.pem'}",
+            f"keyfile {pem / 'server.key'}",
+            "require_certificate true",
+            "use_identity_as_username true",
+            "allow_anonymous false",
+            f"acl_file {folder / 'acl'}",
+            "max_packet_size 262144",
+            "persistence false",
+            "user root",
+            f"log_dest file {self.log_file}",
+        ]
+        self._config.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+    def start(self) -> None:
+        """Start it and wait until it listens."""
+        quiet = subprocess.DEVNULL
+        self._process = subprocess.Popen([self._program, "-c", self._config], stdout=quiet, stderr=quiet)
+        _wait(lambda: _listens(self.port), self._process, "mosquitto")
+
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
+        """End it; with SIGKILL as a crash would."""
+        if self._process is not None:
+            self._process.send_signal(how)
+            self._process.wait()
+
+
 @contextmanager
 def mosquitto(folder: Path, certificates: Certificates) -> Iterator[int]:
     """Run Mosquitto without persistence, with TLS and client certificates; yields its port."""
-    program = find_program("mosquitto", "mosquitto")
-    folder.mkdir()
-    port, pem = _free_port(), certificates.folder
-    acl = folder / "acl"
-    acl.write_text(ACL, encoding="utf-8")
-    acl.chmod(0o600)
-    config = folder / "mosquitto.conf"
-    lines = [
-        f"listener {port} 127.0.0.1",
-        f"cafile {pem / 'ca.pem'}",
-        f"certfile {pem / 'server.pem'}",
-        f"keyfile {pem / 'server.key'}",
-        "require_certificate true",
-        "use_identity_as_username true",
-        "allow_anonymous false",
-        f"acl_file {acl}",
-        "max_packet_size 262144",
-        "persistence false",
-        "user root",
-        f"log_dest file {folder / 'log'}",
-    ]
-    config.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    process = subprocess.Popen([program, "-c", config], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    broker = Mosquitto(folder, certificates)
+    broker.start()
     try:
-        _wait(lambda: _listens(port), process, "mosquitto")
-        yield port
+        yield broker.port
     finally:
-        process.terminate()
-        process.wait()
+        broker.stop()
 
 
 @contextmanager

@@ -38,7 +38,15 @@ from renzheng.central.store.faults import StoreRefusesError, describe, is_of_sto
 from renzheng.central.store.identity import Former
 from renzheng.central.store.times import from_us, to_us
 from renzheng.contracts.log import BrokenChainError, Head, Link, genesis
-from renzheng.contracts.messages import Ack, MessageError, Status, parse_status, sign_ack
+from renzheng.contracts.messages import (
+    Ack,
+    MessageError,
+    Reassigned,
+    Status,
+    parse_status,
+    sign_ack,
+    sign_reassigned,
+)
 from renzheng.contracts.supervised import frames, named
 from renzheng.contracts.topics import Channel, Topic, TopicError, parse_topic
 
@@ -369,10 +377,8 @@ def _settle(connection: sa.Connection, work: _Work, prepared: PreparedMessage) -
         _refuse(work, prepared, refused)
         return
     if isinstance(content, Status):
-        status.put(connection, content, work.received_us, retained=prepared.message.retained)
+        _take_status(connection, work, topic, device, content, retained=prepared.message.retained)
         work.counts.append("status")
-        if content.state == "online":
-            _hear_status(connection, work, topic, device, content)
         return
     decision = _decide(connection, work, device, content)
     if isinstance(decision, Refused):
@@ -390,6 +396,23 @@ def _settle(connection: sa.Connection, work: _Work, prepared: PreparedMessage) -
     _answer(work, topic, None, content.ack_version)
 
 
+def _take_status(
+    connection: sa.Connection,
+    work: _Work,
+    topic: Topic,
+    device: DeviceState,
+    said: Status,
+    *,
+    retained: bool,
+) -> None:
+    """Keep a status, and answer it; what a broker still tells of a device that has left a shard is past."""
+    if device.has_left(topic.shard) and (retained or said.state == "offline"):
+        return
+    status.put(connection, said, work.received_us, retained=retained, shard=topic.shard)
+    if said.state == "online":
+        _hear_status(connection, work, topic, device, said)
+
+
 def _hear_status(
     connection: sa.Connection, work: _Work, topic: Topic, device: DeviceState, said: Status
 ) -> None:
@@ -400,7 +423,12 @@ def _hear_status(
         work.states[device.device_id] = heard.device
     moved = work.speaker.former.moved
     down = str(topic._replace(channel=Channel.COMMAND))
-    work.replies += [Reply(down, envelope) for envelope in (*heard.successions, *([moved] if moved else []))]
+    told = [*heard.successions, *([moved] if moved else [])]
+    if device.reassigned_us is not None and device.has_left(topic.shard):
+        since = from_us(device.reassigned_us)
+        word = Reassigned(device_id=device.device_id, shard=device.shard, since=since)
+        told.append(sign_reassigned(word, work.speaker.key))
+    work.replies += [Reply(down, envelope) for envelope in told]
     _answer(work, topic, None, said.version)
 
 

@@ -25,7 +25,9 @@ def provision(  # noqa: PLR0917 - each is an option
     institution: Annotated[str, typer.Option(help="Where it stands; registered before.")],
     config: Config = CONFIG,
     purpose: Annotated[Purpose, typer.Option(help="What people are there for.")] = Purpose.DIALYSIS,
-    shard: Annotated[str, typer.Option()] = "0",
+    shard: Annotated[
+        str | None, typer.Option(help="Of a device that is registered: its own; else 0.")
+    ] = None,
     label: Annotated[str, typer.Option(help="What people call it.")] = "",
     replaces: Annotated[
         bool,
@@ -38,6 +40,7 @@ def provision(  # noqa: PLR0917 - each is an option
     """Register a device and show the code with which it may join, once, within 15 minutes."""
     from renzheng.central.settings import read_settings
     from renzheng.central.site import joining
+    from renzheng.central.store import devices
     from renzheng.central.store.database import Database
     from renzheng.central.store.devices import Device
 
@@ -45,7 +48,8 @@ def provision(  # noqa: PLR0917 - each is an option
     database = Database(settings.database)
     database.migrate()
     with database.writing() as connection:
-        registered = Device(device, institution, shard, purpose, label)
+        told = shard or devices.shard_of(connection, device) or "0"
+        registered = Device(device, institution, told, purpose, label)
         code = joining.provision(connection, registered, utc_now(), replaces=replaces)
     database.close()
     console = Console()

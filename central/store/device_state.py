@@ -26,7 +26,8 @@ class DeviceKey:
 class DeviceState:
     """What central holds of a device: who it is, its keys, and the head of its chain.
 
-    `safe` is the last entry that the device may let go of.
+    `safe` is the last entry that the device may let go of; `reassigned_us` is since when it belongs to
+    `shard`, nothing for one that was never moved.
     """
 
     device_id: str
@@ -36,3 +37,9 @@ class DeviceState:
     head: Head
     purpose: str
     safe: int = 0
+    shard: str = ""
+    reassigned_us: int | None = None
+
+    def has_left(self, shard: str) -> bool:
+        """Whether it was moved, and that shard is not its own any more."""
+        return self.reassigned_us is not None and shard != self.shard

@@ -192,6 +192,35 @@ def revoke(connection: sa.Connection, device_id: str, now: datetime) -> None:
     connection.execute(sa.update(keys_table).where(held).values(revoked_at=to_us(now)))
 
 
+def reassign(connection: sa.Connection, device_id: str, shard: str, now: datetime) -> bool:
+    """Let a device belong to another shard from now on; False when it belongs there already.
+
+    Raises:
+        RegistrationError: there is no such device, or it was revoked.
+    """
+    topic_level(shard, "shard")
+    table = schema.devices
+    found = connection.execute(sa.select(table).where(table.c.device_id == device_id)).first()
+    if found is None or found.revoked_at is not None:
+        why = "is not registered" if found is None else "was revoked"
+        raise RegistrationError(
+            f"The device {device_id!r} {why}.", do="See who is there: renzheng central devices"
+        )
+    if found.shard == shard:
+        return False
+    at = max(to_us(now), (found.reassigned_at or 0) + 1)  # a later word, whatever the clock says
+    change = sa.update(table).where(table.c.device_id == device_id)
+    connection.execute(change.values(shard=shard, reassigned_at=at))
+    return True
+
+
+def shard_of(connection: sa.Connection, device_id: str) -> str | None:
+    """Read to which shard a device belongs; None for one that is not registered."""
+    table = schema.devices
+    query = sa.select(table.c.shard).where(table.c.device_id == device_id)
+    return connection.execute(query).scalar_one_or_none()
+
+
 def states(
     connection: sa.Connection, device_ids: Collection[str], *, lock: bool
 ) -> Mapping[str, DeviceState]:
@@ -218,6 +247,8 @@ def states(
             Head(row.head_sequence, row.head_hash),
             row.purpose,
             row.safe_sequence or 0,
+            row.shard,
+            row.reassigned_at,
         )
         for row in connection.execute(chosen.with_for_update(of=devices) if lock else chosen)
     }

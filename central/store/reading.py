@@ -276,6 +276,7 @@ def devices(connection: sa.Connection, device_id: str = "") -> list[Row]:
         said.c.status_seconds,
         said.c.halted,
         said.c.certificate_until,
+        said.c.shard.label("said_shard"),
         clocks.c.offset_ms.label("clock_offset_ms"),
         clocks.c.trusted.label("clock_trusted"),
         sa.func.coalesce(open_alarms.c.open_alarms, 0).label("open_alarms"),

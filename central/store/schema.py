@@ -72,6 +72,7 @@ devices = _table(
     Column("head_sequence", _Big, nullable=False),
     Column("head_hash", Text, nullable=False),
     Column("head_received_at", _Big),
+    Column("reassigned_at", _Big),  # since when it belongs to this shard; empty while never moved
 )
 
 device_keys = _table(
@@ -325,6 +326,7 @@ device_status = _table(
     Column("halted", Text),  # what keeps the device from delivering, in its own words
     Column("status_seconds", _Real),  # how often it says so
     Column("certificate_until", _Big),
+    Column("shard", Text),  # over which it said so
 )
 
 quarantine = _table(

@@ -10,7 +10,14 @@ LARGEST = 2**53
 """No log gets this long; beyond it some backend or page would round."""
 
 
-def put(connection: sa.Connection, status: Status, received_us: int, *, retained: bool = False) -> None:
+def put(
+    connection: sa.Connection,
+    status: Status,
+    received_us: int,
+    *,
+    retained: bool = False,
+    shard: str | None = None,
+) -> None:
     """Keep a device's latest word.
 
     Args:
@@ -19,6 +26,7 @@ def put(connection: sa.Connection, status: Status, received_us: int, *, retained
         received_us: when it came.
         retained: the broker had kept it and hands it out again. It then counts from the moment that the
             device itself names, or a broker's restart would make a dead device look alive.
+        shard: over which it came.
     """
     table = schema.device_status
     if retained:
@@ -41,6 +49,7 @@ def put(connection: sa.Connection, status: Status, received_us: int, *, retained
         "status_seconds": status.status_seconds,
         "halted": status.halted.replace("\0", "") if status.halted else None,
         "certificate_until": to_us(status.certificate_until) if status.certificate_until else None,
+        "shard": shard,
     }
     same = table.c.device_id == status.device_id
     if connection.execute(sa.update(table).where(same).values(values)).rowcount == 0:

@@ -30,8 +30,8 @@ OF_PROCESS = {"worker_stuck", "worker_failing", "broker_unreachable", "second_co
 JUMPS_SHOWN = timedelta(hours=24)
 QUIET = timedelta(days=30)
 """An alarm of the ingest that has not come again for so long is closed; what proves a fraud stays open."""
-_SHARD = "shard "
-"""Under this and the shard's name its process says in the store that it is there."""
+SHARD = "shard "
+"""Under this and the shard's name whoever consumes it says in the store that it is there."""
 _US_A_DAY = 86_400_000_000
 
 
@@ -131,8 +131,8 @@ class Watch:
         with self._database.writing() as connection:
             found = [alarms.Found(one.subject, one.kind, one.detail, one.since_us) for one in seen]
             since = alarms.reconcile(connection, KINDS, found, now_us, self._is_mine)
+            last_times.note(connection, {f"{SHARD}{shard}" for shard in self._shards}, now_us)
             if not self._whole:
-                last_times.note(connection, {f"{_SHARD}{shard}" for shard in self._shards}, now_us)
                 return since
             for one in refused:  # it could not be written while it lasted
                 over = alarms.Found(one.subject, one.kind, one.detail, one.since_us)
@@ -164,7 +164,7 @@ class Watch:
         now_us = to_us(now)
         rows = reading.device_standings(connection)
         self._of_devices = {row["device_id"]: row["shard"] for row in rows}
-        said = last_times.read(connection, _SHARD)
+        said = last_times.read(connection, SHARD)
         late = now_us - to_span(timedelta(seconds=problems.WATCHED_SECONDS))
         self._others = frozenset(shard for shard, at in said.items() if at >= late) - self._shards
         seen = problems.of_devices(rows, self._brokers(), now_us)

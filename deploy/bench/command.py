@@ -36,3 +36,19 @@ def kiosk(
     else:
         for key, value in result.items():
             Console().print(f"{key.replace('_', ' ')}: {value}")
+
+
+@app.command()
+def fleet(
+    devices: Annotated[int, typer.Option(min=1, max=5000, help="How many connect at once.")] = 1000,
+    registered: Annotated[int, typer.Option(min=1, help="How many the store knows.")] = 5000,
+    slow_entries: Annotated[int, typer.Option(min=1, help="A backlog behind a line of 32 kbit/s.")] = 400,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")] = False,
+) -> None:
+    """Connect a fleet at once, kill the broker under it, and drain a backlog over a slow line."""
+    from renzheng.deploy.bench.fleet import run
+
+    told = Console(stderr=True)
+    figures = run(devices, registered, slow_entries, lambda text: told.print(text, highlight=False))
+    if as_json:
+        print(json.dumps(figures, indent=2))

@@ -21,9 +21,11 @@ from renzheng.contracts import log as chain
 from renzheng.contracts.errors import FaultError
 from renzheng.contracts.log import Head
 from renzheng.contracts.provisioning import JoinAnswer, JoinCode, JoinRequest, ProvisioningError
+from renzheng.edge.device.bulk import MOVED
 from renzheng.edge.device.clock import SystemClock
 from renzheng.edge.device.closing import Closed, Here, close_log
 from renzheng.edge.device.keyring import device_key, new_key
+from renzheng.edge.device.link.uplink import REASSIGNED
 from renzheng.edge.device.log import DeviceLog
 from renzheng.edge.device.store.database import Store
 from renzheng.edge.device.store.lock import FolderLock
@@ -110,7 +112,9 @@ def _join(  # noqa: PLR0917 - as `join`
     _write(data_dir / "tls.certificate.pem", answer.certificate.encode())
     _write(data_dir / "site-ca.pem", answer.ca_certificate.encode())
     _write(data_dir / "central.pub.pem", answer.central_key.encode())
-    (data_dir / "central.moved.jws").unlink(missing_ok=True)  # what was heard before says nothing any more
+    (data_dir / MOVED).unlink(missing_ok=True)  # what was heard before says nothing any more
+    if before is None or before.shard == answer.shard:
+        (data_dir / REASSIGNED).unlink(missing_ok=True)
     closed = _go_on(answer, data_dir, signing_key, again=before is not None)
     if before is None:
         config_path.parent.mkdir(parents=True, exist_ok=True)

@@ -55,12 +55,14 @@ class Identity:
 
     Args:
         device_id: this device.
-        shard: the shard that its topics lie in.
+        shard: the shard that its topics lie in, while central has told it no other.
         keyring: which key signs which entries.
         central_key: central's public key; without it no acknowledgement is believed, and nothing is pruned.
         keep_central_key: keeps the key that central signs with from now on, vouched for by the one before.
         moved: the latest word of central on where its broker is, as signed; it was verified when it came.
         keep_moved: keeps such a word.
+        reassigned: the latest word of central on this device's shard, as signed; verified when it came.
+        keep_reassigned: keeps such a word.
     """
 
     device_id: DeviceId
@@ -71,6 +73,8 @@ class Identity:
     keep_central_key: Callable[[OKPKey], None] = lambda _key: None
     moved: bytes | None = None
     keep_moved: Callable[[bytes], None] = lambda _envelope: None
+    reassigned: bytes | None = None
+    keep_reassigned: Callable[[bytes], None] = lambda _envelope: None
 
 
 class Link:
@@ -104,6 +108,8 @@ class Link:
         self._central_key = identity.central_key
         self._elsewhere = messages.read_kept_moved(identity.moved)
         self._at_first_place = False
+        self._reassigned = _shard_of(identity.reassigned, identity.device_id)
+        self._shard = identity.shard if self._reassigned is None else Shard(self._reassigned.shard)
         self._answered_at_ms = 0
         self._asked_at_ms = -_ASK_AGAIN_MS
         self._doubted: Alarm | None = None
@@ -156,7 +162,7 @@ class Link:
         self.worker.stop()
 
     def _topic(self, channel: Channel) -> Topic:
-        return Topic(self._identity.shard, self._identity.device_id, channel)
+        return Topic(self._shard, self._identity.device_id, channel)
 
     def _close(self) -> None:
         connection, self._connection = self._connection, None
@@ -189,8 +195,14 @@ class Link:
         now = _now_ms()
         self._sender = self._sender.tick(now, round(self._settings.progress_seconds * 1000))
         self._send()
-        if self._at_first_place and now - self._answered_at_ms > 5_000 * self._settings.status_seconds:
-            self._lose()  # a broker that central has left
+        choice = self._at_first_place or self._reassigned is not None
+        if (
+            self._connection is not None
+            and choice
+            and now - self._answered_at_ms > 5_000 * self._settings.status_seconds
+        ):
+            self._lose()  # a broker that central has left, or a shard that nobody consumes
+            self._shard = self._other_shard()
         if self._sender.connected and now >= self._status_at_ms:
             self._publish_status("online")
 
@@ -219,9 +231,10 @@ class Link:
 
     def _connect(self) -> None:
         self._connection = None
+        where = self._where()
         try:
             self._connection = Connection(
-                self._where(),
+                where,
                 client_id=self._identity.device_id,
                 subscribe_to=[self._topic(Channel.ACK), self._topic(Channel.COMMAND)],
                 will=(self._topic(Channel.STATUS), self._status("offline").to_json()),
@@ -239,6 +252,24 @@ class Link:
         if self._elsewhere is None or self._at_first_place:
             return self._settings
         return self._settings.model_copy(update={"host": self._elsewhere.host, "port": self._elsewhere.port})
+
+    def _other_shard(self) -> Shard:
+        """The one of the two shards, as set and as told, that nobody was asked in just now."""
+        told = self._identity.shard if self._reassigned is None else Shard(self._reassigned.shard)
+        return told if self._shard == self._identity.shard else self._identity.shard
+
+    def _follow_reassignment(self, payload: bytes, central_key: OKPKey) -> None:
+        """Go to the shard that central names from now on; an older word than the last is none."""
+        told, before = messages.open_reassigned(payload, central_key), self._reassigned
+        if told.device_id != self._identity.device_id or (before is not None and told.since <= before.since):
+            return
+        LOGGER.warning("link: this device belongs to shard %s now", told.shard)
+        self._identity.keep_reassigned(payload)
+        self._reassigned = told
+        if told.shard != self._shard:
+            self._lose()
+            self._shard = Shard(told.shard)
+            self._failures, self._try_at_ms = 0, 0
 
     def _follow_move(self, payload: bytes, central_key: OKPKey) -> None:
         """Go where central says that its broker is from now on; an older word than the last is none."""
@@ -346,10 +377,13 @@ class Link:
                 self._answer(ack, payload.decode() if ack.place else None)
 
     def _hear_command(self, payload: bytes, central_key: OKPKey) -> None:
-        """Follow a change of central's key or place, which the key that is known here vouches for."""
+        """Follow a change of central's key or place, or of this device's shard, by a word of a known key."""
         try:
             if messages.is_moved(payload):
                 self._follow_move(payload, central_key)
+                return
+            if messages.is_reassigned(payload):
+                self._follow_reassignment(payload, central_key)
                 return
             self._central_key = messages.open_central_key(payload, central_key)
         except RenzhengError as error:
@@ -474,6 +508,17 @@ class Link:
                 )
             except StoreError as error:
                 LOGGER.warning("link: no status: %s", error)
+
+
+def _shard_of(envelope: bytes | None, device_id: str) -> messages.Reassigned | None:
+    """Read a kept word on this device's shard; one that cannot be read, or is another's, is none."""
+    try:
+        if envelope is None:
+            return None
+        told = messages.Reassigned.model_validate_json(keys.decode(keys.split(envelope)[1]))
+    except (RenzhengError, ValueError):
+        return None
+    return told if told.device_id == device_id else None
 
 
 def _signed_by_another(envelope: bytes, known: OKPKey) -> bool:

@@ -23,6 +23,16 @@ FIRST_PAUSE_MS = 5_000
 LONGEST_PAUSE_MS = 300_000
 
 LARGEST_BATCH_BYTES = MAX_BATCH_BYTES
+FIRST_BATCH_BYTES = 8_000
+"""The budget of a connection's first batches: two seconds of a line of 32 kbit/s. A fast line reaches the
+largest batch within six answers; on a slow one nothing waits behind more than a few seconds of bytes."""
+FAST_MS = 1_000
+"""Answers that come closer than this let batches grow."""
+SLOW_MS = 4_000
+"""Answers that come further apart than this let batches shrink: small answers, keep-alives and the next
+sign-in stand behind what is under way."""
+MOST_PATIENCE = 8
+"""So many times as long as set the sender waits at most: central may have lost what was sent."""
 SMALLEST_BATCH_BYTES = 1
 """A budget under which a batch holds exactly one entry; less than that cannot be sent."""
 
@@ -66,8 +76,9 @@ class Sender:
         paused_until_ms: central refused; nothing is sent before.
         pause_ms: how long the next pause will be.
         halted: an alarm for a person; nothing is sent until a later word of central no longer shows it.
-        batch_bytes: how large a batch may be; halved when a connection breaks over what is under way, as a
-            broker does with a message above its limit, and doubled again by progress.
+        batch_bytes: how large a batch may be; it follows the line, by how far apart answers come. Halved when
+            a connection breaks over what is under way, as a broker does with a message above its limit.
+        rewinds: how often in a row the sender went back because nothing moved.
         broken: connections in a row that broke over a smallest batch.
     """
 
@@ -80,7 +91,8 @@ class Sender:
     paused_until_ms: int = 0
     pause_ms: int = FIRST_PAUSE_MS
     halted: Alarm | None = None
-    batch_bytes: int = LARGEST_BATCH_BYTES
+    batch_bytes: int = FIRST_BATCH_BYTES
+    rewinds: int = 0
     broken: int = 0
 
     def next_after(self, head: int, now_ms: int) -> int | None:
@@ -98,6 +110,7 @@ class Sender:
     def joined(self, now_ms: int) -> "Sender":
         """The connection stands; what an earlier one had under way is sent again."""
         fresh = self._back_to(self.acknowledged, now_ms)
+        fresh = replace(fresh, batch_bytes=min(self.batch_bytes, FIRST_BATCH_BYTES), rewinds=0)
         return replace(fresh, connected=True, paused_until_ms=0, rewound_at_ms=now_ms - HOLD_MS)
 
     def parted(self) -> tuple["Sender", Alarm | None]:
@@ -111,9 +124,15 @@ class Sender:
         return replace(gone, broken=self.broken + 1), alarm
 
     def tick(self, now_ms: int, patience_ms: int) -> "Sender":
-        """Without progress for `patience_ms` while batches are under way: go back."""
+        """Without progress for `patience_ms` while batches are under way: go back, and wait longer next time.
+
+        The patience doubles with each time in a row: what is sent again too early fills the very line that
+        was too slow.
+        """
+        patience_ms *= min(2**self.rewinds, MOST_PATIENCE)
         if self.outstanding and now_ms - self.progress_at_ms >= patience_ms:
-            return self._back_to(self.acknowledged, now_ms)
+            back = self._back_to(self.acknowledged, now_ms)
+            return replace(back, rewinds=self.rewinds + 1, batch_bytes=_smaller(self.batch_bytes))
         return self
 
     def answered(
@@ -158,9 +177,16 @@ class Sender:
             outstanding=tuple(end for end in self.outstanding if end > upto),
             progress_at_ms=now_ms,
             pause_ms=FIRST_PAUSE_MS,
-            batch_bytes=min(LARGEST_BATCH_BYTES, max(2 * self.batch_bytes, _LEAST_HALVED)),
+            batch_bytes=self._following_the_line(now_ms - self.progress_at_ms),
+            rewinds=0,
             broken=0,
         )
+
+    def _following_the_line(self, gap_ms: int) -> int:
+        """The next budget, from how long after the one before an answer came."""
+        if gap_ms <= FAST_MS:
+            return min(LARGEST_BATCH_BYTES, max(2 * self.batch_bytes, _LEAST_HALVED))
+        return self.batch_bytes if gap_ms <= SLOW_MS else _smaller(self.batch_bytes)
 
     def _refused(self, upto: int, now_ms: int) -> tuple["Sender", Alarm | None]:
         if now_ms < self.paused_until_ms:
@@ -184,6 +210,11 @@ class Sender:
 
 
 _LEAST_HALVED = 1_000
+
+
+def _smaller(batch_bytes: int) -> int:
+    """Half of a budget, but no less than a batch of a few entries, if it was that much."""
+    return max(batch_bytes // 2, min(batch_bytes, _LEAST_HALVED))
 
 
 def _halved(batch_bytes: int) -> int:

@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import Sequence
 from importlib.metadata import version
+from pathlib import Path
 
 from joserfc.jwk import OKPKey
 
@@ -28,6 +29,8 @@ from renzheng.edge.settings import Settings
 LOGGER = logging.getLogger(__name__)
 SOFTWARE = f"renzheng {version('renzheng')}"
 _DRAIN_SECONDS = 1.5
+REASSIGNED = "central.reassigned.jws"
+"""Central's latest word on this device's shard."""
 
 
 class Uplink:
@@ -44,6 +47,7 @@ class Uplink:
         device = settings.device
         self._central_key_file = settings.link.central_key_file
         self._moved_file = device.data_dir / MOVED
+        self._reassigned_file = device.data_dir / REASSIGNED
         self._log = log
         self._clock = clock
         self._store = Store(device.data_dir / "device.sqlite")  # SQLite connections are a thread's own
@@ -57,8 +61,10 @@ class Uplink:
                 central_key,
                 SOFTWARE,
                 self._keep_central_key,
-                self._moved_file.read_bytes() if self._moved_file.exists() else None,
-                self._keep_moved,
+                _kept(self._moved_file),
+                lambda word: _keep(self._moved_file, word),
+                _kept(self._reassigned_file),
+                lambda word: _keep(self._reassigned_file, word),
             ),
             DeviceLog(self._store, device.device_id),
             wall=lambda: clock.read().wall,
@@ -125,23 +131,24 @@ class Uplink:
     def _keep_central_key(self, key: OKPKey) -> None:
         path = self._central_key_file
         if path is not None:
-            partial = path.with_name(f"{path.name}.part")
-            with partial.open("w", encoding="ascii") as out:
-                out.write(keys.public_pem(key))
-                out.flush()
-                os.fsync(out.fileno())
-            partial.replace(path)
-
-    def _keep_moved(self, envelope: bytes) -> None:
-        partial = self._moved_file.with_name(f"{self._moved_file.name}.part")
-        with partial.open("wb") as out:
-            out.write(envelope)
-            out.flush()
-            os.fsync(out.fileno())
-        partial.replace(self._moved_file)
+            _keep(path, keys.public_pem(key).encode())
 
     def _alarm(self, kind: str, sequence: int) -> None:
         heartbeat.raise_alarm(self._store, kind, sequence, self._clock.read().wall)
+
+
+def _kept(path: Path) -> bytes | None:
+    return path.read_bytes() if path.exists() else None
+
+
+def _keep(path: Path, content: bytes) -> None:
+    """Put a whole file in the place of the one before."""
+    partial = path.with_name(f"{path.name}.part")
+    with partial.open("wb") as out:
+        out.write(content)
+        out.flush()
+        os.fsync(out.fileno())
+    partial.replace(path)
 
 
 def open_uplink(

@@ -10,6 +10,7 @@ import pytest
 import sqlalchemy as sa
 from parts.central import OnWire, eventually, register
 from parts.devices import LogWriter
+from parts.edge import sign_in
 from parts.killed import TESTS, WAIT
 from parts.night_store import CHINA, FIRST, bill, line, open_store
 
@@ -18,9 +19,18 @@ from renzheng.central.ingest_process import IngestProcess
 from renzheng.central.main import make_signing_key
 from renzheng.central.nightly.night import Night
 from renzheng.central.settings import make_settings, write_settings
-from renzheng.central.store import locks, reading, schema
+from renzheng.central.store import devices, locks, reading, schema
+from renzheng.central.store.devices import Institution
 from renzheng.contracts import keys
-from renzheng.contracts.events import utc_now
+from renzheng.contracts.events import Purpose, utc_now
+from renzheng.contracts.ids import DeviceId, Shard
+from renzheng.edge.device.keyring import Keyring, device_key
+from renzheng.edge.device.link.runner import Identity, Link
+from renzheng.edge.device.log import DeviceLog
+from renzheng.edge.device.store.database import Store
+from renzheng.edge.settings import LinkSettings
+
+RENZHENG = Path(sys.executable).parent / "renzheng"
 
 NIGHT = """
 import datetime as dt
@@ -130,9 +140,10 @@ def shards(tmp_path, postgresql_server, broker):
 
 def ingest(config, shard):
     """Start `renzheng central ingest` and wait until it says that it consumes."""
-    command = [Path(sys.executable).parent / "renzheng", "central", "ingest"]
     process = subprocess.Popen(
-        [*command, "--shard", shard, "--config", config], stdout=subprocess.PIPE, text=True
+        [RENZHENG, "central", "ingest", "--shard", shard, "--config", config],
+        stdout=subprocess.PIPE,
+        text=True,
     )
     assert f"shard {shard}" in process.stdout.readline()
     return process
@@ -196,3 +207,127 @@ def test_a_shard_that_the_site_does_not_have_is_refused(tmp_path):
     make_signing_key(settings.key_file)
     with pytest.raises(SettingsError, match="no shard '1'"):
         IngestProcess(settings, ["1"], utc_now)
+
+
+class Kiosk:
+    """A device of shard 0 by its settings: the real log and link."""
+
+    def __init__(self, folder, store, broker_port, central_key):
+        folder.mkdir()
+        self.alarms, self.kept = [], []
+        own = Store(folder / "device.sqlite")
+        device_key(folder)
+        self.log = DeviceLog(own, "kiosk-1")
+        link_store = Store(folder / "device.sqlite")
+        settings = LinkSettings(
+            host="127.0.0.1",
+            port=broker_port,
+            status_seconds=1,
+            progress_seconds=1,
+            reconnect_first_seconds=0.1,
+        )
+        who = (DeviceId("kiosk-1"), Shard("0"), Keyring(link_store, folder), central_key, "test")
+        self.link = Link(
+            settings,
+            Identity(*who, keep_reassigned=self.kept.append),
+            DeviceLog(link_store, "kiosk-1"),
+            wall=utc_now,
+            alarm=lambda *alarm: self.alarms.append(alarm),
+        )
+        self.log.on_append(self.link.wake)
+        with store.writing() as connection:
+            devices.put_institution(connection, Institution("H1", "Dialysis centre", "371122"))
+            device = devices.Device("kiosk-1", "H1", "0", Purpose.DIALYSIS)
+            devices.register(connection, device, device_key(folder), utc_now())
+        self.written, self._stores = 0, (own, link_store)
+
+    def write(self, count):
+        for _ in range(count):
+            self.written += 1
+            self.log.append(sign_in(self.written, device_id="kiosk-1"))
+
+    def delivered(self):
+        return self.log.acknowledged() == self.written
+
+    def stop(self):
+        self.link.stop()
+        for store in self._stores:
+            store.close()
+
+
+def said(store):
+    """What the store knows of the device's last word: its shard, and whether it is there."""
+    with store.reading() as connection:
+        return connection.execute(
+            sa.select(schema.device_status.c.shard, schema.device_status.c.state)
+        ).first()
+
+
+@pytest.mark.mosquitto
+@pytest.mark.postgresql
+def test_a_device_moves_to_another_shard_and_back_and_nothing_is_lost_or_doubled(shards, broker, tmp_path):
+    settings, store, config = shards
+    centrals = {"1": IngestProcess(settings, ["1"], utc_now), "0": IngestProcess(settings, ["0"], utc_now)}
+    for central in centrals.values():
+        central.start()
+    first = register(store, LogWriter("kiosk-2"), shard="1")
+    wire = OnWire(broker.port, _Key(settings))
+    first.many(1)
+    _until(wire, first, "1", 1)  # shard 1 speaks first: 0's words are the later ones, and 1's would be old
+    wire.close()
+    kiosk = Kiosk(tmp_path / "kiosk", store, broker.port, _Key(settings).public_key)
+    try:
+        kiosk.link.start()
+        kiosk.write(30)
+        assert eventually(kiosk.delivered)
+        for shard, words in (("1", 1), ("0", 2)):
+            kiosk.write(150)
+            command("move-device", "--device", "kiosk-1", "--shard", shard, "--config", config)
+            kiosk.write(150)
+            assert eventually(lambda shard=shard: said(store) == (shard, "online"), within_seconds=60)
+            kiosk.write(20)
+            assert eventually(kiosk.delivered, within_seconds=60)
+            assert len(kiosk.kept) == words
+        centrals[
+            "1"
+        ].stop()  # what the broker keeps of the device under the shard that it has left says nothing
+        centrals["1"] = IngestProcess(settings, ["1"], utc_now)
+        centrals["1"].start()
+        kiosk.write(5)
+        assert eventually(kiosk.delivered, within_seconds=60)
+        assert said(store) == ("0", "online")
+        assert (kiosk.alarms, kiosk.link.halted) == ([], None)
+    finally:
+        kiosk.stop()
+        for central in centrals.values():
+            central.stop()
+    own = schema.log_entries.c.device_id == "kiosk-1"
+    with store.reading() as connection:
+        entries = connection.execute(sa.select(schema.log_entries.c.sequence).where(own)).scalars().all()
+        rows = connection.execute(sa.select(schema.attendance.c.event_id)).scalars().all()
+        assert connection.execute(sa.select(schema.quarantine)).all() == []
+    assert sorted(entries) == list(range(1, kiosk.written + 1))
+    assert len(rows) == len(set(rows)) == kiosk.written + 1
+
+
+def command(*arguments, status=0):
+    done = subprocess.run(
+        [RENZHENG, "central", *map(str, arguments)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == status, done.stderr
+    return done.stdout + done.stderr
+
+
+@pytest.mark.postgresql
+@pytest.mark.mosquitto
+def test_moving_says_what_it_cannot_do(shards):
+    _, store, config = shards
+    register(store, LogWriter(), shard="0")
+
+    def move(device, shard, status=0):
+        return command("move-device", "--device", device, "--shard", shard, "--config", config, status=status)
+
+    assert "no shard '2'" in move("kiosk-1", "2", status=2)
+    assert "not registered" in move("kiosk-9", "1", status=1)
+    assert "belongs to shard 0 already" in move("kiosk-1", "0")
+    assert "nobody consumes shard 1" in move("kiosk-1", "1")

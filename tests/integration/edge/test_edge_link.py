@@ -2,6 +2,7 @@
 
 import sqlite3
 import threading
+from datetime import timedelta
 
 import paho.mqtt.client as mqtt
 import pytest
@@ -41,14 +42,15 @@ def flip_in_time(path, sequence):
 class SmallCentral:
     """Follows one device's chain in memory and answers as central does."""
 
-    def __init__(self, port, device_key):
+    def __init__(self, port, device_key, shard="0"):
+        self.shard = shard
         self.key, self.device_key = keys.generate_key(), device_key
         self.head, self.lines, self.batches, self.statuses = chain.genesis(DEVICE), [], 0, []
         self.deaf, self.given, self.safe, self.epoch, self.answers = False, 0, 0, 1, []
         self.lock = threading.Lock()
         self._client = mqtt.Client(CallbackAPIVersion.VERSION2)
         self._client.on_connect = lambda client, *_: client.subscribe(
-            [(shard_filter("0", Channel.LOG), 1), (shard_filter("0", Channel.STATUS), 1)]
+            [(shard_filter(shard, Channel.LOG), 1), (shard_filter(shard, Channel.STATUS), 1)]
         )
         self._client.on_message = self._on_message
         self._client.reconnect_delay_set(min_delay=1, max_delay=1)
@@ -59,13 +61,15 @@ class SmallCentral:
         with self.lock:
             if message.topic.endswith("status"):
                 self.statuses.append(messages.parse_status(message.payload))
+                if self.shard != "0":
+                    self.say(sign_ack(self.word(), self.key))
                 return
             self.batches += 1
             if self.deaf:
                 return
             answer = self.take(message.payload)
             self.answers.append(sign_ack(answer, self.key))
-        client.publish(str(Topic(Shard("0"), DEVICE, Channel.ACK)), self.answers[-1], qos=1)
+        client.publish(str(Topic(Shard(self.shard), DEVICE, Channel.ACK)), self.answers[-1], qos=1)
 
     def take(self, envelope):
         if chain.read_batch_header(envelope).key_id == keys.key_id(self.device_key):
@@ -93,7 +97,7 @@ class SmallCentral:
         return Ack(version=2, device_id=DEVICE, problem=problem, safe_upto=safe, **head, **place)
 
     def say(self, envelope):
-        self._client.publish(str(Topic(Shard("0"), DEVICE, Channel.ACK)), envelope, qos=1)
+        self._client.publish(str(Topic(Shard(self.shard), DEVICE, Channel.ACK)), envelope, qos=1)
 
     def close(self):
         self._client.disconnect()
@@ -338,6 +342,33 @@ def test_a_device_follows_central_to_another_broker_and_comes_back_while_nobody_
     device.write(1)
     assert eventually(device.all_acknowledged, within_seconds=60)
     assert len(central.lines) == 6
+
+
+def test_a_device_follows_only_centrals_latest_word_on_its_own_shard(device, central, broker):
+    device.start(central.key)
+    device.write(2)
+    assert eventually(device.all_acknowledged)
+    there = SmallCentral(broker.port, device.key, shard="7")
+    there.key, there.head, there.lines, there.given = central.key, central.head, list(central.lines), 1000
+
+    def tell(shard, minutes, key=central.key, device_id=DEVICE, over="0"):
+        since = DAY + timedelta(minutes=minutes)
+        word = messages.Reassigned(device_id=device_id, shard=shard, since=since)
+        topic = str(Topic(Shard(over), DEVICE, Channel.COMMAND))
+        central._client.publish(topic, messages.sign_reassigned(word, key), qos=1)
+
+    tell("9", 9, key=keys.generate_key())
+    tell("9", 9, device_id="kiosk-99")
+    tell("7", 2)
+    assert eventually(lambda: there.statuses and there.statuses[-1].state == "online")
+    tell("0", 1, over="7")  # an older word, said again by somebody
+    device.write(3)
+    assert eventually(device.all_acknowledged)
+    assert (len(there.lines), len(central.lines)) == (5, 2)
+    there.close()
+    before = len(central.statuses)
+    back = lambda: any(one.state == "online" for one in central.statuses[before:])  # noqa: E731
+    assert eventually(back, within_seconds=60), "nobody answers in that shard any more"
 
 
 def test_a_broker_with_a_small_limit_gets_messages_that_fit(tmp_path):

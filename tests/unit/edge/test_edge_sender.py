@@ -159,7 +159,7 @@ def test_a_broker_that_breaks_over_large_messages_gets_smaller_ones_down_to_one_
         state, alarm = state.joined(0).sent(10, 0).parted()
         sizes.append(state.batch_bytes)
         alarms.append(alarm)
-    assert sizes[:3] == [60_000, 30_000, 15_000]
+    assert sizes[:3] == [4_000, 2_000, 1_000]
     assert sizes[-1] == 1
     assert [alarm for alarm in alarms if alarm] == [Alarm.UNDELIVERABLE]
     state, _ = answered(state.joined(0).sent(1, 0), ack(1), head=10)
@@ -168,4 +168,64 @@ def test_a_broker_that_breaks_over_large_messages_gets_smaller_ones_down_to_one_
 
 def test_a_connection_that_breaks_while_nothing_is_under_way_says_nothing_about_size():
     state, alarm = sender.begin(0).joined(0).parted()
-    assert (state.batch_bytes, alarm) == (sender.LARGEST_BATCH_BYTES, None)
+    assert (state.batch_bytes, alarm) == (sender.FIRST_BATCH_BYTES, None)
+
+
+ENTRY_BYTES = 800
+"""An entry of a sign-in as it travels, in base64."""
+
+
+def drain(entries, bytes_a_second, *, delay_ms=600, patience_ms=PATIENCE_MS):
+    """Send a backlog over a line of so many bytes a second, moved in steps of 10 ms.
+
+    Returns:
+        The milliseconds it took, the bytes that the line carried, how many entries went twice, and the
+        largest batch.
+    """
+    state, central, now, free_at, largest = sender.begin(0).joined(0), Central(), 0, 0.0, 0
+    line, back, carried, sent = [], [], 0, 0
+    while state.acknowledged < entries:
+        state = state.tick(now, patience_ms)
+        while (after := state.next_after(entries, now)) is not None:
+            last = min(after + max(state.batch_bytes // ENTRY_BYTES, 1), after + 100, entries)
+            size = (last - after) * ENTRY_BYTES + 600
+            carried, sent, largest = carried + size, sent + last - after, max(largest, last - after)
+            free_at = max(free_at, now) + 1000 * size / bytes_a_second
+            line.append((free_at + delay_ms, after + 1, last))
+            state = state.sent(last, now)
+        now += 10
+        while line and line[0][0] <= now:
+            arrived, first, last = line.pop(0)
+            back.append((arrived + delay_ms, central.take(first, last)))
+        while back and back[0][0] <= now:
+            state, alarm = answered(state, back.pop(0)[1], head=entries, now_ms=now)
+            assert alarm is None
+    return now, carried, sent - entries, largest
+
+
+@pytest.mark.parametrize("bits_a_second", [9_600, 32_000, 128_000])
+def test_a_slow_line_carries_nothing_twice_and_is_not_left_idle(bits_a_second):
+    """What is sent again too early would fill the very line that was too slow."""
+    took_ms, carried, twice, _ = drain(1_000, bits_a_second / 8)
+    assert twice == 0
+    assert 1000 * carried / (bits_a_second / 8) >= 0.8 * took_ms, "at least 80 % of the line"
+
+
+def test_a_fast_line_has_the_largest_batches_at_once():
+    took_ms, _, twice, largest = drain(5_000, 10_000_000, delay_ms=5)
+    assert (twice, largest) == (0, 100)
+    assert took_ms < 2_000
+
+
+def test_the_patience_doubles_while_nothing_moves_and_progress_forgets_it():
+    state, now, waits = sender.begin(0).joined(0).sent(10, 0), 0, []
+    for _ in range(5):
+        began = now
+        while state.tick(now, 1_000) is state:
+            now += 100
+        state = state.tick(now, 1_000)
+        waits.append(now - began)
+        state = state.sent(10, now)
+    assert waits == [1_000, 2_000, 4_000, 8_000, 8_000]
+    state, _ = answered(state, ack(10), head=20, now_ms=now)
+    assert state.rewinds == 0
