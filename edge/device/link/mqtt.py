@@ -21,6 +21,9 @@ from renzheng.edge.settings import LinkSettings
 
 LOGGER = logging.getLogger(__name__)
 _CLOSE_SECONDS = 5.0
+_CONNECT_SECONDS = 12.0
+"""How long a broker may take to shake hands. A thousand devices that come back at once wait for each other:
+with the library's 5 seconds they gave up and began anew four times each."""
 
 
 class BrokerUnreachableError(FaultError):
@@ -112,6 +115,7 @@ class Connection:
                 keyfile=str(settings.key_file) if settings.key_file else None,
                 tls_version=ssl.PROTOCOL_TLS_CLIENT,
             )
+        self._client.connect_timeout = _CONNECT_SECONDS
         try:
             self._client.connect(settings.host, settings.port, keepalive=settings.keepalive_seconds)
         except (OSError, ValueError) as error:
