@@ -10,9 +10,8 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 import typer
-from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn
 from rich.table import Table
 
 from renzheng.central.adt.command import app as adt_command
@@ -21,6 +20,7 @@ from renzheng.central.draw.command import app as draw_command
 from renzheng.central.log_command import app as log_command
 from renzheng.contracts.errors import RenzhengError
 from renzheng.contracts.events import Purpose, utc_now
+from renzheng.contracts.terminal import Terminal, plain_column
 
 if TYPE_CHECKING:
     from renzheng.central.store.database import Database
@@ -86,14 +86,13 @@ def init(  # noqa: PLR0917 - each is an option
     database = Database(settings.database)
     database.migrate()
     database.close()
-    console = Console()
-    console.print(f"configuration  {path}", highlight=False)
-    console.print(f"public key     {public_file}  (give it to the devices)", highlight=False)
+    console = Terminal()
+    console.print(f"configuration  {path}")
+    console.print(f"public key     {public_file}  (give it to the devices)")
     console.print(
         f"import claims  renzheng claims import PATH --format nhsa --out {settings.tables_dir}",
-        highlight=False,
     )
-    console.print(f"run            renzheng central run --config {path}", highlight=False)
+    console.print(f"run            renzheng central run --config {path}")
 
 
 @app.command()
@@ -119,9 +118,9 @@ def run(
     ended = _until_interrupted()
     central = build_central(settings, shards=(shard or None) if ingest else ())
     central.start(connect_seconds=0.0)  # a broker that is away keeps nobody from the console
-    Console().print(f"console  {central.url}", highlight=False)
+    Terminal().print(f"console  {central.url}")
     if central.adt_port is not None:
-        Console().print(f"ADT      port {central.adt_port}", highlight=False)
+        Terminal().print(f"ADT      port {central.adt_port}")
     try:
         attend(central.workers, ended)
     finally:
@@ -141,7 +140,7 @@ def ingest_shards(
     ended = _until_interrupted()
     process = IngestProcess(read_settings(config), shard, utc_now)
     process.start(connect_seconds=0.0)
-    Console().print(f"consuming  shard {', '.join(shard)}", highlight=False)
+    Terminal().print(f"consuming  shard {', '.join(shard)}")
     try:
         attend(process.workers, ended)
     finally:
@@ -174,7 +173,7 @@ def register_institution(  # noqa: PLR0917 - each is an option
     found = Institution(institution, name, region, timezone, dialysis_machines, beds)
     with _store(config).writing() as connection:
         devices.put_institution(connection, found)
-    Console().print(f"registered {institution}", highlight=False)
+    Terminal().print(f"registered {institution}")
 
 
 @app.command()
@@ -199,7 +198,7 @@ def register_device(  # noqa: PLR0917 - each is an option
         raise RegistrationError(f"{public_key} holds no public key: {type(error).__name__}.") from error
     with _store(config).writing() as connection:
         devices.register(connection, Device(device, institution, shard, purpose, label), key, utc_now())
-    Console().print(f"registered {device}, key {keys.key_id(key)}", highlight=False)
+    Terminal().print(f"registered {device}, key {keys.key_id(key)}")
 
 
 @app.command()
@@ -213,7 +212,7 @@ def revoke_device(device: Annotated[str, typer.Option()], config: Config = CONFI
     with database.writing() as connection:
         devices.revoke(connection, device, utc_now())
     keep_lists(database, settings.site_dir, settings.lists_dir, utc_now())
-    Console().print(f"revoked {device}", highlight=False)
+    Terminal().print(f"revoked {device}")
 
 
 @app.command()
@@ -240,7 +239,7 @@ def inspector(
         rows = inspectors.listed(connection)
     for row in rows:
         state = "left" if row["until"] is not None else "counts"
-        Console().print(f"{row['inspector_id']}  {row['name']}  {state}", markup=False, highlight=False)
+        Terminal().print(f"{row['inspector_id']}  {row['name']}  {state}")
 
 
 @app.command()
@@ -263,7 +262,7 @@ def alarms(
         since = f"{from_us(row['first_at']):%Y-%m-%d %H:%M}"
         said = (row["problem"], row["device_id"], since, str(row["times"]), row["detail"])
         table.add_row(str(row["alarm_id"]), *(escape(text) for text in said))
-    Console().print(table)
+    Terminal().print(table)
 
 
 @app.command()
@@ -278,11 +277,11 @@ def renew(
     settings = read_settings(config)
     renewed = renew_site(settings.site_dir, utc_now(), dt.timedelta(days=days))
     for path, until in renewed:
-        Console().print(f"renewed {path}, holds until {until:%Y-%m-%d}", markup=False, highlight=False)
+        Terminal().print(f"renewed {path}, holds until {until:%Y-%m-%d}")
     if not renewed:
-        Console().print(f"nothing of {settings.site_dir} ends within {days} days", markup=False)
+        Terminal().print(f"nothing of {settings.site_dir} ends within {days} days")
     else:
-        Console().print(
+        Terminal().print(
             "copy them to the broker (renzheng central broker-config), restart broker and central"
         )
 
@@ -295,8 +294,8 @@ def rotate_key(config: Config = CONFIG) -> None:
     from renzheng.contracts import keys
 
     new = rotate(_store(config), read_settings(config).key_file, utc_now())
-    Console().print(f"central signs with {keys.key_id(new)} once it is started again", highlight=False)
-    Console().print("Give those who keep checkpoints the new public key, and take a backup.", highlight=False)
+    Terminal().print(f"central signs with {keys.key_id(new)} once it is started again")
+    Terminal().print("Give those who keep checkpoints the new public key, and take a backup.")
 
 
 @app.command()
@@ -326,24 +325,21 @@ def move(
     if host is None:
         must_be_settled(settings)
         tell_move(settings.key_file, None)
-        Console().print("devices are told no more, once central is started again", highlight=False)
+        Terminal().print("devices are told no more, once central is started again")
         return
     moved = make_move(host, port, door, utc_now())
     if settings.broker.ca_file is not None:
         path = add_name(settings.site_dir, host, utc_now())
-        Console().print(
-            f"copy {path} and its key to the broker (renzheng central broker-config)", markup=False
-        )
+        Terminal().print(f"copy {path} and its key to the broker (renzheng central broker-config)")
     if door is not None:
         add_name(settings.site_dir, urlsplit(door).hostname or host, utc_now())
     tell_move(settings.key_file, moved)
-    Console().print("start central again; each device follows with its next status", highlight=False)
-    Console().print(
+    Terminal().print("start central again; each device follows with its next status")
+    Terminal().print(
         f'then set [site] broker_host = "{host}" and broker_port = {port} in {config}, and: move --done',
-        markup=False,
     )
     if door is None and settings.site.listen_host is not None:
-        Console().print("the door stays where it is; if it moves too, say so by --door", highlight=False)
+        Terminal().print("the door stays where it is; if it moves too, say so by --door")
 
 
 @app.command("move-device")
@@ -369,10 +365,10 @@ def move_device(
     with _store(config).writing() as connection:
         moved = [one for one in device if devices.reassign(connection, one, shard, now)]
         seen_us = last_times.read(connection, SHARD).get(shard, 0)
-    console = Console()
+    console = Terminal()
     for one in device:
         said = "follows with its next status" if one in moved else f"belongs to shard {shard} already"
-        console.print(f"{one}  {said}", markup=False, highlight=False)
+        console.print(f"{one}  {said}")
     if to_us(now) - seen_us > WATCHED_SECONDS * 1_000_000:
         console.print(f"nobody consumes shard {shard} yet: renzheng central ingest --shard {shard}")
 
@@ -392,7 +388,7 @@ def list_devices(config: Config = CONFIG) -> None:
         follows = row["said_shard"] not in (None, row["shard"])
         shard = f"{row['said_shard']} → {row['shard']}" if follows else row["shard"]
         table.add_row(row["device_id"], row["institution_id"], shard, *numbers)
-    Console().print(table)
+    Terminal().print(table)
 
 
 @app.command()
@@ -423,8 +419,8 @@ def night(
     database.migrate()
     run_of_nights = Night(database, settings, utc_now)
     failed: list[RenzhengError] = []
-    console, errors = Console(), Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    console, errors = Terminal(), Terminal(stderr=True)
+    columns = (plain_column("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     asked = utc_now()
     with Progress(*columns, console=errors) as bars, run_of_nights.alone(wait=day is None):
 
@@ -434,7 +430,7 @@ def night(
             def show(step: str, done: int, total: int) -> None:
                 bars.update(task, description=f"{first} {step}", completed=done, total=total)
                 if not errors.is_terminal:  # the journal
-                    errors.print(f"{first} {step} {done}/{total}", highlight=False)
+                    errors.print(f"{first} {step} {done}/{total}")
 
             return show
 
@@ -451,17 +447,17 @@ def night(
             try:
                 reports.append(run_of_nights.run(first, last, follow(first)))
             except RenzhengError as error:
-                errors.print(f"{first} to {last}: {error.what}", markup=False, highlight=False)
+                errors.print(f"{first} to {last}: {error.what}")
                 failed.append(error)
         for report in reports:
             days = f"{report.first} to {report.last}"
-            console.print(f"run {report.run_id}: {days}, kept in {report.folder}", highlight=False)
+            console.print(f"run {report.run_id}: {days}, kept in {report.folder}")
         key = keys.load_private_key(settings.key_file.read_bytes())
         _, note = take_checkpoint(
             database, settings.log_origin, key, settings.checkpoints_dir, utc_now(), settings.backup.interval
         )
     database.close()
-    console.print(f"checkpoint {note}", highlight=False)
+    console.print(f"checkpoint {note}")
     if failed:
         raise failed[0]
 

@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn
 
 from renzheng.contracts.events import utc_now
+from renzheng.contracts.terminal import Terminal, plain_column
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True)
 Config = Annotated[Path, typer.Option("--config", help="Central's configuration file.")]
 CONFIG = Path("central.toml")
-_COLUMNS = (TextColumn("entries"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+_COLUMNS = (plain_column("entries"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
 
 
 @app.callback()
@@ -103,7 +103,7 @@ def _show_store(
         pruned = archived.pruned_devices(connection)
         rows = reading.devices(connection, device or "")
         total = sum(row["head_sequence"] - pruned.get(row["device_id"], 0) for row in rows)
-    with Progress(*_COLUMNS, console=Console(stderr=True)) as bars:
+    with Progress(*_COLUMNS, console=Terminal(stderr=True)) as bars:
         task = bars.add_task("", total=total)
         found = list(check_store(database, device, lambda n: bars.advance(task, n), by))
         if thorough:
@@ -118,46 +118,45 @@ def _show(found: "Sequence[Good | BadEntry]") -> "list[BadEntry]":
     """Tell how each log is; return what does not hold."""
     from renzheng.central.verify.check import BadEntry
 
-    console = Console()
+    console = Terminal()
     for one in found:
         if isinstance(one, BadEntry):
             said = f"{one.device_id}  entry {one.sequence}: {one.fault.value}. {one.detail}"
         else:
             before = f", after {one.archived} in archives" if one.archived else ""
             said = f"{one.device_id}  {one.entries - one.archived} entries hold{before}"
-        console.print(said, markup=False, highlight=False, soft_wrap=True)
+        console.print(said)
     return [one for one in found if isinstance(one, BadEntry)]
 
 
 def _show_checkpoints(database: "Database", note: Path | None, by: "Sequence[OKPKey]") -> None:
     from renzheng.central.verify import publish
 
-    console = Console()
-    console.print(f"{publish.check_checkpoints(database, *by)} checkpoints hold", highlight=False)
+    console = Terminal()
+    console.print(f"{publish.check_checkpoints(database, *by)} checkpoints hold")
     if note:
         kept = publish.check_kept_note(database, note.read_text(encoding="utf-8"), *by)
-        console.print(f"the kept note of size {kept.size} holds", highlight=False)
+        console.print(f"the kept note of size {kept.size} holds")
 
 
 def _show_archives(folders: "Sequence[Path]", by: "Sequence[OKPKey]") -> "Checked":
     """Verify archives by themselves, and tell what they hold."""
     from renzheng.central.archive.checking import check_archives
 
-    with Progress(TextColumn("archived entries"), *_COLUMNS[2:], console=Console(stderr=True)) as bars:
+    with Progress(plain_column("archived entries"), *_COLUMNS[2:], console=Terminal(stderr=True)) as bars:
         task = bars.add_task("", total=None)
         checked = check_archives(folders, by, lambda n: bars.advance(task, n))
-    console = Console()
+    console = Terminal()
     for one in checked.archives:
         told = one.manifest
         until = f"received before {told.until}, store {told.store_id}, epoch {told.epoch}"
         console.print(
             f"archive of {told.year}  {told.entries} entries of {told.devices} devices, {until}",
-            markup=False, highlight=False, soft_wrap=True,
         )  # fmt: skip
     _show(checked.results)
-    console.print(f"{checked.checkpoints} archived checkpoints hold", highlight=False)
+    console.print(f"{checked.checkpoints} archived checkpoints hold")
     if checked.beyond:
-        console.print(f"{checked.beyond} of their heads lie in no archive that was given", highlight=False)
+        console.print(f"{checked.beyond} of their heads lie in no archive that was given")
     return checked
 
 
@@ -203,16 +202,16 @@ def archive(
     signer = writing.Signer(signing, read_former(settings.key_file))
     database = Database(settings.database)
     database.migrate()
-    with Progress(TextColumn("entries"), *_COLUMNS[2:], console=Console(stderr=True)) as bars:
+    with Progress(plain_column("entries"), *_COLUMNS[2:], console=Terminal(stderr=True)) as bars:
         task = bars.add_task("", total=None)
         folder, manifest = writing.archive(
             database, signer, out, year, ZoneInfo(settings.timezone), utc_now(),
             again=again, progress=lambda n: bars.advance(task, n),
         )  # fmt: skip
     database.close()
-    console = Console()
+    console = Terminal()
     held = f"{manifest.entries} entries of {manifest.devices} devices"
-    console.print(f"archive {folder}  {held}", markup=False, highlight=False, soft_wrap=True)
+    console.print(f"archive {folder}  {held}")
     console.print("Keep a copy elsewhere, with central's public key (keys/central.public.pem).")
 
 
@@ -234,17 +233,15 @@ def prune(
     database = Database(settings.database)
     database.migrate()
     by = verifying_keys(settings.key_file)
-    with Progress(TextColumn("entries"), *_COLUMNS[2:], console=Console(stderr=True)) as bars:
+    with Progress(plain_column("entries"), *_COLUMNS[2:], console=Terminal(stderr=True)) as bars:
         task = bars.add_task("", total=None)
         pruned = pruning.prune(
             database, archive, by, settings.data_dir, last_year, now, lambda n: bars.advance(task, n)
         )
     database.close()
-    console = Console()
-    console.print(f"pruned {pruned.entries} entries of {pruned.devices} devices", highlight=False)
-    console.print(
-        f"They lie in {archive} alone: keep two copies.", markup=False, highlight=False, soft_wrap=True
-    )
+    console = Terminal()
+    console.print(f"pruned {pruned.entries} entries of {pruned.devices} devices")
+    console.print(f"They lie in {archive} alone: keep two copies.")
 
 
 @app.command()
@@ -270,6 +267,6 @@ def checkpoint(
         database, settings.log_origin, key, folder, utc_now(), settings.backup.interval
     )
     database.close()
-    console = Console()
-    console.print(f"{path}  {taken.size} heads", highlight=False)
-    console.print(f"verifier key  {verifier_key(settings.log_origin, key)}", highlight=False, soft_wrap=True)
+    console = Terminal()
+    console.print(f"{path}  {taken.size} heads")
+    console.print(f"verifier key  {verifier_key(settings.log_origin, key)}")

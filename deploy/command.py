@@ -8,13 +8,14 @@ import importlib
 import logging
 import sys
 from collections.abc import Mapping
-from typing import NamedTuple
+from importlib.metadata import version
+from typing import Annotated, NamedTuple
 
 import typer
-from rich.console import Console
 
 from renzheng.contracts.errors import RenzhengError, UsageError
 from renzheng.contracts.files import be_private
+from renzheng.contracts.terminal import Terminal
 from renzheng.deploy.logs import set_up_logging
 
 
@@ -93,6 +94,12 @@ def load(name: str) -> typer.Typer:
     return whole
 
 
+def _show_version(asked: bool) -> None:
+    if asked:
+        Terminal().print(f"renzheng {version('renzheng')}")
+        raise typer.Exit
+
+
 def assemble(wanted: str | None) -> typer.Typer:
     """Build the root app; only the `wanted` sub-command is imported, the others stand in its help."""
     root = typer.Typer(
@@ -100,18 +107,33 @@ def assemble(wanted: str | None) -> typer.Typer:
         no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,
-        rich_markup_mode="rich",
     )
+    _as_markdown(root)
     root.callback()(overview)
     for name, part in PARTS.items():
         if name == wanted:
-            root.add_typer(load(name), name=name, help=part.help)
+            root.add_typer(_as_markdown(load(name)), name=name, help=part.help)
         else:
             root.command(name=name, help=part.help)(overview)
     return root
 
 
-def overview() -> None:
+def _as_markdown(app: typer.Typer) -> typer.Typer:
+    """Have help texts read as Markdown; read as rich's markup, the `[broker]` in one would vanish."""
+    app.rich_markup_mode = "markdown"
+    for group in app.registered_groups:
+        if group.typer_instance is not None:
+            _as_markdown(group.typer_instance)
+    return app
+
+
+def overview(
+    *,
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit."),
+    ] = False,
+) -> None:
     """Identity verification at the edge: the person billed for is the person who was there."""
 
 
@@ -124,9 +146,9 @@ def main() -> None:
     try:
         assemble(wanted)()
     except RenzhengError as error:
-        console = Console(stderr=True)
-        console.print(f"[bold red]{error.what}[/]" if error.what else repr(error), highlight=False)
+        console = Terminal(stderr=True)
+        console.print(error.what or repr(error), style="bold red")
         for line in (error.why, error.do):
             if line:
-                console.print(line, highlight=False)
+                console.print(line)
         sys.exit(error.exit_status)

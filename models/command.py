@@ -5,16 +5,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
     SpinnerColumn,
-    TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+
+from renzheng.contracts.terminal import Terminal, plain_column
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from renzheng.models.templates import Template
 
 app = typer.Typer(no_args_is_help=True)
-console = Console()
+console = Terminal()
 
 
 @app.callback()
@@ -44,7 +44,7 @@ def convert(
 
     target = folder or models_folder()
     with Progress(
-        SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), console=console
+        SpinnerColumn(), plain_column("{task.description}"), TimeElapsedColumn(), console=console
     ) as progress:
         for name, source in SOURCES.items():
             task = progress.add_task(f"{source.file}", total=1)
@@ -250,12 +250,12 @@ def _acquired(
 def _progress(*, silent: bool) -> Progress:
     return Progress(
         SpinnerColumn(),
-        TextColumn("{task.description}"),
+        plain_column("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
-        console=Console(stderr=True),
+        console=Terminal(stderr=True),
         disable=silent and not console.is_terminal,
     )
 

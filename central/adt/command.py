@@ -4,11 +4,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from renzheng.central.claims.formats import Format
 from renzheng.contracts.events import utc_now
+from renzheng.contracts.terminal import Terminal
 
 app = typer.Typer(no_args_is_help=True, help="住院、换床、请假 · Stays, bed moves and leaves.")
 Config = Annotated[Path, typer.Option("--config", help="Central's configuration file.")]
@@ -41,7 +41,7 @@ def read(
     counts = Receiver(database, options, utc_now).read_file(path, file_format)
     database.close()
     for outcome, count in sorted(counts.items()):
-        Console().print(f"{count:>8,}  {outcome.value}", highlight=False)
+        Terminal().print(f"{count:>8,}  {outcome.value}")
 
 
 @app.command()
@@ -60,12 +60,12 @@ def caller(
     out.mkdir(parents=True, exist_ok=True)
     write_secret(out / f"{name}.key", pair.key)
     (out / f"{name}.pem").write_bytes(pair.certificate)
-    console = Console()
-    console.print(f"{out / name}.key, {out / name}.pem", highlight=False)
+    console = Terminal()
+    console.print(f"{out / name}.key, {out / name}.pem")
     console.print("central.toml, then start central again; without this line it may speak for nobody:")
     listed = ", ".join(f'"{one}"' for one in institution)
     told = f'[adt.callers]\n"{CALLER_PREFIX}{name}" = [{listed}]'
-    console.print(told, highlight=False, markup=False)
+    console.print(told)
 
 
 @app.command()
@@ -92,4 +92,4 @@ def outcomes(
             texts = (row["source"], row["message_id"] or "—", row["trigger"], row["outcome"], row["detail"])
             table.add_row(at, *texts)
     database.close()
-    Console().print(table)
+    Terminal().print(table)

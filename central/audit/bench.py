@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from renzheng.central.audit.bench_lake import write_lake
@@ -23,6 +22,7 @@ from renzheng.central.audit.connection import connect
 from renzheng.central.audit.readback import read_summary
 from renzheng.central.audit.sources import quoted
 from renzheng.contracts.errors import FaultError
+from renzheng.contracts.terminal import Terminal
 
 app = typer.Typer(no_args_is_help=False)
 
@@ -86,10 +86,10 @@ def audit(  # noqa: PLR0917 - each is an option
     In full it takes about ten minutes on two idle cores, and 6 GB of disk. A rival that is stopped by a
     limit is reported as not finished at that size, and tried with no larger one.
     """
-    told, began = Console(stderr=True, highlight=False), time.perf_counter()
+    told, began = Terminal(stderr=True), time.perf_counter()
 
     def tell(what: str) -> None:
-        told.print(f"[{time.perf_counter() - began:5.0f} s] {what}", markup=False)
+        told.print(f"[{time.perf_counter() - began:5.0f} s] {what}")
 
     limit = Limit(rival_seconds, rival_gigabytes)
     timings = measure(_numbers(sizes), _numbers(rival_sizes), limit, threads, tell)
@@ -102,7 +102,7 @@ def audit(  # noqa: PLR0917 - each is an option
         speed = f"{one.lines / one.seconds:,.0f}" if one.finished else f"not finished ({one.stopped_by})"
         figures = (f"{one.seconds:.1f}", f"{one.cpu_seconds:.1f}", f"{one.peak_gb:.2f}")
         table.add_row(one.who, f"{one.lines:,}", *figures, speed)
-    Console().print(table)
+    Terminal().print(table)
 
 
 def measure(

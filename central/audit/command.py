@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TimeElapsedColumn
 
 from renzheng.central.audit.errors import AuditUsageError, RuleFailedError
 from renzheng.central.audit.request import RULE_SECONDS, AuditRequest, SparkAsked, place_of
 from renzheng.central.strict import StrictCommand, StrictError
+from renzheng.contracts.terminal import Terminal, plain_column
 
 if TYPE_CHECKING:
     from renzheng.central.audit.score import Score, Share
@@ -108,8 +108,8 @@ def run(  # noqa: PLR0917 - each is an option
         rules_key=rules_key,
         spark=asked_of_spark(engine, master, spark_conf or ()),
     )
-    columns = (TextColumn("{task.description:<24}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    columns = (plain_column("{task.description:<24}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Terminal(stderr=True), transient=True) as bar:
         task = bar.add_task("start", total=None)
 
         def tell(step: str, index: int, total: int) -> None:
@@ -180,7 +180,7 @@ def show_ledger(summary: Mapping[str, Any]) -> None:
     table = Table("box", "rows", "yuan")
     for box, row in summary["ledger"]["total"].items():
         table.add_row(box, f"{row['lines']:,}", row["amount"])
-    Console().print(table)
+    Terminal().print(table)
 
 
 def show(summary: Mapping[str, Any]) -> None:
@@ -190,7 +190,7 @@ def show(summary: Mapping[str, Any]) -> None:
     table = Table("verdict", "reason", "lines", "yuan")
     for row in summary["verdicts"]:
         table.add_row(row["verdict"], row["reason"], f"{row['lines']:,}", row["amount"])
-    Console().print(table)
+    Terminal().print(table)
     show_ledger(summary)
     if summary["missing_tables"]:
         typer.echo("Missing, so counted as empty: " + ", ".join(summary["missing_tables"]))
@@ -258,4 +258,4 @@ def show_score(figures: "Score") -> None:
         table.add_row(f"recall {name}", f"{told(kind.allowed)}, yuan {kind.yuan_found} / {kind.yuan_missed}")
     for reason, share in figures.insufficient.items():
         table.add_row(f"insufficient {reason}", f"{share:.4f}")
-    Console().print(table)
+    Terminal().print(table)

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from renzheng.central.audit.backtest import backtest as compare
@@ -21,6 +20,7 @@ from renzheng.central.audit.rule_tables import misfits, readable_tables
 from renzheng.central.audit.rulebook import bureau_keys
 from renzheng.contracts import keys
 from renzheng.contracts.errors import InputError
+from renzheng.contracts.terminal import Terminal
 from renzheng.rules import signing
 from renzheng.rules.docs import write_docs, write_tables_page
 from renzheng.rules.errors import RulePackError
@@ -121,7 +121,7 @@ def run_examples(
     names = BOTH if engine is Engines.all else tuple(one for one in BOTH if one == engine.value)
     failed = 0
     for name in names:
-        with Console(stderr=True).status(f"examples on {name} ..."):
+        with Terminal(stderr=True).status(f"examples on {name} ..."):
             outcomes = check_examples(pack, engine=name, rules=given, only=only or ())
         for outcome in outcomes:
             for problem in outcome.problems:
@@ -146,7 +146,7 @@ def list_rules(path: RulesPath = None, rules: RulesOption = None) -> None:
     for region, rule in found:
         head = rule.header
         table.add_row(rule.id, region, head.version, head.status, head.level, head.title.zh, head.title.en)
-    Console().print(table)
+    Terminal().print(table)
 
 
 @app.command()
@@ -181,14 +181,14 @@ def tables(
         table = Table("column", "holds", "note", title=f"{name}: {known[name].purpose}")
         for column in known[name].columns:
             table.add_row(column.name, column.kind, column.note)
-        Console().print(table)
+        Terminal().print(table)
         if known[name].example:
             typer.echo(known[name].example)
     else:
         table = Table("table", "kind", "a row is")
         for one in chosen:
             table.add_row(one.name, one.group, one.purpose)
-        Console().print(table)
+        Terminal().print(table)
 
 
 @app.command()
@@ -244,12 +244,12 @@ def backtest(  # noqa: PLR0917 - each is an option
     request = AuditRequest(
         tables_dir, from_.date(), to.date(), Path(), rules=_existing(against), region=region
     )
-    with Console(stderr=True).status("two audits of the same tables ..."):
+    with Terminal(stderr=True).status("two audits of the same tables ..."):
         result = compare(request, _existing(changed) or changed, cases)
     table = Table("rule", "kept", "gained", "lost")
     for change in result.rules:
         table.add_row(change.rule_id, str(change.kept), str(change.gained), str(change.lost))
-    Console().print(table)
+    Terminal().print(table)
     for (was, becomes), lines in result.verdicts.items():
         typer.echo(f"{lines:,} line(s): {was} → {becomes}")
     for (decision, now), count in sorted(result.cases.items()):

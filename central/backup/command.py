@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from renzheng.contracts.events import utc_now
+from renzheng.contracts.terminal import Terminal
 
 Config = Annotated[Path, typer.Option("--config", help="The configuration file.")]
 Passphrase = Annotated[
@@ -29,10 +29,10 @@ def backup(
 
     passphrase = read_passphrase(passphrase_file) if passphrase_file else None
     taken = take(read_settings(config), config, out, passphrase, utc_now())
-    console = Console()
-    console.print(f"backup {taken}", highlight=False, soft_wrap=True)
+    console = Terminal()
+    console.print(f"backup {taken}")
     for path in read_manifest(taken).outside:
-        console.print(f"not in it: {path}", highlight=False, soft_wrap=True)
+        console.print(f"not in it: {path}")
     if passphrase is None:
         console.print("It holds central's private keys in the clear: --passphrase-file seals them.")
 
@@ -57,13 +57,10 @@ def restore(
             config.write_bytes((folder / "central.toml").read_bytes())
             settings = read_settings(config)
         tried = backups.restore(settings, folder, passphrase, utc_now())
-    console = Console()
+    console = Terminal()
     console.print(
         f"backup of {tried.manifest.taken_at:%Y-%m-%d %H:%M} UTC: {tried.devices} devices, "
         f"{tried.entries} entries and {tried.checkpoints} checkpoints hold",
-        highlight=False,
     )
     if not test:
-        console.print(
-            "restored, in a new epoch; start central: devices send again what it lacks", highlight=False
-        )
+        console.print("restored, in a new epoch; start central: devices send again what it lacks")

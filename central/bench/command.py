@@ -4,7 +4,8 @@ import json
 from typing import Annotated
 
 import typer
-from rich.console import Console
+
+from renzheng.contracts.terminal import Terminal
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -22,8 +23,8 @@ def sync(
     """Measure events a second from device to acknowledged commit: real Mosquitto, TLS, both databases."""
     from renzheng.central.bench.sync import run
 
-    told = Console(stderr=True)
-    figures = run(events, lambda text: told.print(text, highlight=False))
+    told = Terminal(stderr=True)
+    figures = run(events, told.print)
     if as_json:
         print(json.dumps(figures, indent=2))
 
@@ -36,8 +37,8 @@ def xlsx(
     """Measure what reading a sheet costs, beside calamine and openpyxl on the same file."""
     from renzheng.central.bench.xlsx import run
 
-    progress = Console(stderr=True)
-    figures = run(rows, lambda text: progress.print(text, highlight=False, markup=False))
+    progress = Terminal(stderr=True)
+    figures = run(rows, progress.print)
     if as_json:
         print(json.dumps(figures, indent=2))
     else:

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn
 from rich.table import Table
 
 from renzheng.central.claims.catalogue import starter_rows, write_starter
@@ -17,6 +16,7 @@ from renzheng.central.claims.importer import ImportSummary, NothingReadError, im
 from renzheng.central.claims.importer import Progress as Step
 from renzheng.central.claims.source import Options
 from renzheng.central.strict import StrictCommand, StrictError
+from renzheng.contracts.terminal import Terminal, plain_column
 
 _SHOWN_INSTITUTIONS = 20
 app = typer.Typer(no_args_is_help=True, help="导入费用明细与住院信息 · Import claim lines and stays.")
@@ -93,8 +93,8 @@ def _hold_to(summary: ImportSummary, share: float) -> None:
 
 
 def _run(path: Path, out: Path, file_format: Format, options: Options) -> ImportSummary:
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    columns = (plain_column("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Terminal(stderr=True), transient=True) as bar:
         task = bar.add_task("导入 importing", total=None)
 
         def show(step: Step) -> None:
@@ -108,7 +108,7 @@ def _print(summary: ImportSummary, *, as_json: bool) -> None:
         json.dump(summary.to_json(), sys.stdout, ensure_ascii=False, indent=2)
         sys.stdout.write("\n")
         return
-    console = Console()
+    console = Terminal()
     table = Table(title=f"导入 Import: {summary.files} 个文件 file(s), {summary.seconds:.1f} s")
     for heading in (
         "表 table",
@@ -132,30 +132,28 @@ def _print(summary: ImportSummary, *, as_json: bool) -> None:
     for folder in ("rejected", "warnings"):
         path = Path(summary.out) / folder
         if path.exists():
-            console.print(f"  {folder}: {path}", highlight=False, soft_wrap=True)
+            console.print(f"  {folder}: {path}")
 
 
-def _print_remarks(console: Console, summary: ImportSummary) -> None:
+def _print_remarks(console: Terminal, summary: ImportSummary) -> None:
     for name, counts in summary.tables.items():
         for reason, number in counts.reasons.items():
-            console.print(f"  {name}: {number:,} x {reason}", highlight=False, markup=False)
+            console.print(f"  {name}: {number:,} x {reason}")
     for kind, number in summary.ignored.items():
-        console.print(f"  未使用 not used: {number:,} x {kind}", highlight=False, markup=False)
+        console.print(f"  未使用 not used: {number:,} x {kind}")
     for kind, number in summary.counted.items():
-        console.print(f"  计数 counted: {number:,} x {kind}", highlight=False, markup=False)
+        console.print(f"  计数 counted: {number:,} x {kind}")
 
 
-def _print_rejected(console: Console, summary: ImportSummary) -> None:
+def _print_rejected(console: Terminal, summary: ImportSummary) -> None:
     for one in summary.rejected[:_SHOWN_INSTITUTIONS]:
         console.print(
             f"  拒收 rejected: {one.institution_id or '(机构不明 institution not readable)'}: "
             f"{one.rows:,} 行 rows, {one.amount:,.2f} 元 yuan",
-            highlight=False,
-            markup=False,
         )
     if len(summary.rejected) > _SHOWN_INSTITUTIONS:
         more = len(summary.rejected) - _SHOWN_INSTITUTIONS
-        console.print(f"  拒收 rejected: 另有 {more:,} 家机构 more institutions (--json)", highlight=False)
+        console.print(f"  拒收 rejected: 另有 {more:,} 家机构 more institutions (--json)")
 
 
 @app.command("catalogue")
@@ -166,7 +164,6 @@ def catalogue(
 ) -> None:
     """写入起始项目目录（透析与床位的国家编码） · Write the starter catalogue of dialysis and bed items."""
     path = write_starter(out)
-    Console(highlight=False).print(
+    Terminal().print(
         f"{path}: {len(starter_rows())} 个编码 · codes. 请补充本地编码 · Add the codes of your region.",
-        markup=False,
     )

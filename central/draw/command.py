@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from renzheng.contracts.events import Purpose, utc_now
+from renzheng.contracts.terminal import Terminal
 
 if TYPE_CHECKING:
     from renzheng.central.draw.frame import Wanted
@@ -77,13 +77,13 @@ def commit(  # noqa: PLR0917 - each is an option
     made = rounds.commit(plan, _ask(officer, new=True), utc_now())
     note = _checkpoint(settings, database)
     database.close()
-    console = Console()
-    console.print(f"round       {made.round_id}", highlight=False)
-    console.print(f"candidates  {made.candidates}", highlight=False)
-    console.print(f"commitment  {made.sha256}", highlight=False, soft_wrap=True)
-    console.print(f"published   {made.file}", highlight=False, soft_wrap=True)
-    console.print(f"checkpoint  {note}", highlight=False, soft_wrap=True)
-    console.print("Give both files to somebody outside before the public value is known.", highlight=False)
+    console = Terminal()
+    console.print(f"round       {made.round_id}")
+    console.print(f"candidates  {made.candidates}")
+    console.print(f"commitment  {made.sha256}")
+    console.print(f"published   {made.file}")
+    console.print(f"checkpoint  {note}")
+    console.print("Give both files to somebody outside before the public value is known.")
 
 
 @app.command()
@@ -97,7 +97,7 @@ def seal(
     _, database, rounds = _open(config)
     sheets = rounds.seal(round_id, public_value, _ask(officer, new=False), utc_now())
     database.close()
-    Console().print(f"drawn and sealed; {sheets} sheet(s) lie ready for the devices", highlight=False)
+    Terminal().print(f"drawn and sealed; {sheets} sheet(s) lie ready for the devices")
 
 
 @app.command()
@@ -105,8 +105,8 @@ def publish(config: Config = CONFIG) -> None:
     """公布 · Open what is due and publish what has closed; a running central does so by itself."""
     settings, database, rounds = _open(config)
     for path in (*rounds.settle(utc_now()), *rounds.publish_again()):
-        Console().print(f"published  {path}", highlight=False, soft_wrap=True)
-    Console().print(f"checkpoint {_checkpoint(settings, database)}", highlight=False, soft_wrap=True)
+        Terminal().print(f"published  {path}")
+    Terminal().print(f"checkpoint {_checkpoint(settings, database)}")
     database.close()
 
 
@@ -128,7 +128,7 @@ def code(round_id: Annotated[str, typer.Argument(help="The round.")], config: Co
             why="A code is known to nobody before the round is due, and of no use once it has closed.",
             do="See: renzheng central draw list",
         )
-    Console().print(found, highlight=False)
+    Terminal().print(found)
 
 
 @app.command("list")
@@ -151,7 +151,7 @@ def list_rounds(config: Config = CONFIG) -> None:
             counts = (str(row["checks"] or "—"), str(row["answered"] or "—"))
             table.add_row(str(row["number"]), row["round_id"], row["state"], *moments, *counts)
     database.close()
-    Console().print(table)
+    Terminal().print(table)
 
 
 def _open(config: Path) -> "tuple[Settings, Database, Rounds]":

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from renzheng.central.draw.documents import Commitment, PublishedRound, digest, read_document
 from renzheng.central.draw.verifying import Fails, verify_round
 from renzheng.central.errors import DrawError
 from renzheng.contracts import keys
 from renzheng.contracts.errors import InputError
+from renzheng.contracts.terminal import Terminal
 
 app = typer.Typer(no_args_is_help=True, help="验证已公布的抽查 · Verify published rounds.")
 
@@ -49,7 +49,7 @@ def verify(
             faults=[fault.value for fault in found.faults],
         )
     commitment = document["commitment"]
-    console = Console()
+    console = Terminal()
     for label, text in (
         ("轮次 round", f"{commitment['round_id']}, number {commitment['number']}"),
         ("承诺 commitment", f"{document['commitment_sha256']}"),
@@ -59,12 +59,12 @@ def verify(
         ("查对 look it up", f"{found.description}"),
         ("文件 file", hashlib.sha256(path.read_bytes()).hexdigest()),
     ):
-        console.print(f"{label}  {text}", highlight=False, soft_wrap=True, markup=False)
+        console.print(f"{label}  {text}")
     if kept is None:
-        console.print("没有保存的承诺可比 · no kept commitment was given to compare with", highlight=False)
+        console.print("没有保存的承诺可比 · no kept commitment was given to compare with")
     if public is None:
-        console.print("未核对签名 · the signature was not checked: no key was given", highlight=False)
-    console.print("成立 · holds", highlight=False)
+        console.print("未核对签名 · the signature was not checked: no key was given")
+    console.print("成立 · holds")
 
 
 def _candidates(document: dict[str, "object"]) -> int:

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
 from renzheng.central.simulate.county import CountySummary, simulate_county
 from renzheng.central.simulate.lake import LakeSummary, simulate_lake
+from renzheng.contracts.terminal import Terminal
 
 app = typer.Typer(no_args_is_help=True, help="模拟数据 · Synthetic tables with the truth beside them.")
 
@@ -64,7 +64,7 @@ def lake(
 @contextmanager
 def _progress() -> Iterator[Callable[[str, int, int], None]]:
     """Show a bar on the error output; what is yielded moves it."""
-    with Progress(console=Console(stderr=True), transient=True) as bar:
+    with Progress(console=Terminal(stderr=True), transient=True) as bar:
         task = bar.add_task("模拟 simulating", total=None)
 
         def report(stage: str, done: int, total: int) -> None:
@@ -83,7 +83,7 @@ def _tell(summary: CountySummary | LakeSummary, title: str, *, as_json: bool) ->
 
 
 def _print(title: str, parts: Mapping[str, Mapping[str, int]]) -> None:
-    console = Console()
+    console = Terminal()
     for heading, counts in parts.items():
         table = Table(title=title)
         table.add_column(heading)

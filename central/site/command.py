@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from renzheng.contracts.events import Purpose, utc_now
+from renzheng.contracts.terminal import Terminal
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -52,10 +52,10 @@ def provision(  # noqa: PLR0917 - each is an option
         registered = Device(device, institution, told, purpose, label)
         code = joining.provision(connection, registered, utc_now(), replaces=replaces)
     database.close()
-    console = Console()
-    console.print(f"[bold]{code.text}[/]", highlight=False)
-    console.print("The code lets this one device in, once, for 15 minutes. At the device:", highlight=False)
-    console.print("    renzheng device join", highlight=False)
+    console = Terminal()
+    console.print(code.text, style="bold")
+    console.print("The code lets this one device in, once, for 15 minutes. At the device:")
+    console.print("    renzheng device join")
     if replaces:
         console.print("or, where its data folder is still there: renzheng device join --again")
 
@@ -75,4 +75,4 @@ def revoke(device: Annotated[str, typer.Option()], config: Config = CONFIG) -> N
         devices.revoke(connection, device, utc_now())
     keep_lists(database, settings.site_dir, settings.lists_dir, utc_now())
     database.close()
-    Console().print(f"revoked {device}", highlight=False)
+    Terminal().print(f"revoked {device}")

@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn
+
+from renzheng.contracts.terminal import Terminal, plain_column
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -26,8 +27,8 @@ def kiosk(
     """Time from a usable face to the decision, liveness included, and frames handled a second."""
     from renzheng.deploy.bench.kiosk import run
 
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    console = Terminal(stderr=True)
+    columns = (plain_column("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, disable=as_json and not console.is_terminal) as progress:
         task = progress.add_task("looks", total=looks)
         result = run(images, looks, lambda done: progress.update(task, completed=done), engine_name=engine)
@@ -35,7 +36,7 @@ def kiosk(
         print(json.dumps(result, indent=1))
     else:
         for key, value in result.items():
-            Console().print(f"{key.replace('_', ' ')}: {value}")
+            Terminal().print(f"{key.replace('_', ' ')}: {value}")
 
 
 @app.command()
@@ -48,7 +49,7 @@ def fleet(
     """Connect a fleet at once, kill the broker under it, and drain a backlog over a slow line."""
     from renzheng.deploy.bench.fleet import run
 
-    told = Console(stderr=True)
-    figures = run(devices, registered, slow_entries, lambda text: told.print(text, highlight=False))
+    told = Terminal(stderr=True)
+    figures = run(devices, registered, slow_entries, lambda text: told.print(text))
     if as_json:
         print(json.dumps(figures, indent=2))

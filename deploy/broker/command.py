@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
+
+from renzheng.contracts.terminal import Terminal
 
 if TYPE_CHECKING:
     from renzheng.central.settings import Settings
@@ -51,15 +52,13 @@ def broker_config(
     (out / UNIT).write_text(render_unit(limits), encoding="utf-8")
     (out / "renzheng.conf").write_text(render_config(site), encoding="utf-8")
     (out / "renzheng.conf").chmod(0o644)  # no secret in it, and Mosquitto reads it under its own account
-    console = Console()
-    console.print(f"wrote renzheng.conf, {UNIT}, {ACL} and {CRL} in {out}", highlight=False)
-    console.print(f"sized for {limits.devices} devices; make it again when there are more", highlight=False)
+    console = Terminal()
+    console.print(f"wrote renzheng.conf, {UNIT}, {ACL} and {CRL} in {out}")
+    console.print(f"sized for {limits.devices} devices; make it again when there are more")
     console.print(
         f"install: link renzheng.conf into /etc/mosquitto/conf.d, copy {UNIT} to"
         " /etc/systemd/system/mosquitto.service.d/renzheng.conf, then systemctl daemon-reload and"
         " systemctl restart mosquitto",
-        highlight=False,
-        soft_wrap=True,
     )
     console.print(f"central keeps the lists in {settings.lists_dir}; see deploy/systemd/renzheng-broker.path")
 
@@ -92,7 +91,7 @@ def broker(
     looking = Worker("revocations", look, every_seconds=LOOK_EVERY_SECONDS, expected=(SQLAlchemyError,))
     with EmbeddedBroker(port, access, _tls(settings), host) as broker:
         looking.start()
-        Console().print(f"broker  {host}:{port}", highlight=False)
+        Terminal().print(f"broker  {host}:{port}")
         attend(Workers([looking, broker.worker]), ended)
 
 

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import quote
 
 import typer
-from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from renzheng.contracts.errors import FaultError, InputError
+from renzheng.contracts.terminal import Terminal
 from renzheng.deploy.demo import story
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def demo(
 ) -> None:
     """Play one dialysis day at two clinics: faces at the kiosk, events to central, verdicts on the bill."""
     _quiet_libraries()
-    console = Console()
+    console = Terminal()
     _check_portraits(portraits)
     out = out or Path("demo-out")
     stays = (sys.stdout.isatty() and not headless) if stay is None else stay
@@ -93,7 +94,7 @@ def _check_portraits(folder: Path) -> None:
 
 
 def _play(
-    folder: Path, portraits: Path, out: Path, console: Console, *, headless: bool, stays: bool
+    folder: Path, portraits: Path, out: Path, console: Terminal, *, headless: bool, stays: bool
 ) -> dict[str, Any]:
     from renzheng.central.texts import LANGUAGES, texts
     from renzheng.deploy.demo import play, report
@@ -132,14 +133,16 @@ def _picture_pages(stage: "Stage", visitor: "BrowserVisitor", result: dict[str, 
     visitor.picture(f"{central}/devices", folder / "console-devices.png")
 
 
-def _say_where(stage: "Stage", console: Console) -> None:
-    console.print("[bold]人证 renzheng[/]  两家透析中心的一天 · a dialysis day at two clinics")
+def _say_where(stage: "Stage", console: Terminal) -> None:
+    console.print(
+        Text.assemble(("人证 renzheng", "bold"), "  两家透析中心的一天 · a dialysis day at two clinics")
+    )
     console.print(f"  控制台 console         {stage.central.url}")
     for clinic in story.CLINICS:
         console.print(f"  {clinic.name} kiosk  {stage.agents[clinic.device_id].kiosk_url}")
 
 
-def _say_verdicts(result: dict[str, Any], console: Console) -> None:
+def _say_verdicts(result: dict[str, Any], console: Terminal) -> None:
     from renzheng.central.texts import texts
 
     table = Table("", "患者", "项目", "实情 · what happened", "判定 · verdict", "理由 · reason")
@@ -147,15 +150,13 @@ def _say_verdicts(result: dict[str, Any], console: Console) -> None:
         colour = COLOURS[line["verdict"]]
         verdict = texts("zh").code("verdict", line["verdict"]) if line["verdict"] else "–"
         reason = texts("zh").code("reason", line["reason"]) if line["reason"] else ""
-        mark = "[green]✓[/]" if line["right"] else "[red]✗[/]"
-        what = f"{line['zh']} [dim]{line['en']}[/]"
-        table.add_row(
-            mark, f"{line['surname']}某", line["item_name"], what, f"[{colour}]{verdict}[/]", reason
-        )
+        mark = Text("✓", "green") if line["right"] else Text("✗", "red")
+        what = Text.assemble(line["zh"], " ", (line["en"], "dim"))
+        table.add_row(mark, f"{line['surname']}某", line["item_name"], what, Text(verdict, colour), reason)
     console.print(table)
 
 
-def _stay(stage: "Stage", console: Console) -> None:
+def _stay(stage: "Stage", console: Terminal) -> None:
     north = stage.agents[story.NORTH.device_id].kiosk_url
     console.print(
         "\n有摄像头的话，可以自己试：先注册，再到终端签到。\n"

@@ -10,13 +10,14 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
+from rich.text import Text
 
 from renzheng.central.audit.readback import read_verdicts
 from renzheng.central.claims.importer import ImportSummary, import_claims
 from renzheng.central.nightly.night import NightReport
 from renzheng.contracts.errors import RenzhengError
+from renzheng.contracts.terminal import Terminal, plain_column
 from renzheng.deploy.demo import claims, report, story
 from renzheng.deploy.demo.stage import Stage
 from renzheng.deploy.demo.story import Deed
@@ -43,7 +44,7 @@ class Seconds:
         self.parts[part] = round(time.monotonic() - started, 2)
 
 
-def play_day(stage: Stage, visitor: Visitor, console: Console) -> dict[str, Any]:
+def play_day(stage: Stage, visitor: Visitor, console: Terminal) -> dict[str, Any]:
     """Play everything and return the report (see `report.build`); one that was cut short says by what."""
     seconds = Seconds({})
     try:
@@ -82,8 +83,8 @@ def _open_clinics(stage: Stage, visitor: Visitor) -> None:
         visitor.open(clinic, stage.agents[clinic.device_id].kiosk_url)
 
 
-def _play_scenes(stage: Stage, visitor: Visitor, console: Console) -> None:
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+def _play_scenes(stage: Stage, visitor: Visitor, console: Terminal) -> None:
+    columns = (SpinnerColumn(), plain_column("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=console) as progress:
         task = progress.add_task("", total=len(story.SCENES) + 1)
         for scene in story.SCENES:
@@ -91,7 +92,9 @@ def _play_scenes(stage: Stage, visitor: Visitor, console: Console) -> None:
             progress.update(task, description=f"{local:%H:%M} {scene.zh} · {scene.en}")
             stage.advance_to(scene.when)
             _act(stage, visitor, scene)
-            progress.console.print(f"[green]✓[/] {local:%H:%M}  {scene.zh}  [dim]{scene.en}[/]")
+            progress.console.print(
+                Text.assemble(("✓", "green"), f" {local:%H:%M}  {scene.zh}  ", (scene.en, "dim"))
+            )
             progress.advance(task)
         progress.update(task, description="24:00 一天结束 · the day ends")
         stage.advance_to(story.end_of_day() + TOLD)
@@ -128,8 +131,8 @@ def _bill(stage: Stage) -> ImportSummary:
     return import_claims(bill, tables, file_format="nhsa")
 
 
-def _audit(stage: Stage, console: Console) -> NightReport:
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+def _audit(stage: Stage, console: Terminal) -> NightReport:
+    columns = (SpinnerColumn(), plain_column("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=console) as progress:
         task = progress.add_task("稽核 · the nightly audit", total=None)
         return stage.central.night.run(

@@ -140,6 +140,22 @@ def test_pictures_are_decoded_in_one_place():
     assert found == set(), "use renzheng.models.images, which reads a picture's sides first"
 
 
+AS_MARKUP = re.compile(
+    r"\bConsole\(|\bfrom_markup\(|\bTextColumn\(|markup=True|\brich import print\b|rich\.print\("
+)
+
+
+@pytest.mark.parametrize("package", sorted(MAY_IMPORT))
+def test_nothing_foreign_is_printed_as_markup(package):
+    found = {
+        name
+        for path in sources(package)
+        if AS_MARKUP.search(path.read_text(encoding="utf-8"))
+        and (name := str(path.relative_to(ROOT))) != "contracts/terminal.py"
+    }
+    assert found == set(), "use renzheng.contracts.terminal: a file may be called x[/bold]y"
+
+
 SHORT_LIVED = {
     "central/audit/limits.py": "the time limit of one rule, in a process of the audit",
     "central/bench/devices.py": "a measurement",

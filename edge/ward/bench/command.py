@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
+
+from renzheng.contracts.terminal import Terminal
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -23,12 +24,12 @@ def ward(  # noqa: PLR0917 - Typer's options
     """Watch many cameras of a real RTSP server at one analysed frame a second each."""
     from renzheng.edge.ward.bench.run import run
 
-    told = Console(stderr=True)
-    figures = run(streams, seconds, engine, images, lambda text: told.print(text, highlight=False), workers)
+    told = Terminal(stderr=True)
+    figures = run(streams, seconds, engine, images, told.print, workers)
     if as_json:
         print(json.dumps(figures, indent=2))
         return
     table = Table("figure", "value")
     for key, value in figures.items():
         table.add_row(key, str(value))
-    Console().print(table)
+    Terminal().print(table)

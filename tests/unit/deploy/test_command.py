@@ -1,11 +1,19 @@
 """The one command finds its parts, and says what to install where one is missing."""
 
+import importlib
 import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated
 
 import pytest
+import typer
+from typer.testing import CliRunner
 
-from renzheng.contracts.errors import UsageError
+from renzheng.contracts.errors import RenzhengError, UsageError
 from renzheng.deploy import command
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.mark.parametrize("name", list(command.PARTS))
@@ -45,3 +53,59 @@ def test_an_error_becomes_plain_lines_and_its_status(monkeypatch, capsys):
         command.main()
     assert ended.value.code in (1, 2)
     assert "Traceback" not in capsys.readouterr().err
+
+
+def classes_of_errors(base=RenzhengError):
+    for one in base.__subclasses__():
+        yield one
+        yield from classes_of_errors(one)
+
+
+def load_every_module_of_errors():
+    for name in ("contracts", "models", "edge", "central", "rules", "deploy"):
+        for path in (ROOT / name).rglob("errors.py"):
+            importlib.import_module("renzheng." + ".".join(path.relative_to(ROOT).with_suffix("").parts))
+
+
+@pytest.mark.parametrize("columns", ["40", "200"])
+def test_every_error_is_shown_as_it_is_whatever_a_file_was_called(monkeypatch, capsys, columns):
+    monkeypatch.setenv("COLUMNS", columns)
+    load_every_module_of_errors()
+    what = (
+        "[site]edge.toml and x[/bold]y :smile: cannot be read, /a/very/long/path/that/a/narrow/window/breaks"
+    )
+    classes = list(classes_of_errors())
+    assert len(classes) > 30
+    for one in classes:
+        error = one.__new__(one)
+        RenzhengError.__init__(error, what, why="[/x] [[ward.cameras]]", do="Look at [broker].")
+
+        def fail(wanted, error=error):
+            raise error
+
+        monkeypatch.setattr(command, "assemble", lambda wanted, fail=fail: lambda: fail(wanted))
+        with pytest.raises(SystemExit) as ended:
+            command.main()
+        assert ended.value.code == one.exit_status
+        shown = capsys.readouterr().err
+        assert shown.splitlines() == [what, "[/x] [[ward.cameras]]", "Look at [broker]."]
+
+
+def test_the_help_shows_sections_of_settings():
+    app = typer.Typer()
+
+    @app.command()
+    def one(two: Annotated[str, typer.Option(help="As in [broker] and [[ward.cameras]].")] = "") -> None:
+        """See [edge] in the settings."""
+
+    told = CliRunner().invoke(command._as_markdown(app), ["--help"]).output
+    assert "[edge]" in told
+    assert "[broker]" in told
+    assert "[[ward.cameras]]" in told
+
+
+def test_the_version_is_said():
+    assert (
+        CliRunner().invoke(command.assemble(None), ["--version"]).output
+        == f"renzheng {version('renzheng')}\n"
+    )
