@@ -6,14 +6,17 @@ and a central server without a camera library.
 
 import importlib
 import logging
+import os
 import sys
+import traceback
 from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Annotated, NamedTuple
+from zoneinfo import ZoneInfoNotFoundError
 
 import typer
 
-from renzheng.contracts.errors import RenzhengError, UsageError
+from renzheng.contracts.errors import FaultError, InputError, RenzhengError, UsageError
 from renzheng.contracts.files import be_private
 from renzheng.contracts.terminal import Terminal
 from renzheng.deploy.logs import set_up_logging
@@ -29,6 +32,9 @@ class Part(NamedTuple):
     help: str
     extra: str
 
+
+TRACE = "RENZHENG_TRACE"
+"""Environment variable with which a command shows the trace of what ended it."""
 
 PARTS: Mapping[str, Part] = {
     "demo": Part(("renzheng.deploy.demo.command",), "Play a dialysis day, from faces to verdicts.", "demo"),
@@ -138,17 +144,56 @@ def overview(
 
 
 def main() -> None:
-    """Run the command line; a `RenzhengError` becomes three plain lines and its exit status."""
+    """Run the command line; what goes wrong becomes up to three plain lines and an exit status."""
     be_private()
     set_up_logging()
     logging.getLogger("alembic").setLevel(logging.WARNING)
     wanted = sys.argv[1] if len(sys.argv) > 1 else None
     try:
         assemble(wanted)()
-    except RenzhengError as error:
-        console = Terminal(stderr=True)
-        console.print(error.what or repr(error), style="bold red")
+    except (RenzhengError, OSError, ImportError, ZoneInfoNotFoundError) as fault:
+        error = as_error(fault, wanted)
+        if os.environ.get(TRACE):
+            traceback.print_exception(fault)
+        terminal = Terminal(stderr=True)
+        terminal.print(error.what or repr(error), style="bold red")
         for line in (error.why, error.do):
             if line:
-                console.print(line)
+                terminal.print(line)
         sys.exit(error.exit_status)
+
+
+def as_error(fault: Exception, wanted: str | None) -> RenzhengError:
+    """Say what the system refused in the form of the product's own errors.
+
+    Raises:
+        ImportError: a module of the product itself cannot be imported, which nobody but us can mend.
+    """
+    match fault:
+        case RenzhengError():
+            return fault
+        case ZoneInfoNotFoundError():
+            return InputError(
+                f"There is no time zone {' '.join(map(str, fault.args))}.",
+                do="Give a name of the IANA list, such as Asia/Shanghai.",
+            )
+        case ImportError():
+            missing = fault.name or ""
+            if not isinstance(fault, ModuleNotFoundError) or missing.startswith("renzheng"):
+                raise fault
+            part = PARTS.get(wanted or "")
+            return UsageError(
+                f"This command needs the package {missing}, which is not installed.",
+                do=f"Install it with: pip install 'renzheng[{part.extra if part else 'edge,central'}]'",
+            )
+        case OSError() if fault.filename is not None:
+            return FaultError(
+                f"{fault.filename} cannot be used: {fault.strerror or fault}.",
+                why="The command ended there; what it had finished before stays.",
+                do="Check that the path exists, whose it is, and how much room the disk has.",
+            )
+    return FaultError(
+        f"The system refused: {fault}.",
+        why="The command ended there; what it had finished before stays.",
+        do=f"Check network and disk; with {TRACE}=1 the command shows where it happened.",
+    )

@@ -50,6 +50,6 @@ def fleet(
     from renzheng.deploy.bench.fleet import run
 
     told = Terminal(stderr=True)
-    figures = run(devices, registered, slow_entries, lambda text: told.print(text))
+    figures = run(devices, registered, slow_entries, told.print)
     if as_json:
         print(json.dumps(figures, indent=2))

@@ -5,6 +5,7 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
+from zoneinfo import ZoneInfoNotFoundError
 
 import pytest
 import typer
@@ -109,3 +110,39 @@ def test_the_version_is_said():
         CliRunner().invoke(command.assemble(None), ["--version"]).output
         == f"renzheng {version('renzheng')}\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("fault", "status", "says"),
+    [
+        (PermissionError(13, "Permission denied", "/home/x[/b]"), 3, "/home/x[/b] cannot be used"),
+        (OSError(28, "No space left on device"), 3, "No space left"),
+        (ModuleNotFoundError("No module named 'pyspark'", name="pyspark"), 2, "renzheng[central]"),
+        (ZoneInfoNotFoundError("No time zone found with key Asia/Nowhere"), 1, "Asia/Nowhere"),
+    ],
+)
+def test_what_the_system_refuses_is_said_in_the_same_form(monkeypatch, capsys, fault, status, says):
+    def fail():
+        raise fault
+
+    monkeypatch.setattr(sys, "argv", ["renzheng", "audit"])
+    monkeypatch.setattr(command, "assemble", lambda _: fail)
+    with pytest.raises(SystemExit) as ended:
+        command.main()
+    assert ended.value.code == status
+    told = capsys.readouterr().err
+    assert says in told
+    assert "Traceback" not in told
+    monkeypatch.setenv(command.TRACE, "1")
+    with pytest.raises(SystemExit):
+        command.main()
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_a_fault_of_our_own_is_not_dressed_up(monkeypatch):
+    def fail():
+        raise ModuleNotFoundError("No module named 'renzheng.nowhere'", name="renzheng.nowhere")
+
+    monkeypatch.setattr(command, "assemble", lambda _: fail)
+    with pytest.raises(ModuleNotFoundError):
+        command.main()
