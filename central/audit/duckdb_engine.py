@@ -40,6 +40,7 @@ class DuckDBEngine:
     """
 
     name = "duckdb"
+    at_once = 1
 
     def __init__(
         self,

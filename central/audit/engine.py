@@ -15,6 +15,8 @@ class Engine(Protocol):
     """Runs the named steps, all written once in the closed dialect."""
 
     name: str
+    at_once: int
+    """How many rules it runs beside each other."""
 
     def source(self, source: Source, name: str) -> None:
         """Make one input table readable under `name`, with its canonical types and `unreadable_`."""

@@ -13,6 +13,10 @@ EngineName = Literal["duckdb", "spark", "python"]
 RULE_SECONDS = 900.0
 """Longest time for one rule: a whole night of the nation, all rules together, takes a fifth of it."""
 
+SMALL = "spark.renzheng.small"
+"""Set for a Spark session that only ever sees a few thousand rows: its steps stay in the driver's memory.
+Each file that is written and read again costs more than such a step."""
+
 EPOCH = dt.date(1970, 1, 1)
 DAY_US = 86_400_000_000
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from renzheng.central.audit.readback import Finding, LineVerdict, read_findings, read_verdicts
-from renzheng.central.audit.request import AuditRequest, EngineName
+from renzheng.central.audit.request import SMALL, AuditRequest, EngineName
 from renzheng.central.audit.run import run_audit
 from renzheng.contracts.tables import REJECTS, arrow_schema
 from renzheng.rules.examples import EXAMPLE_TABLES, SEPARATOR, Case, cases, key_of
@@ -24,20 +24,29 @@ MARGIN = dt.timedelta(days=10)
 NEAR = dt.timedelta(days=180)
 """Rows further than this from the middle one are far away on purpose: they do not lengthen the period."""
 SMALL_SPARK: Mapping[str, str] = {
+    SMALL: "true",
     "spark.sql.shuffle.partitions": "1",
     # in one partition a sort is a task of the same job; a broadcast is a job of its own
     "spark.sql.autoBroadcastJoinThreshold": "-1",
     "spark.sql.constraintPropagation.enabled": "false",
+    "spark.sql.optimizer.dynamicPartitionPruning.enabled": "false",
+    "spark.sql.optimizer.runtime.bloomFilter.enabled": "false",
+    "spark.sql.exchange.reuse": "false",
     "spark.broadcast.compress": "false",
     "spark.shuffle.compress": "false",
     "spark.sql.adaptive.enabled": "false",
     "spark.sql.codegen.wholeStage": "false",
     "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+    # every query is described in words for a page that nobody sees: in few words
+    "spark.sql.ui.explainMode": "simple",
+    "spark.sql.maxPlanStringLength": "100",
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
     "spark.log.level": "ERROR",
     # the run is over before the second compiler has paid for itself
-    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xshare:auto",
+    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xshare:auto "
+    # room for what is compiled and for what is soon forgotten, so that neither is swept again and again
+    "-XX:ReservedCodeCacheSize=240m -XX:-UseCodeCacheFlushing -Xmn320m",
     "spark.hadoop.mapreduce.fileoutputcommitter.algorithm.version": "2",
     "spark.sql.parquet.enableVectorizedReader": "false",
     "spark.sql.sources.parallelPartitionDiscovery.threshold": "100000",

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 from pyspark import cloudpickle
 from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame, SparkSession
@@ -27,7 +28,7 @@ from renzheng.central.audit.errors import EngineError
 from renzheng.central.audit.findings import MOST_FINDINGS
 from renzheng.central.audit.hadoop_files import HadoopFiles
 from renzheng.central.audit.limits import limited
-from renzheng.central.audit.request import address_of
+from renzheng.central.audit.request import SMALL, address_of
 from renzheng.central.audit.sources import PART, UNREADABLE, Source, no_rows, quoted
 from renzheng.central.audit.spark_session import SPARK_FAULTS, first_line
 from renzheng.rules.dialect import to_spark
@@ -53,6 +54,7 @@ class SparkEngine:
     """
 
     name = "spark"
+    at_once = 1
 
     def __init__(
         self,
@@ -73,6 +75,9 @@ class SparkEngine:
         self._lasting = lasting
         self._kept = {one.name: one.address for one in files.files(f"{scratch}/kept")} if lasting else {}
         self._single = spark.conf.get("spark.sql.shuffle.partitions") == "1"
+        self._small = spark.conf.get(SMALL, "false") == "true" and not lasting
+        if self._small:
+            self.at_once = 2  # planning takes longer than running, and one thread plans one query
 
     def close(self) -> None:
         """Forget every table."""
@@ -86,11 +91,16 @@ class SparkEngine:
         Spark itself reads Parquet; anything else is staged once through DuckDB.
         """
         if source.parquet:
+            present = source.expressions or tuple(column.name for column in source.table.columns)
+            if self._small and len(source.parquet) == 1:
+                nothing = tuple(f"CAST(NULL AS STRING) AS {name}" for name in (UNREADABLE, PART))
+                read = self._spark.createDataFrame(pq.ParquetFile(source.parquet[0]).read())
+                self._keep(name, read.selectExpr(*present, *nothing))
+                return
             reader = self._spark.read.option("mergeSchema", "true")
             if source.base is not None:
                 reader = reader.option("basePath", address_of(source.base))
             frame = reader.parquet(*map(address_of, source.parquet))
-            present = source.expressions or tuple(column.name for column in source.table.columns)
             part = "_metadata.file_path" if len(source.parquet) > 1 else "CAST(NULL AS STRING)"
             extra = (f"CAST(NULL AS STRING) AS {UNREADABLE}", f"{part} AS {PART}")
             self._keep(name, frame.selectExpr(*present, *extra))
@@ -115,6 +125,9 @@ class SparkEngine:
 
     def compute(self, name: str, origin: str, computation: Computation) -> None:
         """Run one step that is no SQL, on the workers, group by group."""
+        if self._small:
+            self.add(name, computation.run(self.rows(f"SELECT * FROM {origin}")))
+            return
         columns = ", ".join(f"{one.name} {_SQL_TYPES[one.type]}" for one in computation.schema)
         groups = self._spark.table(origin).groupBy(*computation.keys)
         self._table(name, groups.applyInArrow(computation.run, columns), f"the computation of {name}")
@@ -132,7 +145,8 @@ class SparkEngine:
         """Forget a table that no later step reads."""
         self._spark.catalog.dropTempView(name)
         self._mine.discard(name)
-        self._files.delete(self._place(name))
+        if not self._small:
+            self._files.delete(self._place(name))
 
     def add(self, name: str, table: pa.Table) -> None:
         """Take in a table that was computed elsewhere."""
@@ -210,12 +224,24 @@ class SparkEngine:
         return f"CAST(unix_date({column}) AS BIGINT)"
 
     def _table(self, name: str, frame: DataFrame, told: str) -> None:
+        if self._small:
+            self._keep(name, self._collected(frame, told))
+            return
         try:
             frame.write.mode("overwrite").option("compression", COMPRESSION).parquet(self._place(name))
             self._keep(name, self._spark.read.schema(frame.schema).parquet(self._place(name)))
         except SPARK_FAULTS as error:
             raise _failed(told, error) from error
         self._what[name] = {"schema": frame.schema.jsonValue()}
+
+    def _collected(self, frame: DataFrame, told: str) -> DataFrame:
+        """Run a query now and hold its rows in the driver, where Spark plans with them as with constants."""
+        java = frame._jdf  # noqa: SLF001 - by way of Python the rows would be written down twice
+        try:
+            rows = java.collectAsList()
+            return DataFrame(java.sparkSession().createDataFrame(rows, java.schema()), self._spark)
+        except SPARK_FAULTS as error:
+            raise _failed(told, error) from error
 
     def _place(self, name: str) -> str:
         return f"{self._scratch}/steps/{name}"
