@@ -12,7 +12,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
     command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' && echo $$p && break; done)
 PIP   := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: help setup demo test check format lock bench faults long clean
+.PHONY: help setup demo test check format lock bench faults long architecture clean
 
 help:  ## Show this list.
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -77,6 +77,9 @@ bench: $(VENV)/.ready-dev  ## Measure faces, link and audit on this machine, bes
 	@$(BIN)/renzheng bench sync --events 200000
 	@$(BIN)/renzheng bench audit
 	@$(BIN)/renzheng bench ward --images $(CACHE)/portraits
+
+architecture: $(VENV)/.ready-dev  ## Draw the floors of the code into ARCHITECTURE.md.
+	@$(BIN)/python -m renzheng.deploy.architecture
 
 lock: $(VENV)/.ready-dev  ## Renew both lock files from pyproject.toml.
 	@deploy/setup/lock.sh "$(BIN)/uv"

@@ -1,1 +1,1 @@
-"""What is done to a device once or seldom: joining a site, changing its key, checking its log."""
+"""What every device has: store, log, link to central, clock, coverage, evidence, people; joining, backup."""

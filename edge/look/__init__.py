@@ -1,1 +1,1 @@
-"""Looking at a face: frames, attempts, outcomes, the faces that are enrolled; for kiosk and bedside alike."""
+"""Looking at faces: frames, attempts, outcomes, and who is enrolled; for kiosk and bedside alike."""

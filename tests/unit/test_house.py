@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from renzheng.deploy import architecture
+
 ROOT = Path(__file__).parents[2]
 MAY_IMPORT = {
     "contracts": set(),
@@ -183,3 +185,8 @@ def test_what_the_page_on_security_names_is_there():
     assert len(named) > 20
     assert [path for path in named if not (ROOT / path).is_file()] == []
     assert re.findall(r"(?m)^\| V(\d+) ", text) == [str(number) for number in range(1, 18)]
+
+
+def test_the_drawing_of_the_floors_is_that_of_the_code():
+    page = architecture.PAGE.read_text(encoding="utf-8")
+    assert architecture.renewed(page) == page, "run: make architecture"
