@@ -100,7 +100,7 @@ def test_the_whole_way_by_keyboard_only(make_agent, feed):
 
 
 def test_one_switch_goes_from_control_to_control_and_presses(make_agent, feed):
-    agent = make_agent(comfort=("switch",), switch_seconds=1.0)
+    agent = make_agent(comfort=("switch",), switch_seconds=4.0)  # a busy machine presses late
     with opened(agent, feed) as kiosk:
 
         def press_at(selector):
