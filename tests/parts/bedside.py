@@ -192,7 +192,7 @@ class InspectorsPage(Page):
             headers={"content-type": "application/json"},
         )
         try:
-            with urlopen(request, timeout=20) as answer:
+            with urlopen(request, timeout=90) as answer:
                 self.cookie = answer.headers["set-cookie"].split(";")[0]
                 return Answer(answer.status, answer.read().decode())
         except HTTPError as error:

@@ -45,7 +45,7 @@ class Tablet:
     def reach(self, *screens: str) -> str:
         """Wait for one of these screens."""
         wanted = ", ".join(f"body[data-screen={name}]" for name in screens)
-        self.page.wait_for_selector(wanted, timeout=25_000)
+        self.page.wait_for_selector(wanted, timeout=chromium.PATIENCE_MS)
         return self.page.evaluate("document.body.dataset.screen")
 
     def tap(self, selector: str) -> None:
@@ -161,6 +161,7 @@ def tablet(
             context = chromium.browser_before(feed).new_context(**options)
         else:
             context = chromium.browser_of_its_own(feed, profile, flags, options)
+        context.set_default_timeout(chromium.PATIENCE_MS)
         closing.callback(lambda: None if held.dead else context.close())
         page = context.pages[0] if context.pages else context.new_page()
         held = Tablet(page, context, feed)

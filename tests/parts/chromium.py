@@ -13,6 +13,8 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, BrowserType, Page, Playwright, sync_playwright
 
 PROGRAM = "/usr/bin/chromium"
+PATIENCE_MS = 90_000
+"""How long a page is waited for: a busy machine must fail no test."""
 _ARGUMENTS = (
     "--use-fake-ui-for-media-stream",
     "--use-fake-device-for-media-stream",
@@ -50,7 +52,9 @@ class _Shared:
         return self._browser
 
     def _start(self) -> Browser:
-        started = self.chromium().launch(executable_path=PROGRAM, args=arguments(self._film))
+        started = self.chromium().launch(
+            executable_path=PROGRAM, args=arguments(self._film), timeout=PATIENCE_MS
+        )
         self._closing.callback(started.close)
         return started
 

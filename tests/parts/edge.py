@@ -66,7 +66,7 @@ def sign_in(number: int, *, device_id: str = "kiosk-01", subject: str = "P1") ->
     )
 
 
-def eventually(true: Callable[[], bool], *, within_seconds: float = 15.0) -> bool:
+def eventually(true: Callable[[], bool], *, within_seconds: float = 60.0) -> bool:
     """Wait until something holds; False when it does not in time."""
     deadline = time.monotonic() + within_seconds
     while not true():
@@ -113,7 +113,7 @@ class Page:
     def _call(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> Answer:
         request = Request(self.base_url + path, data=body, headers=dict(headers), method=method)
         try:
-            with urlopen(request, timeout=20) as answer:
+            with urlopen(request, timeout=90) as answer:
                 return Answer(answer.status, answer.read().decode())
         except HTTPError as error:
             with error:

@@ -43,7 +43,7 @@ class Kiosk:
     def reach(self, *screens: str) -> str:
         """Wait for one of these screens."""
         wanted = ", ".join(f"body[data-screen={name}]" for name in screens)
-        self.page.wait_for_selector(wanted, timeout=20_000)
+        self.page.wait_for_selector(wanted, timeout=chromium.PATIENCE_MS)
         return str(self.page.evaluate("document.body.dataset.screen"))
 
     def shoot(self, name: str) -> None:
@@ -65,6 +65,7 @@ def opened(
 ) -> Iterator[Kiosk]:
     """Open the page before a camera that plays `feed`; what the page complains of fails the test."""
     context = chromium.browser_before(feed).new_context(viewport=viewport)
+    context.set_default_timeout(chromium.PATIENCE_MS)
     said: list[str] = []
     try:
         page = context.new_page()

@@ -89,7 +89,7 @@ def test_a_camera_that_is_pulled_out_sends_to_the_nurse_and_into_the_coverage(ag
         kiosk.touch("#cancel")
         kiosk.reach("idle")
         put(scene, MINE)
-        assert eventually(lambda: agent.station.standing().cause is None, within_seconds=20)
+        assert eventually(lambda: agent.station.standing().cause is None, within_seconds=60)
         kiosk.touch("[data-person=P1]")
         assert kiosk.reach("done", "other_way") == "done"
 

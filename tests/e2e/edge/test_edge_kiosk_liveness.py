@@ -13,7 +13,7 @@ pytestmark = pytest.mark.chromium
 
 @pytest.fixture
 def agent(tmp_path, engine):
-    kiosk = {"done_seconds": 3, "attempt_seconds": 12, "sleep_seconds": 0, "unshown_liveness": "refuse"}
+    kiosk = {"done_seconds": 3, "attempt_seconds": 20, "sleep_seconds": 0, "unshown_liveness": "refuse"}
     agent = build_agent(make_settings(tmp_path, kiosk=kiosk), clock=stepped_clock(), engine=engine)
     agent.enrol(
         "P1",

@@ -216,7 +216,7 @@ def test_a_frozen_broker_is_noticed_and_left(device, central, broker):
     assert eventually(device.all_acknowledged)
     broker.pause()
     device.write(5)
-    assert eventually(lambda: not device.link.connected, within_seconds=25)
+    assert eventually(lambda: not device.link.connected, within_seconds=60)
     broker.resume()
     assert eventually(device.all_acknowledged, within_seconds=30)
     assert central.lines == device.log.lines(0, 100)
