@@ -185,7 +185,8 @@ def archive(
     out: Annotated[Path, typer.Option(help="Where archives are kept, on another disk or machine.")],
     config: Config = CONFIG,
     again: Annotated[
-        bool, typer.Option("--again", help="Make the latest archive anew, while nothing of it is pruned.")
+        bool,
+        typer.Option("--again", help="Make it anew while nothing of it is pruned; later ones then, too."),
     ] = False,
 ) -> None:
     """Write what came in until a year's end, with every signature, into a folder that verifies by itself."""

@@ -83,7 +83,8 @@ def archive(  # noqa: PLR0917 - of what, as whom, where, when
         year: the last year that it holds; years before it that were not archived are in it, too.
         zone: whose years.
         now: the moment.
-        again: make the archive of that year anew, as long as nothing was pruned after it.
+        again: make the archive of that year anew, as long as nothing was pruned after it or a later one;
+            later ones are then made anew, too.
         progress: is told of entries written.
 
     Returns:
@@ -96,7 +97,7 @@ def archive(  # noqa: PLR0917 - of what, as whom, where, when
     until = datetime(year + 1, 1, 1, tzinfo=zone)
     if until > now:
         raise ArchiveError(f"The year {year} is not over.", do="Archive closed years only.")
-    after = _make_room(database, year, again=again)
+    after = _make_room(database, year, to_us(until), again=again)
     try:
         out.mkdir(parents=True, exist_ok=True, mode=0o700)
         partial, target = begin_folder(out, f"renzheng-archive-{year}")
@@ -135,14 +136,15 @@ def archive(  # noqa: PLR0917 - of what, as whom, where, when
     return target, manifest
 
 
-def _make_room(database: Database, year: int, *, again: bool) -> Any:
-    """Return the archive that this one goes on from; forget one of the same year that is made anew."""
+def _make_room(database: Database, year: int, until_us: int, *, again: bool) -> Any:
+    """Return the archive that this one goes on from; forget those that are made anew."""
     with database.writing() as connection:
+        _must_wait_for_no_round(connection, until_us)
         latest = archived.latest(connection)
-        if latest is not None and latest.year == year and again:
+        while again and latest is not None and latest.year >= year:
             if archived.is_pruned(connection, latest.archive_id):
                 raise ArchiveError(
-                    f"The archive of {year} cannot be made anew: its entries were pruned.",
+                    f"The archive of {latest.year} cannot be made anew: its entries were pruned.",
                     why="They lie in that archive alone.",
                     do="Keep its folder, and a copy of it elsewhere.",
                 )
@@ -152,9 +154,22 @@ def _make_room(database: Database, year: int, *, again: bool) -> Any:
             raise ArchiveError(
                 f"The year {latest.year} was archived already.",
                 why="The next archive goes on where that one ends.",
-                do="Archive a later year; --again makes the latest anew while nothing of it is pruned.",
+                do="Archive a later year; --again makes this one anew, and later ones then too.",
             )
         return latest
+
+
+def _must_wait_for_no_round(connection: sa.Connection, until_us: int) -> None:
+    """Refuse while answers wait for their round to open: only then it is known whether they are foreign."""
+    rounds = schema.rounds
+    waiting = (rounds.c.state == "drawn") & (rounds.c.drawn_at < until_us)
+    found = connection.execute(sa.select(rounds.c.round_id).where(waiting).limit(1)).scalar()
+    if found is not None:
+        raise ArchiveError(
+            f"The round {found} was drawn in that time and has not opened.",
+            why="Whether its answers count is written beside their entries when it opens.",
+            do="Archive once the checks of the round are due.",
+        )
 
 
 def _open(opened: ExitStack, folder: Path, name: str) -> Writer:

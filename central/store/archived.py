@@ -1,5 +1,6 @@
 """What the store knows of archives of closed years, and of entries that were pruned after them."""
 
+from bisect import bisect
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -78,17 +79,24 @@ def keep_hashes(connection: sa.Connection, device_id: str, entries: Iterable[tup
     bulk.append_rows(connection, HASHES, [(device_id, first, short) for first, short in _runs(entries)])
 
 
-def hashes(connection: sa.Connection, device_id: str, first: int, last: int) -> Mapping[int, str]:
-    """Read the beginnings (hex) of the hashes of pruned entries `first` to `last`, both included."""
-    near = HASHES.c.first_sequence.between(first - HASHES_A_ROW + 1, last)
+def hashes(connection: sa.Connection, device_id: str, sequences: Sequence[int]) -> Mapping[int, str]:
+    """Read the beginnings (hex) of the hashes of pruned entries.
+
+    Args:
+        connection: a transaction of the store.
+        device_id: whose.
+        sequences: which, in order; those that were not pruned are left out.
+    """
+    near = HASHES.c.first_sequence.between(sequences[0] - HASHES_A_ROW + 1, sequences[-1])
     query = sa.select(HASHES.c.first_sequence, HASHES.c.hashes).where(HASHES.c.device_id == device_id, near)
+    rows = connection.execute(query.order_by(HASHES.c.first_sequence)).all()
+    firsts = [row.first_sequence for row in rows]
     found: dict[int, str] = {}
-    for row in connection.execute(query):
-        short = bytes(row.hashes)
-        for at in range(0, len(short), HASH_BYTES):
-            sequence = row.first_sequence + at // HASH_BYTES
-            if first <= sequence <= last:
-                found[sequence] = short[at : at + HASH_BYTES].hex()
+    for sequence in sequences if rows else ():
+        row = rows[bisect(firsts, sequence) - 1]
+        at = (sequence - row.first_sequence) * HASH_BYTES
+        if 0 <= at < len(row.hashes):
+            found[sequence] = bytes(row.hashes[at : at + HASH_BYTES]).hex()
     return found
 
 

@@ -21,7 +21,7 @@ def hashes(connection: sa.Connection, device_id: str, first: int, last: int) -> 
     )
     found = {row.sequence: row.hash for row in connection.execute(query)}
     if len(found) <= last - first:
-        found = {**archived.hashes(connection, device_id, first, last), **found}
+        found = {**archived.hashes(connection, device_id, range(first, last + 1)), **found}
     return found
 
 

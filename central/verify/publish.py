@@ -207,7 +207,7 @@ def _hashes(connection: sa.Connection, name: str, sequences: Sequence[int]) -> M
     found = {row[0]: row[1] for row in connection.execute(query)}
     pruned = [sequence for sequence in sequences if sequence not in found]
     if pruned:
-        found = {**archived.hashes(connection, name, pruned[0], pruned[-1]), **found}
+        found = {**archived.hashes(connection, name, pruned), **found}
     return found
 
 

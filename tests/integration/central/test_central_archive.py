@@ -289,6 +289,31 @@ def test_an_open_year_a_year_twice_and_a_log_that_does_not_hold_are_not_archived
     assert list((tmp_path / "out").iterdir()) == []
 
 
+def test_an_archive_that_was_lost_is_made_anew_and_those_after_it(made, database, tmp_path):
+    with database.writing() as connection:
+        ids = {row.archive_id for row in archived.rows_of(connection, "kiosk-1")}
+    anew = [archive(database, SIGNER, tmp_path / "out", 2025, ZONE, NOW, again=True)[0]]
+    anew.append(archive(database, SIGNER, tmp_path / "out", 2026, ZONE, NOW)[0])
+    assert check_archives(anew, [KEY]).results == check_archives(made.folders, [KEY]).results
+    with pytest.raises(ArchiveError, match="does not know it"):
+        prune(database, made.folders[0])
+    assert prune(database, anew[0]).entries == 421
+    with pytest.raises(ArchiveError, match="2025 cannot be made anew"):
+        archive(database, SIGNER, tmp_path / "out", 2025, ZONE, NOW, again=True)
+    with database.writing() as connection:
+        assert not ids & {row.archive_id for row in archived.rows_of(connection, "kiosk-1")}
+
+
+def test_nothing_is_archived_while_answers_wait_for_their_round(database, tmp_path):
+    with database.writing() as connection:
+        empty = {column.name: "" for column in schema.rounds.columns if not column.nullable}
+        times = {"committed_at": 1, "known_at": 1, "due_at": 1, "closes_at": 1, "sealed_share": b""}
+        row = {**empty, **times, "round_id": "R1", "number": 1, "state": "drawn", "drawn_at": 5}
+        connection.execute(sa.insert(schema.rounds).values(row))
+    with pytest.raises(ArchiveError, match="round R1"):
+        archive(database, SIGNER, tmp_path / "out", 2026, ZONE, NOW, again=True)
+
+
 def span(first, last, at=0):
     return StoredBatch(first, last, "", b"", b"", at)
 
