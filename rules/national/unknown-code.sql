@@ -1,6 +1,6 @@
 /*
 id: unknown-code
-version: "1.0"
+version: "1.1"
 title: {zh: 目录外编码疑为透析或床位, en: A code outside of the catalogue that looks like dialysis or a bed}
 status: stable
 basis: [国务院令第735号 第三十八条（串换诊疗项目） / State Council Decree 735 art 38]
@@ -41,6 +41,23 @@ examples:
       tables:
         claim_lines:
           - {line_id: L1, item_code: X1, item_name: 腹膜透析, service_time: "2026-03-04 10:00", amount: 400}
+  - title: {zh: 名称中夹空格或附会腹膜透析, en: a blank inside the word or the other word beside it}
+    tables:
+      claim_lines:
+        - {line_id: L1, item_code: X1, item_name: "血液透 析", service_time: "2026-03-04 10:00", amount: 4}
+        - {line_id: L2, item_code: X2, item_name: 血液透析（非腹膜透析）, service_time: "2026-03-04 10:00", amount: 4}
+        - {line_id: L3, item_code: X3, item_name: HAEMODIALYSIS, service_time: "2026-03-04 10:00", amount: 4}
+    flags:
+      - {institution_id: H1, line_ids: [L1], amount: 4}
+      - {institution_id: H1, line_ids: [L2], amount: 4}
+      - {institution_id: H1, line_ids: [L3], amount: 4}
+    neighbour:
+      title: {zh: 腹膜透析与床旁检查, en: peritoneal dialysis and an examination at the bedside}
+      tables:
+        claim_lines:
+          - {line_id: L1, item_code: X1, item_name: "腹膜透 析", service_time: "2026-03-04 10:00", amount: 4}
+          - {line_id: L2, item_code: X2, item_name: 输血过滤器与床旁定位超声, service_time: "2026-03-04 10:00", amount: 4}
+          - {line_id: L3, item_code: X3, item_name: PERITONEAL DIALYSIS, service_time: "2026-03-04 10:00", amount: 4}
   - title: {zh: 无名编码，单价与频次如透析, en: "no name, but the price and the rhythm of dialysis"}
     tables:
       claim_lines:
@@ -58,16 +75,32 @@ examples:
 WITH unknown AS (
   SELECT
     l.*,
+    -- a blank in between hides no word; a name that speaks of the blood as well is not of peritoneal dialysis
     (
       l.item_name LIKE '%透析%'
+      OR l.item_name LIKE '%透_析%'
+      OR l.item_name LIKE '%血透%'
       OR l.item_name LIKE '%血滤%'
+      OR l.item_name LIKE '%血 滤%'
       OR l.item_name LIKE '%血液滤过%'
       OR l.item_name LIKE '%灌流%'
+      OR l.item_name LIKE '%灌 流%'
       OR l.item_name LIKE '%血液净化%'
       OR l.item_name LIKE '%床位%'
+      OR l.item_name LIKE '%床 位%'
       OR l.item_name LIKE '%ialysis%'
+      OR l.item_name LIKE '%IALYSIS%'
     )
-    AND NOT (l.item_name LIKE '%腹膜透析%' OR l.item_name LIKE '%eritoneal%') AS by_name
+    AND NOT (
+      (
+        l.item_name LIKE '%腹膜透析%'
+        OR l.item_name LIKE '%腹膜透_析%'
+        OR l.item_name LIKE '%腹透%'
+        OR l.item_name LIKE '%eritoneal%'
+        OR l.item_name LIKE '%ERITONEAL%'
+      )
+      AND NOT (l.item_name LIKE '%血%透%' OR l.item_name LIKE '%aemodialysis%' OR l.item_name LIKE '%emodialysis%')
+    ) AS by_name
   FROM billed_lines l
   WHERE l.item_class IS NULL AND l.service_day BETWEEN $from_day AND $to_day
 ),
