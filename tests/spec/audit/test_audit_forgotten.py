@@ -10,9 +10,11 @@ from parts.audit_tables import (
     CATALOGUE,
     at,
     bed,
+    check,
     died,
     few_rules,
     filled,
+    leave,
     line,
     machine,
     session,
@@ -43,6 +45,29 @@ def later(days, clock="04 10:00"):
 PLACE = {"institutions": [{"institution_id": "H1"}]}
 
 EVASIONS = {
+    "two lines under ids that differ in their case only": (
+        {
+            "claim_lines": [line("l1", "04 10:00"), line("L1", "04 10:00")],
+            "attendance": session("04 08:00", "04 12:00"),
+            "coverage": [up()],
+        },
+        {"L1": VERIFIED, "l1": "contradicted/more_lines_than_sessions"},
+    ),
+    "a letter of another alphabet makes another person, who was never here": (
+        {
+            "claim_lines": [line("L1", "04 10:00", person_id="\u0420" + "1")],
+            "attendance": session("04 08:00", "04 12:00"),
+            "coverage": [up()],
+        },
+        {"L1": NO_SESSION},
+    ),
+    "more bed days in one line than the stay has": (
+        {
+            "claim_lines": [bed("L1", "05 08:00", quantity=9)],
+            "stays": [stay("01 09:00", "05 10:00")],
+        },
+        {"L1": "contradicted/outside_stay"},
+    ),
     "a bill that takes back a reversal of nothing": (
         {
             "claim_lines": [
@@ -153,6 +178,48 @@ EVASIONS = {
     ),
 }
 INNOCENTS = {
+    "the ids of every other table in full-width letters": (
+        {
+            "claim_lines": [line("L1", "04 10:00"), bed("L2", "06 08:00"), bed("L3", "07 08:00")],
+            "attendance": [
+                sign("04 08:00", session_id="Ｓ１", person_id="ｐ１", event_id="Ｅ１"),
+                sign("04 12:00", "sign_out", session_id="S1", event_id="Ｅ2"),
+            ],
+            "machine_sessions": [machine("04 08:10", "04 11:50", person_id="p１")],
+            "stays": [stay("05 09:00", "08 10:00", visit_id="ｖ1")],
+            "spot_checks": [
+                check("06 10:00", "absent", person_id="Ｐ1", visit_id="v1"),
+                check("07 10:00", "present", person_id="p1"),
+            ],
+            "leaves": [leave("06 09:00", "06 12:00", "examination", person_id="ｐ1", visit_id="Ｖ１")],
+            "coverage": [up()],
+        },
+        {"L1": VERIFIED, "L2": "supported/approved_leave", "L3": "supported/seen"},
+    ),
+    "seen under an alias of an alias, while the bed is billed under the number": (
+        {
+            "claim_lines": [bed("L1", "06 08:00", person_id="P3")],
+            "person_aliases": [
+                {"person_id": "P1", "alias_of": "P2"},
+                {"person_id": "P2", "alias_of": "P3"},
+            ],
+            "stays": [stay("05 09:00", "08 10:00")],
+            "spot_checks": [check("06 10:00", "present", person_id="P2")],
+        },
+        {"L1": "supported/seen"},
+    ),
+    "most of a long stay in one line, from before the period": (
+        {
+            "claim_lines": [bed("L1", "20 08:00", quantity=25)],
+            "stays": [
+                {
+                    "admitted_at": at("01 08:00") - dt.timedelta(days=9),
+                    "discharged_at": at("01 08:00") + dt.timedelta(days=40),
+                }
+            ],
+        },
+        {"L1": NOT_SEEN},
+    ),
     "every id in full-width letters, on one side only": (
         PLACE
         | {
@@ -301,12 +368,19 @@ def by_duckdb(tmp_path_factory):
     for row in pq.read_table(folder / "out" / "line_verdicts.parquet").to_pylist():
         case, _, line_id = row["line_id"].partition("-")
         found[int(case.removeprefix("C"))][line_id] = f"{row['verdict']}/{row['reason']}"
+    found["days"] = pq.read_table(folder / "out" / "day_verdicts.parquet").to_pylist()
     return found
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_duckdb_says(name, by_duckdb):
     assert by_duckdb[list(CASES).index(name)] == CASES[name][1]
+
+
+def test_every_day_of_the_long_line_is_judged(by_duckdb):
+    number = list(CASES).index("most of a long stay in one line, from before the period")
+    days = [row["day"] for row in by_duckdb["days"] if row["line_id"] == f"C{number}-L1"]
+    assert sorted(days) == [dt.date(2026, 2, 24) + dt.timedelta(days=n) for n in range(25)]
 
 
 @pytest.mark.parametrize("name", CASES)
