@@ -57,7 +57,7 @@ def verify(  # noqa: PLR0917 - each is an option
     if key:
         if not archive:
             raise ArchiveError("With --key only archives are verified.", do="Give them with --archive.")
-        _conclude(_show_archives(archive, [_public(path) for path in key]).bad)
+        _conclude(_show_archives(archive, [_public(path) for path in key], note).bad)
         return
     settings = read_settings(config)
     by = verifying_keys(settings.key_file)
@@ -139,14 +139,17 @@ def _show_checkpoints(database: "Database", note: Path | None, by: "Sequence[OKP
         console.print(f"the kept note of size {kept.size} holds")
 
 
-def _show_archives(folders: "Sequence[Path]", by: "Sequence[OKPKey]") -> "Checked":
+def _show_archives(folders: "Sequence[Path]", by: "Sequence[OKPKey]", note: Path | None = None) -> "Checked":
     """Verify archives by themselves, and tell what they hold."""
     from renzheng.central.archive.checking import check_archives
 
     with Progress(plain_column("archived entries"), *_COLUMNS[2:], console=Terminal(stderr=True)) as bars:
         task = bars.add_task("", total=None)
-        checked = check_archives(folders, by, lambda n: bars.advance(task, n))
+        kept = note.read_text(encoding="utf-8") if note else None
+        checked = check_archives(folders, by, lambda n: bars.advance(task, n), note=kept)
     console = Terminal()
+    if kept:
+        console.print("the kept note holds")
     for one in checked.archives:
         told = one.manifest
         until = f"received before {told.until}, store {told.store_id}, epoch {told.epoch}"

@@ -17,13 +17,14 @@ from renzheng.central.archive.form import Archive, Reader, open_archive
 from renzheng.central.errors import ArchiveError, StoreError
 from renzheng.central.verify.archived import Word, open_word
 from renzheng.central.verify.check import BadEntry, Fault, Good, LogCheck, Lost, Start, StoredBatch
-from renzheng.central.verify.checkpoint import CheckpointError, Tree
-from renzheng.central.verify.publish import DRAW, hold_note, leaves_of
+from renzheng.central.verify.checkpoint import Checkpoint, CheckpointError, Tree
+from renzheng.central.verify.publish import DRAW, hold_note, leaves_of, read_kept_note
 from renzheng.central.verify.store import named_damage, read_keys, read_lost, stored_batch
 from renzheng.contracts.errors import InputError
 from renzheng.contracts.messages import open_ack
 
 Leaves = dict[str, dict[int, str]]
+Roots = dict[int, bytes]
 
 
 @dataclass(slots=True)
@@ -50,7 +51,11 @@ class Checked:
 
 
 def check_archives(
-    folders: Sequence[Path], by: Sequence[OKPKey], progress: Callable[[int], None] = lambda _: None
+    folders: Sequence[Path],
+    by: Sequence[OKPKey],
+    progress: Callable[[int], None] = lambda _: None,
+    *,
+    note: str | None = None,
 ) -> Checked:
     """Check archives, in the order of their years.
 
@@ -58,19 +63,27 @@ def check_archives(
         folders: the archives.
         by: keys of central that are trusted.
         progress: is told of entries walked.
+        note: a checkpoint that an outsider kept.
 
     Raises:
-        ArchiveError: one is not what central signed, or two do not follow one another.
-        CheckpointError: a published note does not follow from the heads under it.
+        ArchiveError: one is not what central signed, two do not follow one another, or the note is of a time
+            that they do not hold.
+        CheckpointError: a published note does not follow from the heads under it, or the tree does not grow
+            out of the kept one.
     """
     checked = Checked(sorted((open_archive(one, by) for one in folders), key=lambda one: one.manifest.year))
     _must_follow(checked.archives)
     leaves: Leaves = {}
     tree: Tree | None = None
+    kept = read_kept_note(note, checked.archives[-1].by) if note else None
+    roots: Roots = {kept.size: b""} if kept else {}
     with _readable():
         for archive in checked.archives:
-            count, tree = _check_checkpoints(archive, tree, leaves)
+            count, tree = _check_checkpoints(archive, tree, leaves, roots)
             checked.checkpoints += count
+    if kept:
+        _hold_kept(kept, roots)
+    with _readable():
         for archive in checked.archives:
             checked.results += _check_devices(archive, checked.ends, leaves, progress)
     checked.beyond = sum(len(of_device) for name, of_device in leaves.items() if name != DRAW)
@@ -112,8 +125,25 @@ def _must_follow(archives: Sequence[Archive]) -> None:
             )
 
 
-def _check_checkpoints(archive: Archive, before: Tree | None, leaves: Leaves) -> tuple[int, Tree]:
-    """Let the tree grow over the archive's leaves, and hold each note against it."""
+def _hold_kept(kept: Checkpoint, roots: Roots) -> None:
+    """Hold a kept note against the tree as it was at its size."""
+    if not roots[kept.size]:
+        raise ArchiveError(
+            f"The kept note, of {kept.size} heads, is of another time than the archives.",
+            do="Give the archives of its time, or hold it against the store.",
+        )
+    if roots[kept.size] != kept.root:
+        raise CheckpointError(
+            f"What the archives hold does not grow out of the checkpoint of size {kept.size}.",
+            why="Something under that promise was changed or dropped before it was archived.",
+            do="Keep the note: it is signed evidence.",
+        )
+
+
+def _check_checkpoints(
+    archive: Archive, before: Tree | None, leaves: Leaves, roots: Roots
+) -> tuple[int, Tree]:
+    """Let the tree grow over the archive's leaves, hold each note against it, and note roots asked for."""
     manifest, count = archive.manifest, 0
     tree = Tree(manifest.tree_size, [bytes.fromhex(peak) for peak in manifest.tree_peaks])
     if before is not None and (before.size, before.peaks) != (tree.size, tree.peaks):
@@ -125,6 +155,8 @@ def _check_checkpoints(archive: Archive, before: Tree | None, leaves: Leaves) ->
     for row in Reader(archive, "checkpoints").all():
         for leaf in leaves_of(row):
             tree.add(leaf.hash())
+            if tree.size in roots:
+                roots[tree.size] = tree.root()
             leaves.setdefault(leaf.device_id, {})[leaf.head.sequence] = leaf.head.hash
         hold_note(row, tree, archive.by)
         count += 1

@@ -130,7 +130,7 @@ def hold_note(row: Any, tree: Tree, by: Sequence[OKPKey]) -> None:
     Raises:
         CheckpointError: it is not signed by any of these keys, or its root does not follow from the leaves.
     """
-    checkpoint = _read_note(row.note, by)
+    checkpoint = read_kept_note(row.note, by)
     peaks = None if row.peaks is None else [bytes.fromhex(one) for one in orjson.loads(row.peaks)]
     same = checkpoint.size == tree.size and checkpoint.root == tree.root()
     if not same or peaks not in (None, tree.peaks):
@@ -152,7 +152,7 @@ def check_kept_note(database: Database, note: str, *by: OKPKey) -> Checkpoint:
     Raises:
         CheckpointError: central's tree today does not grow out of that note.
     """
-    checkpoint = _read_note(note, by)
+    checkpoint = read_kept_note(note, by)
     with named_damage(), database.reading() as connection:
         leaves = list(_leaves(connection))
         if checkpoint.root != root_of([leaf.hash() for leaf in leaves[: checkpoint.size]]):
@@ -165,7 +165,7 @@ def check_kept_note(database: Database, note: str, *by: OKPKey) -> Checkpoint:
     return checkpoint
 
 
-def _read_note(note: str, by: Sequence[OKPKey]) -> Checkpoint:
+def read_kept_note(note: str, by: Sequence[OKPKey]) -> Checkpoint:
     """Read a note by whichever of central's keys signed it; where none did, the last says so."""
     for key in by[:-1]:
         with suppress(CheckpointError):

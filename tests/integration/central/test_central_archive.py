@@ -33,7 +33,7 @@ from renzheng.central.store.identity import Lost
 from renzheng.central.store.times import to_us
 from renzheng.central.verify.archived import open_word, sign_word
 from renzheng.central.verify.check import BadEntry, Fault, Good, StoredBatch
-from renzheng.central.verify.checkpoint import CheckpointError
+from renzheng.central.verify.checkpoint import Checkpoint, CheckpointError, read_note, sign_note
 from renzheng.central.verify.projections import check_projections
 from renzheng.central.verify.publish import check_checkpoints, check_kept_note, take_checkpoint
 from renzheng.central.verify.store import check_store
@@ -257,6 +257,19 @@ def test_a_leaf_that_names_another_entry_breaks_the_published_note(copy):
     rewrite(copy, "checkpoints", change)
     with pytest.raises(CheckpointError, match="does not follow"):
         check_archives([copy], [KEY])
+
+
+def test_a_note_that_an_outsider_kept_is_held_against_the_archived_tree(made):
+    summer, winter = made.notes[0], made.notes[1]
+    assert check_archives(made.folders[:1], [KEY], note=summer).bad == []
+    assert check_archives(made.folders, [KEY], note=winter).bad == []
+    with pytest.raises(ArchiveError, match="of another time"):
+        check_archives(made.folders[1:], [KEY], note=summer)
+    other = sign_note(Checkpoint("renzheng/test", read_note(summer, KEY).size, bytes(32)), KEY)
+    with pytest.raises(CheckpointError, match="does not grow out"):
+        check_archives(made.folders, [KEY], note=other)
+    with pytest.raises(CheckpointError, match="not signed"):
+        check_archives(made.folders, [KEY], note=sign_note(read_note(summer, KEY), STRANGER))
 
 
 def test_an_archive_between_two_that_is_missing_and_one_of_another_store_are_named(made, copy):
@@ -592,7 +605,10 @@ def test_the_commands_archive_verify_without_a_store_and_prune(made, tmp_path, m
     out = tmp_path / "out"
     run("archive", "--config", config, "--year", 2026, "--out", out, "--again")
     both = ["--archive", made.folders[0], "--archive", out / "renzheng-archive-2026"]
-    said = run("verify", *both, "--key", public)
+    kept = tmp_path / "kept.note"
+    kept.write_text(made.notes[0], encoding="utf-8")
+    said = run("verify", *both, "--key", public, "--note", kept)
+    assert "the kept note holds" in said
     assert "archive of 2026  40 entries of 2 devices" in said
     assert "kiosk-1  20 entries hold, after 341 in archives" in said
     assert "pruned 421 entries of 2 devices" in run("prune", "--config", config, *both[:2])
