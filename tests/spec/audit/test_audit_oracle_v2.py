@@ -304,13 +304,21 @@ DEATH = {
         },
         {"L1": "insufficient/not_seen"},
     ),
-    "a bed weeks after the death": (
+    "a bed entered weeks after the death is for the stay that ended by it": (
         {
             "claim_lines": [bed("L1", "25 08:00")],
             "persons": [died(3)],
             "stays": [stay("01 09:00", "03 22:00")],
         },
-        {"L1": "contradicted/after_death"},
+        {"L1": "insufficient/not_seen"},
+    ),
+    "a bed weeks after the death without a stay that ended by it": (
+        {
+            "claim_lines": [bed("L1", "25 08:00"), bed("L2", "26 08:00", visit_id="V2")],
+            "persons": [died(3)],
+            "stays": [stay("01 09:00"), stay("05 09:00", "26 22:00", visit_id="V2")],
+        },
+        {"L1": "contradicted/after_death", "L2": "contradicted/after_death"},
     ),
 }
 SESSIONS = {
