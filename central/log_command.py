@@ -158,8 +158,8 @@ def _show_archives(folders: "Sequence[Path]", by: "Sequence[OKPKey]", note: Path
         )  # fmt: skip
     _show(checked.results)
     console.print(f"{checked.checkpoints} archived checkpoints hold")
-    if checked.beyond:
-        console.print(f"{checked.beyond} of their heads lie in no archive that was given")
+    for name, last in checked.beyond.items():
+        console.print(f"{name}  a checkpoint names entry {last}, which lies in no archive that was given")
     return checked
 
 

@@ -21,6 +21,7 @@ from renzheng.central.verify.checkpoint import Checkpoint, CheckpointError, Tree
 from renzheng.central.verify.publish import DRAW, hold_note, leaves_of, read_kept_note
 from renzheng.central.verify.store import named_damage, read_keys, read_lost, stored_batch
 from renzheng.contracts.errors import InputError
+from renzheng.contracts.log import genesis
 from renzheng.contracts.messages import open_ack
 
 Leaves = dict[str, dict[int, str]]
@@ -35,14 +36,14 @@ class Checked:
         results: of each device in each archive, in order.
         ends: by device, where the last archive that holds some of it ends.
         checkpoints: notes that hold.
-        beyond: leaves of later or earlier entries than the archives hold.
+        beyond: by device, the last entry that a published leaf names and none of the archives holds.
     """
 
     archives: list[Archive] = field(default_factory=list)
     results: list[Good | BadEntry] = field(default_factory=list)
     ends: dict[str, Start] = field(default_factory=dict)
     checkpoints: int = 0
-    beyond: int = 0
+    beyond: dict[str, int] = field(default_factory=dict)
 
     @property
     def bad(self) -> list[BadEntry]:
@@ -74,6 +75,7 @@ def check_archives(
     checked = Checked(sorted((open_archive(one, by) for one in folders), key=lambda one: one.manifest.year))
     _must_follow(checked.archives)
     leaves: Leaves = {}
+    from_first = checked.archives[0].manifest.after is None
     tree: Tree | None = None
     kept = read_kept_note(note, checked.archives[-1].by) if note else None
     roots: Roots = {kept.size: b""} if kept else {}
@@ -85,8 +87,8 @@ def check_archives(
         _hold_kept(kept, roots)
     with _readable():
         for archive in checked.archives:
-            checked.results += _check_devices(archive, checked.ends, leaves, progress)
-    checked.beyond = sum(len(of_device) for name, of_device in leaves.items() if name != DRAW)
+            checked.results += _check_devices(archive, checked.ends, leaves, progress, from_first=from_first)
+    checked.beyond = {name: max(left) for name, left in sorted(leaves.items()) if left and name != DRAW}
     return checked
 
 
@@ -193,7 +195,12 @@ class _Device:
 
 
 def _check_devices(
-    archive: Archive, ends: dict[str, Start], leaves: Leaves, progress: Callable[[int], None]
+    archive: Archive,
+    ends: dict[str, Start],
+    leaves: Leaves,
+    progress: Callable[[int], None],
+    *,
+    from_first: bool,
 ) -> Iterator[Good | BadEntry]:
     """Check every device of an archive, and that nothing in it is of another."""
     files = {name: Reader(archive, name) for name in ("keys", "entries", "batches", "lost")}
@@ -206,7 +213,10 @@ def _check_devices(
         except InputError as error:
             yield BadEntry(row.device_id, 0, Fault.ARCHIVE, error.what)
             continue
-        found = _misplaced(archive, word, row.device_id, ends.get(row.device_id)) or _check_device(
+        before = ends.get(row.device_id)
+        if before is None and (from_first or not word.base):
+            before = Start(genesis(row.device_id), {})
+        found = _misplaced(archive, word, row.device_id, before) or _check_device(
             device, leaves.get(row.device_id, {}), progress
         )
         device.skip()
@@ -227,10 +237,8 @@ def _misplaced(archive: Archive, word: Word, device_id: str, before: Start | Non
     if (word.device_id, word.archive_id, word.store_id) != (device_id, told.archive_id, told.store_id):
         return BadEntry(device_id, first, Fault.ARCHIVE, "Central's word on the entries is another's.")
     if before is not None and word.begins != before:
-        detail = f"The piece goes on from entry {word.base}; the archive before ends elsewhere."
-        return BadEntry(device_id, first, Fault.ARCHIVE, detail)
-    if told.after is None and word.base:
-        return BadEntry(device_id, 1, Fault.MISSING, "The first archive does not begin with the first entry.")
+        detail = f"The piece goes on from entry {word.base}; what lies before ends at {before.head.sequence}."
+        return BadEntry(device_id, before.head.sequence + 1, Fault.MISSING, detail)
     return None
 
 

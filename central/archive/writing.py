@@ -131,8 +131,12 @@ def archive(  # noqa: PLR0917 - of what, as whom, where, when
         "last_checkpoint": work.last_checkpoint,
         "archived_at": to_us(now),
     }
-    with database.writing() as connection:
-        archived.record(connection, recorded, work.devices)
+    try:
+        with database.writing() as connection:
+            archived.record(connection, recorded, work.devices)
+    except sa.exc.IntegrityError:
+        shutil.rmtree(target)
+        raise ArchiveError(f"Another run has archived {year} meanwhile.", do="Use its archive.") from None
     return target, manifest
 
 

@@ -15,7 +15,7 @@ from parts.central import register
 from parts.devices import LogWriter, rotate
 from typer.testing import CliRunner
 
-from renzheng.central.archive import form, pruning
+from renzheng.central.archive import form, pruning, writing
 from renzheng.central.archive.checking import EntriesOf, check_archives
 from renzheng.central.archive.form import TABLES, Manifest, Writer, hash_file, open_archive, write_manifest
 from renzheng.central.archive.writing import Signer, archive, clean_cut
@@ -142,7 +142,7 @@ def test_archives_verify_by_themselves_and_join(made):
     assert first.results == [good(2025, "kiosk-1"), good(2025, "kiosk-2")]
     both = check_archives(reversed(made.folders), [KEY])
     assert both.results == [good(year, name) for year in (2025, 2026) for name in ENDS]
-    assert (both.checkpoints, both.beyond) == (3, 0)
+    assert (both.checkpoints, both.beyond) == (3, {})
     second = check_archives(made.folders[1:], [KEY])
     assert second.results == both.results[2:]
     manifest = first.archives[0].manifest
@@ -270,6 +270,34 @@ def test_a_note_that_an_outsider_kept_is_held_against_the_archived_tree(made):
         check_archives(made.folders, [KEY], note=other)
     with pytest.raises(CheckpointError, match="not signed"):
         check_archives(made.folders, [KEY], note=sign_note(read_note(summer, KEY), STRANGER))
+
+
+def test_a_device_that_was_left_out_is_missed_by_the_next_archive(made, copy):
+    for name, at in (("devices", 0), ("entries", 0), ("batches", 0), ("keys", 1), ("lost", 0)):
+        rewrite(copy, name, lambda rows, at=at: [row for row in rows if row[at] != "kiosk-2"])
+    told = open_archive(copy, [KEY]).manifest
+    sign_again(copy, told, devices=1, entries=341, batches=told.batches - 2)
+    alone = check_archives([copy], [KEY])
+    assert (alone.bad, alone.beyond) == ([], {"kiosk-2": 95})
+    (found,) = check_archives([copy, made.folders[1]], [KEY]).bad
+    assert (found.device_id, found.sequence, found.fault) == ("kiosk-2", 1, Fault.MISSING)
+
+
+def test_two_runs_at_once_make_one_archive(database, tmp_path, monkeypatch):
+    with database.writing() as connection:
+        archived.forget(connection, archived.latest(connection).archive_id)
+    keep = writing._keep
+
+    def overtaken(partial, target):
+        monkeypatch.setattr(writing, "_keep", keep)
+        archive(database, SIGNER, tmp_path / "first", 2026, ZONE, NOW)
+        keep(partial, target)
+
+    monkeypatch.setattr(writing, "_keep", overtaken)
+    with pytest.raises(ArchiveError, match="Another run has archived 2026"):
+        archive(database, SIGNER, tmp_path / "second", 2026, ZONE, NOW)
+    assert list((tmp_path / "second").iterdir()) == []
+    assert check_archives((tmp_path / "first").iterdir(), [KEY]).bad == []
 
 
 def test_an_archive_between_two_that_is_missing_and_one_of_another_store_are_named(made, copy):
