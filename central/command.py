@@ -18,9 +18,9 @@ from renzheng.central.adt.command import app as adt_command
 from renzheng.central.backup.command import backup, restore
 from renzheng.central.draw.command import app as draw_command
 from renzheng.central.log_command import app as log_command
+from renzheng.common.terminal import Terminal, plain_column
 from renzheng.contracts.errors import RenzhengError
 from renzheng.contracts.events import Purpose, utc_now
-from renzheng.contracts.terminal import Terminal, plain_column
 
 if TYPE_CHECKING:
     from renzheng.central.store.database import Database
@@ -110,7 +110,7 @@ def run(
     Shards that this process does not consume have one of their own each: renzheng central ingest.
     """
     from renzheng.central.settings import read_settings
-    from renzheng.contracts.supervised import attend
+    from renzheng.common.supervised import attend
 
     settings = read_settings(config)  # a mistake in it is said before anything else is loaded
     from renzheng.central.main import build_central
@@ -135,7 +135,7 @@ def ingest_shards(
     """Consume shards in a process of their own, without console, door and night, until interrupted."""
     from renzheng.central.ingest_process import IngestProcess
     from renzheng.central.settings import read_settings
-    from renzheng.contracts.supervised import attend
+    from renzheng.common.supervised import attend
 
     ended = _until_interrupted()
     process = IngestProcess(read_settings(config), shard, utc_now)

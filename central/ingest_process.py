@@ -14,9 +14,9 @@ from renzheng.central.shards import Shards
 from renzheng.central.site.succession import read_former
 from renzheng.central.store.database import Database
 from renzheng.central.watch.watch import Watch
+from renzheng.common.files import warn_of_open_folder
+from renzheng.common.supervised import Workers
 from renzheng.contracts import keys
-from renzheng.contracts.files import warn_of_open_folder
-from renzheng.contracts.supervised import Workers
 
 CONNECT_SECONDS = 15.0
 

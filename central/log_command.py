@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn
 
+from renzheng.common.terminal import Terminal, plain_column
 from renzheng.contracts.events import utc_now
-from renzheng.contracts.terminal import Terminal, plain_column
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

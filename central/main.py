@@ -32,12 +32,12 @@ from renzheng.central.watch.standing import Standing
 from renzheng.central.watch.watch import Watch
 from renzheng.central.web.app import build_app
 from renzheng.central.web.server import WebServer
+from renzheng.common.files import warn_of_open_folder
+from renzheng.common.supervised import Workers
 from renzheng.contracts import keys
 from renzheng.contracts.events import utc_now
-from renzheng.contracts.files import warn_of_open_folder
 from renzheng.contracts.rosters import InpatientRoster
 from renzheng.contracts.rounds import Opening, SealedSheet
-from renzheng.contracts.supervised import Workers
 
 logger = logging.getLogger(__name__)
 CONNECT_SECONDS = 15.0

@@ -14,7 +14,7 @@ from renzheng.central.settings import BrokerSettings, Settings
 from renzheng.central.site.setup import CENTRAL_NAME, certify_consumer
 from renzheng.central.store.database import Database
 from renzheng.central.store.identity import Former
-from renzheng.contracts.supervised import Worker
+from renzheng.common.supervised import Worker
 
 
 class Shards:

@@ -16,9 +16,9 @@ from zoneinfo import ZoneInfoNotFoundError
 
 import typer
 
+from renzheng.common.files import be_private
+from renzheng.common.terminal import Terminal
 from renzheng.contracts.errors import FaultError, InputError, RenzhengError, UsageError
-from renzheng.contracts.files import be_private
-from renzheng.contracts.terminal import Terminal
 from renzheng.deploy.logs import set_up_logging
 
 
@@ -50,7 +50,7 @@ PARTS: Mapping[str, Part] = {
     "rules": Part(("renzheng.central.audit.rules_command",), "Check, test and show the rules.", "central"),
     "models": Part(("renzheng.models.command",), "Convert, list, check and measure face models.", "edge"),
     "simulate": Part(
-        ("renzheng.central.simulate.command",), "Write synthetic tables, truth beside them.", "central"
+        ("renzheng.bench.simulate.command",), "Write synthetic tables, truth beside them.", "central"
     ),
     "device": Part(
         ("renzheng.central.site.command", "renzheng.edge.device.command"),
@@ -59,10 +59,10 @@ PARTS: Mapping[str, Part] = {
     ),
     "bench": Part(
         (
-            "renzheng.central.bench.command",
-            "renzheng.central.audit.bench",
-            "renzheng.edge.ward.bench.command",
-            "renzheng.deploy.bench.command",
+            "renzheng.bench.sync.command",
+            "renzheng.bench.audit.command",
+            "renzheng.bench.ward.command",
+            "renzheng.bench.site.command",
         ),
         "Measure on this machine, with real parts.",
         "dev",

@@ -31,7 +31,7 @@ Config = Annotated[Path, typer.Option("--config", help="The agent's settings (TO
 @app.command()
 def run(config: Config) -> None:
     """Run the agent until it is told to stop (SIGTERM, Ctrl-C)."""
-    from renzheng.contracts.supervised import attend
+    from renzheng.common.supervised import attend
     from renzheng.edge.kiosk.main import build_agent
     from renzheng.edge.settings import load_settings
 

@@ -14,7 +14,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from renzheng.contracts.terminal import Terminal, plain_column
+from renzheng.common.terminal import Terminal, plain_column
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from renzheng.edge.ward.bench.server import PACKAGES, server_is_here
+from renzheng.bench.ward.server import PACKAGES, server_is_here
 
 SYSTEM_PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
 REAL_PARTS: Mapping[str, tuple[str, str]] = {

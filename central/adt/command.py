@@ -7,8 +7,8 @@ import typer
 from rich.table import Table
 
 from renzheng.central.claims.formats import Format
+from renzheng.common.terminal import Terminal
 from renzheng.contracts.events import utc_now
-from renzheng.contracts.terminal import Terminal
 
 app = typer.Typer(no_args_is_help=True, help="住院、换床、请假 · Stays, bed moves and leaves.")
 Config = Annotated[Path, typer.Option("--config", help="Central's configuration file.")]

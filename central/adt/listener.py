@@ -23,9 +23,9 @@ from renzheng.central.adt.outcomes import Ending, Outcome
 from renzheng.central.adt.receiving import Receiver
 from renzheng.central.errors import SettingsError
 from renzheng.central.settings import AdtSettings
+from renzheng.common.supervised import Worker
 from renzheng.contracts.events import utc_now
 from renzheng.contracts.ids import new_id
-from renzheng.contracts.supervised import Worker
 
 logger = logging.getLogger(__name__)
 PART_BYTES = 65_536

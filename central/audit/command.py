@@ -13,7 +13,7 @@ from rich.progress import BarColumn, Progress, TimeElapsedColumn
 from renzheng.central.audit.errors import AuditUsageError, RuleFailedError
 from renzheng.central.audit.request import RULE_SECONDS, AuditRequest, SparkAsked, place_of
 from renzheng.central.strict import StrictCommand, StrictError
-from renzheng.contracts.terminal import Terminal, plain_column
+from renzheng.common.terminal import Terminal, plain_column
 
 if TYPE_CHECKING:
     from renzheng.central.audit.score import Score, Share

@@ -18,9 +18,9 @@ from renzheng.central.audit.request import AuditRequest, EngineName
 from renzheng.central.audit.rule_examples import check_examples
 from renzheng.central.audit.rule_tables import misfits, readable_tables
 from renzheng.central.audit.rulebook import bureau_keys
+from renzheng.common.terminal import Terminal
 from renzheng.contracts import keys
 from renzheng.contracts.errors import InputError
-from renzheng.contracts.terminal import Terminal
 from renzheng.rules import signing
 from renzheng.rules.docs import write_docs, write_tables_page
 from renzheng.rules.errors import RulePackError

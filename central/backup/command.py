@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
+from renzheng.common.terminal import Terminal
 from renzheng.contracts.events import utc_now
-from renzheng.contracts.terminal import Terminal
 
 Config = Annotated[Path, typer.Option("--config", help="The configuration file.")]
 Passphrase = Annotated[

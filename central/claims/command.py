@@ -16,7 +16,7 @@ from renzheng.central.claims.importer import ImportSummary, NothingReadError, im
 from renzheng.central.claims.importer import Progress as Step
 from renzheng.central.claims.source import Options
 from renzheng.central.strict import StrictCommand, StrictError
-from renzheng.contracts.terminal import Terminal, plain_column
+from renzheng.common.terminal import Terminal, plain_column
 
 _SHOWN_INSTITUTIONS = 20
 app = typer.Typer(no_args_is_help=True, help="导入费用明细与住院信息 · Import claim lines and stays.")

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
+from renzheng.common.terminal import Terminal
 from renzheng.contracts.events import Purpose, utc_now
-from renzheng.contracts.terminal import Terminal
 
 if TYPE_CHECKING:
     from renzheng.central.draw.frame import Wanted

@@ -7,8 +7,8 @@ from datetime import datetime
 from sqlalchemy.exc import SQLAlchemyError
 
 from renzheng.central.draw.rounds import Rounds
+from renzheng.common.supervised import Worker
 from renzheng.contracts.errors import RenzhengError
-from renzheng.contracts.supervised import Worker
 
 logger = logging.getLogger(__name__)
 EVERY_SECONDS = 20.0

@@ -10,9 +10,9 @@ import typer
 from renzheng.central.draw.documents import Commitment, PublishedRound, digest, read_document
 from renzheng.central.draw.verifying import Fails, verify_round
 from renzheng.central.errors import DrawError
+from renzheng.common.terminal import Terminal
 from renzheng.contracts import keys
 from renzheng.contracts.errors import InputError
-from renzheng.contracts.terminal import Terminal
 
 app = typer.Typer(no_args_is_help=True, help="验证已公布的抽查 · Verify published rounds.")
 

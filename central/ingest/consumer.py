@@ -28,9 +28,9 @@ from renzheng.central.ingest.waiting import Waiting
 from renzheng.central.metrics import Metrics
 from renzheng.central.settings import BrokerSettings
 from renzheng.central.store.faults import StoreRefusesError
-from renzheng.contracts.certificates import valid_until
+from renzheng.common.certificates import valid_until
+from renzheng.common.supervised import Worker
 from renzheng.contracts.events import utc_now
-from renzheng.contracts.supervised import Worker
 from renzheng.contracts.topics import Channel, shard_filter
 
 logger = logging.getLogger(__name__)

@@ -37,6 +37,7 @@ from renzheng.central.store.device_state import DeviceState
 from renzheng.central.store.faults import StoreRefusesError, describe, is_of_store
 from renzheng.central.store.identity import Former
 from renzheng.central.store.times import from_us, to_us
+from renzheng.common.supervised import frames, named
 from renzheng.contracts.log import BrokenChainError, Head, Link, genesis
 from renzheng.contracts.messages import (
     Ack,
@@ -47,7 +48,6 @@ from renzheng.contracts.messages import (
     sign_ack,
     sign_reassigned,
 )
-from renzheng.contracts.supervised import frames, named
 from renzheng.contracts.topics import Channel, Topic, TopicError, parse_topic
 
 logger = logging.getLogger(__name__)

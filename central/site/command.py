@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
+from renzheng.common.terminal import Terminal
 from renzheng.contracts.events import Purpose, utc_now
-from renzheng.contracts.terminal import Terminal
 
 app = typer.Typer(no_args_is_help=True)
 

@@ -16,7 +16,7 @@ from pydantic import BaseModel, TypeAdapter
 from renzheng.central.errors import RegistrationError, SiteError
 from renzheng.central.site.calls import Call, Caller, Callers
 from renzheng.central.site.joining import Joining
-from renzheng.contracts.limits import BodyLimits, RequestLimits
+from renzheng.common.limits import BodyLimits, RequestLimits
 from renzheng.contracts.provisioning import JOIN_PATH, ProvisioningError
 from renzheng.contracts.requests import (
     CERTIFICATE_PATH,

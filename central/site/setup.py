@@ -12,7 +12,7 @@ from renzheng.central.settings import Settings
 from renzheng.central.site.authority import Authority, Pair, names_of, write_secret
 from renzheng.central.store import schema
 from renzheng.central.store.database import Database
-from renzheng.contracts.certificates import valid_until
+from renzheng.common.certificates import valid_until
 
 CENTRAL_NAME = "central"
 """Central's user name at the broker, which its ACL grants every device's topics."""

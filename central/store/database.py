@@ -15,7 +15,7 @@ from sqlalchemy import event
 
 from renzheng.central.errors import StoreError
 from renzheng.central.store.faults import StoreRefusesError, describe, is_of_store
-from renzheng.contracts.files import keep_private, make_private_file
+from renzheng.common.files import keep_private, make_private_file
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 BUSY_SECONDS = 30.0

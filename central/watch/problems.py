@@ -10,7 +10,7 @@ from datetime import date, datetime, timedelta
 from typing import Any, Literal
 
 from renzheng.central.ingest.consumer import Connected
-from renzheng.contracts.supervised import State
+from renzheng.common.supervised import State
 
 Row = Mapping[str, Any]
 Severity = Literal["critical", "warning"]

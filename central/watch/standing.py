@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from renzheng.central.store.database import Database
 from renzheng.central.watch.problems import Problem
-from renzheng.contracts.supervised import Workers
+from renzheng.common.supervised import Workers
 
 
 @dataclass(frozen=True, slots=True)

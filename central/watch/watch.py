@@ -20,8 +20,8 @@ from renzheng.central.store.faults import describe
 from renzheng.central.store.times import to_us
 from renzheng.central.watch import problems
 from renzheng.central.watch.problems import KINDS, SITE, Audited, Problem
-from renzheng.contracts.certificates import valid_until
-from renzheng.contracts.supervised import Worker, Workers
+from renzheng.common.certificates import valid_until
+from renzheng.common.supervised import Worker, Workers
 
 logger = logging.getLogger(__name__)
 EVERY_SECONDS = 10.0

@@ -29,9 +29,9 @@ from renzheng.central.web.access import MOST_FORM_BYTES, Gate, Next, read_token
 from renzheng.central.web.api import routes
 from renzheng.central.web.console import data_pages, pages, problem_pages
 from renzheng.central.web.guesses import Guesses
+from renzheng.common.limits import BodyLimits, RequestLimits
+from renzheng.common.supervised import health_of
 from renzheng.contracts.errors import RenzhengError
-from renzheng.contracts.limits import BodyLimits, RequestLimits
-from renzheng.contracts.supervised import health_of
 
 logger = logging.getLogger(__name__)
 STATIC = Path(__file__).parent / "static"

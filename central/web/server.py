@@ -7,8 +7,8 @@ from pathlib import Path
 from fastapi import FastAPI
 
 from renzheng.central.errors import SettingsError
-from renzheng.contracts.serving import BoundedServer, Places, bounded_config
-from renzheng.contracts.supervised import Worker
+from renzheng.common.serving import BoundedServer, Places, bounded_config
+from renzheng.common.supervised import Worker
 
 START_SECONDS = 10.0
 STOP_SECONDS = 2

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from renzheng.contracts.terminal import Terminal
+from renzheng.common.terminal import Terminal
 
 if TYPE_CHECKING:
     from renzheng.central.settings import Settings
@@ -73,7 +73,7 @@ def broker(
     from sqlalchemy.exc import SQLAlchemyError
 
     from renzheng.central.settings import read_settings
-    from renzheng.contracts.supervised import Worker, Workers, attend
+    from renzheng.common.supervised import Worker, Workers, attend
     from renzheng.deploy.broker.access import Access
     from renzheng.deploy.broker.embedded import EmbeddedBroker
 

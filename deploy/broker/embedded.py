@@ -21,8 +21,8 @@ from amqtt.session import Session
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
+from renzheng.common.supervised import Worker
 from renzheng.contracts.errors import FaultError
-from renzheng.contracts.supervised import Worker
 from renzheng.deploy.broker.access import Access, Action
 
 LISTENER = "default"

@@ -9,9 +9,9 @@ import numpy as np
 from playwright.sync_api import BrowserContext, Page, sync_playwright
 from playwright.sync_api import Error as PlaywrightError
 
+from renzheng.bench.feed import render_feed
 from renzheng.contracts.errors import FaultError
 from renzheng.deploy.demo import patience, story
-from renzheng.deploy.demo.feed import render_feed
 from renzheng.deploy.demo.visitors import (
     FPS,
     SCREEN_SECONDS,

@@ -13,8 +13,8 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from renzheng.common.terminal import Terminal
 from renzheng.contracts.errors import FaultError, InputError
-from renzheng.contracts.terminal import Terminal
 from renzheng.deploy.demo import story
 
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ from rich.text import Text
 from renzheng.central.audit.readback import read_verdicts
 from renzheng.central.claims.importer import ImportSummary, import_claims
 from renzheng.central.nightly.night import NightReport
+from renzheng.common.terminal import Terminal, plain_column
 from renzheng.contracts.errors import RenzhengError
-from renzheng.contracts.terminal import Terminal, plain_column
 from renzheng.deploy.demo import claims, report, story
 from renzheng.deploy.demo.stage import Stage
 from renzheng.deploy.demo.story import Deed

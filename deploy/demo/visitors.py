@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from websockets.sync.client import connect
 from websockets.typing import Origin
 
+from renzheng.bench.feed import each_frame, endless
 from renzheng.contracts.errors import FaultError
 from renzheng.deploy.demo import patience, story
-from renzheng.deploy.demo.feed import each_frame, endless
 
 SCREEN_SECONDS = 30.0
 """How long a screen may take to come on a machine that has time; see `patience`."""

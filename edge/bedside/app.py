@@ -18,8 +18,8 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import FileResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
 
+from renzheng.common.limits import BodyLimits, RequestLimits
 from renzheng.contracts.errors import RenzhengError
-from renzheng.contracts.limits import BodyLimits, RequestLimits
 from renzheng.contracts.rounds import RoundError
 from renzheng.edge.bedside import icons
 from renzheng.edge.bedside.calls import (

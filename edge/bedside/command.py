@@ -19,7 +19,7 @@ def bedside(
     ] = None,
 ) -> None:
     """Serve the inspector's bedside page until told to stop (SIGTERM, Ctrl-C)."""
-    from renzheng.contracts.supervised import attend
+    from renzheng.common.supervised import attend
     from renzheng.edge.bedside.main import build_unit
     from renzheng.edge.bedside.sheets import read_sheet
     from renzheng.edge.settings import load_settings

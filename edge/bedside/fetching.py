@@ -8,12 +8,12 @@ from typing import Protocol, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
+from renzheng.common.supervised import Worker
 from renzheng.contracts.errors import RenzhengError
 from renzheng.contracts.ids import is_bureau
 from renzheng.contracts.once import refuse_twice
 from renzheng.contracts.requests import OPENINGS_PATH, ROUNDS_PATH
 from renzheng.contracts.rounds import Opening, RoundError, SealedSheet
-from renzheng.contracts.supervised import Worker
 from renzheng.edge.bedside.rounds import Standing, standing
 from renzheng.edge.bedside.store import BedsideStore
 from renzheng.edge.device.bulk import Bulk

@@ -12,11 +12,11 @@ from typing import Any
 
 from joserfc.jwk import OKPKey
 
+from renzheng.common.serving import Places
+from renzheng.common.supervised import Workers, health_of
 from renzheng.contracts import events
 from renzheng.contracts.events import CoverageState
 from renzheng.contracts.ids import WitnessId
-from renzheng.contracts.serving import Places
-from renzheng.contracts.supervised import Workers, health_of
 from renzheng.edge.bedside.app import build_app
 from renzheng.edge.bedside.fetching import Fetcher, Rounds, RoundsAtTheDoor
 from renzheng.edge.bedside.inspection import Inspection

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+from renzheng.common.supervised import Worker
 from renzheng.contracts.errors import RenzhengError
 from renzheng.contracts.requests import INPATIENTS_PATH
 from renzheng.contracts.rosters import InpatientRoster, read_roster
-from renzheng.contracts.supervised import Worker
 from renzheng.edge.device.bulk import Bulk
 from renzheng.edge.device.store.inpatients import Inpatients
 

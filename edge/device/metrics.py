@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from renzheng.contracts.supervised import State
+from renzheng.common.supervised import State
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from fastapi import FastAPI
 
-from renzheng.contracts.serving import LOCAL_PLACES, BoundedServer, Places, bounded_config
-from renzheng.contracts.supervised import Worker
+from renzheng.common.serving import LOCAL_PLACES, BoundedServer, Places, bounded_config
+from renzheng.common.supervised import Worker
 from renzheng.edge.errors import SettingsError
 from renzheng.models.images import LARGEST_FRAME_BYTES
 

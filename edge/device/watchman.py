@@ -9,10 +9,10 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from renzheng.common.supervised import Worker
 from renzheng.contracts import events
 from renzheng.contracts.events import CoverageState, device_source
 from renzheng.contracts.ids import EventId
-from renzheng.contracts.supervised import Worker
 from renzheng.edge.device import coverage
 from renzheng.edge.device.clock import Clock, Reading, watch
 from renzheng.edge.device.coverage import Intervals, OpenStretch, Standing, Stretch

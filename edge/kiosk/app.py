@@ -22,8 +22,8 @@ from fastapi.responses import (
 )
 from fastapi.staticfiles import StaticFiles
 
+from renzheng.common.limits import BodyLimits, RequestLimits
 from renzheng.contracts.errors import RenzhengError
-from renzheng.contracts.limits import BodyLimits, RequestLimits
 from renzheng.edge.device.pages import POLICY, answer_errors, is_own
 from renzheng.edge.device.pins import TriedTooOftenError
 from renzheng.edge.errors import (

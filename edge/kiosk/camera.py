@@ -21,7 +21,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 import cv2
 import numpy as np
 
-from renzheng.contracts.supervised import Worker, named
+from renzheng.common.supervised import Worker, named
 from renzheng.edge.errors import CameraError
 from renzheng.edge.look.faces import Image
 from renzheng.models.errors import ImageError

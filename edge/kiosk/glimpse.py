@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from renzheng.contracts.supervised import Worker
+from renzheng.common.supervised import Worker
 from renzheng.edge.kiosk.sight import (
     THUMBNAIL_HEIGHT,
     THUMBNAIL_WIDTH,

@@ -13,9 +13,9 @@ from typing import Any
 
 from joserfc.jwk import OKPKey
 
+from renzheng.common.supervised import Workers
 from renzheng.contracts.ids import EventId
 from renzheng.contracts.log import Head
-from renzheng.contracts.supervised import Workers
 from renzheng.edge.device.clock import Clock, SystemClock
 from renzheng.edge.device.evidence import Evidence
 from renzheng.edge.device.housekeeping import Housekeeper, free_bytes_of, retention_of

@@ -3,7 +3,7 @@
 from datetime import UTC
 from typing import Any
 
-from renzheng.contracts.supervised import Workers, health_of
+from renzheng.common.supervised import Workers, health_of
 from renzheng.edge.device.clock import Clock
 from renzheng.edge.device.housekeeping import Housekeeper
 from renzheng.edge.device.link.uplink import Uplink

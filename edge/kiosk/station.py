@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from zoneinfo import ZoneInfo
 
+from renzheng.common.supervised import frames, named
 from renzheng.contracts.errors import RenzhengError
 from renzheng.contracts.events import CoverageState
 from renzheng.contracts.ids import EventId, WitnessId, new_id
-from renzheng.contracts.supervised import frames, named
 from renzheng.edge.device.clock import Clock
 from renzheng.edge.device.coverage import Standing
 from renzheng.edge.device.evidence import Evidence

@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from renzheng.common.supervised import Worker, frames, named
 from renzheng.contracts.errors import FaultError, RenzhengError
-from renzheng.contracts.supervised import Worker, frames, named
 from renzheng.edge.look import attempt
 from renzheng.edge.look.attempt import Attempt, Observation
 from renzheng.edge.look.faces import UNREADABLE, FaceEngine, Image, Look, crop_of, decode, look_of

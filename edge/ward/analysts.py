@@ -4,7 +4,7 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 
-from renzheng.contracts.supervised import Worker, frames, named
+from renzheng.common.supervised import Worker, frames, named
 from renzheng.edge.errors import StoreError
 from renzheng.edge.ward.camera import Taken
 from renzheng.edge.ward.watch import CameraWatch, WardEngine

@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from renzheng.common.supervised import Worker
 from renzheng.contracts.errors import RenzhengError
 from renzheng.contracts.events import CoverageState
-from renzheng.contracts.supervised import Worker
 from renzheng.edge.device.coverage import Standing
 from renzheng.edge.settings.ward import CameraSettings
 from renzheng.edge.ward import timeline

@@ -36,7 +36,7 @@ def _run(config: Path) -> None:
 
     import cv2
 
-    from renzheng.contracts.supervised import attend
+    from renzheng.common.supervised import attend
     from renzheng.edge.settings import load_settings
     from renzheng.edge.ward.main import build_ward_agent
 

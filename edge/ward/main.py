@@ -15,9 +15,9 @@ from fastapi import FastAPI, Response
 from fastapi.responses import JSONResponse
 from joserfc.jwk import OKPKey
 
+from renzheng.common.limits import BodyLimits, RequestLimits
+from renzheng.common.supervised import Worker, Workers
 from renzheng.contracts.events import Purpose
-from renzheng.contracts.limits import BodyLimits, RequestLimits
-from renzheng.contracts.supervised import Worker, Workers
 from renzheng.edge.device.bulk import open_bulk
 from renzheng.edge.device.clock import Clock, SystemClock
 from renzheng.edge.device.coverage import Standing

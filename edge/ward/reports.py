@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+from renzheng.common.supervised import Workers, health_of
 from renzheng.contracts.events import CoverageState
-from renzheng.contracts.supervised import Workers, health_of
 from renzheng.edge.device.clock import Clock
 from renzheng.edge.device.coverage import Standing
 from renzheng.edge.device.housekeeping import Housekeeper

@@ -14,7 +14,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from renzheng.deploy.demo import feed
+from renzheng.bench import feed
 
 SIZE = (640, 480)
 FPS = 12  # what the page sends

@@ -6,7 +6,7 @@ from typing import Any
 
 from parts.portraits import PORTRAITS
 
-from renzheng.deploy.demo.feed import render_feed
+from renzheng.bench.feed import render_feed
 
 
 class Films:

@@ -13,11 +13,13 @@ from renzheng.deploy import architecture
 ROOT = Path(__file__).parents[2]
 MAY_IMPORT = {
     "contracts": set(),
-    "models": {"contracts"},
-    "rules": {"contracts"},
-    "edge": {"contracts", "models"},
-    "central": {"contracts", "models", "rules"},
-    "deploy": {"contracts", "models", "rules", "edge", "central"},
+    "common": {"contracts"},
+    "models": {"contracts", "common"},
+    "rules": {"contracts", "common"},
+    "edge": {"contracts", "common", "models"},
+    "central": {"contracts", "common", "models", "rules"},
+    "bench": {"contracts", "common", "models", "rules", "edge", "central"},
+    "deploy": {"contracts", "common", "models", "rules", "edge", "central", "bench"},
 }
 IMPORTED_AS = {
     "python_calamine": "python-calamine",
@@ -64,7 +66,7 @@ def declared(*extras):
     return {re.match(r"[A-Za-z0-9_-]+", line).group(0).lower() for line in wanted}
 
 
-SERVING = "contracts/serving.py"
+SERVING = "common/serving.py"
 
 
 @pytest.mark.parametrize("extra", ["edge", "central"])
@@ -79,13 +81,13 @@ def test_every_web_application_is_limited_and_served_in_one_way():
     applications = {name for name, text in texts.items() if re.search(r"\bFastAPI\(|\bStarlette\(", text)}
     assert len(applications) == 5, "kiosk, bedside, ward, console, door"
     unlimited = {name for name in applications if "add_middleware(RequestLimits," not in texts[name]}
-    assert unlimited == set(), "use renzheng.contracts.limits"
+    assert unlimited == set(), "use renzheng.common.limits"
     serving = {name for name, text in texts.items() if re.search(r"\bimport uvicorn|http\.server", text)}
-    assert serving == {SERVING}, "use renzheng.contracts.serving, which bounds connections"
+    assert serving == {SERVING}, "use renzheng.common.serving, which bounds connections"
 
 
 @pytest.mark.parametrize(
-    ("package", "extras"), [("contracts", ()), ("edge", ("edge",)), ("central", ("central",))]
+    ("package", "extras"), [("contracts", ()), ("common", ()), ("edge", ("edge",)), ("central", ("central",))]
 )
 def test_what_a_package_needs_to_start_is_in_its_extra(package, extras):
     known = declared(*extras)
@@ -153,21 +155,19 @@ def test_nothing_foreign_is_printed_as_markup(package):
         name
         for path in sources(package)
         if AS_MARKUP.search(path.read_text(encoding="utf-8"))
-        and (name := str(path.relative_to(ROOT))) != "contracts/terminal.py"
+        and (name := str(path.relative_to(ROOT))) != "common/terminal.py"
     }
-    assert found == set(), "use renzheng.contracts.terminal: a file may be called x[/bold]y"
+    assert found == set(), "use renzheng.common.terminal: a file may be called x[/bold]y"
 
 
 SHORT_LIVED = {
     "central/audit/limits.py": "the time limit of one rule, in a process of the audit",
-    "central/bench/devices.py": "a measurement",
-    "edge/ward/bench/rtsp_server.py": "a measurement",
     "edge/ward/decoder.py": "lives as long as one connection, whose camera thread watches it",
-    "contracts/supervised.py": "the worker itself",
+    "common/supervised.py": "the worker itself",
 }
 
 
-@pytest.mark.parametrize("package", ["contracts", "models", "edge", "central"])
+@pytest.mark.parametrize("package", ["contracts", "common", "models", "edge", "central"])
 def test_every_thread_of_a_service_is_a_supervised_worker(package):
     starting = re.compile(r"\bthreading\.Thread\(|\bloop_start\(|\b_thread\.start_new|\bThread\(target")
     found = {
@@ -176,7 +176,7 @@ def test_every_thread_of_a_service_is_a_supervised_worker(package):
         if starting.search(path.read_text(encoding="utf-8"))
         and (name := str(path.relative_to(ROOT))) not in SHORT_LIVED
     }
-    assert found == set(), "use renzheng.contracts.supervised.Worker: it catches, logs, counts and is seen"
+    assert found == set(), "use renzheng.common.supervised.Worker: it catches, logs, counts and is seen"
 
 
 def test_what_the_page_on_security_names_is_there():
@@ -190,3 +190,14 @@ def test_what_the_page_on_security_names_is_there():
 def test_the_drawing_of_the_floors_is_that_of_the_code():
     page = architecture.PAGE.read_text(encoding="utf-8")
     assert architecture.renewed(page) == page, "run: make architecture"
+
+
+def test_every_link_between_documents_leads_somewhere():
+    pages = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "edge").glob("*.md")]
+    dead = {
+        f"{page.relative_to(ROOT)}: {target}"
+        for page in pages
+        for target in re.findall(r"\]\(([^)#\s]+)", page.read_text(encoding="utf-8"))
+        if "://" not in target and not (page.parent / target).exists()
+    }
+    assert dead == set()

@@ -14,8 +14,8 @@ from typing import Any
 from paho.mqtt.client import Client, MQTTMessage, MQTTv5, MQTTv311
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 
+from renzheng.common.supervised import Worker
 from renzheng.contracts.errors import FaultError
-from renzheng.contracts.supervised import Worker
 from renzheng.contracts.topics import Topic
 from renzheng.edge.settings import LinkSettings
 

@@ -16,10 +16,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from renzheng.contracts.certificates import valid_until
+from renzheng.common.certificates import valid_until
+from renzheng.common.supervised import Worker
 from renzheng.contracts.errors import RenzhengError
 from renzheng.contracts.requests import CERTIFICATE_PATH
-from renzheng.contracts.supervised import Worker
 from renzheng.edge.device.bulk import Bulk
 from renzheng.edge.errors import BulkRefusedError
 

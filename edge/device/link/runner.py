@@ -10,12 +10,12 @@ from datetime import datetime
 
 from joserfc.jwk import OKPKey
 
+from renzheng.common.certificates import valid_until
+from renzheng.common.supervised import Worker
 from renzheng.contracts import keys, messages
 from renzheng.contracts import log as chain
-from renzheng.contracts.certificates import valid_until
 from renzheng.contracts.errors import RenzhengError
 from renzheng.contracts.ids import DeviceId, Shard
-from renzheng.contracts.supervised import Worker
 from renzheng.contracts.topics import Channel, Topic
 from renzheng.edge.device.keyring import Keyring
 from renzheng.edge.device.link import sender, words

@@ -12,9 +12,9 @@ from pathlib import Path
 
 from joserfc.jwk import OKPKey
 
+from renzheng.common.supervised import Worker
 from renzheng.contracts import keys
 from renzheng.contracts.ids import DeviceId, Shard
-from renzheng.contracts.supervised import Worker
 from renzheng.edge.device.bulk import MOVED, open_bulk
 from renzheng.edge.device.clock import Clock
 from renzheng.edge.device.keyring import Keyring

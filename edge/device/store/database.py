@@ -10,7 +10,7 @@ from sqlite_utils import Database
 from sqlite_utils.migrations import Migrations
 from sqlite_utils.utils import sqlite3  # type: ignore[attr-defined] # pysqlite3 where it is installed
 
-from renzheng.contracts.files import keep_private, make_private_file
+from renzheng.common.files import keep_private, make_private_file
 from renzheng.edge.errors import StoreError
 
 MIGRATIONS = Migrations("edge")

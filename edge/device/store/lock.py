@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 from typing import Self
 
-from renzheng.contracts.files import warn_of_open_folder
+from renzheng.common.files import warn_of_open_folder
 from renzheng.edge.errors import FolderInUseError
 
 NAME = "agent.lock"

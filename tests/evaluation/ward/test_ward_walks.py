@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 import pytest
 
+from renzheng.bench.ward import scenes
 from renzheng.edge.settings.ward import CameraSettings
-from renzheng.edge.ward.bench import scenes
 from renzheng.edge.ward.camera import Counts, Taken
 from renzheng.edge.ward.decoder import Picture
 from renzheng.edge.ward.lists import WardList

@@ -8,10 +8,10 @@ import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
+from renzheng.bench.audit.command import Limit, measure
+from renzheng.bench.audit.lake import write_lake
+from renzheng.bench.audit.rivals import by_pandas, by_sqlite
 from renzheng.central.audit.backtest import RuleChange, backtest
-from renzheng.central.audit.bench import Limit, measure
-from renzheng.central.audit.bench_lake import write_lake
-from renzheng.central.audit.bench_rivals import by_pandas, by_sqlite
 from renzheng.central.audit.command import app
 from renzheng.central.audit.readback import read_verdicts
 from renzheng.central.audit.request import AuditRequest

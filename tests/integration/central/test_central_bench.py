@@ -2,7 +2,7 @@
 
 import pytest
 
-from renzheng.central.bench.sync import run
+from renzheng.bench.sync.sync import run
 
 
 @pytest.mark.mosquitto

@@ -1,6 +1,6 @@
 """The bench of XLSX readers: its file is a real workbook, and all readers see the same rows."""
 
-from renzheng.central.bench.xlsx import COLUMNS, run, write
+from renzheng.bench.sync.xlsx import COLUMNS, run, write
 from renzheng.central.claims.importer import import_claims
 from renzheng.central.claims.workbook import rows
 

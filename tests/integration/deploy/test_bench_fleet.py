@@ -2,7 +2,7 @@
 
 import pytest
 
-from renzheng.deploy.bench.fleet import run
+from renzheng.bench.site.fleet import run
 
 
 @pytest.mark.mosquitto

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from parts.private import open_to_others
 
-from renzheng.contracts.files import warn_of_open_folder
+from renzheng.common.files import warn_of_open_folder
 from renzheng.deploy import command
 from renzheng.models.conversion.convert import write_whole
 
@@ -18,7 +18,7 @@ READ_BY_OTHERS = {
     "edge/kiosk/starting.py": "the start address, for the kiosk's account by its group",
     "edge/device/joining.py": "certificates, which are public; the umask closes them all the same",
     "edge/device/link/renewal.py": "the same",
-    "central/bench/sync.py": "a benchmark's folder, which PostgreSQL's own user passes through",
+    "bench/sync/sync.py": "a benchmark's folder, which PostgreSQL's own user passes through",
 }
 MODE = re.compile(r"(?:chmod\(|mkdir\(|mode=|O_EXCL, |O_CREAT, |answer\.body, |else )0o([0-7]{3})")
 
@@ -67,7 +67,7 @@ def test_every_file_of_central_claims_simulation_and_audit(renzheng, tmp_path):
 
 def test_nothing_opens_a_file_to_others_but_what_is_named_here():
     found = {}
-    for part in ("central", "contracts", "deploy", "edge", "models", "rules"):
+    for part in ("bench", "central", "common", "contracts", "deploy", "edge", "models", "rules"):
         for path in (HOUSE / part).rglob("*.py"):
             modes = MODE.findall(path.read_text(encoding="utf-8"))
             if any(int(mode, 8) & 0o077 for mode in modes):

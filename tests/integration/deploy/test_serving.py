@@ -12,10 +12,10 @@ from fastapi import FastAPI, Request
 
 from renzheng.central.site.authority import Authority
 from renzheng.central.web.server import WebServer
-from renzheng.contracts import serving
+from renzheng.common import serving
+from renzheng.common.limits import BodyLimits, RequestLimits
+from renzheng.common.serving import Places
 from renzheng.contracts.events import utc_now
-from renzheng.contracts.limits import BodyLimits, RequestLimits
-from renzheng.contracts.serving import Places
 
 IDLE = 1_100
 

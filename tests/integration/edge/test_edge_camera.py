@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from parts.edge import eventually
 
+from renzheng.bench.ward.server import RtspServer, server_is_here
 from renzheng.edge.errors import CameraError
 from renzheng.edge.kiosk import camera
 from renzheng.edge.kiosk.camera import Kind, OwnCamera, Source, open_source, source_of
-from renzheng.edge.ward.bench.server import RtspServer, server_is_here
 
 SECRET = "s3cr3t/pw"
 
@@ -139,7 +139,7 @@ def test_a_camera_that_is_pulled_out_is_told_once_and_taken_again_when_it_is_bac
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory):
     if shutil.which("ffmpeg") is None or not server_is_here():
-        pytest.skip("needs ffmpeg and GStreamer's RTSP server: see edge/ward/bench/server.py")
+        pytest.skip("needs ffmpeg and GStreamer's RTSP server: see bench/ward/server.py")
     path = tmp_path_factory.mktemp("clip") / "clip.h264"
     command = (
         "ffmpeg -loglevel error -f lavfi -i testsrc=size=640x480:rate=15 -t 4 -c:v libx264 -g 15 -bf 0 -y"

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from renzheng.contracts.files import keep_private
+from renzheng.common.files import keep_private
 from renzheng.edge.device import credentials, pins
 from renzheng.edge.device.pins import PinDesk, PinError, TriedTooOftenError, check_pin
 from renzheng.edge.device.store import people as people_store

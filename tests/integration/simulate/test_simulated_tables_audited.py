@@ -8,10 +8,10 @@ from datetime import date, timedelta
 import pyarrow.parquet as pq
 import pytest
 
+from renzheng.bench.simulate.county import FIRST_DAY, simulate_county
+from renzheng.bench.simulate.lake import DAYS, simulate_lake
 from renzheng.central.audit.request import AuditRequest
 from renzheng.central.audit.run import run_audit
-from renzheng.central.simulate.county import FIRST_DAY, simulate_county
-from renzheng.central.simulate.lake import DAYS, simulate_lake
 
 
 def _compare(tables, out, last_day: date):

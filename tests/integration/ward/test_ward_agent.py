@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 from parts.edge import Page, eventually, make_settings
 
+from renzheng.bench.ward import scenes
+from renzheng.bench.ward.server import RtspServer
 from renzheng.contracts import log as chain
 from renzheng.contracts.events import utc_now
 from renzheng.contracts.rosters import Inpatient, InpatientRoster
 from renzheng.edge.device.clock import SystemClock
 from renzheng.edge.device.store.people import NOTICE
-from renzheng.edge.ward.bench import scenes
-from renzheng.edge.ward.bench.server import RtspServer
 from renzheng.edge.ward.main import WardAgent
 from renzheng.edge.ward.rtsp import Codec
 from renzheng.models.conversion.convert import SOURCES, ensure_converted

@@ -14,12 +14,12 @@ import pytest
 from parts.edge import eventually
 from parts.rtsp import BadCamera
 
+from renzheng.bench.ward import scenes
+from renzheng.bench.ward.server import RtspServer
 from renzheng.contracts.events import CoverageState
 from renzheng.edge.errors import SettingsError
 from renzheng.edge.settings.ward import CameraSettings
 from renzheng.edge.ward import stream
-from renzheng.edge.ward.bench import scenes
-from renzheng.edge.ward.bench.server import RtspServer
 from renzheng.edge.ward.camera import Camera
 from renzheng.edge.ward.decoder import Decoder, DecoderError
 from renzheng.edge.ward.rtsp import Codec, Credentials

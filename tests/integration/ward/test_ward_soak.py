@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from renzheng.edge.ward.bench.run import BenchImagesError, run, use_of
+from renzheng.bench.ward.run import BenchImagesError, run, use_of
 
 pytestmark = [pytest.mark.ffmpeg, pytest.mark.rtsp]
 CHECKOUT = Path(__file__).resolve().parents[3]

@@ -5,9 +5,9 @@ from datetime import timedelta
 import pyarrow.parquet as pq
 import pytest
 
+from renzheng.bench.simulate.county import FIRST_DAY, simulate_county
 from renzheng.central.audit.request import AuditRequest
 from renzheng.central.audit.run import run_audit
-from renzheng.central.simulate.county import FIRST_DAY, simulate_county
 
 ABOUT_INSTITUTIONS = {
     "broken-rows",

@@ -7,13 +7,13 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from renzheng.central.simulate.allows import DIALYSIS_ITEMS, of_session
-from renzheng.central.simulate.billing import Habit, habits_of
-from renzheng.central.simulate.county import KINDS, simulate_county
-from renzheng.central.simulate.coverage import DeviceLife, Gap, covered_share
-from renzheng.central.simulate.evasions import TRICKS
-from renzheng.central.simulate.ledger import DAY, HOUR, MINUTE, Event, MachineSession, Session
-from renzheng.central.simulate.world import build_county
+from renzheng.bench.simulate.allows import DIALYSIS_ITEMS, of_session
+from renzheng.bench.simulate.billing import Habit, habits_of
+from renzheng.bench.simulate.county import KINDS, simulate_county
+from renzheng.bench.simulate.coverage import DeviceLife, Gap, covered_share
+from renzheng.bench.simulate.evasions import TRICKS
+from renzheng.bench.simulate.ledger import DAY, HOUR, MINUTE, Event, MachineSession, Session
+from renzheng.bench.simulate.world import build_county
 from renzheng.contracts.errors import UsageError
 from renzheng.contracts.tables import INPUT_TABLES, arrow_schema
 from renzheng.deploy.command import assemble

@@ -7,8 +7,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from renzheng.central.simulate import lake as lake_module
-from renzheng.central.simulate.lake import simulate_lake
+from renzheng.bench.simulate import lake as lake_module
+from renzheng.bench.simulate.lake import simulate_lake
 from renzheng.contracts.errors import UsageError
 from renzheng.contracts.tables import INPUT_TABLES, arrow_schema
 from renzheng.deploy.command import assemble

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from renzheng.central.bench.devices import make_lines
+from renzheng.bench.sync.devices import make_lines
 from renzheng.central.ingest import project, quick
 from renzheng.central.store.schema import metadata
 from renzheng.central.store.times import to_us

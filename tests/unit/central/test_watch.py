@@ -24,7 +24,7 @@ from renzheng.central.watch.standing import Standing
 from renzheng.central.watch.watch import Watch
 from renzheng.central.web.app import build_app
 from renzheng.central.web.server import WebServer
-from renzheng.contracts.supervised import State, Worker, Workers
+from renzheng.common.supervised import State, Worker, Workers
 
 NOW = datetime(2026, 3, 2, 8, tzinfo=UTC)
 NOW_US = to_us(NOW)

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from renzheng.contracts.limits import BodyLimits, RequestLimits
+from renzheng.common.limits import BodyLimits, RequestLimits
 
 LIMITS = BodyLimits(10, {"/frames/": 100, "/frames/small": 5})
 

@@ -6,9 +6,9 @@ import orjson
 import pytest
 
 from renzheng.central.ingest import quick
+from renzheng.common.limits import BodyLimits, RequestLimits
 from renzheng.contracts import keys
 from renzheng.contracts.events import EventError, parse_event
-from renzheng.contracts.limits import BodyLimits, RequestLimits
 from renzheng.contracts.log import BrokenChainError, read_entry
 from renzheng.contracts.messages import MessageError, parse_status
 from renzheng.contracts.once import has_key_twice

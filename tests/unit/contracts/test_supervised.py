@@ -7,9 +7,8 @@ import threading
 
 import pytest
 
-from renzheng.contracts import supervised
-from renzheng.contracts.errors import InputError
-from renzheng.contracts.supervised import (
+from renzheng.common import supervised
+from renzheng.common.supervised import (
     END_WITHIN_SECONDS,
     Notifier,
     Worker,
@@ -17,6 +16,7 @@ from renzheng.contracts.supervised import (
     Workers,
     attend,
 )
+from renzheng.contracts.errors import InputError
 
 
 class Steps:

@@ -63,7 +63,7 @@ def classes_of_errors(base=RenzhengError):
 
 
 def load_every_module_of_errors():
-    for name in ("contracts", "models", "edge", "central", "rules", "deploy"):
+    for name in ("contracts", "common", "models", "edge", "central", "rules", "bench", "deploy"):
         for path in (ROOT / name).rglob("errors.py"):
             importlib.import_module("renzheng." + ".".join(path.relative_to(ROOT).with_suffix("").parts))
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from renzheng.bench.feed import endless
 from renzheng.contracts.errors import FaultError
 from renzheng.deploy.demo import command, patience, play, report
-from renzheng.deploy.demo.feed import endless
 from renzheng.models.liveness.stream import Camera, Stream
 
 

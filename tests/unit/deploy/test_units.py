@@ -47,7 +47,7 @@ def test_a_service_may_do_what_it_must_and_no_more(name):
 
 def test_central_has_descriptors_for_every_place_of_its_listeners():
     from renzheng.central.adt.listener import MOST_CONNECTIONS  # noqa: PLC0415
-    from renzheng.contracts.serving import Places  # noqa: PLC0415
+    from renzheng.common.serving import Places  # noqa: PLC0415
 
     held = 2 * Places().all + MOST_CONNECTIONS
     assert int(lines_of("central")["LimitNOFILE"][0]) >= 10 * held

@@ -4,10 +4,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from renzheng.central.simulate import rates
-from renzheng.central.simulate.ledger import DAY, HOUR, MINUTE, Check, Leave, Ledger, Line, Stay, Truth
-from renzheng.central.simulate.recorder import Recorder
-from renzheng.central.simulate.world import County, Institution, Person
+from renzheng.bench.simulate import rates
+from renzheng.bench.simulate.ledger import DAY, HOUR, MINUTE, Check, Leave, Ledger, Line, Stay, Truth
+from renzheng.bench.simulate.recorder import Recorder
+from renzheng.bench.simulate.world import County, Institution, Person
 
 BED_CENTS = {"BED": 4_000, "BED2": 8_000}
 BILLED_AT_S = 8 * HOUR

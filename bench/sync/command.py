@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from renzheng.contracts.terminal import Terminal
+from renzheng.common.terminal import Terminal
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -21,7 +21,7 @@ def sync(
     as_json: Annotated[bool, typer.Option("--json", help="Write the figures as JSON.")] = False,
 ) -> None:
     """Measure events a second from device to acknowledged commit: real Mosquitto, TLS, both databases."""
-    from renzheng.central.bench.sync import run
+    from renzheng.bench.sync.sync import run
 
     told = Terminal(stderr=True)
     figures = run(events, told.print)
@@ -35,7 +35,7 @@ def xlsx(
     as_json: Annotated[bool, typer.Option("--json", help="Write the figures as JSON.")] = False,
 ) -> None:
     """Measure what reading a sheet costs, beside calamine and openpyxl on the same file."""
-    from renzheng.central.bench.xlsx import run
+    from renzheng.bench.sync.xlsx import run
 
     progress = Terminal(stderr=True)
     figures = run(rows, progress.print)

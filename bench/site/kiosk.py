@@ -14,8 +14,8 @@ from typing import Any
 
 import cv2
 
+from renzheng.bench.feed import NoFaceInPhotographError, feed_frames
 from renzheng.contracts.errors import InputError
-from renzheng.deploy.demo.feed import NoFaceInPhotographError, feed_frames
 from renzheng.edge.look.outcomes import LookOutcome, Matched
 from renzheng.edge.look.watcher import Caution, Frame, Progress, Watcher, now_ms
 from renzheng.models.analysis import OneFace

@@ -22,7 +22,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from renzheng.central.simulate.county import (
+from renzheng.bench.simulate.county import (
     FIRST_DAY,
     ITEM_CLASSES,
     ITEM_NAMES,

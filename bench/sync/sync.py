@@ -17,8 +17,8 @@ from pathlib import Path
 
 from joserfc.jwk import OKPKey
 
-from renzheng.central.bench.devices import Told
-from renzheng.central.bench.servers import Certificates, mosquitto, postgresql
+from renzheng.bench.sync.devices import Told
+from renzheng.bench.sync.servers import Certificates, mosquitto, postgresql
 from renzheng.central.errors import BenchError
 from renzheng.central.ingest.consumer import Consumer
 from renzheng.central.ingest.decide import Problem, Refused
@@ -148,7 +148,7 @@ def run(events: int, say: Say) -> dict[str, float]:
 
 def _run_devices(told: Told) -> float:
     """Start the devices' process, let it make its chains, and time it from the first batch on."""
-    command = [sys.executable, "-m", "renzheng.central.bench.devices"]
+    command = [sys.executable, "-m", "renzheng.bench.sync.devices"]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stdin is not None
     assert process.stdout is not None

@@ -1,4 +1,4 @@
-"""The devices of a measurement, in a process of their own: ``python -m renzheng.central.bench.devices``.
+"""The devices of a measurement, in a process of their own: ``python -m renzheng.bench.sync.devices``.
 
 Reads one JSON object (`Told`), makes each device's chain, says ``ready``, waits for a line, then sends: sign
 a batch, publish it, keep at most `WINDOW` unacknowledged, until central has acknowledged everything. Signing

@@ -17,12 +17,12 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from renzheng.central.audit.bench_lake import write_lake
+from renzheng.bench.audit.lake import write_lake
 from renzheng.central.audit.connection import connect
 from renzheng.central.audit.readback import read_summary
 from renzheng.central.audit.sources import quoted
+from renzheng.common.terminal import Terminal
 from renzheng.contracts.errors import FaultError
-from renzheng.contracts.terminal import Terminal
 
 app = typer.Typer(no_args_is_help=False)
 
@@ -149,7 +149,7 @@ def _audit(lake: Path, out: Path, lines: int, threads: int | None) -> Timing:
 
 def _rival(rival: str, lake: Path, out: Path, lines: int, limit: Limit) -> Timing:
     answer = out / f"{rival}.parquet"
-    module = "renzheng.central.audit.bench_rivals"
+    module = "renzheng.bench.audit.rivals"
     timing = _timed(rival, lines, [sys.executable, "-m", module, rival, str(lake), str(answer)], limit)
     if not timing.finished:
         return timing

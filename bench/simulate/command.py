@@ -12,9 +12,9 @@ import typer
 from rich.progress import Progress
 from rich.table import Table
 
-from renzheng.central.simulate.county import CountySummary, simulate_county
-from renzheng.central.simulate.lake import LakeSummary, simulate_lake
-from renzheng.contracts.terminal import Terminal
+from renzheng.bench.simulate.county import CountySummary, simulate_county
+from renzheng.bench.simulate.lake import LakeSummary, simulate_lake
+from renzheng.common.terminal import Terminal
 
 app = typer.Typer(no_args_is_help=True, help="模拟数据 · Synthetic tables with the truth beside them.")
 

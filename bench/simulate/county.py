@@ -19,15 +19,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from renzheng.central.simulate.allows import Facts
-from renzheng.central.simulate.billing import enter_fees, habits_of
-from renzheng.central.simulate.coverage import DeviceLife, live_all
-from renzheng.central.simulate.dialysis import DialysisMonth
-from renzheng.central.simulate.evasions import TRICKS, Stage, Unit, live_units, plan_units, play_units
-from renzheng.central.simulate.ledger import DAY, Ledger, Truth
-from renzheng.central.simulate.recorder import THRESHOLD, Recorder
-from renzheng.central.simulate.stays import WardMonth
-from renzheng.central.simulate.visits import (
+from renzheng.bench.simulate.allows import Facts
+from renzheng.bench.simulate.billing import enter_fees, habits_of
+from renzheng.bench.simulate.coverage import DeviceLife, live_all
+from renzheng.bench.simulate.dialysis import DialysisMonth
+from renzheng.bench.simulate.evasions import TRICKS, Stage, Unit, live_units, plan_units, play_units
+from renzheng.bench.simulate.ledger import DAY, Ledger, Truth
+from renzheng.bench.simulate.recorder import THRESHOLD, Recorder
+from renzheng.bench.simulate.stays import WardMonth
+from renzheng.bench.simulate.visits import (
     CHILD_ITEM,
     FEMALE_ITEM,
     MALE_ITEM,
@@ -35,7 +35,7 @@ from renzheng.central.simulate.visits import (
     SOLUTION,
     play_visits,
 )
-from renzheng.central.simulate.world import REGION, County, Person, build_county
+from renzheng.bench.simulate.world import REGION, County, Person, build_county
 from renzheng.contracts.errors import UsageError
 from renzheng.contracts.tables import INPUT_TABLES, arrow_schema
 

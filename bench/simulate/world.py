@@ -5,7 +5,7 @@ from enum import Enum
 
 import numpy as np
 
-from renzheng.central.simulate import rates
+from renzheng.bench.simulate import rates
 
 REGION = "371121"
 HOSPITALS = 20

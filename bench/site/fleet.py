@@ -15,7 +15,9 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from renzheng.central.bench.servers import Certificates, Mosquitto
+from renzheng.bench.site.slow_line import slow_line
+from renzheng.bench.site.swarm import INSTITUTION, SHARD, Device, Place, Standing, Swarm
+from renzheng.bench.sync.servers import Certificates, Mosquitto
 from renzheng.central.errors import BenchError
 from renzheng.central.ingest_process import IngestProcess
 from renzheng.central.main import make_signing_key
@@ -28,8 +30,6 @@ from renzheng.central.store.database import Database
 from renzheng.central.store.devices import Institution
 from renzheng.contracts import keys
 from renzheng.contracts.events import Purpose, utc_now
-from renzheng.deploy.bench.slow_line import slow_line
-from renzheng.deploy.bench.swarm import INSTITUTION, SHARD, Device, Place, Standing, Swarm
 from renzheng.edge.device.keyring import device_key
 
 Say = Callable[[str], None]

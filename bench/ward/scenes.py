@@ -15,8 +15,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from renzheng.bench.ward.server import FRAMES_PER_SECOND
 from renzheng.contracts.errors import FaultError
-from renzheng.edge.ward.bench.server import FRAMES_PER_SECOND
 from renzheng.edge.ward.decoder import DecoderMissingError
 from renzheng.edge.ward.rtsp import Codec
 from renzheng.models.engine import FaceEngine

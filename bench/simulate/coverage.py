@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from renzheng.central.simulate import rates
-from renzheng.central.simulate.ledger import DAY, HOUR, MINUTE
-from renzheng.central.simulate.world import Institution
+from renzheng.bench.simulate import rates
+from renzheng.bench.simulate.ledger import DAY, HOUR, MINUTE
+from renzheng.bench.simulate.world import Institution
 
 WINDOW = (5 * HOUR, 24 * HOUR)
 """The part of a day for which a dialysis unit's coverage counts (AUDIT.md)."""

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn
 
-from renzheng.contracts.terminal import Terminal, plain_column
+from renzheng.common.terminal import Terminal, plain_column
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -25,7 +25,7 @@ def kiosk(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")] = False,
 ) -> None:
     """Time from a usable face to the decision, liveness included, and frames handled a second."""
-    from renzheng.deploy.bench.kiosk import run
+    from renzheng.bench.site.kiosk import run
 
     console = Terminal(stderr=True)
     columns = (plain_column("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
@@ -47,7 +47,7 @@ def fleet(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")] = False,
 ) -> None:
     """Connect a fleet at once, kill the broker under it, and drain a backlog over a slow line."""
-    from renzheng.deploy.bench.fleet import run
+    from renzheng.bench.site.fleet import run
 
     told = Terminal(stderr=True)
     figures = run(devices, registered, slow_entries, told.print)

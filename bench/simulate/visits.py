@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from renzheng.central.simulate import rates
-from renzheng.central.simulate.ledger import DAY, HOUR, MINUTE, Ledger, Line, Truth
-from renzheng.central.simulate.recorder import Recorder
-from renzheng.central.simulate.world import County, Person
+from renzheng.bench.simulate import rates
+from renzheng.bench.simulate.ledger import DAY, HOUR, MINUTE, Ledger, Line, Truth
+from renzheng.bench.simulate.recorder import Recorder
+from renzheng.bench.simulate.world import County, Person
 
 OTHER_ITEMS = 60
 FEMALE_ITEM, MALE_ITEM, CHILD_ITEM = "D058", "D059", "D060"

@@ -9,8 +9,8 @@ from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Literal, TypeVar
 
-from renzheng.central.simulate.coverage import NEEDED, DeviceLife, covered_share
-from renzheng.central.simulate.ledger import (
+from renzheng.bench.simulate.coverage import NEEDED, DeviceLife, covered_share
+from renzheng.bench.simulate.ledger import (
     DAY,
     HOUR,
     MINUTE,

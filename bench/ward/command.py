@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from renzheng.contracts.terminal import Terminal
+from renzheng.common.terminal import Terminal
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -22,7 +22,7 @@ def ward(  # noqa: PLR0917 - Typer's options
     as_json: Annotated[bool, typer.Option("--json", help="Write the figures as JSON.")] = False,
 ) -> None:
     """Watch many cameras of a real RTSP server at one analysed frame a second each."""
-    from renzheng.edge.ward.bench.run import run
+    from renzheng.bench.ward.run import run
 
     told = Terminal(stderr=True)
     figures = run(streams, seconds, engine, images, told.print, workers)

@@ -4,11 +4,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from renzheng.central.simulate import rates
-from renzheng.central.simulate.allows import of_session
-from renzheng.central.simulate.ledger import DAY, HOUR, MINUTE, Event, Ledger, Line, Session, Truth
-from renzheng.central.simulate.recorder import ArrivalKind, Recorder
-from renzheng.central.simulate.world import (
+from renzheng.bench.simulate import rates
+from renzheng.bench.simulate.allows import of_session
+from renzheng.bench.simulate.ledger import DAY, HOUR, MINUTE, Event, Ledger, Line, Session, Truth
+from renzheng.bench.simulate.recorder import ArrivalKind, Recorder
+from renzheng.bench.simulate.world import (
     SHIFT_START_HOURS,
     WEEKDAYS,
     County,

@@ -4,7 +4,7 @@ They cover what the benchmark's lake holds: one sign-in and sign-out a session, 
 session, stays, spot checks, leaves, presences, coverage, deaths; not all of the audit. On that lake they must
 give each line the reason that the audit gives it; the benchmark checks that before it reports a time.
 
-Run as a module: python -m renzheng.central.audit.bench_rivals sqlite|pandas TABLES OUT.parquet
+Run as a module: python -m renzheng.bench.audit.rivals sqlite|pandas TABLES OUT.parquet
 """
 
 # ruff: noqa: S608 - SQL is put together from the names of tables

@@ -14,9 +14,9 @@ from typing import Any
 
 import orjson
 
+from renzheng.bench.ward import scenes
+from renzheng.bench.ward.server import RtspServer
 from renzheng.contracts.errors import FaultError, InputError
-from renzheng.edge.ward.bench import scenes
-from renzheng.edge.ward.bench.server import RtspServer
 from renzheng.edge.ward.rtsp import Codec
 from renzheng.models.engine import FaceEngine, open_engine
 from renzheng.models.images import decode
@@ -134,7 +134,7 @@ def _write_settings(
 
 
 def _measure(config: Path, people: Path, server: RtspServer, streams: int, seconds: float) -> dict[str, Any]:
-    command = [sys.executable, "-m", "renzheng.edge.ward.bench.worker", str(config), str(people)]
+    command = [sys.executable, "-m", "renzheng.bench.ward.worker", str(config), str(people)]
     one_thread = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "RENZHENG_LOG_LEVEL": "WARNING"}
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=os.environ | one_thread, text=True

@@ -6,10 +6,10 @@ from typing import Literal
 
 import numpy as np
 
-from renzheng.central.simulate import rates
-from renzheng.central.simulate.coverage import DeviceLife
-from renzheng.central.simulate.ledger import DAY, MINUTE, Event, Ledger, MachineSession, Session
-from renzheng.central.simulate.world import DialysisPatient, Institution
+from renzheng.bench.simulate import rates
+from renzheng.bench.simulate.coverage import DeviceLife
+from renzheng.bench.simulate.ledger import DAY, MINUTE, Event, Ledger, MachineSession, Session
+from renzheng.bench.simulate.world import DialysisPatient, Institution
 
 THRESHOLD = 0.62
 LATEST_ARRIVAL_S = 50 * MINUTE

@@ -10,8 +10,8 @@ from enum import StrEnum
 
 import numpy as np
 
-from renzheng.central.simulate.ledger import DAY, HOUR, Ledger, Line, Session, Truth
-from renzheng.central.simulate.world import Institution
+from renzheng.bench.simulate.ledger import DAY, HOUR, Ledger, Line, Session, Truth
+from renzheng.bench.simulate.world import Institution
 
 BED_ITEMS = frozenset({"BED", "BED2"})
 DIALYSIS_ITEMS = frozenset({"HD", "HDF", "HF"})

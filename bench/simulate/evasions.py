@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from renzheng.central.simulate.coverage import DeviceLife, Gap, live
-from renzheng.central.simulate.ledger import DAY, HOUR, MINUTE, Leave, Ledger, Line, Session, Stay, Truth
-from renzheng.central.simulate.recorder import Recorder
-from renzheng.central.simulate.world import DialysisPatient, Institution, Pattern, Person
+from renzheng.bench.simulate.coverage import DeviceLife, Gap, live
+from renzheng.bench.simulate.ledger import DAY, HOUR, MINUTE, Leave, Ledger, Line, Session, Stay, Truth
+from renzheng.bench.simulate.recorder import Recorder
+from renzheng.bench.simulate.world import DialysisPatient, Institution, Pattern, Person
 
 PATIENTS = 8
 PHANTOMS_A_DAY = 3

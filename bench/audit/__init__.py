@@ -1,0 +1,1 @@
+"""Times the audit of whole lakes, beside SQLite and pandas."""

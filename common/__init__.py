@@ -1,0 +1,1 @@
+"""What edge and central both need and is no contract: files, limits, workers, serving, the terminal."""
