@@ -10,7 +10,8 @@ import signal
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -110,14 +111,25 @@ def _settings(folder: Path) -> Settings:
     return make_settings({"data_dir": str(folder / "central"), "shards": [SHARD]})
 
 
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Log errors only meanwhile: a thousand devices say a thousand times the same."""
+    logger = logging.getLogger("renzheng")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
+
+
 def run(connected: int, registered: int, slow_entries: int, say: Say) -> dict[str, float]:
     """Measure; returns the figures by their names in the report.
 
     Raises:
         BenchError: devices did not come back, or entries were lost or doubled.
     """
-    logging.getLogger("renzheng").setLevel(logging.ERROR)  # a thousand devices say a thousand times the same
-    with tempfile.TemporaryDirectory(prefix="renzheng-bench-") as name:
+    with _quiet(), tempfile.TemporaryDirectory(prefix="renzheng-bench-") as name:
         fleet = Fleet(Path(name), connected, registered)
         say(f"{connected} devices connect, {max(registered, connected)} are registered")
         swarm = Swarm(fleet.place, fleet.names)  # forked before there is any thread

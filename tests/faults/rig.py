@@ -189,7 +189,26 @@ class Rig:
             if not agent.alive:
                 agent.start()
         time.sleep(0.1)
-        return eventually(lambda: all(self._drained(agent) for agent in self.agents), within_seconds)
+        if eventually(lambda: all(self._drained(agent) for agent in self.agents), within_seconds):
+            return True
+        sys.stderr.write(f"{self.standing()}\n")
+        return False
+
+    def standing(self) -> list[str]:
+        """Say where everybody is: for a failing test."""
+        table = schema.device_status
+        with self.database.reading() as connection:
+            said = [str(dict(row._mapping)) for row in connection.execute(sa.select(table))]
+        parties = [f"ingest alive {self.ingest.alive}, heads {self.heads()}", *said]
+        for agent in self.agents:
+            store = Store(agent.orders.folder / "device.sqlite")
+            log = DeviceLog(store, agent.orders.device_id)
+            parties.append(
+                f"{agent.orders.device_id} alive {agent.alive}, head {log.head().sequence}, "
+                f"acknowledged {log.acknowledged()}"
+            )
+            store.close()
+        return parties
 
     def _drained(self, agent: Party) -> bool:
         store = Store(agent.orders.folder / "device.sqlite")

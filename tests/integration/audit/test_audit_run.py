@@ -242,7 +242,7 @@ def test_rows_that_break_a_constraint_are_kept_with_their_reason(tmp_path):
             line("L2", service_time=None),
             line("L3", visit_type="teleport"),
             line("L4", quantity=Decimal(-1)),
-            line("L5", quantity=Decimal(-1), reverses_line_id="L0"),
+            line("L5", quantity=Decimal(-1), amount=Decimal(-400), reverses_line_id="L0"),
         ],
     )
     write(folder, "item_catalogue", [{"item_code": "HD", "item_class": "haemodialysis"}])

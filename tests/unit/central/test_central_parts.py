@@ -61,7 +61,7 @@ def test_both_catalogues_say_the_same_things():
 
 def test_every_text_that_a_template_says_is_in_the_catalogue():
     said = set()
-    for template in (HOME / "console" / "templates").glob("*.html"):
+    for template in (HOME / "web" / "console" / "templates").glob("*.html"):
         said |= set(re.findall(r"\bt\('([a-z_.0-9]+)'[,)]", template.read_text(encoding="utf-8")))
     assert len(said) > 60
     assert said <= texts("zh").catalogue.keys()
