@@ -185,11 +185,14 @@ class Rig:
     def drain(self, *, within_seconds: float = 120) -> bool:
         """Let the agents write no more, and wait until every one of them knows that central has all."""
         for agent in self.agents:
-            agent.orders.quiet.touch()
             if not agent.alive:
                 agent.start()
+        # on a busy machine an agent may not have begun yet, and a quiet one never would
+        begun = eventually(lambda: all(self._log_of(agent)[0] for agent in self.agents), within_seconds)
+        for agent in self.agents:
+            agent.orders.quiet.touch()
         time.sleep(0.1)
-        if eventually(lambda: all(self._drained(agent) for agent in self.agents), within_seconds):
+        if begun and eventually(lambda: all(self._drained(agent) for agent in self.agents), within_seconds):
             return True
         sys.stderr.write(f"{self.standing()}\n")
         return False
@@ -201,20 +204,22 @@ class Rig:
             said = [str(dict(row._mapping)) for row in connection.execute(sa.select(table))]
         parties = [f"ingest alive {self.ingest.alive}, heads {self.heads()}", *said]
         for agent in self.agents:
-            store = Store(agent.orders.folder / "device.sqlite")
-            log = DeviceLog(store, agent.orders.device_id)
+            head, acknowledged = self._log_of(agent)
             parties.append(
-                f"{agent.orders.device_id} alive {agent.alive}, head {log.head().sequence}, "
-                f"acknowledged {log.acknowledged()}"
+                f"{agent.orders.device_id} alive {agent.alive}, head {head}, acknowledged {acknowledged}"
             )
-            store.close()
         return parties
 
     def _drained(self, agent: Party) -> bool:
+        head, acknowledged = self._log_of(agent)
+        return acknowledged == head > 0
+
+    def _log_of(self, agent: Party) -> tuple[int, int]:
+        """The last entry of an agent's log, and of those that it knows to be with central."""
         store = Store(agent.orders.folder / "device.sqlite")
         try:
             log = DeviceLog(store, agent.orders.device_id)
-            return log.acknowledged() == log.head().sequence > 0
+            return log.head().sequence, log.acknowledged()
         finally:
             store.close()
 

@@ -157,8 +157,9 @@ def _typed(kind, value):
     return value
 
 
-def few_rules(folder):
-    """A pack of the verdicts' rules and one rule of findings, for what is not about findings."""
+def few_rules(folder, *names):
+    """A pack of the verdicts' rules and one rule of findings, for what is not about findings; or of these."""
     folder.mkdir(parents=True)
-    shutil.copy(NATIONAL / "overlapping-stays.sql", folder)
+    for name in names or ("overlapping-stays",):
+        shutil.copy(NATIONAL / f"{name}.sql", folder)
     return folder
