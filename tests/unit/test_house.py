@@ -1,12 +1,14 @@
 """The house keeps its walls: who may import whom, and what each extra must bring."""
 
 import ast
+import json
 import re
 import sys
 import tomllib
 from pathlib import Path
 
 import pytest
+from parts.commands import commands_of_page, wrong_in_sentence, wrong_with
 
 from renzheng.deploy import architecture
 
@@ -201,3 +203,85 @@ def test_every_link_between_documents_leads_somewhere():
         if "://" not in target and not (page.parent / target).exists()
     }
     assert dead == set()
+
+
+PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "docs" / "zh").glob("*.md")]
+PAGES += [ROOT / "edge" / "README.md", ROOT / "models" / "README.md"]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_command_of_a_document_is_one(page):
+    named = list(commands_of_page(page.read_text(encoding="utf-8")))
+    wrong = {command: why for command in named if (why := wrong_with(command))}
+    assert wrong == {}
+
+
+def test_the_commands_of_the_documents_are_found():
+    found = {
+        page.relative_to(ROOT).as_posix(): list(commands_of_page(page.read_text(encoding="utf-8")))
+        for page in PAGES
+    }
+    assert sum(map(len, found.values())) > 200
+    assert (
+        "renzheng edge backup --config edge.toml --passphrase-file WORDS people.sealed"
+        in found["edge/README.md"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("command", "why"),
+    [
+        ("renzheng edge enroll", "there is no edge enroll"),
+        ("renzheng central move --hosts NEW", "move has no option --hosts"),
+        ("renzheng central draw publish | lists", "there is no central draw lists"),
+        ("renzheng central night [--day D [--till D]]", "night has no option --till"),
+        ("renzheng device revoke D1", "revoke takes no D1"),
+        ("renzheng --versio", "renzheng knows no --versio"),
+    ],
+)
+def test_a_command_that_is_none_is_named(command, why):
+    assert wrong_with(command) == why
+
+
+def test_every_command_that_a_unit_starts_is_one():
+    units = [path.read_text(encoding="utf-8") for path in (ROOT / "deploy" / "systemd").glob("*.service")]
+    started = [
+        found for text in units for found in re.findall(r"(?m)^ExecStart=\S+/bin/(renzheng .+)$", text)
+    ]
+    assert len(started) == 6
+    assert [command for command in started if wrong_with(command.replace("%i", "0"))] == []
+
+
+SCREENS = {
+    path.relative_to(ROOT): json.loads(path.read_text(encoding="utf-8"))
+    for path in [
+        *(ROOT / "central" / "catalogues").glob("*.json"),
+        *ROOT.glob("edge/*/page/catalogue/*.json"),
+    ]
+}
+
+
+def test_every_command_that_a_screen_names_is_one():
+    texts = [text for catalogue in SCREENS.values() for text in catalogue.values()]
+    assert sum("renzheng " in text for text in texts) > 40
+    assert [wrong for text in texts for wrong in wrong_in_sentence(text)] == []
+
+
+def test_every_make_target_of_a_document_is_one():
+    targets = set(re.findall(r"(?m)^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8")))
+    texts = {page: page.read_text(encoding="utf-8") for page in PAGES}
+    named = {
+        (str(page.relative_to(ROOT)), target)
+        for page, text in texts.items()
+        for target in re.findall(r"(?m)(?:^    |`)make ([a-z]+)\b", text)
+    }
+    assert len(named) > 5
+    assert {(page, target) for page, target in named if target not in targets} == set()
+
+
+def test_words_of_a_screen_are_quoted_by_the_manuals_as_the_screen_has_them():
+    shown = {text for path, texts in SCREENS.items() if path.stem == "zh" for text in texts.values()}
+    manuals = {page.name: page.read_text("utf-8") for page in (ROOT / "docs" / "zh").glob("*.md")}
+    quoted = [(name, words) for name, text in manuals.items() for words in re.findall("「([^」]+)」", text)]
+    assert len(quoted) > 100
+    assert [(name, words) for name, words in quoted if words not in shown] == []
