@@ -12,7 +12,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
     command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' && echo $$p && break; done)
 PIP   := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: help setup demo test check format lock bench faults long architecture clean
+.PHONY: help setup demo test check lint types imports format lock bench faults long architecture docs clean
 
 help:  ## Show this list.
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -25,10 +25,16 @@ demo: $(VENV)/.ready  ## Play a dialysis day: faces at the kiosk, events to cent
 test: $(VENV)/.ready-dev check  ## Pass all tests; sets up the real parts they need.
 	@RENZHENG_PORTRAITS=$(CURDIR)/$(CACHE)/portraits $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(PYTEST)
 
-check: $(VENV)/.ready-dev  ## Lint and type-check; part of `make test`.
+check: lint types imports  ## Lint and type-check; part of `make test`.
+
+lint: $(VENV)/.ready-dev
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+
+types: $(VENV)/.ready-dev
 	@$(BIN)/mypy -p renzheng
+
+imports: $(VENV)/.ready-dev
 	@$(BIN)/lint-imports --no-logo
 
 format: $(VENV)/.ready-dev  ## Let the formatter and the fixable lints have their way.
@@ -80,6 +86,16 @@ bench: $(VENV)/.ready-dev  ## Measure faces, link and audit on this machine, bes
 
 architecture: $(VENV)/.ready-dev  ## Draw the floors of the code into ARCHITECTURE.md.
 	@$(BIN)/python -m renzheng.deploy.architecture
+
+$(CACHE)/docs/.ready: pyproject.toml
+	@test -n "$(PYTHON)" || { echo 'The site needs Python 3.11 or newer.' >&2; exit 1; }
+	@deploy/setup/environment.sh "$(PYTHON)" "$(CACHE)/docs"
+	@$(CACHE)/docs/bin/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["docs"], sep="\n")' > $(CACHE)/docs/wanted.txt
+	@$(CACHE)/docs/bin/python -m pip --disable-pip-version-check install --quiet -r $(CACHE)/docs/wanted.txt
+	@touch $@
+
+docs: $(CACHE)/docs/.ready  ## Make a site of the documents in build/site, in an environment of its own.
+	@$(CACHE)/docs/bin/mkdocs build --quiet --strict
 
 lock: $(VENV)/.ready-dev  ## Renew both lock files from pyproject.toml.
 	@deploy/setup/lock.sh "$(BIN)/uv"

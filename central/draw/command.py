@@ -112,7 +112,7 @@ def publish(config: Config = CONFIG) -> None:
 
 @app.command()
 def code(round_id: Annotated[str, typer.Argument(help="The round.")], config: Config = CONFIG) -> None:
-    """开放码 · Show the code of a round that is due, to be read out where there is no network."""
+    """开启码 · Show the code of a round that is due, to be read out where there is no network."""
     from renzheng.central.draw.handing import opening_code
     from renzheng.central.errors import DrawError
     from renzheng.contracts import keys

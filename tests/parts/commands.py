@@ -102,6 +102,7 @@ def _commands(path):
 
 def _check(path, words):
     """Every option is the command's, every other word an option's value or one of its arguments."""
+    words = [word for word in words if word not in FILLERS]
     if not path:
         if words not in ([], ["--help"], ["--version"]):
             raise LookupError(f"renzheng knows no {words[0]}")
@@ -110,7 +111,6 @@ def _check(path, words):
     options = _options(command)
     arguments = [one for one in command.params if one.param_type_name == "argument"]
     room = sum(99 if one.nargs < 0 else one.nargs for one in arguments)
-    words = [word for word in words if word not in FILLERS]
     while words:
         word, *words = words
         name, _, value = word.partition("=")

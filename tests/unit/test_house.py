@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from parts.commands import commands_of_page, wrong_in_sentence, wrong_with
 
-from renzheng.deploy import architecture
+from renzheng.deploy import architecture, docs_site
 
 ROOT = Path(__file__).parents[2]
 MAY_IMPORT = {
@@ -285,3 +285,44 @@ def test_words_of_a_screen_are_quoted_by_the_manuals_as_the_screen_has_them():
     quoted = [(name, words) for name, text in manuals.items() for words in re.findall("「([^」]+)」", text)]
     assert len(quoted) > 100
     assert [(name, words) for name, words in quoted if words not in shown] == []
+
+
+def test_every_document_is_in_the_navigation_of_the_site():
+    named = set(re.findall(r"(?m)^ +- .+: (\S+\.md)$", (ROOT / "mkdocs.yml").read_text(encoding="utf-8")))
+    inside = {path.relative_to(ROOT / "docs").as_posix() for path in (ROOT / "docs").rglob("*.md")}
+    assert named == inside | set(docs_site.BESIDE)
+    assert {path.name for path in ROOT.glob("*.md")} <= set(docs_site.BESIDE)
+
+
+@pytest.mark.parametrize(
+    ("source", "written", "bent"),
+    [
+        ("README.md", "[a](docs/kiosk.md#asleep)", "[a](kiosk.md#asleep)"),
+        ("README.md", "![a](docs/images/kiosk.png)", "![a](images/kiosk.png)"),
+        ("README.md", "[docs/](docs/)", "docs/"),
+        ("docs/kiosk.md", "[a](../edge/README.md), [b](ward.md)", "[a](edge/README.md), [b](ward.md)"),
+        ("docs/zh/nurse.md", "[a](../../GLOSSARY.md)", "[a](../GLOSSARY.md)"),
+        ("edge/README.md", "[a](../docs/ward.md)", "[a](../ward.md)"),
+        ("docs/kiosk.md", "[a](https://example.org/x)", "[a](https://example.org/x)"),
+        ("docs/kiosk.md", "[a](../edge/kiosk/app.py)", "a"),
+    ],
+)
+def test_links_lead_to_where_a_page_lies_in_the_site(source, written, bent):
+    assert docs_site.bent(written, source, "") == bent
+
+
+def test_links_to_code_lead_to_the_repository_that_the_site_names():
+    bent = docs_site.bent("[a](../edge/kiosk/app.py)", "docs/kiosk.md", "https://forge.example/renzheng/")
+    assert bent == "[a](https://forge.example/renzheng/blob/main/edge/kiosk/app.py)"
+
+
+def test_hooks_before_a_commit_are_the_recipes_of_make_check():
+    hooks = (ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8")
+    check = re.search(r"(?m)^check: (.+?)  ##", (ROOT / "Makefile").read_text(encoding="utf-8"))[1]
+    assert re.findall(r"(?m)^ +entry: make --silent (\w+)$", hooks) == check.split()
+    assert re.findall(r"(?m)^ *- repo: (.+)$", hooks) == ["local"]
+
+
+def test_the_public_forge_runs_make_test_and_nothing_else():
+    workflow = (ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8")
+    assert re.findall(r"(?m)^ +-? ?run: (.+)$", workflow) == ["make test"]
