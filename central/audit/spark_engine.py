@@ -171,14 +171,14 @@ class SparkEngine:
 
     @contextmanager
     def limited(self, seconds: float) -> Iterator[None]:
-        """Interrupt the jobs that are begun inside after so many seconds."""
-        tag = f"limit-{uuid.uuid4()}"
-        self._spark.addTag(tag)
+        """Interrupt the jobs that are begun inside, in this thread, after so many seconds."""
+        context, group = self._spark.sparkContext, f"limit-{uuid.uuid4()}"
+        context.setJobGroup(group, "limited", interruptOnCancel=True)
         try:
-            with limited(seconds, lambda: self._spark.interruptTag(tag)):
+            with limited(seconds, lambda: context.cancelJobGroup(group)):
                 yield
         finally:
-            self._spark.removeTag(tag)
+            context.setLocalProperty("spark.jobGroup.id", None)  # type: ignore[arg-type]
 
     def is_kept(self, step: str) -> bool:
         """Tell whether an earlier process has done this step; what it made can be read again."""

@@ -70,7 +70,7 @@ def test_what_is_computed_in_python_is_computed_here(engine):
 
 def test_a_limit_stops_what_runs_in_its_own_thread_only(engine):
     assert engine.at_once == 2
-    engine.add("many", pa.table({"n": range(800)}))
+    engine.add("many", pa.table({"n": range(300)}))
     engine.add("few", pa.table({"n": range(10)}))
 
     def run(sql, seconds):
