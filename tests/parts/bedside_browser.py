@@ -172,7 +172,8 @@ def tablet(
         page.wait_for_selector("body[data-screen=lock]")
         page.evaluate("navigator.serviceWorker.ready.then(() => true)")
         yield held
-    assert [line for line in said if not _EXPECTED.search(line)] == []
+    unexpected = [line for line in said if not _EXPECTED.search(line)]
+    assert unexpected == [], unexpected
 
 
 def assert_usable(page: Page) -> None:
