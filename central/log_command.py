@@ -1,5 +1,6 @@
 """`renzheng central log`: check what central holds, bind central to it, and archive closed years."""
 
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,7 +11,7 @@ from renzheng.common.terminal import Terminal, plain_column
 from renzheng.contracts.events import utc_now
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from joserfc.jwk import OKPKey
 
@@ -21,7 +22,15 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True)
 Config = Annotated[Path, typer.Option("--config", help="Central's configuration file.")]
 CONFIG = Path("central.toml")
-_COLUMNS = (plain_column("entries"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+
+
+@contextmanager
+def _counting(what: str = "entries", total: int | None = None) -> "Iterator[Callable[[int], None]]":
+    """Show a bar for a block; what it gives is told of entries that were walked."""
+    columns = (plain_column(what), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Terminal(stderr=True)) as bars:
+        task = bars.add_task("", total=total)
+        yield lambda walked: bars.advance(task, walked)
 
 
 @app.callback()
@@ -103,13 +112,12 @@ def _show_store(
         pruned = archived.pruned_devices(connection)
         rows = reading.devices(connection, device or "")
         total = sum(row["head_sequence"] - pruned.get(row["device_id"], 0) for row in rows)
-    with Progress(*_COLUMNS, console=Terminal(stderr=True)) as bars:
-        task = bars.add_task("", total=total)
-        found = list(check_store(database, device, lambda n: bars.advance(task, n), by))
-        if thorough:
-            task = bars.add_task("", total=total)
-            kept = EntriesOf(earlier.archives) if earlier else None
-            drawn = check_projections(database, device, lambda n: bars.advance(task, n), kept)
+    with _counting(total=total) as progress:
+        found = list(check_store(database, device, progress, by))
+    if thorough:
+        kept = EntriesOf(earlier.archives) if earlier else None
+        with _counting(total=total) as progress:
+            drawn = check_projections(database, device, progress, kept)
             found += [one for one in drawn if isinstance(one, BadEntry)]
     return _show(found)
 
@@ -143,19 +151,16 @@ def _show_archives(folders: "Sequence[Path]", by: "Sequence[OKPKey]", note: Path
     """Verify archives by themselves, and tell what they hold."""
     from renzheng.central.archive.checking import check_archives
 
-    with Progress(plain_column("archived entries"), *_COLUMNS[2:], console=Terminal(stderr=True)) as bars:
-        task = bars.add_task("", total=None)
-        kept = note.read_text(encoding="utf-8") if note else None
-        checked = check_archives(folders, by, lambda n: bars.advance(task, n), note=kept)
+    kept = note.read_text(encoding="utf-8") if note else None
+    with _counting("archived entries") as progress:
+        checked = check_archives(folders, by, progress, note=kept)
     console = Terminal()
     if kept:
         console.print("the kept note holds")
     for one in checked.archives:
         told = one.manifest
         until = f"received before {told.until}, store {told.store_id}, epoch {told.epoch}"
-        console.print(
-            f"archive of {told.year}  {told.entries} entries of {told.devices} devices, {until}",
-        )  # fmt: skip
+        console.print(f"archive of {told.year}  {told.entries} entries of {told.devices} devices, {until}")
     _show(checked.results)
     console.print(f"{checked.checkpoints} archived checkpoints hold")
     for name, last in checked.beyond.items():
@@ -206,12 +211,11 @@ def archive(
     signer = writing.Signer(signing, read_former(settings.key_file))
     database = Database(settings.database)
     database.migrate()
-    with Progress(plain_column("entries"), *_COLUMNS[2:], console=Terminal(stderr=True)) as bars:
-        task = bars.add_task("", total=None)
+    zone = ZoneInfo(settings.timezone)
+    with _counting() as progress:
         folder, manifest = writing.archive(
-            database, signer, out, year, ZoneInfo(settings.timezone), utc_now(),
-            again=again, progress=lambda n: bars.advance(task, n),
-        )  # fmt: skip
+            database, signer, out, year, zone, utc_now(), again=again, progress=progress
+        )
     database.close()
     console = Terminal()
     held = f"{manifest.entries} entries of {manifest.devices} devices"
@@ -237,11 +241,8 @@ def prune(
     database = Database(settings.database)
     database.migrate()
     by = verifying_keys(settings.key_file)
-    with Progress(plain_column("entries"), *_COLUMNS[2:], console=Terminal(stderr=True)) as bars:
-        task = bars.add_task("", total=None)
-        pruned = pruning.prune(
-            database, archive, by, settings.data_dir, last_year, now, lambda n: bars.advance(task, n)
-        )
+    with _counting() as progress:
+        pruned = pruning.prune(database, archive, by, settings.data_dir, last_year, now, progress)
     database.close()
     console = Terminal()
     console.print(f"pruned {pruned.entries} entries of {pruned.devices} devices")

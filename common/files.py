@@ -1,9 +1,12 @@
-"""Files of the service that its own account alone reads, whatever the umask of whoever started it."""
+"""Files of the service: its own account's alone whatever the umask, locked, hashed, brought onto the disk."""
 
+import fcntl
+import hashlib
 import logging
 import os
 import stat
 from pathlib import Path
+from typing import IO, Any
 
 LOGGER = logging.getLogger(__name__)
 PRIVATE_UMASK = 0o077
@@ -68,3 +71,34 @@ def warn_of_open_folder(folder: Path) -> None:
             mode,
             folder,
         )
+
+
+def take_lock(file: IO[Any] | int) -> bool:
+    """Take the operating system's lock on an open file; False where another process or handle has it.
+
+    It falls with the file's closing, or with the process.
+    """
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def hash_file(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes, in hexadecimal.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with path.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
+
+
+def sync(path: Path) -> None:
+    """Bring a file, or a folder's list of names, onto the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -8,6 +8,7 @@ import sys
 import tomllib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import grimp
 
@@ -17,15 +18,13 @@ BEGIN, END = "<!-- drawn by `make architecture` -->", "<!-- end of the drawing -
 Floors = Sequence[Sequence[str]]
 
 
-def floors_of(contract: dict[str, object]) -> tuple[str, Floors]:
+def floors_of(contract: dict[str, Any]) -> tuple[str, Floors]:
     """Read a layers contract: the package it is about, and its floors from above as full module names."""
-    containers = contract.get("containers")
-    package = str(containers[0]) if isinstance(containers, list) else "renzheng"
-    layers = contract["layers"]
-    assert isinstance(layers, list)
-    names = [[part.strip().removeprefix("renzheng.") for part in str(layer).split("|")] for layer in layers]
-    prefix = f"{package}." if package != "renzheng" else "renzheng."
-    return package, [[f"{prefix}{name}" for name in floor] for floor in names]
+    (package,) = contract.get("containers", ["renzheng"])
+    floors = [
+        [part.strip().removeprefix("renzheng.") for part in floor.split("|")] for floor in contract["layers"]
+    ]
+    return package, [[f"{package}.{name}" for name in floor] for floor in floors]
 
 
 def purpose(module: str) -> str:

@@ -70,6 +70,13 @@ PARTS: Mapping[str, Part] = {
 }
 
 
+def _lacks(who: str, package: str, part: Part | None) -> UsageError:
+    return UsageError(
+        f"{who} needs the package {package}, which is not installed.",
+        do=f"Install it with: pip install 'renzheng[{part.extra if part else 'edge,central'}]'",
+    )
+
+
 def load(name: str) -> typer.Typer:
     """Import the packages of one sub-command and return its Typer app.
 
@@ -87,10 +94,7 @@ def load(name: str) -> typer.Typer:
                 raise
             missing = error.name or ""
     if not apps:
-        raise UsageError(
-            f"`renzheng {name}` needs the package {missing}, which is not installed.",
-            do=f"Install it with: pip install 'renzheng[{part.extra}]'",
-        )
+        raise _lacks(f"`renzheng {name}`", missing, part)
     if len(apps) == 1:
         return apps[0]
     whole = typer.Typer(no_args_is_help=True)
@@ -181,11 +185,7 @@ def as_error(fault: Exception, wanted: str | None) -> RenzhengError:
             missing = fault.name or ""
             if not isinstance(fault, ModuleNotFoundError) or missing.startswith("renzheng"):
                 raise fault
-            part = PARTS.get(wanted or "")
-            return UsageError(
-                f"This command needs the package {missing}, which is not installed.",
-                do=f"Install it with: pip install 'renzheng[{part.extra if part else 'edge,central'}]'",
-            )
+            return _lacks("This command", missing, PARTS.get(wanted or ""))
         case OSError() if fault.filename is not None:
             return FaultError(
                 f"{fault.filename} cannot be used: {fault.strerror or fault}.",

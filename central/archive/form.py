@@ -23,6 +23,7 @@ from joserfc.jwk import OKPKey
 from renzheng.central.errors import ArchiveError
 from renzheng.central.store import schema
 from renzheng.central.verify.archived import Signed
+from renzheng.common.files import hash_file
 from renzheng.contracts import keys
 from renzheng.contracts.errors import InputError
 from renzheng.contracts.messages import open_central_key
@@ -189,12 +190,6 @@ def _hold_files(folder: Path, manifest: Manifest) -> None:
                 do="Take another copy of the archive.",
                 file=name,
             )
-
-
-def hash_file(path: Path) -> str:
-    """Hash a file (SHA-256)."""
-    with path.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 def shape_of(table: sa.Table) -> pa.Schema:

@@ -5,9 +5,7 @@ of their hashes, so that a second history is still told; only then the rows go, 
 that no device waits. A kill in between leaves rows that nobody reads: the same command again takes them away.
 """
 
-import fcntl
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import zip_longest
@@ -19,7 +17,7 @@ from joserfc.jwk import OKPKey
 
 from renzheng.central.archive.checking import Checked, check_archives
 from renzheng.central.archive.form import Archive, Reader
-from renzheng.central.backup.folders import LOCK
+from renzheng.central.backup import folders
 from renzheng.central.errors import ArchiveError
 from renzheng.central.store import archived, devices, identity, log, schema
 from renzheng.central.store.database import Database
@@ -66,7 +64,13 @@ def prune(  # noqa: PLR0917 - what, after which archive, by whose word, when
     Raises:
         ArchiveError: the archive does not hold, is of another store, or differs from it; or it is too young.
     """
-    with _no_backup(data_dir):
+    with folders.none_under_way(data_dir) as free:
+        if not free:
+            raise ArchiveError(
+                "A backup is under way.",
+                why="It would begin again at each deletion.",
+                do="Prune once it is done.",
+            )
         checked = check_archives([folder], by, progress)
         if checked.bad:
             one = checked.bad[0]
@@ -100,22 +104,6 @@ def hold_joined(database: Database, checked: Checked) -> list[BadEntry]:
                 detail = "The store does not hold the entry with which the archives end."
                 bad.append(BadEntry(name, end, Fault.FORKED, detail))
     return bad
-
-
-@contextmanager
-def _no_backup(data_dir: Path) -> Iterator[None]:
-    """Keep backups waiting; refuse while one is under way."""
-    data_dir.mkdir(parents=True, exist_ok=True)
-    with (data_dir / LOCK).open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise ArchiveError(
-                "A backup is under way.",
-                why="It would begin again at each deletion.",
-                do="Prune once it is done.",
-            ) from None
-        yield
 
 
 def _must_be_ours(database: Database, archive: Archive, words: Sequence[Word], last_year: int) -> None:
@@ -217,9 +205,8 @@ def _is_pruned(connection: sa.Connection, word: Word) -> bool:
 
 def _must_be_prunable(connection: sa.Connection, word: Word) -> None:
     """Refuse a device whose archived entries are not safe, or do not go on from what was pruned before."""
-    name, table = word.device_id, schema.checkpoint_heads
-    query = sa.select(table.c.safe_sequence).where(table.c.device_id == name)
-    if (connection.execute(query).scalar() or 0) < word.upto:
+    name = word.device_id
+    if devices.safe_sequence(connection, name) < word.upto:
         raise _refused(f"entry {word.upto} of {name} is under no checkpoint older than the backup interval")
     if archived.upto(connection, name, pruned=True) != word.base:
         raise _refused(f"of {name}, entries up to {word.base} must be pruned first")

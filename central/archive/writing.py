@@ -4,7 +4,6 @@ Every chain and signature is checked while it is written, so that central never 
 hold. Entries that were received before the year's end but are not safe yet go into the archive of the next.
 """
 
-import os
 import shutil
 import uuid
 from collections.abc import Callable, Iterable, Iterator
@@ -19,10 +18,10 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 from joserfc.jwk import OKPKey
 
-from renzheng.central.archive.form import FORM, TABLES, Manifest, Writer, hash_file, write_manifest
+from renzheng.central.archive.form import FORM, TABLES, Manifest, Writer, write_manifest
 from renzheng.central.backup.folders import begin_folder
 from renzheng.central.errors import ArchiveError, LogFaultError
-from renzheng.central.store import archived, identity, schema
+from renzheng.central.store import archived, devices, identity, schema
 from renzheng.central.store.database import Database
 from renzheng.central.store.identity import Former
 from renzheng.central.store.times import to_us
@@ -30,6 +29,7 @@ from renzheng.central.verify import store
 from renzheng.central.verify.archived import Word, open_word, sign_word
 from renzheng.central.verify.check import BadEntry, Start, StoredBatch
 from renzheng.central.verify.publish import leaves_of, tree_at
+from renzheng.common.files import hash_file, sync
 from renzheng.contracts import keys
 from renzheng.contracts.log import Head, genesis
 
@@ -188,7 +188,7 @@ def _archive_device(
     """Check and write what a year holds of one device; nothing is written of one without entries."""
     name, begins = device.device_id, _begins(connection, device.device_id, work.signer)
     base = begins.head.sequence
-    safe = _safe(connection, name)
+    safe = devices.safe_sequence(connection, name)
     received = (store.stored_batch(row) for part in store.batches(connection, name, base) for row in part)
     cut = clean_cut(received, base, work.until_us, safe)
     if cut == base:
@@ -245,12 +245,6 @@ def _begins(connection: sa.Connection, device_id: str, signer: Signer) -> Start:
             do="Run: renzheng central log verify",
         )
     return word.ends
-
-
-def _safe(connection: sa.Connection, device_id: str) -> int:
-    table = schema.checkpoint_heads
-    query = sa.select(table.c.safe_sequence).where(table.c.device_id == device_id)
-    return connection.execute(query).scalar() or 0
 
 
 def _hash(connection: sa.Connection, device_id: str, sequence: int) -> str:
@@ -328,18 +322,10 @@ def _keep(partial: Path, target: Path) -> None:
     """Bring every file onto the disk, for its owner alone, then give the folder its name."""
     for path in sorted(partial.iterdir()):
         path.chmod(0o600)
-        _sync(path)
-    _sync(partial)
+        sync(path)
+    sync(partial)
     partial.rename(target)
-    _sync(target.parent)
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    sync(target.parent)
 
 
 def _fault(bad: BadEntry) -> LogFaultError:

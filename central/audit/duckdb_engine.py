@@ -53,8 +53,9 @@ class DuckDBEngine:
     ) -> None:
         self._lasting = lasting
         self._connection = connect(scratch / "steps.duckdb" if lasting else None)
-        self._memory = memory_limit or usual_memory()
-        self._run(f"SET memory_limit = '{self._memory}'")
+        self._run(f"SET memory_limit = '{memory_limit or usual_memory()}'")
+        shown = self._run("SELECT current_setting('memory_limit')").fetchall()
+        self._most_spilled = SPILLS * _bytes(str(shown[0][0]))
         self._run(f"SET temp_directory = '{quoted(scratch / 'spill')}'")
         # what runs away must leave room on the disk for others
         self._room = shutil.disk_usage(scratch).free // 2
@@ -173,9 +174,7 @@ class DuckDBEngine:
         """Allow `SPILLS` times the memory limit on the disk, besides what lies there already."""
         lying = self._connection.execute("SELECT coalesce(sum(size), 0) FROM duckdb_temporary_files()")
         used = int(lying.fetchall()[0][0])
-        shown = str(self._connection.execute("SELECT current_setting('memory_limit')").fetchall()[0][0])
-        limit = SPILLS * _bytes(shown)
-        self._run(f"SET max_temp_directory_size = '{min(self._room, used + limit)} bytes'")
+        self._run(f"SET max_temp_directory_size = '{min(self._room, used + self._most_spilled)} bytes'")
         try:
             yield
         finally:

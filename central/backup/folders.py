@@ -1,7 +1,6 @@
 """A backup as a folder: what is in it, sealed keys, and hashes by which each file is known again."""
 
 import fcntl
-import hashlib
 import io
 import shutil
 import tarfile
@@ -16,6 +15,7 @@ from typing import Any
 import orjson
 
 from renzheng.central.errors import BackupError
+from renzheng.common.files import hash_file, take_lock
 from renzheng.contracts import sealing
 
 MANIFEST = "manifest.json"
@@ -55,6 +55,14 @@ def under_way(data_dir: Path) -> Iterator[None]:
     with (data_dir / LOCK).open("w") as file:
         fcntl.flock(file, fcntl.LOCK_SH)
         yield
+
+
+@contextmanager
+def none_under_way(data_dir: Path) -> Iterator[bool]:
+    """Keep backups waiting for a block; False where one is under way."""
+    data_dir.mkdir(parents=True, exist_ok=True)
+    with (data_dir / LOCK).open("w") as file:
+        yield take_lock(file)
 
 
 def begin_folder(out: Path, name: str) -> tuple[Path, Path]:
@@ -213,8 +221,7 @@ def hash_files(backup: Path) -> dict[str, str]:
     for path in sorted(backup.rglob("*")):
         name = str(PurePosixPath(path.relative_to(backup)))
         if path.is_file() and not path.is_symlink() and name != MANIFEST:
-            with path.open("rb") as content:
-                found[name] = hashlib.file_digest(content, "sha256").hexdigest()
+            found[name] = hash_file(path)
     return found
 
 

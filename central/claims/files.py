@@ -2,11 +2,12 @@
 
 # ruff: noqa: S608 - the names are our own, the values are parameters
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import duckdb
+
+from renzheng.common.files import sync
 
 _ROWS = 500
 
@@ -43,6 +44,5 @@ def note_made(database: duckdb.DuckDBPyConnection, name: str) -> None:
 
 def replace(source: Path, target: Path) -> None:
     """Put a finished file in its place, on disk before it is seen."""
-    with source.open("rb") as written:
-        os.fsync(written.fileno())
+    sync(source)
     source.replace(target)

@@ -1,6 +1,5 @@
 """`import_claims`: files of one format into the canonical tables of a folder, and what was not taken."""
 
-import hashlib
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -55,6 +54,7 @@ from renzheng.central.claims.stay_events import (
 )
 from renzheng.central.claims.synthea import SyntheaSource
 from renzheng.central.claims.withdrawn import ClaimWithdrawal
+from renzheng.common.files import hash_file
 from renzheng.contracts.errors import InputError, UsageError
 from renzheng.contracts.ids import normalised_id, tidy_id
 from renzheng.contracts.tables import INPUT_TABLES
@@ -477,8 +477,7 @@ def _prints(files: Sequence[InputFile]) -> dict[str, str]:
     prints: dict[Path, str] = {}
     for file in files:
         if file.path not in prints:
-            with file.path.open("rb") as stream:
-                prints[file.path] = hashlib.file_digest(stream, "sha256").hexdigest()
+            prints[file.path] = hash_file(file.path)
     return {file.name: f"{prints[file.path]} {file.sheet or ''}".strip() for file in files}
 
 

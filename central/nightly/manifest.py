@@ -13,6 +13,8 @@ from typing import Self
 
 import orjson
 
+from renzheng.common.files import sync
+
 logger = logging.getLogger(__name__)
 NAME = "manifest.json"
 
@@ -103,11 +105,7 @@ class Manifest:
             file.flush()
             os.fsync(file.fileno())
         fresh.replace(folder / NAME)
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+        sync(folder)
 
     def of(self, table: str) -> list[Part]:
         """List the parts of one table."""

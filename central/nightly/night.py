@@ -29,6 +29,7 @@ from renzheng.central.settings import Settings
 from renzheng.central.store import audits, locks, refusals
 from renzheng.central.store.database import Database
 from renzheng.central.store.times import to_us
+from renzheng.common.files import take_lock
 from renzheng.contracts import keys
 from renzheng.contracts.errors import RenzhengError
 from renzheng.contracts.ids import new_id
@@ -296,7 +297,7 @@ class Night:
         folder.mkdir(parents=True, exist_ok=True)
         while True:
             with locks.alone(self._database, "night") as held, (folder / "lock").open("wb") as file:
-                if held is not None and locks.lock_file(file):  # the folder's: lake and runs lie there
+                if held is not None and take_lock(file):  # the folder's: lake and runs lie there
                     self._holding.lock = held
                     try:
                         yield

@@ -221,6 +221,13 @@ def shard_of(connection: sa.Connection, device_id: str) -> str | None:
     return connection.execute(query).scalar_one_or_none()
 
 
+def safe_sequence(connection: sa.Connection, device_id: str) -> int:
+    """Return the last entry of a device under a checkpoint older than the backup interval; 0 is none."""
+    table = schema.checkpoint_heads
+    query = sa.select(table.c.safe_sequence).where(table.c.device_id == device_id)
+    return connection.execute(query).scalar() or 0
+
+
 def states(
     connection: sa.Connection, device_ids: Collection[str], *, lock: bool
 ) -> Mapping[str, DeviceState]:

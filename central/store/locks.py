@@ -5,7 +5,6 @@ off (the server asks after a minute of silence), frees it. SQLite has no session
 operating system on a file beside the store's, which falls with the process.
 """
 
-import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from typing import IO
 import sqlalchemy as sa
 
 from renzheng.central.store.database import Database
+from renzheng.common.files import take_lock
 
 CLASS = 0x727A
 """The first of the two numbers of our advisory locks, so that nobody else's in that database is meant."""
@@ -88,17 +88,8 @@ def _file(database: Database, name: str) -> Iterator[Held | None]:
         yield Held(database, None)
         return
     with _open(Path(f"{store}.{name}-lock")) as file:
-        yield Held(database, None) if lock_file(file) else None
+        yield Held(database, None) if take_lock(file) else None
 
 
 def _open(path: Path) -> IO[bytes]:
     return os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+b")
-
-
-def lock_file(file: IO[bytes]) -> bool:
-    """Take the operating system's lock on an open file; False where somebody else has it."""
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True

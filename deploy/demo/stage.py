@@ -203,7 +203,7 @@ class Stage:
     @staticmethod
     def _enter(agent: Agent, patient: story.Patient, photographs: list[bytes]) -> None:
         if photographs:
-            agent.enrol(
+            agent.registration.enrol(
                 patient.person_id,
                 surname=patient.surname,
                 card_number=patient.card_number,

@@ -7,8 +7,7 @@ Several agents may live in one process, as in demo and tests; each has its own f
 """
 
 import logging
-from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 
 from joserfc.jwk import OKPKey
@@ -84,6 +83,7 @@ class Agent:
         self.gallery = SiteGallery(self.people, engine, device.data_dir / "calibrations")
         self.recorder = Recorder(settings, self.log, self.people, clock, engine_name(engine))
         self.enrolment = Enrolment(settings, self.log, self.people, clock, engine, gallery=self.gallery)
+        self.registration = Registration(self.people, self.recorder.consents, self.enrolment)
         self.link = open_uplink(settings, self.log, clock, central_key)
         self.station = Station(
             settings,
@@ -240,26 +240,6 @@ class Agent:
         """Change the device's signing key; central learns the new one from the log itself."""
         return self.keyring.rotate(
             self.log, institution_id=self.settings.device.institution_id, clock=self.clock
-        )
-
-    def enrol(
-        self,
-        person_id: str,
-        *,
-        surname: str,
-        card_number: str,
-        photographs: Sequence[bytes],
-        consented: bool = False,
-        on_roster: date | None = None,
-    ) -> EventId:
-        """Enter a patient with references from photographs; see `Registration.enrol`."""
-        return Registration(self.people, self.recorder.consents, self.enrolment).enrol(
-            person_id,
-            surname=surname,
-            card_number=card_number,
-            photographs=photographs,
-            consented=consented,
-            on_roster=on_roster,
         )
 
 

@@ -34,6 +34,17 @@ def arguments(film: Path) -> list[str]:
     return [*_ARGUMENTS, f"--use-file-for-fake-video-capture={film}"]
 
 
+@contextmanager
+def pressed(page: Page, selector: str) -> Iterator[None]:
+    """Hold a finger on something for a block; it lifts where it was put, whatever was painted meanwhile."""
+    box = page.locator(selector).bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.mouse.down()
+    yield
+    page.mouse.up()
+
+
 class _Shared:
     """Starts the browser with the first test that wants it, and anew should it have died."""
 

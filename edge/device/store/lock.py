@@ -1,11 +1,10 @@
 """One agent a data folder: a lock that the operating system lets go of when its holder ends."""
 
-import fcntl
 import os
 from pathlib import Path
 from typing import Self
 
-from renzheng.common.files import warn_of_open_folder
+from renzheng.common.files import take_lock, warn_of_open_folder
 from renzheng.edge.errors import FolderInUseError
 
 NAME = "agent.lock"
@@ -34,16 +33,14 @@ class FolderLock:
         self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         warn_of_open_folder(self._path.parent)
         handle = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        if not take_lock(handle):
             holder = os.pread(handle, 20, 0).decode(errors="replace").strip()
             os.close(handle)
             raise FolderInUseError(
                 f"An agent runs on {self._path.parent} already (process {holder or 'unknown'}).",
                 why="Two agents of one folder throw each other off the broker.",
                 do="Stop that one first: systemctl stop renzheng-edge",
-            ) from None
+            )
         os.ftruncate(handle, 0)
         os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
         self._handle = handle

@@ -8,7 +8,7 @@ import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from parts import pictures
+from parts import chromium, pictures
 from parts.bedside import CODE, enrol, events_of, leave, make_check, make_sheet, make_unit
 from parts.bedside_browser import TABLET, TELEPHONE, assert_usable, noisy_feed, tablet
 
@@ -27,16 +27,13 @@ def feed(tmp_path):
 
 def press_while_painted(page, selector: str) -> None:
     """Press on a bed, let the list be painted anew (as an answer's arrival does) in both languages, lift."""
-    box = page.locator(selector).bounding_box()
-    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-    page.mouse.down()
-    for _ in range(2):
-        before = page.inner_text("#progress")
-        page.evaluate("document.querySelector('#language').click()")
-        page.wait_for_function(
-            "(before) => document.querySelector('#progress').innerText !== before", arg=before
-        )
-    page.mouse.up()
+    with chromium.pressed(page, selector):
+        for _ in range(2):
+            before = page.inner_text("#progress")
+            page.evaluate("document.querySelector('#language').click()")
+            page.wait_for_function(
+                "(before) => document.querySelector('#progress').innerText !== before", arg=before
+            )
 
 
 def sheet_now(**changed):

@@ -23,7 +23,7 @@ def agent(tmp_path, engine):
         ("P1", "欧某", "6222000011112222", True),
         ("P2", "新某", "6222000011113333", False),
     ):
-        agent.enrol(
+        agent.registration.enrol(
             person,
             surname=surname,
             card_number=card,

@@ -38,7 +38,7 @@ def agent(tmp_path, scene):
     )
     agent = build_agent(settings, clock=stepped_clock(), engine=StandInEngine())
     reference = cv2.imread(str(scene / "now.png"))
-    agent.enrol(
+    agent.registration.enrol(
         "P1",
         surname="欧某",
         card_number="6222000011112221",

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.chromium
 def agent(tmp_path, engine):
     kiosk = {"done_seconds": 3, "attempt_seconds": 20, "sleep_seconds": 0, "unshown_liveness": "refuse"}
     agent = build_agent(make_settings(tmp_path, kiosk=kiosk), clock=stepped_clock(), engine=engine)
-    agent.enrol(
+    agent.registration.enrol(
         "P1",
         surname="欧某",
         card_number="6222000011112222",

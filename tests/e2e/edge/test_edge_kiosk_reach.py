@@ -46,7 +46,7 @@ def make_agent(tmp_path, home, monkeypatch):
             engine=StandInEngine(),
         )
         for person, surname, consented in (("P1", "欧某", True), ("P2", "新某", False)):
-            agent.enrol(
+            agent.registration.enrol(
                 person,
                 surname=surname,
                 card_number=f"622200001111222{person[1]}",

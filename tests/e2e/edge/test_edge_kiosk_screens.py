@@ -7,6 +7,7 @@ import itertools
 from dataclasses import replace
 
 import pytest
+from parts import chromium
 from parts.edge import DAY, StandInEngine, jpeg_of, make_settings, stepped_clock
 from parts.kiosk import (
     LANDSCAPE,
@@ -46,7 +47,7 @@ def make_agent(tmp_path):
             make_settings(tmp_path, kiosk=LONG | kiosk), clock=stepped_clock(), engine=StandInEngine()
         )
         for person, surname, consented in (("P1", "欧某", True), ("P2", "新某", False), ("P3", "王某", True)):
-            agent.enrol(
+            agent.registration.enrol(
                 person,
                 surname=surname,
                 card_number=f"62220000111122{person}",
@@ -86,14 +87,11 @@ def inspect(kiosk: Kiosk, name: str) -> None:
 
 def press_while_painted(page, selector: str) -> None:
     """Press on a tile, let the page be painted in both languages and the roster be fetched, then lift."""
-    box = page.locator(selector).bounding_box()
-    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-    page.mouse.down()
-    for _ in range(2):
-        with page.expect_response("**/kiosk/roster"):
-            page.evaluate("document.querySelector('#language').click()")
-    page.evaluate("new Promise((done) => requestAnimationFrame(() => setTimeout(done, 50)))")
-    page.mouse.up()
+    with chromium.pressed(page, selector):
+        for _ in range(2):
+            with page.expect_response("**/kiosk/roster"):
+                page.evaluate("document.querySelector('#language').click()")
+        page.evaluate("new Promise((done) => requestAnimationFrame(() => setTimeout(done, 50)))")
 
 
 def test_a_press_is_not_lost_when_the_roster_is_fetched_meanwhile(make_agent, feed):

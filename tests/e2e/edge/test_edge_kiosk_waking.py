@@ -41,7 +41,7 @@ def make_agent(tmp_path):
             clock=stepped_clock(),
             engine=Counting(),
         )
-        agent.enrol(
+        agent.registration.enrol(
             "P1",
             surname="欧某",
             card_number=CARD,

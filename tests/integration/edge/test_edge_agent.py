@@ -41,7 +41,7 @@ def clock():
 @pytest.fixture
 def agent(tmp_path, clock):
     agent = make_agent(tmp_path, clock, kiosk={"attempt_seconds": 3})
-    agent.enrol(
+    agent.registration.enrol(
         "P1",
         surname="王某",
         card_number="6222000011112222",
@@ -287,7 +287,9 @@ def test_a_clock_that_jumps_is_an_event_and_stops_nothing(agent, clock):
 
 def test_a_photograph_without_a_face_is_refused_and_nothing_is_kept(agent):
     with pytest.raises(PhotographRefusedError, match="step_into_view"):
-        agent.enrol("P7", surname="某", card_number="62227777", photographs=[jpeg_of(MINE), jpeg_of(0)])
+        agent.registration.enrol(
+            "P7", surname="某", card_number="62227777", photographs=[jpeg_of(MINE), jpeg_of(0)]
+        )
     assert agent.people.references("P7", StandInEngine.model) == []
 
 

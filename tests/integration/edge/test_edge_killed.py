@@ -31,7 +31,9 @@ folder = Path(sys.argv[1])
 clock = SteppedClock(DAY + timedelta(minutes=int(sys.argv[3])), runs=True)
 agent = build_agent(make_settings(folder), clock=clock, engine=StandInEngine())
 if not agent.people.references("P1", StandInEngine.model):
-    agent.enrol("P1", surname="王某", card_number="62221111", photographs=[jpeg_of(120)], consented=True)
+    agent.registration.enrol(
+        "P1", surname="王某", card_number="62221111", photographs=[jpeg_of(120)], consented=True
+    )
 agent.start()
 print(agent.kiosk_url, flush=True)
 time.sleep(600)

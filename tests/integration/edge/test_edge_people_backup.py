@@ -18,7 +18,7 @@ def make_agent(folder):
 
 
 def enrol(agent, person, face):
-    agent.enrol(
+    agent.registration.enrol(
         person, surname="王某", card_number=f"62220000{person}", photographs=[jpeg_of(face)], consented=True
     )
 
