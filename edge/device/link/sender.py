@@ -76,6 +76,9 @@ class Sender:
         paused_until_ms: central refused; nothing is sent before.
         pause_ms: how long the next pause will be.
         halted: an alarm for a person; nothing is sent until a later word of central no longer shows it.
+        evidence_after: after which sequence the one batch begins that shows central our other history, when it
+            is this device that saw two of them first. Central then has the proof, not only our word.
+        evidence_sent: that batch went out on this connection.
         batch_bytes: how large a batch may be; it follows the line, by how far apart answers come. Halved when
             a connection breaks over what is under way, as a broker does with a message above its limit.
         rewinds: how often in a row the sender went back because nothing moved.
@@ -91,12 +94,16 @@ class Sender:
     paused_until_ms: int = 0
     pause_ms: int = FIRST_PAUSE_MS
     halted: Alarm | None = None
+    evidence_after: int | None = None
+    evidence_sent: bool = False
     batch_bytes: int = FIRST_BATCH_BYTES
     rewinds: int = 0
     broken: int = 0
 
     def next_after(self, head: int, now_ms: int) -> int | None:
         """After which sequence the next batch begins; None when there is nothing to send now."""
+        if self.connected and self.evidence_after is not None:
+            return self.evidence_after if self.evidence_after < head else None
         ready = self.connected and self.halted is None and now_ms >= self.paused_until_ms
         if ready and len(self.outstanding) < WINDOW and self.sent_upto < head:
             return self.sent_upto
@@ -104,6 +111,8 @@ class Sender:
 
     def sent(self, upto: int, now_ms: int) -> "Sender":
         """A batch that ends at `upto` was handed to the broker."""
+        if self.evidence_after is not None:
+            return replace(self, evidence_after=None, evidence_sent=True)
         began = self.progress_at_ms if self.outstanding else now_ms
         return replace(self, sent_upto=upto, outstanding=(*self.outstanding, upto), progress_at_ms=began)
 
@@ -111,6 +120,7 @@ class Sender:
         """The connection stands; what an earlier one had under way is sent again."""
         fresh = self._back_to(self.acknowledged, now_ms)
         fresh = replace(fresh, batch_bytes=min(self.batch_bytes, FIRST_BATCH_BYTES), rewinds=0)
+        fresh = replace(fresh, evidence_after=None, evidence_sent=False)
         return replace(fresh, connected=True, paused_until_ms=0, rewound_at_ms=now_ms - HOLD_MS)
 
     def parted(self) -> tuple["Sender", Alarm | None]:
@@ -152,9 +162,15 @@ class Sender:
         """
         alarm = _disagreement(ack, own_hash, head, base)
         if alarm is not None:
-            return self.halt(alarm), None if self.halted is alarm else alarm
+            known = self.halted is alarm
+            halted = self.halt(alarm)
+            if alarm is Alarm.FORK and ack.problem != "fork" and not self.evidence_sent:
+                halted = replace(halted, evidence_after=max(ack.upto - 1, base))
+            return halted, None if known else alarm
         if self.halted is not None:
-            released = replace(self, halted=None, paused_until_ms=0, pause_ms=FIRST_PAUSE_MS)
+            released = replace(
+                self, halted=None, evidence_after=None, paused_until_ms=0, pause_ms=FIRST_PAUSE_MS
+            )
             return released._back_to(ack.upto, now_ms), None  # noqa: SLF001 - its own kind
         if ack.problem not in (None, _LAGGING):
             return self._refused(ack.upto, now_ms)

@@ -115,7 +115,6 @@ def test_a_central_that_was_set_back_is_followed_back():
     ("message", "base", "alarm"),
     [
         (ack(61), 0, Alarm.AHEAD),
-        (ack(30, head_hash="0" * 64), 0, Alarm.FORK),
         (ack(30, "fork"), 0, Alarm.FORK),
         (ack(10), 20, Alarm.FORGOTTEN),
     ],
@@ -125,6 +124,24 @@ def test_a_history_that_is_not_ours_is_an_alarm_and_stops_everything(message, ba
     assert raised is alarm
     assert state.next_after(60, 0) is None
     assert state.joined(1).next_after(60, 1) is None
+
+
+@pytest.mark.parametrize(("base", "after"), [(0, 29), (30, 30)])
+def test_a_device_that_sees_the_fork_first_hands_its_other_history_in_once_a_connection(base, after):
+    other = ack(30, head_hash="0" * 64)
+    state, raised = answered(sender.begin(50).joined(0), other, head=60, base=base)
+    assert raised is Alarm.FORK
+    assert state.next_after(60, 0) == after
+    assert state.next_after(after, 0) is None, "nothing was written after that"
+    state = state.sent(after + 5, 0)
+    assert state.next_after(60, 0) is None
+    for word in (other, ack(30, "fork")):
+        state, raised = answered(state, word, head=60, base=base)
+        assert (raised, state.next_after(60, 0)) == (None, None)
+    state, raised = answered(state.joined(1), other, head=60, base=base)
+    assert (raised, state.next_after(60, 1)) == (None, after), "it may have been lost with the connection"
+    state, raised = answered(state, ack(30), head=60, base=base)
+    assert (raised, state.halted, state.next_after(60, 1)) == (None, None, 30)
 
 
 def test_a_refusal_pauses_longer_each_time_and_progress_forgets_it():
