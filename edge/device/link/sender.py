@@ -76,8 +76,8 @@ class Sender:
         paused_until_ms: central refused; nothing is sent before.
         pause_ms: how long the next pause will be.
         halted: an alarm for a person; nothing is sent until a later word of central no longer shows it.
-        evidence_after: after which sequence the one batch begins that shows central our other history, when it
-            is this device that saw two of them first. Central then has the proof, not only our word.
+        evidence_after: after which sequence the one batch begins that shows central our other history, when
+            it is this device that saw two of them first. Central then has the proof, not only our word.
         evidence_sent: that batch went out on this connection.
         batch_bytes: how large a batch may be; it follows the line, by how far apart answers come. Halved when
             a connection breaks over what is under way, as a broker does with a message above its limit.
