@@ -242,7 +242,7 @@ def prune(
     database.migrate()
     by = verifying_keys(settings.key_file)
     with _counting() as progress:
-        pruned = pruning.prune(database, archive, by, settings.data_dir, last_year, now, progress)
+        pruned = pruning.prune(database, archive, by, last_year, now, progress)
     database.close()
     console = Terminal()
     console.print(f"pruned {pruned.entries} entries of {pruned.devices} devices")

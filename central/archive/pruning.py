@@ -17,9 +17,8 @@ from joserfc.jwk import OKPKey
 
 from renzheng.central.archive.checking import Checked, check_archives
 from renzheng.central.archive.form import Archive, Reader
-from renzheng.central.backup import folders
 from renzheng.central.errors import ArchiveError
-from renzheng.central.store import archived, devices, identity, log, schema
+from renzheng.central.store import archived, devices, identity, locks, log, schema
 from renzheng.central.store.database import Database
 from renzheng.central.store.hashes import same_hash
 from renzheng.central.store.times import to_us
@@ -45,7 +44,6 @@ def prune(  # noqa: PLR0917 - what, after which archive, by whose word, when
     database: Database,
     folder: Path,
     by: Sequence[OKPKey],
-    data_dir: Path,
     last_year: int,
     now: datetime,
     progress: Progress = lambda _: None,
@@ -56,7 +54,6 @@ def prune(  # noqa: PLR0917 - what, after which archive, by whose word, when
         database: the store.
         folder: the archive.
         by: every key with which central has signed.
-        data_dir: central's data folder, where a backup under way is told.
         last_year: archives of later years are not pruned after.
         now: the moment.
         progress: is told of entries verified, compared and deleted.
@@ -64,8 +61,8 @@ def prune(  # noqa: PLR0917 - what, after which archive, by whose word, when
     Raises:
         ArchiveError: the archive does not hold, is of another store, or differs from it; or it is too young.
     """
-    with folders.none_under_way(data_dir) as free:
-        if not free:
+    with locks.alone(database, "backup") as held:
+        if held is None:
             raise ArchiveError(
                 "A backup is under way.",
                 why="It would begin again at each deletion.",

@@ -16,7 +16,7 @@ from renzheng.central.backup.folders import Manifest
 from renzheng.central.errors import BackupError, StoreError
 from renzheng.central.settings import Settings
 from renzheng.central.site.succession import read_former, verifying_keys
-from renzheng.central.store import identity, schema
+from renzheng.central.store import identity, locks, schema
 from renzheng.central.store.database import Database
 from renzheng.central.store.times import to_us
 from renzheng.central.verify.check import BadEntry
@@ -48,12 +48,17 @@ def take(settings: Settings, config: Path, out: Path, passphrase: str | None, no
         StoreError: the store cannot be copied.
         BackupError: the folder cannot be written.
     """
-    with folders.under_way(settings.data_dir):
-        return _take(settings, config, out, passphrase, now)
-
-
-def _take(settings: Settings, config: Path, out: Path, passphrase: str | None, now: datetime) -> Path:
     database = Database(settings.database)
+    try:
+        with locks.shared(database, "backup"):
+            return _take(database, settings, config, out, passphrase, now=now)
+    finally:
+        database.close()
+
+
+def _take(
+    database: Database, settings: Settings, config: Path, out: Path, passphrase: str | None, *, now: datetime
+) -> Path:
     try:
         out.mkdir(parents=True, exist_ok=True)
         partial, target = folders.begin_folder(out, f"renzheng-{now:%Y%m%dT%H%M%SZ}")
@@ -90,7 +95,6 @@ def _take(settings: Settings, config: Path, out: Path, passphrase: str | None, n
     with database.writing() as connection:
         told = {"taken_at": to_us(now), "path": str(target), "bytes": size}
         connection.execute(sa.insert(schema.backups).values(told))
-    database.close()
     return target
 
 

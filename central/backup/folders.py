@@ -1,11 +1,9 @@
 """A backup as a folder: what is in it, sealed keys, and hashes by which each file is known again."""
 
-import fcntl
 import io
 import shutil
 import tarfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import count
@@ -15,16 +13,14 @@ from typing import Any
 import orjson
 
 from renzheng.central.errors import BackupError
-from renzheng.common.files import hash_file, take_lock
+from renzheng.common.files import hash_file
 from renzheng.contracts import sealing
 
 MANIFEST = "manifest.json"
 KEYS = ("keys", "site")
 """Folders of the data folder with private keys: sealed as one file where a passphrase is given."""
-LOCK = "backup.lock"
-"""Held by backups, and by the pruning of the store, which waits for none and lets none begin."""
-LEFT_OUT = ("broker", LOCK)
-"""What central makes anew."""
+LEFT_OUT = ("broker", "backup.lock")
+"""What central makes anew, and a lock of earlier versions."""
 SEALED = "keys.sealed"
 _FORM = 1
 
@@ -46,23 +42,6 @@ class Manifest:
     software: str
     files: dict[str, str]
     outside: Sequence[str] = ()
-
-
-@contextmanager
-def under_way(data_dir: Path) -> Iterator[None]:
-    """Tell that a backup is under way; several may be, and a pruning of the store is waited for."""
-    data_dir.mkdir(parents=True, exist_ok=True)
-    with (data_dir / LOCK).open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_SH)
-        yield
-
-
-@contextmanager
-def none_under_way(data_dir: Path) -> Iterator[bool]:
-    """Keep backups waiting for a block; False where one is under way."""
-    data_dir.mkdir(parents=True, exist_ok=True)
-    with (data_dir / LOCK).open("w") as file:
-        yield take_lock(file)
 
 
 def begin_folder(out: Path, name: str) -> tuple[Path, Path]:

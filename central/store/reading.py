@@ -325,6 +325,12 @@ def last_night(connection: sa.Connection) -> int | None:
     return connection.execute(query).scalar_one_or_none()
 
 
+def broker_devices(connection: sa.Connection) -> int | None:
+    """Return for how many devices the broker's files were last made; None when that is not known."""
+    table = schema.broker_configs
+    return connection.execute(sa.select(table.c.devices).order_by(table.c.config_id.desc()).limit(1)).scalar()
+
+
 def alarms(connection: sa.Connection, *, device_id: str = "", limit: int = 200) -> list[Row]:
     """Read alarms, open and newest first."""
     table = schema.alarms

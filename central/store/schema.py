@@ -289,6 +289,14 @@ backups = _table(
     Column("bytes", _Big, nullable=False),
 )
 
+# For how many devices the broker's files were made, newest last.
+broker_configs = _table(
+    "broker_configs",
+    Column("config_id", _Big, primary_key=True),
+    Column("made_at", _Big, nullable=False),
+    Column("devices", Integer, nullable=False),
+)
+
 # The latest leaf of each name in the tree of heads, and up to where a device may let go of its own entries:
 # what a checkpoint holds that is older than the backup interval.
 checkpoint_heads = _table(

@@ -30,6 +30,7 @@ KINDS: Mapping[str, Severity] = {
     "no_night": "critical",
     "days_not_audited": "warning",
     "no_bill": "warning",
+    "broker_outgrown": "warning",
     "certificate_ends": "warning",
     "certificate_expired": "critical",
 }
@@ -142,6 +143,20 @@ def of_shards(
 def of_refusals(refused: Mapping[str, str], now_us: int) -> list[Problem]:
     """Name the devices of which the store refuses something while it takes others."""
     return [Problem("store_refuses", device_id, now_us, why) for device_id, why in refused.items()]
+
+
+def of_broker_size(rows: Collection[Row], sized_for: int | None, now_us: int) -> list[Problem]:
+    """Name a broker whose limits were made for fewer devices than are registered now.
+
+    Args:
+        rows: the devices.
+        sized_for: for how many the broker's files were made; None when that is not known.
+        now_us: when it is.
+    """
+    in_use = sum(1 for row in rows if row["revoked_at"] is None)
+    if sized_for is None or in_use <= sized_for:
+        return []
+    return [Problem("broker_outgrown", SITE, now_us, f"{in_use} devices, sized for {sized_for}")]
 
 
 def of_devices(rows: Iterable[Row], standings: Sequence[Connected], now_us: int) -> list[Problem]:

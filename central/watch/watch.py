@@ -172,6 +172,7 @@ class Watch:
         if not self._whole:
             return seen
         seen += problems.of_shards(rows, self._shards, said, now_us)
+        seen += problems.of_broker_size(rows, reading.broker_devices(connection), now_us)
         zone = ZoneInfo(self._settings.timezone)
         billed = self._billed_days()
         owed = debts.owed(connection, billed, now.astimezone(zone).date())

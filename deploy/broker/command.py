@@ -48,13 +48,14 @@ def broker_config(
     database = _open(settings)
     keep_lists(database, settings.site_dir, out, utc_now())
     limits = limits_for(_in_use(database))
+    _note_size(database, limits.devices)
     site = MosquittoSite(tls, (out / ACL).resolve(), (out / CRL).resolve(), host, port, limits=limits)
     (out / UNIT).write_text(render_unit(limits), encoding="utf-8")
     (out / "renzheng.conf").write_text(render_config(site), encoding="utf-8")
     (out / "renzheng.conf").chmod(0o644)  # no secret in it, and Mosquitto reads it under its own account
     console = Terminal()
     console.print(f"wrote renzheng.conf, {UNIT}, {ACL} and {CRL} in {out}")
-    console.print(f"sized for {limits.devices} devices; make it again when there are more")
+    console.print(f"sized for {limits.devices} devices; the page /problems tells when there are more")
     console.print(
         f"install: link renzheng.conf into /etc/mosquitto/conf.d, copy {UNIT} to"
         " /etc/systemd/system/mosquitto.service.d/renzheng.conf, then systemctl daemon-reload and"
@@ -124,6 +125,19 @@ def _in_use(database: "Database") -> int:
     query = sa.select(sa.func.count()).select_from(table).where(table.c.revoked_at.is_(None))
     with database.reading() as connection:
         return int(connection.execute(query).scalar_one())
+
+
+def _note_size(database: "Database", devices: int) -> None:
+    """Let central tell when there are more devices than the files are made for."""
+    import sqlalchemy as sa
+
+    from renzheng.central.store import schema
+    from renzheng.central.store.times import to_us
+    from renzheng.contracts.events import utc_now
+
+    made = {"made_at": to_us(utc_now()), "devices": devices}
+    with database.writing() as connection:
+        connection.execute(sa.insert(schema.broker_configs).values(made))
 
 
 def _tls(settings: "Settings") -> "Tls":

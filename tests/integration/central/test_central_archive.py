@@ -1,6 +1,5 @@
 """A closed year leaves the store: what the archive proves by itself, and what the store still knows after."""
 
-import fcntl
 import shutil
 import urllib.request
 from datetime import UTC, datetime
@@ -20,14 +19,13 @@ from renzheng.central.archive.checking import EntriesOf, check_archives
 from renzheng.central.archive.form import TABLES, Manifest, Writer, hash_file, open_archive, write_manifest
 from renzheng.central.archive.writing import Signer, archive, clean_cut
 from renzheng.central.backup import backups
-from renzheng.central.backup.folders import LOCK
 from renzheng.central.errors import ArchiveError, LogFaultError
 from renzheng.central.ingest.service import Ingest, Message
 from renzheng.central.ingest.words import Former
 from renzheng.central.log_command import app as log_command
 from renzheng.central.metrics import Metrics
 from renzheng.central.settings import make_settings
-from renzheng.central.store import archived, identity, schema
+from renzheng.central.store import archived, identity, locks, schema
 from renzheng.central.store.database import Database
 from renzheng.central.store.identity import Lost
 from renzheng.central.store.times import to_us
@@ -123,8 +121,8 @@ def copy(made, tmp_path):
     return Path(shutil.copytree(made.folders[0], tmp_path / "copy"))
 
 
-def prune(database, folder, last_year=2025, *, data_dir=None):
-    return pruning.prune(database, folder, [KEY], data_dir or folder.parent / "data", last_year, NOW)
+def prune(database, folder, last_year=2025):
+    return pruning.prune(database, folder, [KEY], last_year, NOW)
 
 
 def count(database, table=ENTRIES):
@@ -368,16 +366,14 @@ def test_an_archive_ends_where_no_batch_goes_over():
     assert clean_cut([], 30, 9, 35) == 30
 
 
-def test_nothing_is_pruned_too_early_or_of_what_differs(made, database, tmp_path):
+def test_nothing_is_pruned_too_early_or_of_what_differs(made, database):
     whole = count(database)
     with pytest.raises(ArchiveError, match=r"entries of 2025 stay"):
         prune(database, made.folders[0], 2024)
     with pytest.raises(ArchiveError, match="must be pruned first"):
         prune(database, made.folders[1], 2026)
-    with (tmp_path / "backup.lock").open("w") as held:
-        fcntl.flock(held, fcntl.LOCK_SH)
-        with pytest.raises(ArchiveError, match="backup is under way"):
-            prune(database, made.folders[0], data_dir=tmp_path)
+    with locks.shared(database, "backup"), pytest.raises(ArchiveError, match="backup is under way"):
+        prune(database, made.folders[0])
     statements = {
         "at entry 7, is another": sa.update(ENTRIES).where(ENTRIES.c.sequence == 7).values(flaw="x"),
         "batches of kiosk-1": sa.update(BATCHES).where(BATCHES.c.first_sequence == 1).values(received_at=1),
@@ -399,7 +395,7 @@ class _Within:
     """A database of which everything happens in one transaction."""
 
     def __init__(self, database, connection):
-        self.backend, self._connection = database.backend, connection
+        self.backend, self.engine, self._connection = database.backend, database.engine, connection
 
     def reading(self):
         return self
@@ -558,6 +554,14 @@ def test_postgresql_is_archived_and_pruned_as_sqlite_is(postgresql_server, tmp_p
     build(database, tmp_path / "notes")
     folder, manifest = archive(database, SIGNER, tmp_path / "out", 2025, ZONE, NOW)
     assert manifest.entries == 421
+    elsewhere = Database(database.engine.url.render_as_string(hide_password=False))  # as from another machine
+    with (
+        locks.shared(elsewhere, "backup"),
+        locks.shared(elsewhere, "backup"),
+        pytest.raises(ArchiveError, match="backup is under way"),
+    ):
+        prune(database, folder)
+    elsewhere.close()
     assert prune(database, folder) == pruning.Pruned(2025, 2, 421)
     assert list(check_store(database, by=[KEY])) == [Good("kiosk-1", 371, 341), Good("kiosk-2", 115, 95)]
     assert check_checkpoints(database, KEY) == 5
@@ -593,7 +597,7 @@ def test_a_pruned_store_is_backed_up_tried_out_and_restored(made, database, tmp_
     write_secret_key(settings.key_file)
     shutil.copyfile(tmp_path / "store" / "c.sqlite", tmp_path / "data" / "central.sqlite")
     taken = backups.take(settings, tmp_path / "none.toml", tmp_path / "backups", None, NOW)
-    assert not list(taken.rglob(LOCK))
+    assert not list(taken.rglob("*backup-lock"))
     tried = backups.try_out(settings, taken, None)
     assert (tried.devices, tried.entries, tried.checkpoints) == (2, 371 + 115, 5)
 

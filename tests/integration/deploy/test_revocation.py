@@ -25,10 +25,11 @@ from renzheng.central.site import command as device_command
 from renzheng.central.site.authority import Authority
 from renzheng.central.site.revocation import ACL, CRL, keep_lists
 from renzheng.central.site.setup import make_site
-from renzheng.central.store import schema
+from renzheng.central.store import reading, schema
 from renzheng.central.store.database import Database
 from renzheng.contracts.events import utc_now
 from renzheng.deploy.broker import command as broker_command
+from renzheng.deploy.broker.mosquitto import FEWEST_DEVICES
 
 DEPLOY = Path(renzheng.deploy.__file__).parent
 LOG = "renzheng/v1/s1/{}/up/log"
@@ -100,6 +101,8 @@ def test_a_revoked_device_is_silenced_and_does_not_come_back(site):
     site.run(
         broker_command.app, "broker-config", "--out", str(out), "--host", "127.0.0.1", "--port", str(port)
     )
+    with site.database.reading() as connection:
+        assert reading.broker_devices(connection) == FEWEST_DEVICES
     config = out / "renzheng.conf"
     config.write_text(config.read_text() + "user root\n")
     process = subprocess.Popen([str(program), "-c", str(config)], stderr=subprocess.DEVNULL)

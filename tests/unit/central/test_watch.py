@@ -74,6 +74,12 @@ def test_a_device_is_named_when_it_is_silent_halted_or_runs_out(changed, expecte
     assert kinds(problems.of_devices([device(**changed)], [LISTENING], NOW_US)) == expected
 
 
+@pytest.mark.parametrize(("sized_for", "expected"), [(None, []), (3, []), (2, []), (1, ["broker_outgrown"])])
+def test_a_broker_made_for_fewer_devices_is_named_and_revoked_ones_do_not_count(sized_for, expected):
+    rows = [device(), device(), device(revoked_at=NOW_US)]
+    assert kinds(problems.of_broker_size(rows, sized_for, NOW_US)) == expected
+
+
 @pytest.mark.parametrize(
     "connected",
     [
