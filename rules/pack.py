@@ -1,7 +1,7 @@
 """Load a rule pack: rules, knowledge tables and regions, with every problem and its place."""
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -135,6 +135,15 @@ class Pack:
                 for name in {**self.knowledge, **own}
             },
         )
+
+    def with_only(self, ids: Collection[str]) -> "Pack":
+        """Return the pack with these rules of findings, and those of line verdicts that every run needs."""
+        kept = {
+            name: rule
+            for name, rule in self.rules.items()
+            if name in ids or rule.header.produces == "line_verdicts"
+        }
+        return replace(self, rules=kept)
 
     def require_signature(self, trusted: Sequence[OKPKey]) -> KeyId:
         """Return who signed rules and knowledge of a pack that did not come with the product.

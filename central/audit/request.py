@@ -1,7 +1,7 @@
 """What an audit is asked and what it answers: plain values."""
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -89,6 +89,7 @@ class AuditRequest:
         out: folder for the output; files of an earlier run in it are replaced; for Spark it may be a URI.
         engine: what runs the steps.
         rules: another rule pack than the national one that comes with the product.
+        only: ids of the rules of findings to run; all when empty. Those of line verdicts always run.
         region: region whose parameter overrides hold for this run.
         memory_limit: most memory DuckDB may take before it spills to `out`, such as `5GB`; 6 GB when None, or
             seven tenths of the machine's memory where that is less.
@@ -107,6 +108,7 @@ class AuditRequest:
     out: Place
     engine: EngineName = "duckdb"
     rules: Path | None = None
+    only: Collection[str] = ()
     region: str | None = None
     memory_limit: str | None = None
     threads: int | None = None

@@ -3,7 +3,7 @@
 import datetime as dt
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,6 +66,8 @@ def check_examples(
 ) -> list[Outcome]:
     """Run every example of a pack on an engine, those of a region's own rules with what holds there.
 
+    Only the rules whose examples are asked for run.
+
     Args:
         pack: the rules.
         engine: what runs them.
@@ -73,10 +75,10 @@ def check_examples(
         only: ids of rules; all when empty.
     """
     with small_session() if engine == "spark" else nullcontext():
-        outcomes = run_cases(_laid_out(pack, pack.rules, only), engine=engine, rules=rules)
+        outcomes = run_cases(_laid_out(pack, pack.rules, only), engine=engine, rules=rules, only=only)
         for code, region in pack.regions.items():
             own = _laid_out(pack.for_region(code), region.rules, only)
-            outcomes += run_cases(own, engine=engine, rules=rules, region=code)
+            outcomes += run_cases(own, engine=engine, rules=rules, only=[*region.rules], region=code)
     return outcomes
 
 
@@ -97,16 +99,18 @@ def run_cases(
     *,
     engine: EngineName = "duckdb",
     rules: Path | None = None,
+    only: Collection[str] = (),
     region: str | None = None,
 ) -> list[Outcome]:
-    """Run cases side by side, in one run of the audit."""
+    """Run cases side by side, in one run of the audit; with `only`, of these rules of findings."""
     if not laid_out:
         return []
     with tempfile.TemporaryDirectory() as folder:
         tables, out = Path(folder) / "tables", Path(folder) / "out"
         write_tables(tables, laid_out)
         first, last = _period(laid_out)
-        result = run_audit(AuditRequest(tables, first, last, out, engine=engine, rules=rules, region=region))
+        asked = AuditRequest(tables, first, last, out, engine, rules, only, region)
+        result = run_audit(asked)
         failed = result.summary["failed_rules"]
         verdicts, findings = _by_case(read_verdicts(out)), _by_case(read_findings(out))
         return [

@@ -64,7 +64,8 @@ def check(
     problems = misfits(pack.for_region(None))
     for code, region in pack.regions.items():
         if region.rules:
-            problems += [f"regions/{code}/{one}" for one in misfits(_only(pack, code))]
+            own = pack.for_region(code).with_only(region.rules)
+            problems += [f"regions/{code}/{one}" for one in misfits(own)]
     if problems:
         raise RulePackError(
             f"{len(problems)} problem(s) in the rule pack:\n" + "\n".join(f"  - {one}" for one in problems),
@@ -74,17 +75,6 @@ def check(
         )
     _report_signatures(pack, key, given=rules or path)
     typer.echo(f"{len(pack.rules)} rules, {len(pack.regions)} region(s): no problem.")
-
-
-def _only(pack: Pack, code: str) -> Pack:
-    """Return a region's pack with its own rules only, and those of line verdicts that every run needs."""
-    held = pack.for_region(code)
-    kept = {
-        name: rule
-        for name, rule in held.rules.items()
-        if name in pack.regions[code].rules or rule.header.produces == "line_verdicts"
-    }
-    return Pack(kept, held.regions, held.knowledge)
 
 
 def _report_signatures(pack: Pack, key: Path | None, *, given: Path | None) -> None:

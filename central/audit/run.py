@@ -101,6 +101,8 @@ def asked_pack(request: AuditRequest) -> Pack:
             do=f"Add regions/{request.region}.yaml to the pack, or leave --region out.",
         )
     pack = pack.for_region(request.region)
+    if request.only:
+        pack = pack.with_only(request.only)
     require_readable(pack)
     return pack
 

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import duckdb
+import pyarrow.parquet as pq
 
 from renzheng.central.claims import cancelling, settlements, visits, withdrawn
 from renzheng.central.claims.canonical_parquet import ParquetSource
@@ -314,33 +315,33 @@ def _zone(name: str) -> ZoneInfo:
 
 
 def _own_zones(out: Path) -> dict[str, str]:
-    for suffix, reader in (
-        ("parquet", "read_parquet({})"),
-        ("csv", "read_csv({}, header = true, all_varchar = true)"),
-    ):
-        path = out / f"institutions.{suffix}"
-        if path.exists():
-            with duckdb.connect() as connection:
-                rows = connection.execute(
-                    f"SELECT institution_id, timezone FROM {reader.format(literal(path))}"  # noqa: S608 - quoted path
-                ).fetchall()
-            return {normalised_id(code): zone for code, zone in rows if code and zone}
-    return {}
+    rows = _columns_of(out, "institutions", "institution_id", "timezone")
+    return {normalised_id(code): zone for code, zone in rows if code and zone}
 
 
 def _hourly_items(out: Path) -> list[str]:
     """Return the codes that the catalogue of `out` bills by the hour."""
-    for suffix, reader in (("parquet", "read_parquet({})"), ("csv", "read_csv({}, all_varchar = true)")):
-        path = out / f"item_catalogue.{suffix}"
-        if path.exists():
-            source = reader.format(literal(path))
-            with duckdb.connect() as connection:
-                columns = {row[0] for row in connection.execute(f"DESCRIBE FROM {source}").fetchall()}
-                if "unit" not in columns:
-                    return []
-                rows = connection.execute(f"SELECT item_code FROM {source} WHERE unit = 'hour'").fetchall()  # noqa: S608 - quoted path
-                return [row[0] for row in rows]
-    return []
+    return [code for code, unit in _columns_of(out, "item_catalogue", "item_code", "unit") if unit == "hour"]
+
+
+def _columns_of(out: Path, name: str, *wanted: str) -> list[tuple[str, ...]]:
+    """Return some columns of a small table that lies in `out`; nothing where it or one of them is missing."""
+    path, as_csv = out / f"{name}.parquet", out / f"{name}.csv"
+    if path.exists():
+        file = pq.ParquetFile(path)
+        if not set(wanted) <= set(file.schema_arrow.names):
+            return []
+        table = file.read(columns=list(wanted))
+        return list(zip(*(table[column].to_pylist() for column in wanted), strict=True))
+    if not as_csv.exists():
+        return []
+    source = f"read_csv({literal(as_csv)}, header = true, all_varchar = true)"
+    with duckdb.connect() as connection:
+        columns = {row[0] for row in connection.execute(f"DESCRIBE FROM {source}").fetchall()}
+        if not set(wanted) <= columns:
+            return []
+        query = f"SELECT {', '.join(wanted)} FROM {source}"  # noqa: S608 - quoted path
+        return connection.execute(query).fetchall()
 
 
 def _read(

@@ -68,7 +68,7 @@ def check_output(out: Path, tables: Collection[str]) -> None:
 
 
 def begin_remarks(database: duckdb.DuckDBPyConnection) -> None:
-    """Make the table `remarks`, for what is said of rows, and that of the reasons' explanations."""
+    """Make the table `remarks`, for what is said of rows, and that for the reasons' explanations."""
     database.execute(
         "CREATE TABLE remarks (target VARCHAR, file VARCHAR, line BIGINT, field VARCHAR, reason VARCHAR, "
         "value VARCHAR, warning BOOLEAN)"
@@ -76,7 +76,6 @@ def begin_remarks(database: duckdb.DuckDBPyConnection) -> None:
     database.execute(
         "CREATE TABLE explanations (reason VARCHAR, explanation_zh VARCHAR, explanation_en VARCHAR)"
     )
-    insert(database, "explanations", [(reason.value, *reason.explanation) for reason in Reason])
 
 
 def settle_table(
@@ -511,9 +510,11 @@ def write_rejects(database: duckdb.DuckDBPyConnection, out: Path) -> None:
     of it before goes.
     """
     columns = ", ".join(f'"{column.name}"' for column in REJECTS.columns)
-    database.execute(
-        _REJECTS.format(columns=columns, touched=_TOUCHED if is_there(database, "touched") else "")
-    )
+    if _any(database, "rejects_known"):
+        touched = _TOUCHED if is_there(database, "touched") else ""
+        database.execute(_REJECTS.format(columns=columns, touched=touched))
+    else:  # nothing to weigh up
+        database.execute("CREATE TABLE rejects AS SELECT *, false AS is_new FROM rejects_known")
     journal = out / JOURNAL
     journal.mkdir(exist_ok=True)
     order = ", ".join(
@@ -602,13 +603,11 @@ def write_remarks(
     """Write ``rejected/NAME.csv`` and ``warnings/NAME.csv``; earlier remarks on other files stay."""
     database.execute("CREATE TABLE imported (file VARCHAR)")
     insert(database, "imported", [(name,) for name in files])
+    said = database.execute("SELECT DISTINCT target, warning, reason FROM remarks").fetchall()
+    given = {reason for _, _, reason in said}
+    insert(database, "explanations", [(name, *Reason(name).explanation) for name in sorted(given)])
     for warning, folder in ((False, out / "rejected"), (True, out / "warnings")):
-        tables = {
-            row[0]
-            for row in database.execute(
-                "SELECT DISTINCT target FROM remarks WHERE warning = ?", [warning]
-            ).fetchall()
-        }
+        tables = {target for target, is_warning, _ in said if is_warning is warning}
         for name in sorted(tables | {path.stem for path in folder.glob("*.csv")}):
             _write_list(database, name, folder / f"{name}.csv", scratch, warning=warning)
 

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from faults import quiet
+
 from renzheng.central.ingest.consumer import Consumer
 from renzheng.central.ingest.service import Ingest
 from renzheng.central.metrics import Metrics
@@ -81,7 +83,7 @@ def run_device(orders: Orders) -> None:
     told = os.open(orders.notes / "told", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     while True:
         (orders.notes / "halted").write_text(uplink.halted or "")
-        if (orders.notes / "quiet").exists():
+        if quiet.holds(orders.notes):
             time.sleep(0.05)
             continue
         session = f"{orders.device_id}/{new_id()}"
@@ -98,7 +100,7 @@ def run_device(orders: Orders) -> None:
                 log.prune(datetime(2100, 1, 1, tzinfo=UTC))
         except RenzhengError as error:
             logging.getLogger(__name__).warning("%s", error)
-        time.sleep(chance.uniform(0, 0.03))
+        time.sleep(chance.uniform(0, 0.1))
 
 
 def sign_in(device_id: str, session: str, clock: SteppedClock) -> events.SignIn:

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from faults import quiet
+
 from renzheng.central.ingest.consumer import Consumer
 from renzheng.central.ingest.service import Ingest
 from renzheng.central.metrics import Metrics
@@ -79,11 +81,6 @@ class AgentOrders:
         """The file of appends that the store refused, in the error's own words."""
         return self.notes / "refused"
 
-    @property
-    def quiet(self) -> Path:
-        """While this file is there, the agent writes nothing and only sends."""
-        return self.notes / "quiet"
-
 
 def sign_in(device_id: str, number: int, reading: Reading) -> SignIn:
     """One numbered event."""
@@ -147,7 +144,7 @@ def _write(orders: AgentOrders, log: DeviceLog, clock: SteppedClock) -> None:
     chance = random.Random(os.getpid())
     told = os.open(orders.told, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     while True:
-        if orders.quiet.exists():
+        if quiet.holds(orders.notes):
             time.sleep(0.05)
             continue
         number = log.head().sequence + 1

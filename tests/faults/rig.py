@@ -15,6 +15,7 @@ from typing import Any, Protocol, Self
 
 import orjson
 import sqlalchemy as sa
+from faults import quiet
 from faults.parties import SHARD, AgentOrders, IngestOrders, run_agent, run_ingest
 
 from renzheng.central.store import devices, schema
@@ -175,23 +176,29 @@ class Rig:
             rows = connection.execute(sa.select(table.c.device_id, table.c.head_sequence))
             return {row.device_id: row.head_sequence for row in rows}
 
-    def grows(self, *, within_seconds: float = 60) -> bool:
-        """Wait until central has got further with every device."""
+    def grows(self, *, within_seconds: float = 60, restarting: bool = False) -> bool:
+        """Wait until central has got further with every device; `restarting`: agents may end meanwhile."""
         before = self.heads()
-        return eventually(
-            lambda: all(now > before[name] for name, now in self.heads().items()), within_seconds
-        )
 
-    def drain(self, *, within_seconds: float = 120) -> bool:
-        """Let the agents write no more, and wait until every one of them knows that central has all."""
+        def has_grown() -> bool:
+            if restarting:
+                self._start_who_ended()
+            return all(now > before[name] for name, now in self.heads().items())
+
+        return eventually(has_grown, within_seconds)
+
+    def _start_who_ended(self) -> None:
         for agent in self.agents:
             if not agent.alive:
                 agent.start()
+
+    def drain(self, *, within_seconds: float = 120) -> bool:
+        """Let the agents write no more, and wait until every one of them knows that central has all."""
+        self._start_who_ended()
         # on a busy machine an agent may not have begun yet, and a quiet one never would
         begun = eventually(lambda: all(self._log_of(agent)[0] for agent in self.agents), within_seconds)
         for agent in self.agents:
-            agent.orders.quiet.touch()
-        time.sleep(0.1)
+            quiet.order(agent.orders.notes)
         if begun and eventually(lambda: all(self._drained(agent) for agent in self.agents), within_seconds):
             return True
         sys.stderr.write(f"{self.standing()}\n")
@@ -211,6 +218,8 @@ class Rig:
         return parties
 
     def _drained(self, agent: Party) -> bool:
+        if not quiet.is_heard(agent.orders.notes):
+            return False
         head, acknowledged = self._log_of(agent)
         return acknowledged == head > 0
 
@@ -222,11 +231,6 @@ class Rig:
             return log.head().sequence, log.acknowledged()
         finally:
             store.close()
-
-    def write_on(self) -> None:
-        """Let the agents write again after a drain."""
-        for agent in self.agents:
-            agent.orders.quiet.unlink(missing_ok=True)
 
     def account(self) -> Account:
         """Stop everything, and hold what agents were told and wrote against what central holds."""

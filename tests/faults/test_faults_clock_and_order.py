@@ -76,7 +76,7 @@ def test_a_wire_that_delivers_again_what_it_delivered(tmp_path, broker, counts):
     with Rig(tmp_path, broker) as rig:
         replayer = Replayer(broker.port)
         try:
-            assert eventually(lambda: len(replayer.heard) > 5, 30)
+            assert eventually(lambda: len(replayer.heard) > 5, 60)
             while replayer.sent < wanted:
                 replayer.send_again(20)
                 time.sleep(0.05)

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import sqlalchemy as sa
 from parts import stores
+from parts.audit_tables import few_rules
 from parts.central import register
 from parts.devices import LogWriter
 
@@ -32,7 +33,14 @@ def at(day: int, clock: str) -> dt.datetime:
 
 
 def settings_in(folder: Path, **audit: Any) -> Settings:
-    return make_settings({"data_dir": str(folder), "audit": audit})
+    """Give a site's settings; its nights run the rules of verdicts and a single one of findings."""
+    return make_settings({"data_dir": str(folder), "audit": {"rules_dir": rules_in(folder), **audit}})
+
+
+def rules_in(folder: Path) -> str:
+    """Lay a small pack into a site's folder, unless it lies there."""
+    rules = folder / "few-rules"
+    return str(rules if rules.exists() else few_rules(rules))
 
 
 def open_store(settings: Settings) -> Database:

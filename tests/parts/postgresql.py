@@ -117,7 +117,7 @@ class PostgreSql:
             pid = pid_file.read_text().split()[0]
             subprocess.run([*self._as_user, "kill", f"-{int(how)}", pid], check=False)
             try:
-                self._process.wait(20)
+                self._process.wait(60)
             except subprocess.TimeoutExpired:
                 end(self._process, signal.SIGKILL)
         self._process = None

@@ -58,14 +58,14 @@ def listens(port: int) -> bool:
 
 
 def end(process: subprocess.Popen[bytes], how: signal.Signals = signal.SIGTERM) -> None:
-    """End one program that the tests started, and wait for it; SIGKILL after ten seconds of patience."""
+    """End one program that the tests started, and wait for it; SIGKILL after a minute of patience."""
     if process.poll() is None:
         process.send_signal(how)
     try:
-        process.wait(10)
+        process.wait(60)
     except subprocess.TimeoutExpired:
         process.kill()
-        process.wait(10)
+        process.wait(60)
 
 
 def is_root() -> bool:

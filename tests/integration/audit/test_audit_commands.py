@@ -6,6 +6,7 @@ import json
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from parts.audit_tables import few_rules
 from typer.testing import CliRunner
 
 from renzheng.bench.audit.command import Limit, measure
@@ -31,7 +32,7 @@ FIRST, LAST = dt.date(2026, 3, 1), dt.date(2026, 3, 31)
 def audited(tmp_path_factory):
     folder = tmp_path_factory.mktemp("audited")
     write_tables(folder / "tables", list(cases(list(load_pack().rules.values()))))
-    run_audit(AuditRequest(folder / "tables", FIRST, LAST, folder / "out"))
+    run_audit(AuditRequest(folder / "tables", FIRST, LAST, folder / "out", only=["weekly-cap"]))
     return folder
 
 
@@ -108,7 +109,8 @@ def test_backtest_says_what_would_change(audited, tmp_path):
     (tmp_path / "cases.csv").write_text(
         f"id,decision\n{lines[0]},upheld\nnobody,overturned\n", encoding="utf-8"
     )
-    request = AuditRequest(audited / "tables", FIRST, LAST, tmp_path / "unused")
+    so_far = few_rules(tmp_path / "so-far", "weekly-cap", "manual-share")
+    request = AuditRequest(audited / "tables", FIRST, LAST, tmp_path / "unused", rules=so_far)
     result = backtest(request, changed, tmp_path / "cases.csv")
     (cap,) = [one for one in result.rules if one.rule_id == "weekly-cap"]
     assert (cap.gained, cap.lost > 0) == (0, True)
@@ -121,7 +123,7 @@ def test_backtest_says_what_would_change(audited, tmp_path):
 def test_the_rivals_of_the_benchmark_say_what_the_audit_says(tmp_path):
     write_lake(tmp_path / "lake", 4000)
     first, last = dt.date(2026, 3, 2), dt.date(2026, 3, 8)
-    run_audit(AuditRequest(tmp_path / "lake", first, last, tmp_path / "out"))
+    run_audit(AuditRequest(tmp_path / "lake", first, last, tmp_path / "out", only=["weekly-cap"]))
     expected = {one.line_id: one.reason for one in read_verdicts(tmp_path / "out")}
     assert len(set(expected.values())) >= 4
     for rival in (by_sqlite, by_pandas):

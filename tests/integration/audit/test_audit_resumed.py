@@ -13,6 +13,7 @@ from renzheng.central.audit.steps import STEPS
 from renzheng.rules.examples import cases
 from renzheng.rules.pack import load_pack
 
+RULES = ("manual-share", "weekly-cap")
 FIRST, LAST = dt.date(2026, 3, 1), dt.date(2026, 3, 31)
 AUDIT = """
 import datetime as dt
@@ -20,7 +21,7 @@ from renzheng.central.audit.request import AuditRequest
 from renzheng.central.audit.run import run_audit
 
 first, last = dt.date(2026, 3, 1), dt.date(2026, 3, 31)
-run_audit(AuditRequest(Path({tables!r}), first, last, Path({out!r}), resumable=True), tell)
+run_audit(AuditRequest(Path({tables!r}), first, last, Path({out!r}), only={rules!r}, resumable=True), tell)
 """
 
 
@@ -34,7 +35,7 @@ def tables(tmp_path_factory):
 @pytest.fixture(scope="module")
 def unbroken(tables, tmp_path_factory):
     out = tmp_path_factory.mktemp("unbroken")
-    run_audit(AuditRequest(tables, FIRST, LAST, out))
+    run_audit(AuditRequest(tables, FIRST, LAST, out, only=RULES))
     return list(read_verdicts(out)), list(read_findings(out))
 
 
@@ -50,7 +51,7 @@ def unbroken(tables, tmp_path_factory):
 )
 def test_it_goes_on_after_every_kill(tables, unbroken, tmp_path, killed_at):
     out = tmp_path / "out"
-    work = AUDIT.format(tables=str(tables), out=str(out))
+    work = AUDIT.format(tables=str(tables), out=str(out), rules=RULES)
     done_before = set()
     for stop in killed_at:
         steps = steps_until(stop, work)
@@ -73,10 +74,10 @@ def test_it_goes_on_after_every_kill(tables, unbroken, tmp_path, killed_at):
 
 def test_another_request_begins_again(tables, unbroken, tmp_path):
     out = tmp_path / "out"
-    steps_until("bed_elsewhere", AUDIT.format(tables=str(tables), out=str(out)))
+    steps_until("bed_elsewhere", AUDIT.format(tables=str(tables), out=str(out), rules=RULES))
     told = []
-    other = AuditRequest(tables, FIRST, LAST - dt.timedelta(days=1), out, resumable=True)
+    other = AuditRequest(tables, FIRST, LAST - dt.timedelta(days=1), out, only=RULES, resumable=True)
     run_audit(other, lambda step, *_: told.append(step))
     assert "reversals" in told
-    run_audit(AuditRequest(tables, FIRST, LAST, out, resumable=True))
+    run_audit(AuditRequest(tables, FIRST, LAST, out, only=RULES, resumable=True))
     assert (list(read_verdicts(out)), list(read_findings(out))) == unbroken

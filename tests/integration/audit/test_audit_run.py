@@ -111,47 +111,40 @@ def test_the_output_is_as_documented(plain):
     assert schema.field("amount").type == pa.decimal128(16, 2)
 
 
-def test_order_and_threads_do_not_matter(plain, tables, tmp_path):
-    shuffled = tmp_path / "shuffled"
-    shuffled.mkdir()
+def as_text(column):
+    """A column as CSV has it, its times on a clock of Shanghai."""
+    if not pa.types.is_timestamp(column.type):
+        return pa.array(column.cast(pa.string()).to_pylist(), pa.string())
+    china = dt.timezone(dt.timedelta(hours=8))
+    times = [None if at is None else at.astimezone(china).isoformat() for at in column.to_pylist()]
+    return pa.array(times, pa.string())
+
+
+def test_csv_in_another_order_on_one_thread_says_the_same(plain, tables, tmp_path):
+    (tmp_path / "csv").mkdir()
     order = random.Random(7)
     for path in tables.iterdir():
         table = pq.read_table(path)
         rows = list(range(table.num_rows))
         order.shuffle(rows)
-        pq.write_table(table.take(pa.array(rows, pa.int64())), shuffled / path.name, row_group_size=11)
-    assert audit(shuffled, tmp_path / "b", threads=1) == answers(plain)
+        table = table.take(pa.array(rows, pa.int64()))
+        text = pa.table([as_text(column) for column in table.columns], names=table.column_names)
+        pacsv.write_csv(text, tmp_path / "csv" / f"{path.stem}.csv")
+    assert audit(tmp_path / "csv", tmp_path / "b", threads=1) == answers(plain)
 
 
-def test_parquet_csv_and_partitioned_folders_say_the_same(plain, tables, tmp_path):
-    as_csv, in_parts = tmp_path / "csv", tmp_path / "parts"
-    as_csv.mkdir()
-    in_parts.mkdir()
+def test_partitioned_folders_on_four_threads_say_the_same(plain, tables, tmp_path):
     for path in tables.iterdir():
-        table = pq.read_table(path)
-        texts = [
-            column.cast(pa.string()).to_pylist()
-            if not pa.types.is_timestamp(column.type)
-            else [
-                None if at is None else at.astimezone(dt.timezone(dt.timedelta(hours=8))).isoformat()
-                for at in column.to_pylist()
-            ]
-            for column in table.columns
-        ]
-        text = pa.table([pa.array(column, pa.string()) for column in texts], names=table.column_names)
-        pacsv.write_csv(text, as_csv / f"{path.stem}.csv")
+        table, folder = pq.read_table(path), tmp_path / "parts" / path.stem
+        folder.mkdir(parents=True)
         if path.stem == "claim_lines":
-            folder = in_parts / path.stem
-            pads.write_dataset(
-                table, folder, format="parquet", partitioning=["institution_id"], partitioning_flavor="hive"
-            )
+            by = {"partitioning": ["institution_id"], "partitioning_flavor": "hive"}
+            pads.write_dataset(table, folder, format="parquet", **by)
         else:
-            (in_parts / path.stem).mkdir()
             half = table.num_rows // 2
-            pq.write_table(table[:half], in_parts / path.stem / "part-0.parquet")
-            pq.write_table(table[half:], in_parts / path.stem / "part-1.parquet")
-    assert audit(as_csv, tmp_path / "b") == answers(plain)
-    assert audit(in_parts, tmp_path / "c", threads=4) == answers(plain)
+            pq.write_table(table[:half], folder / "part-0.parquet", row_group_size=11)
+            pq.write_table(table[half:], folder / "part-1.parquet")
+    assert audit(tmp_path / "parts", tmp_path / "c", threads=4) == answers(plain)
 
 
 def test_a_missing_table_counts_as_empty_and_is_named(copied, tmp_path):
@@ -202,7 +195,7 @@ def test_a_column_without_any_value_may_have_any_type(copied, tmp_path):
 
 def test_an_extension_column_may_be_left_out(copied, tmp_path):
     change(copied, "claim_lines", lambda t: t.drop_columns(["traceability_code"]))
-    _, findings = audit(copied, tmp_path / "out")
+    _, findings = audit(copied, tmp_path / "out", only=["traceability-twice"])
     assert "traceability-twice" not in {one.rule_id for one in findings}
 
 
@@ -350,8 +343,7 @@ def test_days_are_those_of_the_institutions_own_clock(tmp_path):
 
 def test_an_empty_folder_is_audited_to_nothing(tmp_path):
     (tmp_path / "tables").mkdir()
-    done = renzheng(*period(tmp_path / "tables", tmp_path / "out"))
-    assert done.returncode == 0, done.stderr
+    assert status(*period(tmp_path / "tables", tmp_path / "out")) == 0
     assert list(read_verdicts(tmp_path / "out")) == []
     assert list(read_findings(tmp_path / "out")) == []
     assert len(json.loads((tmp_path / "out" / "summary.json").read_text())["missing_tables"]) == sum(
@@ -365,7 +357,7 @@ def test_exit_statuses(tables, copied, tmp_path):
     assert bad.returncode == 1
     assert "claim_lines.person_id" in bad.stderr
     turned = ("--tables", tables, "--from", LAST, "--to", FIRST, "--out", tmp_path / "x")
-    assert renzheng(*turned).returncode == 2
+    assert status(*turned) == 2
     assert status(*period(tmp_path / "nowhere", tmp_path / "x")) == 2
     assert status(*period(tables, tmp_path / "x"), "--engine", "abacus") == 2
     assert status(*period(tables, tmp_path / "x"), "--rules", tmp_path / "nowhere") == 2

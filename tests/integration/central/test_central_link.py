@@ -141,7 +141,7 @@ def test_a_consumer_killed_between_commit_and_acknowledgement(tmp_path, broker):
         count = sa.select(sa.func.count()).select_from(schema.attendance)
         assert connection.execute(count).scalar_one() == 1200
     living.terminate()
-    living.wait(20)
+    living.wait(60)
     living.stdout.close()
     wire.close()
     here.stop()
@@ -149,7 +149,7 @@ def test_a_consumer_killed_between_commit_and_acknowledgement(tmp_path, broker):
 
 def get_json(url):
     try:
-        with urllib.request.urlopen(url, timeout=30) as answer:
+        with urllib.request.urlopen(url, timeout=60) as answer:
             return answer.status, json.load(answer)
     except urllib.error.HTTPError as error:
         with error:
@@ -172,7 +172,7 @@ def test_without_a_broker_everything_else_serves_and_says_why(tmp_path):
         status, health = get_json(f"{central.url}/health")
         assert (status, health["state"]) == (503, "failing")
         assert get_json(f"{central.url}/api/v1/health")[1]["state"] == "failing"
-        with urllib.request.urlopen(f"{central.url}/problems?lang=en", timeout=30) as page:
+        with urllib.request.urlopen(f"{central.url}/problems?lang=en", timeout=60) as page:
             assert "broker unreachable: certificate expired" in page.read().decode()
         assert get_json(f"{central.url}/api/v1/devices")[0] == 200
 

@@ -12,7 +12,7 @@ from parts.central import OnWire, eventually, register
 from parts.devices import LogWriter
 from parts.edge import sign_in
 from parts.killed import TESTS, WAIT
-from parts.night_store import CHINA, FIRST, bill, line, open_store
+from parts.night_store import CHINA, FIRST, bill, line, open_store, rules_in
 
 from renzheng.central.errors import NightError, SettingsError
 from renzheng.central.ingest_process import IngestProcess
@@ -39,7 +39,8 @@ from renzheng.central.settings import make_settings
 from renzheng.central.store.database import Database
 from renzheng.contracts.events import utc_now
 
-settings = make_settings({{"data_dir": {folder!r}, "database_url": {url!r}}})
+audit = {{"rules_dir": {rules!r}}}
+settings = make_settings({{"data_dir": {folder!r}, "database_url": {url!r}, "audit": audit}})
 Night(Database(settings.database), settings, utc_now).run(dt.date(2026, 3, 2), dt.date(2026, 3, 2), tell)
 """
 
@@ -47,7 +48,11 @@ Night(Database(settings.database), settings, utc_now).run(dt.date(2026, 3, 2), d
 @pytest.fixture
 def centrals(tmp_path, database_url):
     """Two centrals over one store, each with a data folder of its own."""
-    both = [make_settings({"data_dir": str(tmp_path / name), "database_url": database_url}) for name in "ab"]
+    audit = {"rules_dir": rules_in(tmp_path)}
+    both = [
+        make_settings({"data_dir": str(tmp_path / name), "database_url": database_url, "audit": audit})
+        for name in "ab"
+    ]
     store = open_store(both[0])
     yield both, store
     store.close()
@@ -63,7 +68,8 @@ def test_one_of_two_centrals_runs_the_night_and_a_holder_that_dies_frees_it(cent
     bill(first, line("P1", 2))
     bill(second, line("P1", 2))
     night = Night(store, second, utc_now)
-    work = NIGHT.format(folder=str(first.data_dir), url=first.database)
+    rules = str(first.audit.rules_dir)
+    work = NIGHT.format(folder=str(first.data_dir), url=first.database, rules=rules)
     script = WAIT.format(path=[str(TESTS)], stop="report", work=work)
     with subprocess.Popen(
         [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True

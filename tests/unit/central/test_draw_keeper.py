@@ -31,7 +31,7 @@ def test_it_looks_at_once_and_again_until_it_is_stopped():
     rounds = Settling()
     keeper = RoundKeeper(rounds, lambda: NOW, every_seconds=0.01)
     keeper.start()
-    assert rounds.third.wait(10)
+    assert rounds.third.wait(60)
     keeper.stop()
     seen = len(rounds.looks)
     assert seen >= 3

@@ -270,7 +270,7 @@ def test_a_thread_of_the_process_is_told_as_of_now(tmp_path, store):
     watch, _ = watch_of(tmp_path, store, [worker])
     assert watch.problems() == []
     worker.start()
-    worker.join(30)
+    worker.join(60)
     assert [one.kind for one in watch.problems()] == ["worker_stuck"]
 
 
@@ -305,7 +305,7 @@ def test_pages_metrics_and_health_while_the_store_does_not_answer(tmp_path):
 
 def fetched(url):
     try:
-        with urllib.request.urlopen(url, timeout=30) as answer:
+        with urllib.request.urlopen(url, timeout=60) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         with error:

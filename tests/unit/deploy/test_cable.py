@@ -31,7 +31,7 @@ def echo_port():
 
 
 def ask(port):
-    with socket.create_connection(("127.0.0.1", port), timeout=5) as end:
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as end:
         end.sendall(b"hello")
         return end.recv(100)
 
@@ -42,7 +42,7 @@ def test_it_carries_both_ways(echo_port):
 
 
 def test_pulled_it_cuts_what_is_open_and_refuses_what_is_new(echo_port):
-    with Cable(echo_port) as cable, socket.create_connection(("127.0.0.1", cable.port), timeout=5) as end:
+    with Cable(echo_port) as cable, socket.create_connection(("127.0.0.1", cable.port), timeout=60) as end:
         end.sendall(b"x")
         assert end.recv(100) == b"x"
         cable.pull()

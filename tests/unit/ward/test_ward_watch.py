@@ -1,12 +1,12 @@
 """One camera's analysis with a painted scene and a stand-in engine: never told while blind, memory flat."""
 
 import gc
-import time
 import tracemalloc
 
 import cv2
 import numpy as np
 import pytest
+from parts.edge import eventually
 
 from renzheng.contracts.events import CoverageState
 from renzheng.edge.device.coverage import Standing
@@ -235,12 +235,7 @@ def test_a_broken_network_degrades_its_camera_and_ends_nothing(ward, caplog):
         ward.second += 1
     analysts.start()
     analysts.wake()
-    for _ in range(200):
-        if ward.watch.fault:
-            break
-        ward.watch.lock.acquire()
-        ward.watch.lock.release()
-        time.sleep(0.02)
+    assert eventually(lambda: ward.watch.fault)
     analysts.stop()
     assert ward.watch.standing() == Standing(CoverageState.DEGRADED, "model_fault")
 
