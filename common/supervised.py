@@ -139,10 +139,14 @@ class Worker:
         self._alive_until(self._longest_turn_seconds)
         self._thread.start()
 
-    def stop(self, timeout_seconds: float = 15.0) -> None:
-        """Finish the turn under way and end; one that was never started only stays so."""
+    def ask_to_end(self) -> None:
+        """Say that the turn under way is the last, and wait for nothing: `stop` then does."""
         self._ending.set()
         self._awake.set()
+
+    def stop(self, timeout_seconds: float = 15.0) -> None:
+        """Finish the turn under way and end; one that was never started only stays so."""
+        self.ask_to_end()
         if self._thread.is_alive() and self._thread is not threading.current_thread():
             self._thread.join(timeout_seconds)
 

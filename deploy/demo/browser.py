@@ -21,7 +21,7 @@ from renzheng.deploy.demo.visitors import (
 )
 
 SIZE = (640, 480)
-PERIODS = 8
+PERIODS = 6
 """So that the camera does not repeat itself while a busy machine looks: it lasts longer than any look."""
 
 CHROMIUM = ("/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome")

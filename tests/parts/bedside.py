@@ -215,7 +215,7 @@ class InspectorsPage(Page):
         """Look at a plain frame until the look ends."""
         name = sheet_id(sheet.round_id, sheet.institution_id)
         look = self.post("/api/looks", json={"sheet_id": name, "check_id": check_id}).json()
-        until, seed = time.monotonic() + 15, 0
+        until, seed = time.monotonic() + 90, 0
         while not look.get("verdict") and time.monotonic() < until:
             time.sleep(0.05 + 0.01 * (seed % 3))
             seed += 1

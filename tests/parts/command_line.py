@@ -18,6 +18,7 @@ def run(*words: object, status: int = 0, typed: str = "") -> str:
         _as_before(),
         patch.object(sys, "argv", argv),
         patch.object(sys, "stdin", io.StringIO(typed)),
+        patch("getpass.getpass", _typed_unseen),  # it would ask at a developer's terminal
         contextlib.redirect_stdout(said),
         contextlib.redirect_stderr(said),
     ):
@@ -28,6 +29,13 @@ def run(*words: object, status: int = 0, typed: str = "") -> str:
             ended = end.code if isinstance(end.code, int) else int(end.code is not None)
     assert ended == status, said.getvalue()
     return said.getvalue()
+
+
+def _typed_unseen(_prompt=""):
+    line = sys.stdin.readline()
+    if not line:
+        raise EOFError
+    return line.rstrip("\n")
 
 
 @contextlib.contextmanager

@@ -13,9 +13,11 @@ from urllib.request import Request, urlopen
 import cv2
 import numpy as np
 import orjson
+import pytest
 
 from renzheng.contracts.events import AttendanceData, Clock, Outcome, Pad, Purpose, SignIn, device_source
 from renzheng.edge.device.clock import SteppedClock
+from renzheng.edge.look import attempt
 from renzheng.edge.settings import Settings
 from renzheng.models.analysis import Analysis, Face, NoFace, OneFace
 from renzheng.models.calibration import Calibration
@@ -118,6 +120,15 @@ class Page:
         except HTTPError as error:
             with error:
                 return Answer(error.code, error.read().decode())
+
+
+def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a look be decided soon: a stand-in's face shows nothing living, however long that is waited for.
+
+    How long it really is waited for is shown in tests/unit/edge/test_edge_attempt.py.
+    """
+    monkeypatch.setattr(attempt, "PASSIVE_MS", 300)
+    monkeypatch.setattr(attempt, "REFUSE_MS", 300)
 
 
 def jpeg_of(shade: int) -> bytes:

@@ -1,7 +1,7 @@
 """Runs a piece of work in a process of its own and ends it with SIGKILL when it reports a certain step.
 
-The process is forked from one that has the audit's modules loaded and has done nothing yet, so that a test
-with many kills does not pay for many starts of Python.
+The process is forked from one that has the modules of audit and agent loaded and has done nothing yet, so
+that a test with many kills does not pay for many starts of Python.
 """
 
 import multiprocessing
@@ -10,6 +10,7 @@ import signal
 import sys
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 WAIT = """
 import sys
@@ -26,9 +27,60 @@ def tell(step, done=0, total=0):
 """
 """The same as a script, for a test that drives the process by itself."""
 TESTS = Path(__file__).parent.parent
-LOADED = ["renzheng.central.audit.run", "renzheng.central.nightly.night"]
+LOADED = [
+    "renzheng.central.audit.run",
+    "renzheng.central.nightly.night",
+    "renzheng.edge.kiosk.main",
+    "renzheng.edge.bedside.main",
+]
 _FORKS = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload(LOADED)
+
+
+class Apart:
+    """A piece of work in a process of its own, which runs until it is killed.
+
+    Args:
+        work: a script; `tell(anything)` in it is heard here, and what is `given` is there by its name.
+    """
+
+    def __init__(self, work: str, **given: Any) -> None:
+        self._hears, says = _FORKS.Pipe(duplex=False)
+        self._process = _FORKS.Process(target=_work_apart, args=(work, says, given))
+        self._process.start()
+        says.close()
+
+    def hear(self) -> Any:
+        """Wait for what it tells next; EOFError once it has ended and everything was heard."""
+        return self._hears.recv()
+
+    def all_heard(self) -> list[Any]:
+        """Whatever is left to be heard of one that was killed."""
+        left = []
+        while True:
+            try:
+                left.append(self._hears.recv())
+            except EOFError:
+                return left
+
+    @property
+    def lives(self) -> bool:
+        """Whether it has not ended yet."""
+        return self._process.is_alive()
+
+    def strike(self) -> None:
+        """SIGKILL, without waiting for the end."""
+        self._process.kill()
+
+    def kill(self) -> None:
+        """SIGKILL, and wait for the end."""
+        self._process.kill()
+        self._process.join()
+
+
+def _work_apart(work: str, says: Connection, given: dict[str, Any]) -> None:
+    _with_tests()
+    exec(work, {"tell": says.send, **given})
 
 
 def steps_until(stop: str | None, work: str) -> list[str]:
@@ -58,9 +110,13 @@ def _heard(hears: Connection):
             yield step
 
 
-def _work(work: str, stop: str | None, says: Connection) -> None:
+def _with_tests() -> None:
     if str(TESTS) not in sys.path:
         sys.path.insert(0, str(TESTS))
+
+
+def _work(work: str, stop: str | None, says: Connection) -> None:
+    _with_tests()
 
     def tell(step, done=0, total=0):
         says.send(step)

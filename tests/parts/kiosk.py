@@ -61,9 +61,17 @@ class Kiosk:
 
 @contextmanager
 def opened(
-    agent: Agent, feed: Path, *, viewport: dict[str, int] = PORTRAIT, language: str = "zh"
+    agent: Agent,
+    feed: Path,
+    *,
+    viewport: dict[str, int] = PORTRAIT,
+    language: str = "zh",
+    own_time: bool = False,
 ) -> Iterator[Kiosk]:
-    """Open the page before a camera that plays `feed`; what the page complains of fails the test."""
+    """Open the page before a camera that plays `feed`; what the page complains of fails the test.
+
+    With `own_time` the page's clock and timers go by `page.clock`, as the test says.
+    """
     context = chromium.browser_before(feed).new_context(viewport=viewport)
     context.set_default_timeout(chromium.PATIENCE_MS)
     said: list[str] = []
@@ -72,6 +80,8 @@ def opened(
         page.on("pageerror", lambda error: said.append(str(error)))
         page.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
         kiosk = Kiosk(page, feed)
+        if own_time:
+            page.clock.install()
         page.goto(f"{agent.kiosk_url}?lang={language}")
         page.wait_for_selector("#roster button")
         yield kiosk

@@ -18,22 +18,10 @@ RENZHENG = str(Path(sys.executable).with_name("renzheng"))
 SECONDS = 60
 
 
-def command(*words, cwd, status=0, **more):
-    """Run `renzheng WORDS` and return what it printed: here, or in an own process where words are typed."""
-    if not more:
-        with contextlib.chdir(cwd):
-            return command_line.run(*words, status=status)
-    ended = subprocess.run(
-        [RENZHENG, *map(str, words)],
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        timeout=SECONDS,
-        check=False,
-        **more,
-    )
-    assert ended.returncode == status, ended.stdout + ended.stderr
-    return ended.stdout + ended.stderr
+def command(*words, cwd, status=0, typed=""):
+    """Run `renzheng WORDS` in a folder, with what is `typed` at its prompts; return what it printed."""
+    with contextlib.chdir(cwd):
+        return command_line.run(*words, status=status, typed=typed)
 
 
 @contextlib.contextmanager
@@ -80,7 +68,7 @@ class Site:
         folder = self.folder / device
         folder.mkdir()
         door = f"https://127.0.0.1:{self.door}"
-        command("device", "join", "--central", door, "--config", "edge.toml", cwd=folder, input=code + "\n")
+        command("device", "join", "--central", door, "--config", "edge.toml", cwd=folder, typed=f"{code}\n")
         return folder, code
 
 

@@ -14,7 +14,9 @@ export async function call(path, body, type = "application/json", patienceMs = P
       method: "POST", signal: control.signal, headers: { "content-type": type },
       body: type === "application/json" ? JSON.stringify(body) : body,
     });
-    return { ok: answer.ok, status: answer.status, value: await answer.json().catch(() => ({ problem: "fault" })) };
+    // A yes that was cut off in the middle says nothing: it is asked for again, as one that never came.
+    const value = answer.ok ? await answer.json() : await answer.json().catch(() => ({ problem: "fault" }));
+    return { ok: answer.ok, status: answer.status, value };
   } catch {
     return { ok: false, status: 0, value: { problem: "offline" } };
   } finally {

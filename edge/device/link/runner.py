@@ -158,6 +158,7 @@ class Link:
     def stop(self, *, drop: bool = False) -> None:
         """End; `drop` leaves the broker as a power cut would, with the will to be published."""
         self._dropped = drop
+        self.worker.ask_to_end()  # first: a turn that takes the word before it would begin another one
         self._happenings.put(Stop())
         self.worker.stop()
 

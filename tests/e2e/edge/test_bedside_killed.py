@@ -2,23 +2,26 @@
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 from parts.bedside import answers_of, events_of, make_check, make_unit_now, sheet_now
 from parts.bedside_browser import noisy_feed, tablet
-from parts.edge import eventually
+from parts.edge import eventually, hurry
+from parts.killed import Apart
 
 from renzheng.contracts.log import read_entry
 from renzheng.edge.device.log import DeviceLog
 from renzheng.edge.device.store.database import Store
 
 pytestmark = pytest.mark.chromium
-TESTS = Path(__file__).resolve().parents[2]
 SHADE = 120
+
+
+@pytest.fixture(autouse=True)
+def hurried(monkeypatch):
+    hurry(monkeypatch)
 
 
 @pytest.fixture(scope="module")
@@ -82,55 +85,58 @@ def kill_browser(profile: Path) -> None:
 
 
 UNIT = """
-import sys, time
-from pathlib import Path
-sys.path[:0] = sys.argv[3:]
-from parts.bedside import Sheet, make_unit_now
-sheet = Sheet.model_validate_json(Path(sys.argv[1], "sheet.json").read_bytes())
-unit = make_unit_now(Path(sys.argv[1]), sheet, port=int(sys.argv[2]))
+import time
+from parts.bedside import make_unit_now
+unit = make_unit_now(folder, sheet, port=port)
 unit.start()
-print(unit.url, flush=True)
+tell(unit.url)
 time.sleep(600)
 """
 
 
-def start(folder, port):
-    command = [sys.executable, "-c", UNIT, str(folder), str(port), str(TESTS)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    assert process.stdout is not None
-    return process, process.stdout.readline().strip()
+def cut_off_once(page):
+    """Let the device's next word on an answer break off in the middle, as by a kill while it speaks."""
 
+    def cut_off(route):
+        answer = route.fetch()
+        assert answer.status == 200
+        route.fulfill(response=answer, body=answer.text()[:20])
 
-def kill(process):
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    process.stdout.close()
+    page.route("**/api/answers", cut_off, times=1)
 
 
 def test_a_device_killed_while_it_takes_answers_over_has_each_exactly_once(tmp_path, feed):
     sheet = sheet_now(checks=[make_check(number) for number in range(8)])
-    (tmp_path / "sheet.json").write_text(sheet.model_dump_json(), encoding="utf-8")
-    process, url = start(tmp_path, 0)
+    unit = Apart(UNIT, folder=tmp_path, sheet=sheet, port=0)
+    url = unit.hear()
     port = int(url.rsplit(":", 1)[1].strip("/"))
     with tablet(url, feed) as held:
         held.open_round()
-        kill(process)
+        cut_off_once(held.page)
+        held.bed("C0", "refused")
+        held.tap("#confirm")
+        held.save()
+        held.waiting(0)
+        held.page.wait_for_selector("[data-check=C0][data-state=done]")
+        unit.kill()
         for number in (1, 2, 4, 5, 6, 7):
             held.bed(f"C{number}", "refused")
             held.tap("#confirm")
             held.save()
         held.waiting(6)
         for seconds in (0.05, 0.4):
-            process, _ = start(tmp_path, port)
+            unit = Apart(UNIT, folder=tmp_path, sheet=sheet, port=port)
+            unit.hear()
             written(tmp_path, at_least=1, within_seconds=seconds + 6)
             time.sleep(seconds)
-            kill(process)
-        process, _ = start(tmp_path, port)
+            unit.kill()
+        unit = Apart(UNIT, folder=tmp_path, sheet=sheet, port=port)
+        unit.hear()
         held.waiting(0)
-        assert eventually(lambda: held.page.locator("[data-state=done]").count() == 6)
-        kill(process)
+        assert eventually(lambda: held.page.locator("[data-state=done]").count() == 7)
+        unit.kill()
     subjects = [event["subject"] for event in written(tmp_path)]
-    assert subjects == ["P1", "P2", "P4", "P5", "P6", "P7"]
+    assert subjects == ["P0", "P1", "P2", "P4", "P5", "P6", "P7"]
 
 
 def written(folder, *, at_least=0, within_seconds=0.0):

@@ -10,11 +10,17 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from parts.bedside import CODE, PIN, answers_of, events_of, make_unit, make_unit_now, sheet_now
 from parts.bedside_browser import TELEPHONE, noisy_feed, tablet
 from parts.certificates import CertificateAuthority
+from parts.edge import hurry
 
 from renzheng.edge.device.clock import SteppedClock
 
 pytestmark = pytest.mark.chromium
 SHADE = 120
+
+
+@pytest.fixture(autouse=True)
+def hurried(monkeypatch):
+    hurry(monkeypatch)
 
 
 @pytest.fixture(scope="module")

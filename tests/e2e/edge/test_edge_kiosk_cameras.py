@@ -2,13 +2,18 @@
 
 import cv2
 import pytest
-from parts.edge import DAY, StandInEngine, eventually, make_settings, stepped_clock
+from parts.edge import DAY, StandInEngine, eventually, hurry, make_settings, stepped_clock
 from parts.kiosk import assert_readable, events_of, opened, plain, write_feed
 
 from renzheng.edge.kiosk.main import build_agent
 
 pytestmark = pytest.mark.chromium
 MINE = 120
+
+
+@pytest.fixture(autouse=True)
+def hurried(monkeypatch):
+    hurry(monkeypatch)
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ import queue
 import socket
 import ssl
 import subprocess
+import threading
 from pathlib import Path
 
 import paho.mqtt.client as mqtt
@@ -111,16 +112,25 @@ class Client:
         self._subscribed = queue.Queue()
         self._client.on_subscribe = lambda _c, _u, message, _r, _p: self._subscribed.put(message)
         self.ended = queue.Queue()
-        self._client.on_disconnect = lambda _c, _u, _f, reason, _p: self.ended.put(reason)
+        self._told = threading.Event()
+        self._client.on_disconnect = lambda _c, _u, _f, reason, _p: self._tell(self.ended, reason)
         if will:
             self._client.will_set(will, b"will", qos=1)
-        self._client.on_connect = lambda _c, _u, _f, reason, _p: self.connected.put(reason)
+        self._client.on_connect = lambda _c, _u, _f, reason, _p: self._tell(self.connected, reason)
         context = ssl.create_default_context(cafile=str(authority.certificate))
         if identity:
             context.load_cert_chain(identity.certificate, identity.key)
         self._client.tls_set_context(context)
         self._client.connect("127.0.0.1", broker.port)
         self._client.loop_start()
+
+    def _tell(self, into, reason):
+        into.put(reason)
+        self._told.set()
+
+    def answered(self):
+        """Wait until the broker has let it in or put it out."""
+        assert self._told.wait(SECONDS)
 
     def subscribe(self, *topics):
         self._client.subscribe([(topic, 1) for topic in topics])
@@ -193,8 +203,7 @@ def test_taking_anothers_client_id_ends_nobodys_session(connect, broker, authori
     victim.subscribe(ACK.format("kiosk-01") if taken == "kiosk-01" else LOG.format("+"))
     for _ in range(2):
         thief = Client(broker, authority, authority.issue("kiosk-02"), taken)
-        with contextlib.suppress(queue.Empty):
-            thief.connected.get(timeout=1)
+        thief.answered()
         thief.close()
     other = connect(CENTRAL_USER) if taken == "kiosk-01" else connect("kiosk-01")
     topic = ACK.format("kiosk-01") if taken == "kiosk-01" else LOG.format("kiosk-01")
@@ -208,8 +217,7 @@ def test_a_last_will_reaches_no_topic_of_another(connect, broker, authority, top
     central = connect(CENTRAL_USER)
     central.subscribe(LOG.format("+"), "renzheng/v1/s0/+/up/status")
     thief = Client(broker, authority, authority.issue("kiosk-02"), "kiosk-02", will=topic)
-    with contextlib.suppress(queue.Empty):
-        thief.connected.get(timeout=1)
+    thief.answered()
     thief.die()
     good = Client(broker, authority, authority.issue("kiosk-01"), "kiosk-01",
                   will="renzheng/v1/s0/kiosk-01/up/status")  # fmt: skip
@@ -229,8 +237,8 @@ def test_without_a_certificate_of_the_site_nobody_connects(broker, authority, tm
     except (ssl.SSLError, ConnectionError):
         return
     try:
-        with contextlib.suppress(queue.Empty):
-            assert client.connected.get(timeout=2) != 0
+        client.answered()
+        assert 0 not in client.connected.queue
     finally:
         client.close()
 

@@ -78,7 +78,8 @@ def connect(site, port, name, on_message=None):
     """Connect with a device's certificate; raises when the broker lets it not in."""
     came = queue.Queue()
     client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, name, protocol=mqtt.MQTTv5)
-    client.on_connect = lambda _c, _u, _f, reason, _p: came.put(reason)
+    client.on_connect = lambda _c, _u, _f, reason, _p: came.put(reason.is_failure)
+    client.on_disconnect = lambda *_: came.put(item=True)
     client.on_message = on_message
     folder = site.settings.site_dir
     context = ssl.create_default_context(cafile=str(folder / "ca.pem"))
@@ -86,11 +87,9 @@ def connect(site, port, name, on_message=None):
     client.tls_set_context(context)
     client.connect("127.0.0.1", port)
     client.loop_start()
-    try:
-        assert not came.get(timeout=3).is_failure
-    except (queue.Empty, AssertionError):
+    if came.get(timeout=SECONDS):
         client.loop_stop()
-        raise ConnectionError(name) from None
+        raise ConnectionError(name)
     return client
 
 

@@ -25,7 +25,7 @@ from parts.bedside import (
     make_unit,
 )
 from parts.certificates import CertificateAuthority
-from parts.edge import DAY, jpeg_of
+from parts.edge import DAY, hurry, jpeg_of
 
 from renzheng.contracts.events import parse_event
 from renzheng.contracts.rounds import Opening, RoundError, seal, unseal
@@ -38,6 +38,11 @@ from renzheng.edge.settings import load_settings
 
 SHADE = 120
 TWO = ["name", "wristband"]
+
+
+@pytest.fixture(autouse=True)
+def hurried(monkeypatch):
+    hurry(monkeypatch)
 
 
 @pytest.fixture
@@ -106,7 +111,7 @@ def test_nonsense_is_refused_and_never_a_fault(unit):
 
 
 def test_what_is_too_large_is_refused_before_it_is_read(unit):
-    call = http.client.HTTPConnection(unit.url.split("/")[2], timeout=10)
+    call = http.client.HTTPConnection(unit.url.split("/")[2], timeout=90)
     call.putrequest("POST", "/api/answers")
     call.putheader("Content-Length", "3000001")
     call.endheaders()
@@ -247,11 +252,11 @@ def test_over_the_network_the_page_comes_by_https_with_the_sites_certificate(tmp
         assert unit.url.startswith("https://127.0.0.1:")
         body = orjson.dumps({"number": "I-7", "pin": PIN})
         request = Request(unit.url + "api/sign-in", body, {"content-type": "application/json"})
-        with urlopen(request, context=trusted, timeout=10) as answer:
+        with urlopen(request, context=trusted, timeout=90) as answer:
             cookie = answer.headers["set-cookie"].lower()
         assert all(word in cookie for word in ("secure", "httponly", "samesite=strict"))
         with pytest.raises(URLError, match="CERTIFICATE"):
-            urlopen(unit.url, timeout=10)
+            urlopen(unit.url, timeout=90)
     finally:
         unit.stop()
 
@@ -272,14 +277,14 @@ def test_the_page_is_installable_and_its_worker_keeps_the_page_and_nothing_else(
     files = json.loads(re.search(r"FILES = (\[.*\])", worker).group(1))
     assert not any(path.startswith(("/api", "/health")) for path in files)
     for path in [*files, *(icon["src"] for icon in manifest["icons"])]:
-        with urlopen(unit.url.rstrip("/") + path, timeout=10) as answer:
+        with urlopen(unit.url.rstrip("/") + path, timeout=90) as answer:
             assert answer.status == 200
             content = answer.read()
         if path.endswith(".png"):
             side = int(path[6:9])
             assert struct.unpack(">II", content[16:24]) == (side, side)
     with pytest.raises(HTTPError, match="404"):
-        urlopen(unit.url + "icon-100000.png", timeout=10)
+        urlopen(unit.url + "icon-100000.png", timeout=90)
 
 
 def test_a_verified_presence_carries_score_clock_place_and_its_crop(unit, page, sheet):

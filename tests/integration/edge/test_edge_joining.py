@@ -1,14 +1,13 @@
 """A device joins a real central over loopback, with a real code, and its settings work."""
 
 import shutil
-import subprocess
-import sys
 import threading
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 import sqlalchemy as sa
+from parts import command_line
 
 from renzheng.central.errors import RegistrationError
 from renzheng.central.ingest import carrying
@@ -282,23 +281,13 @@ def test_central_is_asked_where_somebody_said_that_it_is_and_nowhere_else(tmp_pa
     assert asked == [JOIN_PATH]
 
 
-def test_the_commands_ask_for_the_code_and_check_the_log(site, tmp_path):
-    def renzheng(*arguments, typed=""):
-        script = "import sys; from renzheng.deploy.command import main; main()"
-        return subprocess.run(
-            [sys.executable, "-c", script, *arguments],
-            input=typed,
-            capture_output=True,
-            text=True,
-            cwd=tmp_path,
-            check=False,
-        )
-
+def test_the_commands_ask_for_the_code_and_check_the_log(site, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    renzheng = command_line.run
     joined = renzheng("device", "join", "--central", site.url, typed=f"{site.provision().text}\n")
-    assert joined.returncode == 0, joined.stderr
-    assert "joined as kiosk-9" in joined.stdout
-    assert renzheng("device", "rotate-key").returncode == 0
+    assert "joined as kiosk-9" in joined
+    renzheng("device", "rotate-key")
     checked = renzheng("device", "log", "verify")
-    assert "entries 1 to 1 hold" in checked.stdout
-    assert renzheng("edge", "log", "verify", "--config", "edge.toml").stdout == checked.stdout
-    assert renzheng("device", "join", "--central", site.url, "nonsense").returncode == 1
+    assert "entries 1 to 1 hold" in checked
+    assert renzheng("edge", "log", "verify", "--config", "edge.toml") == checked
+    assert renzheng("device", "join", "--central", site.url, "nonsense", status=1)

@@ -3,14 +3,11 @@
 import json
 import os
 import random
-import signal
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import pytest
-from parts.edge import Page, eventually, jpeg_of
+from parts.edge import Page, jpeg_of
+from parts.killed import Apart
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
@@ -18,48 +15,40 @@ from renzheng.contracts.log import read_entry
 from renzheng.edge.device.log import DeviceLog
 from renzheng.edge.device.store.database import Store
 
-TESTS = Path(__file__).resolve().parents[2]
 AGENT = """
-import sys, time
+import time
 from datetime import timedelta
-from pathlib import Path
-sys.path.insert(0, sys.argv[2])
 from parts.edge import DAY, StandInEngine, jpeg_of, make_settings
 from renzheng.edge.device.clock import SteppedClock
 from renzheng.edge.kiosk.main import build_agent
-folder = Path(sys.argv[1])
-clock = SteppedClock(DAY + timedelta(minutes=int(sys.argv[3])), runs=True)
+from renzheng.edge.look import attempt
+attempt.PASSIVE_MS = 300  # as `hurry` of parts.edge
+clock = SteppedClock(DAY + timedelta(minutes=minute), runs=True)
 agent = build_agent(make_settings(folder), clock=clock, engine=StandInEngine())
 if not agent.people.references("P1", StandInEngine.model):
     agent.registration.enrol(
         "P1", surname="王某", card_number="62221111", photographs=[jpeg_of(120)], consented=True
     )
 agent.start()
-print(agent.kiosk_url, flush=True)
+tell(agent.kiosk_url)
 time.sleep(600)
 """
 
 
 def start(folder, minute=0):
     """Start the agent; its clock goes on from one start to the next, as a machine's own does."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", AGENT, str(folder), str(TESTS), str(minute)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-    assert process.stdout is not None
-    return process, process.stdout.readline().strip()
+    agent = Apart(AGENT, folder=folder, minute=minute)
+    return agent, agent.hear()
 
 
-def sign_in_until_killed(url, process, kill_after_s):
+def sign_in_until_killed(url, agent, kill_after_s):
     """Play the page; return the event id of a green screen that was seen, if one was."""
     killed_at = time.monotonic() + kill_after_s
     Page(url).post("/kiosk/identify", json={"person_id": "P1"})
     with connect(url.replace("http", "ws") + "kiosk/socket", origin=url.rstrip("/")) as socket:
         while True:
-            if time.monotonic() >= killed_at and process.poll() is None:
-                process.send_signal(signal.SIGKILL)
+            if time.monotonic() >= killed_at and agent.lives:
+                agent.strike()
             try:
                 socket.send(jpeg_of(120))
                 screen = json.loads(socket.recv(timeout=0.02))
@@ -68,8 +57,7 @@ def sign_in_until_killed(url, process, kill_after_s):
             except ConnectionClosed:
                 return None
             if screen["screen"] == "done":
-                if process.poll() is None:
-                    process.send_signal(signal.SIGKILL)
+                agent.strike()
                 return screen["event_id"]
 
 
@@ -95,13 +83,12 @@ def check(folder, seen):
 
 def seconds_of_a_sign_in(folder):
     """How long a sign-in takes on this machine just now, so that the kills fall before, in and after it."""
-    process, url = start(folder)
+    agent, url = start(folder)
     began = time.monotonic()
-    assert sign_in_until_killed(url, process, 120) is not None
+    assert sign_in_until_killed(url, agent, 120) is not None
     took = time.monotonic() - began
-    process.wait()
-    if process.stdout is not None:
-        process.stdout.close()
+    agent.kill()
+    assert check(folder, set()) == 1
     return took
 
 
@@ -109,11 +96,9 @@ def play(folder, rounds, seed):
     chance, seen = random.Random(seed), set()
     longest_s = 1.6 * seconds_of_a_sign_in(folder / "unharmed")
     for number in range(rounds):
-        process, url = start(folder, number)
-        event_id = sign_in_until_killed(url, process, chance.uniform(0.0, longest_s))
-        process.wait()
-        if process.stdout is not None:
-            process.stdout.close()
+        agent, url = start(folder, number)
+        event_id = sign_in_until_killed(url, agent, chance.uniform(0.0, longest_s))
+        agent.kill()
         if event_id:
             seen.add(event_id)
         marks = check(folder, seen)
@@ -129,16 +114,3 @@ def test_killed_at_random_moments_of_a_sign_in_nothing_is_half(tmp_path):
 def test_killed_two_hundred_times(tmp_path):
     rounds = int(os.environ.get("FAULTS_COUNT", "200"))
     assert play(tmp_path, rounds, seed=7) > rounds // 10
-
-
-def test_the_agent_of_this_test_does_sign_in_when_it_is_left_alone(tmp_path):
-    process, url = start(tmp_path)
-    try:
-        assert sign_in_until_killed(url, process, 60) is not None
-    finally:
-        process.kill()
-        process.wait()
-        if process.stdout is not None:
-            process.stdout.close()
-    assert check(tmp_path, set()) == 1
-    assert eventually(lambda: process.poll() is not None)

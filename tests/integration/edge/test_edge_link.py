@@ -1,5 +1,6 @@
 """The link over a real Mosquitto: everything arrives once, in order, whatever the broker does."""
 
+import queue
 import sqlite3
 import threading
 from datetime import timedelta
@@ -9,6 +10,7 @@ import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 from parts.edge import DAY, eventually, sign_in, stepped_clock
 from parts.mosquitto import Mosquitto
+from parts.processes import free_port
 
 from renzheng.contracts import keys, messages
 from renzheng.contracts import log as chain
@@ -17,6 +19,7 @@ from renzheng.contracts.messages import Ack, sign_ack
 from renzheng.contracts.topics import Channel, Topic, shard_filter
 from renzheng.edge.device.keyring import Keyring
 from renzheng.edge.device.link import runner
+from renzheng.edge.device.link.mqtt import Stop
 from renzheng.edge.device.link.runner import Identity, Link
 from renzheng.edge.device.log import DeviceLog
 from renzheng.edge.device.store.database import Store
@@ -193,7 +196,7 @@ def test_a_broker_that_dies_and_forgets_loses_nothing(device, central, broker):
         broker.kill()
         device.write(60)
         broker.start()
-    assert eventually(device.all_acknowledged, within_seconds=30)
+    assert eventually(device.all_acknowledged, within_seconds=60)
     assert central.lines == device.log.lines(0, 1000)
     assert device.alarms == []
 
@@ -218,7 +221,7 @@ def test_a_frozen_broker_is_noticed_and_left(device, central, broker):
     device.write(5)
     assert eventually(lambda: not device.link.connected, within_seconds=60)
     broker.resume()
-    assert eventually(device.all_acknowledged, within_seconds=30)
+    assert eventually(device.all_acknowledged, within_seconds=60)
     assert central.lines == device.log.lines(0, 100)
 
 
@@ -382,10 +385,41 @@ def test_a_broker_with_a_small_limit_gets_messages_that_fit(tmp_path):
         central = SmallCentral(broker.port, device.key)
         device.write(40)
         device.start(central.key)
-        assert eventually(device.all_acknowledged, within_seconds=30)
+        assert eventually(device.all_acknowledged, within_seconds=60)
         assert central.lines == device.log.lines(0, 100)
         device.link.stop()
         central.close()
+
+
+class Handing(queue.SimpleQueue):
+    """Gives the word to stop away before its sender goes on; knows whether more was asked for behind it."""
+
+    def __init__(self):
+        super().__init__()
+        self.device, self.stops, self.asked_again = None, False, False
+
+    def get(self, *arguments, **named):
+        self.asked_again = self.asked_again or self.stops
+        found = super().get(*arguments, **named)
+        self.stops = isinstance(found, Stop)
+        return found
+
+    def put(self, item):
+        super().put(item)
+        if isinstance(item, Stop):
+            assert eventually(lambda: self.asked_again or not self.device.link.worker.is_alive())
+
+
+def test_a_link_that_is_told_to_stop_begins_no_further_turn(tmp_path, monkeypatch):
+    """Each turn may wait a second for something to happen, and nothing will."""
+    happenings = Handing()
+    monkeypatch.setattr(runner.queue, "SimpleQueue", lambda: happenings)
+    happenings.device = device = Device(tmp_path, free_port())
+    device.start(keys.generate_key())
+    device.link.stop()
+    assert not happenings.asked_again
+    assert not device.link.worker.is_alive()
+    device.store.close()
 
 
 class WholeBatches(SmallCentral):
@@ -409,7 +443,7 @@ def test_a_flipped_byte_in_a_waiting_entry_is_told_and_ends_nothing(device, brok
     assert eventually(lambda: ("damaged", 6) in device.alarms, within_seconds=60)
     assert eventually(lambda: device.log.acknowledged() == 5, within_seconds=60)
     assert eventually(
-        lambda: central.statuses and central.statuses[-1].halted == "damaged", within_seconds=30
+        lambda: central.statuses and central.statuses[-1].halted == "damaged", within_seconds=60
     )
     assert device.link.halted == "damaged"
     assert device.link.worker.is_alive()
@@ -422,7 +456,7 @@ def test_a_flipped_byte_in_the_oldest_waiting_entry_does_not_end_the_link(device
     device.write(3)
     flip_in_time(tmp_path / "device.sqlite", 1)
     device.start(central.key)
-    assert eventually(lambda: central.statuses != [], within_seconds=30), "its time cannot be read"
+    assert eventually(lambda: central.statuses != [], within_seconds=60), "its time cannot be read"
     assert eventually(lambda: ("damaged", 1) in device.alarms, within_seconds=60)
     assert device.link.worker.is_alive()
     central.close()

@@ -1,13 +1,10 @@
 """The device's log on a real SQLite file: whole entries or none, and every alteration shows."""
 
-import signal
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import pytest
 from parts.edge import sign_in
+from parts.killed import Apart
 from sqlite_utils import Database
 
 from renzheng.contracts.errors import InputError
@@ -106,40 +103,30 @@ def test_every_alteration_shows(log, path, tamper, problem):
 
 
 WRITER = """
-import sys
-from pathlib import Path
-sys.path.insert(0, sys.argv[2])
 from parts.edge import sign_in
 from renzheng.edge.device.log import DeviceLog
 from renzheng.edge.device.store.database import Store
 from renzheng.edge.device.store.people import People
 from renzheng.models.protection import TemplateKey
-log = DeviceLog(Store(Path(sys.argv[1])), "kiosk-01")
+log = DeviceLog(Store(path), "kiosk-01")
 people = People(log.store, TemplateKey(bytes(32)))
 number = log.head().sequence
 while True:
     number += 1
     event = sign_in(number, subject=f"P{number}")
     log.append(event, people.signed_in(f"P{number}", f"S{number}", event.time))
-    print(number, flush=True)
+    tell(number)
 """
 
 
 def test_killed_in_the_middle_of_appending_nothing_is_half_and_nothing_told_is_lost(path):
-    parts = Path(__file__).resolve().parents[2]
     told = 0
     for round_ in range(8):
-        process = subprocess.Popen(
-            [sys.executable, "-c", WRITER, str(path), str(parts)], stdout=subprocess.PIPE, text=True
-        )
-        assert process.stdout is not None
-        first = process.stdout.readline()
+        writer = Apart(WRITER, path=path)
+        first = writer.hear()
         time.sleep(0.01 * round_)
-        process.send_signal(signal.SIGKILL)
-        lines = [first, *process.stdout.read().split("\n")]
-        process.wait()
-        process.stdout.close()
-        told = max([told, *(int(line) for line in lines if line.strip().isdigit())])
+        writer.kill()
+        told = max([told, first, *writer.all_heard()])
         log = DeviceLog(Store(path), "kiosk-01")
         head = log.verify()
         sessions = log.store.rows("SELECT count(*) AS n FROM sessions")[0]["n"]

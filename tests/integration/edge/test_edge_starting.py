@@ -29,7 +29,7 @@ def agent(folder):
 
 
 def ask(agent, path, *, method="GET", cookie=None):
-    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", agent.port, timeout=20)) as line:
+    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", agent.port, timeout=90)) as line:
         line.request(method, path, headers={"Cookie": cookie} if cookie else {})
         answer = line.getresponse()
         answer.read()
@@ -82,7 +82,7 @@ def test_a_socket_names_its_origin_and_comes_by_the_address(agent, folder, named
         with pytest.raises(InvalidStatus), connect(address, origin=origin, additional_headers=headers):
             pass
     with connect(address, origin=own, additional_headers=cookie) as socket:
-        assert "screen" in socket.recv(timeout=20)
+        assert "screen" in socket.recv(timeout=90)
 
 
 def test_browsers_of_before_are_forgotten(agent, folder):
