@@ -41,8 +41,14 @@ from renzheng.models.transparency import Transparency, opaque
 
 Pixels = NDArray[np.uint8]
 
-# A face of less than this share of the largest one's width is a passer-by behind the person who signs in.
-_BYSTANDER_SHARE = 0.5
+# A face of less than this share of the largest one's width is a poster, or whoever is next in the queue,
+# behind the person who signs in.
+_BYSTANDER_SHARE = 0.6
+SMALLEST_OF_FILES_PX = 20.0
+"""Distance of the eyes in a photograph that is a file. With 20 px `dlib` and MobileFaceNet tell people apart
+as well as with 32 (docs/faces.md); the portrait in a resident identity card's chip has about 27."""
+# A picture is only turned where its face is that much steadier so than as it came.
+_CLEARLY_STEADIER = 0.5
 
 
 class FaceEngine:
@@ -75,11 +81,14 @@ class FaceEngine:
         self.model: ModelId = model_id([(each.name, each.sha256, each.length) for each in self._embedders])
         self.card_calibration = Calibration(plain_space(self.model), tuple(thresholds))
 
-    def analyse(self, image: Pixels, *, transparency: Transparency = opaque) -> Analysis:
+    def analyse(
+        self, image: Pixels, *, bounds: Bounds | None = None, transparency: Transparency = opaque
+    ) -> Analysis:
         """Say what is to be seen in an image.
 
         Args:
             image: uint8 RGB, (rows, columns, 3); from `renzheng.models.images.decode`, or a camera's frame.
+            bounds: what the sample must keep within, where other than the engine's own.
             transparency: receives every intermediate result.
 
         Raises:
@@ -100,10 +109,49 @@ class FaceEngine:
         transparency("landmarks", face.landmarks)
         measured = quality_of.measure(image, face.box, face.landmarks)
         transparency("quality", measured)
-        problems = quality_of.judge(measured, self._bounds)
+        problems = quality_of.judge(measured, bounds or self._bounds)
         if problems:
             return PoorQuality(face, measured, problems)
         return OneFace(face, measured, quality_of.advise(measured))
+
+    def analyse_reference(self, image: Pixels, *, any_way_up: bool = False) -> tuple[Pixels, Analysis]:
+        """Look at a picture that is to be a reference; stricter than `analyse`.
+
+        Args:
+            image: uint8 RGB, (rows, columns, 3).
+            any_way_up: it is a file, which may lie on its side or head without a word: it is looked at in all
+                four turns. A camera's own frame stands as the camera does.
+
+        Returns:
+            The picture, its face upright, and what is to be seen in it.
+
+        Raises:
+            PixelLayoutError, ImageTooSmallError: as `analyse`.
+        """
+        image = check(image)
+        if any_way_up:
+            image = self._upright(image)
+        smallest = SMALLEST_OF_FILES_PX if any_way_up else self._bounds.interocular_px
+        seen = self.analyse(image, bounds=replace(self._bounds, interocular_px=smallest))
+        if not isinstance(seen, OneFace):
+            return image, seen
+        unsteadiness = self._predictor.unsteadiness(image, seen.face.box)
+        problems = quality_of.judge_reference(seen.quality, unsteadiness)
+        return image, PoorQuality(seen.face, seen.quality, problems) if problems else seen
+
+    def _upright(self, image: Pixels) -> Pixels:
+        """Turn a picture by quarters to where its face is found by its points, not by the average face's."""
+        turns = [np.ascontiguousarray(np.rot90(image, quarters)) for quarters in range(4)]
+        steadiness = [self._unsteadiness(turn) for turn in turns]
+        best = int(np.argmin(steadiness))
+        return turns[best] if steadiness[best] < _CLEARLY_STEADIER * steadiness[0] else image
+
+    def _unsteadiness(self, image: Pixels) -> float:
+        found = self._detector.search(image)
+        if not found:
+            return math.inf
+        chosen = max(found, key=lambda each: prominence(each.box, image.shape[1], image.shape[0]))
+        return self._predictor.unsteadiness(image, chosen.box)
 
     def detect(self, image: Pixels) -> list[Detection]:
         """Return all faces of an image, most confident first."""

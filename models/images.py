@@ -19,7 +19,8 @@ from renzheng.models.errors import (
     PixelLayoutError,
     TruncatedImageError,
 )
-from renzheng.models.sides import Sides, admit, damaged
+from renzheng.models.phone_photographs import decode_apart
+from renzheng.models.sides import FORMATS_OF_PHONES, Sides, admit, damaged
 
 Pixels = NDArray[np.uint8]
 
@@ -30,14 +31,15 @@ WORKING_SIDE_PX = 2000  # a face in any larger image is still found, and aligned
 
 _SIXTEEN_BIT_MODES = ("I;16", "I;16B", "I;16L", "I;16N", "I", "F")
 _EIGHT_BITS = 255
+_FULL_SCALES = tuple(2**bits - 1 for bits in (8, 10, 12, 14, 16))
 
 
 def decode(data: bytes) -> Pixels:
-    """Decode an image file (JPEG, PNG, WebP or BMP) to upright 8-bit RGB, (rows, columns, 3).
+    """Decode an image file (JPEG, PNG, WebP, BMP, HEIC or AVIF) to upright 8-bit RGB, (rows, columns, 3).
 
-    EXIF orientation is applied, transparency is laid on white, CMYK and palettes are converted, 16 bits are
-    scaled to 8, and of an animation the first picture counts. An image with a side above `WORKING_SIDE_PX` is
-    made smaller.
+    EXIF orientation is applied, transparency is laid on white, CMYK and palettes are converted, 10 to 16 bits
+    are scaled to 8, and of an animation the first picture counts. An image with a side above
+    `WORKING_SIDE_PX` is made smaller.
 
     Raises:
         EmptyImageError: no bytes.
@@ -47,11 +49,27 @@ def decode(data: bytes) -> Pixels:
         ImageTooSmallError: a side of fewer than `SMALLEST_SIDE_PX`.
     """
     said = admit(data)
+    if said.form in FORMATS_OF_PHONES:
+        return check(decode_apart(data, said.form))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow warns of oddities in metadata, which are not used
-        image = _opened(data, said)
-        pixels = np.asarray(_eight_bit_rgb(_shrunk(_loaded(image))), dtype=np.uint8)
-    return check(np.ascontiguousarray(pixels))
+        pixels = pixels_of(data, said)
+    return check(pixels)
+
+
+def pixels_of(data: bytes, said: Sides) -> Pixels:
+    """Decode what was admitted, in this process.
+
+    Args:
+        data: the file.
+        said: what its header says.
+
+    Raises:
+        TruncatedImageError: it is damaged, or not what its header says.
+        ImageTooLargeError: it unpacks to more pixels than any picture has.
+    """
+    image = _opened(data, said)
+    return np.ascontiguousarray(_eight_bit_rgb(_shrunk(_loaded(image))), dtype=np.uint8)
 
 
 def decode_frame(jpeg: bytes) -> Pixels | None:
@@ -108,13 +126,20 @@ def _opened(data: bytes, said: Sides) -> Image.Image:
         raise _too_large() from None
     except _DAMAGE as error:
         raise damaged(str(error)) from error
-    if image.size != (said.columns, said.rows):
+    if not _as_said(image.size, said):
         raise damaged(f"its header says {said.columns} x {said.rows}, and {image.width} x {image.height}")
     if image.format == "JPEG":
         image.draft(
             "RGB", (WORKING_SIDE_PX, WORKING_SIDE_PX)
         )  # decodes at half or a quarter where that suffices
     return image
+
+
+def _as_said(size: tuple[int, int], said: Sides) -> bool:
+    """Whether a decoder speaks of the header's size; a telephone's stream is turned and cropped from it."""
+    if said.form in FORMATS_OF_PHONES:
+        return max(size) <= max(said.columns, said.rows) and min(size) <= min(said.columns, said.rows)
+    return size == (said.columns, said.rows)
 
 
 def _too_large() -> ImageTooLargeError:
@@ -190,8 +215,8 @@ def _from_many_bits(image: Image.Image) -> Image.Image:
         raise TruncatedImageError("The image holds values that are not finite.", do="Send an 8-bit image.")
     if image.mode == "F":
         full = 1.0 if top <= 1.0 else max(top, float(_EIGHT_BITS))
-    else:
-        full = 65535.0 if top > _EIGHT_BITS else float(_EIGHT_BITS)
+    else:  # a file does not say how many of its 16 bits the camera filled: the fewest that hold the brightest
+        full = next((float(each) for each in _FULL_SCALES if top <= each), float(_FULL_SCALES[-1]))
     grey = np.clip(values / full * _EIGHT_BITS, 0, _EIGHT_BITS).astype(np.uint8)
     return Image.fromarray(grey).convert("RGB")
 

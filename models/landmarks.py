@@ -93,6 +93,15 @@ class FivePointPredictor:
         placed = [self.locate(image, varied).points for varied in _varied(box)]
         return Landmarks(*((float(x), float(y)) for x, y in np.mean(placed, axis=0)))
 
+    def unsteadiness(self, image: Pixels, box: Box) -> float:
+        """Measure how far the points move as the box does: root mean square, as a share of its width.
+
+        Points that are found in the picture stay where they are. Those of a face that is not upright, or that
+        can hardly be seen, are the average face's and follow the box (docs/faces.md has the figures).
+        """
+        placed = np.array([self.locate(image, varied).points for varied in _varied(box)])
+        return float(np.sqrt(np.square(placed - placed.mean(axis=0)).sum(axis=2).mean())) / box.width
+
 
 def _varied(box: Box) -> list[Box]:
     middle_x, middle_y, side = (box.left + box.right) / 2, (box.top + box.bottom) / 2, box.width

@@ -3,11 +3,12 @@
 A few hundred bytes can claim any number of pixels, and a decoder believes them: it allocates first. So
 nothing is decoded in this house whose sides were not admitted here (`renzheng.models.images` does both).
 
-Sources: ITU-T T.81 (JPEG markers), RFC 2083 (PNG), RFC 9649 (WebP), the BITMAPINFOHEADER of Windows.
+Sources: ITU-T T.81 (JPEG markers), RFC 2083 (PNG), RFC 9649 (WebP), the BITMAPINFOHEADER of Windows,
+ISO/IEC 14496-12 (boxes) and 23008-12 (`ispe`; HEIC and, after it, AVIF).
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -18,8 +19,10 @@ from renzheng.models.errors import (
     TruncatedImageError,
 )
 
-Format = Literal["JPEG", "PNG", "WEBP", "BMP"]
-FORMATS: tuple[Format, ...] = ("JPEG", "PNG", "WEBP", "BMP")
+Format = Literal["JPEG", "PNG", "WEBP", "BMP", "HEIF", "AVIF"]
+FORMATS: tuple[Format, ...] = ("JPEG", "PNG", "WEBP", "BMP", "HEIF", "AVIF")
+FORMATS_OF_PHONES: tuple[Format, ...] = ("HEIF", "AVIF")
+"""Decoded apart, see `renzheng.models.phone_photographs`."""
 
 LARGEST_SIDE_PX = 4096
 LARGEST_PIXELS = 4096 * 3072
@@ -169,9 +172,46 @@ def _bmp(data: bytes) -> tuple[int, int]:
     return columns, rows if rows < 1 << 31 else (1 << 32) - rows  # negative: from the top downwards
 
 
+_PROPERTIES = ((b"meta", 4), (b"iprp", 0), (b"ipco", 0))
+"""The boxes around an image's properties, and how many bytes each begins with before those in it."""
+
+
+def _boxes(data: bytes, kind: bytes, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """Where the content of each box of a kind begins and ends, among those that lie between two places."""
+    at = start
+    while at < end:
+        length, head = _number(data, at, 4), 8
+        if length == 1:  # a long box says its length behind its kind
+            length, head = _number(data, at + 8, 8), 16
+        elif length == 0:  # the last box goes on to the end
+            length = end - at
+        if length < head or at + length > end:
+            raise damaged("a box is longer than what it is in")
+        if data[at + 4 : at + 8] == kind:
+            yield at + head, at + length
+        at += length
+
+
+def _iso(data: bytes) -> tuple[int, int]:
+    """The largest size that a HEIC or AVIF file gives: it has its picture's, its tiles', its thumbnail's."""
+    spans = [(0, len(data))]
+    for kind, head in _PROPERTIES:
+        spans = [(a + head, b) for start, end in spans for a, b in _boxes(data, kind, start, end)]
+    sizes = [
+        (_number(data, at + 4, 4), _number(data, at + 8, 4))
+        for start, end in spans
+        for at, _ in _boxes(data, b"ispe", start, end)
+    ]
+    if not sizes:
+        raise damaged("its header gives no size")
+    return max(sizes, key=lambda size: size[0] * size[1])
+
+
 _READERS: tuple[tuple[Format, re.Pattern[bytes], Callable[[bytes], tuple[int, int]]], ...] = (
     ("JPEG", re.compile(rb"\xff\xd8\xff"), _jpeg),
     ("PNG", re.compile(rb"\x89PNG\r\n\x1a\n"), _png),
     ("WEBP", re.compile(rb"RIFF.{4}WEBP", re.DOTALL), _webp),
     ("BMP", re.compile(rb"BM"), _bmp),
+    ("AVIF", re.compile(rb".{4}ftyp(?:m[is]f1.{4}(?:.{4}){0,16}?)?avi[fs]", re.DOTALL), _iso),
+    ("HEIF", re.compile(rb".{4}ftyp(?:hei[cxms]|hev[cx]|mif1|msf1)", re.DOTALL), _iso),
 )

@@ -58,6 +58,11 @@ class TakingTurns:
         with self._turn:
             return self._engine.analyse(image)
 
+    def analyse_reference(self, image: Image, *, any_way_up: bool = False) -> tuple[Image, Analysis]:
+        """Look at what is to be a reference."""
+        with self._turn:
+            return self._engine.analyse_reference(image, any_way_up=any_way_up)
+
     def embed(self, image: Image, face: FoundFace, *, mirrored: bool = False) -> Template:
         """Turn a face into a template."""
         with self._turn:

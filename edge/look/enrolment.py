@@ -21,18 +21,19 @@ LIVE_REFERENCES = 3
 """Live references a person: three reach about a third more of the genuine comparisons than one."""
 
 
-def take_template(engine: FaceEngine, image: Image, name: str) -> Template:
+def take_template(engine: FaceEngine, image: Image, name: str, *, any_way_up: bool = False) -> Template:
     """Make a reference's template.
 
     Args:
         engine: the face engine.
         image: RGB.
         name: what to call the photograph in a refusal.
+        any_way_up: it is a file, which may lie on its side or head.
 
     Raises:
         PhotographRefusedError: no face, several, or one that would give an unreliable template.
     """
-    analysis = engine.analyse(image)
+    image, analysis = engine.analyse_reference(image, any_way_up=any_way_up)
     if not isinstance(analysis, OneFace):
         reason = look_of(analysis).guidance or "refused"
         raise PhotographRefusedError(

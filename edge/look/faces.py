@@ -34,6 +34,9 @@ class FaceEngine(Protocol):
     def analyse(self, image: Image) -> Analysis:
         """Say what is to be seen in an image."""
 
+    def analyse_reference(self, image: Image, *, any_way_up: bool = False) -> tuple[Image, Analysis]:
+        """Look at what is to be a reference; return it upright, and what is to be seen."""
+
     def embed(self, image: Image, face: Face, *, mirrored: bool = False) -> Template:
         """Turn a face into a template."""
 

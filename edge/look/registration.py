@@ -51,7 +51,9 @@ class Registration:
             ImageError: one of them is no image.
         """
         templates = [
-            take_template(self.enrolment.engine, decode_photograph(data), f"Photograph {number}")
+            take_template(
+                self.enrolment.engine, decode_photograph(data), f"Photograph {number}", any_way_up=True
+            )
             for number, data in enumerate(photographs, start=1)
         ]
         patient = self.people.put_patient(person_id, surname=surname, card_number=card_number)

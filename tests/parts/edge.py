@@ -153,6 +153,15 @@ class StandInEngine:
         quality = Quality(80.0, 10.0, 120.0, 0.0, 0.0, 0.0, 1.0)
         return OneFace(Face(Box(220, 120, 420, 360), 1.0, eyes), quality)
 
+    def analyse_reference(
+        self,
+        image: np.ndarray,
+        *,
+        any_way_up: bool = False,  # noqa: ARG002 - the Protocol's
+    ) -> tuple[np.ndarray, Analysis]:
+        """See the same; brightness has no upper end."""
+        return image, self.analyse(image)
+
     def embed(self, image: np.ndarray, face: Face, *, mirrored: bool = False) -> Template:  # noqa: ARG002
         """Make the brightness the template."""
         return Template(np.array([image.mean(), 255 - image.mean()], np.float32), self.model)

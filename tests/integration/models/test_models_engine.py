@@ -15,8 +15,9 @@ from renzheng.models.comparison import plain_space
 from renzheng.models.decision import Match, NonMatch, NoReference, Threshold
 from renzheng.models.engine import FaceEngine
 from renzheng.models.errors import OperatingPointError, PixelLayoutError, TemplateMismatchError
+from renzheng.models.landmarks import Landmarks
 from renzheng.models.protection import TemplateKey, transform
-from renzheng.models.quality import Guidance, Problem
+from renzheng.models.quality import GUIDANCE_FOR, Guidance, Problem
 from renzheng.models.templates import Template
 from renzheng.models.transparency import Captured
 
@@ -106,6 +107,74 @@ def test_a_good_frame_is_one_face(engine: FaceEngine, photographs: dict[str, np.
         assert abs(seen.quality.yaw) < 0.5
 
 
+@pytest.mark.parametrize("quarters", [0, 1, 2, 3])
+def test_a_photograph_on_its_side_or_head_is_righted_for_a_reference(
+    engine: FaceEngine, photographs: dict[str, np.ndarray], known: dict[str, Template], quarters: int
+) -> None:
+    as_sent = np.ascontiguousarray(np.rot90(frame(photographs["obama2"]), quarters))
+    upright, seen = engine.analyse_reference(as_sent, any_way_up=True)
+    assert isinstance(seen, OneFace)
+    made = engine.embed(upright, seen.face)
+    assert isinstance(engine.verify([made], [known["obama"]]), Match)
+    if quarters:
+        _, unturned = engine.analyse_reference(as_sent)
+        assert not isinstance(unturned, OneFace), (
+            "a camera's frame is not turned, and makes no wrong template"
+        )
+
+
+def test_what_hides_a_face_is_refused_in_a_reference_and_only_there(
+    engine: FaceEngine, photographs: dict[str, np.ndarray]
+) -> None:
+    plain = frame(photographs["obama"])
+    bare = engine.subject(plain)
+    assert bare is not None
+    assert isinstance(engine.analyse_reference(plain)[1], OneFace)
+    for hidden, guidance in (
+        (behind_glasses(plain, bare.landmarks), Guidance.TAKE_OFF_DARK_GLASSES),
+        (behind_mask(plain, bare.landmarks), Guidance.TAKE_OFF_MASK),
+    ):
+        _, seen = engine.analyse_reference(hidden)
+        assert isinstance(seen, PoorQuality), guidance
+        assert guidance in (seen.guidance, Guidance.HOLD_HEAD_UPRIGHT)
+        assert guidance in [GUIDANCE_FOR[problem] for problem in seen.problems]
+        assert isinstance(engine.analyse(hidden), OneFace), "nobody is turned away at the kiosk for it"
+
+
+def behind_glasses(image: np.ndarray, points: Landmarks) -> np.ndarray:
+    dark = image.copy()
+    apart = points.left_eye[0] - points.right_eye[0]
+    for x, y in (points.left_eye, points.right_eye):
+        size = (round(0.42 * apart), round(0.32 * apart))
+        cv2.ellipse(dark, (round(x), round(y)), size, 0, 0, 360, (18, 15, 12), -1)
+    return dark
+
+
+def behind_mask(image: np.ndarray, points: Landmarks) -> np.ndarray:
+    masked = image.copy()
+    apart, (x, y) = points.left_eye[0] - points.right_eye[0], points.nose_base
+    corners = [(-0.95, -0.1), (0, -0.35), (0.95, -0.1), (0.8, 0.8), (0, 1.35), (-0.8, 0.8)]
+    outline = np.array([(x + right * apart, y + down * apart) for right, down in corners], np.int32)
+    cv2.fillPoly(masked, [outline], (150, 190, 215))
+    return masked
+
+
+def test_a_reference_as_small_as_the_chip_of_an_identity_card_gives_it_will_do(
+    engine: FaceEngine, photographs: dict[str, np.ndarray], known: dict[str, Template]
+) -> None:
+    photograph = photographs["obama2"]
+    whole = engine.subject(photograph)
+    assert whole is not None
+    (x, y), apart = whole.landmarks.right_eye, whole.landmarks.left_eye[0] - whole.landmarks.right_eye[0]
+    unit = apart / 23  # pixels of the chip between the eyes
+    left, top = round(x - 40 * unit), round(y - 56 * unit)
+    portrait = photograph[max(top, 0) : top + round(126 * unit), max(left, 0) : left + round(102 * unit)]
+    chip = cv2.resize(portrait, (102, 126), interpolation=cv2.INTER_AREA)
+    upright, seen = engine.analyse_reference(chip, any_way_up=True)
+    assert isinstance(seen, OneFace), seen
+    assert isinstance(engine.verify([engine.embed(upright, seen.face)], [known["obama"]]), Match)
+
+
 def test_an_empty_room_is_no_face(engine: FaceEngine) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (480, 640, 3), dtype=np.uint8)
     for image in (np.zeros((480, 640, 3), np.uint8), np.full((480, 640, 3), 200, np.uint8), noise):
@@ -155,8 +224,8 @@ def test_a_face_too_far_away_is_told_to_come_closer(
     engine: FaceEngine, photographs: dict[str, np.ndarray]
 ) -> None:
     far = np.full((480, 640, 3), 128, np.uint8)
-    scaled = cv2.resize(frame(photographs["obama"], 480, 480), (250, 250), interpolation=cv2.INTER_AREA)
-    far[200:450, 250:500] = scaled
+    scaled = cv2.resize(frame(photographs["obama"], 480, 480), (190, 190), interpolation=cv2.INTER_AREA)
+    far[200:390, 250:440] = scaled
     seen = engine.analyse(far)
     assert isinstance(seen, PoorQuality), seen
     assert seen.guidance is Guidance.COME_CLOSER

@@ -2,9 +2,13 @@
 
 import contextlib
 import io
+import struct
+import subprocess
+import sys
 from collections.abc import Callable
 
 import numpy as np
+import pillow_heif
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -20,7 +24,10 @@ from renzheng.models.errors import (
     TruncatedImageError,
 )
 from renzheng.models.images import WORKING_SIDE_PX, check, decode, decode_frame, decode_frame_small
+from renzheng.models.phone_decoder import MOST_MEMORY_BYTES
 from renzheng.models.sides import admit
+
+pillow_heif.register_heif_opener()
 
 
 def picture(columns: int = 96, rows: int = 64) -> Image.Image:
@@ -45,10 +52,22 @@ def sixteen_bit() -> Image.Image:
 
 def turned(orientation: int) -> bytes:
     """The picture as a camera held on its side stores it, with the tag that says so."""
-    undo = {3: Image.Transpose.ROTATE_180, 6: Image.Transpose.ROTATE_90, 8: Image.Transpose.ROTATE_270}
+    return encoded(picture().transpose(UNDO[orientation]), "JPEG", exif=tag(orientation), quality=95)
+
+
+UNDO = {3: Image.Transpose.ROTATE_180, 6: Image.Transpose.ROTATE_90, 8: Image.Transpose.ROTATE_270}
+
+
+def tag(orientation: int) -> Image.Exif:
     exif = Image.Exif()
     exif[0x112] = orientation
-    return encoded(picture().transpose(undo[orientation]), "JPEG", exif=exif, quality=95)
+    return exif
+
+
+def of_a_phone(form: str, orientation: int | None = None) -> bytes:
+    if orientation is None:
+        return encoded(picture(), form, quality=90)
+    return encoded(picture().transpose(UNDO[orientation]), form, quality=90, exif=tag(orientation).tobytes())
 
 
 COLOUR: dict[str, Callable[[], bytes]] = {
@@ -64,6 +83,10 @@ COLOUR: dict[str, Callable[[], bytes]] = {
     "EXIF 3": lambda: turned(3),
     "EXIF 6": lambda: turned(6),
     "EXIF 8": lambda: turned(8),
+    "HEIC": lambda: of_a_phone("HEIF"),
+    "AVIF": lambda: of_a_phone("AVIF"),
+    "HEIC, EXIF 6": lambda: of_a_phone("HEIF", 6),
+    "AVIF, EXIF 8": lambda: of_a_phone("AVIF", 8),
 }
 
 
@@ -80,6 +103,8 @@ GREY: dict[str, Callable[[], bytes]] = {
     "8 bit": lambda: encoded(grey()),
     "JPEG": lambda: encoded(grey(), "JPEG", quality=95),
     "16-bit PNG": lambda: encoded(sixteen_bit()),
+    "12 bits in 16": lambda: encoded(Image.fromarray(np.asarray(grey()).astype(np.uint16) * 16)),
+    "10 bits in 16": lambda: encoded(Image.fromarray(np.asarray(grey()).astype(np.uint16) * 4)),
     "grey and alpha": lambda: encoded(grey().convert("LA")),
 }
 
@@ -260,3 +285,44 @@ def test_damaged_images_never_crash(data: st.DataObject) -> None:
 def test_arrays_of_another_layout_are_refused(array: object) -> None:
     with pytest.raises(PixelLayoutError):
         check(array)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("form", ["HEIF", "AVIF"])
+def test_a_phones_photograph_that_is_damaged_or_says_another_size_is_named(form: str) -> None:
+    whole = of_a_phone(form)
+    with pytest.raises(TruncatedImageError):
+        decode(whole[: len(whole) // 2])
+    begun = whole.index(b"mdat") + 4
+    with pytest.raises(TruncatedImageError):
+        decode(whole[:begun] + bytes(len(whole) - begun))
+    with pytest.raises(TruncatedImageError):
+        decode(whole.replace(b"ispe", b"free"))
+    with pytest.raises(ImageTooLargeError):
+        decode(resized(whole, 40_000, 30_000))
+
+
+def resized(whole: bytes, columns: int, rows: int) -> bytes:
+    """A HEIC or AVIF file whose header says another size than its stream."""
+    sizes = [at for at in range(len(whole)) if whole.startswith(b"ispe", at)]
+    for at in sizes:
+        whole = whole[: at + 8] + struct.pack(">II", columns, rows) + whole[at + 16 :]
+    return whole
+
+
+def test_a_small_file_that_holds_a_huge_picture_takes_a_bounded_part_of_the_machine() -> None:
+    bomb = resized(encoded(Image.new("L", (8_000, 8_000)), "AVIF", speed=10), 400, 300)
+    assert len(bomb) < 50_000
+    # In a process of its own: what a child takes is counted from what its parent had when it was started.
+    done = subprocess.run([sys.executable, "-c", DECODES], input=bomb, capture_output=True, check=True)
+    most_kb = int(done.stdout)
+    assert most_kb < MOST_MEMORY_BYTES // 1024
+
+
+DECODES = """
+import contextlib, resource, sys
+from renzheng.models.errors import ImageError
+from renzheng.models.images import decode
+with contextlib.suppress(ImageError):
+    assert decode(sys.stdin.buffer.read()).shape == (300, 400, 3)
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+"""
