@@ -18,6 +18,9 @@ JUMP_MS = 2_000
 """A wall clock that gains or loses this much against the boot clock between two readings has been stepped:
 crystal drift is under 100 ppm, so two seconds would take more than five hours."""
 
+CLOSE_MS = 50
+"""Looks at the two clocks that lie further apart are taken again: the process was held up in between."""
+_LOOKS = 20
 _TIME_ERROR = 5  # adjtimex(2): the clock is not synchronised
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
@@ -51,9 +54,12 @@ class SystemClock:
         self._libc = ctypes.CDLL(None, use_errno=True)
 
     def read(self) -> Reading:
-        """Read the machine's clocks."""
-        boot_ms = time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1_000_000
-        return Reading(datetime.now(UTC), boot_ms, self._boot_id, self._synchronised())
+        """Read the machine's clocks, as one moment: a process held up between two looks has seen no jump."""
+        for _ in range(_LOOKS):
+            before_ms, wall, after_ms = _boot_ms(), datetime.now(UTC), _boot_ms()
+            if after_ms - before_ms <= CLOSE_MS:
+                break
+        return Reading(wall, after_ms, self._boot_id, self._synchronised())
 
     def _synchronised(self) -> bool:
         adjtimex: Callable[[ctypes.Array[ctypes.c_char]], int] | None = getattr(self._libc, "adjtimex", None)
@@ -61,6 +67,10 @@ class SystemClock:
             return False
         state = adjtimex(ctypes.create_string_buffer(512))  # zeros mean: only read
         return 0 <= state < _TIME_ERROR
+
+
+def _boot_ms() -> int:
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1_000_000
 
 
 class SteppedClock:

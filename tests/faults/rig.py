@@ -17,6 +17,7 @@ import orjson
 import sqlalchemy as sa
 from faults import quiet
 from faults.parties import SHARD, AgentOrders, IngestOrders, run_agent, run_ingest
+from parts import stores
 
 from renzheng.central.store import devices, schema
 from renzheng.central.store.database import Database
@@ -130,7 +131,7 @@ class Rig:
     ) -> None:
         self.folder, self.broker = folder, broker
         self.url = url or f"sqlite:///{folder / 'central.sqlite'}"
-        self.database = Database(self.url)
+        self.database = Database(stores.lay(self.url))
         self.database.migrate()
         self.central_key = keys.generate_key()
         (folder / "central.pem").write_bytes(keys.private_pem(self.central_key))

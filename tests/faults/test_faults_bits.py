@@ -13,6 +13,7 @@ import pytest
 from faults.counts import often
 from faults.parties import sign_in
 from faults.rig import seeded
+from parts import stores
 from parts.central import register
 from parts.devices import LogWriter
 
@@ -78,7 +79,7 @@ def device_file(folder):
 def central_file(folder):
     """A central's file with two devices' logs and a checkpoint."""
     path = folder / "central.sqlite"
-    database = Database(f"sqlite:///{path}")
+    database = Database(stores.lay(f"sqlite:///{path}"))
     database.migrate()
     ingest = Ingest(database, CENTRAL_KEY, utc_now)
     for name in ("kiosk-1", "kiosk-2"):

@@ -10,6 +10,7 @@ from faults.counts import often
 from faults.rig import Rig, eventually
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from parts import stores
 from parts.central import register
 from parts.devices import LogWriter
 
@@ -89,7 +90,7 @@ def test_a_wire_that_delivers_again_what_it_delivered(tmp_path, broker, counts):
 
 def test_any_order_any_repetition_any_grouping(tmp_path, counts):
     """Whatever order, doubling and grouping: what central ends with is the log, once."""
-    database = Database(f"sqlite:///{tmp_path / 'central.sqlite'}")
+    database = Database(stores.lay(f"sqlite:///{tmp_path / 'central.sqlite'}"))
     database.migrate()
     ingest = Ingest(database, keys.generate_key(), utc_now)
     figures = {"deliveries": 0, "entries": 0}

@@ -21,6 +21,7 @@ from faults import quiet
 from faults.four_parties import SHARD, CentralOrders, Orders, run_central, run_device
 from faults.rig import Party, eventually
 from paho.mqtt.enums import CallbackAPIVersion
+from parts.stores import lay
 
 from renzheng.central.backup import stores
 from renzheng.central.main import make_signing_key
@@ -81,7 +82,7 @@ class World:
     def __init__(self, folder, broker, url, seed):
         self.folder, self.broker, self.url = folder, broker, url
         self.chance = random.Random(seed)
-        self.database = Database(url)
+        self.database = Database(lay(url))
         self.database.migrate()
         self.key_file = folder / "central" / "central.pem"
         key = make_signing_key(self.key_file)

@@ -16,6 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import psycopg
 from parts.processes import end, find_program, free_port, is_root, wait_until
 
 USER = "renzheng"
@@ -38,7 +39,6 @@ class PostgreSql:
         folders = program_folders()
         self._initdb = find_program("initdb", "postgresql", folders)
         self._postgres = find_program("postgres", "postgresql", folders)
-        self._psql = find_program("psql", "postgresql", folders)
         self._as_user = ["runuser", "-u", "postgres", "--"] if is_root() else []
         self.durable = durable
         self.port = free_port()
@@ -61,8 +61,8 @@ class PostgreSql:
     def new_database(self, template: str = "template1") -> str:
         """Make a database, empty or a copy of `template`; return its address."""
         name = f"t_{uuid.uuid4().hex}"
-        made = f'CREATE DATABASE "{name}" TEMPLATE "{template}"'
-        self._run([self._psql, *self._where(), "-qc", made, "postgres"])
+        with self._connected() as connection:
+            connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
         return self.url_of(name)
 
     def start(self) -> None:
@@ -91,10 +91,14 @@ class PostgreSql:
     def _answers(self) -> bool:
         if self._process is not None and self._process.poll() is not None:
             raise RuntimeError(f"postgres ended: {self._log.read_text(errors='replace')[-2000:]}")
-        asked = subprocess.run(
-            [self._psql, *self._where(), "-qc", "SELECT 1", "postgres"], capture_output=True, check=False
-        )
-        return asked.returncode == 0
+        try:
+            self._connected().close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    def _connected(self) -> psycopg.Connection:
+        return psycopg.connect(self.url.replace("+psycopg", ""), autocommit=True, connect_timeout=60)
 
     def stop(self) -> None:
         """Stop it in good order (fast shutdown); `start` brings it back with its data."""
@@ -121,9 +125,6 @@ class PostgreSql:
             except subprocess.TimeoutExpired:
                 end(self._process, signal.SIGKILL)
         self._process = None
-
-    def _where(self) -> list[str]:
-        return ["-h", self.host, "-p", str(self.port), "-U", USER]
 
     def _run(self, command: list[str | Path]) -> None:
         done = subprocess.run([*self._as_user, *command], capture_output=True, check=False, cwd=self.folder)

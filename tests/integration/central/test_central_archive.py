@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 import orjson
 import pytest
 import sqlalchemy as sa
+from parts import stores
 from parts.central import register
 from parts.devices import LogWriter, rotate
 from typer.testing import CliRunner
@@ -98,7 +99,7 @@ def build(database, folder):
 def made(tmp_path_factory):
     """A store with both its archives; tests take copies."""
     folder = tmp_path_factory.mktemp("archived")
-    database = Database(f"sqlite:///{folder / 'store' / 'c.sqlite'}")
+    database = Database(stores.lay(f"sqlite:///{folder / 'store' / 'c.sqlite'}"))
     database.migrate()
     made = build(database, folder / "notes")
     made.folders = [archive(database, SIGNER, folder / "out", year, ZONE, NOW)[0] for year in (2025, 2026)]

@@ -4,6 +4,7 @@ import socket
 
 import pytest
 import sqlalchemy as sa
+from parts import stores
 from parts.central import register
 from parts.devices import LogWriter
 from typer.testing import CliRunner
@@ -48,7 +49,7 @@ class Site:
         (self.settings.lake_dir / "attendance" / "day.parquet").write_bytes(b"rows")
 
     def open(self):
-        database = Database(self.settings.database)
+        database = Database(stores.lay(self.settings.database))
         database.migrate()
         return database
 

@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from parts import stores
 from parts.central import register
 from parts.devices import MORNING, LogWriter, rotate
 from psycopg.errors import ReadOnlySqlTransaction
@@ -298,7 +299,7 @@ def test_what_the_store_refuses_of_one_device_holds_no_other_up_and_is_not_malfo
 
 def test_a_page_of_the_file_that_is_damaged_is_the_stores_fault(tmp_path, caplog):
     path = tmp_path / "central.sqlite"
-    database = Database(f"sqlite:///{path}")
+    database = Database(stores.lay(f"sqlite:///{path}"))
     database.migrate()
     writer = register(database, LogWriter())
     writer.many(300)

@@ -14,6 +14,7 @@ from parts.central import OnWire, register, running_central
 from parts.devices import MORNING, LogWriter
 from parts.dialysis_day import DAY, EXPECTED, HOUR, write_logs, write_tables
 from parts.mosquitto import Mosquitto
+from parts.night_store import rules_in
 
 from renzheng.central.errors import NightError, SettingsError
 from renzheng.central.store import reading, schema
@@ -61,12 +62,12 @@ def play_the_day(central, broker):
 
 
 @contextlib.contextmanager
-def after_the_day(folder):
+def after_the_day(folder, **told):
     """A central after the day, with its broker."""
     (folder / "broker").mkdir()
     with (
         Mosquitto(folder / "broker") as broker,
-        running_central(folder / "central", broker.port) as central,
+        running_central(folder / "central", broker.port, **told) as central,
     ):
         play_the_day(central, broker)
         central.broker_port = broker.port
@@ -83,7 +84,8 @@ def audited(tmp_path_factory):
 @pytest.fixture(scope="module")
 def own(tmp_path_factory):
     """A central after the day, for tests that add to it; each begins with the run that speaks then."""
-    with after_the_day(tmp_path_factory.mktemp("own")) as central:
+    folder = tmp_path_factory.mktemp("own")
+    with after_the_day(folder, audit={"rules_dir": rules_in(folder)}) as central:
         yield central
 
 

@@ -6,6 +6,7 @@ import sqlite3
 
 import pytest
 import sqlalchemy as sa
+from parts import stores
 from parts.central import register
 from parts.devices import MORNING, LogWriter
 
@@ -287,7 +288,7 @@ def test_a_row_beyond_the_log_is_named(database, stored):
 
 def test_a_damaged_file_is_named(tmp_path):
     path = tmp_path / "c.sqlite"
-    database = Database(f"sqlite:///{path}")
+    database = Database(stores.lay(f"sqlite:///{path}"))
     database.migrate()
     register(database, LogWriter())
     database.close()
@@ -300,7 +301,7 @@ def test_a_damaged_file_is_named(tmp_path):
 
 def test_a_damaged_index_is_named(tmp_path):
     path = tmp_path / "c.sqlite"
-    database = Database(f"sqlite:///{path}")
+    database = Database(stores.lay(f"sqlite:///{path}"))
     database.migrate()
     writer = register(database, LogWriter())
     writer.many(300)
@@ -330,7 +331,7 @@ def test_a_damaged_index_is_named(tmp_path):
     ],
 )
 def test_a_damaged_value_is_named(tmp_path, sql):
-    database = Database(f"sqlite:///{tmp_path / 'c.sqlite'}")
+    database = Database(stores.lay(f"sqlite:///{tmp_path / 'c.sqlite'}"))
     database.migrate()
     writer = register(database, LogWriter())
     writer.many(3)
@@ -354,7 +355,7 @@ def test_a_damaged_value_is_named(tmp_path, sql):
 )
 def test_a_damaged_schema_is_named(tmp_path, sql):
     path = tmp_path / "c.sqlite"
-    database = Database(f"sqlite:///{path}")
+    database = Database(stores.lay(f"sqlite:///{path}"))
     database.migrate()
     database.close()
     damage = sqlite3.connect(path)

@@ -6,7 +6,7 @@ import re
 
 import pytest
 import sqlalchemy as sa
-from parts import second_draw
+from parts import second_draw, stores
 from parts.devices import LogWriter
 from typer.testing import CliRunner
 
@@ -74,7 +74,7 @@ def rounds_over(database, folder):
 
 @pytest.fixture
 def rounds(tmp_path):
-    database = Database(f"sqlite:///{tmp_path / 'central.sqlite'}")
+    database = Database(stores.lay(f"sqlite:///{tmp_path / 'central.sqlite'}"))
     database.migrate()
     yield rounds_over(database, tmp_path / "published")
     database.close()
@@ -328,7 +328,7 @@ def test_by_command_with_secrets_at_a_prompt_and_verified_by_an_outsider(tmp_pat
     write_settings(make_settings({"data_dir": str(tmp_path / "data")}), config)
     settings = make_settings({"data_dir": str(tmp_path / "data")})
     key = make_signing_key(settings.key_file)
-    database = Database(settings.database)
+    database = Database(stores.lay(settings.database))
     database.migrate()
     furnish(database)
     now = utc_now()

@@ -11,6 +11,7 @@ import pytest
 import sqlalchemy as sa
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from parts import stores
 from parts.adt import Hospital, message
 from parts.edge import eventually
 
@@ -81,7 +82,7 @@ class Site:
 
 @pytest.fixture
 def site(tmp_path):
-    database = Database(f"sqlite:///{tmp_path / 'central.sqlite'}")
+    database = Database(stores.lay(f"sqlite:///{tmp_path / 'central.sqlite'}"))
     database.migrate()
     yield Site(database)
     database.close()
@@ -376,7 +377,7 @@ def certified(folder, pair):
 
 @pytest.fixture(params=["plain", "tls"])
 def listener(request, tmp_path):
-    database = Database(f"sqlite:///{tmp_path / 'central.sqlite'}")
+    database = Database(stores.lay(f"sqlite:///{tmp_path / 'central.sqlite'}"))
     database.migrate()
     site = Site(database)
     told, context = {}, None
@@ -428,10 +429,7 @@ def test_half_a_message_is_kept_too(listener):
     hospital.tell(A01)
     hospital.stream.sendall(b"\x0bMSH|half")
     hospital.close()
-    for _ in range(200):
-        if Outcome.FRAMING in listener.site.outcomes():
-            break
-        threading.Event().wait(0.02)
+    assert eventually(lambda: Outcome.FRAMING in listener.site.outcomes())
     assert listener.site.outcomes() == [Outcome.TAKEN, Outcome.FRAMING]
 
 
@@ -471,8 +469,8 @@ def test_a_caller_speaks_for_its_own_institutions(listener):
 
 
 def test_silent_connections_of_one_address_leave_room_for_others(listener, monkeypatch):
-    monkeypatch.setattr("renzheng.central.adt.listener.HANDSHAKE_SECONDS", 0.2)
-    monkeypatch.setattr("renzheng.central.adt.listener.FIRST_WORD_SECONDS", 0.2)
+    monkeypatch.setattr("renzheng.central.adt.listener.HANDSHAKE_SECONDS", 1.0)
+    monkeypatch.setattr("renzheng.central.adt.listener.FIRST_WORD_SECONDS", 1.0)
     held = [socket.create_connection(("127.0.0.1", listener.port)) for _ in range(70)]
     try:
         assert eventually(lambda: told(listener) == "AA", within_seconds=60)

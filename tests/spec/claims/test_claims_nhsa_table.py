@@ -315,7 +315,7 @@ REFUSED = {
 
 @pytest.mark.parametrize(
     ("how", "infno", "form"),
-    rotated(REFUSED, ["2204", "2301", "2401", "2207", "4101", "2205"], ["lines", "list"]),
+    rotated(REFUSED, ["2204", "2301", "2401", "2207", "4101", "2205"], ["lines", "list"], turns=6),
 )
 def test_what_the_bureau_refused_is_no_bill(tmp_path, how, infno, form):
     refused = REFUSED[how](message(infno, msgid="m1", inf_refmsgid="m1"))

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from parts import stores
 
 from renzheng.central.claims.canonical_parquet import ParquetError, ParquetSource
 from renzheng.central.claims.source import InputFile, Options
@@ -44,7 +45,7 @@ def refusal(number, size):
 
 @pytest.fixture
 def database(tmp_path):
-    database = Database(f"sqlite:///{tmp_path / 'central.sqlite'}")
+    database = Database(stores.lay(f"sqlite:///{tmp_path / 'central.sqlite'}"))
     database.migrate()
     yield database
     database.close()

@@ -5,6 +5,7 @@ import urllib.request
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
+from parts import stores
 from parts.central import register
 from parts.devices import LogWriter
 
@@ -142,7 +143,7 @@ def test_every_kind_has_its_name_and_what_to_do(language):
 
 @pytest.fixture
 def store(tmp_path):
-    database = Database(f"sqlite:///{tmp_path / 'central.sqlite'}")
+    database = Database(stores.lay(f"sqlite:///{tmp_path / 'central.sqlite'}"))
     database.migrate()
     yield database
     database.close()

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from renzheng.edge.device import clock as clock_module
 from renzheng.edge.device.clock import ClockChange, Reading, SteppedClock, SystemClock, watch
 
 START = datetime(2026, 3, 2, 8, tzinfo=UTC)
@@ -44,3 +45,16 @@ def test_losing_and_finding_the_time_source_is_named(before, now, change):
 def test_readings_of_two_boots_do_not_compare():
     first = Reading(START, 5_000, "one", trusted=True)
     assert watch(first, replace(first, wall=START + timedelta(days=2), boot_id="two")) == []
+
+
+def test_a_process_that_is_held_up_between_its_looks_has_seen_no_jump(monkeypatch):
+    boot_ms = iter([1_000, 6_000, 6_000, 6_001])
+    monkeypatch.setattr(clock_module, "_boot_ms", lambda: next(boot_ms))
+    assert SystemClock().read().monotonic_ms == 6_001
+    assert list(boot_ms) == []
+
+
+def test_a_process_that_is_always_held_up_still_gets_a_reading(monkeypatch):
+    boot_ms = iter(range(0, 10**9, 5_000))
+    monkeypatch.setattr(clock_module, "_boot_ms", lambda: next(boot_ms))
+    assert SystemClock().read().monotonic_ms > 0
