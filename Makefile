@@ -12,7 +12,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
     command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' && echo $$p && break; done)
 PIP   := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: help setup demo test check lint types imports format lock bench faults long architecture docs clean
+.PHONY: help setup demo test check lint types imports format lock bench faults long architecture docs wheels clean
 
 help:  ## Show this list.
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -96,6 +96,10 @@ $(CACHE)/docs/.ready: pyproject.toml
 
 docs: $(CACHE)/docs/.ready  ## Make a site of the documents in build/site, in an environment of its own.
 	@$(CACHE)/docs/bin/mkdocs build --quiet --strict
+
+wheels: $(VENV)/.ready  ## Build the wheel of the product and that of its instruments into dist/.
+	@rm -rf build/lib build/bdist.* instruments/build
+	@for each in . ./instruments; do PYTHONWARNINGS=ignore $(PIP) wheel --quiet --no-deps --no-build-isolation -w dist "$$each"; done
 
 lock: $(VENV)/.ready-dev  ## Renew both lock files from pyproject.toml.
 	@deploy/setup/lock.sh "$(BIN)/uv"

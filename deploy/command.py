@@ -11,10 +11,11 @@ import sys
 import traceback
 from collections.abc import Mapping
 from importlib.metadata import version
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, ClassVar, NamedTuple
 from zoneinfo import ZoneInfoNotFoundError
 
 import typer
+from typer.core import TyperGroup
 
 from renzheng.common.files import be_private
 from renzheng.common.terminal import Terminal
@@ -23,58 +24,92 @@ from renzheng.deploy.logs import set_up_logging
 
 
 class Part(NamedTuple):
-    """Where a sub-command lives, what it is for and which extra installs what it needs.
+    """Where a sub-command lives, each module with the extra that installs what it needs, and what it is for.
 
     Several modules make one sub-command together; a machine shows those halves of it whose packages it has.
     """
 
-    modules: tuple[str, ...]
+    modules: Mapping[str, str]
     help: str
-    extra: str
+
+    @property
+    def extra(self) -> str:
+        """The extras of all its modules, as pip takes them."""
+        return ",".join(sorted(set(self.modules.values()), reverse=True))
 
 
 TRACE = "RENZHENG_TRACE"
 """Environment variable with which a command shows the trace of what ended it."""
 
+INSTRUMENTS = ("renzheng.bench", "renzheng.deploy.demo", "renzheng.models.bench")
+"""The packages of the wheel `renzheng-instruments`, which no service needs."""
+
 PARTS: Mapping[str, Part] = {
-    "demo": Part(("renzheng.deploy.demo.command",), "Play a dialysis day, from faces to verdicts.", "demo"),
-    "edge": Part(("renzheng.edge.command",), "Run the agent of one clinic machine.", "edge"),
+    "demo": Part({"renzheng.deploy.demo.command": "demo"}, "Play a dialysis day, from faces to verdicts."),
+    "edge": Part({"renzheng.edge.command": "edge"}, "Run the agent of one clinic machine."),
     "central": Part(
-        ("renzheng.central.command", "renzheng.deploy.broker.command"),
+        {"renzheng.central.command": "central", "renzheng.deploy.broker.command": "central"},
         "Run the central service, and the site's broker.",
-        "central",
     ),
-    "claims": Part(("renzheng.central.claims.command",), "Import claim lines.", "central"),
-    "audit": Part(("renzheng.central.audit.command",), "Set attendance against billed lines.", "central"),
-    "draw": Part(("renzheng.central.draw.verify_command",), "Verify a published draw.", "central"),
-    "rules": Part(("renzheng.central.audit.rules_command",), "Check, test and show the rules.", "central"),
-    "models": Part(("renzheng.models.command",), "Convert, list, check and measure face models.", "edge"),
+    "claims": Part({"renzheng.central.claims.command": "central"}, "Import claim lines."),
+    "audit": Part({"renzheng.central.audit.command": "central"}, "Set attendance against billed lines."),
+    "draw": Part({"renzheng.central.draw.verify_command": "central"}, "Verify a published draw."),
+    "rules": Part({"renzheng.central.audit.rules_command": "central"}, "Check, test and show the rules."),
+    "models": Part({"renzheng.models.command": "edge"}, "Convert, list, check and measure face models."),
     "simulate": Part(
-        ("renzheng.bench.simulate.command",), "Write synthetic tables, truth beside them.", "central"
+        {"renzheng.bench.simulate.command": "central"}, "Write synthetic tables, truth beside them."
     ),
     "device": Part(
-        ("renzheng.central.site.command", "renzheng.edge.device.command"),
+        {"renzheng.central.site.command": "central", "renzheng.edge.device.command": "edge"},
         "Bring devices in and put them out; keys and logs.",
-        "edge,central",
     ),
     "bench": Part(
-        (
-            "renzheng.bench.sync.command",
-            "renzheng.bench.audit.command",
-            "renzheng.bench.ward.command",
-            "renzheng.bench.site.command",
+        dict.fromkeys(
+            (
+                "renzheng.bench.sync.command",
+                "renzheng.bench.audit.command",
+                "renzheng.bench.ward.command",
+                "renzheng.bench.site.command",
+            ),
+            "dev",
         ),
         "Measure on this machine, with real parts.",
-        "dev",
     ),
 }
 
 
-def _lacks(who: str, package: str, part: Part | None) -> UsageError:
+def _lacks(who: str, package: str, extra: str) -> UsageError:
+    if _is_instrument(package):
+        return UsageError(
+            f"{who} is not installed.",
+            why="It measures, simulates or plays; no service needs it, so it has a wheel of its own.",
+            do=f"Install it beside this one: renzheng_instruments-{version('renzheng')}-py3-none-any.whl",
+        )
     return UsageError(
         f"{who} needs the package {package}, which is not installed.",
-        do=f"Install it with: pip install 'renzheng[{part.extra if part else 'edge,central'}]'",
+        why=f"This machine's renzheng was installed without {extra}: another kind of machine uses it.",
+        do=f"Install it with: pip install 'renzheng[{extra}]'",
     )
+
+
+def _is_instrument(module: str) -> bool:
+    return any(module == one or module.startswith(f"{one}.") for one in INSTRUMENTS)
+
+
+class _HalfGroup(TyperGroup):
+    """A sub-command of which some modules lack a package: an unknown command may be one of theirs."""
+
+    lacks: ClassVar[UsageError]
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Find a command by its name.
+
+        Raises:
+            UsageError: there is none of that name.
+        """
+        if self.get_command(ctx, args[0]) is None:
+            raise self.lacks
+        return super().resolve_command(ctx, args)
 
 
 def load(name: str) -> typer.Typer:
@@ -83,25 +118,30 @@ def load(name: str) -> typer.Typer:
     Raises:
         UsageError: none of them can be imported, because a third party's package is missing.
     """
-    part = PARTS[name]
     apps: list[typer.Typer] = []
-    missing = ""
-    for module in part.modules:
+    lacks: UsageError | None = None
+    for module, extra in PARTS[name].modules.items():
         try:
             apps.append(importlib.import_module(module).app)
         except ModuleNotFoundError as error:
-            if (error.name or "").startswith("renzheng"):
-                raise
             missing = error.name or ""
+            if missing.startswith("renzheng") and not _is_instrument(missing):
+                raise
+            lacks = _lacks(f"`renzheng {name}`" if not apps else "This command", missing, extra)
     if not apps:
-        raise _lacks(f"`renzheng {name}`", missing, part)
-    if len(apps) == 1:
+        assert lacks is not None, "a part has modules"
+        raise lacks
+    if len(apps) == 1 and lacks is None:
         return apps[0]
-    whole = typer.Typer(no_args_is_help=True)
+    whole = typer.Typer(no_args_is_help=True, cls=_group_without(lacks))
     for half in apps:
         whole.registered_commands += half.registered_commands
         whole.registered_groups += half.registered_groups
     return whole
+
+
+def _group_without(lacks: UsageError | None) -> type[TyperGroup]:
+    return TyperGroup if lacks is None else type("_Lacking", (_HalfGroup,), {"lacks": lacks})
 
 
 def _show_version(asked: bool) -> None:
@@ -183,9 +223,11 @@ def as_error(fault: Exception, wanted: str | None) -> RenzhengError:
             )
         case ImportError():
             missing = fault.name or ""
-            if not isinstance(fault, ModuleNotFoundError) or missing.startswith("renzheng"):
+            ours = missing.startswith("renzheng") and not _is_instrument(missing)
+            if not isinstance(fault, ModuleNotFoundError) or ours:
                 raise fault
-            return _lacks("This command", missing, PARTS.get(wanted or ""))
+            part = PARTS.get(wanted or "")
+            return _lacks("This command", missing, part.extra if part else "edge,central")
         case OSError() if fault.filename is not None:
             return FaultError(
                 f"{fault.filename} cannot be used: {fault.strerror or fault}.",

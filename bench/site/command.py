@@ -53,3 +53,13 @@ def fleet(
     figures = run(devices, registered, slow_entries, told.print)
     if as_json:
         print(json.dumps(figures, indent=2))
+
+
+@app.command()
+def codes(
+    frames: Annotated[int, typer.Option(min=1, help="How many of each kind.")] = 60,
+) -> None:
+    """Count the QR codes that are read of drawn frames, beside zxing-cpp where it is installed; as JSON."""
+    from renzheng.bench.site.codes import run
+
+    print(json.dumps(run(frames), indent=1))

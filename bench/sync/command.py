@@ -47,3 +47,13 @@ def xlsx(
                 f"{one['reader']:>14}: {one['rows']:,} rows, {one['processor_seconds']:,} s of processor, "
                 f"{one['peak_mib']:,} MiB"
             )
+
+
+@app.command()
+def values(
+    messages: Annotated[int, typer.Option(min=1, help="How many, of eight claim lines.")] = 60_000,
+) -> None:
+    """Measure what reading a large JSON array costs, beside ijson on the same file; figures as JSON."""
+    from renzheng.bench.sync.json_values import run
+
+    print(json.dumps(run(messages, Terminal(stderr=True).print), indent=2))

@@ -7,7 +7,9 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from renzheng.bench.ward.readers import Reader
 from renzheng.common.terminal import Terminal
+from renzheng.edge.ward.rtsp import Codec
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -33,3 +35,19 @@ def ward(  # noqa: PLR0917 - Typer's options
     for key, value in figures.items():
         table.add_row(key, str(value))
     Terminal().print(table)
+
+
+@app.command()
+def readers(
+    reader: Annotated[Reader, typer.Option(help="Ours; PyAV with a process a camera, or with one for all.")],
+    codec: Annotated[
+        list[Codec] | None, typer.Option(help="Of the cameras, in turn; may be given again.")
+    ] = None,
+    streams: Annotated[int, typer.Option(min=1, max=128, help="How many cameras of 1280 x 720.")] = 32,
+    seconds: Annotated[float, typer.Option(min=5, help="How long to measure.")] = 60.0,
+) -> None:
+    """Take pictures from many cameras of a real RTSP server and look at none; figures as JSON."""
+    from renzheng.bench.ward.readers import run
+
+    codecs = tuple(codec or (Codec.H264, Codec.H264, Codec.H265))
+    print(json.dumps(run(reader, codecs, streams, seconds, Terminal(stderr=True).print), indent=2))

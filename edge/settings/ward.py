@@ -46,8 +46,11 @@ class CameraSettings(Section):
 
     Args:
         id: names it in events, coverage and logs.
-        url: ``rtsp://host:port/path`` without user and password, which have a file of their own.
+        url: ``rtsp://host:port/path`` or ``rtsps://...`` without user and password: those are in a
+            file of their own.
         credentials_file: first line the user, second the password; readable by the agent's user only.
+        certificate_file: for ``rtsps://``, the one certificate that the camera may show (PEM); without it one
+            for its name from an authority that this machine believes.
         ward: whose inpatients are looked for; as in the roster.
         place: ``entrance`` or ``corridor``.
         mode: ``keyframes`` decodes key frames only, at most `frames_per_second`; ``every_frame`` decodes all
@@ -59,6 +62,7 @@ class CameraSettings(Section):
     id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
     url: str
     credentials_file: Path | None = None
+    certificate_file: Path | None = None
     ward: Annotated[str, Field(min_length=1, max_length=200)]
     place: str
     mode: Literal["keyframes", "every_frame"] = "keyframes"
@@ -66,7 +70,7 @@ class CameraSettings(Section):
     region: tuple[Share, Share, Share, Share] = (0.0, 0.0, 1.0, 1.0)
     line: DoorLine | None = None
 
-    anchored = field_validator("credentials_file")(anchored)
+    anchored = field_validator("credentials_file", "certificate_file")(anchored)
 
     @field_validator("place")
     @classmethod
@@ -85,8 +89,8 @@ class CameraSettings(Section):
             raise ValueError("is no address; write rtsp://host:554/path") from None
         if parts.username is not None or parts.password is not None:
             raise ValueError("holds a user or password; put them into credentials_file")
-        if parts.scheme != "rtsp" or not parts.hostname or not port_is_good:
-            raise ValueError("is no address of a camera; write rtsp://host:554/path")
+        if parts.scheme not in {"rtsp", "rtsps"} or not parts.hostname or not port_is_good:
+            raise ValueError("is no address of a camera; write rtsp://host:554/path or rtsps://host:322/path")
         return url
 
     @model_validator(mode="after")
@@ -94,6 +98,8 @@ class CameraSettings(Section):
         left, top, right, bottom = self.region
         if right - left < 0.05 or bottom - top < 0.05:  # noqa: PLR2004 - a twentieth of the picture
             raise ValueError("region: right must lie right of left, and bottom below top")
+        if self.certificate_file is not None and not self.url.startswith("rtsps:"):
+            raise ValueError("certificate_file: only a camera at rtsps:// shows a certificate")
         if self.line is not None and self.place != "entrance":
             raise ValueError("line: only a camera at an entrance tells in from out")
         return self

@@ -16,7 +16,7 @@ from renzheng.edge.ward import timeline
 from renzheng.edge.ward.decoder import Decoder, DecoderError, Picture
 from renzheng.edge.ward.rtp import AccessUnit
 from renzheng.edge.ward.rtsp import Credentials
-from renzheng.edge.ward.stream import RtspStream, StreamError, Trouble
+from renzheng.edge.ward.stream import RtspStream, StreamError, Trouble, read_certificate
 
 LOGGER = logging.getLogger(__name__)
 FIRST_WAIT_SECONDS = 1.0
@@ -54,6 +54,9 @@ class Camera:
         credentials: None for a camera that asks for none.
         on_picture: called when there is a new picture; must return at once.
         first_wait_seconds: before the second attempt to connect; doubled from attempt to attempt.
+
+    Raises:
+        SettingsError: its certificate's file cannot be read.
     """
 
     def __init__(
@@ -67,6 +70,8 @@ class Camera:
         self.settings = settings
         self.counts = Counts()
         self._credentials = credentials
+        path = settings.certificate_file
+        self._certificate = None if path is None else read_certificate(path)
         self._on_picture = on_picture
         self._first_wait_seconds = first_wait_seconds
         self._lock = threading.Lock()
@@ -172,7 +177,12 @@ class Camera:
             DecoderError: what it gives cannot be decoded.
         """
         every = self.settings.mode == "every_frame"
-        self._stream = RtspStream(self.settings.url, self._credentials, keys_only=not every)
+        self._stream = RtspStream(
+            self.settings.url,
+            self._credentials,
+            keys_only=not every,
+            certificate=self._certificate,
+        )
         if self.worker.stopping():
             return
         video = self._stream.open()

@@ -1,7 +1,8 @@
-"""One camera's video over RTSP, interleaved in one TCP connection; every way in which it fails has a name."""
+"""One camera's video over RTSP, plain or in TLS, one connection; every way in which it fails has a name."""
 
 import contextlib
 import socket
+import ssl
 import time
 from collections.abc import Iterator
 from enum import StrEnum
@@ -21,6 +22,7 @@ KEY_FRAME_SECONDS = 30.0
 _MOST_BAD_PACKETS = 50
 _KEEP_ALIVE_SECONDS = 20.0
 _BUFFER_BYTES = 256_000
+_PORT, _TLS_PORT = 554, 322
 
 
 class Trouble(StrEnum):
@@ -28,6 +30,7 @@ class Trouble(StrEnum):
 
     UNREACHABLE = "unreachable"
     WRONG_PASSWORD = "wrong_password"  # noqa: S105 - a reason
+    WRONG_CERTIFICATE = "wrong_certificate"
     NO_SUCH_STREAM = "no_such_stream"
     NOT_A_CAMERA = "not_a_camera"
     WRONG_CODEC = "wrong_codec"
@@ -68,6 +71,22 @@ def read_credentials(path: Path) -> Credentials:
     return Credentials(user.strip(), rest.split("\n", 1)[0].strip())
 
 
+def read_certificate(path: Path) -> bytes:
+    """Read the certificate that a camera must show (PEM in, DER out).
+
+    Raises:
+        SettingsError: the file is missing, or holds no certificate.
+    """
+    try:
+        return ssl.PEM_cert_to_DER_cert(path.read_text(encoding="ascii").strip())
+    except (OSError, ValueError) as error:
+        raise SettingsError(
+            f"The camera's certificate {path} cannot be read: {type(error).__name__}.",
+            why="A camera at rtsps:// is believed by it alone.",
+            do="Export the camera's certificate as PEM (-----BEGIN CERTIFICATE-----), one in the file.",
+        ) from None
+
+
 class RtspStream:
     """A connection to one camera.
 
@@ -75,11 +94,22 @@ class RtspStream:
         url: without user and password.
         credentials: shown when the camera asks.
         keys_only: content of key frames only.
+        certificate: the one that a camera at ``rtsps://`` must show (DER); without it one for its name, from
+            an authority that this machine believes.
     """
 
-    def __init__(self, url: str, credentials: Credentials | None, *, keys_only: bool = True) -> None:
+    def __init__(
+        self,
+        url: str,
+        credentials: Credentials | None,
+        *,
+        keys_only: bool = True,
+        certificate: bytes | None = None,
+    ) -> None:
         parts = urlsplit(url)
-        self._address = (parts.hostname or "", parts.port or 554)
+        self._tls = parts.scheme == "rtsps"
+        self._certificate = certificate
+        self._address = (parts.hostname or "", parts.port or (_TLS_PORT if self._tls else _PORT))
         self._url = urlunsplit(parts._replace(fragment=""))
         self._credentials = credentials
         self._keys_only = keys_only
@@ -101,6 +131,8 @@ class RtspStream:
         try:
             self._socket = socket.create_connection(self._address, CONNECT_SECONDS)
             self._socket.settimeout(STALL_SECONDS)
+            if self._tls:
+                self._socket = self._secured(self._socket)
             self._file = BufferedReader(self._socket.makefile("rb", buffering=0), _BUFFER_BYTES)
             described, body = self._ask("DESCRIBE", self._url, {"Accept": "application/sdp"})
             base = described.headers.get("content-base") or self._url
@@ -119,6 +151,14 @@ class RtspStream:
         except ProtocolError as error:
             raise StreamError(
                 Trouble.NOT_A_CAMERA, f"What answers is no camera: {error}.", do="Check host, port and path."
+            ) from None
+        except ssl.SSLCertVerificationError as error:
+            raise _wrong_certificate(error.verify_message) from None
+        except ssl.SSLError as error:
+            raise StreamError(
+                Trouble.NOT_A_CAMERA,
+                f"What answers speaks no TLS: {error.reason}.",
+                do="Check the port, and whether the camera has RTSPS switched on.",
             ) from None
         except TimeoutError:
             raise StreamError(
@@ -199,7 +239,25 @@ class RtspStream:
         """Wake whoever waits for the camera, from another thread."""
         with contextlib.suppress(OSError):
             if self._socket is not None:
-                self._socket.shutdown(socket.SHUT_RDWR)
+                socket.socket.shutdown(self._socket, socket.SHUT_RDWR)  # not TLS's, which another thread uses
+
+    def _secured(self, plain: socket.socket) -> ssl.SSLSocket:
+        """Go on in TLS with the camera, and with nobody else.
+
+        Raises:
+            StreamError: it shows another certificate than the one that was set.
+            ssl.SSLError: it speaks no TLS, or shows a certificate that nobody vouches for.
+            OSError: the connection broke.
+        """
+        context = ssl.create_default_context()
+        if self._certificate is None:
+            return context.wrap_socket(plain, server_hostname=self._address[0])
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # compared as a whole instead
+        secured = context.wrap_socket(plain, server_hostname=self._address[0])
+        self._socket = secured
+        if secured.getpeercert(binary_form=True) != self._certificate:
+            raise _wrong_certificate("it is not the one in certificate_file")
+        return secured
 
     def _ask(self, method: str, url: str, headers: dict[str, str]) -> tuple[Head, bytes]:
         """Send a request and wait for its answer, authenticating once when asked to.
@@ -287,6 +345,14 @@ class RtspStream:
         if len(data) < count:
             raise ConnectionResetError("the camera hung up")
         return data
+
+
+def _wrong_certificate(why: str) -> StreamError:
+    return StreamError(
+        Trouble.WRONG_CERTIFICATE,
+        f"The camera's certificate is not believed: {why}.",
+        do="Put the camera's own certificate (PEM) into certificate_file, after comparing it at the camera.",
+    )
 
 
 def _wrong_password() -> StreamError:

@@ -4,10 +4,13 @@ with BadCamera("stalls") as camera:
     Camera(settings(url=camera.url), None, ...)
 """
 
+import contextlib
 import socket
+import ssl
 import struct
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -167,3 +170,69 @@ class BadCamera:
         self._accepting.join(5)
         for thread in self._threads:
             thread.join(5)
+
+
+class TlsFront:
+    """Takes TLS on a free loopback port and passes what comes on to a plain server's.
+
+    Args:
+        port: of the plain server.
+        certificate: what it shows, PEM.
+        key: of the certificate.
+    """
+
+    def __init__(self, port: int, certificate: Path, key: Path) -> None:
+        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self._context.load_cert_chain(certificate, key)
+        self._behind = port
+        self.passed_on = 0
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        self._threads = [threading.Thread(target=self._accept, daemon=True)]
+        self._threads[0].start()
+
+    def url(self, mount: str) -> str:
+        """The address of a stream of the server behind."""
+        return f"rtsps://127.0.0.1:{self.port}{mount}"
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            self._threads.append(threading.Thread(target=self._serve, args=(client,), daemon=True))
+            self._threads[-1].start()
+
+    def _serve(self, client: socket.socket) -> None:
+        """Ask and answer in turns of what is there, in one thread: TLS is not read and written by two."""
+        with (
+            contextlib.suppress(OSError),
+            self._context.wrap_socket(client, server_side=True) as front,
+            socket.create_connection(("127.0.0.1", self._behind)) as behind,
+        ):
+            while True:
+                front.settimeout(0.02)
+                behind.settimeout(0.02)
+                with contextlib.suppress(TimeoutError):
+                    if not (asked := front.recv(65_536)):
+                        return
+                    self.passed_on += len(asked)
+                    behind.sendall(asked)
+                front.settimeout(10)
+                with contextlib.suppress(TimeoutError):
+                    while answer := behind.recv(65_536):
+                        front.sendall(answer)
+                    return
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()

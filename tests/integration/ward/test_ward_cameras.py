@@ -11,8 +11,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from parts.certificates import CertificateAuthority
 from parts.edge import eventually
-from parts.rtsp import BadCamera
+from parts.rtsp import BadCamera, TlsFront
 
 from renzheng.bench.ward import scenes
 from renzheng.bench.ward.server import RtspServer
@@ -104,6 +105,56 @@ def test_no_password_stands_in_any_command_line(server, started):
     decoders = [line for line in lines if b"ffmpeg" in line]
     assert decoders
     assert not [line for line in decoders if SHOWN.password.encode() in line or b"rtsp" in line]
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory):
+    """An authority for cameras that no machine believes by itself."""
+    return CertificateAuthority(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture
+def front(server, authority):
+    """The real server behind TLS."""
+    shown = authority.issue("camera")
+    with TlsFront(server.port, shown.certificate, shown.key) as front:
+        yield front
+
+
+def test_a_camera_in_tls_is_seen_when_it_shows_its_own_certificate(front, authority, started):
+    camera = started(front.url("/h264"), certificate_file=authority.folder / "camera.pem")
+    assert eventually(lambda: camera.counts.pictures >= 1)
+
+
+def test_a_camera_whose_authority_the_machine_believes_needs_no_certificate_file(
+    front, authority, started, monkeypatch
+):
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority.certificate))
+    camera = started(front.url("/h264"))
+    assert eventually(lambda: camera.counts.pictures >= 1)
+
+
+def test_whoever_shows_another_certificate_is_sent_nothing(front, authority, started, caplog):
+    other = authority.issue("another-camera").certificate
+    for changed in ({"certificate_file": other}, {}):
+        camera = started(front.url("/h264"), Credentials("viewer", "hunter2"), **changed)
+        assert eventually(lambda camera=camera: camera.standing().cause == "wrong_certificate")
+        assert camera.counts.connections == 0
+    assert front.passed_on == 0
+    assert "hunter2" not in caplog.text
+
+
+def test_a_camera_that_speaks_no_tls_is_named(server, started):
+    camera = started(server.url("/h264").replace("rtsp:", "rtsps:"))
+    assert eventually(lambda: camera.standing().cause in ("not_a_camera", "unreachable"))
+    assert camera.counts.connections == 0
+
+
+def test_a_certificate_that_cannot_be_read_is_named_before_anything_is_watched(tmp_path):
+    (tmp_path / "door.pem").write_text("no certificate")
+    for name in ("door.pem", "none.pem"):
+        with pytest.raises(SettingsError, match="certificate"):
+            camera_at("rtsps://127.0.0.1:1/x", certificate_file=tmp_path / name)
 
 
 def test_a_camera_that_comes_back_is_seen_again(clips, started):

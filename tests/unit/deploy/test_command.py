@@ -2,6 +2,7 @@
 
 import importlib
 import sys
+import tomllib
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
@@ -24,7 +25,7 @@ def test_every_part_is_there_and_has_commands(name):
 
 
 def test_a_missing_package_is_named_with_the_extra_that_brings_it(monkeypatch):
-    part = command.Part(("renzheng.contracts.no_such_half",), "", "edge")
+    part = command.Part({"renzheng.contracts.no_such_half": "edge"}, "")
     monkeypatch.setattr(command, "PARTS", {"x": part})
     monkeypatch.setattr(command.importlib, "import_module", raise_missing)
     with pytest.raises(UsageError, match=r"cv2.*renzheng\[edge\]"):
@@ -44,6 +45,48 @@ def test_half_of_a_part_is_enough(monkeypatch):
     monkeypatch.setattr(command.importlib, "import_module", without_central)
     commands = command.load("device").registered_commands
     assert "join" in [registered.name or registered.callback.__name__ for registered in commands]
+
+
+def test_a_command_of_the_half_that_is_missing_is_named_with_its_extra(monkeypatch, capsys):
+    real = command.importlib.import_module
+
+    def without_central(name):
+        return raise_missing(name) if name.startswith("renzheng.central") else real(name)
+
+    monkeypatch.setattr(command.importlib, "import_module", without_central)
+    monkeypatch.setattr(sys, "argv", ["renzheng", "device", "invite", "--help"])
+    with pytest.raises(SystemExit) as ended:
+        command.main()
+    assert ended.value.code == UsageError.exit_status
+    what, why, do = capsys.readouterr().err.splitlines()
+    assert "cv2" in what
+    assert why
+    assert do.endswith("'renzheng[central]'")
+
+
+@pytest.mark.parametrize("module", command.INSTRUMENTS)
+@pytest.mark.parametrize("asked", [["demo"], ["simulate", "county"], ["bench", "sync"], ["models", "bench"]])
+def test_an_instrument_that_is_not_installed_is_three_lines(monkeypatch, capsys, module, asked):
+    def fail(_name):
+        raise ModuleNotFoundError(f"No module named {module!r}", name=module)
+
+    monkeypatch.setattr(command.importlib, "import_module", fail)
+    monkeypatch.setattr(sys, "argv", ["renzheng", *asked])
+    with pytest.raises(SystemExit) as ended:
+        command.main()
+    assert ended.value.code == UsageError.exit_status
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 3
+    assert "renzheng_instruments" in lines[2]
+
+
+def test_both_wheels_have_one_version_and_share_no_package():
+    wheels = [tomllib.loads((ROOT / path / "pyproject.toml").read_text()) for path in ("", "instruments")]
+    product, instruments = (wheel["project"] for wheel in wheels)
+    assert product["version"] == instruments["version"]
+    assert instruments["dependencies"] == [f"renzheng[demo]=={product['version']}"]
+    excluded, included = (wheel["tool"]["setuptools"]["packages"]["find"] for wheel in wheels)
+    assert excluded["exclude"] == included["include"] == [f"{name}*" for name in command.INSTRUMENTS]
 
 
 def test_an_error_becomes_plain_lines_and_its_status(monkeypatch, capsys):

@@ -50,6 +50,7 @@ def test_a_private_place_is_refused_with_the_law(tmp_path, place):
         ({"region": "[0.5, 0.0, 0.5, 1.0]"}, "region"),
         ({"mode": '"all"'}, "mode"),
         ({"bed": '"12"'}, "bed"),
+        ({"certificate_file": '"door.pem"'}, "rtsps"),
     ],
 )
 def test_what_is_wrong_is_named_and_no_password_is_repeated(tmp_path, changed, named):
