@@ -11,6 +11,7 @@ import sys
 import traceback
 from collections.abc import Mapping
 from importlib.metadata import version
+from importlib.util import find_spec
 from typing import Annotated, Any, ClassVar, NamedTuple
 from zoneinfo import ZoneInfoNotFoundError
 
@@ -77,6 +78,16 @@ PARTS: Mapping[str, Part] = {
     ),
 }
 
+NEEDED: Mapping[str, str] = {
+    "renzheng.edge.command": "cv2",
+    "renzheng.edge.device.command": "sqlite_utils",
+    "renzheng.central.command": "sqlalchemy",
+    "renzheng.deploy.broker.command": "sqlalchemy",
+    "renzheng.central.site.command": "sqlalchemy",
+    "renzheng.central.audit.command": "duckdb",
+}
+"""A package that a module's commands import only when they run; where it is missing they are not shown."""
+
 
 def _lacks(who: str, package: str, extra: str) -> UsageError:
     if _is_instrument(package):
@@ -122,7 +133,7 @@ def load(name: str) -> typer.Typer:
     lacks: UsageError | None = None
     for module, extra in PARTS[name].modules.items():
         try:
-            apps.append(importlib.import_module(module).app)
+            apps.append(_app_of(module))
         except ModuleNotFoundError as error:
             missing = error.name or ""
             if missing.startswith("renzheng") and not _is_instrument(missing):
@@ -138,6 +149,15 @@ def load(name: str) -> typer.Typer:
         whole.registered_commands += half.registered_commands
         whole.registered_groups += half.registered_groups
     return whole
+
+
+def _app_of(module: str) -> typer.Typer:
+    """Import a module of commands; raises ModuleNotFoundError when what they need is not installed."""
+    needed = NEEDED.get(module)
+    if needed is not None and find_spec(needed) is None:
+        raise ModuleNotFoundError(f"No module named {needed!r}", name=needed)
+    app: typer.Typer = importlib.import_module(module).app
+    return app
 
 
 def _group_without(lacks: UsageError | None) -> type[TyperGroup]:

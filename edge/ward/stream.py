@@ -132,7 +132,7 @@ class RtspStream:
             self._socket = socket.create_connection(self._address, CONNECT_SECONDS)
             self._socket.settimeout(STALL_SECONDS)
             if self._tls:
-                self._socket = self._secured(self._socket)
+                self._secure(self._socket)
             self._file = BufferedReader(self._socket.makefile("rb", buffering=0), _BUFFER_BYTES)
             described, body = self._ask("DESCRIBE", self._url, {"Accept": "application/sdp"})
             base = described.headers.get("content-base") or self._url
@@ -241,7 +241,7 @@ class RtspStream:
             if self._socket is not None:
                 socket.socket.shutdown(self._socket, socket.SHUT_RDWR)  # not TLS's, which another thread uses
 
-    def _secured(self, plain: socket.socket) -> ssl.SSLSocket:
+    def _secure(self, plain: socket.socket) -> None:
         """Go on in TLS with the camera, and with nobody else.
 
         Raises:
@@ -250,14 +250,14 @@ class RtspStream:
             OSError: the connection broke.
         """
         context = ssl.create_default_context()
-        if self._certificate is None:
-            return context.wrap_socket(plain, server_hostname=self._address[0])
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # compared as a whole instead
-        secured = context.wrap_socket(plain, server_hostname=self._address[0])
+        if self._certificate is not None:
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # compared as a whole instead
+        host = self._address[0]
+        secured = context.wrap_socket(plain, server_hostname=host, do_handshake_on_connect=False)
         self._socket = secured
-        if secured.getpeercert(binary_form=True) != self._certificate:
+        secured.do_handshake()
+        if self._certificate not in (None, secured.getpeercert(binary_form=True)):
             raise _wrong_certificate("it is not the one in certificate_file")
-        return secured
 
     def _ask(self, method: str, url: str, headers: dict[str, str]) -> tuple[Head, bytes]:
         """Send a request and wait for its answer, authenticating once when asked to.

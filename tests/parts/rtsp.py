@@ -206,11 +206,16 @@ class TlsFront:
 
     def _serve(self, client: socket.socket) -> None:
         """Ask and answer in turns of what is there, in one thread: TLS is not read and written by two."""
+        with contextlib.suppress(OSError), client:
+            client.getpeername()  # who has gone already leaves nothing to wrap
+            self._pass_on(self._context.wrap_socket(client, server_side=True, do_handshake_on_connect=False))
+
+    def _pass_on(self, secured: ssl.SSLSocket) -> None:
         with (
-            contextlib.suppress(OSError),
-            self._context.wrap_socket(client, server_side=True) as front,
+            secured as front,
             socket.create_connection(("127.0.0.1", self._behind)) as behind,
         ):
+            front.do_handshake()
             while True:
                 front.settimeout(0.02)
                 behind.settimeout(0.02)

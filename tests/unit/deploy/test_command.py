@@ -54,7 +54,7 @@ def test_a_command_of_the_half_that_is_missing_is_named_with_its_extra(monkeypat
         return raise_missing(name) if name.startswith("renzheng.central") else real(name)
 
     monkeypatch.setattr(command.importlib, "import_module", without_central)
-    monkeypatch.setattr(sys, "argv", ["renzheng", "device", "invite", "--help"])
+    monkeypatch.setattr(sys, "argv", ["renzheng", "device", "provision", "--help"])
     with pytest.raises(SystemExit) as ended:
         command.main()
     assert ended.value.code == UsageError.exit_status
@@ -62,6 +62,18 @@ def test_a_command_of_the_half_that_is_missing_is_named_with_its_extra(monkeypat
     assert "cv2" in what
     assert why
     assert do.endswith("'renzheng[central]'")
+
+
+@pytest.mark.parametrize(
+    ("part", "package", "extra"), [("edge", "cv2", "edge"), ("central", "sqlalchemy", "central")]
+)
+def test_commands_that_could_not_run_are_refused_before_they_begin(monkeypatch, part, package, extra):
+    real = command.find_spec
+    monkeypatch.setattr(command, "find_spec", lambda name: None if name == package else real(name))
+    monkeypatch.setattr(command, "PARTS", {part: command.Part({f"renzheng.{part}.command": extra}, "")})
+    with pytest.raises(UsageError, match=rf"{package}.*renzheng\[{extra}\]") as refused:
+        command.load(part)
+    assert refused.value.why
 
 
 @pytest.mark.parametrize("module", command.INSTRUMENTS)
