@@ -8,6 +8,7 @@ from typing import NewType
 import uuid_utils
 
 from renzheng.contracts.errors import InputError
+from renzheng.contracts.lookalikes import is_unseen, latin
 
 DeviceId = NewType("DeviceId", str)
 InstitutionId = NewType("InstitutionId", str)
@@ -66,9 +67,6 @@ def is_bureau(institution_id: str) -> bool:
     return institution_id.startswith(BUREAU)
 
 
-_INVISIBLE = ("Cc", "Cf", "Zs", "Zl", "Zp")
-"""Unicode's categories of control, format (zero-width among them) and space characters."""
-
 _CITIZEN_WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 _CITIZEN_CHECKS = "10X98765432"
 
@@ -79,18 +77,23 @@ def tidy_id(text: str) -> str:
 
     For ids whose case may tell two apart: lines, events, sessions, devices.
     """
-    narrow = unicodedata.normalize("NFKC", text)
-    return "".join(character for character in narrow if unicodedata.category(character) not in _INVISIBLE)
+    seen = (one for one in text if not is_unseen(one))
+    narrow = unicodedata.normalize("NFKC", "".join(seen))
+    return "".join(one for one in narrow if not is_unseen(one))
 
 
 @lru_cache(maxsize=65536)
 def normalised_id(text: str) -> str:
     """Return the one spelling of a person's, institution's, visit's or doctor's id or of an item code.
 
-    `tidy_id` in capitals: small and full-width letters make no second person.
+    `tidy_id` in capitals, and in Latin letters and digits where another alphabet's look like them: neither
+    small nor full-width letters nor a Cyrillic А make a second person or an unknown code.
     Importers, kiosks and the audit all use it.
     """
-    return tidy_id(text).upper()
+    if text.isascii():
+        return tidy_id(text).upper()
+    # looked at before NFKC, which makes another letter of some, and after: it, and capitals, make some
+    return latin(tidy_id(latin(tidy_id(latin(text))).upper()))
 
 
 def is_citizen_number(text: str) -> bool:

@@ -193,9 +193,42 @@ CASES = {
         {"stays": [stay(end=3, until="22:00")], "persons": died(3), "claim_lines": beds(1, 2, 3, 9)},
         {"L1": NOT_SEEN, "L2": NOT_SEEN, "L3": NOT_SEEN, "L9": TWICE},
     ),
-    "one bed more on every day after death": (
+    "the three days of the stay, entered one by one after death": (
         {"stays": [stay(end=3, until="22:00")], "persons": died(3), "claim_lines": beds(5, 6, 7)},
-        {"L5": {3: NOT_SEEN}, "L6": TWICE, "L7": TWICE},
+        {"L5": {1: NOT_SEEN}, "L6": {2: NOT_SEEN}, "L7": {3: NOT_SEEN}},
+    ),
+    "one more of them than the stay has days": (
+        {"stays": [stay(end=3, until="22:00")], "persons": died(3), "claim_lines": beds(5, 6, 7, 8)},
+        {"L5": {1: NOT_SEEN}, "L6": {2: NOT_SEEN}, "L7": {3: NOT_SEEN}, "L8": {3: TWICE}},
+    ),
+    "two entered after death, and one day of the stay had no bed": (
+        {"stays": [stay(end=3, until="22:00")], "persons": died(3), "claim_lines": beds(1, 3, 5, 6)},
+        {"L1": {1: NOT_SEEN}, "L3": {3: NOT_SEEN}, "L5": {2: NOT_SEEN}, "L6": {3: TWICE}},
+    ),
+    "the day that was left out, entered after death, with a check that found nobody": (
+        {
+            "stays": [stay(end=3, until="22:00")],
+            "persons": died(3),
+            "claim_lines": beds(1, 3, 9),
+            "spot_checks": [check(day=2)],
+        },
+        {"L1": {1: NOT_SEEN}, "L3": {3: NOT_SEEN}, "L9": {2: ABSENT}},
+    ),
+    "a line of two days and a line of one, both entered after death": (
+        {
+            "stays": [stay(end=3, until="22:00")],
+            "persons": died(3),
+            "claim_lines": [bed("L1", 6, quantity=2), bed("L2", 7), bed("L3", 7, "09:00", amount=0)],
+        },
+        {"L1": {2: NOT_SEEN, 3: NOT_SEEN}, "L2": {1: NOT_SEEN}, "L3": {3: NOT_SEEN}},
+    ),
+    "entered in the period for a stay long before it, of which one day had its bed": (
+        {
+            "stays": [{"visit_id": "V1", "admitted_at": weeks_ago(28), "discharged_at": weeks_ago(30)}],
+            "persons": [{"person_id": "P1", "death_date": weeks_ago(30).date()}],
+            "claim_lines": [bed("L0", service_time=weeks_ago(28)), *beds(2, 3, 4)],
+        },
+        {"L2": {22: NOT_SEEN}, "L3": {23: NOT_SEEN}, "L4": {23: TWICE}},
     ),
     "entered later than a bed may be": (
         {

@@ -4,7 +4,7 @@ import datetime as dt
 import itertools
 import math
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import ROUND_DOWN, Decimal
 
@@ -92,6 +92,46 @@ def _serves(case: Case, line: Line, stay: Stay, number: int, parameters: Paramet
 
 def _midnight_after(case: Case, line: Line, day: dt.date) -> dt.datetime:
     return case.instant(line.institution, dt.datetime.combine(day + DAY, dt.time()))
+
+
+def share_stays(
+    case: Case, stays: Stays, days: Sequence[BedDay], on: Callable[[dt.date], Parameters]
+) -> None:
+    """Move lines of one day that were entered for a dead person to days of the stay that have no bed yet."""
+    late: dict[tuple[str, str], list[BedDay]] = defaultdict(list)
+    taken: dict[tuple[str, str], set[dt.date]] = defaultdict(set)
+    for one in days:
+        place = one.line.institution, one.line.person
+        if one.line.amount == 0:
+            continue
+        if one.days == 1 and one.day < one.line.service_day and _died(case, one.line):
+            late[place].append(one)
+        else:
+            taken[place].add(one.day)
+    for place, mine in late.items():
+        open_days = {
+            stay.first + back * DAY
+            for one in mine
+            for stay in stays.of(one.line)
+            if _is_for(case, one.line, stay, on)
+            for back in range((min(stay.last, case.deaths[one.line.person]) - stay.first).days + 1)
+        }
+        free = sorted(open_days - taken[place])
+        served = sorted(mine, key=lambda one: one.line.order)[: len(free)]
+        for one, day in zip(reversed(served), reversed(free), strict=False):
+            one.day = day
+
+
+def _died(case: Case, line: Line) -> bool:
+    death = case.deaths.get(line.person)
+    return death is not None and line.service_day > death
+
+
+def _is_for(case: Case, line: Line, stay: Stay, on: Callable[[dt.date], Parameters]) -> bool:
+    """Return whether a line of one day of a dead person may be for a stay that had ended."""
+    if stay.ended_at is None or min(stay.last, case.deaths[line.person]) >= line.service_day:
+        return False
+    return _serves(case, line, stay, 1, on(line.service_day))
 
 
 @dataclass

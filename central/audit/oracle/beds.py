@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from decimal import ROUND_HALF_UP, Decimal
 from functools import cached_property
 
-from renzheng.central.audit.oracle.bed_days import BedDay, one_bed_a_day, spread
+from renzheng.central.audit.oracle.bed_days import BedDay, one_bed_a_day, share_stays, spread
 from renzheng.central.audit.oracle.billing import Line
 from renzheng.central.audit.oracle.case import Case, verified
 from renzheng.central.audit.oracle.coverage import covered, window
@@ -72,7 +72,9 @@ class BedJudge:
     @cached_property
     def _days(self) -> list[BedDay]:
         found = (spread(self._case, self._stays, line, self._on(line.service_day)) for line in self._lines)
-        return [one for days in found for one in days]
+        days = [one for found_days in found for one in found_days]
+        share_stays(self._case, self._stays, days, self._on)
+        return days
 
     # -- one day, in order of precedence
 

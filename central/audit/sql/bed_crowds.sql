@@ -18,5 +18,5 @@ FROM (
   UNION ALL
   SELECT person_id
   FROM bed_billed
-  WHERE days > 1 AND day < $from_day - 3
+  WHERE day < $from_day - 3
 ) crowded

@@ -312,6 +312,21 @@ DEATH = {
         },
         {"L1": "insufficient/not_seen"},
     ),
+    "five beds entered one by one after the death, for a stay of three days with one billed in time": (
+        {
+            "claim_lines": [bed(f"L{day}", f"{day:02} 08:00") for day in (2, 5, 6, 7, 8)],
+            "persons": [died(3)],
+            "stays": [stay("01 09:00", "03 22:00")],
+            "spot_checks": [check("01 15:00", "present")],
+        },
+        {
+            "L2": "insufficient/not_seen",
+            "L5": "supported/seen",
+            "L6": "insufficient/not_seen",
+            "L7": "contradicted/bed_billed_twice",
+            "L8": "contradicted/bed_billed_twice",
+        },
+    ),
     "a bed weeks after the death without a stay that ended by it": (
         {
             "claim_lines": [bed("L1", "25 08:00"), bed("L2", "26 08:00", visit_id="V2")],
@@ -662,6 +677,55 @@ BEDS = {
     ),
 }
 LINES = {
+    # ids in letters that look like others: no way out, and nobody's else
+    "a dead person whose number begins with a Cyrillic letter": (
+        {"claim_lines": [line("L1", "04 10:00", person_id="\u04201")], "persons": [died(3)]},
+        {"L1": "contradicted/after_death"},
+    ),
+    "a dead person whose number holds a joiner, a selector and another digit": (
+        {
+            "claim_lines": [
+                line("L1", "04 10:00", person_id="P\u034f1"),
+                line("L2", "04 10:00", person_id="P1\ufe0f"),
+                line("L3", "04 10:00", person_id="P\u0661"),
+            ],
+            "persons": [died(3)],
+        },
+        dict.fromkeys(("L1", "L2", "L3"), "contradicted/after_death"),
+    ),
+    "a number in letters that look like none is somebody else's": (
+        {
+            "claim_lines": [
+                line("L1", "04 10:00", person_id="\u04161"),
+                line("L2", "04 10:00", person_id="甲1"),
+            ],
+            "persons": [died(3)],
+        },
+        dict.fromkeys(("L1", "L2"), "insufficient/coverage_gap"),
+    ),
+    "a code in Cyrillic, in Greek, and with a mark that hardly shows": (
+        {
+            "claim_lines": [
+                line("L1", "04 10:00", "\u041dD"),
+                line("L2", "04 10:00", "\u0397D"),
+                line("L3", "04 10:00", "HD\u0335"),
+            ],
+            "coverage": [up()],
+        },
+        dict.fromkeys(("L1", "L2", "L3"), "contradicted/no_session"),
+    ),
+    "a code that looks like no other stays unknown": (
+        {"claim_lines": [line("L1", "04 10:00", "\u0416D")], "coverage": [up()]},
+        {},
+    ),
+    "an institution in a Cyrillic letter is the one whose devices were on": (
+        {"claim_lines": [line("L1", "04 10:00", institution_id="\u041d1")], "coverage": [up()]},
+        {"L1": "contradicted/no_session"},
+    ),
+    "an institution in another letter has no devices": (
+        {"claim_lines": [line("L1", "04 10:00", institution_id="\u04161")], "coverage": [up()]},
+        {"L1": "insufficient/coverage_gap"},
+    ),
     "one person in small and in full-width letters": (
         {
             "claim_lines": [line("L1", "04 10:00", person_id="11010119500101101x")],
