@@ -38,10 +38,11 @@ def as_text(content: bytes) -> str:
         text = content.decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
         raise ValueError(f"the file is not UTF-8 (byte {error.start}): save it as UTF-8") from None
-    for number, line in enumerate(text.split("\n"), start=1):
-        hidden = [letter for letter in line if letter != "\t" and unicodedata.category(letter) in _INVISIBLE]
-        if hidden:
-            raise ValueError(f"line {number} has a character that nobody sees, U+{ord(hidden[0]):04X}")
+    unseen = {one for one in set(text) - {"\t", "\n"} if unicodedata.category(one) in _INVISIBLE}
+    for number, line in enumerate(text.split("\n") if unseen else (), start=1):
+        hidden = next((letter for letter in line if letter in unseen), None)
+        if hidden is not None:
+            raise ValueError(f"line {number} has a character that nobody sees, U+{ord(hidden):04X}")
     return text
 
 

@@ -3,8 +3,9 @@
 # ruff: noqa: S608 - SQL is put together from the names in contracts.tables, paths are quoted
 
 import os
+import re
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -23,6 +24,7 @@ from renzheng.central.audit.sources import Source, no_rows, quoted
 COMPRESSION = "zstd"
 SPILLS = 2
 """A rule may write so many times the memory limit to the disk."""
+BATCH_ROWS = 100_000
 FEW_ROWS = 50_000
 """An input table of so many rows is read once; a larger one by column, wherever a step needs it."""
 
@@ -94,6 +96,20 @@ class DuckDBEngine:
     def number_of(self, keys: Sequence[str], salt: int = 0) -> str:
         """Write the expression for one whole number that stands for several texts."""
         return f"CAST(hash({', '.join(keys)}, {salt}) >> 1 AS BIGINT)"
+
+    def unplain(self, name: str, columns: Mapping[str, str]) -> Collection[str]:
+        """Name the columns in which some text has a character outside of a set of ASCII ranges.
+
+        By the bytes of a whole batch at once, several times faster than a regular expression for each text.
+        """
+        outside = {column: tuple(_outside(plain)) for column, plain in columns.items()}
+        found: set[str] = set()
+        for batch in self.batches(f"SELECT {', '.join(columns)} FROM {name}", BATCH_ROWS):
+            for column in outside.keys() - found:
+                letters = _bytes_of(batch.column(column))
+                if any(bool(np.any(letters - first <= last - first)) for first, last in outside[column]):
+                    found.add(column)
+        return found
 
     def has_doubles(self, name: str, keys: Sequence[str], salt: int = 0) -> bool:
         """Return whether two rows of a table have the same number.
@@ -207,6 +223,25 @@ def usual_memory() -> str:
     """Allow 6 GB, for a nation's night must fit into 8; less on a small machine."""
     machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return f"{min(6_000, machine * 7 // 10 // 1_000_000)}MB"
+
+
+def _outside(plain: str) -> Iterator[tuple[np.uint8, np.uint8]]:
+    """Yield the ranges of bytes around ascending ranges of ASCII such as `!-~`."""
+    first = 0
+    for begin, end in re.findall("(.)-(.)", plain):
+        yield np.uint8(first), np.uint8(ord(begin) - 1)
+        first = ord(end) + 1
+    yield np.uint8(first), np.uint8(255)
+
+
+def _bytes_of(texts: pa.Array) -> np.ndarray:
+    """Return the bytes of all texts of a column, one after the other."""
+    texts = texts.cast(pa.string())
+    _, places, letters = texts.buffers()
+    if letters is None or not len(texts):
+        return np.zeros(0, np.uint8)
+    ends = np.frombuffer(places, np.int32)[texts.offset : texts.offset + len(texts) + 1]
+    return np.frombuffer(letters, np.uint8)[ends[0] : ends[-1]]
 
 
 _UNITS = {"bytes": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}

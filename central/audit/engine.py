@@ -1,6 +1,6 @@
 """What an audit needs of an engine; DuckDB and Spark each give it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
@@ -61,6 +61,14 @@ class Engine(Protocol):
         """Write the expression for one whole number that stands for several texts: 63 bits of their hash.
 
         The number differs from engine to engine, but never within a run; another salt gives other numbers.
+        """
+
+    def unplain(self, name: str, columns: Mapping[str, str]) -> Collection[str]:
+        """Name the columns in which some text has a character outside of a set.
+
+        Args:
+            name: the table.
+            columns: by name of a column of texts, the set, as ranges of ASCII such as `!-~`.
         """
 
     def has_doubles(self, name: str, keys: Sequence[str], salt: int = 0) -> bool:

@@ -22,6 +22,7 @@ from renzheng.common.terminal import Terminal
 from renzheng.contracts import keys
 from renzheng.contracts.errors import InputError
 from renzheng.rules import signing
+from renzheng.rules.dialect import READINGS, write_readings
 from renzheng.rules.docs import write_docs, write_tables_page
 from renzheng.rules.errors import RulePackError
 from renzheng.rules.pack import SIGNATURE, Pack, load_pack
@@ -189,9 +190,13 @@ def docs(
         bool, typer.Option("--check", help="Only tell whether they are up to date.")
     ] = False,
 ) -> None:
-    """Write the reference of the national pack, and of the tables that a rule may read."""
+    """Write the reference of the national pack, and of the tables that a rule may read.
+
+    What the parser says of the pack's queries is written beside the rules, for the audit to start quickly.
+    """
     pack = load_pack().for_region(None)
     pages = {out: write_docs(pack), tables_out: write_tables_page(readable_tables(pack))}
+    pages[READINGS] = write_readings(rule.sql for _, rule in sorted(pack.rules.items()))
     for page, text in pages.items():
         if not check_only:
             page.write_text(text, encoding="utf-8")

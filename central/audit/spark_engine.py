@@ -9,7 +9,7 @@ sums, catalogues, and the findings.
 
 import json
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -208,6 +208,15 @@ class SparkEngine:
     def number_of(self, keys: Sequence[str], salt: int = 0) -> str:
         """Write the expression for one whole number that stands for several texts."""
         return f"shiftrightunsigned(xxhash64({', '.join(keys)}, {salt}), 1)"
+
+    def unplain(self, name: str, columns: Mapping[str, str]) -> Collection[str]:
+        """Name the columns in which some text has a character outside of a set of ASCII ranges."""
+        counts = ", ".join(
+            f"count(CASE WHEN regexp_matches({column}, '[^{plain}]') THEN 1 END) AS {column}"
+            for column, plain in columns.items()
+        )
+        (found,) = self.rows(f"SELECT {counts} FROM {name}").to_pylist()
+        return {column for column, texts in found.items() if texts}
 
     def has_doubles(self, name: str, keys: Sequence[str], salt: int = 0) -> bool:
         """Return whether two rows of a table have the same number."""

@@ -7,7 +7,7 @@ engine; the others, which are few, are looked up in a table made by the very fun
 
 # ruff: noqa: S608 - SQL is put together from the names in contracts.tables
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import pyarrow as pa
@@ -26,16 +26,17 @@ BLANK_IS_NONE = ("reverses_line_id", "doctor_id", "session_id", "settlement_id",
 
 @dataclass(frozen=True)
 class Form:
-    """One of the two spellings: the pattern of a character it touches, and how a text is written."""
+    """One of the two spellings: the characters that stay as they are, and how a text is written."""
 
-    touched: str
+    plain: str
+    """As ranges of a regular expression's set, such as `!-~`."""
     capitals: bool
     write: Callable[[str], str]
 
 
-CAPITALS = Form("[^!-`{-~]", capitals=True, write=normalised_id)
+CAPITALS = Form("!-`{-~", capitals=True, write=normalised_id)
 """Printable ASCII without blank and small letters stays as it is."""
-TIDY = Form("[^!-~]", capitals=False, write=tidy_id)
+TIDY = Form("!-~", capitals=False, write=tidy_id)
 
 
 @dataclass
@@ -68,7 +69,7 @@ class Speller:
             if column.name == "institution_id":
                 expression, join = self._institution(table, name)
                 joins += [join] if join else []
-            elif form and found.get(column.name):
+            elif form and column.name in found:
                 expression, join = self._rewritten(table, name, column.name, form)
                 joins += [join] if join else []
             if column.name in BLANK_IS_NONE and column.nullable:
@@ -87,16 +88,10 @@ class Speller:
         known = normalised_id(text) if text else ""
         return self.institutions.get(known, known) or None
 
-    def _touched(self, table: Table, name: str) -> Mapping[str, int]:
-        """Count, column by column, the texts that have a character which the rule touches."""
-        columns = [(column.name, form) for column in table.columns if (form := _form(column.name))]
-        if not columns:
-            return {}
-        counts = ", ".join(
-            f"count(CASE WHEN regexp_matches({column}, '{form.touched}') THEN 1 END) AS {column}"
-            for column, form in columns
-        )
-        return dict(self.engine.rows(f"SELECT {counts} FROM {name}").to_pylist()[0])
+    def _touched(self, table: Table, name: str) -> Collection[str]:
+        """Name the columns with a text that has a character which the rule touches."""
+        columns = {column.name: form.plain for column in table.columns if (form := _form(column.name))}
+        return self.engine.unplain(name, columns) if columns else ()
 
     def _rewritten(self, table: Table, name: str, column: str, form: Form) -> tuple[str, str]:
         plain = f"regexp_replace(t.{column}, '[^!-~]', '', 'g')"

@@ -7,8 +7,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from renzheng.rules import dialect
-from renzheng.rules.dialect import bound, offences, parse, placeholders
+from renzheng.rules import dialect, syntax
+from renzheng.rules.dialect import bound, offences, placeholders, write_readings
 from renzheng.rules.docs import write_docs
 from renzheng.rules.errors import RulePackError
 from renzheng.rules.examples import expand
@@ -16,6 +16,7 @@ from renzheng.rules.header import DatedValue
 from renzheng.rules.pack import NATIONAL, load_pack
 from renzheng.rules.parameters import resolve, segments
 from renzheng.rules.reading import as_text, read_yaml
+from renzheng.rules.syntax import parse
 
 FIRST_PACK = {
     "overlapping-stays",
@@ -174,10 +175,36 @@ def test_only_placeholders_become_numbers_and_no_sign_makes_a_comment():
         bound(sql, {})
 
 
+def test_what_is_shipped_of_the_national_rules_is_what_the_parser_says():
+    queries = [rule.sql for rule in load_pack().rules.values()]
+    assert write_readings(sorted(queries)) == dialect.READINGS.read_text(encoding="utf-8"), (
+        "run `renzheng rules docs`"
+    )
+    shipped = dialect._shipped()
+    assert all(dialect._reading(sql) in shipped.values() for sql in queries)
+
+
+def test_a_text_that_is_no_shipped_one_to_the_letter_is_parsed(monkeypatch):
+    sql = load_pack().rules["weekly-cap"].sql
+    read = []
+    monkeypatch.setattr(syntax, "parse", lambda text: read.append(text) or parse(text))
+    dialect._reading.cache_clear()
+    assert not list(offences(sql))
+    assert read == []
+    changed = sql.replace("capped_lines", "read_csv('/etc/passwd')", 1)
+    assert list(offences(changed))
+    monkeypatch.setattr(dialect, "_reader", lambda: "another parser")
+    dialect._shipped.cache_clear()
+    dialect._reading.cache_clear()
+    assert not list(offences(sql))
+    assert read == [changed, sql]
+    dialect._shipped.cache_clear()
+
+
 def test_a_query_is_parsed_once_however_often_it_is_asked_about(monkeypatch):
     sql = "SELECT line_id FROM claim_lines WHERE service_day = $from_day AND 'asked once' = item_code"
     parsed = []
-    monkeypatch.setattr(dialect, "parse", lambda text: parsed.append(text) or parse(text))
+    monkeypatch.setattr(syntax, "parse", lambda text: parsed.append(text) or parse(text))
     for day in (1, 2):
         assert not list(offences(sql, {"claim_lines"}))
         assert list(offences(sql, {"stays"}))
