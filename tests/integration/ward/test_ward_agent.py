@@ -38,7 +38,7 @@ class Overhearing:
     def __init__(self, engine):
         self._engine = engine
         self.name, self.model, self.card_calibration = engine.name, engine.model, engine.card_calibration
-        self.templates, self.parts = [], []
+        self._heard = []
 
     def survey(self, image):
         return self._engine.survey(image)
@@ -48,10 +48,13 @@ class Overhearing:
 
     def embed(self, image, face, *, mirrored=False):
         template = self._engine.embed(image, face, mirrored=mirrored)
-        self.templates.append(template)
         box = face.box
-        self.parts.append(image[int(box.top) : int(box.bottom), int(box.left) : int(box.right)].copy())
+        part = image[int(box.top) : int(box.bottom), int(box.left) : int(box.right)].copy()
+        self._heard.append((template, part))
         return template
+
+    def heard(self):
+        return list(self._heard)
 
 
 @pytest.fixture(scope="module")
@@ -141,12 +144,27 @@ def needles(template, part):
     yield part[part.shape[0] // 2, :, ::-1].tobytes()[:NEEDLE_BYTES]
 
 
+def strangers_of(ears, agent, engine):
+    """The templates and pictures that the engine was shown and that are not the patient's."""
+    references = agent.people.references("P-listed", engine.model)
+    return [
+        (template, part) for template, part in ears.heard() if engine.compare([template], references) < 0.88
+    ]
+
+
 def test_a_patient_is_told_and_of_a_stranger_nothing_is_left(ward, engine, tmp_path, caplog):
     agent, ears, _server = ward
     caplog.set_level(logging.DEBUG, logger="renzheng")
     agent.start()
     watches = agent.watches
-    assert eventually(lambda: all(watch.numbers.tracks >= 2 for watch in watches), within_seconds=45)
+
+    def all_is_seen():
+        """Both have passed both cameras; a busy machine misses pictures, and the clips play for ever."""
+        ways = [one["data"].get("direction") for one in told(agent, "attendance.presence")]
+        passed = all(watch.numbers.tracks >= 2 for watch in watches)
+        return passed and "in" in ways and len(strangers_of(ears, agent, engine)) >= 4
+
+    assert eventually(all_is_seen, within_seconds=200)
     (first, *more) = told(agent, "attendance.presence")
     seen = {one["data"]["camera"]: one["data"] for one in (first, *more)}
     assert {one["subject"] for one in (first, *more)} == {"P-listed"}
@@ -162,14 +180,9 @@ def test_a_patient_is_told_and_of_a_stranger_nothing_is_left(ward, engine, tmp_p
     assert {event_id for event_id, _, _ in crops} == {one["id"] for one in (first, *more)}
     listed = dict.fromkeys(who for who, _ in agent.people.gallery(engine.model))
     assert list(listed) == ["P-listed", "P-other"]
-    strangers = [
-        (template, part)
-        for template, part in zip(ears.templates, ears.parts, strict=True)
-        if engine.compare([template], agent.people.references("P-listed", engine.model)) < 0.88
-    ]
-    assert len(strangers) >= 4, "the stranger was looked at"
+    strangers = strangers_of(ears, agent, engine)
     kept = everything_kept(tmp_path) + caplog.text.encode()
-    for template, part in zip(ears.templates, ears.parts, strict=True):
+    for template, part in ears.heard():
         assert not [needle for needle in needles(template, part) if needle in kept]
     assert b"\xff\xd8\xff" not in everything_kept(tmp_path / "data"), "a picture lies there in the clear"
     planted = strangers[0][0].values.tobytes()
@@ -187,12 +200,12 @@ def test_who_is_not_on_todays_list_is_not_told_although_enrolled(ward):
     agent, _ears, _server = ward
     put_roster(agent, "P-other")
     agent.start()
-    assert eventually(lambda: agent.watches[0].numbers.tracks >= 1, within_seconds=30)
+    assert eventually(lambda: agent.watches[0].numbers.tracks >= 1, within_seconds=60)
     assert told(agent, "attendance.presence") == []
     assert agent.evidence.oldest_first() == []
     page = Page(f"http://127.0.0.1:{agent.port}")
+    assert eventually(lambda: page.get("/health").json()["state"] == "up")
     health = page.get("/health").json()
-    assert health["state"] == "up"
     assert health["lists"] == {"3": {"inpatients": 1, "looked_for": 1}}
     assert 'renzheng_edge_ward_camera_up{camera="door"} 1' in page.get("/metrics").text
     assert "P-other" not in page.get("/health").text + page.get("/metrics").text
@@ -208,16 +221,19 @@ def test_what_the_cameras_could_see_is_told_in_stretches(ward):
         ("degraded", "door:no_roster,hall:no_roster"),
         ("up", ""),
     ]
-    assert eventually(lambda: steps[0] in stretches(agent), within_seconds=30)
-    assert eventually(lambda: agent.standing().cause == steps[1][1], within_seconds=30)
+    assert eventually(lambda: steps[0] in stretches(agent), within_seconds=60)
+    assert eventually(lambda: agent.standing().cause == steps[1][1], within_seconds=60)
     agent.watchman.beat()  # both cameras are there now: on a busy machine one comes before the other
     put_roster(agent, "P-listed")
     agent.refresh()
     assert eventually(lambda: steps[1] in stretches(agent)), stretches(agent)
+    assert eventually(lambda: agent.standing().state.value == "up")
+    agent.watchman.beat()
     server.close()
     assert eventually(lambda: steps[2] in stretches(agent))
     assert eventually(lambda: agent.standing().state.value == "down")
-    assert [one for one in stretches(agent) if one in steps] == steps
+    # a busy machine may be overloaded in between: then there are two stretches of one kind
+    assert list(dict.fromkeys(one for one in stretches(agent) if one in steps)) == steps
     assert {one["data"]["purpose"] for one in told(agent, "coverage")} == {"inpatient"}
 
 

@@ -138,7 +138,7 @@ def test_the_agent_runs_without_any_camera_in_reach_and_ends_when_told(config, t
         assert eventually(lambda: page.get("/health").json()["cause"] == "door:unreachable,hall:unreachable")
         assert page.get("/health").json()["state"] == "down"
         agent.terminate()
-        assert agent.wait(30) == 0
+        assert agent.wait(60) == 0
     store = Store(tmp_path / "data" / "device.sqlite")
     kinds = [chain.read_entry(line).event for line in DeviceLog(store, "ward-1").lines(0, 50)]
     store.close()
