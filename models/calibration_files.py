@@ -10,12 +10,14 @@ import numpy as np
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from renzheng.models.calibration import Calibration
-from renzheng.models.comparison import Space
+from renzheng.models.comparison import Damping, Space
 from renzheng.models.conversion.convert import write_whole
-from renzheng.models.decision import Threshold
+from renzheng.models.decision import SameSex, Threshold
 from renzheng.models.errors import CalibrationError, TemplateDamagedError
 from renzheng.models.home import home
 from renzheng.models.templates import KeyId, ModelId, Template, lengths
+
+_FORM = 2
 
 
 class _Point(BaseModel):
@@ -26,14 +28,33 @@ class _Point(BaseModel):
     fmr_low: float
     fmr_high: float
     basis: str
+    fnmr: float | None = None
 
 
-class _File(BaseModel):
-    """A calibration as a file; version 1 of its form."""
+class _Direction(BaseModel):
+    """One direction that is damped; a form 1 file has none."""
 
     model_config = ConfigDict(extra="forbid")
 
-    form: int = Field(default=1, ge=1, le=1)
+    share: float = Field(ge=0, le=1)
+    along: list[float]
+
+
+class _SameSex(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    sex: str
+    people: int
+    pairs: int
+    rates: list[tuple[float, float]]
+
+
+class _File(BaseModel):
+    """A calibration as a file; form 2, of which form 1 is the part without `damping`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    form: int = Field(default=_FORM, ge=1, le=_FORM)
     engine: str
     model: str
     key: str
@@ -44,6 +65,8 @@ class _File(BaseModel):
     centre: list[float]
     weights: list[float]
     thresholds: list[_Point] = Field(min_length=2)
+    damping: list[_Direction] = []
+    same_sex: list[_SameSex] = []
 
 
 def calibrations_folder() -> Path:
@@ -72,6 +95,11 @@ def save(folder: Path, engine: str, calibration: Calibration) -> Path:
         centre=[float(value) for value in calibration.space.centre],
         weights=list(calibration.space.weights),
         thresholds=[_Point(**vars(point)) for point in calibration.thresholds],
+        damping=_directions(calibration.space.damping),
+        same_sex=[
+            _SameSex(sex=each.sex, people=each.people, pairs=each.pairs, rates=list(each.rates))
+            for each in calibration.same_sex
+        ],
     )
     write_whole(path, content.model_dump_json(indent=1).encode())
     return path
@@ -85,9 +113,10 @@ def load(path: Path) -> Calibration:
     """
     try:
         content = _File.model_validate_json(path.read_bytes())
-        if len(content.centre) != sum(lengths(ModelId(content.model))):
+        length = sum(lengths(ModelId(content.model)))
+        if len(content.centre) != length or any(len(each.along) != length for each in content.damping):
             raise CalibrationError(
-                f"The centre in {path.name} does not fit its model.", do="Calibrate again."
+                f"The centre or a direction in {path.name} does not fit its model.", do="Calibrate again."
             )
     except (OSError, ValidationError) as error:
         raise CalibrationError(
@@ -96,7 +125,10 @@ def load(path: Path) -> Calibration:
     made_at: datetime = content.made_at
     return Calibration(
         space=Space(
-            ModelId(content.model), np.array(content.centre, dtype=np.float32), tuple(content.weights)
+            ModelId(content.model),
+            np.array(content.centre, dtype=np.float32),
+            tuple(content.weights),
+            damping=_damping(content.damping),
         ),
         thresholds=tuple(Threshold(**vars(point)) for point in content.thresholds),
         key=KeyId(content.key),
@@ -104,6 +136,27 @@ def load(path: Path) -> Calibration:
         people=content.people,
         comparisons=content.comparisons,
         made_at=made_at,
+        same_sex=tuple(
+            SameSex(each.sex, each.people, each.pairs, tuple(each.rates)) for each in content.same_sex
+        ),
+    )
+
+
+def _directions(damping: Damping | None) -> list[_Direction]:
+    if damping is None:
+        return []
+    return [
+        _Direction(share=float(share), along=[float(value) for value in along])
+        for share, along in zip(damping.shares, damping.directions, strict=True)
+    ]
+
+
+def _damping(directions: Sequence[_Direction]) -> Damping | None:
+    if not directions:
+        return None
+    return Damping(
+        np.array([each.along for each in directions], dtype=np.float32),
+        np.array([each.share for each in directions], dtype=np.float32),
     )
 
 

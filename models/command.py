@@ -107,7 +107,7 @@ def fetch(name: Annotated[str, typer.Argument(help="A model of the catalogue.")]
 
 
 @app.command()
-def calibrate(
+def calibrate(  # noqa: PLR0917 - each is an option of the command line
     images: Annotated[
         Path | None, typer.Option(help="Photographs of the site's people, a sub-folder each.")
     ] = None,
@@ -117,6 +117,9 @@ def calibrate(
         Path | None, typer.Option("--to", help="Folder of calibrations; by default this machine's own.")
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Even if the gallery has hardly grown.")] = False,
+    sexes: Annotated[
+        Path | None, typer.Option("--sexes", help="CSV: person,sex; rates within each sex are shown too.")
+    ] = None,
 ) -> None:
     """Compute the site's centre and thresholds from its own gallery of distinct people."""
     from datetime import UTC, datetime
@@ -125,6 +128,7 @@ def calibrate(
     from renzheng.models import site
     from renzheng.models.calibration_files import calibrations_folder, latest, read_gallery, save
     from renzheng.models.engine import ENGINES, open_engine
+    from renzheng.models.evaluation.sets import read_sexes
 
     if (images is None) == (gallery is None):
         raise UsageError("Say whom to calibrate on.", do="Give either --images DIR or --gallery FILE.")
@@ -135,7 +139,10 @@ def calibrate(
     if previous and not force and not site.is_due(previous, len(people)):
         console.print(f"Version {previous.version} ({previous.people} people) still holds for {len(people)}.")
         return
-    made = site.calibrate(people, ENGINES[engine].trust, now=datetime.now(UTC), previous=previous)
+    of_sex = read_sexes(sexes) if sexes else None
+    made = site.calibrate(
+        people, ENGINES[engine].trust, now=datetime.now(UTC), previous=previous, sexes=of_sex
+    )
     path = save(where, engine, made)
     console.print(f"Version {made.version}: {made.people} people, {made.comparisons} comparisons → {path}")
     for point in made.thresholds:
@@ -143,6 +150,10 @@ def calibrate(
             f"FMR {point.fmr:g} ({point.fmr_low:.2g}-{point.fmr_high:.2g}, {point.basis}): "
             f"threshold {point.score:.4f}"
         )
+    console.print(f"The smallest rate that this site carries so far: 1 in {1 / made.carried_fmr:.0f}")
+    for group in made.same_sex:
+        rates = ", ".join(f"{fmr:g}: {rate:.2g}" for fmr, rate in group.rates)
+        console.print(f"Among {group.people} people of sex {group.sex} ({group.pairs} pairs): {rates}")
 
 
 def _enrolled(images: Path, engine: str) -> "dict[str, list[Template]]":
@@ -153,15 +164,21 @@ def _enrolled(images: Path, engine: str) -> "dict[str, list[Template]]":
     site.require_enough(len(set(photographs.person.tolist())))
     samples = _acquired(photographs.images, engine, thorough=True, workers=None, silent=False)
     people: dict[str, list[Template]] = {}
-    for who, sample in zip(photographs.person.tolist(), samples, strict=True):
+    for path, sample in zip(photographs.images, samples, strict=True):
         if sample.template:
-            people.setdefault(str(who), []).append(sample.template)
+            people.setdefault(path.relative_to(images).parts[0], []).append(sample.template)
     return people
 
 
 @app.command()
 def evaluate(  # noqa: PLR0917 - each is an option of the command line
-    images: Annotated[Path, typer.Option(help="Folder of photographs.")],
+    images: Annotated[Path | None, typer.Option(help="Folder of photographs.")] = None,
+    templates: Annotated[
+        Path | None, typer.Option(help="Templates instead of photographs: .npz with `person` and arrays.")
+    ] = None,
+    array: Annotated[
+        str | None, typer.Option(help="Which array of --templates; by default the one named as the engine.")
+    ] = None,
     pairs: Annotated[Path | None, typer.Option(help="CSV: file_x,file_y,mated (1 or 0).")] = None,
     identities: Annotated[bool, typer.Option("--identities", help="Each sub-folder is one person.")] = False,
     references: Annotated[
@@ -174,21 +191,41 @@ def evaluate(  # noqa: PLR0917 - each is an option of the command line
         bool, typer.Option("--quick", help="One cut a face, as a kiosk embeds its frames.")
     ] = False,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; by default one a core.")] = None,
+    site_people: Annotated[
+        int | None,
+        typer.Option(
+            "--as-site", min=1, help="Also: calibrate on so many drawn people, measure on the rest."
+        ),
+    ] = None,
+    fmr: Annotated[float, typer.Option(min=1e-6, max=0.1, help="What --as-site asks for.")] = 1e-3,
+    draws: Annotated[int, typer.Option(min=1, max=1000, help="How many sites --as-site draws.")] = 20,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")] = False,
 ) -> None:
     """Measure an engine on photographs: FMR, FNMR, FTA, EER, DET, open-set identification."""
     from renzheng.contracts.errors import UsageError
     from renzheng.models.evaluation import report, sets
+    from renzheng.models.evaluation.run import as_site_of
     from renzheng.models.evaluation.run import evaluate as run
 
-    if (pairs is None) == (not identities):
+    if (images is None) == (templates is None):
+        raise UsageError("Say what to measure on.", do="Give either --images DIR or --templates FILE.")
+    if (pairs is None) == (not identities and templates is None):
         raise UsageError("Say what to compare.", do="Give either --pairs PAIRS.csv or --identities.")
-    if pairs is not None and references is not None:
-        raise UsageError("--references needs --identities.", do="Leave one of them out.")
-    photographs = sets.read_pairs(pairs, images) if pairs else sets.read_identities(images)
-    inside = sets.read_groups(groups, photographs.images, images) if groups else None
-    samples = _acquired(photographs.images, engine, thorough=not quick, workers=workers, silent=as_json)
+    if pairs is not None and (references is not None or site_people is not None):
+        raise UsageError("--references and --as-site need --identities.", do="Leave one of them out.")
+    if templates is not None:
+        if groups:
+            raise UsageError("--groups needs --images.", do="Leave one of them out.")
+        photographs, samples = sets.read_templates(templates, engine, array)
+        inside = None
+    else:
+        folder = images or Path()
+        photographs = sets.read_pairs(pairs, folder) if pairs else sets.read_identities(folder)
+        inside = sets.read_groups(groups, photographs.images, folder) if groups else None
+        samples = _acquired(photographs.images, engine, thorough=not quick, workers=workers, silent=as_json)
     result = run(photographs, samples, engine, references, inside)
+    if site_people is not None:
+        result = as_site_of(result, photographs, samples, people=site_people, fmr=fmr, draws=draws)
     if det:
         det.write_text(report.det_svg({engine: result.rates.det}), encoding="utf-8")
     if as_json:

@@ -12,6 +12,25 @@ from renzheng.models.templates import ModelId, Template, parts, require_same
 Rows = NDArray[np.float32]
 
 
+@dataclass(frozen=True, eq=False)
+class Damping:
+    """Directions of the templates' space whose part of every template is made smaller.
+
+    Attributes:
+        directions: float32, (count, length): of unit length and at right angles to each other.
+        shares: float32, (count,): what is taken away along each, 0 (nothing) to 1 (all).
+    """
+
+    directions: Rows
+    shares: Rows
+
+    def apply(self, centred: Rows) -> Rows:
+        """Damp centred templates, (..., length)."""
+        along = (centred @ self.directions.T) * self.shares
+        damped: Rows = (centred - along @ self.directions).astype(np.float32)
+        return damped
+
+
 @dataclass(frozen=True)
 class Space:
     """The space in which templates are compared.
@@ -25,20 +44,25 @@ class Space:
         fused_at_unit_length: several templates of a person are averaged and given unit length again, which
             tells people apart best, but gives strangers higher scores than single templates have: only for a
             space whose thresholds were measured on fused references. Else the mean of the scores counts.
+        damping: the directions in which the population's people differ most, which count less; None: all
+            count alike.
     """
 
     model: ModelId
     centre: Rows
     weights: tuple[float, ...]
     fused_at_unit_length: bool = True
+    damping: Damping | None = None
 
     def project(self, values: NDArray[np.floating]) -> Rows:
-        """Centre templates and give them unit length, so that a dot product is the comparison score.
+        """Centre and damp templates and give them unit length: a dot product is then the comparison score.
 
         Args:
             values: (..., length).
         """
-        centred = np.asarray(values, dtype=np.float32) - self.centre
+        centred: Rows = np.asarray(values, dtype=np.float32) - self.centre
+        if self.damping is not None:
+            centred = self.damping.apply(centred)
         pieces = [
             _unit(piece) * np.float32(np.sqrt(weight))
             for piece, weight in zip(parts(centred, self.model), self.weights, strict=True)
@@ -87,15 +111,15 @@ def compare(probes: Sequence[Template], references: Sequence[Template], space: S
     return float(np.clip(probe @ reference, -1.0, 1.0))
 
 
-# A centre measured on n people counts n / (n + 2): on photographs of ten people a centre from 2, 4 or 8 of
-# them served best at about 0.65, 0.7 and 0.8 of its length, one from all at its full length (docs/faces.md).
-_CENTRE_DOUBT = 2.0
+# A centre measured on n people counts n / (n + 1). Of 20 East Asian people the full centre served best, of
+# 157 in LFW one shortened to n / (n + 2); this lies between the two (docs/faces.md).
+_CENTRE_DOUBT = 1.0
 
 
 def centre_of(means: NDArray[np.floating], model: ModelId) -> Rows:
     """Return the centre to subtract, given each person's mean template, (people, length).
 
-    A mean over few people is itself uncertain, so each part of it is shortened: by n / (n + 2), and by the
+    A mean over few people is itself uncertain, so each part of it is shortened: by n / (n + 1), and by the
     share of its squared length that chance alone would give it (James and Stein's shrinkage).
     """
     people = len(means)

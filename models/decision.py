@@ -18,6 +18,7 @@ class Threshold:
         fmr_high: upper end.
         basis: what it was measured on: `card` (elsewhere), `site-model` (this site's own people, the tail
             computed from their spread) or `site` (counted among this site's own people).
+        fnmr: the share of genuine comparisons that miss it, where that was measured.
     """
 
     score: float
@@ -25,6 +26,24 @@ class Threshold:
     fmr_low: float
     fmr_high: float
     basis: str
+    fnmr: float | None = None
+
+
+@dataclass(frozen=True)
+class SameSex:
+    """What the site's thresholds mean among people of one sex, who resemble each other more than all do.
+
+    Attributes:
+        sex: as it was given.
+        people: of that sex.
+        pairs: of them.
+        rates: (false match rate of a threshold, the rate there among these pairs); computed, as `site-model`.
+    """
+
+    sex: str
+    people: int
+    pairs: int
+    rates: tuple[tuple[float, float], ...]
 
 
 @dataclass(frozen=True)

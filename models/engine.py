@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 
 from renzheng.models import quality as quality_of
 from renzheng.models.analysis import Analysis, Face, NoFace, OneFace, PoorQuality, SeveralFaces
-from renzheng.models.calibration import Calibration
-from renzheng.models.catalogue.cards import Card, card
+from renzheng.models.calibration import Calibration, threshold_or_last
+from renzheng.models.catalogue.cards import Card, OperatingPoint, card
 from renzheng.models.catalogue.files import check_shapes, find_file
 from renzheng.models.comparison import compare, plain_space
 from renzheng.models.conversion.convert import SOURCES, ensure_converted
-from renzheng.models.decision import UNSURE_FMR, Decision, NoReference, Threshold, decide
+from renzheng.models.decision import UNSURE_FMR, Decision, Match, NoReference, NotSure, Threshold, decide
 from renzheng.models.detection.boxes import Box, Detection
 from renzheng.models.detection.detectors import Detector, MmodLooks, YunetLooks
 from renzheng.models.detection.mmod import MmodDetector
@@ -232,12 +232,13 @@ class FaceEngine:
         Args:
             probes: one or more templates of this attempt; they are fused.
             references: what the person enrolled; several are fused. None: `NoReference`.
-            at_fmr: the share of impostors that may pass.
+            at_fmr: the share of impostors that may pass. Where a site's own calibration cannot carry so small
+                a rate, nobody matches: whoever might is `NotSure`.
             calibration: the site's own; without, the card's.
             transparency: receives score and decision.
 
         Raises:
-            OperatingPointError: nothing measured supports that rate.
+            OperatingPointError: nobody measures so small (or so large) a rate.
             TemplateMismatchError: templates of different models or keys.
         """
         if not probes:
@@ -245,7 +246,8 @@ class FaceEngine:
         if not references:
             return NoReference()
         used = calibration or self.card_calibration
-        match, unsure = used.threshold_at(at_fmr), used.threshold_at(max(UNSURE_FMR, at_fmr))
+        match, carried = threshold_or_last(used, at_fmr, several=len(probes) > 1)
+        unsure = used.threshold_at(max(UNSURE_FMR, at_fmr))
         if calibration is not None and probes[0].key != calibration.key:
             raise TemplateMismatchError(
                 f"The probe is under key {probes[0].key or 'none'}, "
@@ -256,6 +258,8 @@ class FaceEngine:
         score = self.compare(probes, references, used)
         transparency("comparison", score)
         decision = decide(score, match, unsure)
+        if isinstance(decision, Match) and not carried:
+            decision = NotSure(score, match)
         transparency("decision", decision)
         return decision
 
@@ -341,11 +345,18 @@ def load_network(name: str, threads: int) -> Network:
 
 
 def thresholds_of(known: Card, engine: str) -> tuple[Threshold, ...]:
-    """Return the card's operating points for one engine."""
+    """Return the card's operating points for one engine: for each rate, that of the worst population.
+
+    A threshold measured on one population promises nothing to another, so the highest of all is in force
+    until the site has calibrated on its own people.
+    """
+    worst: dict[float, OperatingPoint] = {}
+    for point in known.operating_points:
+        if point.engine == engine and point.threshold >= worst.get(point.fmr, point).threshold:
+            worst[point.fmr] = point
     return tuple(
-        Threshold(point.threshold, point.fmr, *point.fmr_interval, basis="card")
-        for point in known.operating_points
-        if point.engine == engine
+        Threshold(point.threshold, point.fmr, *point.fmr_interval, basis="card", fnmr=point.fnmr)
+        for point in worst.values()
     )
 
 

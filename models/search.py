@@ -96,7 +96,7 @@ class Gallery:
 
         Args:
             probes: one or more templates; they are fused.
-            at_fmr: false match rate of each single comparison.
+            at_fmr: false match rate of the probes with each single person.
             most: how many candidates at most.
             apart: take the mean of the probes' scores, not the score of their fusion, which is higher, for
                 strangers too. Thresholds are measured with single probes, so this keeps what they promise.
@@ -108,7 +108,7 @@ class Gallery:
         if not probes:
             raise OperatingPointError("There is no probe to search for.", do="Embed at least one face first.")
         _require(probes, self._calibration)
-        threshold = self._calibration.threshold_at(at_fmr)
+        threshold = self._calibration.threshold_at(at_fmr, several=len(probes) > 1 and not apart)
         expected = threshold.fmr * len(self)
         fuse = self._calibration.space.fuse
         if apart:

@@ -11,6 +11,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from zoneinfo import ZoneInfo
 
 from renzheng.common.supervised import frames, named
@@ -145,6 +146,7 @@ class Station:
         self._network_away = network_away
         self._halted = halted
         self.disk_short = False
+        self._standing_of_faces = partial(gallery.standing, settings.face.false_match_rate)
         self._evidence = evidence
         self._crop: bytes | None = None
         self.outcomes: Counter[tuple[str, str]] = Counter()
@@ -253,6 +255,7 @@ class Station:
             halted=self._halted(),
             problem=live.problem,
             camera=self._camera_trouble,
+            witness_needed=self._standing_of_faces().witness_needed,
         )
 
     def listen(self, listener: object) -> asyncio.Event:

@@ -16,7 +16,7 @@ from renzheng.contracts.ids import PersonId
 from renzheng.edge.device.store.people import People
 from renzheng.edge.look.faces import FaceEngine
 from renzheng.models import site
-from renzheng.models.calibration import Calibration
+from renzheng.models.calibration import Calibration, Standing, standing_of
 from renzheng.models.calibration_files import latest, save
 from renzheng.models.engine import ENGINES
 from renzheng.models.errors import OperatingPointError
@@ -25,7 +25,8 @@ from renzheng.models.templates import Template, lengths
 
 LOGGER = logging.getLogger(__name__)
 RESEMBLANCE_FMR = 1e-4
-"""One in ten thousand a comparison: among 200 people one new face in fifty resembles somebody by chance."""
+"""One in ten thousand a comparison: among 200 people one new face in fifty resembles somebody by chance. A
+small site that carries no such rate is searched at the smallest that it carries."""
 
 
 class SiteGallery:
@@ -56,6 +57,10 @@ class SiteGallery:
                 self.calibration = made
             return self.calibration
 
+    def standing(self, fmr: float) -> Standing:
+        """Return what can be promised now: a rate of false matches, or that a witness is needed."""
+        return standing_of(self.calibration or self._engine.card_calibration, fmr)
+
     def resembling(self, person_id: str, templates: Sequence[Template]) -> tuple[PersonId, ...]:
         """Name the other people whose references these templates match, best first.
 
@@ -63,10 +68,11 @@ class SiteGallery:
         """
         others = [(who, held) for who, held in self._gallery().items() if who != person_id]
         calibration = self.calibration or self._engine.card_calibration
+        at_fmr = max(RESEMBLANCE_FMR, calibration.carried_by_several)
         try:
-            found = Gallery.enrolled(others, calibration).search(templates, at_fmr=RESEMBLANCE_FMR, most=5)
+            found = Gallery.enrolled(others, calibration).search(templates, at_fmr=at_fmr, most=5)
         except OperatingPointError:
-            LOGGER.warning("nothing measured supports a search at a false match rate of %g", RESEMBLANCE_FMR)
+            LOGGER.warning("nothing measured supports a search at a false match rate of %g", at_fmr)
             return ()
         if not isinstance(found, Found):
             return ()

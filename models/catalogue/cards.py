@@ -63,6 +63,8 @@ class OperatingPoint(_Part):
 
     Attributes:
         engine: which engine's scores (the same network aligned otherwise scores otherwise).
+        population: on whom; what holds for one says nothing about another.
+        people: how many of them.
         threshold: comparison score.
         fmr: false match rate there, with its 95 % interval.
         fnmr: false non-match rate there, with its 95 % interval.
@@ -71,6 +73,8 @@ class OperatingPoint(_Part):
     """
 
     engine: str
+    population: str
+    people: int = Field(gt=0)
     threshold: float
     fmr: float = Field(gt=0, le=1)
     fmr_interval: tuple[float, float]
@@ -78,6 +82,24 @@ class OperatingPoint(_Part):
     fnmr_interval: tuple[float, float]
     data_set: str
     date: dt.date
+
+
+class StrangersPrior(_Part):
+    """How strangers' scores spread in calibrated sites, for templates of these embedders.
+
+    Attributes:
+        embedders: names of the cards whose networks make the templates, in order.
+        deviation: of strangers' scores, a probe against three references.
+        doubt: by what share populations differ in it (one sigma).
+        people: on how many people it was measured.
+        data_set: which.
+    """
+
+    embedders: tuple[str, ...]
+    deviation: float = Field(gt=0, lt=1)
+    doubt: float = Field(gt=0, lt=1)
+    people: int = Field(gt=0)
+    data_set: str
 
 
 class Card(_Part):
@@ -97,6 +119,7 @@ class Card(_Part):
     input: Input
     output: Output = Output()
     operating_points: tuple[OperatingPoint, ...] = ()
+    priors: tuple[StrangersPrior, ...] = ()
 
 
 def read_card(path: Path) -> Card:

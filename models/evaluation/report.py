@@ -7,6 +7,7 @@ from typing import Any
 
 from rich.table import Table
 
+from renzheng.models.evaluation.as_site import SEARCHED_FPIR, AsSite
 from renzheng.models.evaluation.metrics import Rate
 from renzheng.models.evaluation.run import Evaluation, Rates
 
@@ -31,7 +32,35 @@ def as_json(result: Evaluation) -> dict[str, Any]:
         "card_threshold": card.threshold if card else None,
         "fnir_at_fpir": {_key(fpir): _number(value) for fpir, value in result.fnir_at_fpir.items()},
         "groups": {name: _rates(rates) for name, rates in result.groups.items()},
+        "as_site": _as_site(result.as_site),
         "det": [list(point) for point in result.rates.det],
+    }
+
+
+def _as_site(found: AsSite | None) -> dict[str, Any] | None:
+    if found is None:
+        return None
+    return {
+        "people": found.people,
+        "draws": found.draws,
+        "asked_fmr": found.asked_fmr,
+        "real_fmr": _number(found.real_fmr.value),
+        "real_fmr_interval": _interval(found.real_fmr),
+        "tar": _number(found.tar.value),
+        "tar_interval": _interval(found.tar),
+        "not_carried": found.not_carried,
+        "offered_fmr": found.offered_fmr,
+        "thresholds": list(found.thresholds),
+        "attempts": {
+            "real_fmr": _number(found.attempts.value),
+            "real_fmr_interval": _interval(found.attempts),
+        },
+        "search": {
+            "people": found.searched,
+            "asked_fpir": SEARCHED_FPIR,
+            "real_fpir": _number(found.fpir.value),
+            "real_fpir_interval": _interval(found.fpir),
+        },
     }
 
 
@@ -83,7 +112,21 @@ def as_table(result: Evaluation) -> Table:
     for fpir, value in result.fnir_at_fpir.items():
         table.add_row(f"1:N, FPIR {_key(fpir)}", "", "", f"FNIR {value:.3f}", "")
     table.add_row("EER", "", "", f"{result.rates.eer:.4f}", "")
+    if result.as_site:
+        _add_site(table, result.as_site)
     return table
+
+
+def _add_site(table: Table, site: AsSite) -> None:
+    low, high = _interval(site.tar)
+    table.add_row(
+        f"site of {site.people}, {site.draws} draws: FMR {_key(site.asked_fmr)} asked, "
+        f"{site.real_fmr.value:.5f} real ({site.real_fmr.low:.5f}-{site.real_fmr.high:.5f})",
+        f"{site.thresholds[1]:.4f}" if site.thresholds else f"offered: 1 in {1 / site.offered_fmr:.0f}",
+        f"{site.tar.value:.3f}",
+        f"{1 - site.tar.value:.3f}",
+        f"{1 - high:.3f}-{1 - low:.3f}",
+    )
 
 
 def _key(value: float) -> str:

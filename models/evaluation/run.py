@@ -1,7 +1,7 @@
 """One evaluation: acquire, compare, count."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,8 +11,9 @@ from renzheng.models.catalogue.cards import card
 from renzheng.models.comparison import plain_space
 from renzheng.models.decision import Threshold
 from renzheng.models.engine import ENGINES, thresholds_of
-from renzheng.models.errors import OperatingPointError, PairsFileError
+from renzheng.models.errors import OperatingPointError, PairsFileError, UnknownEngineError
 from renzheng.models.evaluation.acquisition import Sample
+from renzheng.models.evaluation.as_site import AsSite, Templates, as_site
 from renzheng.models.evaluation.library import NAME as LIBRARY
 from renzheng.models.evaluation.metrics import (
     Rate,
@@ -25,7 +26,7 @@ from renzheng.models.evaluation.metrics import (
 )
 from renzheng.models.evaluation.scoring import card_scores, library_scores, site_scores
 from renzheng.models.evaluation.sets import Comparison, Photographs, all_pairs, with_references
-from renzheng.models.site import Values
+from renzheng.models.strangers import Values
 from renzheng.models.templates import ModelId, Template
 
 FMRS = (1e-2, 1e-3, 1e-4)
@@ -90,6 +91,7 @@ class Evaluation:
     at_card: AtCard | None
     fnir_at_fpir: Mapping[float, float]
     groups: Mapping[str, Rates]
+    as_site: AsSite | None = None
 
 
 @dataclass(frozen=True)
@@ -148,6 +150,37 @@ def evaluate(
         fnir_at_fpir=identification(photographs, acquired, engine, references or 1),
         groups={name: _within(inside, wanted, made, scores) for name, inside in (groups or {}).items()},
     )
+
+
+def as_site_of(
+    result: Evaluation,
+    photographs: Photographs,
+    samples: Sequence[Sample],
+    *,
+    people: int,
+    fmr: float,
+    draws: int,
+) -> Evaluation:
+    """Add what sites of so many people would get; see `renzheng.models.evaluation.as_site`.
+
+    Raises:
+        UnknownEngineError: the library itself does not calibrate.
+        PairsFileError: too few people have a face.
+        CalibrationError: a site of so few does not calibrate.
+    """
+    if result.engine == LIBRARY:
+        raise UnknownEngineError(f"{LIBRARY} does not calibrate.", do="Choose another engine for --as-site.")
+    acquired = stack(samples)
+    templates = Templates(acquired.model, acquired.values, photographs.person)
+    found = as_site(
+        templates,
+        ENGINES[result.engine].trust,
+        people=people,
+        fmr=fmr,
+        references=result.references,
+        draws=draws,
+    )
+    return replace(result, as_site=found)
 
 
 def wanted_comparisons(

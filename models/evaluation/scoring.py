@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 
 from renzheng.models.comparison import Space
 from renzheng.models.evaluation.sets import Comparison
-from renzheng.models.site import Values, centred_cosines, fusion_weights
+from renzheng.models.site import fusion_weights
+from renzheng.models.strangers import Values, held_out_cosines
 from renzheng.models.templates import ModelId
 
 
@@ -20,7 +21,7 @@ def site_scores(
 ) -> NDArray[np.float64]:
     """Score as a site would that has calibrated on its own people, but never on the two it is comparing.
 
-    For each pair of people the centre is taken from everyone else's mean templates. Where a template has
+    For each pair of people the space is made of others' mean templates. Where a template has
     several parts, each part's cosine is divided by its deviation over non-mated comparisons and weighted by
     `trust`.
 
@@ -35,7 +36,7 @@ def site_scores(
         (comparisons,) scores.
     """
     probes = [(each.probe, each.references) for each in comparisons]
-    cosines = centred_cosines(values, person, probes, model)
+    cosines = held_out_cosines(values, person, probes, model)
     mated = np.array([comparison.mated for comparison in comparisons], dtype=bool)
     weights = fusion_weights(cosines[~mated], trust)
     scores: NDArray[np.float64] = cosines @ weights

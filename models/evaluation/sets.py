@@ -4,17 +4,23 @@ import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
-from renzheng.models.errors import PairsFileError
+from renzheng.models.catalogue.cards import card
+from renzheng.models.engine import ENGINES
+from renzheng.models.errors import PairsFileError, UnknownEngineError
+from renzheng.models.evaluation.acquisition import Sample
+from renzheng.models.templates import ModelId, Template, lengths, model_id
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"})
 # So many comparisons of strangers show a false match rate of 1e-5; more would only take memory.
 MOST_NON_MATED = 1_000_000
 _PAIR_COLUMNS = ("file_x", "file_y", "mated")
 _GROUP_COLUMNS = ("file", "group")
+_SEX_COLUMNS = ("person", "sex")
 
 
 @dataclass(frozen=True)
@@ -146,6 +152,70 @@ def read_groups(path: Path, images: Sequence[Path], folder: Path) -> dict[str, N
     group_of = {folder / row["file"]: row["group"] for _, row in _rows(path, _GROUP_COLUMNS)}
     labels = np.array([group_of.get(image, "") for image in images])
     return {name: labels == name for name in sorted(set(labels.tolist()) - {""})}
+
+
+def read_sexes(path: Path) -> dict[str, str]:
+    """Read `person,sex`: a person as the gallery, or the sub-folder, calls them."""
+    return {row["person"]: row["sex"] for _, row in _rows(path, _SEX_COLUMNS)}
+
+
+def read_templates(path: Path, engine: str, array: str | None) -> tuple[Photographs, list[Sample]]:
+    """Read templates instead of photographs: an .npz file of `person` (images,) and arrays (images, length).
+
+    An array of the templates of several networks serves an engine that uses some of them.
+
+    Args:
+        path: the file; an image without a template has a row of NaN.
+        engine: whose templates they are.
+        array: which of the file's arrays; None: the one named as the engine.
+
+    Raises:
+        PairsFileError: it is no such file.
+        UnknownEngineError: no engine of that name.
+    """
+    try:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
+            person, values = file["person"], file[array or engine]
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+        raise PairsFileError(
+            f"{path} holds no templates of {array or engine}.",
+            why=str(error),
+            do="Give an .npz file with `person` and the array that --array names.",
+        ) from error
+    model, columns = columns_of(engine, values.shape[-1] if values.ndim > 1 else 0)
+    if person.shape != values.shape[:1] or columns is None:
+        raise PairsFileError(
+            f"{array or engine} in {path.name} has the shape {values.shape}, `person` {person.shape}.",
+            why=f"A template of {engine} has {sum(lengths(model))} numbers.",
+            do="Name the engine that made the templates, or another array.",
+        )
+    chosen = values[:, columns].astype(np.float32)
+    samples = [
+        Sample(Template(row, model)) if np.isfinite(row).all() else Sample(None, "no_face") for row in chosen
+    ]
+    images = tuple(path / str(number) for number in range(len(samples)))
+    return Photographs(images, np.unique(person, return_inverse=True)[1].astype(np.int64)), samples
+
+
+def columns_of(engine: str, length: int) -> tuple[ModelId, slice | None]:
+    """Return an engine's model, and which columns of rows of that length are its templates; None: no such."""
+    wanted = ENGINES.get(engine)
+    if wanted is None:
+        raise UnknownEngineError(f"There is no engine {engine!r}.", do=f"Known: {', '.join(ENGINES)}.")
+    model = _model_of(wanted.embedders)
+    if sum(lengths(model)) == length:
+        return model, slice(0, length)
+    for recipe in ENGINES.values():
+        sizes = lengths(_model_of(recipe.embedders))
+        if sum(sizes) == length and len(wanted.embedders) == 1 and wanted.embedders[0] in recipe.embedders:
+            place = recipe.embedders.index(wanted.embedders[0])
+            return model, slice(sum(sizes[:place]), sum(sizes[: place + 1]))
+    return model, None
+
+
+def _model_of(embedders: Sequence[str]) -> ModelId:
+    found = [card(name) for name in embedders]
+    return model_id([(each.name, each.sha256, each.output.length) for each in found])
 
 
 def _rows(path: Path, columns: tuple[str, ...]) -> list[tuple[int, dict[str, str]]]:

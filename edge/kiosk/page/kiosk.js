@@ -126,7 +126,8 @@ function fallAsleep() {
 
 function paint() {
   const waits = screen.halted ? "notice.halted" : "";
-  const trouble = screen.disk_short ? "notice.disk_short" : waits ? waits : screen.camera ? `notice.camera_${screen.camera}` : "";
+  const trouble = screen.disk_short ? "notice.disk_short" : waits ? waits : screen.camera ? `notice.camera_${screen.camera}`
+    : screen.witness_needed ? "notice.witness_needed" : "";
   put($("notice"), trouble);
   const patient = screen.patient;
   for (const who of document.querySelectorAll(".who")) {

@@ -8,6 +8,7 @@ from parts.edge import DAY, StandInEngine, make_settings, stepped_clock
 
 from renzheng.contracts.log import read_entry
 from renzheng.edge.kiosk.main import build_agent
+from renzheng.edge.look.gallery import RESEMBLANCE_FMR
 from renzheng.models.calibration import Calibration
 from renzheng.models.comparison import plain_space
 from renzheng.models.decision import Threshold
@@ -51,14 +52,14 @@ def enter(agent, numbers):
 
 
 def test_the_card_serves_until_there_are_enough_people_and_growth_calibrates_again(agent, tmp_path):
-    enter(agent, range(29))
+    enter(agent, range(9))
     assert agent.gallery.renew(DAY) is None
-    enter(agent, [29])
+    enter(agent, range(9, 20))
     first = agent.gallery.renew(DAY)
-    assert (first.version, first.people) == (1, 30)
-    enter(agent, [30])
+    assert (first.version, first.people) == (1, 20)
+    enter(agent, [20])
     assert agent.gallery.renew(DAY).version == 1
-    enter(agent, range(31, 34))
+    enter(agent, [21])
     assert agent.gallery.renew(DAY + timedelta(days=1)).version == 2
     again = build_agent(make_settings(tmp_path), clock=stepped_clock(), engine=Wide())
     assert again.gallery.calibration.version == 2
@@ -75,6 +76,39 @@ def test_a_face_that_is_enrolled_as_another_is_told_to_the_bureau_and_not_to_the
     agent.people.put_patient("P10", surname="某", card_number="62220010")
     agent.enrolment.enrol("P10", templates_of(77), source="live", witness_id="1001")
     assert "resembles" not in read_entry(agent.log.lines(0, 100)[-1]).event["data"]
+
+
+def test_a_small_site_too_is_searched_for_a_face_that_is_enrolled_twice(agent):
+    enter(agent, range(12))
+    small = agent.gallery.renew(DAY)
+    assert small.carried_fmr > RESEMBLANCE_FMR
+    agent.people.put_patient("P99", surname="某", card_number="62229999")
+    agent.enrolment.enrol("P99", templates_of(3), source="live", witness_id="1001")
+    assert read_entry(agent.log.lines(0, 100)[-1]).event["data"]["resembles"] == ["P3"]
+
+
+class Strict(Wide):
+    """An engine by whose card hardly anybody passes."""
+
+    card_calibration = Calibration(
+        plain_space(Wide.model),
+        (
+            Threshold(0.99, 1e-4, 1e-5, 1e-3, "card", fnmr=0.9),
+            Threshold(0.5, 0.1, 0.05, 0.2, "card", fnmr=0.1),
+        ),
+    )
+
+
+def test_the_kiosk_says_that_a_witness_is_needed_until_the_site_has_calibrated(tmp_path):
+    agent = build_agent(make_settings(tmp_path), clock=stepped_clock(), engine=Strict())
+    assert agent.station.screen().witness_needed
+    standing = agent.gallery.standing(1e-3)
+    assert (standing.basis, standing.people, standing.fnmr) == ("card", 0, 0.9)
+    enter(agent, range(12))
+    agent.gallery.renew(DAY)
+    assert not agent.station.screen().witness_needed
+    assert agent.gallery.standing(1e-3).people == 12
+    agent.store.close()
 
 
 def test_references_lie_encrypted_and_bound_to_their_person(agent):

@@ -11,7 +11,7 @@ from typer.testing import CliRunner, Result
 
 from renzheng.contracts.errors import UsageError
 from renzheng.models.command import app
-from renzheng.models.errors import CalibrationError, ModelFileError
+from renzheng.models.errors import CalibrationError, ModelFileError, PairsFileError
 
 
 def call(*arguments: str | Path) -> Result:
@@ -115,6 +115,45 @@ def test_the_library_itself_is_evaluated_in_the_same_way(converted: Path, people
     )
     assert report["card_threshold"] == pytest.approx(0.4)
     assert report["tar_at_fmr"]["0.01"] > 0.4
+
+
+def drawn(image: np.ndarray, seed: int) -> np.ndarray:
+    """Somebody else's face: a portrait whose features are smoothly moved, and whose skin is another."""
+    rng = np.random.default_rng(seed)
+    rows, columns = image.shape[:2]
+    moves = [
+        cv2.resize(rng.normal(0, 0.02 * columns, (6, 6)).astype(np.float32), (columns, rows), None, 0, 0, 2)
+        for _ in range(2)
+    ]
+    across, down = np.meshgrid(np.arange(columns, dtype=np.float32), np.arange(rows, dtype=np.float32))
+    moved = cv2.remap(image, across + moves[0], down + moves[1], cv2.INTER_LINEAR, None, cv2.BORDER_REPLICATE)
+    return np.clip(moved * rng.uniform(0.75, 1.15, 3), 0, 255).astype(np.uint8)
+
+
+def test_evaluate_as_a_site_on_photographs_of_drawn_people(
+    converted: Path, photographs: dict[str, np.ndarray], tmp_path: Path
+) -> None:
+    for who in range(13):
+        image = photographs[("obama", "biden", "astronaut")[who % 3]]
+        rows = 300 * image.shape[0] // image.shape[1]
+        small = drawn(cv2.resize(image, (300, rows), interpolation=cv2.INTER_AREA), who)
+        (tmp_path / f"p{who:02d}").mkdir()
+        for number, light in enumerate((1.0, 0.7)):
+            lit = (small * light).astype(np.uint8)
+            cv2.imwrite(str(tmp_path / f"p{who:02d}" / f"{number}.png"), lit[:, :, ::-1])
+    arguments = ("evaluate", "--images", tmp_path, "--identities", "--references", "3", "--quick")
+    asked = ("--workers", "1", "--as-site", "10", "--draws", "2", "--fmr", "0.01", "--json")
+    report = json.loads(call(*arguments, *asked).stdout)
+    site = report["as_site"]
+    assert (site["people"], site["draws"], site["asked_fmr"]) == (10, 2, 0.01)
+    assert site["search"]["people"] == 3
+    assert 0 <= site["real_fmr_interval"][0] <= site["real_fmr"] <= site["real_fmr_interval"][1] <= 1
+    assert 0 <= site["tar_interval"][0] <= site["tar"] <= site["tar_interval"][1] <= 1
+
+
+def test_ten_people_leave_nobody_to_measure_a_site_of_ten_on(converted: Path, people: Path) -> None:
+    with pytest.raises(PairsFileError, match="a site of 10"):
+        call("evaluate", "--images", people, "--identities", "--quick", "--workers", "1", "--as-site", "10")
 
 
 def test_a_wrong_call_says_what_is_wrong(people: Path, tmp_path: Path) -> None:

@@ -7,8 +7,10 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
+from renzheng.models.calibration import Calibration, standing_of
 from renzheng.models.catalogue.cards import card, cards, read_card
 from renzheng.models.catalogue.files import State, add, check_shapes, fetch, find_file, identify, inspect
+from renzheng.models.comparison import plain_space
 from renzheng.models.engine import ENGINES, open_engine, thresholds_of
 from renzheng.models.errors import (
     CardError,
@@ -19,6 +21,7 @@ from renzheng.models.errors import (
     UnknownModelError,
 )
 from renzheng.models.network import Network
+from renzheng.models.templates import ModelId
 
 
 @pytest.fixture(autouse=True)
@@ -69,6 +72,26 @@ def test_an_engine_s_thresholds_rise_as_its_false_match_rate_falls() -> None:
         scores = [point.score for point in points]
         assert scores == sorted(scores, reverse=True)
     assert len(thresholds_of(card("dlib-resnet"), "dlib")) >= 3
+
+
+@pytest.mark.parametrize("name", ["dlib", "yunet-dlib", "yunet-mobilefacenet", "fused"])
+def test_of_several_populations_the_worst_is_in_force(name: str) -> None:
+    points = [point for point in card(ENGINES[name].embedders[-1]).operating_points if point.engine == name]
+    assert {point.population for point in points} == {"lfw", "east-asian"}
+    for threshold in thresholds_of(card(ENGINES[name].embedders[-1]), name):
+        same = [point for point in points if point.fmr == threshold.fmr]
+        assert threshold.score == max(point.threshold for point in same)
+        assert threshold.fnmr in {point.fnmr for point in same}
+
+
+def test_where_hardly_anybody_passes_by_the_card_a_witness_is_asked_for() -> None:
+    model = ModelId("x:aaaaaaaaaaaa:8")
+    for name, needed in (("dlib", True), ("yunet-mobilefacenet", False)):
+        thresholds = thresholds_of(card(ENGINES[name].embedders[-1]), name)
+        standing = standing_of(Calibration(plain_space(model), thresholds), 1e-3)
+        assert standing.witness_needed is needed, name
+        assert standing.basis == "card"
+        assert standing.people == 0
 
 
 def test_a_malformed_card_names_every_fault(tmp_path: Path) -> None:
