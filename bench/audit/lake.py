@@ -59,7 +59,7 @@ def _tables(lines: int) -> dict[str, str]:
             f"CASE WHEN i % 700000 = 0 THEN DATE '2026-03-04' END FROM range(0, {stays} * 7, 7) t(i)"
         ),
         "item_catalogue": (
-            "SELECT * FROM (VALUES ('HD', 'haemodialysis'), ('BED', 'bed_day')) t(item_code, item_class), "
+            "SELECT * FROM (VALUES ('HD', 'haemodialysis'), ('BED', 'bed_day'), ('DRUG', 'other')) t(item_code, item_class), "
             f"(SELECT {null} AS sex_limit, CAST(NULL AS BIGINT) AS min_age_years, CAST(NULL AS BIGINT) AS max_age_years) l"
         ),
         "claim_lines": (

@@ -85,9 +85,7 @@ WITH looked AS (
     s.institution_id,
     s.person_id,
     v.day,
-    s.service_time,
-    v.line_id,
-    CAST(v.amount * 100 AS BIGINT) // v.days AS cents,
+    v.line,
     CASE WHEN v.reason = 'seen' THEN 1 ELSE 0 END AS seen
   FROM bed_day_verdicts v
   JOIN scope_lines s ON v.line = s.line
@@ -135,10 +133,10 @@ tested AS (
 SELECT
   t.institution_id,
   t.person_id,
-  array_agg(DISTINCT l.line_id) AS line_ids,
-  sum(l.cents) / 100 AS amount,
-  min(l.service_time) AS from_at,
-  max(l.service_time) AS to_at,
+  array_agg(DISTINCT s.line_id) AS line_ids,
+  sum(CAST(v.amount * 100 AS BIGINT) // v.days) / 100 AS amount,
+  min(s.service_time) AS from_at,
+  max(s.service_time) AS to_at,
   CAST([] AS VARCHAR[]) AS evidence,
   t.n,
   CASE WHEN t.own_house = 1 THEN '本院' ELSE '本统计区' END AS whose_zh,
@@ -147,5 +145,7 @@ SELECT
   exp(t.chance_ln) * 1000000 AS per_million
 FROM tested t
 JOIN looked l ON t.institution_id = l.institution_id AND t.person_id = l.person_id
+JOIN bed_day_verdicts v ON l.line = v.line AND l.day = v.day
+JOIN scope_lines s ON l.line = s.line
 WHERE t.chance_ln <= CAST($least_ln AS DOUBLE)
 GROUP BY t.institution_id, t.person_id, t.n, t.own_house, t.rate, t.chance_ln

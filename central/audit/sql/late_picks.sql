@@ -1,10 +1,13 @@
 -- The late sessions each line would choose if it were alone, in the same way.
-WITH ranked AS (
+WITH open_choice AS (
+  SELECT line FROM late_choices WHERE needed = 1 GROUP BY line HAVING count(*) > 1
+),
+ranked AS (
   SELECT
-    *,
-    row_number() OVER (PARTITION BY line ORDER BY supporting DESC, gap_us, signed_in_at, session) AS place
-  FROM late_choices
-  WHERE needed = 1
+    c.*,
+    row_number() OVER (PARTITION BY c.line ORDER BY c.supporting DESC, c.gap_us, c.signed_in_at, c.session) AS place
+  FROM late_choices c
+  SEMI JOIN open_choice o ON c.line = o.line
 ),
 several AS (
   SELECT
@@ -16,6 +19,11 @@ several AS (
   FROM late_choices
   WHERE needed > 1
 )
+SELECT c.line, c.institution_id, c.person_id, c.item_class, c.session
+FROM late_choices c
+ANTI JOIN open_choice o ON c.line = o.line
+WHERE c.needed = 1
+UNION ALL
 SELECT line, institution_id, person_id, item_class, session
 FROM ranked
 WHERE place = 1

@@ -1,5 +1,6 @@
 -- The run of a dialysis machine that names the person and shows the longest stay in each session; and how long a
 -- stay is shown by a run that began only after the sign-out (later_us).
+-- Nearly always there is one, which is taken as it is; only where there are several are they ranked.
 WITH runs AS (
   SELECT
     s.session,
@@ -17,15 +18,36 @@ WITH runs AS (
     AND m.started_at <= s.afterwards_until
     AND m.ended_at >= s.signed_in_at
 ),
+several AS (
+  SELECT session FROM runs GROUP BY session HAVING count(*) > 1
+),
 ranked AS (
   SELECT
-    *,
+    r.*,
     row_number() OVER (
-      PARTITION BY session ORDER BY CASE WHEN during THEN 0 ELSE 1 END, shown_us DESC, run
+      PARTITION BY r.session ORDER BY CASE WHEN r.during THEN 0 ELSE 1 END, r.shown_us DESC, r.run
     ) AS place,
-    max(CASE WHEN NOT during THEN later_us END) OVER (PARTITION BY session) AS longest_later_us,
-    max(CASE WHEN during AND by_device THEN 1 ELSE 0 END) OVER (PARTITION BY session) AS device_runs
-  FROM runs
+    max(CASE WHEN NOT r.during THEN r.later_us END) OVER (PARTITION BY r.session) AS longest_later_us,
+    max(CASE WHEN r.during AND r.by_device THEN 1 ELSE 0 END) OVER (PARTITION BY r.session) AS device_runs
+  FROM runs r
+  SEMI JOIN several s ON r.session = s.session
+),
+chosen AS (
+  SELECT session, run, shown_us, started_at, ended_at, during, longest_later_us, device_runs
+  FROM ranked
+  WHERE place = 1
+  UNION ALL
+  SELECT
+    r.session,
+    r.run,
+    r.shown_us,
+    r.started_at,
+    r.ended_at,
+    r.during,
+    CASE WHEN NOT r.during THEN r.later_us END AS longest_later_us,
+    CASE WHEN r.during AND r.by_device THEN 1 ELSE 0 END AS device_runs
+  FROM runs r
+  ANTI JOIN several s ON r.session = s.session
 )
 SELECT
   session,
@@ -35,5 +57,4 @@ SELECT
   CASE WHEN during THEN ended_at END AS ended_at,
   longest_later_us AS later_us,
   device_runs > 0 AS device_run
-FROM ranked
-WHERE place = 1
+FROM chosen

@@ -1,21 +1,40 @@
 -- One sign-in a session: the one that can carry most, then the first.
-WITH ranked AS (
-  SELECT
-    *,
-    row_number() OVER (
-      PARTITION BY institution_id, person_id, joined_by
-      ORDER BY
-        CASE
-          WHEN verified THEN 0
-          WHEN outcome IN ('manual', 'declined') THEN 1
-          WHEN pad = 'bona_fide' THEN 2
-          ELSE 3
-        END,
-        occurred_at,
-        event_id
-    ) AS place
+-- Nearly always there is one, which is taken as it is; only where there are several are they ranked.
+WITH several AS (
+  SELECT institution_id, person_id, joined_by
   FROM dialysis_joined
   WHERE event_type = 'sign_in'
+  GROUP BY institution_id, person_id, joined_by
+  HAVING count(*) > 1
+),
+ranked AS (
+  SELECT
+    j.*,
+    row_number() OVER (
+      PARTITION BY j.institution_id, j.person_id, j.joined_by
+      ORDER BY
+        CASE
+          WHEN j.verified THEN 0
+          WHEN j.outcome IN ('manual', 'declined') THEN 1
+          WHEN j.pad = 'bona_fide' THEN 2
+          ELSE 3
+        END,
+        j.occurred_at,
+        j.event_id
+    ) AS place
+  FROM dialysis_joined j
+  SEMI JOIN several s
+    ON j.institution_id = s.institution_id AND j.person_id = s.person_id AND j.joined_by = s.joined_by
+  WHERE j.event_type = 'sign_in'
+),
+chosen AS (
+  SELECT j.*, 1 AS place
+  FROM dialysis_joined j
+  ANTI JOIN several s
+    ON j.institution_id = s.institution_id AND j.person_id = s.person_id AND j.joined_by = s.joined_by
+  WHERE j.event_type = 'sign_in'
+  UNION ALL
+  SELECT * FROM ranked WHERE place = 1
 )
 SELECT
   r.event_id AS session,
@@ -34,5 +53,4 @@ SELECT
   lead(r.occurred_at) OVER (
     PARTITION BY r.institution_id, r.person_id ORDER BY r.occurred_at, r.event_id
   ) AS next_sign_in_at
-FROM ranked r
-WHERE r.place = 1
+FROM chosen r
