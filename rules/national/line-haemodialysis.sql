@@ -168,10 +168,14 @@ WITH facts AS (
     coalesce(h.used_us, 0) AS used_us,
     h.weakest_support AS hours_support,
     coalesce(h.late, 0) AS hours_late,
-    list_concat(
-      coalesce(v.evidence, CAST([] AS VARCHAR[])),
-      list_concat(coalesce(n.evidence, CAST([] AS VARCHAR[])), coalesce(h.evidence, CAST([] AS VARCHAR[])))
-    ) AS session_evidence,
+    CASE
+      WHEN n.line IS NULL AND h.line IS NULL THEN v.evidence
+      ELSE list_concat(
+        coalesce(v.evidence, CAST([] AS VARCHAR[])),
+        list_concat(coalesce(n.evidence, CAST([] AS VARCHAR[])), coalesce(h.evidence, CAST([] AS VARCHAR[])))
+      )
+    END AS session_evidence,
+    n.line IS NULL AND h.line IS NULL AND v.sessions = 1 AS one_session,
     t.evidence AS trace_evidence,
     coalesce(t.shown, 0) AS shown,
     coalesce(t.attempts, 0) AS attempts,
@@ -267,10 +271,14 @@ SELECT
     WHEN reason = 'elsewhere' THEN list_sort(list_distinct(elsewhere))
     WHEN reason = 'identity_mismatch' THEN list_sort(trace_evidence)
     WHEN reason = 'more_lines_than_sessions' AND choice_evidence IS NOT NULL
-      THEN list_sort(list_distinct(list_concat(choice_evidence, session_evidence)))
+      THEN list_sort(list_distinct(list_concat(choice_evidence, coalesce(session_evidence, CAST([] AS VARCHAR[])))))
     WHEN reason IN ('coverage_gap', 'bedside_possible', 'broken_row')
-      THEN list_sort(list_distinct(list_concat(coalesce(trace_evidence, CAST([] AS VARCHAR[])), session_evidence)))
-    ELSE list_sort(list_distinct(session_evidence))
+      THEN list_sort(list_distinct(list_concat(
+        coalesce(trace_evidence, CAST([] AS VARCHAR[])), coalesce(session_evidence, CAST([] AS VARCHAR[]))
+      )))
+    -- the ids of one session are different ones
+    WHEN one_session THEN list_sort(session_evidence)
+    ELSE list_sort(list_distinct(coalesce(session_evidence, CAST([] AS VARCHAR[]))))
   END AS evidence,
   CASE
     WHEN reason = 'bedside_possible' THEN 'stay'

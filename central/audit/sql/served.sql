@@ -6,10 +6,13 @@ WITH each AS (
     l.needed,
     s.standing,
     s.sign_in_verified,
-    list_concat(
-      list_filter([s.session, s.sign_out, s.run, s.presence], lambda x: x IS NOT NULL),
-      coalesce(s.further, CAST([] AS VARCHAR[]))
-    ) AS evidence
+    CASE
+      WHEN s.further IS NULL THEN list_filter([s.session, s.sign_out, s.run, s.presence], lambda x: x IS NOT NULL)
+      ELSE list_distinct(list_concat(
+        list_filter([s.session, s.sign_out, s.run, s.presence], lambda x: x IS NOT NULL),
+        coalesce(s.further, CAST([] AS VARCHAR[]))
+      ))
+    END AS evidence
   FROM assigned a
   JOIN dialysis_lines l ON a.line = l.line
   JOIN dialysis_sessions s ON a.session = s.session
