@@ -173,6 +173,12 @@ FROM (
 
 _SETTLED = """
 CREATE TABLE settled AS
+WITH voided AS (
+    SELECT institution_id, settlement_id FROM settlement_cancellations_told
+    UNION
+    SELECT s.institution_id, s.settlement_id FROM settlements_told s
+    JOIN settlement_cancellations_told c USING (institution_id, message_id)
+)
 SELECT
     s.institution_id, s.settlement_id, min(s.visit_id) AS visit_id, max(s.batch) AS batch,
     min(s.from_at) AS from_at,
@@ -181,10 +187,9 @@ SELECT
     arg_max(s.fund, s.arrival) FILTER (s.fund IS NOT NULL) AS fund,
     max(s.sent_at) AS sent_at,
     coalesce(max(n._ordinal), 0) AS _ordinal,
-    bool_or(c.institution_id IS NOT NULL) AS is_void
+    bool_or(v.settlement_id IS NOT NULL) AS is_void
 FROM settlements_told s
-LEFT JOIN settlement_cancellations_told c ON c.institution_id = s.institution_id
-    AND (c.settlement_id = s.settlement_id OR c.message_id = s.message_id)
+LEFT JOIN voided v ON v.institution_id = s.institution_id AND v.settlement_id = s.settlement_id
 LEFT JOIN settlements_now n ON n.institution_id = s.institution_id AND n.settlement_id = s.settlement_id
 GROUP BY s.institution_id, s.settlement_id
 """
