@@ -197,18 +197,16 @@ def credential(
     ] = None,
 ) -> None:
     """Enter a patient's e-credential; only the hash of what its QR code holds is kept."""
-    import cv2
-
     from renzheng.edge.device.store.database import Store
     from renzheng.edge.device.store.people import open_people
-    from renzheng.edge.kiosk.glimpse import read_code
+    from renzheng.edge.kiosk.codes import read_code
     from renzheng.edge.settings import load_settings
     from renzheng.models.images import decode
 
     if image is None:
         content = typer.prompt("QR code's content", hide_input=True)
     else:
-        content = read_code(cv2.QRCodeDetector(), decode(image.read_bytes()))
+        content = read_code(decode(image.read_bytes()))
         if content is None:
             raise InputError(f"{image.name} shows no QR code that can be read.", do="Give a sharper picture.")
     device = load_settings(config).device

@@ -59,7 +59,7 @@ def fleet(
 def codes(
     frames: Annotated[int, typer.Option(min=1, help="How many of each kind.")] = 60,
 ) -> None:
-    """Count the QR codes that are read of drawn frames, beside zxing-cpp where it is installed; as JSON."""
+    """Count the QR codes that are read of drawn frames, beside OpenCV's reader; as JSON."""
     from renzheng.bench.site.codes import run
 
     print(json.dumps(run(frames), indent=1))

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from renzheng.common.supervised import Worker
+from renzheng.edge.kiosk.codes import read_code
 from renzheng.edge.kiosk.sight import (
     THUMBNAIL_HEIGHT,
     THUMBNAIL_WIDTH,
@@ -20,12 +21,11 @@ from renzheng.edge.kiosk.sight import (
     observe,
     rested,
 )
-from renzheng.edge.look.faces import Image, decode
+from renzheng.edge.look.faces import decode
 from renzheng.edge.look.watcher import Frame
 from renzheng.models.images import decode_frame_small
 
 LOGGER = logging.getLogger(__name__)
-LONGEST_CODE = 512
 _WAIT_S = 0.5
 
 
@@ -56,7 +56,7 @@ class Glimpser:
         self._condition = threading.Condition()
         self._newest: tuple[Frame, bool] | None = None
         self._rested = False
-        self._sight, self._detector = Sight(), cv2.QRCodeDetector()
+        self._sight = Sight()
         self.worker = Worker("glimpser", self._turn)
 
     def start(self) -> None:
@@ -92,7 +92,7 @@ class Glimpser:
         frame, for_code = newest
         sight = self._sight = observe(self._sight, thumbnail, frame.at_ms)
         image = decode(frame.jpeg) if for_code else None
-        code = None if image is None else read_code(self._detector, image)
+        code = None if image is None else read_code(image)
         self._tell(Glimpse(sight.somebody_stirs, sight.trouble, code))
         if sight.somebody_stirs:
             self._sight = replace(sight, stirred=0)
@@ -106,25 +106,3 @@ def thumbnail_of(jpeg: bytes) -> Thumbnail | None:
     size = THUMBNAIL_WIDTH, THUMBNAIL_HEIGHT
     # Averaged as floats: rounded to whole grey levels, a living but quiet picture would seem frozen.
     return np.asarray(cv2.resize(grey.astype(np.float32), size, interpolation=cv2.INTER_AREA), np.float32)
-
-
-def read_code(detector: cv2.QRCodeDetector, image: Image) -> str | None:
-    """Read the QR code in a picture; None when there is none, or one too long for an e-credential.
-
-    Small modules (3 px) are read at twice the size only: of 48 rendered codes of 3 to 8 px, turned by up to
-    35 degrees, 47 were read so and 39 without.
-    """
-    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
-    for scale in (1, 2):
-        try:
-            scaled = (
-                grey
-                if scale == 1
-                else cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
-            )
-            content, _, _ = detector.detectAndDecode(scaled)
-        except (cv2.error, UnicodeDecodeError):
-            continue  # a damaged code: the next frame may hold a better picture of it
-        if 0 < len(content.strip()) <= LONGEST_CODE:
-            return str(content.strip())
-    return None

@@ -13,7 +13,7 @@ from renzheng.contracts.events import CoverageState
 from renzheng.edge.device.coverage import Standing
 from renzheng.edge.settings.ward import CameraSettings
 from renzheng.edge.ward import timeline
-from renzheng.edge.ward.decoder import Decoder, DecoderError, Picture
+from renzheng.edge.ward.decoder import STARTING_SECONDS, Decoder, DecoderError, Picture
 from renzheng.edge.ward.rtp import AccessUnit
 from renzheng.edge.ward.rtsp import Credentials
 from renzheng.edge.ward.stream import RtspStream, StreamError, Trouble, read_certificate
@@ -215,7 +215,8 @@ class Camera:
 
     def _check_decoder(self, decoder: Decoder, now: float) -> None:
         since = decoder.unanswered_since
-        if not decoder.alive or (since is not None and now - since > _UNANSWERED_SECONDS):
+        patience = _UNANSWERED_SECONDS if decoder.given else STARTING_SECONDS
+        if not decoder.alive or (since is not None and now - since > patience):
             raise DecoderError("Key frames come and cannot be decoded.", do="Check the camera's encoder.")
 
     def _given(self, picture: Picture) -> None:

@@ -25,6 +25,9 @@ from renzheng.models.sides import LARGEST_PIXELS, LARGEST_SIDE_PX
 LARGEST_WIDTH_PX = 1920
 _LARGEST_MEMORY_BYTES = 1_500_000_000
 _STUCK_SECONDS = 5.0
+STARTING_SECONDS = 20.0
+"""Many decoders that start at once on a busy machine take this long to their first picture."""
+
 _FORMATS = {Codec.H264: "h264", Codec.H265: "hevc"}
 
 
@@ -103,12 +106,13 @@ class Decoder:
         """Hand a picture in; the first goes in twice, since probing its form swallows it.
 
         Raises:
-            DecoderError: the program has ended, or takes nothing for five seconds.
+            DecoderError: the program has ended, or takes nothing for five seconds (twenty before its first
+                picture).
         """
         assert self._process.stdin is not None
         out = self._process.stdin.fileno()
         rest = memoryview(content if self.fed else content + content)
-        deadline = time.monotonic() + _STUCK_SECONDS
+        deadline = time.monotonic() + (_STUCK_SECONDS if self.given else STARTING_SECONDS)
         if self.unanswered_since is None:
             self.unanswered_since = time.monotonic()
         try:

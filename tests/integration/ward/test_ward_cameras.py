@@ -194,7 +194,7 @@ def test_a_camera_that_comes_back_is_seen_again(clips, started):
 def test_every_failure_has_its_name_and_is_down(monkeypatch, started, script, cause):
     monkeypatch.setattr(stream, "STALL_SECONDS", 1.0)
     monkeypatch.setattr(stream, "KEY_FRAME_SECONDS", 1.5)
-    monkeypatch.setattr("renzheng.edge.ward.camera._UNANSWERED_SECONDS", 1.0)
+    monkeypatch.setattr("renzheng.edge.ward.camera.STARTING_SECONDS", 1.0)
     with BadCamera(script) as bad:
         camera = started(bad.url, None)
         assert eventually(lambda: camera.standing().cause == cause)

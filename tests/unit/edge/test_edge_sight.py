@@ -1,10 +1,14 @@
 """What thumbnails say of camera and room, and when the kiosk sleeps."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
 
-from renzheng.edge.kiosk.glimpse import read_code, thumbnail_of
+from renzheng.bench.site import codes
+from renzheng.edge.kiosk.codes import LONGEST_CODE, read_code
+from renzheng.edge.kiosk.glimpse import thumbnail_of
 from renzheng.edge.kiosk.rest import Rest
 from renzheng.edge.kiosk.sight import COVERED_MS, FROZEN_MS, Sight, observe, rested
 
@@ -93,6 +97,41 @@ def test_a_qr_code_is_read_and_an_empty_scene_holds_none():
     large = cv2.resize(large, None, fx=6, fy=6, interpolation=cv2.INTER_NEAREST)
     scene = ROOM.copy()
     scene[100 : 100 + len(large), 180 : 180 + len(large)] = large[:, :, None]
-    detector = cv2.QRCodeDetector()
-    assert read_code(detector, noisy(scene)) == "e-credential:P1:7f3a"
-    assert read_code(detector, noisy(ROOM)) is None
+    assert read_code(noisy(scene)) == "e-credential:P1:7f3a"
+    assert read_code(noisy(ROOM)) is None
+
+
+READABLE = [
+    codes.PLAIN,
+    *(replace(codes.PLAIN, module_px=px) for px in (2.0, 2.5, 3.0)),
+    *codes.SERIES["turned"],
+    *codes.SERIES["tilted"],
+    *(replace(codes.PLAIN, blur_px=px) for px in (1.5, 2.0)),
+    *codes.SERIES["pale"],
+    *codes.SERIES["inverted"],
+]
+
+
+@pytest.mark.parametrize("look", READABLE, ids=str)
+def test_small_turned_tilted_blurred_pale_and_inverted_codes_are_read(look):
+    assert read_code(codes.draw(look, 5)) == codes.CONTENT.format(number=5)
+
+
+def shown(content, px=6):
+    code = cv2.QRCodeEncoder.create().encode(content)
+    paper = cv2.copyMakeBorder(code, 4, 4, 4, 4, cv2.BORDER_CONSTANT, value=255)
+    large = cv2.resize(paper, None, fx=px, fy=px, interpolation=cv2.INTER_NEAREST)
+    return np.repeat(large[:, :, None], 3, axis=2)
+
+
+def test_of_several_codes_the_largest_counts_whichever_side_it_is_on():
+    near, far = shown("the patient's", 6), shown("a poster's", 3)
+    far = cv2.copyMakeBorder(far, 0, len(near) - len(far), 0, 0, cv2.BORDER_CONSTANT, value=(255, 255, 255))
+    for pair in ((near, far), (far, near)):
+        assert read_code(np.ascontiguousarray(np.concatenate(pair, axis=1))) == "the patient's"
+
+
+def test_a_code_in_chinese_is_read_and_one_that_is_too_long_is_not():
+    assert read_code(shown("患者:血液透析")) == "患者:血液透析"
+    assert read_code(shown("7" * LONGEST_CODE, 4)) == "7" * LONGEST_CODE
+    assert read_code(shown("7" * (LONGEST_CODE + 1), 4)) is None
