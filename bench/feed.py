@@ -6,7 +6,6 @@ parallax, which a photograph in front of the camera has not. It is *not* a bona 
 sense of ISO/IEC 30107-3; it stands in for one where no volunteer can.
 """
 
-import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -19,6 +18,7 @@ import dlib
 import numpy as np
 from numpy.typing import NDArray
 
+from renzheng.common.files import put
 from renzheng.contracts.errors import InputError
 from renzheng.models.errors import ImageError
 from renzheng.models.home import dlib_file
@@ -84,7 +84,7 @@ def render_feed(
         out.write(f"YUV4MPEG2 W{size[0]} H{size[1]} F{fps}:1 Ip A1:1 C420\n".encode())
         for frame in islice(endless(planes, seed), periods * round(seconds * fps)):
             out.write(b"FRAME\n" + frame.tobytes())
-    os.replace(partial, out_y4m)  # noqa: PTH105 - the name says what matters: at once or not at all
+    put(partial, out_y4m, synced=False)
     return out_y4m
 
 

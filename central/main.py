@@ -19,7 +19,7 @@ from renzheng.central.metrics import Metrics
 from renzheng.central.nightly.night import Night
 from renzheng.central.settings import Settings
 from renzheng.central.shards import Shards
-from renzheng.central.site.authority import Authority, write_secret
+from renzheng.central.site.authority import Authority
 from renzheng.central.site.calls import Callers
 from renzheng.central.site.door import Counter, build_door
 from renzheng.central.site.joining import BrokerAddress, Joining
@@ -32,7 +32,7 @@ from renzheng.central.watch.standing import Standing
 from renzheng.central.watch.watch import Watch
 from renzheng.central.web.app import build_app
 from renzheng.central.web.server import WebServer
-from renzheng.common.files import warn_of_open_folder
+from renzheng.common.files import warn_of_open_folder, write_whole
 from renzheng.common.supervised import Workers
 from renzheng.contracts import keys
 from renzheng.contracts.events import utc_now
@@ -47,7 +47,7 @@ def make_signing_key(path: Path) -> OKPKey:
     """Make central's signing key at `path`, readable by its owner only; an existing one is kept."""
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        write_secret(path, keys.private_pem(keys.generate_key()))
+        write_whole(path, keys.private_pem(keys.generate_key()))
     return keys.load_private_key(path.read_bytes())
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
+from renzheng.common.files import write_whole
 from renzheng.models.calibration import Calibration
 from renzheng.models.comparison import Damping, Space
-from renzheng.models.conversion.convert import write_whole
 from renzheng.models.decision import SameSex, Threshold
 from renzheng.models.errors import CalibrationError, TemplateDamagedError
 from renzheng.models.home import home

@@ -28,6 +28,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from numpy.typing import NDArray
 
+from renzheng.common.files import write_new
 from renzheng.models.errors import TemplateDamagedError, TemplateKeyError, TemplateMismatchError
 from renzheng.models.templates import NO_KEY, KeyId, Template, lengths, parts
 
@@ -73,17 +74,13 @@ def new_key_file(path: Path) -> TemplateKey:
     """
     secret = os.urandom(SECRET_BYTES)
     try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        write_new(path, secret)
     except FileExistsError:
         raise TemplateKeyError(
             f"{path} exists already.",
             why="Overwriting a key would lose every template under it.",
             do="Choose another file, or read this one.",
         ) from None
-    with os.fdopen(handle, "wb") as file:
-        file.write(secret)
-        file.flush()
-        os.fsync(file.fileno())
     return TemplateKey(secret)
 
 

@@ -23,12 +23,13 @@ from renzheng.central.errors import BenchError
 from renzheng.central.ingest_process import IngestProcess
 from renzheng.central.main import make_signing_key
 from renzheng.central.settings import Settings, make_settings
-from renzheng.central.site.authority import Authority, write_secret
+from renzheng.central.site.authority import Authority
 from renzheng.central.site.revocation import render_acl
 from renzheng.central.site.setup import consumer_name, make_site
 from renzheng.central.store import devices, schema
 from renzheng.central.store.database import Database
 from renzheng.central.store.devices import Institution
+from renzheng.common.files import write_whole
 from renzheng.contracts import keys
 from renzheng.contracts.events import Purpose, utc_now
 from renzheng.edge.device.keyring import device_key
@@ -81,7 +82,7 @@ class Fleet:
                 key = keys.generate_key()
                 if name in connected:
                     pair = authority.issue_client(name, utc_now())
-                    write_secret(self.site / f"{name}.key", pair.key)
+                    write_whole(self.site / f"{name}.key", pair.key)
                     (self.site / f"{name}.pem").write_bytes(pair.certificate)
                     (self.site / name).mkdir(mode=0o700)
                     key = device_key(self.site / name)

@@ -25,11 +25,12 @@ from renzheng.central.ingest.decide import Problem, Refused
 from renzheng.central.ingest.service import Ingest, Message, PreparedGroup, PreparedMessage, Reply
 from renzheng.central.metrics import Metrics
 from renzheng.central.settings import BrokerSettings
-from renzheng.central.site.authority import Authority, write_secret
+from renzheng.central.site.authority import Authority
 from renzheng.central.site.setup import make_site
 from renzheng.central.store import devices, reading
 from renzheng.central.store.database import Database
 from renzheng.central.store.devices import Device, Institution
+from renzheng.common.files import write_whole
 from renzheng.contracts import keys, log
 from renzheng.contracts.events import Purpose, utc_now
 from renzheng.contracts.messages import Ack, sign_ack
@@ -79,9 +80,9 @@ class Bench:
         (self.site / "central-sign.pem").write_text(keys.public_pem(self.key), encoding="ascii")
         for device_id in DEVICES:
             pair = authority.issue_client(device_id, utc_now())
-            write_secret(self.site / f"{device_id}.key", pair.key)
+            write_whole(self.site / f"{device_id}.key", pair.key)
             (self.site / f"{device_id}.pem").write_bytes(pair.certificate)
-            write_secret(self.site / f"{device_id}.sign", keys.private_pem(keys.generate_key()))
+            write_whole(self.site / f"{device_id}.sign", keys.private_pem(keys.generate_key()))
 
     def measure(self, ingest: Ingest) -> tuple[float, float]:
         """Run the devices against an ingest; return events a second, and µs of processor time an event."""

@@ -53,12 +53,13 @@ def caller(
 ) -> None:
     """医院系统证书 · Make the certificate with which a hospital's system delivers, and nothing else."""
     from renzheng.central.settings import read_settings
-    from renzheng.central.site.authority import CALLER_PREFIX, Authority, write_secret
+    from renzheng.central.site.authority import CALLER_PREFIX, Authority
+    from renzheng.common.files import write_whole
 
     settings = read_settings(config)
     pair = Authority.load(settings.site_dir).issue_caller(name, utc_now())
     out.mkdir(parents=True, exist_ok=True)
-    write_secret(out / f"{name}.key", pair.key)
+    write_whole(out / f"{name}.key", pair.key)
     (out / f"{name}.pem").write_bytes(pair.certificate)
     console = Terminal()
     console.print(f"{out / name}.key, {out / name}.pem")

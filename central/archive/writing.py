@@ -29,7 +29,7 @@ from renzheng.central.verify import store
 from renzheng.central.verify.archived import Word, open_word, sign_word
 from renzheng.central.verify.check import BadEntry, Start, StoredBatch
 from renzheng.central.verify.publish import leaves_of, tree_at
-from renzheng.common.files import hash_file, sync
+from renzheng.common.files import hash_file, put, sync
 from renzheng.contracts import keys
 from renzheng.contracts.log import Head, genesis
 
@@ -323,9 +323,7 @@ def _keep(partial: Path, target: Path) -> None:
     for path in sorted(partial.iterdir()):
         path.chmod(0o600)
         sync(path)
-    sync(partial)
-    partial.rename(target)
-    sync(target.parent)
+    put(partial, target)
 
 
 def _fault(bad: BadEntry) -> LogFaultError:

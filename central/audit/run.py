@@ -47,6 +47,7 @@ from renzheng.central.audit.rulebook import require_readable, require_signatures
 from renzheng.central.audit.settings import calendar, day_settings, early_day
 from renzheng.central.audit.sources import Source, find_sources, read_rejects
 from renzheng.central.audit.steps import COMPUTED, STEPS, VERDICT_RULES, VIEWS, filled, last_uses, read_step
+from renzheng.common.files import put
 from renzheng.contracts.tables import BOXES, INPUT_TABLES, VERDICTS
 from renzheng.rules.pack import LINE_RULES, Pack, Rule, load_pack
 from renzheng.rules.parameters import resolve
@@ -500,4 +501,4 @@ def _put_in_place(made: Path, out: Path) -> None:
     for path in sorted(made.iterdir(), key=lambda path: path.name == "summary.json"):
         if (out / path.name).is_dir():
             shutil.rmtree(out / path.name)
-        path.replace(out / path.name)
+        put(path, out / path.name)

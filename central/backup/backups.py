@@ -22,6 +22,7 @@ from renzheng.central.store.times import to_us
 from renzheng.central.verify.check import BadEntry
 from renzheng.central.verify.publish import check_checkpoints
 from renzheng.central.verify.store import check_store
+from renzheng.common.files import put, sync_all
 from renzheng.contracts import keys
 from renzheng.contracts.errors import RenzhengError
 
@@ -84,7 +85,8 @@ def _take(
             [str(one) for one in _outside(settings)],
         )
         folders.write_manifest(partial, manifest)
-        partial.rename(target)
+        sync_all(partial)
+        put(partial, target)
     except OSError as error:
         shutil.rmtree(partial, ignore_errors=True)
         raise _unwritten(out, error) from error

@@ -14,9 +14,10 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from renzheng.central.claims.files import count, is_there, literal, note_made, replace
+from renzheng.central.claims.files import count, is_there, literal, note_made
 from renzheng.central.claims.staging import Staging
 from renzheng.central.claims.stay_events import LineCancellation, LineUpload
+from renzheng.common.files import put
 
 CANCELLATIONS, UPLOADS, CANCELLED = "line_cancellations", "line_uploads", "cancelled_lines"
 _TIME = pa.timestamp("us", tz="UTC")
@@ -93,7 +94,7 @@ def _write(database: duckdb.DuckDBPyConnection, query: str, path: Path) -> None:
     path.parent.mkdir(exist_ok=True)
     merged = path.with_suffix(".merged")
     database.execute(f"COPY ({query}) TO {literal(merged)} (FORMAT parquet, COMPRESSION zstd)")
-    replace(merged, path)
+    put(merged, path)
 
 
 def any_came(database: duckdb.DuckDBPyConnection) -> bool:

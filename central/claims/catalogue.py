@@ -7,6 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from renzheng.common.files import put
 from renzheng.contracts.errors import UsageError
 from renzheng.contracts.tables import ITEM_CATALOGUE, arrow_schema
 
@@ -41,5 +42,5 @@ def write_starter(folder: Path) -> Path:
     path = held[0]
     fresh = path.with_suffix(".new")
     pq.write_table(starter_table(), fresh, compression="zstd")
-    fresh.replace(path)
+    put(fresh, path)
     return path

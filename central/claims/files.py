@@ -7,8 +7,6 @@ from pathlib import Path
 
 import duckdb
 
-from renzheng.common.files import sync
-
 _ROWS = 500
 
 
@@ -40,9 +38,3 @@ def is_there(database: duckdb.DuckDBPyConnection, name: str) -> bool:
 def note_made(database: duckdb.DuckDBPyConnection, name: str) -> None:
     """Note that a table was made; DuckDB's own catalogue takes 15 ms for the first question asked of it."""
     database.execute("INSERT INTO made VALUES (?)", [name])
-
-
-def replace(source: Path, target: Path) -> None:
-    """Put a finished file in its place, on disk before it is seen."""
-    sync(source)
-    source.replace(target)

@@ -10,10 +10,11 @@ from pathlib import Path
 import duckdb
 
 from renzheng.central.claims import cancelling, settlements
-from renzheng.central.claims.files import count, insert, is_there, literal, note_made, replace
+from renzheng.central.claims.files import count, insert, is_there, literal, note_made
 from renzheng.central.claims.rejects import NO_BILL, Reason
 from renzheng.central.claims.rows import TIMES
 from renzheng.central.claims.staging import KEY_SEPARATOR
+from renzheng.common.files import put
 from renzheng.contracts.errors import InputError
 from renzheng.contracts.tables import REJECTS, ColumnType, Table
 
@@ -154,7 +155,7 @@ def settle_table(
     )
     gave_way = count(database, "SELECT count(*) FROM replaced") if repeats else 0
     replaced = gave_way + outcomes.get("replaced", 0)
-    replace(merged, target)
+    put(merged, target)
     added = rows - refused - unchanged - replaced
     return Settled(added, unchanged + withdrawn, refused + cancelled, replaced)
 
@@ -243,7 +244,7 @@ def _keep_history(database: duckdb.DuckDBPyConnection, columns: str, history: Pa
         f"COPY ({earlier} {_GIVEN_WAY.format(columns=columns)}) TO {literal(merged)} "
         "(FORMAT parquet, COMPRESSION zstd)"
     )
-    replace(merged, history)
+    put(merged, history)
 
 
 JOURNAL, HISTORY = "journal", "history"
@@ -269,7 +270,7 @@ def replace_stays(database: duckdb.DuckDBPyConnection, staged: Path, out: Path) 
         given_way = count(database, f"SELECT count(*) FROM {rows} SEMI JOIN {told}")
         left = staged.with_suffix(".left")
         database.execute(f"COPY (FROM {rows} ANTI JOIN {told}) TO {literal(left)} (FORMAT parquet)")
-        left.replace(staged)
+        put(left, staged)
     database.execute(
         f"CREATE OR REPLACE TABLE touched AS SELECT DISTINCT institution_id, visit_id FROM {rows}"
     )
@@ -530,7 +531,7 @@ def write_rejects(database: duckdb.DuckDBPyConnection, out: Path) -> None:
     ):
         merged = out / f"{name}.merged"
         database.execute(f"COPY ({query}) TO {literal(merged)} (FORMAT parquet, COMPRESSION zstd)")
-        replace(merged, out / f"{name}.parquet")
+        put(merged, out / f"{name}.parquet")
 
 
 def rejected_by_institution(database: duckdb.DuckDBPyConnection) -> list[tuple[str, int, Decimal]]:
@@ -633,7 +634,7 @@ def _write_list(
         f"COPY (SELECT * FROM ({query}) ORDER BY {order}) TO {literal(written)} (FORMAT csv, HEADER)"
     )
     path.parent.mkdir(exist_ok=True)
-    replace(written, path)
+    put(written, path)
     if (
         count(database, f"SELECT count(*) FROM read_csv({literal(path)}, header = true, all_varchar = true)")
         == 0

@@ -13,10 +13,11 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from renzheng.central.claims.files import count, insert, is_there, literal, note_made, replace
+from renzheng.central.claims.files import count, insert, is_there, literal, note_made
 from renzheng.central.claims.rejects import Reason
 from renzheng.central.claims.staging import Staging
 from renzheng.central.claims.stay_events import LineCode, Settlement, SettlementCancellation
+from renzheng.common.files import put
 
 Told = Settlement | SettlementCancellation | LineCode
 SETTLEMENTS, CANCELLATIONS, CODES = "settlements", "settlement_cancellations", "line_codes"
@@ -91,7 +92,7 @@ def _merge(database: duckdb.DuckDBPyConnection, kind: type, staged: Path | None,
         f"FROM read_parquet({literal(staged)}) {earlier}) GROUP BY {columns} ORDER BY arrival, {columns}) "
         f"TO {literal(merged)} (FORMAT parquet, COMPRESSION zstd)"
     )
-    replace(merged, path)
+    put(merged, path)
 
 
 def _nothing(schema: pa.Schema) -> str:

@@ -19,12 +19,13 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from renzheng.central.claims.files import count, literal, note_made, replace
+from renzheng.central.claims.files import count, literal, note_made
 from renzheng.central.claims.rejects import Place
 from renzheng.central.claims.rows import ZoneOf, finish, refused
 from renzheng.central.claims.settle import JOURNAL
 from renzheng.central.claims.staging import Staging
 from renzheng.central.claims.stay_events import Rename, StayEvent, StayEventKind, VisitFact, fold
+from renzheng.common.files import put
 
 EVENTS, RENAMES, FACTS = "stay_events", "renames", "visit_facts"
 _ROWS = 5_000
@@ -79,7 +80,7 @@ def add_to_journal(database: duckdb.DuckDBPyConnection, name: str, staged: Path,
         f"GROUP BY {columns} ORDER BY arrival, {columns}) "
         f"TO {literal(merged)} (FORMAT parquet, COMPRESSION zstd)"
     )
-    replace(merged, path)
+    put(merged, path)
     return path
 
 

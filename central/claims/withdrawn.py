@@ -12,9 +12,10 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from renzheng.central.claims.files import count, literal, replace
+from renzheng.central.claims.files import count, literal
 from renzheng.central.claims.rejects import Place
 from renzheng.central.claims.staging import Staging
+from renzheng.common.files import put
 
 NAME = "withdrawn_claims"
 _SCHEMA = pa.schema(
@@ -95,7 +96,7 @@ def _filter(database: duckdb.DuckDBPyConnection, path: Path) -> int:
     database.execute(
         f"COPY ({_matching('ANTI', path)}) TO {literal(kept)} (FORMAT parquet, COMPRESSION zstd)"
     )
-    replace(kept, path)
+    put(kept, path)
     return before - count(database, f"SELECT count(*) FROM read_parquet({literal(path)})")
 
 
@@ -124,4 +125,4 @@ def _copy(database: duckdb.DuckDBPyConnection, query: str, path: Path) -> None:
     path.parent.mkdir(exist_ok=True)
     written = path.with_suffix(".merged")
     database.execute(f"COPY ({query}) TO {literal(written)} (FORMAT parquet, COMPRESSION zstd)")
-    replace(written, path)
+    put(written, path)

@@ -52,6 +52,7 @@ from renzheng.central.ingest import spot_check_answers
 from renzheng.central.store import schema
 from renzheng.central.store.database import Database
 from renzheng.central.store.times import from_us, to_us
+from renzheng.common.files import write_whole
 from renzheng.contracts import keys
 from renzheng.contracts.ids import is_bureau, new_id
 from renzheng.contracts.rounds import new_opening_code
@@ -282,9 +283,9 @@ class Rounds:
         return dict(within)
 
     def _publish(self, name: str, document: Mapping[str, Any]) -> Path:
-        self._folder.mkdir(parents=True, exist_ok=True)
         path = self._folder / name
-        path.write_bytes(orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS) + b"\n")
+        content = orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS)
+        write_whole(path, content + b"\n")
         return path
 
 

@@ -39,6 +39,7 @@ from renzheng.central.nightly.partitions import (
     offsets_table,
 )
 from renzheng.central.nightly.touching import touched_days
+from renzheng.common.files import put
 from renzheng.contracts import tables as canonical
 from renzheng.contracts.ids import new_id
 
@@ -393,9 +394,7 @@ class _Refresh:
     def _place(self, made: Path, part: Part) -> None:
         target = self._lake.folder / part.path
         target.parent.mkdir(parents=True, exist_ok=True)
-        with made.open("rb") as file:
-            os.fsync(file.fileno())
-        made.replace(target)
+        put(made, target)
 
     def _replace(self, name: str, parts: Sequence[Part], staying: Sequence[Part]) -> None:
         others = [part for part in self._now.parts if part.table != name]

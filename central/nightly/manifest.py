@@ -5,7 +5,6 @@ only added and, when no manifest names them any more, swept.
 """
 
 import logging
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Self
 
 import orjson
 
-from renzheng.common.files import sync
+from renzheng.common.files import write_whole
 
 logger = logging.getLogger(__name__)
 NAME = "manifest.json"
@@ -99,13 +98,8 @@ class Manifest:
 
     def write(self, folder: Path) -> None:
         """Make this the lake, in one rename; durable when it returns."""
-        fresh = folder / f"{NAME}.new"
-        with fresh.open("wb") as file:
-            file.write(orjson.dumps(asdict(self), option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS))
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(folder / NAME)
-        sync(folder)
+        content = orjson.dumps(asdict(self), option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS)
+        write_whole(folder / NAME, content)
 
     def of(self, table: str) -> list[Part]:
         """List the parts of one table."""

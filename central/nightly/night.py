@@ -29,7 +29,7 @@ from renzheng.central.settings import Settings
 from renzheng.central.store import audits, locks, refusals
 from renzheng.central.store.database import Database
 from renzheng.central.store.times import to_us
-from renzheng.common.files import take_lock
+from renzheng.common.files import put, take_lock
 from renzheng.contracts import keys
 from renzheng.contracts.errors import RenzhengError
 from renzheng.contracts.ids import new_id
@@ -242,7 +242,7 @@ class Night:
         making.mkdir(parents=True)
         lake.link(manifest, Window(*days, self._settings.audit.margin_days), making)
         (tables.parent / LAKE_VERSION).write_text(manifest.state, encoding="utf-8")
-        making.rename(tables)
+        put(making, tables)
 
     def _lake(self) -> Lake:
         region, pack = self._settings.audit.region, load_pack(self._settings.audit.rules_dir)

@@ -13,6 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from renzheng.central.audit.request import AuditResult
 from renzheng.central.nightly import run_tables
 from renzheng.central.texts import LANGUAGES, Texts, texts
+from renzheng.common.files import write_whole
 from renzheng.contracts.tables import BOXES
 
 HERE = Path(__file__).parent / "templates"
@@ -100,9 +101,7 @@ def write_report(path: Path, result: AuditResult, tables: Path, run_id: str, mad
         made_at: now, in the time zone of the site.
     """
     values = {**_read(result, tables), "run_id": run_id, "made_at": made_at, "summary": result.summary}
-    fresh = path.with_suffix(".new")
-    fresh.write_text(render(values), encoding="utf-8")
-    fresh.replace(path)
+    write_whole(path, render(values).encode())
 
 
 def render(values: Row) -> str:

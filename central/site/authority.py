@@ -5,7 +5,6 @@ device; revocation does not wait for that (`renzheng device revoke` is asked at 
 """
 
 import ipaddress
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -18,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from renzheng.central.errors import SiteError
+from renzheng.common.files import write_whole
 from renzheng.contracts.ids import topic_level
 
 CA_YEARS = 20
@@ -76,7 +76,7 @@ class Authority:
     def save(self, folder: Path) -> None:
         """Write key (mode 600) and certificate."""
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        write_secret(folder / "ca.key", _key_pem(self._key))
+        write_whole(folder / "ca.key", _key_pem(self._key))
         (folder / "ca.pem").write_bytes(self.certificate)
 
     @property
@@ -164,13 +164,6 @@ def names_of(path: Path) -> list[str]:
     certificate = x509.load_pem_x509_certificate(path.read_bytes())
     named = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     return [str(name.value) for name in named]
-
-
-def write_secret(path: Path, content: bytes) -> None:
-    """Write a file that only its owner may read, from its first moment on; an existing one is replaced."""
-    path.unlink(missing_ok=True)
-    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:  # noqa: PTH123 - mode from the start
-        file.write(content)
 
 
 def _builder(

@@ -5,7 +5,6 @@ last, and has Mosquitto read them again. The ACL silences connections that are o
 none be made. The ingest refuses the device whatever the broker does.
 """
 
-import os
 from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
@@ -17,6 +16,7 @@ from renzheng.central.site.authority import Authority
 from renzheng.central.site.setup import CENTRAL_NAME, consumer_names
 from renzheng.central.store import schema
 from renzheng.central.store.database import Database
+from renzheng.common.files import write_whole
 from renzheng.contracts.ids import topic_level
 from renzheng.contracts.topics import ROOT
 
@@ -49,8 +49,8 @@ def keep_lists(database: Database, site: Path, folder: Path, now: datetime) -> b
     revoked_certificates = Authority.load(site).revoke(serials, now)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _replace(folder / CRL, revoked_certificates)
-        _replace(folder / ACL, render_acl(names, consumer_names(site)).encode())
+        write_whole(folder / CRL, revoked_certificates)
+        write_whole(folder / ACL, render_acl(names, consumer_names(site)).encode())
     except OSError as error:
         raise SiteError(
             f"The broker's lists in {folder} cannot be written: {error.strerror}.",
@@ -93,13 +93,3 @@ def render_acl(revoked: Iterable[str] = (), consumers: Iterable[str] = ()) -> st
     for user in sorted(set(revoked)):
         lines += ["", f"user {topic_level(user, 'device id')}", f"topic deny {ROOT}/#"]
     return "\n".join(lines) + "\n"
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Put a whole file in the place of the one before: the broker may read it at any moment."""
-    fresh = path.with_suffix(path.suffix + ".new")
-    with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:  # noqa: PTH123 - mode from the start
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)

@@ -9,10 +9,11 @@ from cryptography import x509
 
 from renzheng.central.errors import SiteError
 from renzheng.central.settings import Settings
-from renzheng.central.site.authority import Authority, Pair, names_of, write_secret
+from renzheng.central.site.authority import Authority, Pair, names_of
 from renzheng.central.store import schema
 from renzheng.central.store.database import Database
 from renzheng.common.certificates import valid_until
+from renzheng.common.files import write_whole
 
 CENTRAL_NAME = "central"
 """Central's user name at the broker, which its ACL grants every device's topics."""
@@ -93,7 +94,7 @@ def renew_site(folder: Path, now: datetime, within: timedelta) -> list[tuple[Pat
 
 
 def _write(folder: Path, name: str, pair: Pair) -> None:
-    write_secret(folder / f"{name}.key", pair.key)
+    write_whole(folder / f"{name}.key", pair.key)
     (folder / f"{name}.pem").write_bytes(pair.certificate)
 
 

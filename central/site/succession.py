@@ -15,10 +15,10 @@ from pydantic import ValidationError
 
 from renzheng.central.errors import SiteError
 from renzheng.central.settings import Settings
-from renzheng.central.site.authority import write_secret
 from renzheng.central.store import schema
 from renzheng.central.store.database import Database
 from renzheng.central.store.identity import Former
+from renzheng.common.files import write_whole
 from renzheng.contracts import keys
 from renzheng.contracts.messages import (
     CentralKey,
@@ -52,13 +52,11 @@ def rotate(database: Database, key_file: Path, now: datetime) -> OKPKey:
     folder.mkdir(mode=0o700, exist_ok=True)
     number = len(list(folder.glob("*.jws"))) + 1
     word = sign_central_key(CentralKey(new_key=keys.public_pem(new), since=now), old)
-    (folder / f"{number:04}.pem").write_text(keys.public_pem(old), encoding="ascii")
-    (folder / f"{number:04}.jws").write_bytes(word)
-    partial = key_file.with_name(f"{key_file.name}.part")
-    write_secret(partial, keys.private_pem(new))
-    partial.replace(key_file)
+    write_whole(folder / f"{number:04}.pem", keys.public_pem(old).encode())
+    write_whole(folder / f"{number:04}.jws", word)
+    write_whole(key_file, keys.private_pem(new))
     (key_file.parent / MOVED).unlink(missing_ok=True)  # signed by the old key; to be told again
-    key_file.with_suffix(".public.pem").write_text(keys.public_pem(new), encoding="ascii")
+    write_whole(key_file.with_suffix(".public.pem"), keys.public_pem(new).encode())
     return new
 
 
@@ -76,9 +74,7 @@ def tell_move(key_file: Path, moved: Moved | None) -> None:
         return
     if not key_file.exists():
         raise SiteError(f"There is no key at {key_file}.", do="Restore it: renzheng central restore")
-    partial = path.with_name(f"{MOVED}.part")
-    partial.write_bytes(sign_moved(moved, keys.load_private_key(key_file.read_bytes())))
-    partial.replace(path)
+    write_whole(path, sign_moved(moved, keys.load_private_key(key_file.read_bytes())))
 
 
 def make_move(host: str, port: int, door: str | None, now: datetime) -> Moved:

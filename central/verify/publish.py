@@ -32,6 +32,7 @@ from renzheng.central.verify.checkpoint import (
     sign_note,
 )
 from renzheng.central.verify.store import named_damage
+from renzheng.common.files import write_whole
 from renzheng.contracts.log import Head
 
 TABLE = schema.checkpoints
@@ -75,13 +76,11 @@ def take_checkpoint(  # noqa: PLR0917 - where, as whom, when
         )
         _keep_heads(connection, added)
         settle_what_is_safe(connection, now, backup_interval)
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"checkpoint-{checkpoint.size}.note"
-    (folder / f"heads-{checkpoint.size}.jsonl").write_bytes(
-        b"".join(orjson.dumps(_row(leaf)) + b"\n" for leaf in added)
-    )
-    path.write_text(note, encoding="utf-8")
-    (folder / "latest.note").write_text(note, encoding="utf-8")
+    heads = b"".join(orjson.dumps(_row(leaf)) + b"\n" for leaf in added)
+    write_whole(folder / f"heads-{checkpoint.size}.jsonl", heads)
+    for place in (path, folder / "latest.note"):
+        write_whole(place, note.encode())
     return checkpoint, path
 
 

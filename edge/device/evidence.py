@@ -6,7 +6,6 @@ not a fault.
 """
 
 import logging
-import os
 import secrets
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +13,7 @@ from pathlib import Path
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from renzheng.common.files import write_new, write_whole
 from renzheng.contracts.ids import EventId
 from renzheng.edge.device import credentials
 
@@ -44,13 +44,7 @@ class Evidence:
         """
         nonce = secrets.token_bytes(_NONCE_BYTES)
         sealed = nonce + self._cipher.encrypt(nonce, crop, event_id.encode())
-        partial = self._path(event_id).with_suffix(".part")
-        try:
-            partial.write_bytes(sealed)
-            partial.replace(self._path(event_id))
-        except OSError:
-            partial.unlink(missing_ok=True)
-            raise
+        write_whole(self._path(event_id), sealed, synced=False)
 
     def get(self, event_id: EventId) -> bytes | None:
         """Read a crop; None when there is none, or when it is damaged or another event's."""
@@ -95,9 +89,5 @@ def _read_or_make_key(path: Path) -> bytes:
     if path.exists():
         return path.read_bytes()
     key = secrets.token_bytes(_KEY_BYTES)
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(handle, "wb") as out:
-        out.write(key)
-        out.flush()
-        os.fsync(out.fileno())
+    write_new(path, key)
     return key

@@ -1,6 +1,5 @@
 """The device's side of joining a site: keys made here, a one-time code, settings ready to run."""
 
-import os
 import secrets
 import ssl
 import urllib.error
@@ -16,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from joserfc.jwk import OKPKey
 
+from renzheng.common.files import write_whole
 from renzheng.contracts import keys, provisioning
 from renzheng.contracts import log as chain
 from renzheng.contracts.errors import FaultError
@@ -108,17 +108,17 @@ def _join(  # noqa: PLR0917 - as `join`
         serialization.PrivateFormat.PKCS8,
         serialization.NoEncryption(),
     )
-    _write(data_dir / "tls.key.pem", private, secret=True)
-    _write(data_dir / "tls.certificate.pem", answer.certificate.encode())
-    _write(data_dir / "site-ca.pem", answer.ca_certificate.encode())
-    _write(data_dir / "central.pub.pem", answer.central_key.encode())
+    write_whole(data_dir / "tls.key.pem", private)
+    write_whole(data_dir / "tls.certificate.pem", answer.certificate.encode())
+    write_whole(data_dir / "site-ca.pem", answer.ca_certificate.encode())
+    write_whole(data_dir / "central.pub.pem", answer.central_key.encode())
     (data_dir / MOVED).unlink(missing_ok=True)  # what was heard before says nothing any more
     if before is None or before.shard == answer.shard:
         (data_dir / REASSIGNED).unlink(missing_ok=True)
     closed = _go_on(answer, data_dir, signing_key, again=before is not None)
     if before is None:
         config_path.parent.mkdir(parents=True, exist_ok=True)
-        _write(config_path, settings_text(answer, data_dir, central_url).encode())
+        write_whole(config_path, settings_text(answer, data_dir, central_url).encode())
     return Joined(answer, config_path, closed)
 
 
@@ -235,14 +235,3 @@ def _unproven() -> ssl.SSLContext:
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     return context
-
-
-def _write(path: Path, content: bytes, *, secret: bool = False) -> None:
-    partial = path.with_name(path.name + ".part")
-    partial.unlink(missing_ok=True)
-    handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600 if secret else 0o644)
-    with os.fdopen(handle, "wb") as out:
-        out.write(content)
-        out.flush()
-        os.fsync(out.fileno())
-    partial.replace(path)

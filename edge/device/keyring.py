@@ -5,7 +5,6 @@ stands in the store, written in one transaction with the rotation entry; a crash
 key file that nothing names, which the next start sweeps away.
 """
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
@@ -16,6 +15,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import OKPKey
 from sqlite_utils import Database
 
+from renzheng.common.files import write_new, write_whole
 from renzheng.contracts import keys
 from renzheng.contracts import log as chain
 from renzheng.contracts.events import DeviceKeyRotated, KeyRotationData, device_source
@@ -144,7 +144,7 @@ class Keyring:
 
             rotated = log.append(event, remember)
         self._loaded[keys.key_id(new)] = new
-        (self._data_dir / PUBLIC).write_text(keys.public_pem(new), encoding="ascii")
+        write_whole(self._data_dir / PUBLIC, keys.public_pem(new).encode())
         return rotated
 
     def forget_old(self, safe: int) -> int:
@@ -191,7 +191,7 @@ def device_key(data_dir: Path) -> OKPKey:
         return _read_private(rotated[-1])
     key = keys.generate_key()
     _write_private(path, key)
-    (data_dir / PUBLIC).write_text(keys.public_pem(key), encoding="ascii")
+    write_whole(data_dir / PUBLIC, keys.public_pem(key).encode())
     return key
 
 
@@ -199,7 +199,7 @@ def new_key(data_dir: Path) -> OKPKey:
     """Make a further signing key, in a file of its own; which entries it signs, the store says."""
     key = keys.generate_key()
     _write_private(data_dir / f"device.{keys.key_id(key)}.key.pem", key)
-    (data_dir / PUBLIC).write_text(keys.public_pem(key), encoding="ascii")
+    write_whole(data_dir / PUBLIC, keys.public_pem(key).encode())
     return key
 
 
@@ -237,13 +237,4 @@ def _read_private(path: Path) -> OKPKey:
 
 def _write_private(path: Path, key: OKPKey) -> None:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(handle, "wb") as out:
-        out.write(keys.private_pem(key))
-        out.flush()
-        os.fsync(out.fileno())
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    write_new(path, keys.private_pem(key))

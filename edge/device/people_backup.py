@@ -5,7 +5,6 @@ again under its name and then restores this. Faces are in the file, so it is nev
 """
 
 import base64
-import os
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -15,6 +14,7 @@ import orjson
 from sqlite_utils import Database
 from sqlite_utils.utils import sqlite3  # type: ignore[attr-defined] # pysqlite3 where it is installed
 
+from renzheng.common.files import write_new
 from renzheng.contracts import sealing
 from renzheng.contracts.errors import InputError
 from renzheng.edge.device.store.database import Store
@@ -91,11 +91,7 @@ def take(device: DeviceSettings, out: Path, passphrase: str, now: datetime) -> i
         "tables": {name: [_plain(row) for row in held] for name, held in rows.items()},
     }
     try:
-        handle = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "wb") as file:
-            file.write(sealing.seal(orjson.dumps(content), passphrase))
-            file.flush()
-            os.fsync(file.fileno())
+        write_new(out, sealing.seal(orjson.dumps(content), passphrase))
     except OSError as error:
         raise PeopleBackupError(
             f"{out} cannot be written: {error.strerror}.", do="Name a new file."

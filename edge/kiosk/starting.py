@@ -14,6 +14,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlencode
 
+from renzheng.common.files import write_whole
+
 COOKIE = "renzheng_kiosk"
 PARAMETER = "start"
 FILE = "address"
@@ -68,13 +70,8 @@ class StartAddress:
         if self._path is None:
             return
         self._secret = secrets.token_urlsafe(32)
-        fresh = self._path.with_name(f"{self._path.name}.new")
-        fresh.unlink(missing_ok=True)
-        handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(f"{self._url}?{urlencode({PARAMETER: self._secret})}\n")
-        fresh.chmod(0o640)  # the kiosk's account reads it by its group
-        fresh.replace(self._path)
+        address = f"{self._url}?{urlencode({PARAMETER: self._secret})}\n"
+        write_whole(self._path, address.encode(), mode=0o640)  # the kiosk's account reads it by its group
 
 
 def default_file(environment: Mapping[str, str] = os.environ) -> Path | None:

@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from importlib import resources
 from pathlib import Path
 
+from renzheng.common.files import put
 from renzheng.edge.errors import SynthesiserError
 from renzheng.models.home import home
 
@@ -121,7 +122,7 @@ def _speak(program: str, voice: str, words: str, path: Path) -> None:
             f"{program} could not speak: {problem[:200] or 'it wrote nothing'}.",
             do="Look at the disk's space, or try the command by hand.",
         )
-    partial.replace(path)
+    put(partial, path)
 
 
 class Voices:

@@ -9,8 +9,9 @@ from http.client import HTTPException
 from pathlib import Path
 from urllib.error import URLError
 
+from renzheng.common.files import write_whole
 from renzheng.models.catalogue.cards import Card, cards
-from renzheng.models.conversion.convert import SOURCES, write_whole
+from renzheng.models.conversion.convert import SOURCES
 from renzheng.models.errors import DownloadError, ModelFileError, ModelMissingError
 from renzheng.models.home import models_folder, search_path
 from renzheng.models.network import Network

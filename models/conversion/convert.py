@@ -1,12 +1,11 @@
 """Converts the installed networks of dlib's, once, into this machine's folder of models."""
 
-import os
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
+from renzheng.common.files import write_whole
 from renzheng.models.conversion.networks import (
     read_detector,
     read_recogniser,
@@ -84,18 +83,3 @@ def ensure_converted(name: str, folder: Path | None = None) -> Path:
     if not target.is_file():
         write_whole(target, convert(dlib_file(source.file).read_bytes(), source))
     return target
-
-
-def write_whole(target: Path, data: bytes) -> None:
-    """Write a file so that no reader ever sees a part of it."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).replace(target)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise

@@ -162,6 +162,45 @@ def test_nothing_foreign_is_printed_as_markup(package):
     assert found == set(), "use renzheng.common.terminal: a file may be called x[/bold]y"
 
 
+MOVES_BY_ITSELF = {
+    "common/files.py": "the functions themselves",
+    "rules/dialect.py": "replaces parts of a parsed query, no file",
+    "central/backup/folders.py": "puts aside what a restore replaces, and back; nothing is written",
+    "central/audit/hadoop_files.py": "a cluster's file system, through its own client",
+}
+_IN_PATH = {"replace", "rename"}
+
+
+def own_ways_of_writing(path):
+    """Calls that give a file its final name, bring it onto the disk, or make it exclusively."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Attribute) and node.attr in {"fsync", "fdatasync", "O_EXCL", "renames"}:
+            yield node.attr
+        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+            continue
+        module = node.func.value.id if isinstance(node.func.value, ast.Name) else ""
+        if module in {"os", "shutil"} and node.func.attr in {*_IN_PATH, "move"}:
+            yield f"{module}.{node.func.attr}"
+        elif node.func.attr in _IN_PATH and len(node.args) == 1 and not node.keywords:
+            yield f"Path.{node.func.attr}"  # of a text it takes two, of a date and a frame keywords
+
+
+@pytest.mark.parametrize("package", sorted(MAY_IMPORT))
+def test_a_file_is_written_whole_in_one_way(package):
+    found = {
+        f"{name}: {what}"
+        for path in sources(package)
+        for what in own_ways_of_writing(path)
+        if (name := str(path.relative_to(ROOT))) not in MOVES_BY_ITSELF
+    }
+    assert found == set(), "use write_whole, write_new or put of renzheng.common.files"
+
+
+@pytest.mark.parametrize("name", MOVES_BY_ITSELF)
+def test_what_may_move_files_by_itself_still_does(name):
+    assert list(own_ways_of_writing(ROOT / name)) != []
+
+
 SHORT_LIVED = {
     "central/audit/limits.py": "the time limit of one rule, in a process of the audit",
     "edge/ward/decoder.py": "lives as long as one connection, whose camera thread watches it",

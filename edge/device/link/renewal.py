@@ -6,7 +6,6 @@ next start finishes it or begins anew.
 """
 
 import logging
-import os
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -17,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from renzheng.common.certificates import valid_until
+from renzheng.common.files import put, write_whole
 from renzheng.common.supervised import Worker
 from renzheng.contracts.errors import RenzhengError
 from renzheng.contracts.requests import CERTIFICATE_PATH
@@ -73,16 +73,16 @@ class Renewal:
         private = key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
-        _write(_next(self._key_file), private, 0o600)
-        _write(_next(self._certificate_file), answer.body, 0o644)
+        write_whole(_next(self._key_file), private)
+        write_whole(_next(self._certificate_file), answer.body)
         self._finish()
 
     def _finish(self) -> None:
         """Put the new pair in place; the new certificate is written last and moved last."""
         if _next(self._certificate_file).exists():
             if _next(self._key_file).exists():
-                _next(self._key_file).replace(self._key_file)
-            _next(self._certificate_file).replace(self._certificate_file)
+                put(_next(self._key_file), self._key_file)
+            put(_next(self._certificate_file), self._certificate_file)
         else:
             _next(self._key_file).unlink(missing_ok=True)
 
@@ -109,11 +109,3 @@ def _check(pem: bytes, key: ec.EllipticCurvePrivateKey, now: datetime) -> None:
 
 def _next(path: Path) -> Path:
     return path.with_name(f"{path.name}.next")
-
-
-def _write(path: Path, content: bytes, mode: int) -> None:
-    path.unlink(missing_ok=True)
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as out:
-        out.write(content)
-        out.flush()
-        os.fsync(out.fileno())

@@ -4,7 +4,6 @@ Kiosk, ward agent and inspector's unit each have one; none when their settings n
 """
 
 import logging
-import os
 import time
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -12,6 +11,7 @@ from pathlib import Path
 
 from joserfc.jwk import OKPKey
 
+from renzheng.common.files import write_whole
 from renzheng.common.supervised import Worker
 from renzheng.contracts import keys
 from renzheng.contracts.ids import DeviceId, Shard
@@ -62,9 +62,9 @@ class Uplink:
                 SOFTWARE,
                 self._keep_central_key,
                 _kept(self._moved_file),
-                lambda word: _keep(self._moved_file, word),
+                lambda word: write_whole(self._moved_file, word),
                 _kept(self._reassigned_file),
-                lambda word: _keep(self._reassigned_file, word),
+                lambda word: write_whole(self._reassigned_file, word),
             ),
             DeviceLog(self._store, device.device_id),
             wall=lambda: clock.read().wall,
@@ -131,7 +131,7 @@ class Uplink:
     def _keep_central_key(self, key: OKPKey) -> None:
         path = self._central_key_file
         if path is not None:
-            _keep(path, keys.public_pem(key).encode())
+            write_whole(path, keys.public_pem(key).encode())
 
     def _alarm(self, kind: str, sequence: int) -> None:
         heartbeat.raise_alarm(self._store, kind, sequence, self._clock.read().wall)
@@ -139,16 +139,6 @@ class Uplink:
 
 def _kept(path: Path) -> bytes | None:
     return path.read_bytes() if path.exists() else None
-
-
-def _keep(path: Path, content: bytes) -> None:
-    """Put a whole file in the place of the one before."""
-    partial = path.with_name(f"{path.name}.part")
-    with partial.open("wb") as out:
-        out.write(content)
-        out.flush()
-        os.fsync(out.fileno())
-    partial.replace(path)
 
 
 def open_uplink(

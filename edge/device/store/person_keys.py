@@ -6,13 +6,13 @@ with it, as long as this folder is not in them.
 """
 
 import hashlib
-import os
 import secrets
 from pathlib import Path
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from renzheng.common.files import shred, write_whole
 from renzheng.models.protection import SECRET_BYTES, TemplateKey
 
 
@@ -48,28 +48,12 @@ class PersonKeys:
             return found
         salt = secrets.token_bytes(SECRET_BYTES)
         path = self._path(person_id)
-        fresh = path.with_suffix(".new")
-        fresh.unlink(missing_ok=True)
-        with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:  # noqa: PTH123
-            file.write(salt)
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(path)
-        self._sync_folder()
+        write_whole(path, salt)
         return self._derived(salt)
 
     def destroy(self, person_id: str) -> None:
         """Overwrite and delete a person's key; nothing happens when there is none."""
-        path = self._path(person_id)
-        try:
-            with path.open("r+b") as file:
-                file.write(bytes(SECRET_BYTES))
-                file.flush()
-                os.fsync(file.fileno())
-        except FileNotFoundError:
-            return
-        path.unlink(missing_ok=True)
-        self._sync_folder()
+        shred(self._path(person_id))
 
     def _path(self, person_id: str) -> Path:
         name = hashlib.sha256(self._key.derive(b"person name") + person_id.encode()).hexdigest()
@@ -79,10 +63,3 @@ class PersonKeys:
         info = b"renzheng.template.v1.person"
         derived = HKDF(algorithm=hashes.SHA256(), length=SECRET_BYTES, salt=salt, info=info)
         return TemplateKey(derived.derive(self._key.secret))
-
-    def _sync_folder(self) -> None:
-        handle = os.open(self._folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)

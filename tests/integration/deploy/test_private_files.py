@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 from parts.private import open_to_others
 
-from renzheng.common.files import warn_of_open_folder
+from renzheng.common.files import warn_of_open_folder, write_whole
 from renzheng.deploy import command
-from renzheng.models.conversion.convert import write_whole
 
 HOUSE = Path(__file__).parents[3]
 READ_BY_OTHERS = {
