@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from renzheng.common.backoff import back_off
 from renzheng.contracts.errors import FaultError, RenzhengError
 
 LOGGER = logging.getLogger(__name__)
@@ -244,7 +245,7 @@ class Worker:
             self._failing_since = now if self._failing_since is None else self._failing_since
             self._problem = named(error)
             self._last_at = now
-            wait = min(self._longest_wait_seconds, FIRST_WAIT_SECONDS * 2.0 ** min(self._in_a_row - 1, 20))
+            wait = back_off(self._in_a_row, FIRST_WAIT_SECONDS, self._longest_wait_seconds)
             number, due = self._in_a_row, now - self._logged_at >= LOG_EVERY_SECONDS
             self._logged_at = now if due else self._logged_at
         if due:

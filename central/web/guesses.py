@@ -11,6 +11,8 @@ import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 
+from renzheng.common.backoff import back_off
+
 logger = logging.getLogger(__name__)
 FREE_FAILURES = 5
 """Of one caller: somebody who types, or a program with the token of last year."""
@@ -93,6 +95,4 @@ def _one_more(before: tuple[int, float], now: float) -> tuple[int, float]:
 
 def _wait_after(failures: int, free: int) -> float:
     """Return the seconds after so many failures: none at first, then doubled each time."""
-    if failures <= free:
-        return 0.0
-    return float(min(FIRST_WAIT_SECONDS * 2.0 ** min(failures - free - 1, 16), LONGEST_WAIT_SECONDS))
+    return back_off(failures - free, FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS)

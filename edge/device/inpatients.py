@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+from renzheng.common.backoff import back_off
 from renzheng.common.supervised import Worker
 from renzheng.contracts.errors import RenzhengError
 from renzheng.contracts.requests import INPATIENTS_PATH
@@ -14,7 +15,7 @@ from renzheng.edge.device.bulk import Bulk
 from renzheng.edge.device.store.inpatients import Inpatients
 
 LOGGER = logging.getLogger(__name__)
-_FIRST_RETRY_SECONDS = 5.0
+_FIRST_RETRY_SECONDS = 10.0
 
 
 def fetch(bulk: Bulk, inpatients: Inpatients, now: datetime, zone: ZoneInfo) -> InpatientRoster:
@@ -82,5 +83,5 @@ class RosterFetcher:
     def _turn(self) -> float:
         wait = self._every_seconds
         if not self.fetch_once():
-            wait = min(wait, _FIRST_RETRY_SECONDS * 2 ** min(self.failures, 10))
+            wait = back_off(self.failures, _FIRST_RETRY_SECONDS, wait)
         return wait * random.uniform(0.8, 1.2)  # noqa: S311 - only spreads the devices

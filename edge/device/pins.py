@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import pairwise
 
+from renzheng.common.backoff import back_off
 from renzheng.contracts.errors import InputError
 from renzheng.contracts.ids import WitnessId
 from renzheng.edge.device.store.database import Store
@@ -252,9 +253,7 @@ def _pause_ms(number: str, caller: str, failures: int) -> int:
     if caller == _ANY:
         return FORGOTTEN_MS if failures >= STRANGERS_TRIES else 0
     free = CALLER_TRIES if number == _ANY else FREE_TRIES
-    if failures < free:
-        return 0
-    return int(min(FIRST_PAUSE_MS * 2 ** min(failures - free, 10), LONGEST_PAUSE_MS))
+    return int(back_off(failures - free + 1, FIRST_PAUSE_MS, LONGEST_PAUSE_MS))
 
 
 def _lane(token: str) -> str:

@@ -10,6 +10,7 @@ from datetime import datetime
 
 from joserfc.jwk import OKPKey
 
+from renzheng.common.backoff import back_off, jittered
 from renzheng.common.certificates import valid_until
 from renzheng.common.supervised import Worker
 from renzheng.contracts import keys, messages
@@ -303,13 +304,10 @@ class Link:
 
     def _schedule(self) -> None:
         self._failures += 1
-        wait = sender.back_off_ms(
-            self._failures,
-            self._settings.reconnect_first_seconds * 1000,
-            self._settings.reconnect_longest_seconds * 1000,
-            random.random(),  # noqa: S311 - jitter keeps kiosks apart, nothing is kept secret by it
-        )
-        self._try_at_ms = _now_ms() + round(wait)
+        told = self._settings
+        longest = back_off(self._failures, told.reconnect_first_seconds, told.reconnect_longest_seconds)
+        wait = jittered(longest, random.random())  # noqa: S311 - keeps kiosks apart, nothing is secret by it
+        self._try_at_ms = _now_ms() + round(wait * 1000)
 
     def _send(self) -> None:
         while self._connection is not None:

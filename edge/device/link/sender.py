@@ -251,16 +251,3 @@ def _disagreement(ack: Ack, own_hash: str | None, head: int, base: int) -> Alarm
 def begin(acknowledged: int) -> Sender:
     """The state of a device that has just started."""
     return Sender(acknowledged, acknowledged)
-
-
-def back_off_ms(failures: int, first_ms: float, longest_ms: float, chance: float) -> float:
-    """How long to wait before the next try to connect: exponential, with full jitter.
-
-    Args:
-        failures: tries that failed so far, from 1.
-        first_ms: the most that the first wait may be.
-        longest_ms: the most that any wait may be.
-        chance: from the caller's randomness, in [0, 1); keeps a thousand kiosks from coming back at once.
-    """
-    ceiling = min(longest_ms, first_ms * 2.0 ** min(failures - 1, 30))
-    return ceiling * (0.1 + 0.9 * chance)

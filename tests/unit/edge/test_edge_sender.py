@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from renzheng.contracts.messages import Ack
 from renzheng.edge.device.link import sender
-from renzheng.edge.device.link.sender import Alarm, Sender, back_off_ms
+from renzheng.edge.device.link.sender import Alarm, Sender
 
 BATCH = 10
 PATIENCE_MS = 10_000
@@ -162,12 +162,6 @@ def test_nothing_is_sent_while_the_connection_is_gone_and_all_of_it_after():
     state, _ = sender.begin(5).joined(0).sent(15, 0).parted()
     assert state.next_after(20, 0) is None
     assert state.joined(10).next_after(20, 10) == 5
-
-
-@given(failures=st.integers(1, 100), chance=st.floats(0, 0.999))
-def test_the_back_off_grows_is_jittered_and_has_a_ceiling(failures, chance):
-    wait = back_off_ms(failures, 500, 60_000, chance)
-    assert 0 < wait <= min(60_000, 500 * 2.0 ** (failures - 1))
 
 
 def test_a_broker_that_breaks_over_large_messages_gets_smaller_ones_down_to_one_entry_and_then_an_alarm():
