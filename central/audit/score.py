@@ -2,7 +2,6 @@
 
 # ruff: noqa: S608 - paths are quoted
 
-import math
 from dataclasses import asdict, dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -15,20 +14,20 @@ from renzheng.central.audit.errors import TablesUnusableError
 from renzheng.central.audit.readback import read_summary
 from renzheng.central.audit.request import parquet_of
 from renzheng.central.audit.sources import find_sources, quoted
+from renzheng.common.shares import wilson
 
-Z95 = 1.959963984540054
 GENUINE = "genuine"
 
 
 @dataclass(frozen=True)
 class Share:
-    """A share with its 95 % Wilson interval; NaN-free: without any trial there is no share."""
+    """A share with its 95 % interval; without any trial there is no share, and the interval is 0 to 1."""
 
     hits: int
     trials: int
     share: float | None
-    low: float | None
-    high: float | None
+    low: float
+    high: float
 
 
 @dataclass(frozen=True)
@@ -67,15 +66,9 @@ class Score:
         return asdict(self)
 
 
-def wilson(hits: int, trials: int) -> Share:
-    """Give a share its 95 % interval (Wilson 1927)."""
-    if trials == 0:
-        return Share(hits, trials, None, None, None)
-    share = hits / trials
-    centre = share + Z95**2 / (2 * trials)
-    half = Z95 * math.sqrt(share * (1 - share) / trials + Z95**2 / (4 * trials**2))
-    scale = 1 + Z95**2 / trials
-    return Share(hits, trials, share, max(0.0, (centre - half) / scale), min(1.0, (centre + half) / scale))
+def share_of(hits: int, trials: int) -> Share:
+    """Return a share with its 95 % interval."""
+    return Share(hits, trials, hits / trials if trials else None, *wilson(hits, trials))
 
 
 def score(verdicts: Path, truth: Path, tables: Path | None = None) -> Score:
@@ -153,7 +146,7 @@ def _share(connection: duckdb.DuckDBPyConnection, among: str, hit: str) -> Share
     trials, hits = _rows(
         connection, f"SELECT count(*), count(*) FILTER (WHERE {hit}) FROM judged WHERE {among}"
     )[0]
-    return wilson(hits, trials)
+    return share_of(hits, trials)
 
 
 def _yuan(connection: duckdb.DuckDBPyConnection, among: str) -> str:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Scores = NDArray[np.float64]
+from renzheng.common.shares import wilson
 
-_Z95 = 1.959963984540054  # of a two-sided 95 % interval
+Scores = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -23,13 +23,7 @@ class Rate:
 
 def rate(hits: int, trials: int) -> Rate:
     """Return hits / trials with Wilson's 95 % interval; of no trials, 0 with the interval 0 to 1."""
-    if trials == 0:
-        return Rate(0.0, 0.0, 1.0)
-    share, z2 = hits / trials, _Z95**2
-    middle = (share + z2 / (2 * trials)) / (1 + z2 / trials)
-    half = _Z95 * math.sqrt(share * (1 - share) / trials + z2 / (4 * trials**2)) / (1 + z2 / trials)
-    # At either end rounding must not push the interval past the share itself.
-    return Rate(share, min(share, max(0.0, middle - half)), max(share, min(1.0, middle + half)))
+    return Rate(hits / trials if trials else 0.0, *wilson(hits, trials))
 
 
 def threshold_for(non_mated: Scores, fmr: float) -> float:

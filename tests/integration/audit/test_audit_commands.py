@@ -18,7 +18,7 @@ from renzheng.central.audit.readback import read_verdicts
 from renzheng.central.audit.request import AuditRequest
 from renzheng.central.audit.rule_examples import write_tables
 from renzheng.central.audit.run import run_audit
-from renzheng.central.audit.score import wilson
+from renzheng.central.audit.score import share_of
 from renzheng.central.audit.steps import COMPUTED, STEPS, last_uses, read_step
 from renzheng.rules.dialect import offences
 from renzheng.rules.examples import cases
@@ -93,9 +93,10 @@ def test_score(audited, tmp_path):
 
 def test_the_interval_is_wilsons():
     # Wilson 1927 for 0 of 100 and 10 of 100, as in Newcombe 1998
-    assert wilson(0, 100).high == pytest.approx(0.0370, abs=1e-4)
-    assert (wilson(10, 100).low, wilson(10, 100).high) == pytest.approx((0.0552, 0.1744), abs=1e-4)
-    assert wilson(0, 0).share is None
+    assert share_of(0, 100).high == pytest.approx(0.0370, abs=1e-4)
+    assert (share_of(10, 100).low, share_of(10, 100).high) == pytest.approx((0.0552, 0.1744), abs=1e-4)
+    assert share_of(0, 0).share is None
+    assert (share_of(0, 0).low, share_of(0, 0).high) == (0, 1)
 
 
 def test_backtest_says_what_would_change(audited, tmp_path):
