@@ -1,14 +1,18 @@
-"""Counters of one process in Prometheus' text form (version 0.0.4)."""
+"""Counters of one process, in a registry of its own, as Prometheus reads them."""
 
 import threading
-from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from typing import Literal
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from renzheng.common.metrics import Family, Kind, each, write
 
 Labels = tuple[tuple[str, str], ...]
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
-HELP: Mapping[str, tuple[str, str]] = {
+HELP: Mapping[str, tuple[Kind | Literal["histogram"], str]] = {
     "renzheng_ingest_messages_total": ("counter", "Messages taken off the broker, by how they ended."),
     "renzheng_ingest_entries_total": ("counter", "Log entries committed."),
     "renzheng_ingest_flaws_total": ("counter", "Entries whose event cannot be used."),
@@ -35,70 +39,73 @@ HELP: Mapping[str, tuple[str, str]] = {
 
 
 class Metrics:
-    """Values by name and labels; safe to use from several threads."""
+    """Values by name and labels; safe to use from several threads.
+
+    A metric is there from its first value on: a gauge that nobody has set yet says nothing.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._values: dict[tuple[str, Labels], float] = defaultdict(float)
-        self._buckets: dict[str, list[int]] = {}
-        self._sums: dict[str, float] = defaultdict(float)
+        self._registry = CollectorRegistry(auto_describe=False)
+        self._counters: dict[str, Counter] = {}
+        self._gauges: dict[str, Gauge] = {}
+        self._histograms: dict[str, Histogram] = {}
 
     def add(self, name: str, amount: float = 1, **labels: str) -> None:
         """Add to a counter."""
         with self._lock:
-            self._values[name, tuple(sorted(labels.items()))] += amount
+            if name not in self._counters:
+                help_ = _help(name, "counter")
+                self._counters[name] = Counter(name, help_, tuple(labels), registry=self._registry)
+            counter = self._counters[name]
+            (counter.labels(**labels) if labels else counter).inc(amount)
 
     def put(self, name: str, value: float, **labels: str) -> None:
         """Set a gauge."""
         with self._lock:
-            self._values[name, tuple(sorted(labels.items()))] = value
+            if name not in self._gauges:
+                help_ = _help(name, "gauge")
+                self._gauges[name] = Gauge(name, help_, tuple(labels), registry=self._registry)
+            gauge = self._gauges[name]
+            (gauge.labels(**labels) if labels else gauge).set(value)
 
     def observe(self, name: str, seconds: float) -> None:
         """Count a duration in a histogram."""
         with self._lock:
-            buckets = self._buckets.setdefault(name, [0] * (len(SECONDS) + 1))
-            buckets[bisect_left(SECONDS, seconds)] += 1
-            self._sums[name] += seconds
+            if name not in self._histograms:
+                help_ = _help(name, "histogram")
+                self._histograms[name] = Histogram(name, help_, buckets=SECONDS, registry=self._registry)
+            self._histograms[name].observe(seconds)
 
     def value(self, name: str, **labels: str) -> float:
         """Read one value; 0 when it was never touched."""
         with self._lock:
-            return self._values.get((name, tuple(sorted(labels.items()))), 0.0)
+            return self._registry.get_sample_value(name, labels) or 0.0
 
     def text(self, gauges: Iterable[tuple[str, Labels, float]] = ()) -> str:
         """Write everything, and `gauges` that the caller has just read, for a scraper."""
         with self._lock:
-            values = [(name, labels, value) for (name, labels), value in self._values.items()]
-            values += self._histograms()
-        values += gauges
-        lines: list[str] = []
-        for family, (kind, text) in HELP.items():
-            of_family = [value for value in values if value[0] in _names(family, kind)]
-            if kind != "histogram":
-                of_family.sort()
-            if of_family:
-                lines += [f"# HELP {family} {text}", f"# TYPE {family} {kind}"]
-                lines += [_line(*value) for value in of_family]
-        return "\n".join(lines) + "\n"
-
-    def _histograms(self) -> list[tuple[str, Labels, float]]:
-        found: list[tuple[str, Labels, float]] = []
-        for name, buckets in self._buckets.items():
-            total = 0
-            for bound, count in zip((*map(str, SECONDS), "+Inf"), buckets, strict=True):
-                total += count
-                found.append((f"{name}_bucket", (("le", bound),), float(total)))
-            found += [(f"{name}_sum", (), self._sums[name]), (f"{name}_count", (), float(total))]
-        return found
+            return write([*self._registry.collect(), *_families(gauges)])
 
 
-def _names(family: str, kind: str) -> tuple[str, ...]:
-    return (f"{family}_bucket", f"{family}_sum", f"{family}_count") if kind == "histogram" else (family,)
+def _families(values: Iterable[tuple[str, Labels, float]]) -> list[Family]:
+    """Put values that were read for this one answer together by name."""
+    by_name: dict[str, dict[Labels, float]] = defaultdict(dict)
+    for name, labels, value in values:
+        by_name[name][labels] = value
+    return [_family(name, of_name) for name, of_name in by_name.items()]
 
 
-def _line(name: str, labels: Labels, value: float) -> str:
-    escaped = [
-        (key, text.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")) for key, text in labels
-    ]
-    inside = ",".join(f'{key}="{text}"' for key, text in escaped)
-    return f"{name}{{{inside}}} {value:g}" if inside else f"{name} {value:g}"
+def _family(name: str, values: Mapping[Labels, float]) -> Family:
+    kind, help_ = HELP[name]
+    assert kind != "histogram"
+    labels = tuple(label for label, _ in next(iter(values)))
+    by_texts = {tuple(text for _, text in key): value for key, value in values.items()}
+    return each(name, kind, help_, labels, by_texts)
+
+
+def _help(name: str, kind: str) -> str:
+    named, text = HELP[name]
+    if named != kind:
+        raise ValueError(f"{name} is a {named}")
+    return text

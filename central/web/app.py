@@ -30,6 +30,7 @@ from renzheng.central.web.api import routes
 from renzheng.central.web.console import data_pages, pages, problem_pages
 from renzheng.central.web.guesses import Guesses
 from renzheng.common.limits import BodyLimits, RequestLimits
+from renzheng.common.metrics import CONTENT_TYPE
 from renzheng.common.supervised import health_of
 from renzheng.contracts.errors import RenzhengError
 
@@ -84,7 +85,7 @@ def build_app(
             gauges += _gauges(service.database or database, to_us(clock()))
         except Exception as error:  # noqa: BLE001 - the threads' gauges must be had then more than ever
             logger.error("the store's gauges cannot be read: %s", describe(error))  # noqa: TRY400
-        return PlainTextResponse(metrics.text(gauges), media_type=METRICS_TYPE)
+        return PlainTextResponse(metrics.text(gauges), media_type=CONTENT_TYPE)
 
     @app.get("/health", include_in_schema=False)
     async def show_health() -> JSONResponse:
@@ -99,7 +100,6 @@ def build_app(
 
 
 LIMITS = BodyLimits(routes={"/sign-in": MOST_FORM_BYTES})
-METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 def _gauges(database: Database, now_us: int) -> list[tuple[str, Labels, float]]:

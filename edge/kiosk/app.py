@@ -23,6 +23,7 @@ from fastapi.responses import (
 from fastapi.staticfiles import StaticFiles
 
 from renzheng.common.limits import BodyLimits, RequestLimits
+from renzheng.common.metrics import CONTENT_TYPE
 from renzheng.contracts.errors import RenzhengError
 from renzheng.edge.device.pages import POLICY, answer_errors, is_own
 from renzheng.edge.device.pins import TriedTooOftenError
@@ -259,7 +260,7 @@ def _add_health(app: FastAPI, health: Callable[[], dict[str, Any]], metrics: Cal
         return JSONResponse(found, status_code=200 if found.get("moving", True) else 503)
 
     async def measured() -> PlainTextResponse:
-        return PlainTextResponse(await asyncio.to_thread(metrics), media_type="text/plain; version=0.0.4")
+        return PlainTextResponse(await asyncio.to_thread(metrics), media_type=CONTENT_TYPE)
 
     app.get("/health")(healthy)
     app.get("/metrics")(measured)

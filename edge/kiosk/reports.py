@@ -3,12 +3,13 @@
 from datetime import UTC
 from typing import Any
 
+from renzheng.common.metrics import write
 from renzheng.common.supervised import Workers, health_of
 from renzheng.edge.device.clock import Clock
 from renzheng.edge.device.housekeeping import Housekeeper
 from renzheng.edge.device.link.uplink import Uplink
 from renzheng.edge.device.log import DeviceLog
-from renzheng.edge.device.metrics import Metric, of_workers, one, render
+from renzheng.edge.device.metrics import each, of_workers, one, summary
 from renzheng.edge.device.store import heartbeat
 from renzheng.edge.kiosk.station import Station
 
@@ -65,23 +66,19 @@ class Reports:
         log, reading = self._log, self._clock.read()
         head, since = log.head().sequence, log.waiting_since()
         age = 0.0 if since is None else max(0.0, (reading.wall - since).total_seconds())
-        attempts = {
-            f'{{kind="{kind}",outcome="{outcome}"}}': float(count)
-            for (kind, outcome), count in sorted(self._station.outcomes.items())
-        }
-        return render(
+        attempts = dict(sorted(self._station.outcomes.items()))
+        return write(
             [
-                one("log_entries", "counter", "Entries written to the log.", head),
+                one("log_entries", "untyped", "Entries written to the log.", head),
                 one("backlog_entries", "gauge", "Entries not acknowledged.", head - log.acknowledged()),
                 one("backlog_oldest_seconds", "gauge", "Age of the oldest of them.", age),
                 one("connected", "gauge", "1 while a broker takes messages.", self.connected),
-                one("commit_seconds_sum", "counter", "Time spent on commits.", log.append_seconds),
-                one("commit_seconds_count", "counter", "Commits.", log.appended),
+                summary("commit_seconds", "Time spent on commits.", log.appended, log.append_seconds),
                 one("alarms", "gauge", "Alarms kept.", len(heartbeat.alarms(log.store))),
                 one("frames_total", "counter", "Frames looked at.", self._station.watcher.handled),
                 one("disk_short", "gauge", "1 while the disk is nearly full.", self._housekeeper.short),
                 one("clock_trusted", "gauge", "1 while the clock is synchronised.", reading.trusted),
-                Metric("attempts_total", "counter", "Finished attempts.", attempts),
+                each("attempts_total", "counter", "Finished attempts.", ("kind", "outcome"), attempts),
                 *of_workers(self._workers.states()),
             ]
         )

@@ -16,6 +16,7 @@ from fastapi.responses import JSONResponse
 from joserfc.jwk import OKPKey
 
 from renzheng.common.limits import BodyLimits, RequestLimits
+from renzheng.common.metrics import CONTENT_TYPE
 from renzheng.common.supervised import Worker, Workers
 from renzheng.contracts.events import Purpose
 from renzheng.edge.device.bulk import open_bulk
@@ -220,7 +221,7 @@ class WardAgent:
 
         @app.get("/metrics")
         def told_metrics() -> Response:
-            return Response(metrics(self), media_type="text/plain; version=0.0.4")
+            return Response(metrics(self), media_type=CONTENT_TYPE)
 
         return app
 

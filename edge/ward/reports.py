@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+from renzheng.common.metrics import Family, Kind, write
 from renzheng.common.supervised import Workers, health_of
 from renzheng.contracts.events import CoverageState
 from renzheng.edge.device.clock import Clock
@@ -10,7 +11,7 @@ from renzheng.edge.device.coverage import Standing
 from renzheng.edge.device.housekeeping import Housekeeper
 from renzheng.edge.device.link.uplink import Uplink
 from renzheng.edge.device.log import DeviceLog
-from renzheng.edge.device.metrics import Metric, of_workers, one, render
+from renzheng.edge.device.metrics import each, of_workers, one
 from renzheng.edge.device.store import heartbeat
 from renzheng.edge.device.store.inpatients import Inpatients
 from renzheng.edge.ward.lists import WardLists
@@ -62,9 +63,9 @@ def metrics(agent: Parts) -> str:
     """What Prometheus may ask for."""
     head = agent.log.head().sequence
     watches = agent.watches
-    return render(
+    return write(
         [
-            one("log_entries", "counter", "Entries written to the log.", head),
+            one("log_entries", "untyped", "Entries written to the log.", head),
             one("backlog_entries", "gauge", "Entries not acknowledged.", head - agent.log.acknowledged()),
             one("ward_presences_total", "counter", "Presences told.", agent.telling.told),
             one("clock_trusted", "gauge", "1 while the clock is synchronised.", agent.clock.read().trusted),
@@ -74,7 +75,7 @@ def metrics(agent: Parts) -> str:
             _per_camera("on_time_total", "counter", "Of them, in time.", watches, _on_time),
             _per_camera("replaced_total", "counter", "Pictures not looked at.", watches, _replaced),
             _per_camera("connections_total", "counter", "Times connected.", watches, _connections),
-            _per_camera("analysis_cpu_seconds", "counter", "Spent on looking.", watches, _cpu_seconds),
+            _per_camera("analysis_cpu_seconds", "untyped", "Spent on looking.", watches, _cpu_seconds),
             *of_workers(agent.workers.states()),
         ]
     )
@@ -134,6 +135,6 @@ def _cpu_seconds(watch: CameraWatch) -> float:
     return watch.numbers.cpu_seconds
 
 
-def _per_camera(name: str, kind: Any, help_: str, watches: Sequence[CameraWatch], value: Any) -> Metric:
-    values = {f'{{camera="{watch.camera.settings.id}"}}': float(value(watch)) for watch in watches}
-    return Metric(f"ward_camera_{name}", kind, help_, values)
+def _per_camera(name: str, kind: Kind, help_: str, watches: Sequence[CameraWatch], value: Any) -> Family:
+    values = {(watch.camera.settings.id,): float(value(watch)) for watch in watches}
+    return each(f"ward_camera_{name}", kind, help_, ("camera",), values)

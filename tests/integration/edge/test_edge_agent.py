@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from parts.busy import busy_machine
 from parts.edge import DAY, Page, StandInEngine, eventually, hurry, jpeg_of, make_settings, stepped_clock
+from parts.metrics import OF_WORKERS, series
 from websockets.sync.client import connect
 
 from renzheng.contracts.log import read_entry
@@ -383,9 +384,15 @@ def test_metrics_count_without_naming_anybody(agent, page, frames):
     identify(page, person_id="P1")
     frames.until({"done"}, jpeg_of(MINE))
     text = page.get("/metrics").text
-    assert 'renzheng_edge_attempts_total{kind="sign_in",outcome="match"} 1\n' in text
-    assert "renzheng_edge_connected 0\n" in text
-    assert f"renzheng_edge_backlog_entries {agent.log.head().sequence}\n" in text
+    assert 'renzheng_edge_attempts_total{kind="sign_in",outcome="match"} 1.0\n' in text
+    assert "renzheng_edge_connected 0.0\n" in text
+    assert f"renzheng_edge_backlog_entries {agent.log.head().sequence}.0\n" in text
+    assert series(text) == OF_WORKERS | {
+        ("log_entries", "untyped"), ("backlog_entries", "gauge"), ("backlog_oldest_seconds", "gauge"),
+        ("connected", "gauge"), ("commit_seconds_sum", "summary"), ("commit_seconds_count", "summary"),
+        ("alarms", "gauge"), ("frames_total", "counter"), ("disk_short", "gauge"), ("clock_trusted", "gauge"),
+        ("attempts_total", "counter", "kind", "outcome"),
+    }  # fmt: skip
     assert "P1" not in text
 
 

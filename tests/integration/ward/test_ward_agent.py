@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 from parts.edge import Page, eventually, make_settings
+from parts.metrics import OF_WORKERS, series
 
 from renzheng.bench.ward import scenes
 from renzheng.bench.ward.server import RtspServer
@@ -207,8 +208,18 @@ def test_who_is_not_on_todays_list_is_not_told_although_enrolled(ward):
     assert eventually(lambda: page.get("/health").json()["state"] == "up")
     health = page.get("/health").json()
     assert health["lists"] == {"3": {"inpatients": 1, "looked_for": 1}}
-    assert 'renzheng_edge_ward_camera_up{camera="door"} 1' in page.get("/metrics").text
-    assert "P-other" not in page.get("/health").text + page.get("/metrics").text
+    text = page.get("/metrics").text
+    assert 'renzheng_edge_ward_camera_up{camera="door"} 1' in text
+    assert series(text) == OF_WORKERS | {
+        ("log_entries", "untyped"), ("backlog_entries", "gauge"), ("clock_trusted", "gauge"),
+        ("ward_presences_total", "counter"), ("ward_camera_up", "gauge", "camera"),
+        ("ward_camera_analysis_cpu_seconds", "untyped", "camera"),
+        *(
+            (f"ward_camera_{name}_total", "counter", "camera")
+            for name in ("pictures", "analysed", "on_time", "replaced", "connections")
+        ),
+    }  # fmt: skip
+    assert "P-other" not in page.get("/health").text + text
 
 
 def test_what_the_cameras_could_see_is_told_in_stretches(ward):

@@ -7,6 +7,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
+from parts.metrics import series
 
 from renzheng import central
 from renzheng.central.errors import SettingsError
@@ -88,11 +89,56 @@ def test_metrics_are_written_for_a_scraper():
     metrics.add("renzheng_ingest_messages_total", 2, ending='qu"ote')
     metrics.observe("renzheng_ingest_commit_seconds", 0.003)
     lines = metrics.text().splitlines()
-    assert 'renzheng_ingest_messages_total{ending="stored"} 1' in lines
-    assert 'renzheng_ingest_messages_total{ending="qu\\"ote"} 2' in lines
-    assert 'renzheng_ingest_commit_seconds_bucket{le="0.0025"} 0' in lines
-    assert 'renzheng_ingest_commit_seconds_bucket{le="0.005"} 1' in lines
-    assert "renzheng_ingest_commit_seconds_count 1" in lines
+    assert 'renzheng_ingest_messages_total{ending="stored"} 1.0' in lines
+    assert 'renzheng_ingest_messages_total{ending="qu\\"ote"} 2.0' in lines
+    assert 'renzheng_ingest_commit_seconds_bucket{le="0.0025"} 0.0' in lines
+    assert 'renzheng_ingest_commit_seconds_bucket{le="0.005"} 1.0' in lines
+    assert "renzheng_ingest_commit_seconds_count 1.0" in lines
+
+
+LABELLED = {
+    "ending": ["renzheng_ingest_messages_total"],
+    "shard": ["renzheng_ingest_connected"],
+    "certificate": ["renzheng_certificate_days_left"],
+}
+
+
+def test_series_keep_their_names_types_and_labels():
+    metrics = Metrics()
+    label_of = {name: label for label, names in LABELLED.items() for name in names}
+    expected = set()
+    for name, (kind, _) in HELP.items():
+        labels = {label_of[name]: "x"} if name in label_of else {}
+        if kind == "counter":
+            metrics.add(name, 2, **labels)
+        elif kind == "gauge":
+            metrics.put(name, 2, **labels)
+        else:
+            metrics.observe(name, 2)
+            expected |= {(f"{name}_bucket", kind, "le"), (f"{name}_sum", kind), (f"{name}_count", kind)}
+            continue
+        expected.add((name, kind, *labels))
+        assert metrics.value(name, **labels) == 2
+    assert series(metrics.text(), prefix="") == expected
+
+
+def test_what_nobody_has_counted_yet_is_not_shown_as_nought():
+    metrics = Metrics()
+    assert metrics.text().strip() == ""
+    assert metrics.value("renzheng_store_takes_writes") == 0
+
+
+def test_what_is_read_for_one_answer_is_of_that_answer_only():
+    metrics = Metrics()
+    workers = [("renzheng_worker_turns_total", (("worker", name),), 3.0) for name in ("a", "b")]
+    assert 'renzheng_worker_turns_total{worker="b"} 3.0' in metrics.text(workers).splitlines()
+    assert "worker" not in metrics.text(workers[:0])
+
+
+def test_two_processes_in_one_count_apart():
+    one, other = Metrics(), Metrics()
+    one.add("renzheng_ingest_entries_total", 5)
+    assert other.value("renzheng_ingest_entries_total") == 0
 
 
 def test_every_metric_in_use_has_a_help_text():

@@ -4,9 +4,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from renzheng.common.metrics import write
 from renzheng.contracts.ids import EventId
 from renzheng.edge.device.housekeeping import Retention, plan
-from renzheng.edge.device.metrics import Metric, one, render
+from renzheng.edge.device.metrics import each, one
 
 NOW = datetime(2026, 3, 31, tzinfo=UTC)
 KEPT = Retention(crops=timedelta(days=30), entries=timedelta(days=90), free_bytes=1_000)
@@ -39,10 +40,16 @@ def test_entries_that_central_has_go_at_once_only_when_space_is_short():
 
 
 def test_metrics_are_prometheus_text():
-    text = render([one("connected", "gauge", "Help.", 1), Metric("n", "counter", "H.", {'{a="b"}': 2})])
+    counted = each("n_total", "counter", "H.", ("a",), {('"b"',): 2})
+    text = write([one("connected", "gauge", "Help.", 1), counted])
     assert text == (
         "# HELP renzheng_edge_connected Help.\n# TYPE renzheng_edge_connected gauge\n"
-        "renzheng_edge_connected 1\n"
-        "# HELP renzheng_edge_n H.\n# TYPE renzheng_edge_n counter\n"
-        'renzheng_edge_n{a="b"} 2\n'
+        "renzheng_edge_connected 1.0\n"
+        "# HELP renzheng_edge_n_total H.\n# TYPE renzheng_edge_n_total counter\n"
+        'renzheng_edge_n_total{a="\\"b\\""} 2.0\n'
     )
+
+
+def test_a_counter_is_called_as_the_format_calls_it():
+    with pytest.raises(ValueError, match="_total"):
+        one("entries", "counter", "H.", 1)
