@@ -101,6 +101,9 @@ wheels: $(VENV)/.ready  ## Build the wheel of the product and that of its instru
 	@rm -rf build/lib build/bdist.* instruments/build
 	@for each in . ./instruments; do PYTHONWARNINGS=ignore $(PIP) wheel --quiet --no-deps --no-build-isolation -w dist "$$each"; done
 
+sbom: $(VENV)/.ready-dev  ## Write bills of materials (CycloneDX) of the locked packages to build/sbom.
+	@deploy/setup/sbom.sh "$(BIN)/cyclonedx-py" build/sbom
+
 lock: $(VENV)/.ready-dev  ## Renew both lock files from pyproject.toml.
 	@deploy/setup/lock.sh "$(BIN)/uv"
 

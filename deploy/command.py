@@ -17,10 +17,14 @@ from zoneinfo import ZoneInfoNotFoundError
 
 import typer
 from typer.core import TyperGroup
+from typer.exceptions import TyperException
+from typer.main import get_command
 
 from renzheng.common.files import be_private
 from renzheng.common.terminal import Terminal
+from renzheng.common.words import message
 from renzheng.contracts.errors import FaultError, InputError, RenzhengError, UsageError
+from renzheng.deploy.help import speaking
 from renzheng.deploy.logs import set_up_logging
 
 
@@ -214,17 +218,42 @@ def main() -> None:
     logging.getLogger("alembic").setLevel(logging.WARNING)
     wanted = sys.argv[1] if len(sys.argv) > 1 else None
     try:
-        assemble(wanted)()
+        sys.exit(call(wanted))
     except (RenzhengError, OSError, ImportError, ZoneInfoNotFoundError) as fault:
         error = as_error(fault, wanted)
         if os.environ.get(TRACE):
             traceback.print_exception(fault)
-        terminal = Terminal(stderr=True)
-        terminal.print(error.what or repr(error), style="bold red")
-        for line in (error.why, error.do):
-            if line:
-                terminal.print(line)
+        show(error)
         sys.exit(error.exit_status)
+
+
+def call(wanted: str | None) -> int:
+    """Run the command that the arguments ask for, in the user's language; return its exit status.
+
+    Raises:
+        RenzhengError: what the command or its arguments ended in.
+    """
+    try:
+        status = speaking(get_command(assemble(wanted))).main(prog_name="renzheng", standalone_mode=False)
+    except typer.Abort:
+        raise InputError("The command was broken off.") from None
+    except TyperException as error:
+        told = error.format_message()
+        if told:  # where nothing was asked for, the help is out already
+            asked = getattr(error, "ctx", None)
+            path = asked.command_path if asked is not None else "renzheng"
+            show(UsageError(told, do=f"See: {path} --help"))
+        return error.exit_code
+    return status if isinstance(status, int) else 0
+
+
+def show(error: RenzhengError) -> None:
+    """Print an error as plain lines in the user's language: what happened, why it matters, what to do."""
+    terminal = Terminal(stderr=True)
+    terminal.print(message(error.what) or repr(error), style="bold red")
+    for line in (error.why, error.do):
+        if line:
+            terminal.print(message(line))
 
 
 def as_error(fault: Exception, wanted: str | None) -> RenzhengError:

@@ -19,6 +19,7 @@ settings.register_profile(
     database=None,
 )
 settings.load_profile("renzheng")
+os.environ["RENZHENG_LANG"] = "en"  # what a test expects of the command line, whatever the developer speaks
 
 SYSTEM_PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
 REAL_PARTS: Mapping[str, tuple[str, str]] = {

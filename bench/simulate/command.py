@@ -15,32 +15,29 @@ from rich.table import Table
 from renzheng.bench.simulate.county import CountySummary, simulate_county
 from renzheng.bench.simulate.lake import LakeSummary, simulate_lake
 from renzheng.common.terminal import Terminal
+from renzheng.common.words import say
 
-app = typer.Typer(no_args_is_help=True, help="模拟数据 · Synthetic tables with the truth beside them.")
+app = typer.Typer(no_args_is_help=True, help="Synthetic tables with the truth beside them.")
 
 
 @app.callback()
 def simulate() -> None:
-    """模拟数据 · Synthetic tables with the truth beside them."""
+    """Synthetic tables with the truth beside them."""
 
 
 @app.command()
 def county(  # noqa: PLR0917 - the parameters are the command line
-    out: Annotated[Path, typer.Option(help="输出文件夹 · Folder for the tables and truth.parquet.")],
-    seed: Annotated[int, typer.Option(help="随机种子 · The same seed gives the same bytes.")] = 1,
-    days: Annotated[int, typer.Option(help="天数 · Local days from 2026-03-02, a Monday.")] = 30,
-    people: Annotated[int, typer.Option(help="参保人数 · Insured persons.")] = 3000,
+    out: Annotated[Path, typer.Option(help="Folder for the tables and truth.parquet.")],
+    seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 1,
+    days: Annotated[int, typer.Option(help="Local days from 2026-03-02, a Monday.")] = 30,
+    people: Annotated[int, typer.Option(help="Insured persons.")] = 3000,
     evasions: Annotated[
         bool,
-        typer.Option(
-            help="另加十家规避稽核的机构 · Add ten institutions that evade the audit, by one trick each."
-        ),
+        typer.Option(help="Add ten institutions that evade the audit, by one trick each."),
     ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="以 JSON 输出摘要 · Print the summary as JSON.")
-    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
-    """模拟一个县 · Simulate a county: real-life noise, planted fraud, and the truth of each line."""
+    """Simulate a county: real-life noise, planted fraud, and the truth of each line."""
     with _progress() as report:
         summary = simulate_county(seed, days, out, people=people, evasions=evasions, report=report)
     _tell(summary, f"{summary.first_day} … {summary.last_day}", as_json=as_json)
@@ -48,24 +45,22 @@ def county(  # noqa: PLR0917 - the parameters are the command line
 
 @app.command()
 def lake(
-    lines: Annotated[int, typer.Option(help="明细行数 · About how many claim lines.")],
-    out: Annotated[Path, typer.Option(help="输出文件夹 · A new folder for the tables and truth.parquet.")],
-    seed: Annotated[int, typer.Option(help="随机种子 · The same seed gives the same bytes.")] = 1,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="以 JSON 输出摘要 · Print the summary as JSON.")
-    ] = False,
+    lines: Annotated[int, typer.Option(help="About how many claim lines.")],
+    out: Annotated[Path, typer.Option(help="A new folder for the tables and truth.parquet.")],
+    seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 1,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
-    """模拟数据湖 · Write a nation's night straight to partitioned Parquet, with the truth beside it."""
+    """Write a nation's night straight to partitioned Parquet, with the truth beside it."""
     with _progress() as report:
         summary = simulate_lake(lines, out, seed=seed, report=report)
-    _tell(summary, f"{summary.regions} 个地区 region(s)", as_json=as_json)
+    _tell(summary, say("{0} region(s)", summary.regions), as_json=as_json)
 
 
 @contextmanager
 def _progress() -> Iterator[Callable[[str, int, int], None]]:
     """Show a bar on the error output; what is yielded moves it."""
     with Progress(console=Terminal(stderr=True), transient=True) as bar:
-        task = bar.add_task("模拟 simulating", total=None)
+        task = bar.add_task(say("simulating"), total=None)
 
         def report(stage: str, done: int, total: int) -> None:
             bar.update(task, description=stage, completed=done, total=total)
@@ -79,7 +74,7 @@ def _tell(summary: CountySummary | LakeSummary, title: str, *, as_json: bool) ->
         json.dump(asdict(summary), sys.stdout, ensure_ascii=False, indent=2, default=str)
         sys.stdout.write("\n")
         return
-    _print(title, {"表 table": summary.rows, "真相/证据 truth/allows": summary.truths})
+    _print(title, {say("table"): summary.rows, say("truth/allows"): summary.truths})
 
 
 def _print(title: str, parts: Mapping[str, Mapping[str, int]]) -> None:
@@ -87,7 +82,7 @@ def _print(title: str, parts: Mapping[str, Mapping[str, int]]) -> None:
     for heading, counts in parts.items():
         table = Table(title=title)
         table.add_column(heading)
-        table.add_column("行数 rows", justify="right")
+        table.add_column(say("rows"), justify="right")
         for name, number in counts.items():
             table.add_row(name, f"{number:,}")
         console.print(table)

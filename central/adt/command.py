@@ -10,24 +10,24 @@ from renzheng.central.claims.formats import Format
 from renzheng.common.terminal import Terminal
 from renzheng.contracts.events import utc_now
 
-app = typer.Typer(no_args_is_help=True, help="住院、换床、请假 · Stays, bed moves and leaves.")
+app = typer.Typer(no_args_is_help=True, help="Stays, bed moves and leaves.")
 Config = Annotated[Path, typer.Option("--config", help="Central's configuration file.")]
 CONFIG = Path("central.toml")
 
 
 @app.callback()
 def overview() -> None:
-    """住院、换床、请假 · Stays, bed moves and leaves, from files; over the wire see [adt] in the settings."""
+    """Stays, bed moves and leaves, from files; over the wire see [adt] in the settings."""
 
 
 @app.command()
 def read(
-    path: Annotated[Path, typer.Argument(help="文件 · A file.")],
+    path: Annotated[Path, typer.Argument(help="A file.")],
     file_format: Annotated[Format, typer.Option("--format", help="hl7, nhsa or fhir.")] = Format.HL7,
-    transaction: Annotated[str | None, typer.Option(help="交易编号 · NHSA: 2401, 2402 or 2403.")] = None,
+    transaction: Annotated[str | None, typer.Option(help="NHSA: 2401, 2402 or 2403.")] = None,
     config: Config = CONFIG,
 ) -> None:
-    """读入 · Take stays and leaves from a file into the store; a leave counts as recorded now."""
+    """Take stays and leaves from a file into the store; a leave counts as recorded now."""
     from renzheng.central.adt.receiving import Receiver
     from renzheng.central.claims.source import Options
     from renzheng.central.settings import read_settings
@@ -46,12 +46,12 @@ def read(
 
 @app.command()
 def caller(
-    name: Annotated[str, typer.Option(help="名称 · The system's name, such as his-h1.")],
-    institution: Annotated[list[str], typer.Option(help="机构 · For whom it speaks; may be given again.")],
+    name: Annotated[str, typer.Option(help="The system's name, such as his-h1.")],
+    institution: Annotated[list[str], typer.Option(help="For whom it speaks; may be given again.")],
     out: Annotated[Path, typer.Option(help="Folder for its key and certificate.")],
     config: Config = CONFIG,
 ) -> None:
-    """医院系统证书 · Make the certificate with which a hospital's system delivers, and nothing else."""
+    """Make the certificate with which a hospital's system delivers, and nothing else."""
     from renzheng.central.settings import read_settings
     from renzheng.central.site.authority import CALLER_PREFIX, Authority
     from renzheng.common.files import write_whole
@@ -74,7 +74,7 @@ def outcomes(
     config: Config = CONFIG,
     limit: Annotated[int, typer.Option(min=1, max=10_000)] = 50,
 ) -> None:
-    """结果 · List what became of the latest messages; those not taken are kept as they came."""
+    """List what became of the latest messages; those not taken are kept as they came."""
     from zoneinfo import ZoneInfo
 
     from renzheng.central.adt.reading import read_outcomes

@@ -17,38 +17,35 @@ from renzheng.central.claims.importer import Progress as Step
 from renzheng.central.claims.source import Options
 from renzheng.central.strict import StrictCommand, StrictError
 from renzheng.common.terminal import Terminal, plain_column
+from renzheng.common.words import say
 
 _SHOWN_INSTITUTIONS = 20
-app = typer.Typer(no_args_is_help=True, help="导入费用明细与住院信息 · Import claim lines and stays.")
+app = typer.Typer(no_args_is_help=True, help="Import claim lines and stays.")
 
 
 @app.callback()
 def claims() -> None:
-    """导入费用明细与住院信息 · Import claim lines and stays."""
+    """Import claim lines and stays."""
 
 
 @app.command("import", cls=StrictCommand)
 def import_(  # noqa: PLR0917 - the parameters are the command line
-    path: Annotated[Path, typer.Argument(help="文件或文件夹 · A file, or a folder of files of one format.")],
-    out: Annotated[
-        Path, typer.Option("--out", help="规范表所在文件夹 · The folder of the canonical tables.")
-    ],
-    file_format: Annotated[
-        Format, typer.Option("--format", help="文件格式 · The format of the files.")
-    ] = Format.NHSA,
+    path: Annotated[Path, typer.Argument(help="A file, or a folder of files of one format.")],
+    out: Annotated[Path, typer.Option("--out", help="The folder of the canonical tables.")],
+    file_format: Annotated[Format, typer.Option("--format", help="The format of the files.")] = Format.NHSA,
     mapping: Annotated[
-        Path | None, typer.Option(help="映射文件 (TOML) · A mapping file: columns, codes, time formats.")
+        Path | None, typer.Option(help="A mapping file: columns, codes, time formats.")
     ] = None,
     institution: Annotated[
-        str | None, typer.Option(help="机构编码 · The institution of rows that do not name theirs.")
+        str | None, typer.Option(help="The institution of rows that do not name theirs.")
     ] = None,
     transaction: Annotated[
-        str | None, typer.Option(help="交易编号 · The NHSA transaction of files that do not name theirs.")
+        str | None, typer.Option(help="The NHSA transaction of files that do not name theirs.")
     ] = None,
     encoding: Annotated[
-        str | None, typer.Option(help="utf-8 / utf-16 / gb18030；默认自动判断 · Detected by default.")
+        str | None, typer.Option(help="Such as utf-8, utf-16 or gb18030; detected when left out.")
     ] = None,
-    timezone: Annotated[str, typer.Option(help="当地时间的时区 · Zone of local times.")] = "Asia/Shanghai",
+    timezone: Annotated[str, typer.Option(help="Zone of local times.")] = "Asia/Shanghai",
     strict: Annotated[
         float | None,
         typer.Option(
@@ -56,17 +53,14 @@ def import_(  # noqa: PLR0917 - the parameters are the command line
             min=0,
             max=1,
             metavar="[SHARE]",
-            help="拒收金额占比超过该值时以状态 4 结束（省略数值时为 0.001） · "
-            "End with status 4 when the refused yuan exceed this share (0.001 where none is given).",
+            help="End with status 4 when the refused yuan exceed this share (0.001 where none is given).",
         ),
     ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="以 JSON 输出摘要 · Print the summary as JSON.")
-    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
-    """导入 · Import files; rows not taken are listed in OUT/rejected with file, line, field and reason.
+    """Import files; rows not taken are listed in OUT/rejected with file, line, field and reason.
 
-    结束状态 · Exit status: 0 done, with or without rejects; 1 nothing could be read, or a column is missing;
+    Exit status: 0 done, with or without rejects; 1 nothing could be read, or a column is missing;
     4 more was refused than --strict allows.
     """
     options = Options(mapping, institution, transaction, encoding, timezone)
@@ -95,7 +89,7 @@ def _hold_to(summary: ImportSummary, share: float) -> None:
 def _run(path: Path, out: Path, file_format: Format, options: Options) -> ImportSummary:
     columns = (plain_column("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Terminal(stderr=True), transient=True) as bar:
-        task = bar.add_task("导入 importing", total=None)
+        task = bar.add_task(say("importing"), total=None)
 
         def show(step: Step) -> None:
             bar.update(task, completed=step.done, total=step.total, description=step.file)
@@ -109,17 +103,17 @@ def _print(summary: ImportSummary, *, as_json: bool) -> None:
         sys.stdout.write("\n")
         return
     console = Terminal()
-    table = Table(title=f"导入 Import: {summary.files} 个文件 file(s), {summary.seconds:.1f} s")
+    table = Table(title=say("Import: {0} file(s), {1} s", summary.files, f"{summary.seconds:.1f}"))
+    table.add_column(say("table"))
     for heading in (
-        "表 table",
-        "读入 read",
-        "新增 added",
-        "替换 replaced",
-        "已有 unchanged",
-        "拒收 rejected",
-        "提示 warnings",
+        say("read"),
+        say("added"),
+        say("replaced"),
+        say("unchanged"),
+        say("rejected"),
+        say("warnings"),
     ):
-        table.add_column(heading.replace(" ", "\n"), justify="left" if heading.startswith("表") else "right")
+        table.add_column(heading, justify="right")
     for name, counts in summary.tables.items():
         numbers = (
             *(counts.read, counts.added, counts.replaced, counts.unchanged),
@@ -140,30 +134,32 @@ def _print_remarks(console: Terminal, summary: ImportSummary) -> None:
         for reason, number in counts.reasons.items():
             console.print(f"  {name}: {number:,} x {reason}")
     for kind, number in summary.ignored.items():
-        console.print(f"  未使用 not used: {number:,} x {kind}")
+        console.print(say("  not used: {0} x {1}", f"{number:,}", kind))
     for kind, number in summary.counted.items():
-        console.print(f"  计数 counted: {number:,} x {kind}")
+        console.print(say("  counted: {0} x {1}", f"{number:,}", kind))
 
 
 def _print_rejected(console: Terminal, summary: ImportSummary) -> None:
     for one in summary.rejected[:_SHOWN_INSTITUTIONS]:
         console.print(
-            f"  拒收 rejected: {one.institution_id or '(机构不明 institution not readable)'}: "
-            f"{one.rows:,} 行 rows, {one.amount:,.2f} 元 yuan",
+            say(
+                "  rejected: {0}: {1} rows, {2} yuan",
+                one.institution_id or say("(institution not readable)"),
+                f"{one.rows:,}",
+                f"{one.amount:,.2f}",
+            )
         )
     if len(summary.rejected) > _SHOWN_INSTITUTIONS:
         more = len(summary.rejected) - _SHOWN_INSTITUTIONS
-        console.print(f"  拒收 rejected: 另有 {more:,} 家机构 more institutions (--json)")
+        console.print(say("  rejected: {0} more institutions (--json)", f"{more:,}"))
 
 
 @app.command("catalogue")
 def catalogue(
-    out: Annotated[
-        Path, typer.Option("--out", help="规范表所在文件夹 · The folder of the canonical tables.")
-    ],
+    out: Annotated[Path, typer.Option("--out", help="The folder of the canonical tables.")],
 ) -> None:
-    """写入起始项目目录（透析与床位的国家编码） · Write the starter catalogue of dialysis and bed items."""
+    """Write the starter catalogue of dialysis and bed items."""
     path = write_starter(out)
     Terminal().print(
-        f"{path}: {len(starter_rows())} 个编码 · codes. 请补充本地编码 · Add the codes of your region.",
+        say("{0}: {1} codes. Add the codes of your region.", path, len(starter_rows())),
     )

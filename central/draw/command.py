@@ -17,9 +17,7 @@ if TYPE_CHECKING:
     from renzheng.central.settings import Settings
     from renzheng.central.store.database import Database
 
-app = typer.Typer(
-    no_args_is_help=True, help="抽查轮次 · Rounds of spot checks, committed to before they are drawn."
-)
+app = typer.Typer(no_args_is_help=True, help="Rounds of spot checks, committed to before they are drawn.")
 Config = Annotated[Path, typer.Option("--config", help="Central's configuration file.")]
 CONFIG = Path("central.toml")
 MOMENT = ["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]
@@ -27,23 +25,23 @@ MOMENT = ["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]
 
 @app.callback()
 def overview() -> None:
-    """抽查轮次 · Rounds of spot checks: commit, seal, publish; times are local to the site."""
+    """Rounds of spot checks: commit, seal, publish; times are local to the site."""
 
 
 @app.command()
 def commit(  # noqa: PLR0917 - each is an option
-    officer: Annotated[list[str], typer.Option(help="名称 · An officer's name; given twice.")],
+    officer: Annotated[list[str], typer.Option(help="An officer's name; given twice.")],
     public_value: Annotated[
         str,
         typer.Option(
-            help="公开值 · SOURCE: which value, where to read it; drand, nist-beacon, lottery, index, other."
+            help="SOURCE: which value, where to read it; drand, nist-beacon, lottery, index, other."
         ),
     ],
     known_at: Annotated[datetime, typer.Option(formats=MOMENT, help="When that value can be known.")],
     due_at: Annotated[datetime, typer.Option(formats=MOMENT, help="From when the checks may be opened.")],
     device: Annotated[
         list[str],
-        typer.Option(help="设备 · The device that carries the checks; INSTITUTION=DEVICE for one place."),
+        typer.Option(help="The device that carries the checks; INSTITUTION=DEVICE for one place."),
     ],
     wards: Annotated[int, typer.Option(min=1, max=500, help="How many wards are drawn.")] = 2,
     per_ward: Annotated[int, typer.Option(min=1, max=500, help="How many people in each.")] = 5,
@@ -54,11 +52,11 @@ def commit(  # noqa: PLR0917 - each is an option
         list[str] | None, typer.Option(help="An institution that checks itself: drawn less often.")
     ] = None,
     devices: Annotated[
-        int, typer.Option(min=1, max=10_000, help="设备数 · How many devices may hold the lists; published.")
+        int, typer.Option(min=1, max=10_000, help="How many devices may hold the lists; published.")
     ] = 1,
     config: Config = CONFIG,
 ) -> None:
-    """承诺 · Freeze who can be drawn and promise the seed; both officers type a new secret at the prompt."""
+    """Freeze who can be drawn and promise the seed; both officers type a new secret at the prompt."""
     from renzheng.central.draw.rounds import Plan
 
     settings, database, rounds = _open(config)
@@ -90,10 +88,10 @@ def commit(  # noqa: PLR0917 - each is an option
 def seal(
     round_id: Annotated[str, typer.Argument(help="The round.")],
     officer: Annotated[list[str], typer.Option(help="The officers, in the order of the commitment.")],
-    public_value: Annotated[str, typer.Option(help="公开值 · The value, as the commitment says.")],
+    public_value: Annotated[str, typer.Option(help="The value, as the commitment says.")],
     config: Config = CONFIG,
 ) -> None:
-    """抽取并密封 · Draw with the public value and seal; nothing is shown of who was drawn."""
+    """Draw with the public value and seal; nothing is shown of who was drawn."""
     _, database, rounds = _open(config)
     sheets = rounds.seal(round_id, public_value, _ask(officer, new=False), utc_now())
     database.close()
@@ -102,7 +100,7 @@ def seal(
 
 @app.command()
 def publish(config: Config = CONFIG) -> None:
-    """公布 · Open what is due and publish what has closed; a running central does so by itself."""
+    """Open what is due and publish what has closed; a running central does so by itself."""
     settings, database, rounds = _open(config)
     for path in (*rounds.settle(utc_now()), *rounds.publish_again()):
         Terminal().print(f"published  {path}")
@@ -112,7 +110,7 @@ def publish(config: Config = CONFIG) -> None:
 
 @app.command()
 def code(round_id: Annotated[str, typer.Argument(help="The round.")], config: Config = CONFIG) -> None:
-    """开启码 · Show the code of a round that is due, to be read out where there is no network."""
+    """Show the code of a round that is due, to be read out where there is no network."""
     from renzheng.central.draw.handing import opening_code
     from renzheng.central.errors import DrawError
     from renzheng.contracts import keys
@@ -133,7 +131,7 @@ def code(round_id: Annotated[str, typer.Argument(help="The round.")], config: Co
 
 @app.command("list")
 def list_rounds(config: Config = CONFIG) -> None:
-    """列出 · List the rounds."""
+    """List the rounds."""
     from zoneinfo import ZoneInfo
 
     from renzheng.central.draw.reading import read_rounds

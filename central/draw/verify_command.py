@@ -11,15 +11,16 @@ from renzheng.central.draw.documents import Commitment, PublishedRound, digest, 
 from renzheng.central.draw.verifying import Fails, verify_round
 from renzheng.central.errors import DrawError
 from renzheng.common.terminal import Terminal
+from renzheng.common.words import say
 from renzheng.contracts import keys
 from renzheng.contracts.errors import InputError
 
-app = typer.Typer(no_args_is_help=True, help="验证已公布的抽查 · Verify published rounds.")
+app = typer.Typer(no_args_is_help=True, help="Verify published rounds.")
 
 
 @app.callback()
 def overview() -> None:
-    """验证已公布的抽查 · Verify published rounds of spot checks."""
+    """Verify published rounds of spot checks."""
 
 
 @app.command()
@@ -27,12 +28,12 @@ def verify(
     path: Annotated[Path, typer.Argument(help="ROUND.json, as the bureau published it.")],
     kept: Annotated[
         Path | None,
-        typer.Option(help="事先保存的承诺 · The commitment (draw-N.json) kept from before the draw."),
+        typer.Option(help="The commitment (draw-N.json) kept from before the draw."),
     ] = None,
     key: Annotated[Path | None, typer.Option(help="Central's public key (PEM).")] = None,
-    public_value: Annotated[str | None, typer.Option(help="公开值 · The value as you know it.")] = None,
+    public_value: Annotated[str | None, typer.Option(help="The value as you know it.")] = None,
 ) -> None:
-    """验证 · Compute the whole draw again from the file. Exit status: 0 it holds, 1 it does not."""
+    """Compute the whole draw again from the file. Exit status: 0 it holds, 1 it does not."""
     document = read_document(_read(path), PublishedRound)
     kept_sha256 = None
     if kept is not None:
@@ -51,20 +52,23 @@ def verify(
     commitment = document["commitment"]
     console = Terminal()
     for label, text in (
-        ("轮次 round", f"{commitment['round_id']}, number {commitment['number']}"),
-        ("承诺 commitment", f"{document['commitment_sha256']}"),
-        ("抽中 sample", f"{found.sample_size} of {_candidates(document)}, as the commitment demands"),
-        ("持有设备 held by", _held_by(document)),
-        ("公开值 public value", f"{found.public_value}"),
-        ("查对 look it up", f"{found.description}"),
-        ("文件 file", hashlib.sha256(path.read_bytes()).hexdigest()),
+        (say("round"), say("{0}, number {1}", commitment["round_id"], commitment["number"])),
+        (say("commitment"), f"{document['commitment_sha256']}"),
+        (
+            say("sample"),
+            say("{0} of {1}, as the commitment demands", found.sample_size, _candidates(document)),
+        ),
+        (say("held by"), _held_by(document)),
+        (say("public value"), f"{found.public_value}"),
+        (say("look it up"), f"{found.description}"),
+        (say("file"), hashlib.sha256(path.read_bytes()).hexdigest()),
     ):
         console.print(f"{label}  {text}")
     if kept is None:
-        console.print("没有保存的承诺可比 · no kept commitment was given to compare with")
+        console.print(say("no kept commitment was given to compare with"))
     if public is None:
-        console.print("未核对签名 · the signature was not checked: no key was given")
-    console.print("成立 · holds")
+        console.print(say("the signature was not checked: no key was given"))
+    console.print(say("holds"))
 
 
 def _candidates(document: dict[str, "object"]) -> int:
@@ -75,9 +79,9 @@ def _candidates(document: dict[str, "object"]) -> int:
 
 def _held_by(document: dict[str, Any]) -> str:
     if "holders" not in document:
-        return "not told (version 1)"
+        return say("not told (version 1)")
     holders, most = document["holders"], document["frame"]["devices"]
-    return f"{', '.join(holders) or '—'}; {len(holders)} of at most {most} device(s)"
+    return say("{0}; {1} of at most {2} device(s)", ", ".join(holders) or "—", len(holders), most)
 
 
 def _read(path: Path) -> bytes:

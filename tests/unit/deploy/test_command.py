@@ -139,7 +139,7 @@ def test_every_error_is_shown_as_it_is_whatever_a_file_was_called(monkeypatch, c
         def fail(wanted, error=error):
             raise error
 
-        monkeypatch.setattr(command, "assemble", lambda wanted, fail=fail: lambda: fail(wanted))
+        monkeypatch.setattr(command, "call", fail)
         with pytest.raises(SystemExit) as ended:
             command.main()
         assert ended.value.code == one.exit_status
@@ -181,7 +181,7 @@ def test_what_the_system_refuses_is_said_in_the_same_form(monkeypatch, capsys, f
         raise fault
 
     monkeypatch.setattr(sys, "argv", ["renzheng", "audit"])
-    monkeypatch.setattr(command, "assemble", lambda _: fail)
+    monkeypatch.setattr(command, "call", lambda _: fail())
     with pytest.raises(SystemExit) as ended:
         command.main()
     assert ended.value.code == status
@@ -198,6 +198,6 @@ def test_a_fault_of_our_own_is_not_dressed_up(monkeypatch):
     def fail():
         raise ModuleNotFoundError("No module named 'renzheng.nowhere'", name="renzheng.nowhere")
 
-    monkeypatch.setattr(command, "assemble", lambda _: fail)
+    monkeypatch.setattr(command, "call", lambda _: fail())
     with pytest.raises(ModuleNotFoundError):
         command.main()
