@@ -193,6 +193,8 @@ class Central:
             raise
         self._shards.wait_until_subscribed(connect_seconds)
         logger.info("central serves at %s", self.url)
+        if self._door:
+            logger.info("devices join at %s", self.door_url)
 
     def stop(self) -> None:
         """Stop in good order: what was not committed, the devices send again."""

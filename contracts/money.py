@@ -2,8 +2,6 @@
 
 from decimal import ROUND_HALF_UP, Decimal
 
-CENT = Decimal("0.01")
-
 
 def rounded(value: Decimal, scale: int = 2) -> Decimal:
     """Return `value` with `scale` decimal places, halves away from zero: 12.345 is 12.35, -12.345 is -12.35.

@@ -27,7 +27,6 @@ FRESH = timedelta(minutes=5)
 INPATIENTS_PATH = "/device/v1/inpatients"
 ROUNDS_PATH = "/device/v1/rounds"
 OPENINGS_PATH = "/device/v1/openings"
-EVIDENCE_PATH = "/device/v1/evidence"
 CERTIFICATE_PATH = "/device/v1/certificate"
 """A device hands in a certificate request (PKCS #10, PEM) and gets its next certificate (PEM)."""
 DATE_HEADER = "Renzheng-Date"

@@ -500,11 +500,6 @@ FINDINGS = Table(
     note="what a rule found beyond single lines",
 )
 
-OUTPUT_TABLES: Mapping[str, Table] = {
-    table.name: table for table in (LINE_VERDICTS, FINDINGS, DAY_VERDICTS, LEDGER)
-}
-"""Every table the audit writes, by name."""
-
 
 def arrow_schema(table: Table) -> "pa.Schema":
     """Build the Arrow schema of a canonical table (needs the `central` extra).

@@ -7,14 +7,14 @@ engine; the others, which are few, are looked up in a table made by the very fun
 
 # ruff: noqa: S608 - SQL is put together from the names in contracts.tables
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 import pyarrow as pa
 
 from renzheng.central.audit.engine import Engine
 from renzheng.contracts.ids import normalised_id, tidy_id
-from renzheng.contracts.tables import ColumnType, Table
+from renzheng.contracts.tables import Table
 
 BEYOND_ASCII = f"[{chr(0x80)}-{chr(0x10FFFF)}]"
 """A character that only Unicode's own rules can narrow."""
@@ -136,9 +136,3 @@ def _form(column: str) -> Form | None:
     if column in NORMALISED:
         return CAPITALS
     return TIDY if column in TIDIED else None
-
-
-def id_columns(table: Table) -> Iterator[str]:
-    """Name the columns of a table that are spelled by rule."""
-    names: Iterable[str] = (column.name for column in table.columns if column.type is ColumnType.TEXT)
-    return (name for name in names if name == "institution_id" or _form(name))

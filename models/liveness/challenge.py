@@ -4,7 +4,7 @@ The plan is the attempt's nonce: which movement, and which of 3 x 2^7 sequences 
 from the system's randomness and told to the page only when it is asked, it cannot stand in a recording.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -112,8 +112,3 @@ def _moved(challenge: Challenge) -> Said:
 def _lit(answered: Answer) -> Said:
     weights = {Answer.ANSWERED: 2.5, Answer.UNANSWERED: -3.0, Answer.UNMEASURED: -1.0}
     return Said("colour_light", weights[answered], float(answered is Answer.ANSWERED))
-
-
-def is_running(plan: Plan, shown: Sequence[Shown]) -> bool:
-    """Whether colours are still to come."""
-    return len(shown) < len(plan.colours)

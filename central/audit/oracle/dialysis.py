@@ -21,7 +21,6 @@ from renzheng.central.audit.oracle.sessions import (
 )
 from renzheng.central.audit.oracle.values import NIGHT_BATCH, NOTHING, LineKey, Parameters, Row
 
-ABSENCE = ("no_session", "more_lines_than_sessions")
 PERFUSION = "haemoperfusion"
 """What may be added to a session of another kind."""
 BUNDLE = 2

@@ -159,17 +159,6 @@ class LineEvidence(_Answer):
     days: list[dict[str, Any]]
 
 
-class LedgerRow(_Answer):
-    """What one institution sent that ended in one box."""
-
-    institution_id: str
-    institution_name: str | None
-    box: str
-    lines: int
-    amount_yuan: str
-    fund_yuan: str | None = None
-
-
 class Problem(_Answer):
     """Something that is wrong now."""
 

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from renzheng.contracts.tables import INPUT_TABLES, OUTPUT_TABLES
+from renzheng.contracts.tables import DAY_VERDICTS, FINDINGS, INPUT_TABLES, LEDGER, LINE_VERDICTS
 
 RECORDED = json.loads((Path(__file__).parent / "recorded" / "v1" / "tables.json").read_text(encoding="utf-8"))
-TABLES = {**INPUT_TABLES, **OUTPUT_TABLES}
+WRITTEN = (LINE_VERDICTS, FINDINGS, DAY_VERDICTS, LEDGER)
+TABLES = {**INPUT_TABLES, **{table.name: table for table in WRITTEN}}
 
 
 @pytest.mark.parametrize("name", sorted(RECORDED))
