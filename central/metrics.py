@@ -100,7 +100,7 @@ def _family(name: str, values: Mapping[Labels, float]) -> Family:
     kind, help_ = HELP[name]
     assert kind != "histogram"
     labels = tuple(label for label, _ in next(iter(values)))
-    by_texts = {tuple(text for _, text in key): value for key, value in values.items()}
+    by_texts = [(tuple(text for _, text in key), value) for key, value in values.items()]
     return each(name, kind, help_, labels, by_texts)
 
 

@@ -18,10 +18,17 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 Family = Metric
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
+Value = tuple[Sequence[str], float]
+"""The texts of a value's labels, in their order, and the value."""
 Kind = Literal["gauge", "counter", "untyped"]
-_FAMILIES = {"gauge": GaugeMetricFamily, "counter": CounterMetricFamily, "untyped": UnknownMetricFamily}
+_OfValues = GaugeMetricFamily | CounterMetricFamily | UnknownMetricFamily
+_FAMILIES: Mapping[Kind, type[_OfValues]] = {
+    "gauge": GaugeMetricFamily,
+    "counter": CounterMetricFamily,
+    "untyped": UnknownMetricFamily,
+}
 
-disable_created_metrics()  # in this format they would be a further gauge beside each counter
+disable_created_metrics()  # type: ignore[no-untyped-call]  # here they would be a gauge beside each counter
 
 
 class _Scrape:
@@ -36,18 +43,16 @@ class _Scrape:
 
 def one(name: str, kind: Kind, help_: str, value: float) -> Family:
     """Make a family of one value without labels; the name of a counter ends in `_total`."""
-    return each(name, kind, help_, (), {(): value})
+    return each(name, kind, help_, (), [((), value)])
 
 
-def each(
-    name: str, kind: Kind, help_: str, labels: Sequence[str], values: Mapping[tuple[str, ...], float]
-) -> Family:
+def each(name: str, kind: Kind, help_: str, labels: Sequence[str], values: Iterable[Value]) -> Family:
     """Make a family of values by the values of its labels; the name of a counter ends in `_total`."""
     if kind == "counter" and not name.endswith("_total"):
         raise ValueError(f"{name}: the format calls a counter ..._total")
     family = _FAMILIES[kind](name, help_, labels=labels)
-    for key, value in values.items():
-        family.add_metric(key, value)
+    for texts, value in values:
+        family.add_metric(texts, value)
     return family
 
 

@@ -4,6 +4,7 @@ import datetime as dt
 import enum
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -36,6 +37,8 @@ class EngineChoice(enum.StrEnum):
 
 
 DAY = ["%Y-%m-%d"]
+MOST_SHOWN = 50
+"""Lines up to which the plain engine prints each verdict."""
 UNSEEN = ("unknown_code", "orphan_reversal", "rejected_by_import", "rejected_by_audit")
 """Boxes of the ledger that hold yuan of which the audit cannot speak."""
 
@@ -116,6 +119,8 @@ def run(  # noqa: PLR0917 - each is an option
             bar.update(task, description=step, completed=index, total=total)
 
         result = run_audit(request, tell)
+    if engine is EngineChoice.python:
+        show_lines(Path(result.out))
     show(result.summary)
     require_all_rules(result.summary)
     if strict is not None:
@@ -171,6 +176,21 @@ def hold_to(summary: Mapping[str, Any], share: float) -> None:
             why=f"That is more than the share of {share} which --strict allows; the result is in place.",
             do="Complete the item catalogue, and import again what was rejected; see ledger.parquet.",
         )
+
+
+def show_lines(out: Path) -> None:
+    """Print the verdict of each line with the ids of its evidence, where they are few enough to be read."""
+    from rich.table import Table
+
+    from renzheng.central.audit.readback import read_verdicts
+
+    verdicts = list(islice(read_verdicts(out), MOST_SHOWN + 1))
+    if len(verdicts) > MOST_SHOWN:
+        return
+    table = Table("line", "verdict", "reason", "evidence")
+    for one in verdicts:
+        table.add_row(one.line_id, one.verdict, one.reason, ", ".join(one.evidence))
+    Terminal().print(table)
 
 
 def show_ledger(summary: Mapping[str, Any]) -> None:

@@ -1,9 +1,9 @@
 """A device's metrics; pure. Counts and ages only, nobody's name or number."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from renzheng.common import metrics
-from renzheng.common.metrics import Family, Kind
+from renzheng.common.metrics import Family, Kind, Value
 from renzheng.common.supervised import State
 
 PREFIX = "renzheng_edge_"
@@ -14,9 +14,7 @@ def one(name: str, kind: Kind, help_: str, value: float) -> Family:
     return metrics.one(PREFIX + name, kind, help_, value)
 
 
-def each(
-    name: str, kind: Kind, help_: str, labels: Sequence[str], values: Mapping[tuple[str, ...], float]
-) -> Family:
+def each(name: str, kind: Kind, help_: str, labels: Sequence[str], values: Iterable[Value]) -> Family:
     """Make a metric with a value for each combination of its labels' values."""
     return metrics.each(PREFIX + name, kind, help_, labels, values)
 
@@ -30,7 +28,7 @@ def of_workers(states: Sequence[State]) -> list[Family]:
     """Make the metrics of an agent's threads: a thread that does nothing must not look well."""
 
     def by_worker(name: str, kind: Kind, help_: str, value: Callable[[State], float]) -> Family:
-        return each(f"worker_{name}", kind, help_, ("worker",), {(one.name,): value(one) for one in states})
+        return each(f"worker_{name}", kind, help_, ("worker",), [((one.name,), value(one)) for one in states])
 
     return [
         by_worker("idle_seconds", "gauge", "Since a thread's last turn.", lambda s: s.idle_seconds),

@@ -66,7 +66,7 @@ class Reports:
         log, reading = self._log, self._clock.read()
         head, since = log.head().sequence, log.waiting_since()
         age = 0.0 if since is None else max(0.0, (reading.wall - since).total_seconds())
-        attempts = dict(sorted(self._station.outcomes.items()))
+        attempts = sorted(self._station.outcomes.items())
         return write(
             [
                 one("log_entries", "untyped", "Entries written to the log.", head),

@@ -136,5 +136,5 @@ def _cpu_seconds(watch: CameraWatch) -> float:
 
 
 def _per_camera(name: str, kind: Kind, help_: str, watches: Sequence[CameraWatch], value: Any) -> Family:
-    values = {(watch.camera.settings.id,): float(value(watch)) for watch in watches}
+    values = [((watch.camera.settings.id,), float(value(watch))) for watch in watches]
     return each(f"ward_camera_{name}", kind, help_, ("camera",), values)

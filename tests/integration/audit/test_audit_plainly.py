@@ -1,6 +1,8 @@
 """`renzheng audit run --engine python`: the oracle over a folder, for anybody to follow by hand."""
 
 import json
+import re
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -68,3 +70,31 @@ def test_it_refuses_what_would_take_too_long(tables, monkeypatch):
     assert isinstance(result.exception, AuditUsageError)
     assert "4 lines at most; there are 5" in str(result.exception)
     assert not (out / "summary.json").exists()
+
+
+DOCS = Path(__file__).parents[3] / "docs"
+AS_DOCUMENTED = re.compile(r"(?m)^\| ([BD]\d) \| (\w+) \| (\w+) \| ([CE0-9, ]*)\|")
+
+
+@pytest.mark.parametrize("engine", ["python", "duckdb"])
+def test_the_ten_lines_of_the_documents_get_the_verdicts_that_the_documents_say(tmp_path, engine):
+    documented = AS_DOCUMENTED.findall((DOCS / "audit.md").read_text(encoding="utf-8"))
+    assert len(documented) == 10
+    tables, out = DOCS / "examples" / "ten-lines", tmp_path / "out"
+    period = ["--from", "2026-03-02", "--to", "2026-03-15"]
+    call = ["run", "--tables", str(tables), *period, "--out", str(out), "--engine", engine]
+    result = CliRunner().invoke(app, call, env={"COLUMNS": "120"})
+    assert result.exit_code == 0, result.output
+    rows = pq.read_table(out / "line_verdicts.parquet").to_pylist()
+    found = {(row["line_id"], row["verdict"], row["reason"], ", ".join(row["evidence"])) for row in rows}
+    assert found == {(line_id, *rest, ids.strip()) for line_id, *rest, ids in documented}
+    printed = re.findall(r"(?m)^│ ([BD]\d) +│ (\w+) +│ (\w+) +│ ([CE0-9, ]*)│", result.output)
+    shown = {(*rest, ids.strip()) for *rest, ids in printed}
+    assert shown == (found if engine == "python" else set()), "each line is printed by the plain engine only"
+
+
+def test_more_lines_than_can_be_read_are_not_printed(tables, monkeypatch):
+    monkeypatch.setattr("renzheng.central.audit.command.MOST_SHOWN", 3)
+    result, _ = audit(tables, "python")
+    assert result.exit_code == 0
+    assert "evidence" not in result.output

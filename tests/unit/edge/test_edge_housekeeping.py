@@ -40,7 +40,7 @@ def test_entries_that_central_has_go_at_once_only_when_space_is_short():
 
 
 def test_metrics_are_prometheus_text():
-    counted = each("n_total", "counter", "H.", ("a",), {('"b"',): 2})
+    counted = each("n_total", "counter", "H.", ("a",), [(('"b"',), 2)])
     text = write([one("connected", "gauge", "Help.", 1), counted])
     assert text == (
         "# HELP renzheng_edge_connected Help.\n# TYPE renzheng_edge_connected gauge\n"
