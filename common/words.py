@@ -52,10 +52,10 @@ def message(text: str) -> str:
     known = _catalogue().get(text)
     if known is not None:
         return known
-    for pattern, chinese in _patterns():
-        found = pattern.fullmatch(text)
-        if found is not None:
-            return _filled(chinese, found.groups())
+    for letters, chinese in _templates():
+        values = _values(letters, text)
+        if values is not None:
+            return _filled(chinese, values)
     return text
 
 
@@ -70,13 +70,28 @@ def _catalogue() -> dict[str, str]:
 
 
 @cache
-def _patterns() -> list[tuple[re.Pattern[str], str]]:
-    """Return the texts with places, those with most letters of their own first."""
-    texts = [(english, chinese) for english, chinese in _catalogue().items() if _PLACE.search(english)]
-    texts.sort(key=lambda text: len(_PLACE.sub("", text[0])), reverse=True)
-    return [(_pattern(english), chinese) for english, chinese in texts]
+def _templates() -> list[tuple[list[str], str]]:
+    """Return what lies between the places of each English text with places, the longest first."""
+    found = [
+        (_PLACE.split(text)[::2], chinese) for text, chinese in _catalogue().items() if _PLACE.search(text)
+    ]
+    return sorted(found, key=lambda one: sum(map(len, one[0])), reverse=True)
 
 
-def _pattern(english: str) -> re.Pattern[str]:
-    letters = _PLACE.split(english)[::2]
-    return re.compile("(.*?)".join(map(re.escape, letters)), re.DOTALL)
+def _values(letters: list[str], text: str) -> tuple[str, ...] | None:
+    """Return what stands in the places of a text, each as short as can be; None where it is another text.
+
+    One walk through the text, however long a foreign value in it is.
+    """
+    first, *middle, last = letters
+    at, end = len(first), len(text) - len(last)
+    if at > end or not text.startswith(first) or not text.endswith(last):
+        return None
+    values = []
+    for between in middle:
+        found = text.find(between, at, end)
+        if found < 0:
+            return None
+        values.append(text[at:found])
+        at = found + len(between)
+    return *values, text[at:end]

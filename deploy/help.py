@@ -1,12 +1,15 @@
 """The help of the command line in the user's language: one at a time, words from the catalogue."""
 
+import sys
+from functools import cache
 from typing import Any
 
 import typer
-from typer import rich_utils
 
-from renzheng.common.words import in_language
+from renzheng.common.words import in_language, language
 
+_AROUND = "typer.rich_utils"
+"""Where the library keeps the words around a help; loaded once a help or an error asks for it."""
 _WORDS = (
     "ARGUMENTS_PANEL_TITLE",
     "OPTIONS_PANEL_TITLE",
@@ -14,17 +17,25 @@ _WORDS = (
     "DEFAULT_STRING",
     "REQUIRED_LONG_STRING",
 )
-ENGLISH = {name: str(getattr(rich_utils, name)) for name in _WORDS}
-"""The words around the help, as the library has them."""
 USAGE, HELP = "Usage: ", "Show this message and exit."
+
+
+@cache
+def words_around() -> dict[str, str]:
+    """Return the words around a help as the library has them, in English, by their names."""
+    from typer import rich_utils
+
+    return {name: str(getattr(rich_utils, name)) for name in _WORDS}
 
 
 def speaking(command: Any) -> Any:
     """Put the help of a built command, and of all below it, into the user's language."""
-    for name, text in ENGLISH.items():
-        setattr(rich_utils, name, in_language(text))
-    for one in each(command):
-        _put(one)
+    if language() == "zh" or _AROUND in sys.modules:
+        for name, text in words_around().items():
+            setattr(sys.modules[_AROUND], name, in_language(text))
+    if language() == "zh":
+        for one in each(command):
+            _put(one)
     return command
 
 

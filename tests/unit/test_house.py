@@ -164,9 +164,8 @@ def test_nothing_foreign_is_printed_as_markup(package):
 
 MOVES_BY_ITSELF = {
     "common/files.py": "the functions themselves",
-    "rules/dialect.py": "replaces parts of a parsed query, no file",
+    "rules/syntax.py": "replaces parts of a parsed query, no file",
     "central/backup/folders.py": "puts aside what a restore replaces, and back; nothing is written",
-    "central/audit/hadoop_files.py": "a cluster's file system, through its own client",
 }
 _IN_PATH = {"replace", "rename"}
 

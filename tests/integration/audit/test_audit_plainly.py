@@ -94,7 +94,7 @@ def test_the_ten_lines_of_the_documents_get_the_verdicts_that_the_documents_say(
 
 
 def test_more_lines_than_can_be_read_are_not_printed(tables, monkeypatch):
-    monkeypatch.setattr("renzheng.central.audit.command.MOST_SHOWN", 3)
+    monkeypatch.setattr("renzheng.central.audit.command.MOST_SHOWN", 2)
     result, _ = audit(tables, "python")
     assert result.exit_code == 0
     assert "evidence" not in result.output

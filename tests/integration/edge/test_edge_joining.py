@@ -115,7 +115,11 @@ def test_a_device_joins_and_its_settings_name_what_central_said(site, tmp_path):
     assert (settings.link.host, settings.link.port) == ("broker.example", 8883)
     assert settings.link.central_key_file.read_text() == site.central_key
     private = {path.name for path in (tmp_path / "data").iterdir() if path.stat().st_mode & 0o077 == 0}
-    assert private == {"tls.key.pem", "device.key.pem", "agent.lock"}
+    public = {"site-ca.pem", "device.pub.pem", "tls.certificate.pem", "central.pub.pem"}
+    assert private - public == {"tls.key.pem", "device.key.pem", "agent.lock"}
+    assert private == {path.name for path in (tmp_path / "data").iterdir()}, (
+        "public ones are nobody's business"
+    )
 
 
 def test_a_code_that_is_not_right_leaves_no_settings(site, tmp_path):

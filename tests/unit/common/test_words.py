@@ -35,6 +35,7 @@ PLAIN = {
     "RuntimeError",
     "KeyError",
     "OSError",
+    "ModuleNotFoundError",
     "AssertionError",
     "FileExistsError",
 }
@@ -47,7 +48,7 @@ def chinese(monkeypatch):
 
 @cache
 def texts_of_help():
-    texts = {helps.HELP, helps.USAGE, *helps.ENGLISH.values()}
+    texts = {helps.HELP, helps.USAGE, *helps.words_around().values()}
     for part in command.PARTS:
         for one in helps.each(get_command(command.assemble(part))):
             texts.update(helps.texts_of(one))
@@ -154,6 +155,14 @@ def test_each_message_is_found_again_by_what_it_looks_like_with_its_values_in_it
         filled = re.sub(r"\{(\d+)\}", lambda place: filling[int(place[1])], text)
         expected = re.sub(r"\{(\d+)\}", lambda place: filling[int(place[1])], other)
         assert message(filled) == expected, text
+
+
+@pytest.mark.usefixtures("chinese")
+def test_a_long_foreign_text_is_walked_through_once():
+    names = "a, b: c. d " * 200_000
+    assert message(f"{names} cannot be read: {names}.") == f"{names} 无法读取：{names}。"
+    assert message(names) == names
+    assert message("cannot be read: .") == "cannot be read: ."
 
 
 def test_in_english_nothing_is_changed(monkeypatch):
