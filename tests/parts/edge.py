@@ -37,7 +37,15 @@ def make_settings(folder: Path, **changed: dict[str, Any]) -> Settings:
     sections: dict[str, dict[str, Any]] = {
         "device": {"device_id": "kiosk-01", "institution_id": "H1", "data_dir": folder / "data"},
         # Most tests send plain frames, in which nothing lives: they are about something else.
-        "kiosk": {"port": 0, "already_minutes": 0, "unshown_liveness": "record"},
+        # No screen goes by itself while a busy machine looks at it.
+        "kiosk": {
+            "port": 0,
+            "already_minutes": 0,
+            "unshown_liveness": "record",
+            "done_seconds": 60,
+            "idle_seconds": 600,
+            "sleep_seconds": 3600,
+        },
     }
     for name, values in changed.items():
         sections[name] = sections.get(name, {}) | values
@@ -129,6 +137,12 @@ def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     """
     monkeypatch.setattr(attempt, "PASSIVE_MS", 300)
     monkeypatch.setattr(attempt, "REFUSE_MS", 300)
+
+
+def be_patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a look of the real engine wait for frames that a busy machine brings late."""
+    monkeypatch.setattr(attempt, "PASSIVE_MS", 20_000)
+    monkeypatch.setattr(attempt, "LOST_MS", 5_000)
 
 
 def jpeg_of(shade: int) -> bytes:

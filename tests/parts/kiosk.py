@@ -46,6 +46,11 @@ class Kiosk:
         self.page.wait_for_selector(wanted, timeout=chromium.PATIENCE_MS)
         return str(self.page.evaluate("document.body.dataset.screen"))
 
+    def go_home(self) -> None:
+        """Back to the idle screen, as a green one goes by itself after a while."""
+        self.page.evaluate("fetch('/kiosk/cancel', {method: 'POST'})")
+        self.reach("idle")
+
     def shoot(self, name: str) -> None:
         """Keep a picture of the page."""
         self.page.screenshot(path=pictures.folder("kiosk") / f"{name}.png")
@@ -89,6 +94,13 @@ def opened(
         context.close()
     unexpected = [line for line in said if not re.search(r"status of (403|404|409)", line)]
     assert unexpected == []
+
+
+def fall_asleep(agent: Agent, kiosk: Kiosk) -> None:
+    """Let the kiosk sleep at once; whoever wakes it finds it awake, however slow the machine is."""
+    agent.station._rest.sleep_ms = 1
+    kiosk.reach("asleep")
+    agent.station._rest.sleep_ms = 3_600_000
 
 
 def events_of(agent: Agent, name: str) -> list[dict[str, Any]]:

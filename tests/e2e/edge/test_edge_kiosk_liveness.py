@@ -20,12 +20,7 @@ def attempt_seconds():
 
 @pytest.fixture
 def agent(tmp_path, engine, attempt_seconds):
-    kiosk = {
-        "done_seconds": 3,
-        "attempt_seconds": attempt_seconds,
-        "sleep_seconds": 0,
-        "unshown_liveness": "refuse",
-    }
+    kiosk = {"attempt_seconds": attempt_seconds, "unshown_liveness": "refuse"}
     agent = build_agent(make_settings(tmp_path, kiosk=kiosk), clock=stepped_clock(), engine=engine)
     agent.registration.enrol(
         "P1",

@@ -42,7 +42,7 @@ def make_agent(tmp_path, home, monkeypatch):
 
     def make(**kiosk):
         agent = build_agent(
-            make_settings(tmp_path, kiosk={"done_seconds": 3, "attempt_seconds": 60} | kiosk),
+            make_settings(tmp_path, kiosk={"attempt_seconds": 60} | kiosk),
             clock=stepped_clock(),
             engine=StandInEngine(),
         )
@@ -96,7 +96,7 @@ def test_the_whole_way_by_keyboard_only(make_agent, feed):
         kiosk.page.keyboard.type("2468")
         press("Enter")
         kiosk.reach("done")
-        kiosk.reach("idle")
+        kiosk.go_home()
     assert [event["data"]["outcome"] for event in events_of(agent, "sign_in")] == ["manual"]
 
 

@@ -15,6 +15,7 @@ from parts.kiosk import (
     Kiosk,
     assert_axe_finds_nothing,
     assert_readable,
+    fall_asleep,
     opened,
     plain,
     write_feed,
@@ -28,7 +29,7 @@ from renzheng.edge.look.watcher import now_ms
 pytestmark = pytest.mark.chromium
 MINE = 120
 FORMATS = {"1080": PORTRAIT, "1280": LANDSCAPE}
-LONG = {"idle_seconds": 600, "done_seconds": 60, "attempt_seconds": 120, "tries": 2}
+LONG = {"attempt_seconds": 120, "tries": 2}
 
 
 @pytest.fixture
@@ -169,8 +170,7 @@ def test_signed_in_already_and_a_fault(make_agent, feed, monkeypatch):
         kiosk.page.fill("#pin", "2468")
         kiosk.touch("#witness-form button[type=submit]")
         kiosk.reach("done")
-        kiosk.page.evaluate("fetch('/kiosk/cancel', {method: 'POST'})")
-        kiosk.reach("idle")
+        kiosk.go_home()
         kiosk.touch("[data-person=P3]")
         kiosk.reach("already")
         inspect(kiosk, "already")
@@ -185,7 +185,8 @@ def test_signed_in_already_and_a_fault(make_agent, feed, monkeypatch):
 
 
 def test_asleep(make_agent, feed):
-    with opened(make_agent(sleep_seconds=3, wake_on_motion=False), feed) as kiosk:
-        kiosk.reach("asleep")
+    agent = make_agent(wake_on_motion=False)
+    with opened(agent, feed) as kiosk:
+        fall_asleep(agent, kiosk)
         assert kiosk.page.inner_text("#roster") == ""
         inspect(kiosk, "asleep")

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 from parts.edge import DAY, StandInEngine, eventually, jpeg_of, make_settings, stepped_clock
-from parts.kiosk import events_of, opened, plain, write_feed
+from parts.kiosk import events_of, fall_asleep, opened, plain, write_feed
 
 from renzheng.edge.kiosk.main import build_agent
 
@@ -37,7 +37,7 @@ def make_agent(tmp_path):
 
     def make(**kiosk):
         agent = build_agent(
-            make_settings(tmp_path, kiosk={"done_seconds": 2, "attempt_seconds": 8} | kiosk),
+            make_settings(tmp_path, kiosk={"attempt_seconds": 60} | kiosk),
             clock=stepped_clock(),
             engine=Counting(),
         )
@@ -97,9 +97,9 @@ def names_in(page):
 def test_it_sleeps_without_a_name_and_wakes_when_somebody_comes_but_looks_at_no_face(make_agent, feed):
     still = [noisy(ROOM) for _ in range(15)] * 5
     write_feed(feed, [*still, *(with_person(x) for x in range(60, 600, 18))])
-    agent = make_agent(sleep_seconds=3)
+    agent = make_agent()
     with opened(agent, feed) as kiosk:
-        kiosk.reach("asleep")
+        fall_asleep(agent, kiosk)
         assert names_in(kiosk.page) == []
         kiosk.shoot("asleep")
         kiosk.reach("idle")
@@ -111,8 +111,9 @@ def test_it_sleeps_without_a_name_and_wakes_when_somebody_comes_but_looks_at_no_
 
 def test_an_empty_room_lets_it_sleep_and_a_touch_wakes_it(make_agent, feed):
     write_feed(feed, [noisy(ROOM) for _ in range(30)])
-    with opened(make_agent(sleep_seconds=3), feed) as kiosk:
-        kiosk.reach("asleep")
+    agent = make_agent()
+    with opened(agent, feed) as kiosk:
+        fall_asleep(agent, kiosk)
         kiosk.page.wait_for_timeout(3_000)
         assert kiosk.reach("asleep", "idle") == "asleep"
         kiosk.page.mouse.click(500, 500)
@@ -121,8 +122,9 @@ def test_an_empty_room_lets_it_sleep_and_a_touch_wakes_it(make_agent, feed):
 
 def test_a_card_read_while_it_sleeps_is_not_lost(make_agent, feed):
     write_feed(feed, [plain(5)] * 5)
-    with opened(make_agent(sleep_seconds=3, wake_on_motion=False), feed) as kiosk:
-        kiosk.reach("asleep")
+    agent = make_agent(wake_on_motion=False)
+    with opened(agent, feed) as kiosk:
+        fall_asleep(agent, kiosk)
         kiosk.page.keyboard.type(CARD + "\n", delay=8)
         kiosk.reach("looking")
         assert "欧某" in kiosk.page.inner_text("section[data-for=looking] .who")
@@ -170,6 +172,7 @@ def test_no_name_stays_in_the_page_after_a_visit(make_agent, feed, end):
             kiosk.page.keyboard.press("Enter")
             kiosk.touch("#witness-form [type=submit]")
             kiosk.reach("done")
+            kiosk.go_home()
         else:
             kiosk.touch("#cancel")
         kiosk.reach("idle")
