@@ -39,9 +39,10 @@ def agent(tmp_path, engine, attempt_seconds):
 @pytest.mark.parametrize(
     ("species", "seed"),
     [
-        ("tablet_replay", 1),
         ("printed_photo", 1),
-        pytest.param("phone_replay", 3, marks=pytest.mark.long),  # a smaller screen than the tablet's
+        # Every kind is refused by the look itself in test_edge_pad.py; the page's way is the same for all.
+        pytest.param("tablet_replay", 1, marks=pytest.mark.long),
+        pytest.param("phone_replay", 3, marks=pytest.mark.long),
     ],
 )
 def test_an_attack_before_the_camera_is_not_signed_in_and_the_other_way_stays_open(
