@@ -344,14 +344,21 @@ def load_network(name: str, threads: int) -> Network:
     return network
 
 
-def thresholds_of(known: Card, engine: str) -> tuple[Threshold, ...]:
+def thresholds_of(known: Card, engine: str, population: str | None = None) -> tuple[Threshold, ...]:
     """Return the card's operating points for one engine: for each rate, that of the worst population.
 
     A threshold measured on one population promises nothing to another, so the highest of all is in force
     until the site has calibrated on its own people.
+
+    Args:
+        known: the card of the engine's last embedder.
+        engine: the engine's name.
+        population: only points measured on it; None: the worst of all.
     """
     worst: dict[float, OperatingPoint] = {}
     for point in known.operating_points:
+        if population not in (None, point.population):
+            continue
         if point.engine == engine and point.threshold >= worst.get(point.fmr, point).threshold:
             worst[point.fmr] = point
     return tuple(

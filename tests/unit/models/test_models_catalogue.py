@@ -82,6 +82,10 @@ def test_of_several_populations_the_worst_is_in_force(name: str) -> None:
         same = [point for point in points if point.fmr == threshold.fmr]
         assert threshold.score == max(point.threshold for point in same)
         assert threshold.fnmr in {point.fnmr for point in same}
+    of_one = thresholds_of(card(ENGINES[name].embedders[-1]), name, "lfw")
+    assert {each.score for each in of_one} == {
+        point.threshold for point in points if point.population == "lfw"
+    }
 
 
 def test_where_hardly_anybody_passes_by_the_card_a_witness_is_asked_for() -> None:
