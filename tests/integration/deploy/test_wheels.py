@@ -132,7 +132,7 @@ FOREIGN = {
     },
     "central": {
         ("edge", "--help"): "edge", ("edge", "ward", "--help"): "edge", ("device", "join", "x"): "edge",
-        ("models", "bench", "--images", "."): "edge",
+        ("models", "list"): "edge",
     },
 }  # fmt: skip
 
@@ -149,7 +149,12 @@ def test_what_does_not_belong_says_which_extra_brings_it(role):
 
 def test_instruments_are_in_no_roles_wheel_and_say_where_they_are(role):
     _, python, folder = role
-    for asked in (["demo"], ["simulate", "county", "--out", "x"], ["bench", "kiosk"], ["bench", "audit"]):
+    for asked in (
+        ["demo"],
+        ["simulate", "county", "--out", "x"],
+        ["bench", "kiosk"],
+        ["models", "bench", "--images", "."],
+    ):
         done = run(python, folder, *asked)
         lines = done.stderr.strip().splitlines()
         assert (done.returncode, len(lines)) == (2, 3), (asked, done.stdout, done.stderr)
