@@ -63,11 +63,12 @@ def enrol(  # noqa: PLR0917 - Typer's options
     roster: Annotated[str | None, typer.Option(help="Expect the patient on this day (2026-03-31).")] = None,
 ) -> None:
     """Enrol a person from photographs."""
+    from renzheng.edge.look.engines import choose_engine
     from renzheng.edge.look.registration import open_registration
     from renzheng.edge.settings import load_settings
-    from renzheng.models.engine import open_engine
 
-    with open_registration(load_settings(config), open_engine("dlib", threads=1)) as registration:
+    settings = load_settings(config)
+    with open_registration(settings, choose_engine(settings).open()) as registration:
         event_id = registration.enrol(
             person,
             surname=surname,

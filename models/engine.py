@@ -9,6 +9,7 @@ decision = engine.verify([template], references, at_fmr=1e-3)   # Match | NotSur
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,7 @@ from renzheng.models import quality as quality_of
 from renzheng.models.analysis import Analysis, Face, NoFace, OneFace, PoorQuality, SeveralFaces
 from renzheng.models.calibration import Calibration, threshold_or_last
 from renzheng.models.catalogue.cards import Card, OperatingPoint, card
-from renzheng.models.catalogue.files import check_shapes, find_file
+from renzheng.models.catalogue.files import check_shapes, find_file, installed
 from renzheng.models.comparison import compare, plain_space
 from renzheng.models.conversion.convert import SOURCES, ensure_converted
 from renzheng.models.decision import UNSURE_FMR, Decision, Match, NoReference, NotSure, Threshold, decide
@@ -264,12 +265,13 @@ class FaceEngine:
         return decision
 
 
-def open_engine(name: str = "dlib", *, threads: int = 1) -> FaceEngine:
+def open_engine(name: str = "dlib", *, threads: int = 1, folder: Path | None = None) -> FaceEngine:
     """Load an engine.
 
     Args:
         name: one of `ENGINES`.
         threads: how many threads one network may use.
+        folder: where model files are looked for before this machine's own folders.
 
     Raises:
         UnknownEngineError: there is none of that name.
@@ -281,11 +283,11 @@ def open_engine(name: str = "dlib", *, threads: int = 1) -> FaceEngine:
         raise UnknownEngineError(
             f"There is no engine {name!r}.", do=f"Choose one of: {', '.join(ENGINES)}.", name=name
         )
-    embedders = [load_embedder(each, threads) for each in wanted.embedders]
+    embedders = [load_embedder(each, threads, folder) for each in wanted.embedders]
     thresholds = thresholds_of(card(wanted.embedders[-1]), name)
     return FaceEngine(
         name=name,
-        detector=load_detector(wanted.detector, threads),
+        detector=load_detector(wanted.detector, threads, folder),
         predictor=FivePointPredictor(),
         embedders=embedders,
         thresholds=thresholds,
@@ -316,29 +318,59 @@ ENGINES: Mapping[str, Recipe] = {
     "fused": Recipe("yunet", ("dlib-resnet", "mobilefacenet"), trust=(0.3, 0.7)),
 }
 
+BEST_FIRST = ("yunet-mobilefacenet", "fused", "yunet-dlib", "dlib")
+"""As measured in docs/faces.md, the faster of equals first; one without operating points is never chosen."""
 
-def load_detector(name: str, threads: int) -> Detector:
+_YUNET = ("yunet", "yunet-2023mar")
+
+
+def is_ready(name: str, folder: Path | None = None) -> bool:
+    """Whether all files of an engine are on this machine (dlib's are converted from its package)."""
+    recipe = ENGINES[name]
+    networks = [each for each in recipe.embedders if each not in SOURCES]
+    detector = recipe.detector == "mmod" or any(installed(card(each), folder) for each in _YUNET)
+    return detector and all(installed(card(each), folder) for each in networks)
+
+
+def ready_engines(folder: Path | None = None) -> tuple[str, ...]:
+    """Return the engines of `BEST_FIRST` whose files are on this machine, best first."""
+    return tuple(name for name in BEST_FIRST if is_ready(name, folder))
+
+
+def model_of(name: str) -> ModelId:
+    """Return the model whose templates an engine makes, as its cards describe it; nothing is loaded."""
+    known = [card(each) for each in ENGINES[name].embedders]
+    return model_id([(each.name, each.sha256, each.output.length) for each in known])
+
+
+def load_detector(name: str, threads: int, folder: Path | None = None) -> Detector:
     """Load `mmod`, or `yunet` with `mmod` behind it for photographs in which YuNet finds nobody."""
-    mmod = MmodLooks(MmodDetector(load_network("dlib-mmod", threads)))
+    mmod = MmodLooks(MmodDetector(load_network("dlib-mmod", threads, folder)))
     if name == "mmod":
         return mmod
     try:
-        network = load_network("yunet", threads)
+        network = load_network("yunet", threads, folder)
     except ModelMissingError:
-        network = load_network("yunet-2023mar", threads)
+        network = load_network("yunet-2023mar", threads, folder)
     return YunetLooks(YunetDetector(network), fallback=mmod)
 
 
-def load_embedder(name: str, threads: int) -> Embedder:
+def load_embedder(name: str, threads: int, folder: Path | None = None) -> Embedder:
     """Load an embedder as its card describes it."""
-    network = load_network(name, threads)
+    network = load_network(name, threads, folder)
     return DlibEmbedder(network) if name == "dlib-resnet" else ArcfaceEmbedder(card(name), network)
 
 
-def load_network(name: str, threads: int) -> Network:
-    """Load a model of the catalogue and check it against its card; one of dlib's is converted first."""
+def load_network(name: str, threads: int, folder: Path | None = None) -> Network:
+    """Load a model of the catalogue and check it against its card.
+
+    One of dlib's is taken from `folder` where it was converted to there; else it is converted first.
+    """
     known = card(name)
-    path = ensure_converted(name) if name in SOURCES else find_file(known)
+    if name in SOURCES and (folder is None or not (folder / known.file).is_file()):
+        path = ensure_converted(name)
+    else:
+        path = find_file(known, folder)
     network = Network(path, threads=threads, expected_sha256=known.sha256)
     check_shapes(network, known)
     return network

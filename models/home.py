@@ -20,10 +20,11 @@ def models_folder(environment: Mapping[str, str] = os.environ) -> Path:
     return home(environment) / "models"
 
 
-def search_path(environment: Mapping[str, str] = os.environ) -> tuple[Path, ...]:
-    """Return the folders that may hold model files: RENZHENG_MODEL_DIR's first, then our own."""
+def search_path(environment: Mapping[str, str] = os.environ, first: Path | None = None) -> tuple[Path, ...]:
+    """Return the folders that may hold model files: `first`, RENZHENG_MODEL_DIR's, then our own."""
     added = environment.get("RENZHENG_MODEL_DIR")
-    return (Path(added), models_folder(environment)) if added else (models_folder(environment),)
+    named = [first] if first is not None else []
+    return (*named, *([Path(added)] if added else []), models_folder(environment))
 
 
 def dlib_file(name: str) -> Path:

@@ -119,8 +119,9 @@ def _write_settings(
     lines = [
         "[device]",
         'device_id = "ward-bench"\ninstitution_id = "bench"\npurpose = "inpatient"\ndata_dir = "data"',
+        f"[face]\nengine = {orjson.dumps(engine).decode()}",
         "[ward]",
-        f"engine = {orjson.dumps(engine).decode()}\nworkers = {workers}\nhealth_port = 0",
+        f"workers = {workers}\nhealth_port = 0",
         "consent_needed = false\nexpected_false_matches = 0.01",
     ]
     for mount in mounts:

@@ -15,9 +15,10 @@ import cv2
 from renzheng.contracts.events import utc_now
 from renzheng.contracts.rosters import Inpatient, InpatientRoster
 from renzheng.edge.device.clock import SystemClock
+from renzheng.edge.look.engines import choose_engine
 from renzheng.edge.settings import Settings, load_settings
 from renzheng.edge.ward.main import WardAgent, check_settings
-from renzheng.models.engine import FaceEngine, open_engine
+from renzheng.models.engine import FaceEngine
 from renzheng.models.images import decode
 
 
@@ -65,11 +66,12 @@ def main(config: Path, folder: Path) -> None:
     cv2.setNumThreads(1)
     settings: Settings = load_settings(config)
     check_settings(settings)
-    engine = open_engine(settings.ward.engine, threads=1)
+    chosen = choose_engine(settings)
+    engine = chosen.open()
     at_hand = [engine]
 
     def make() -> FaceEngine:
-        return at_hand.pop() if at_hand else open_engine(settings.ward.engine, threads=1)
+        return at_hand.pop() if at_hand else chosen.open()
 
     agent = WardAgent(settings, clock=SystemClock(), open_engine=make, central_key=None)
     enrolled = enrol(agent, engine, folder)

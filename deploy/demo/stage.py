@@ -266,7 +266,7 @@ class Stage:
         return dict(self._latencies)
 
     def _keep_latencies(self, agent: Agent) -> None:
-        self._latencies |= {kept.event_id: kept.milliseconds for kept in agent.station.latencies}
+        self._latencies |= {kept.event_id: kept.milliseconds for kept in agent.kiosk.latencies.reports}
 
     def stored_events(self) -> dict[str, dict[str, object]]:
         """Read every event that central has stored, by id, each with ``received_at``."""

@@ -93,6 +93,8 @@ class FaceVerdict(StrEnum):
     NOT_ACQUIRED = "not_acquired"
     ATTACK_SUSPECTED = "attack_suspected"
     NO_REFERENCE = "no_reference"
+    ENROL_AGAIN = "enrol_again"
+    """There are references, but of another face engine only."""
 
 
 @dataclass(frozen=True, slots=True)

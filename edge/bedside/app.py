@@ -9,7 +9,7 @@ import asyncio
 import hashlib
 import json
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -42,7 +42,8 @@ from renzheng.edge.bedside.errors import (
     UnknownCheckError,
     UnknownLookError,
 )
-from renzheng.edge.bedside.inspection import Inspection, look_shown
+from renzheng.edge.bedside.inspection import Inspection
+from renzheng.edge.bedside.showing import look_shown
 from renzheng.edge.device.pages import POLICY, answer_errors, is_own
 from renzheng.edge.errors import BulkRefusedError, BulkUnreachableError, CallError, UnknownWitnessError
 from renzheng.edge.settings import LOOPBACK
@@ -71,7 +72,7 @@ _PROBLEMS: dict[type[RenzhengError], tuple[int, str]] = {
 _PERMISSIONS = "camera=(self), geolocation=(self), microphone=()"
 
 
-def build_app(inspection: Inspection, *, secure: bool, health: Callable[[], dict[str, Any]]) -> FastAPI:
+def build_app(inspection: Inspection, *, secure: bool, health: Callable[[], Mapping[str, Any]]) -> FastAPI:
     """Put the routes together.
 
     Args:
@@ -218,20 +219,19 @@ def _add_signing_in(app: FastAPI, inspection: Inspection, *, secure: bool) -> No
 def _add_rounds(app: FastAPI, inspection: Inspection) -> None:
     async def rounds(request: Request) -> list[RoundShown]:
         _inspector(inspection, request)
-        return await asyncio.to_thread(inspection.rounds)
+        return await asyncio.to_thread(inspection.rounds.listed)
 
     async def fetch(request: Request) -> list[RoundShown]:
         _inspector(inspection, request)
-        await asyncio.to_thread(inspection.fetcher.fetch)
-        return await asyncio.to_thread(inspection.rounds)
+        return await asyncio.to_thread(inspection.rounds.fetched)
 
     async def open_sheet(sheet_id: str, call: OpenCall, request: Request) -> SheetShown:
         _inspector(inspection, request)
-        return await asyncio.to_thread(inspection.open, sheet_id, call.code)
+        return await asyncio.to_thread(inspection.rounds.open, sheet_id, call.code)
 
     async def answer(call: AnswerCall, request: Request) -> AnswerShown:
         inspector_id = _inspector(inspection, request)
-        return await asyncio.to_thread(inspection.answer, call, inspector_id)
+        return await asyncio.to_thread(inspection.answers.take, call, inspector_id)
 
     app.get("/api/rounds")(rounds)
     app.post("/api/rounds/fetch")(fetch)
@@ -240,9 +240,11 @@ def _add_rounds(app: FastAPI, inspection: Inspection) -> None:
 
 
 def _add_looks(app: FastAPI, inspection: Inspection) -> None:
+    begin_look = inspection.patient_looks.begin
+
     async def begin(call: LookCall, request: Request) -> LookShown:
         _inspector(inspection, request)
-        return await asyncio.to_thread(inspection.begin_look, call.sheet_id, call.check_id)
+        return look_shown(await asyncio.to_thread(begin_look, call.sheet_id, call.check_id))
 
     async def frame(look_id: str, request: Request) -> LookShown:
         _inspector(inspection, request)

@@ -134,15 +134,20 @@ class Looks:
         self._lock = threading.Lock()
         self._running: dict[str, _Running] = {}
 
-    def begin(self, check: tuple[str, str], references: Sequence[Template]) -> Look:
-        """Begin a look; without references it has ended already, and no camera is needed.
+    def begin(
+        self,
+        check: tuple[str, str],
+        references: Sequence[Template],
+        without: FaceVerdict = FaceVerdict.NO_REFERENCE,
+    ) -> Look:
+        """Begin a look; without references it has ended already as `without`, and no camera is needed.
 
         Raises:
             CallError: too many are under way.
         """
         look_id = new_id()
         if not references:
-            look = Look(look_id, check, Face(FaceVerdict.NO_REFERENCE))
+            look = Look(look_id, check, Face(without))
             self._add(_Running(look, now_ms()))
             return look
         look = Look(look_id, check)

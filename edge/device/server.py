@@ -24,6 +24,7 @@ class Server:
         port: 0 takes a free one; `port` tells which.
         certificate_file: serves HTTPS with this certificate; `key_file` is its private key.
         section: which settings name host and port.
+        prefix: of the two keys' names there.
         places: most connections; None is what a page of this machine alone needs.
 
     Raises:
@@ -39,6 +40,7 @@ class Server:
         certificate_file: Path | None = None,
         key_file: Path | None = None,
         section: str = "kiosk",
+        prefix: str = "",
         places: Places | None = None,
     ) -> None:
         self._socket = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
@@ -49,7 +51,7 @@ class Server:
             self._socket.close()
             raise SettingsError(
                 f"The {section}'s port {port} on {host} cannot be used: {error.strerror}.",
-                do=f"Stop what listens there, or set {section}.host and {section}.port.",
+                do=f"Stop what listens there, or set {section}.{prefix}host and {section}.{prefix}port.",
             ) from None
         self.port: int = self._socket.getsockname()[1]
         config = bounded_config(

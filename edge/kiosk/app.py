@@ -7,7 +7,7 @@ machine cannot sign anybody in.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from importlib import resources
 from typing import Any
@@ -35,7 +35,10 @@ from renzheng.edge.errors import (
 )
 from renzheng.edge.kiosk import session
 from renzheng.edge.kiosk.camera import OwnCamera
+from renzheng.edge.kiosk.display import Display
 from renzheng.edge.kiosk.enrolling import Enrolling
+from renzheng.edge.kiosk.frames import Frames
+from renzheng.edge.kiosk.kiosk import Kiosk
 from renzheng.edge.kiosk.screen import (
     AbilitiesCall,
     CameraCall,
@@ -49,8 +52,8 @@ from renzheng.edge.kiosk.screen import (
     WitnessCall,
 )
 from renzheng.edge.kiosk.starting import COOKIE, PARAMETER, StartAddress
-from renzheng.edge.kiosk.station import Station
 from renzheng.edge.kiosk.voices import MEDIA_TYPES, Voices
+from renzheng.edge.look.watcher import now_ms
 from renzheng.models.images import LARGEST_FRAME_BYTES
 
 LOGGER = logging.getLogger(__name__)
@@ -73,20 +76,20 @@ _PROBLEMS: dict[type[RenzhengError], tuple[int, str]] = {
 
 
 def build_app(
-    station: Station,
+    kiosk: Kiosk,
     enrolling: Enrolling,
     voices: Voices,
     own_camera: OwnCamera | None,
     start: StartAddress,
     *,
-    health: Callable[[], dict[str, Any]],
+    health: Callable[[], Mapping[str, Any]],
     metrics: Callable[[], str],
 ) -> FastAPI:
     """Put the routes together; `health` and `metrics` are asked in a worker thread."""
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        running = asyncio.ensure_future(station.run())
+        running = asyncio.ensure_future(kiosk.run())
         yield
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
@@ -97,15 +100,15 @@ def build_app(
     answer_errors(app, _PROBLEMS)
     app.mount("/static", StaticFiles(directory=str(_PAGE)), name="static")
     _add_pages(app)
-    _add_calls(app, station)
-    _add_liveness(app, station)
-    _add_reports(app, station, voices)
+    _add_calls(app, kiosk)
+    _add_liveness(app, kiosk)
+    _add_reports(app, kiosk, voices)
     if own_camera is not None:
-        _add_preview(app, lambda: station.shows_preview or enrolling.under_way, own_camera)
+        _add_preview(app, lambda: kiosk.frames.wanted or enrolling.under_way, own_camera)
     _add_voices(app, voices)
     _add_health(app, health, metrics)
     _add_enrolment(app, enrolling, own_camera)
-    app.add_api_websocket_route("/kiosk/socket", _socket_of(station, start))
+    app.add_api_websocket_route("/kiosk/socket", _socket_of(kiosk, start))
     return app
 
 
@@ -120,37 +123,39 @@ def _add_pages(app: FastAPI) -> None:
     app.get("/enrol")(enrol)
 
 
-def _add_calls(app: FastAPI, station: Station) -> None:
+def _add_calls(app: FastAPI, kiosk: Kiosk) -> None:
+    controller, screen = kiosk.controller, kiosk.display.screen
+
     async def identify(call: IdentifyCall) -> Screen:
-        await station.identify(call)
-        return station.screen()
+        await controller.must_take(await asyncio.to_thread(kiosk.visitors.named, call))
+        return screen()
 
     async def consent(call: ConsentCall) -> Screen:
-        await station.must_take(session.ConsentAnswered(call.given))
-        return station.screen()
+        await controller.must_take(session.ConsentAnswered(call.given))
+        return screen()
 
     async def witness(call: WitnessCall) -> Screen:
-        await station.witness(call)
-        return station.screen()
+        await controller.must_take(await kiosk.witnesses.vouch(call))
+        return screen()
 
     async def other_way(call: OtherWayCall) -> Screen:
-        await station.must_take(session.OtherWayAsked(session.Cause(call.cause)))
-        return station.screen()
+        await controller.must_take(session.OtherWayAsked(session.Cause(call.cause)))
+        return screen()
 
     def simple(happened: session.Input) -> Callable[[], Awaitable[Screen]]:
         async def endpoint() -> Screen:
-            await station.must_take(happened)
-            return station.screen()
+            await controller.must_take(happened)
+            return screen()
 
         return endpoint
 
     async def camera(call: CameraCall) -> Screen:
-        station.camera(call)
-        return station.screen()
+        kiosk.lens.report(call)
+        return screen()
 
     async def awake() -> Screen:
-        station.stir()
-        return station.screen()
+        controller.stir()
+        return screen()
 
     app.post("/kiosk/identify")(identify)
     app.post("/kiosk/scan")(simple(session.ScanAsked()))
@@ -164,44 +169,44 @@ def _add_calls(app: FastAPI, station: Station) -> None:
     app.post("/kiosk/camera")(camera)
 
 
-def _add_liveness(app: FastAPI, station: Station) -> None:
+def _add_liveness(app: FastAPI, kiosk: Kiosk) -> None:
     async def painted(call: PaintedCall) -> dict[str, bool]:
-        station.painted(call)
+        kiosk.looks.painted(call)
         return {"kept": True}
 
     async def abilities(call: AbilitiesCall) -> dict[str, bool]:
-        await station.keep_abilities(call)
+        await kiosk.witnesses.keep_abilities(call)
         return {"kept": True}
 
     app.post("/kiosk/painted")(painted)
     app.post("/kiosk/abilities")(abilities)
 
 
-def _add_reports(app: FastAPI, station: Station, voices: Voices) -> None:
+def _add_reports(app: FastAPI, kiosk: Kiosk, voices: Voices) -> None:
     async def roster() -> list[dict[str, str]]:
-        patients = await asyncio.to_thread(station.roster)
+        patients = await asyncio.to_thread(kiosk.visitors.roster)
         return [
             {"person_id": p.person_id, "surname": p.surname, "masked_number": p.masked_number}
             for p in patients
         ]
 
     async def state() -> Screen:
-        return station.screen()
+        return kiosk.display.screen()
 
     async def settings() -> dict[str, Any]:
-        kiosk = station.settings.kiosk
+        set_ = kiosk.settings.kiosk
         return {
-            "frames_per_second": kiosk.frames_per_second,
-            "notice_version": kiosk.notice_version,
+            "frames_per_second": set_.frames_per_second,
+            "notice_version": set_.notice_version,
             "identifiers": [identifier.value for identifier in session.WITNESSED_IDENTIFIERS],
             "causes": [cause.value for cause in session.WITNESSED_CAUSES],
             "languages": voices.languages,
             "voices": voices.keys(),
-            "sound": kiosk.sound,
-            "comfort": kiosk.comfort,
-            "switch_seconds": kiosk.switch_seconds,
-            "camera": "browser" if station.settings.camera.source == "browser" else "agent",
-            "wake_on_motion": kiosk.wake_on_motion,
+            "sound": set_.sound,
+            "comfort": set_.comfort,
+            "switch_seconds": set_.switch_seconds,
+            "camera": "browser" if kiosk.settings.camera.source == "browser" else "agent",
+            "wake_on_motion": set_.wake_on_motion,
         }
 
     async def latencies() -> list[dict[str, Any]]:
@@ -212,11 +217,11 @@ def _add_reports(app: FastAPI, station: Station, voices: Voices) -> None:
                 "intent": kept.intent,
                 "milliseconds": kept.milliseconds,
             }
-            for kept in station.latencies
+            for kept in kiosk.latencies.reports
         ]
 
     async def keep_latency(call: LatencyCall) -> dict[str, bool]:
-        station.keep_latency(call)
+        kiosk.latencies.keep(call)
         return {"kept": True}
 
     app.get("/kiosk/roster")(roster)
@@ -254,7 +259,7 @@ def _add_preview(app: FastAPI, wanted: Callable[[], bool], camera: OwnCamera) ->
     app.get("/kiosk/preview")(preview)
 
 
-def _add_health(app: FastAPI, health: Callable[[], dict[str, Any]], metrics: Callable[[], str]) -> None:
+def _add_health(app: FastAPI, health: Callable[[], Mapping[str, Any]], metrics: Callable[[], str]) -> None:
     async def healthy() -> JSONResponse:
         found = await asyncio.to_thread(health)
         return JSONResponse(found, status_code=200 if found.get("moving", True) else 503)
@@ -280,7 +285,7 @@ def _add_enrolment(app: FastAPI, enrolling: Enrolling, own_camera: OwnCamera | N
     app.post("/enrol/frame")(frame)
 
 
-def _socket_of(station: Station, start: StartAddress) -> Callable[[WebSocket], Awaitable[None]]:
+def _socket_of(kiosk: Kiosk, start: StartAddress) -> Callable[[WebSocket], Awaitable[None]]:
     async def socket(websocket: WebSocket) -> None:
         host, origin = websocket.headers.get("host"), websocket.headers.get("origin")
         known = start.knows(websocket.cookies.get(COOKIE))
@@ -288,21 +293,22 @@ def _socket_of(station: Station, start: StartAddress) -> Callable[[WebSocket], A
             await websocket.close(code=1008)
             return
         await websocket.accept()
-        changed = station.listen(websocket)
-        telling = asyncio.ensure_future(_tell(websocket, station, changed))
+        changed = kiosk.pages.add(websocket, now_ms())
+        kiosk.controller.stir()
+        telling = asyncio.ensure_future(_tell(websocket, kiosk.display, changed))
         try:
-            await _hear(websocket, station)
+            await _hear(websocket, kiosk.frames)
         except WebSocketDisconnect:
             pass
         finally:
-            station.forget(websocket)
+            kiosk.pages.remove(websocket)
             telling.cancel()
             await asyncio.gather(telling, return_exceptions=True)
 
     return socket
 
 
-async def _hear(websocket: WebSocket, station: Station) -> None:
+async def _hear(websocket: WebSocket, frames: Frames) -> None:
     """Count the binary messages: a frame's number is its place among them, from 1."""
     number = 0
     while True:
@@ -311,14 +317,14 @@ async def _hear(websocket: WebSocket, station: Station) -> None:
             return
         if message.get("bytes") is not None:
             number += 1
-            station.show_frame(number, message["bytes"])
+            frames.show(number, message["bytes"])
 
 
-async def _tell(websocket: WebSocket, station: Station, changed: asyncio.Event) -> None:
+async def _tell(websocket: WebSocket, display: Display, changed: asyncio.Event) -> None:
     """Send the newest screen; what changed while one was being sent is sent once."""
     while True:
         changed.clear()
-        await websocket.send_text(station.screen().model_dump_json())
+        await websocket.send_text(display.screen().model_dump_json())
         await changed.wait()
 
 

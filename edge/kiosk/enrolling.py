@@ -6,14 +6,17 @@ from datetime import timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from renzheng.edge.device.store.people import Patient
+from renzheng.edge.device.clock import Clock
+from renzheng.edge.device.store.people import Patient, People
 from renzheng.edge.errors import CallError, PhotographRefusedError
+from renzheng.edge.kiosk.recorder import Recorder
 from renzheng.edge.kiosk.screen import EnrolCall
 from renzheng.edge.kiosk.session import RecordConsent
-from renzheng.edge.kiosk.station import Station
+from renzheng.edge.kiosk.witnesses import Witnesses
 from renzheng.edge.look.enrolment import LIVE_REFERENCES, Enrolment, take_template
 from renzheng.edge.look.faces import UNREADABLE, decode
 from renzheng.edge.look.watcher import now_ms
+from renzheng.edge.settings import Settings
 from renzheng.models.liveness.challenge import EVERY_ABILITY
 from renzheng.models.templates import Template
 
@@ -33,11 +36,33 @@ class _Under:
 
 
 class Enrolling:
-    """At most one live enrolment at a time."""
+    """At most one live enrolment at a time.
 
-    def __init__(self, station: Station, enrolment: Enrolment) -> None:
-        self._station = station
+    Args:
+        settings: the site's time zone, for the roster's day.
+        people: where the patient is entered.
+        recorder: writes the consent.
+        witnesses: who may begin.
+        enrolment: writes the references.
+        clock: what day it is.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        people: People,
+        recorder: Recorder,
+        witnesses: Witnesses,
+        *,
+        enrolment: Enrolment,
+        clock: Clock,
+    ) -> None:
+        self._zone = ZoneInfo(settings.device.time_zone)
+        self._people = people
+        self._recorder = recorder
+        self._witnesses = witnesses
         self._enrolment = enrolment
+        self._clock = clock
         self._under: _Under | None = None
         self._lock = asyncio.Lock()
 
@@ -53,7 +78,7 @@ class Enrolling:
             UnknownWitnessError: number or PIN is not right.
             CallError: the patient has not consented.
         """
-        witness_id = await self._station.check_witness(call.witness_id, call.pin.get_secret_value())
+        witness_id = await self._witnesses.check(call.witness_id, call.pin.get_secret_value())
         if not call.consented:
             raise CallError(
                 "Without consent no face is enrolled.", do="Register the patient for the other way."
@@ -62,15 +87,13 @@ class Enrolling:
         return {"accepted": 0, "wanted": LIVE_REFERENCES, "done": False, "guidance": None}
 
     def _enter(self, call: EnrolCall, witness_id: str) -> _Under:
-        station = self._station
-        patient = station.people.put_patient(
-            call.person_id, surname=call.surname, card_number=call.card_number
-        )
-        wall = station.clock.read().wall.astimezone(ZoneInfo(station.settings.device.time_zone))
-        station.people.put_on_roster(wall.date(), [patient.person_id])
+        people = self._people
+        patient = people.put_patient(call.person_id, surname=call.surname, card_number=call.card_number)
+        today = self._clock.read().wall.astimezone(self._zone).date()
+        people.put_on_roster(today, [patient.person_id])
         if call.cannot:
-            station.people.put_abilities(patient.person_id, EVERY_ABILITY - call.cannot)
-        station.recorder.consent(RecordConsent(patient, given=True), witness_id=witness_id)
+            people.put_abilities(patient.person_id, EVERY_ABILITY - call.cannot)
+        self._recorder.consent(RecordConsent(patient, given=True), witness_id=witness_id)
         return _Under(patient, witness_id, now_ms())
 
     async def take(self, jpeg: bytes) -> dict[str, Any]:

@@ -51,7 +51,7 @@ class Glimpser:
         tell: called in that thread after each frame.
     """
 
-    def __init__(self, tell: Callable[[Glimpse], None]) -> None:
+    def __init__(self, tell: Callable[[Glimpse], object]) -> None:
         self._tell = tell
         self._condition = threading.Condition()
         self._newest: tuple[Frame, bool] | None = None

@@ -13,6 +13,7 @@ from renzheng.edge.device.log import DeviceLog
 from renzheng.edge.device.store.database import Also
 from renzheng.edge.device.store.people import People
 from renzheng.edge.kiosk.session import Kind, RecordAttempt, RecordConsent
+from renzheng.edge.look.attendance import comparison_fields
 from renzheng.edge.look.consents import Consents
 from renzheng.edge.settings import Settings
 
@@ -49,7 +50,6 @@ class Recorder:
         reading = self._clock.read()
         starts = record.kind is Kind.SIGN_IN
         session_id = new_id() if starts else record.session_id
-        compared = record.compared
         event = _MODELS[record.kind](
             source=device_source(self._settings.device.device_id),
             time=reading.wall,
@@ -60,13 +60,10 @@ class Recorder:
                 purpose=self._settings.device.purpose,
                 outcome=record.outcome,
                 pad=record.pad,
-                comparison_score=None if compared is None else round(compared.comparison_score, 6),
-                threshold=None if compared is None else round(compared.threshold.score, 6),
-                false_match_rate=None if compared is None else compared.fmr,
+                **comparison_fields(record.compared, self._engine_name),
                 witness_id=record.witness_id,
                 session_id=session_id,
                 reason=record.reason,
-                engine=None if compared is None else self._engine_name,
                 identifiers=tuple(identifier.value for identifier in record.identifiers),
                 attempts=record.attempts,
                 decision_ms=record.decision_ms,

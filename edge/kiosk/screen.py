@@ -97,9 +97,14 @@ _NAMES: dict[type[session.State], str] = {
 }
 
 
+def name_of(state: session.State) -> str:
+    """Return the name of a state's screen."""
+    return _NAMES[type(state)]
+
+
 def screen_of(state: session.State, *, tries: int, **more: object) -> Screen:
     """Say a state the way the page needs it; `more` are the fields that the state does not know."""
-    values: dict[str, object] = {"screen": _NAMES[type(state)], **more}
+    values: dict[str, object] = {"screen": name_of(state), **more}
     if isinstance(state, session.Scanning):
         values["warned"] = state.warned
     elif not isinstance(state, session.Idle):

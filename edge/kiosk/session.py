@@ -69,6 +69,7 @@ class Cause(StrEnum):
     CANNOT_LOOK = "cannot_look"
     FACE_CHANGED = "face_changed"
     NO_REFERENCE = "no_reference"
+    ENROL_AGAIN = "enrol_again"
     CAMERA_FAULT = "camera_fault"
     FACE_DECLINED = "face_declined"
     PREVIOUS_SESSION_OPEN = "previous_session_open"
@@ -86,7 +87,7 @@ WITNESSED_CAUSES = (
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """The station's manners, in milliseconds and counts; see `KioskSettings`."""
+    """What a visit keeps to, in milliseconds and counts; see `KioskSettings`."""
 
     tries: int
     idle_ms: int
@@ -105,6 +106,7 @@ class Visit:
         intent: sign in, or sign out of `open_session`.
         open_session: the session that is open, if any.
         has_reference: a face can be compared at all.
+        enrol_again: there are references, but of another face engine only.
         failed: attempts that did not succeed.
         face_declined: the patient does not want their face to be used.
     """
@@ -116,6 +118,7 @@ class Visit:
     has_reference: bool
     failed: int = 0
     face_declined: bool = False
+    enrol_again: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +190,7 @@ class Identified:
     Args:
         consent: what the patient said to the present notice; None when never asked.
         now: wall clock, to tell how long a session has been open.
+        enrol_again: see `Visit`.
     """
 
     patient: Patient
@@ -195,6 +199,7 @@ class Identified:
     has_reference: bool
     consent: bool | None
     now: datetime
+    enrol_again: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -369,7 +374,14 @@ def step(  # noqa: C901, PLR0911, PLR0912 - the table of transitions, one a line
 def _welcome(named: Identified, now_ms: int, rules: Rules) -> Step:
     session = named.open_session
     intent = Intent.SIGN_IN if session is None else Intent.SIGN_OUT
-    visit = Visit(named.patient, named.identifier, intent, session, named.has_reference)
+    visit = Visit(
+        named.patient,
+        named.identifier,
+        intent,
+        session,
+        named.has_reference,
+        enrol_again=named.enrol_again,
+    )
     until = now_ms + rules.idle_ms
     if named.consent is False:
         return Step(OtherWay(replace(visit, face_declined=True), until, cause=Cause.FACE_DECLINED))
@@ -388,7 +400,8 @@ def _welcome(named: Identified, now_ms: int, rules: Rules) -> Step:
 def _towards_look(visit: Visit, now_ms: int, rules: Rules) -> Step:
     until = now_ms + rules.idle_ms
     if not visit.has_reference:
-        return Step(OtherWay(visit, until, cause=Cause.NO_REFERENCE))
+        cause = Cause.ENROL_AGAIN if visit.enrol_again else Cause.NO_REFERENCE
+        return Step(OtherWay(visit, until, cause=cause))
     return Step(Looking(visit, until), (BeginLook(visit),))
 
 

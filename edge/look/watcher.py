@@ -114,7 +114,7 @@ class Watcher:
         self,
         engine: FaceEngine,
         false_match_rate: float,
-        tell: Callable[[Progress], None],
+        tell: Callable[[Progress], object],
         *,
         calibration: Callable[[], Calibration | None],
         network: LivenessNetwork | None = None,

@@ -2,7 +2,7 @@
 
 import tomllib
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
@@ -108,7 +108,7 @@ class CoverageSettings(_Section):
 
 
 class KioskSettings(_Section):
-    """The station's manners.
+    """How a visit at the kiosk goes.
 
     Args:
         port: 0 takes a free one.
@@ -210,13 +210,18 @@ class CameraSettings(_Section):
 
 
 class FaceSettings(_Section):
-    """What the face engine is asked for.
+    """The face engine, and what it is asked for.
 
     Args:
+        engine: `best` takes the best engine whose model files are on this machine, and on a device where
+            people are enrolled the one that their references are of; or an engine's name, as in
+            `renzheng models bench`. References of another engine are never compared: their people are
+            enrolled again.
         false_match_rate: a score that impostors reach at this rate is a match.
-        model_dir: where the converted networks lie; None takes the engine's own default.
+        model_dir: a folder with model files, looked into before this machine's own.
     """
 
+    engine: Annotated[str, Field(pattern="^[a-z0-9-]{1,40}$")] = "best"
     false_match_rate: Annotated[float, Field(gt=0, le=0.1)] = 1e-3
     model_dir: Path | None = None
 
@@ -235,6 +240,17 @@ class Settings(_Section):
     camera: CameraSettings = CameraSettings()
     ward: WardSettings = WardSettings()
     face: FaceSettings = FaceSettings()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _engine_of_the_ward(cls, values: Any) -> Any:
+        """Read `ward.engine` of older files as `face.engine`, where the latter is not set."""
+        ward = values.get("ward") if isinstance(values, dict) else None
+        if not isinstance(ward, dict) or "engine" not in ward:
+            return values
+        ward = dict(ward)
+        face = {"engine": ward.pop("engine"), **values.get("face", {})}
+        return {**values, "ward": ward, "face": face}
 
 
 def load_settings(path: Path) -> Settings:

@@ -110,7 +110,6 @@ class WardSettings(Section):
 
     Args:
         cameras: may be none.
-        engine: ``dlib``, or one with YuNet where its file is installed.
         workers: how many frames are looked at at one time; each takes a processor and an engine's memory.
         presence_minutes: a patient's presence is told at most once in this time; crossings of an entrance's
             line are told besides.
@@ -122,11 +121,10 @@ class WardSettings(Section):
             law is the basis. Who refused is never looked for.
         roster_hours: for how long the last good list serves when no newer one comes.
         frozen_seconds: a picture that does not change at all for this long is frozen.
-        health_host: where health and metrics are served.
+        health_host: where health and metrics are served, at `health_port`; 0 takes a free one.
     """
 
     cameras: tuple[CameraSettings, ...] = ()
-    engine: str = "dlib"
     workers: Annotated[int, Field(ge=1, le=16)] = 2
     presence_minutes: Annotated[float, Field(ge=1, le=1440)] = 30
     crop_days: Annotated[float, Field(gt=0, le=365)] = 7
@@ -135,7 +133,7 @@ class WardSettings(Section):
     roster_hours: Annotated[float, Field(gt=0, le=168)] = 36
     frozen_seconds: Annotated[float, Field(ge=5, le=3600)] = 60
     health_host: Literal["127.0.0.1", "::1"] = "127.0.0.1"
-    health_port: Annotated[int, Field(ge=0, le=65535)] = 8610
+    health_port: Annotated[int, Field(ge=0, le=65535)] = 8620
 
     @field_validator("cameras")
     @classmethod

@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from renzheng.common.supervised import Worker, frames, named
 from renzheng.edge.errors import StoreError
 from renzheng.edge.ward.camera import Taken
-from renzheng.edge.ward.watch import CameraWatch, WardEngine
+from renzheng.edge.ward.shots import WardEngine
+from renzheng.edge.ward.watch import CameraWatch
 
 LOGGER = logging.getLogger(__name__)
 _LOOK_SECONDS = 0.5

@@ -84,13 +84,13 @@ def enrol(  # noqa: PLR0917 - Typer's options
     ] = False,
 ) -> None:
     """Enrol a patient from photographs, with the engine that the cameras use; the agent may run meanwhile."""
+    from renzheng.edge.look.engines import choose_engine
     from renzheng.edge.look.registration import open_registration
     from renzheng.edge.settings import load_settings
-    from renzheng.models.engine import open_engine
 
     settings = load_settings(config)
     photographs = [image.read_bytes() for image in images]
-    with open_registration(settings, open_engine(settings.ward.engine)) as registration:
+    with open_registration(settings, choose_engine(settings).open()) as registration:
         event_id = registration.enrol(
             person, surname=surname, card_number=card, photographs=photographs, consented=consented
         )
@@ -121,7 +121,7 @@ def settle(
     """Say that a camera that was reported as moved hangs where it should; it learns its scene anew."""
     from renzheng.contracts.errors import InputError
     from renzheng.edge.settings import load_settings
-    from renzheng.edge.ward.watch import scene_file
+    from renzheng.edge.ward.scene import scene_file
 
     settings: Settings = load_settings(config)
     if camera not in {one.id for one in settings.ward.cameras}:

@@ -76,15 +76,3 @@ def identify(gallery: Gallery, shots: Sequence[Template], expected_false_matches
 def wanted_fmr(expected_false_matches: float, gallery_size: int) -> float:
     """The false match rate of one comparison at which a stranger is taken for so many of the list."""
     return expected_false_matches / max(gallery_size, 1)
-
-
-def false_presences_per_day(fmr: float, gallery_size: int, strangers_per_day: float) -> float:
-    """How many false presences a camera tells a day, on average, as an upper bound.
-
-    Args:
-        fmr: of one comparison at the threshold.
-        gallery_size: people on the list.
-        strangers_per_day: different people who pass and are not on the list; somebody who passes ten times is
-            mostly taken for the same one or for nobody, and told at most once an interval.
-    """
-    return fmr * gallery_size * strangers_per_day

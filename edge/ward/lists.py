@@ -34,10 +34,12 @@ class WardList:
     Args:
         gallery: who is looked for.
         listed: how many inpatients the ward has today; those without a reference here cannot be seen.
+        enrol_again: how many of them may be looked for, but have references of another face engine only.
     """
 
     gallery: Gallery
     listed: int
+    enrol_again: int = 0
 
 
 def may_look_for(
@@ -124,4 +126,6 @@ class WardLists:
             consent_needed=self._settings.consent_needed,
         )
         people = [(who, held[who]) for who in allowed if held.get(who)]
-        return WardList(Gallery.enrolled(people, calibration), len(roster.of_ward(ward)))
+        without = [who for who in allowed if not held.get(who)]
+        again = sum(self._people.has_other_references(who, self._engine.model) for who in without)
+        return WardList(Gallery.enrolled(people, calibration), len(roster.of_ward(ward)), again)

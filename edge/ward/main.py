@@ -7,8 +7,9 @@ that name no camera are refused, and so is a machine without a decoder.
 import logging
 import shutil
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from fastapi import FastAPI, Response
@@ -16,47 +17,41 @@ from fastapi.responses import JSONResponse
 from joserfc.jwk import OKPKey
 
 from renzheng.common.limits import BodyLimits, RequestLimits
-from renzheng.common.metrics import CONTENT_TYPE
-from renzheng.common.supervised import Worker, Workers
+from renzheng.common.metrics import CONTENT_TYPE, Family, write
+from renzheng.common.supervised import Worker
 from renzheng.contracts.events import Purpose
+from renzheng.edge.device.agent import DeviceAgent
 from renzheng.edge.device.bulk import open_bulk
 from renzheng.edge.device.clock import Clock, SystemClock
 from renzheng.edge.device.coverage import Standing
-from renzheng.edge.device.evidence import Evidence
-from renzheng.edge.device.housekeeping import Housekeeper, free_bytes_of, retention_of
 from renzheng.edge.device.inpatients import RosterFetcher
-from renzheng.edge.device.keyring import Keyring
-from renzheng.edge.device.link.uplink import SOFTWARE, open_uplink, read_central_key
-from renzheng.edge.device.log import DeviceLog
+from renzheng.edge.device.link.uplink import read_central_key, software_with
 from renzheng.edge.device.server import Server
-from renzheng.edge.device.store.database import Store
 from renzheng.edge.device.store.inpatients import Inpatients
-from renzheng.edge.device.store.lock import FolderLock
-from renzheng.edge.device.store.people import NOTICE, open_people
-from renzheng.edge.device.watchman import Teller, Watchman
+from renzheng.edge.device.store.people import NOTICE
 from renzheng.edge.errors import SettingsError
+from renzheng.edge.look.engines import EngineReport, choose_engine
 from renzheng.edge.look.enrolment import engine_name
 from renzheng.edge.look.gallery import SiteGallery
 from renzheng.edge.settings import Settings
 from renzheng.edge.settings.ward import CameraSettings
-from renzheng.edge.ward import sight
+from renzheng.edge.ward import reports, sight
 from renzheng.edge.ward.analysts import Analysts
 from renzheng.edge.ward.camera import FIRST_WAIT_SECONDS, Camera
 from renzheng.edge.ward.decoder import DecoderMissingError
 from renzheng.edge.ward.lists import WardLists
-from renzheng.edge.ward.reports import health, metrics
+from renzheng.edge.ward.scene import scene_file
 from renzheng.edge.ward.stream import read_credentials
 from renzheng.edge.ward.telling import Telling, forget_told
-from renzheng.edge.ward.watch import CameraWatch, scene_file
+from renzheng.edge.ward.watch import CameraWatch
 from renzheng.models.engine import FaceEngine
-from renzheng.models.engine import open_engine as open_face_engine
 
 LOGGER = logging.getLogger(__name__)
 _REFRESH_SECONDS = 20.0
 
 
-class WardAgent:
-    """One device with cameras.
+class WardAgent(DeviceAgent):
+    """A device with cameras.
 
     Args:
         settings: the device's.
@@ -76,20 +71,16 @@ class WardAgent:
         first_wait_seconds: float = FIRST_WAIT_SECONDS,
     ) -> None:
         check_settings(settings)
-        device, ward = settings.device, settings.ward
-        self.settings = settings
-        self.clock = clock
-        path = device.data_dir / "device.sqlite"
-        self._folder = FolderLock(path.parent)
-        self.store = Store(path)
-        self.log = DeviceLog(self.store, device.device_id)
-        self.keyring = Keyring(self.store, device.data_dir)
-        self.keyring.sweep()
-        self.evidence = Evidence(device.data_dir)
-        self.people = open_people(self.store, device)
+        device, ward, engine = settings.device, settings.ward, open_engine()
+        super().__init__(
+            settings,
+            clock=clock,
+            central_key=central_key,
+            software=software_with(engine.name),
+            crop_days=ward.crop_days,
+        )
+        self.engine_report = EngineReport(engine, self.people, settings.face.model_dir)
         self.inpatients = Inpatients(self.store, device.institution_id)
-        zone = ZoneInfo(device.time_zone)
-        engine = open_engine()
         self.gallery = SiteGallery(self.people, engine, device.data_dir / "calibrations")
         self.lists = WardLists(
             ward,
@@ -97,38 +88,19 @@ class WardAgent:
             self.people,
             self.gallery,
             engine,
-            zone=zone,
+            zone=ZoneInfo(device.time_zone),
             notice=(NOTICE, settings.kiosk.notice_version),
         )
         self.telling = Telling(settings, self.log, self.evidence, clock, engine_name(engine))
-        self.link = open_uplink(settings, self.log, clock, central_key)
         self.watches = [self._watch(camera, first_wait_seconds) for camera in ward.cameras]
         self.analysts = Analysts(self.watches, _one_at_hand(engine, open_engine), ward.workers)
-        teller = Teller(settings, self.log, clock)
-        self.housekeeper = Housekeeper(
-            self.log,
-            self.evidence,
-            retention_of(device, ward.crop_days),
-            tell=teller.evidence_deleted,
-            free_bytes=lambda: free_bytes_of(device.data_dir),
-            warn=lambda _short: None,
-        )
-        self.watchman = Watchman(settings, self.log, clock, teller, standing=self.standing, tidy=self._tidy)
-        bulk = open_bulk(settings, key=self.keyring.current, wall=self._wall)
-        self.fetcher: RosterFetcher | None = None
-        if bulk is not None:
-            every_seconds = settings.bulk.fetch_seconds
-            self.fetcher = RosterFetcher(
-                bulk, self.inpatients, wall=self._wall, zone=zone, every_seconds=every_seconds
-            )
+        self.fetcher = self._roster_fetcher()
         self._refresher = Worker("ward-lists", self.refresh, every_seconds=_REFRESH_SECONDS)
-        self._server = Server(self._app(), ward.health_host, ward.health_port)
-        self.workers = Workers([*self.watchman.workers, self._refresher, *self.analysts.workers])
-        self.workers.add(self._server.worker)
-        for watch in self.watches:
-            self.workers.add(watch.camera.worker)
-        if self.link is not None:
-            self.workers.add(*self.link.workers)
+        self._server = Server(
+            self._app(), ward.health_host, ward.health_port, section="ward", prefix="health_"
+        )
+        self.workers.add(self._refresher, *self.analysts.workers, self._server.worker)
+        self.workers.add(*(watch.camera.worker for watch in self.watches))
         if self.fetcher is not None:
             self.workers.add(self.fetcher.worker)
 
@@ -137,17 +109,19 @@ class WardAgent:
         """Where health and metrics are served."""
         return self._server.port
 
-    def start(self) -> None:
-        """Tell what happened while the agent was away, then watch.
+    def standing(self) -> Standing:
+        """Return what the cameras together can see."""
+        return sight.union({watch.camera.settings.id: watch.standing() for watch in self.watches})
 
-        Raises:
-            FolderInUseError: another agent runs on the same data folder.
-        """
-        self._folder.take()
+    def refresh(self) -> None:
+        """Read roster and references again."""
+        self.lists.refresh(self._wall(), [camera.ward for camera in self.settings.ward.cameras])
+
+    def _prepare(self) -> None:
         self.refresh()
-        self.watchman.begin(SOFTWARE)
-        if self.link is not None:
-            self.link.start()
+        self.engine_report.log()
+
+    def _begin(self) -> None:
         if self.fetcher is not None:
             self.fetcher.start()
         self._refresher.start()
@@ -155,32 +129,16 @@ class WardAgent:
         for watch in self.watches:
             watch.camera.start()
         self._server.start()
-        self.watchman.start()
         LOGGER.info("ward agent %s: %d camera(s)", self.settings.device.device_id, len(self.watches))
 
-    def stop(self, reason: str = "asked_to") -> None:
-        """Stop on purpose: closes the coverage and says so."""
+    def _halt(self) -> None:
         self._server.stop()
-        self.watchman.halt()
         if self.fetcher is not None:
             self.fetcher.stop()
         for watch in self.watches:
             watch.camera.stop()
         self.analysts.stop()
         self._refresher.stop(timeout_seconds=10)
-        self.watchman.end(SOFTWARE, reason)
-        if self.link is not None:
-            self.link.stop()
-        self.store.close()
-        self._folder.release()
-
-    def standing(self) -> Standing:
-        """What the cameras together can see."""
-        return sight.union({watch.camera.settings.id: watch.standing() for watch in self.watches})
-
-    def refresh(self) -> None:
-        """Read roster and references anew."""
-        self.lists.refresh(self._wall(), [camera.ward for camera in self.settings.ward.cameras])
 
     def _watch(self, camera: CameraSettings, first_wait_seconds: float) -> CameraWatch:
         credentials = None if camera.credentials_file is None else read_credentials(camera.credentials_file)
@@ -199,29 +157,50 @@ class WardAgent:
             rules=sight.Rules(frozen_seconds=ward.frozen_seconds),
         )
 
-    def _tidy(self, now: datetime) -> None:
-        self.housekeeper.tidy(now)
-        self.gallery.renew(now)
-        forget_told(self.store, now - timedelta(days=self.settings.ward.crop_days))
-
     def _wake(self) -> None:
         self.analysts.wake()
 
-    def _wall(self) -> datetime:
-        return self.clock.read().wall
+    def _roster_fetcher(self) -> RosterFetcher | None:
+        bulk = open_bulk(self.settings, key=self.keyring.current, wall=self._wall)
+        if bulk is None:
+            return None
+        return RosterFetcher(
+            bulk,
+            self.inpatients,
+            wall=self._wall,
+            zone=ZoneInfo(self.settings.device.time_zone),
+            every_seconds=self.settings.bulk.fetch_seconds,
+        )
+
+    def _tidy(self, now: datetime) -> None:
+        super()._tidy(now)
+        self.gallery.renew(now)
+        forget_told(self.store, now - timedelta(days=self.settings.ward.crop_days))
+
+    def health(self) -> Mapping[str, Any]:
+        """Return what an operator asks first."""
+        return {
+            **super().health(),
+            "engine": self.engine_report.health(),
+            **reports.health(self.lists, self.inpatients, self.watches),
+        }
+
+    def metrics(self) -> list[Family]:
+        """Return what Prometheus may ask for."""
+        return [*super().metrics(), *reports.metrics(self.watches, self.telling.told)]
 
     def _app(self) -> FastAPI:
         app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
         app.add_middleware(RequestLimits, limits=BodyLimits(0))
 
         @app.get("/health")
-        def told_health() -> JSONResponse:
-            found = health(self)
+        def health() -> JSONResponse:
+            found = dict(self.health())
             return JSONResponse(found, status_code=200 if found["moving"] else 503)
 
         @app.get("/metrics")
-        def told_metrics() -> Response:
-            return Response(metrics(self), media_type=CONTENT_TYPE)
+        def metrics() -> Response:
+            return Response(write(self.metrics()), media_type=CONTENT_TYPE)
 
         return app
 
@@ -256,13 +235,14 @@ def build_ward_agent(settings: Settings, *, clock: Clock | None = None) -> WardA
 
     Raises:
         SettingsError: they cannot be used.
-        ModelMissingError: a model file is not on this machine.
+        ModelMissingError: a file of the engine that the settings name is not on this machine.
     """
     check_settings(settings)
+    chosen = choose_engine(settings)
     return WardAgent(
         settings,
         clock=clock or SystemClock(),
-        open_engine=lambda: open_face_engine(settings.ward.engine, threads=1),
+        open_engine=chosen.open,
         central_key=read_central_key(settings),
     )
 

@@ -14,10 +14,12 @@ from renzheng.edge.device.clock import Clock
 from renzheng.edge.device.evidence import Evidence
 from renzheng.edge.device.log import DeviceLog
 from renzheng.edge.device.store.database import Store
+from renzheng.edge.look.attendance import comparison_fields
 from renzheng.edge.settings import Settings
 from renzheng.edge.ward.crossing import Direction
 from renzheng.edge.ward.identify import Identified
 from renzheng.edge.ward.presence import Told, after, is_due
+from renzheng.models.decision import Compared
 
 LOGGER = logging.getLogger(__name__)
 _JPEG_QUALITY = 88
@@ -76,10 +78,7 @@ class Telling:
                     purpose=Purpose.INPATIENT,
                     outcome=Outcome.MATCH,
                     pad=Pad.NOT_SHOWN,  # a few pictures a second apart show no motion to speak of
-                    comparison_score=round(seen.comparison_score, 6),
-                    threshold=round(seen.threshold.score, 6),
-                    false_match_rate=seen.threshold.fmr,
-                    engine=self._engine_name,
+                    **comparison_fields(Compared(seen.comparison_score, seen.threshold), self._engine_name),
                     attempts=shots,
                     camera=camera_id,
                     direction=direction,

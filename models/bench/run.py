@@ -10,10 +10,8 @@ from typing import Any
 
 from rich.table import Table
 
-from renzheng.models.catalogue.cards import card
-from renzheng.models.catalogue.files import installed
 from renzheng.models.conversion.convert import SOURCES, ensure_converted
-from renzheng.models.engine import ENGINES
+from renzheng.models.engine import ENGINES, is_ready
 from renzheng.models.errors import BenchError, PairsFileError
 from renzheng.models.evaluation.sets import SUFFIXES
 
@@ -66,14 +64,6 @@ def chosen(folder: Path, most: int) -> list[Path]:
         raise PairsFileError(f"There are no photographs in {folder}.", do="Name a folder that holds some.")
     count = min(most, len(found))
     return [found[index * len(found) // count] for index in range(count)]
-
-
-def is_ready(name: str) -> bool:
-    """Whether all files of an engine are on this machine (dlib's are converted from its package)."""
-    recipe = ENGINES[name]
-    networks = [each for each in recipe.embedders if each not in SOURCES]
-    detector = recipe.detector == "mmod" or any(installed(card(each)) for each in ("yunet", "yunet-2023mar"))
-    return detector and all(installed(card(each)) for each in networks)
 
 
 def _measured(task: str, name: str, paths: Sequence[Path]) -> dict[str, Any]:

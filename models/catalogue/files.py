@@ -1,7 +1,7 @@
 """Finds, adds, fetches and checks the catalogue's model files."""
 
 import urllib.request
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import sha256
@@ -46,32 +46,33 @@ class Finding:
     detail: str = ""
 
 
-def candidates(known: Card, folders: Sequence[Path] | None = None) -> list[Path]:
-    """Return the existing files of a card's name, in the order of the search path."""
-    return [folder / known.file for folder in folders or search_path() if (folder / known.file).is_file()]
+def candidates(known: Card, folder: Path | None = None) -> list[Path]:
+    """Return the existing files of a card's name: of `folder`, then in the order of the search path."""
+    return [each / known.file for each in search_path(first=folder) if (each / known.file).is_file()]
 
 
-def find_file(known: Card) -> Path:
+def find_file(known: Card, folder: Path | None = None) -> Path:
     """Return the first file of a card's name.
 
     Raises:
         ModelMissingError: there is none.
     """
-    found = candidates(known)
+    found = candidates(known, folder)
     if not found:
         fetch = f"renzheng models fetch {known.name}, or " if known.download else ""
         raise ModelMissingError(
             f"The model {known.name} ({known.file}) is not on this machine.",
             why="The engine that was asked for needs it.",
-            do=f"Run: {fetch}renzheng models add FILE; or name its folder in RENZHENG_MODEL_DIR.",
+            do=f"Run: {fetch}renzheng models add FILE; or name its folder in RENZHENG_MODEL_DIR,"
+            " for an agent in face.model_dir.",
             name=known.name,
         )
     return found[0]
 
 
-def installed(known: Card) -> bool:
-    """Return whether a model's file is on this machine, without checking it."""
-    return bool(candidates(known))
+def installed(known: Card, folder: Path | None = None) -> bool:
+    """Return whether a model's file is in `folder` or elsewhere on this machine, without checking it."""
+    return bool(candidates(known, folder))
 
 
 def check_shapes(network: Network, known: Card) -> None:

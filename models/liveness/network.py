@@ -6,6 +6,7 @@ there, liveness is not shown, rather than shown.
 
 import math
 from dataclasses import dataclass
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -69,23 +70,27 @@ class LivenessNetwork:
         return LivenessScore(float(likely[live] / likely.sum()), self.model)
 
 
-def open_liveness(name: str = "antispoof", *, threads: int = 1) -> LivenessNetwork:
+def open_liveness(
+    name: str = "antispoof", *, threads: int = 1, folder: Path | None = None
+) -> LivenessNetwork:
     """Load a liveness network.
 
     Raises:
         ModelMissingError: its file is not on this machine: liveness is then not shown.
         ModelFileError: the file is not what its card says.
     """
-    return LivenessNetwork(card(name), load_network(name, threads))
+    return LivenessNetwork(card(name), load_network(name, threads, folder))
 
 
-def open_if_here(name: str = "antispoof", *, threads: int = 1) -> LivenessNetwork | None:
+def open_if_here(
+    name: str = "antispoof", *, threads: int = 1, folder: Path | None = None
+) -> LivenessNetwork | None:
     """Load a liveness network where its file is on this machine; None where it is not: one signal less.
 
     Raises:
         ModelFileError: the file is not what its card says.
     """
-    return open_liveness(name, threads=threads) if installed(card(name)) else None
+    return open_liveness(name, threads=threads, folder=folder) if installed(card(name), folder) else None
 
 
 def surroundings(image: Pixels, box: Box) -> Pixels:

@@ -98,9 +98,9 @@ def opened(
 
 def fall_asleep(agent: Agent, kiosk: Kiosk) -> None:
     """Let the kiosk sleep at once; whoever wakes it finds it awake, however slow the machine is."""
-    agent.station._rest.sleep_ms = 1
+    agent.kiosk.controller._rest.sleep_ms = 1
     kiosk.reach("asleep")
-    agent.station._rest.sleep_ms = 3_600_000
+    agent.kiosk.controller._rest.sleep_ms = 3_600_000
 
 
 def events_of(agent: Agent, name: str) -> list[dict[str, Any]]:

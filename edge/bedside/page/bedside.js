@@ -347,7 +347,8 @@ function guide(code) {
 function ended(found, frames) {
   form.face = found.verdict;
   form.look_id = found.look_id;
-  if (found.verdict !== "match") form.reason = found.verdict === "no_reference" ? "no_reference" : "face_not_verified";
+  const without = ["no_reference", "enrol_again"].includes(found.verdict);
+  if (found.verdict !== "match") form.reason = without ? "no_reference" : "face_not_verified";
   pictures.frames = found.verdict === "match" ? frames : [];
   keepDraft();
   show("form");

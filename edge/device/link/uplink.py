@@ -28,6 +28,13 @@ from renzheng.edge.settings import Settings
 
 LOGGER = logging.getLogger(__name__)
 SOFTWARE = f"renzheng {version('renzheng')}"
+
+
+def software_with(engine: str) -> str:
+    """Return name and version of this software with the face engine in force, for log, status and health."""
+    return f"{SOFTWARE} ({engine})"[:64]
+
+
 _DRAIN_SECONDS = 1.5
 REASSIGNED = "central.reassigned.jws"
 """Central's latest word on this device's shard."""
@@ -41,9 +48,17 @@ class Uplink:
         log: the agent's log; what is appended to it wakes the link.
         clock: where time comes from.
         central_key: whose acknowledgements count; None while central's key is not known.
+        software: what the device's status says of itself.
     """
 
-    def __init__(self, settings: Settings, log: DeviceLog, clock: Clock, central_key: OKPKey | None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        log: DeviceLog,
+        clock: Clock,
+        central_key: OKPKey | None,
+        software: str = SOFTWARE,
+    ) -> None:
         device = settings.device
         self._central_key_file = settings.link.central_key_file
         self._moved_file = device.data_dir / MOVED
@@ -59,7 +74,7 @@ class Uplink:
                 Shard(device.shard),
                 keyring,
                 central_key,
-                SOFTWARE,
+                software,
                 self._keep_central_key,
                 _kept(self._moved_file),
                 lambda word: write_whole(self._moved_file, word),
@@ -142,10 +157,14 @@ def _kept(path: Path) -> bytes | None:
 
 
 def open_uplink(
-    settings: Settings, log: DeviceLog, clock: Clock, central_key: OKPKey | None
+    settings: Settings,
+    log: DeviceLog,
+    clock: Clock,
+    central_key: OKPKey | None,
+    software: str = SOFTWARE,
 ) -> Uplink | None:
     """Open the link that the settings describe; None when they name no broker."""
-    return None if settings.link.host is None else Uplink(settings, log, clock, central_key)
+    return None if settings.link.host is None else Uplink(settings, log, clock, central_key, software)
 
 
 def read_central_key(settings: Settings) -> OKPKey | None:

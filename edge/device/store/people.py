@@ -325,6 +325,24 @@ class People:
         )
         return [self.unsealed(row["template"], person_id) for row in rows]
 
+    def has_other_references(self, person_id: str, model_id: str) -> bool:
+        """Whether a person has references, but none that this model made: they must be enrolled again."""
+        row = self.store.row(
+            "SELECT SUM(model_id = ?) AS these, COUNT(*) AS every FROM person_references WHERE person_id = ?",
+            model_id,
+            person_id,
+        )
+        return row is not None and row["every"] > 0 and row["these"] == 0
+
+    def count_to_enrol_again(self, model_id: str) -> int:
+        """How many people have references, but none that this model made."""
+        row = self.store.row(
+            "SELECT COUNT(*) AS people FROM (SELECT person_id FROM person_references GROUP BY person_id"
+            " HAVING SUM(model_id = ?) = 0)",
+            model_id,
+        )
+        return 0 if row is None else int(row["people"])
+
     def gallery(self, model_id: str) -> list[tuple[PersonId, Template]]:
         """Every reference that this model made, with whose it is."""
         rows = self.store.rows(
@@ -441,6 +459,14 @@ def _patient(row: dict[str, str]) -> Patient:
 
 def _pin_hash(pin: str, salt: bytes) -> bytes:
     return hashlib.scrypt(pin.encode(), salt=salt, **_SCRYPT)
+
+
+def people_by_model(store: Store) -> dict[str, int]:
+    """Return how many people have references of each model."""
+    rows = store.rows(
+        "SELECT model_id, COUNT(DISTINCT person_id) AS people FROM person_references GROUP BY model_id"
+    )
+    return {row["model_id"]: int(row["people"]) for row in rows}
 
 
 def template_key(path: Path) -> TemplateKey:

@@ -73,11 +73,11 @@ def test_a_patient_signs_in_before_the_agents_camera_and_sees_themselves(agent, 
         kiosk.shoot("agents-camera")
         assert_readable(kiosk.page)
         kiosk.reach("done")
-        assert eventually(lambda: len(agent.station.latencies) == 1)
+        assert eventually(lambda: len(agent.kiosk.latencies.reports) == 1)
         kiosk.go_home()
         assert kiosk.page.locator("#preview[src]").count() == 0
     assert len(events_of(agent, "sign_in")) == 1
-    assert 0 < agent.station.latencies[0].milliseconds < 600_000
+    assert 0 < agent.kiosk.latencies.reports[0].milliseconds < 600_000
 
 
 SEES_THEMSELVES = "() => document.querySelector('#preview').naturalWidth === 640"
@@ -87,14 +87,14 @@ def test_a_camera_that_is_pulled_out_sends_to_the_nurse_and_into_the_coverage(ag
     with opened(agent, feed) as kiosk:
         for picture in scene.iterdir():
             picture.unlink()
-        assert eventually(lambda: agent.station.standing().cause == "camera_unplugged")
+        assert eventually(lambda: agent.kiosk.standing().cause == "camera_unplugged")
         kiosk.touch("[data-person=P1]")
         kiosk.reach("other_way")
         kiosk.page.get_by_text("摄像头无法使用").first.wait_for()
         kiosk.touch("#cancel")
         kiosk.reach("idle")
         put(scene, MINE)
-        assert eventually(lambda: agent.station.standing().cause is None, within_seconds=60)
+        assert eventually(lambda: agent.kiosk.standing().cause is None, within_seconds=60)
         kiosk.touch("[data-person=P1]")
         assert kiosk.reach("done", "other_way") == "done"
 
@@ -113,4 +113,4 @@ def test_a_visitor_enrols_before_the_agents_camera(agent, feed):
         kiosk.page.check("#consented")
         kiosk.touch("button[type=submit]")
         kiosk.reach("done")
-    assert len(agent.people.references("V1", agent.station.engine.model)) == 3
+    assert len(agent.people.references("V1", agent.engine.model)) == 3

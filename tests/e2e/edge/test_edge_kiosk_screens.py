@@ -144,7 +144,7 @@ def test_looking_failing_and_being_asked_for_more_time(make_agent, feed, monkeyp
         end_the_look(monkeypatch)
         kiosk.reach("failed")
         inspect(kiosk, "failed")
-        agent.station._rules = replace(agent.station._rules, idle_ms=300)
+        agent.kiosk.controller.rules = replace(agent.kiosk.controller.rules, idle_ms=300)
         kiosk.page.evaluate("fetch('/kiosk/more-time', {method: 'POST'})")
         kiosk.page.wait_for_selector("#more-time[open]")
         inspect(kiosk, "more-time")

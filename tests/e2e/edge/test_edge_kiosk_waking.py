@@ -52,7 +52,7 @@ def make_agent(tmp_path):
         agent.people.put_credential("P1", TOKEN)
         agent.people.put_witness("1001", "2468")
         agent.start()
-        agent.engine_asked = agent.station.engine.asked
+        agent.engine_asked = agent.engine.asked
         agents.append(agent)
         return agent
 
@@ -103,10 +103,10 @@ def test_it_sleeps_without_a_name_and_wakes_when_somebody_comes_but_looks_at_no_
         assert names_in(kiosk.page) == []
         kiosk.shoot("asleep")
         kiosk.reach("idle")
-        assert agent.station.glimpser is not None
+        assert agent.kiosk.glimpser is not None
         kiosk.page.wait_for_selector("[data-person=P1]")
-    assert agent.station.watcher.handled == 0
-    assert agent.station.engine.asked == agent.engine_asked
+    assert agent.kiosk.watcher.handled == 0
+    assert agent.engine.asked == agent.engine_asked
 
 
 def test_an_empty_room_lets_it_sleep_and_a_touch_wakes_it(make_agent, feed):
@@ -141,7 +141,7 @@ def test_a_qr_code_names_the_patient_and_one_that_is_not_known_is_said_so(make_a
         kiosk.touch("#cancel")
         kiosk.reach("idle")
         write_feed(feed, [with_code(TOKEN)] * 5)
-        assert agent.station.engine.asked == agent.engine_asked
+        assert agent.engine.asked == agent.engine_asked
         kiosk.touch("#scan")
         kiosk.reach("looking")
         kiosk.touch("footer .other-way")
@@ -190,5 +190,5 @@ def test_a_covered_camera_is_told_in_the_coverage(make_agent, feed):
     with opened(agent, feed) as kiosk:
         kiosk.touch("[data-person=P1]")
         kiosk.page.get_by_text("摄像头被遮住").wait_for()
-        assert agent.station.standing().cause == "camera_covered"
+        assert agent.kiosk.standing().cause == "camera_covered"
         assert eventually(lambda: agent.watchman._open.standing.cause == "camera_covered")

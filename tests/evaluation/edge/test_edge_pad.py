@@ -14,8 +14,7 @@ import pytest
 from parts.attacks import ATTACKS
 from parts.looks import look, passes, presentations, seen_by
 
-from renzheng.models.bench.run import is_ready
-from renzheng.models.engine import open_engine
+from renzheng.models.engine import is_ready, open_engine
 from renzheng.models.evaluation.metrics import rate
 from renzheng.models.liveness.network import open_if_here
 

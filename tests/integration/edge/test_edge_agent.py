@@ -198,7 +198,7 @@ def test_frames_that_show_nothing_end_with_a_name(agent, page, frames, shown, mo
     frame, advice = shown
     identify(page, person_id="P1")
     frames.socket.send(frame)
-    assert eventually(lambda: agent.station.watcher.handled >= 1)
+    assert eventually(lambda: agent.kiosk.watcher.handled >= 1)
     monkeypatch.setattr(watcher, "now_ms", lambda: now_ms() + 60_000)  # the attempt's time is over
     assert frames.until({"failed"}, frame)["advice"] == advice
     (check,) = of_type(agent, "identity_check")
@@ -288,18 +288,18 @@ def second_log(folder):
 
 
 def test_a_kiosk_whose_page_is_away_does_not_claim_to_see(agent):
-    assert agent.station.standing().cause == "no_page"
+    assert agent.kiosk.standing().cause == "no_page"
     frames = Frames(agent)
-    assert eventually(lambda: agent.station.standing().state == "up")
+    assert eventually(lambda: agent.kiosk.standing().state == "up")
     frames.close()
 
 
 def test_a_failed_camera_is_degraded(agent, page, frames):
     page.post("/kiosk/camera", json={"state": "failed", "cause": "NotReadableError"})
-    standing = agent.station.standing()
+    standing = agent.kiosk.standing()
     assert (standing.state, standing.cause) == ("degraded", "camera_NotReadableError")
     page.post("/kiosk/camera", json={"state": "up"})
-    assert agent.station.standing().state == "up"
+    assert agent.kiosk.standing().state == "up"
 
 
 def test_a_clock_that_jumps_is_an_event_and_stops_nothing(agent, clock):
@@ -363,7 +363,7 @@ def test_the_frame_that_is_looked_at_is_always_the_newest(agent, page):
             time.sleep(0.1)
             return super().analyse(image)
 
-    agent.station.watcher._engine = Slow()
+    agent.kiosk.watcher._engine = Slow()
     identify(page, person_id="P1")
     frames = Frames(agent)
     for shade in range(60, 90):

@@ -101,12 +101,12 @@ class Strict(Wide):
 
 def test_the_kiosk_says_that_a_witness_is_needed_until_the_site_has_calibrated(tmp_path):
     agent = build_agent(make_settings(tmp_path), clock=stepped_clock(), engine=Strict())
-    assert agent.station.screen().witness_needed
+    assert agent.kiosk.display.screen().witness_needed
     standing = agent.gallery.standing(1e-3)
     assert (standing.basis, standing.people, standing.fnmr) == ("card", 0, 0.9)
     enter(agent, range(12))
     agent.gallery.renew(DAY)
-    assert not agent.station.screen().witness_needed
+    assert not agent.kiosk.display.screen().witness_needed
     assert agent.gallery.standing(1e-3).people == 12
     agent.store.close()
 

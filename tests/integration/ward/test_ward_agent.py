@@ -207,11 +207,13 @@ def test_who_is_not_on_todays_list_is_not_told_although_enrolled(ward):
     page = Page(f"http://127.0.0.1:{agent.port}")
     assert eventually(lambda: page.get("/health").json()["state"] == "up")
     health = page.get("/health").json()
-    assert health["lists"] == {"3": {"inpatients": 1, "looked_for": 1}}
+    assert health["lists"] == {"3": {"inpatients": 1, "looked_for": 1, "enrol_again": 0}}
     text = page.get("/metrics").text
     assert 'renzheng_edge_ward_camera_up{camera="door"} 1' in text
     assert series(text) == OF_WORKERS | {
         ("log_entries", "untyped"), ("backlog_entries", "gauge"), ("clock_trusted", "gauge"),
+        ("backlog_oldest_seconds", "gauge"), ("connected", "gauge"), ("commit_seconds_sum", "summary"),
+        ("commit_seconds_count", "summary"), ("alarms", "gauge"), ("disk_short", "gauge"),
         ("ward_presences_total", "counter"), ("ward_camera_up", "gauge", "camera"),
         ("ward_camera_analysis_cpu_seconds", "untyped", "camera"),
         *(

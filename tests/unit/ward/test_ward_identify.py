@@ -12,12 +12,11 @@ from renzheng.edge.ward.identify import (
     Identified,
     NobodyOnTheList,
     NotSupported,
-    false_presences_per_day,
     identify,
     wanted_fmr,
 )
 from renzheng.edge.ward.lists import may_look_for
-from renzheng.edge.ward.watch import worth
+from renzheng.edge.ward.shots import worth
 from renzheng.models.calibration import Calibration
 from renzheng.models.comparison import plain_space
 from renzheng.models.decision import Threshold
@@ -128,11 +127,8 @@ def test_several_shots_of_a_stranger_are_taken_for_somebody_no_more_often_than_o
     assert found["fused"] > 2 * found["apart"], found
 
 
-def test_the_expected_false_presences_of_a_day_are_a_product():
-    fmr = wanted_fmr(1e-3, 40)
-    assert fmr == pytest.approx(2.5e-5)
-    assert false_presences_per_day(fmr, 40, 1) == pytest.approx(1e-3)
-    assert false_presences_per_day(fmr, 40, 200) == pytest.approx(0.2)
+def test_the_wanted_rate_falls_with_the_list_s_length():
+    assert wanted_fmr(1e-3, 40) == pytest.approx(2.5e-5)
 
 
 def roster():

@@ -14,9 +14,10 @@ from renzheng.edge.settings.ward import CameraSettings
 from renzheng.edge.ward.analysts import Analysts
 from renzheng.edge.ward.camera import Counts, Taken
 from renzheng.edge.ward.decoder import Picture
+from renzheng.edge.ward.following import BEST_SHOTS
 from renzheng.edge.ward.identify import Identified
 from renzheng.edge.ward.lists import WardList
-from renzheng.edge.ward.watch import BEST_SHOTS, CameraWatch
+from renzheng.edge.ward.watch import CameraWatch
 from renzheng.models.analysis import Face
 from renzheng.models.calibration import Calibration
 from renzheng.models.comparison import plain_space
@@ -160,7 +161,7 @@ def test_a_stranger_is_told_as_nobody_and_forgotten(ward):
     ward.empty()
     assert ward.told == []
     assert ward.watch.numbers.tracks == 1
-    assert ward.watch._followed == {}
+    assert ward.watch.following.followed == {}
 
 
 def test_an_empty_corridor_costs_no_look_for_faces(ward):
@@ -184,7 +185,7 @@ def test_a_camera_that_was_turned_looks_for_nobody_until_somebody_says_that_it_h
     before = ward.engine.surveys
     ward.look((PATIENT, 250, 200, 120), shifted=120)
     assert ward.engine.surveys == before
-    ward.watch._scene_file.unlink()  # as `renzheng edge ward settle` does
+    ward.watch.scene.path.unlink()  # as `renzheng edge ward settle` does
     for _ in range(14):
         ward.look(shifted=120)
     assert ward.watch.standing() == Standing(CoverageState.UP)
@@ -256,4 +257,4 @@ def test_memory_stays_flat_over_many_people(ward):
     after = tracemalloc.get_traced_memory()[0]
     tracemalloc.stop()
     assert after - before < 100_000
-    assert len(ward.watch._followed) <= 1
+    assert len(ward.watch.following.followed) <= 1

@@ -1,0 +1,65 @@
+"""Who is named at the kiosk, and what is known of them when a visit begins."""
+
+from zoneinfo import ZoneInfo
+
+from renzheng.edge.device.clock import Clock
+from renzheng.edge.device.store.people import NOTICE, Patient, People
+from renzheng.edge.errors import CallError
+from renzheng.edge.kiosk.screen import IdentifyCall
+from renzheng.edge.kiosk.session import Identified, Identifier
+from renzheng.edge.settings import Settings
+from renzheng.models.templates import ModelId
+
+
+class Visitors:
+    """Finds patients by what they show; every call reads the store, in a worker thread.
+
+    Args:
+        settings: the notice's version, the site's time zone.
+        people: who is known here.
+        clock: the wall clock, for the roster's day and the age of sessions.
+        model: whose references can be compared.
+    """
+
+    def __init__(self, settings: Settings, people: People, clock: Clock, model: ModelId) -> None:
+        self._notice = NOTICE, settings.kiosk.notice_version
+        self._zone = ZoneInfo(settings.device.time_zone)
+        self._people = people
+        self._clock = clock
+        self._model = model
+
+    def roster(self) -> list[Patient]:
+        """Return today's patients."""
+        return self._people.roster(self._clock.read().wall.astimezone(self._zone).date())
+
+    def named(self, call: IdentifyCall) -> Identified:
+        """Return who is named by a card or by a touch on the roster.
+
+        Raises:
+            UnknownPersonError: nobody here is named by that.
+            CallError: neither or both ways of naming.
+        """
+        if (call.card_number is None) == (call.person_id is None):
+            raise CallError("Give either card_number or person_id.")
+        if call.card_number is not None:
+            return self._known(self._people.by_card(call.card_number), Identifier.INSURANCE_CARD)
+        return self._known(self._people.by_id(call.person_id or ""), Identifier.NAME_AND_NUMBER)
+
+    def named_by_code(self, code: str) -> Identified:
+        """Return whose e-credential a QR code is.
+
+        Raises:
+            UnknownPersonError: nobody's here.
+        """
+        return self._known(self._people.by_credential(code), Identifier.E_CREDENTIAL)
+
+    def _known(self, patient: Patient, identifier: Identifier) -> Identified:
+        return Identified(
+            patient=patient,
+            identifier=identifier,
+            open_session=self._people.open_session(patient.person_id),
+            has_reference=bool(self._people.references(patient.person_id, self._model)),
+            consent=self._people.consented(patient.person_id, *self._notice),
+            now=self._clock.read().wall,
+            enrol_again=self._people.has_other_references(patient.person_id, self._model),
+        )
