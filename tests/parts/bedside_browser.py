@@ -12,9 +12,9 @@ from parts.bedside import PIN, WITNESS_PIN
 from playwright.sync_api import BrowserContext, Page
 
 TABLET, TELEPHONE = {"width": 800, "height": 1280}, {"width": 390, "height": 844}
-_EXPECTED = re.compile(
-    r"status of (401|403|404|409|429|503)|ERR_(CONNECTION|INTERNET|ABORTED)|Failed to fetch"
-)
+_CUT_OFF = "CONNECTION|INTERNET|ABORTED|EMPTY_RESPONSE|CONTENT_LENGTH|INCOMPLETE_CHUNKED|SOCKET_NOT_CONNECTED"
+"""What the browser says of a device that is away, or was killed before or while it answered."""
+_EXPECTED = re.compile(rf"status of (401|403|404|409|429|503)|ERR_({_CUT_OFF})|Failed to fetch")
 
 
 def noisy_feed(path: Path, shade: int, *, seconds: int = 7, fps: int = 8) -> Path:
