@@ -1,9 +1,10 @@
 """Turn a photograph into a video for a browser's pretended camera: a head that moves a little, or a still.
 
-The moving head is a 2.5-D warp: an ellipsoid with a nose on it, laid under the photographed face by dlib's
-five points, turned by a few degrees of yaw and pitch, with a little sway and sensor noise. It has a head's
-parallax, which a photograph in front of the camera has not. It is *not* a bona fide presentation in the
-sense of ISO/IEC 30107-3; it stands in for one where no volunteer can.
+The moving head is a 2.5-D warp: the depth of the mean face and a little of an ellipsoid, laid under the
+photographed face by dlib's five points, turned by a few degrees of yaw and pitch, with a little sway and
+sensor noise. It speaks, blinks and keeps its gaze on the camera. It has a face's parallax and a face's own
+motion, which a photograph in front of the camera has not. It is *not* a bona fide presentation in the sense
+of ISO/IEC 30107-3; it stands in for one where no volunteer can.
 """
 
 from collections.abc import Iterable, Iterator
@@ -23,6 +24,7 @@ from renzheng.contracts.errors import InputError
 from renzheng.models.errors import ImageError
 from renzheng.models.home import dlib_file
 from renzheng.models.images import decode
+from renzheng.models.liveness.mean_face import forward
 
 Motion = Literal["head", "still", "flat"]
 _Image = NDArray[np.uint8]
@@ -120,7 +122,8 @@ def each_frame(
     phase = noise.uniform(0, 2 * np.pi)
     for index in range(count):
         turn = 2 * np.pi * index / count
-        frame = _moved(picture, pose, depth, turn=turn, phase=phase, motion=motion)
+        shown = alive(picture, pose, expression_at(turn, phase)) if motion == "head" else picture
+        frame = _moved(shown, pose, depth, turn=turn, phase=phase, motion=motion)
         yield _grained(frame, noise, _COARSE)
 
 
@@ -181,13 +184,67 @@ def _eyes(image: _Image, name: str) -> tuple[NDArray[np.float64], NDArray[np.flo
 
 
 def _depth_map(size: tuple[int, int], pose: _Pose) -> _Map:
-    """Height of the head over the plane behind it, in pixels: an ellipsoid, a nose, hollow eyes."""
+    """Height of the head over the plane behind it, in pixels: mostly the mean face, a little an ellipsoid."""
     x, y = np.meshgrid(np.arange(size[0], dtype=np.float32), np.arange(size[1], dtype=np.float32))
     across, down = (x - pose.x) / pose.eyes, (y - pose.y) / pose.eyes
     inside = 1 - (across / 1.35) ** 2 - ((down - 0.35) / 1.9) ** 2
     head = 1.1 * np.sqrt(np.clip(inside, 0, None))
-    nose = 0.42 * np.exp(-((across / 0.22) ** 2) - ((down - 0.58) / 0.28) ** 2)
-    return np.asarray(cv2.GaussianBlur((head + nose) * pose.eyes, (0, 0), pose.eyes * 0.06), dtype=np.float32)
+    places = np.column_stack([across.ravel(), down.ravel()]).astype(np.float64)
+    face = (forward(places).reshape(head.shape) + 1.05) * np.clip(6 * inside, 0, 1)
+    depth = ((0.8 * face + 0.2 * head) * pose.eyes).astype(np.float32)
+    return np.asarray(cv2.GaussianBlur(depth, (0, 0), pose.eyes * 0.06), dtype=np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class Expression:
+    """What a face does by itself: how far lids are closed and lips open, 0 to 1, and the gaze, -1 to 1."""
+
+    lids: float = 0.0
+    lips: float = 0.0
+    gaze: float = 0.0
+
+
+def expression_at(turn: float, phase: float) -> Expression:
+    """Speak, blink twice a period, and keep looking at the camera while the head turns, as people do."""
+    blink = max(0.0, 1 - abs((turn / np.pi + phase) % 1 - 0.12) / 0.07)
+    lips = float(np.clip(2 * np.sin(7 * turn + phase), 0.0, 1.0))
+    return Expression(lids=blink, lips=lips, gaze=-float(np.sin(2 * turn + phase)))
+
+
+def alive(picture: _Image, pose: _Pose, expression: Expression) -> _Image:
+    """Move lids, lips and gaze in the photograph, BGR, where dlib's points say that they are."""
+    drawn = picture.astype(np.float32)
+    for side in (-0.5, 0.5):
+        eye = _oval(picture.shape, pose, (side, 0.0), (0.2, 0.1))
+        aside = np.array([[1, 0, 0.055 * expression.gaze * pose.eyes], [0, 1, 0]], dtype=np.float64)
+        looking = cv2.warpAffine(picture, aside, picture.shape[1::-1], borderMode=cv2.BORDER_REPLICATE)
+        drawn += eye * (looking - drawn)
+        x, y = round(pose.x + side * pose.eyes), round(pose.y + 0.26 * pose.eyes)
+        skin = picture[max(0, y - 2) : y + 3, max(0, x - 3) : x + 4].reshape(-1, 3).mean(axis=0)
+        drawn += expression.lids * eye * (skin - drawn)
+    open_px = max(0.01, 0.11 * expression.lips)
+    mouth = _oval(picture.shape, pose, (0.0, 1.1), (0.26, open_px))
+    drawn += min(1.0, 4 * expression.lips) * mouth * (_other_mouth(picture, pose) - drawn)
+    return np.asarray(np.clip(drawn, 0, 255), dtype=np.uint8)
+
+
+def _other_mouth(picture: _Image, pose: _Pose) -> NDArray[np.float32]:
+    """Return the colour of a mouth that speaks: dark where the photograph's is light, else the skin's."""
+    x, y, half = round(pose.x), round(pose.y + 1.1 * pose.eyes), max(2, round(0.08 * pose.eyes))
+    there = picture[max(0, y - half) : y + half, max(0, x - half) : x + half].reshape(-1, 3).mean(axis=0)
+    if there.mean() > 90.0:  # noqa: PLR2004 - grey levels
+        return np.array([28, 22, 48], np.float32)
+    chin = round(pose.y + 1.5 * pose.eyes)
+    skin = picture[chin - half : chin + half, max(0, x - half) : x + half].reshape(-1, 3).mean(axis=0)
+    return np.asarray(skin, np.float32)
+
+
+def _oval(shape: tuple[int, ...], pose: _Pose, place: tuple[float, float], half: tuple[float, float]) -> _Map:
+    """A soft oval, 1 inside, around a place of the face; all in interocular distances."""
+    x, y = np.meshgrid(np.arange(shape[1], dtype=np.float32), np.arange(shape[0], dtype=np.float32))
+    across, down = (x - pose.x) / pose.eyes - place[0], (y - pose.y) / pose.eyes - place[1]
+    outside = (across / half[0]) ** 2 + (down / half[1]) ** 2
+    return np.asarray(np.clip(3 - 2.5 * outside, 0, 1)[:, :, None], dtype=np.float32)
 
 
 def _moved(picture: _Image, pose: _Pose, depth: _Map, *, turn: float, phase: float, motion: Motion) -> _Image:

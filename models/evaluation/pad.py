@@ -145,6 +145,7 @@ def as_json(result: PadEvaluation, *, engine: str, network: str | None) -> dict[
             "bona_fide_at": fusion.BONA_FIDE_AT,
             "attack_at": fusion.ATTACK_AT,
             "depth_needed": True,
+            "families_needed": fusion.FAMILIES_NEEDED,
             "shortest_ms": watch.SHORTEST_MS,
         },
         "species": {

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from renzheng.models.liveness import light
-from renzheng.models.liveness.evidence import Said
+from renzheng.models.liveness.evidence import Family, Said
 from renzheng.models.liveness.light import Answer, Colour, Shown, Skin
-from renzheng.models.liveness.pose import DEEP, Challenge, Pose, done
+from renzheng.models.liveness.pose import Challenge, Pose, done
 
 
 class Ability(StrEnum):
@@ -101,14 +101,20 @@ def say(plan: Plan, answering: Answering, *, over: bool) -> tuple[Said, ...]:
         return (Said("challenge", -1.5 if over else 0.0),)
     if plan.colours and not whole and not over:
         return ()  # done, but the colours are still running
-    return (_moved(plan.challenge), _lit(answered))
+    return (_moved(), _lit(answered))
 
 
-def _moved(challenge: Challenge) -> Said:
-    deep = challenge in DEEP
-    return Said("challenge", 2.5 if deep else 1.0, 1.0, shows_depth=deep)
+def _moved() -> Said:
+    return Said("challenge", 0.5, 1.0)
+
+
+_LIT = {Answer.ANSWERED: 1.5, Answer.UNANSWERED: -2.5}
+"""A folded photograph turns as asked and paper answers light, so neither is enough; what cannot be
+measured, or shines everywhere alike, says nothing."""
 
 
 def _lit(answered: Answer) -> Said:
-    weights = {Answer.ANSWERED: 2.5, Answer.UNANSWERED: -3.0, Answer.UNMEASURED: -1.0}
-    return Said("colour_light", weights[answered], float(answered is Answer.ANSWERED))
+    as_a_head = answered is Answer.ANSWERED
+    return Said(
+        "colour_light", _LIT.get(answered, 0.0), float(as_a_head), family=Family.LIGHT if as_a_head else None
+    )

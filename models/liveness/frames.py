@@ -18,6 +18,7 @@ Pixels = NDArray[np.uint8]
 _WIDTH_PX = 240
 _LONG = 0.75  # of the face's height: shorter ones are collars, shelves and door handles
 _COMMON = 2.0
+_MOST = 2.5  # a window with its frame behind somebody accuses nobody
 _SLANT = np.tan(np.radians(14.0))
 
 
@@ -48,4 +49,4 @@ def sides(image: Pixels, box: Box) -> int:
 
 def say(counted: float) -> Said:
     """Weigh the sides with an edge, the median over a few frames."""
-    return Said("frame_edges", -1.5 * max(0.0, counted - _COMMON), counted)
+    return Said("frame_edges", -min(1.5 * max(0.0, counted - _COMMON), _MOST), counted)

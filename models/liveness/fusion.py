@@ -1,7 +1,8 @@
 """One conclusion from several signals: the sum of their weights of evidence; pure.
 
-An absent signal adds nothing, so a kiosk without a liveness network still concludes, from less. Nothing but
-depth seen (motion, or the challenge done) can make a presentation bona fide; silence stays *not shown*.
+An absent signal adds nothing, so a kiosk without a liveness network still concludes, from less. Bona fide
+needs the depth of a face and one more family of signs: lids, lips or gaze that move, or the answer of a
+head to coloured light. Silence stays *not shown*.
 """
 
 from collections.abc import Sequence
@@ -11,8 +12,11 @@ from renzheng.contracts.events import Pad
 from renzheng.models.liveness.evidence import Said
 
 BONA_FIDE_AT = 2.0
-"""The working point: motion's word for a body (3.0) may be weakened by one small doubt, not by two or a large
-one. docs/liveness.md has the error rates."""
+"""The working point: a face's shape and expression (3.5) may be weakened by one doubt, not by a large one.
+docs/liveness.md has the error rates."""
+
+FAMILIES_NEEDED = 2
+"""How many families of signs of life must agree, depth among them."""
 
 ATTACK_AT = -3.0
 """From here on it is called an attack rather than not shown; one signal's strongest word, or two agreeing."""
@@ -46,5 +50,7 @@ def fuse(said: Sequence[Said]) -> Verdict:
     if weight <= ATTACK_AT:
         return Verdict(Pad.ATTACK, weight, tuple(said))
     deep = any(word.shows_depth for word in said)
-    pad = Pad.BONA_FIDE if deep and weight >= BONA_FIDE_AT else Pad.NOT_SHOWN
+    families = {word.family for word in said if word.family is not None}
+    enough = deep and len(families) >= FAMILIES_NEEDED
+    pad = Pad.BONA_FIDE if enough and weight >= BONA_FIDE_AT else Pad.NOT_SHOWN
     return Verdict(pad, weight, tuple(said))

@@ -3,8 +3,10 @@
 The light that falls on a face changes its colour by a few thousandths to a few hundredths. The mean colour of
 the cheeks, in logarithms of red and blue against green, is followed frame by frame and correlated with the
 sequence that was shown, at the lag that a screen, a camera and a page have. A second screen shines by itself
-and hardly answers; a recording answers another sequence than this one. A print answers as skin does: it has
-to be told by its flatness. Bright daylight drowns the light: then nothing is measured, and nothing is said.
+and hardly answers; a recording answers another sequence than this one. A program can see the colours and tint
+what it shows: later than light comes, and the same all over, while of the kiosk's light a head's sides
+catch less than its middle and what is behind it next to nothing. A print answers as skin does: it has to be
+told by its shape. Bright daylight drowns the light: then nothing is measured, and nothing is said.
 """
 
 from collections.abc import Sequence
@@ -38,6 +40,16 @@ _LAGS_MS = range(0, 401, 40)
 _FEWEST_FRAMES = 14
 _FEWEST_STEPS = 5
 
+LATEST_MS = 320
+"""A camera's and a page's delay; a program that sees the colours first adds a camera's, its own and a
+screen's.
+"""
+
+MOST_BESIDE, MOST_AT_SIDES = 0.6, 0.9
+"""The answer beside the head, and of the head's sides, over that of its middle. By the law of cosines and
+of the square of the distance: half a metre before the screen the sides of a head turned away by 45 degrees
+catch 0.7, a wall a metre behind it 0.1. Computed, never measured on people."""
+
 MIN_CORRELATION = 0.70
 MIN_AMPLITUDE = 0.0015
 """Deviation of the answering part of the skin's log colour; below, the camera's own noise could be it."""
@@ -51,17 +63,29 @@ class Answer(StrEnum):
 
     ANSWERED = "answered"
     UNANSWERED = "unanswered"
+    NOT_AS_A_HEAD = "not_as_a_head"
     UNMEASURED = "unmeasured"
 
 
 @dataclass(frozen=True, slots=True)
 class Skin:
-    """The mean colour of the cheeks and the nose in one frame, linear or not, 0 to 255."""
+    """The mean colour of the cheeks and the nose in one frame, linear or not, 0 to 255.
+
+    Args:
+        at_ms: when.
+        red: of the middle of the face, and so on.
+        green: likewise.
+        blue: likewise.
+        sides: the colour of the face's two sides together; None where it was not taken.
+        beside: of what is seen beside the head.
+    """
 
     at_ms: int
     red: float
     green: float
     blue: float
+    sides: tuple[float, float, float] | None = None
+    beside: tuple[float, float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +98,26 @@ class Shown:
 
 def skin_of(image: Pixels, box: Box, at_ms: int) -> Skin | None:
     """Take the mean colour of the middle of a face; None where the box lies outside of the image."""
-    top, bottom = int(box.top + 0.45 * box.height), int(box.top + 0.75 * box.height)
-    left, right = int(box.left + 0.25 * box.width), int(box.left + 0.75 * box.width)
-    part = image[max(0, top) : max(0, bottom), max(0, left) : max(0, right)]
-    if part.size == 0:
+    middle = _colour(image, box, ((0.25, 0.75),))
+    if middle is None:
         return None
-    red, green, blue = (float(mean) for mean in part.reshape(-1, 3).mean(axis=0))
-    return Skin(at_ms, red, green, blue)
+    sides = _colour(image, box, ((0.02, 0.14), (0.86, 0.98)))
+    beside = _colour(image, box, ((-0.85, -0.5), (1.5, 1.85)))
+    return Skin(at_ms, *middle, sides=sides or middle, beside=beside or middle)
+
+
+def _colour(
+    image: Pixels, box: Box, columns: Sequence[tuple[float, float]]
+) -> tuple[float, float, float] | None:
+    """Take the mean colour of strips at the height of the nose, given in shares of the box's width."""
+    top, bottom = (max(0, int(box.top + share * box.height)) for share in (0.45, 0.75))
+    edges = [[max(0, int(box.left + share * box.width)) for share in strip] for strip in columns]
+    parts = [image[top:bottom, left:right].reshape(-1, 3) for left, right in edges]
+    pixels = np.concatenate(parts)
+    if len(pixels) == 0:
+        return None
+    red, green, blue = pixels.mean(axis=0)
+    return float(red), float(green), float(blue)
 
 
 def answer(skin: Sequence[Skin], shown: Sequence[Shown]) -> Answer:
@@ -93,8 +130,35 @@ def answer(skin: Sequence[Skin], shown: Sequence[Shown]) -> Answer:
     seen = _without_drift(_log_colour(during), during)
     if float(seen.std()) > DROWNED:
         return Answer.UNMEASURED
-    found, size = max(_correlation(seen, during, shown, lag) for lag in _LAGS_MS)
-    return Answer.ANSWERED if found >= MIN_CORRELATION and size >= MIN_AMPLITUDE else Answer.UNANSWERED
+    found, size, lag = max((*_correlation(seen, during, shown, lag), lag) for lag in _LAGS_MS)
+    if found < MIN_CORRELATION or size < MIN_AMPLITUDE:
+        return Answer.UNANSWERED
+    return Answer.ANSWERED if lag <= LATEST_MS and _as_a_head(during, shown, lag) else Answer.NOT_AS_A_HEAD
+
+
+def _as_a_head(skin: Sequence[Skin], shown: Sequence[Shown], lag_ms: int) -> bool:
+    """Tell whether the sides answered less than the middle, and what is beside the head hardly."""
+    middle = _gain([(each.red, each.green, each.blue) for each in skin], skin, shown, lag_ms)
+    sides = _gain([each.sides for each in skin], skin, shown, lag_ms)
+    beside = _gain([each.beside for each in skin], skin, shown, lag_ms)
+    if sides is None or beside is None or middle is None:
+        return True  # only the middle was taken
+    return sides <= MOST_AT_SIDES * middle and beside <= MOST_BESIDE * middle
+
+
+def _gain(
+    colours: Sequence[tuple[float, float, float] | None],
+    skin: Sequence[Skin],
+    shown: Sequence[Shown],
+    lag_ms: int,
+) -> float | None:
+    """Return by how much a part's colour goes with what was shown; None where it was not taken."""
+    taken = [colour for colour in colours if colour is not None]
+    if len(taken) < len(skin):
+        return None
+    values = _without_drift(_logarithms(np.array(taken)), skin)
+    expected = _expected(skin, shown, lag_ms)
+    return float((expected * values).sum()) / max(float((expected**2).sum()), 1e-12)
 
 
 def correlation(skin: Sequence[Skin], shown: Sequence[Shown]) -> tuple[float, float]:
@@ -106,8 +170,12 @@ def correlation(skin: Sequence[Skin], shown: Sequence[Shown]) -> tuple[float, fl
 
 def _log_colour(skin: Sequence[Skin]) -> NDArray[np.float64]:
     """Red and blue against green, as logarithms; (frames, 2)."""
-    colours = np.log(np.array([(each.red, each.green, each.blue) for each in skin]) + 1.0)
-    return np.column_stack([colours[:, 0] - colours[:, 1], colours[:, 2] - colours[:, 1]])
+    return _logarithms(np.array([(each.red, each.green, each.blue) for each in skin]))
+
+
+def _logarithms(colours: NDArray[np.float64]) -> NDArray[np.float64]:
+    logarithms = np.log(colours + 1.0)
+    return np.column_stack([logarithms[:, 0] - logarithms[:, 1], logarithms[:, 2] - logarithms[:, 1]])
 
 
 def _without_drift(values: NDArray[np.float64], skin: Sequence[Skin]) -> NDArray[np.float64]:
@@ -121,13 +189,17 @@ _LIGHT = {
 }
 
 
+def _expected(skin: Sequence[Skin], shown: Sequence[Shown], lag_ms: int) -> NDArray[np.float64]:
+    """The light of each frame, of the colour shown so long before, without drift; (frames, 2)."""
+    starts = np.array([each.at_ms + lag_ms for each in shown])
+    places = np.searchsorted(starts, [each.at_ms for each in skin], side="right") - 1
+    return _without_drift(np.array([_LIGHT[shown[max(0, place)].colour] for place in places]), skin)
+
+
 def _correlation(
     seen: NDArray[np.float64], skin: Sequence[Skin], shown: Sequence[Shown], lag_ms: int
 ) -> tuple[float, float]:
-    starts = np.array([each.at_ms + lag_ms for each in shown])
-    places = np.searchsorted(starts, [each.at_ms for each in skin], side="right") - 1
-    expected = np.array([_LIGHT[shown[max(0, place)].colour] for place in places])
-    expected = _without_drift(expected, skin)
+    expected = _expected(skin, shown, lag_ms)
     strength = float(np.sqrt((expected**2).sum() * (seen**2).sum()))
     if strength <= 0.0:
         return 0.0, 0.0

@@ -9,10 +9,9 @@ smoothly from frame to frame. Turning without parallax is a flat thing.
 (Five detected landmarks were tried first and do not separate: a detector pulls its landmarks towards a
 face's usual shape by one to two hundredths of the eye distance, which is as much as the parallax itself.)
 
-What it can show: that what moved has depth like a head's, *bona fide* against a photograph or a still on a
-screen. What it cannot show: a video of a turning head on a screen has the same parallax and so has a mask,
-and a photograph bent around an axis can come near. Whoever does not move shows nothing: *not shown*, the
-default and no reproach. Other signals must join before a replay is stopped.
+What it can show: that what turned is flat. That what moved has *some* depth says nothing for it: a photograph
+bent around an axis or folded has too, so `shape` asks whether it is a face's. Whoever does not move shows
+nothing: *not shown*, the default and no reproach.
 """
 
 from collections.abc import Sequence
@@ -74,11 +73,16 @@ class Track:
         interocular_px: distance of the eyes in the first frame.
         points: one array a frame, each (n, 2) in pixels, the same n points in the same order.
         at_ms: when each frame was taken.
+        places: where the points lay on the face in the first frame, (n, 2), across and down from between the
+            eyes in interocular distances; None where that is not known.
+        nose_across: where the base of the nose lay across, likewise: 0 in a face that looks straight ahead.
     """
 
     interocular_px: float
     points: Sequence[Points]
     at_ms: Sequence[int]
+    places: Points | None = None
+    nose_across: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,12 +114,14 @@ class Shape(StrEnum):
 
 
 STILL = Motion(Shape.UNKNOWN)
-_WEIGHTS = {Shape.BODY: 3.0, Shape.FLAT: -4.0, Shape.LAYERS: -2.0, Shape.UNKNOWN: 0.0}
+_WEIGHTS = {Shape.BODY: 0.0, Shape.FLAT: -4.0, Shape.LAYERS: 0.0, Shape.UNKNOWN: 0.0}
+"""A body may be a folded photograph: `shape` tells. Two layers accuse nobody: whoever talks moves lips and
+cheeks against the rest, and is taken for a mask."""
 
 
 def say(seen: Motion) -> Said:
     """Weigh what moved."""
-    return Said("motion", _WEIGHTS[seen.shape], seen.parallax, shows_depth=seen.shape is Shape.BODY)
+    return Said("motion", _WEIGHTS[seen.shape], seen.parallax)
 
 
 def assess(track: Track) -> Motion:

@@ -2,8 +2,9 @@
 
 dlib's five points (the eyes' corners, the base of the nose) give three numbers a frame. The nose's base is
 before the eyes by about 0.3 interocular distances, so when a head turns it moves against them, which a flat
-picture's does not: turning a print leaves the nose in the middle of the eyes. Nodding and coming nearer show
-less: a print can be tilted and moved nearer too, so there the depth must come from the motion.
+picture's does not: turning a print leaves the nose in the middle of the eyes. A print folded along the nose
+does as a head does, and any can be tilted and moved nearer: a movement done is an answer, no depth. `shape`
+sees that.
 """
 
 from collections.abc import Sequence
@@ -23,9 +24,6 @@ class Challenge(StrEnum):
     NOD = "nod"
     COME_NEARER = "come_nearer"
 
-
-DEEP = (Challenge.TURN_LEFT, Challenge.TURN_RIGHT)
-"""What a flat thing cannot do."""
 
 MIN_YAW = 0.13
 """Change of `Pose.yaw`. Drawn heads of five portraits: 0.03 to 0.10 at the seven degrees that they sway by

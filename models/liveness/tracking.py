@@ -16,7 +16,10 @@ _FORTH_AND_BACK_PX = 0.6
 """A point that does not come back to where it was, followed forth and back, is not the same point."""
 
 LONGEST_MS = 2_500
-"""Points followed for longer drift; new points are chosen on the same face."""
+"""Points followed for longer drift; new points are chosen on the same face, on a busy machine only after
+`FRAMES_KEPT` frames or twice as long: fewer frames show no shape."""
+
+FRAMES_KEPT = 10
 
 _WINDOW_PX = (17, 17)
 _LEVELS = 3
@@ -25,10 +28,11 @@ _UNTIL = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 20, 0.01)
 
 @dataclass(frozen=True, slots=True)
 class Eyes:
-    """The middles of the eyes in pixels, the one on the left of the picture first."""
+    """The middles of the eyes, the one on the left of the picture first, and the base of the nose."""
 
     first: tuple[float, float]
     second: tuple[float, float]
+    nose_base: tuple[float, float] | None = None
 
     @property
     def apart_px(self) -> float:
@@ -39,6 +43,20 @@ class Eyes:
     def centre(self) -> tuple[float, float]:
         """The point between them."""
         return (self.first[0] + self.second[0]) / 2, (self.first[1] + self.second[1]) / 2
+
+    def places(self, points: Points) -> Points:
+        """Where (n, 2) pixels lie: across and down from between the eyes, in interocular distances."""
+        unit = max(self.apart_px, 1.0)
+        along = (np.array(self.second) - np.array(self.first)) / unit
+        from_centre = (points - np.array(self.centre)) / unit
+        return np.column_stack([from_centre @ along, from_centre @ np.array([-along[1], along[0]])]).astype(
+            np.float32
+        )
+
+    @property
+    def nose_across(self) -> float:
+        """How far to the side the base of the nose lies, in interocular distances; 0 if it is not known."""
+        return 0.0 if self.nose_base is None else float(self.places(np.array([self.nose_base]))[0, 0])
 
 
 class FaceTracker:
@@ -52,6 +70,8 @@ class FaceTracker:
         self._grey: NDArray[np.uint8] | None = None
         self._interocular_px = 0.0
         self._points: list[Points] = []
+        self._places: Points | None = None
+        self._nose_across = 0.0
         self._at_ms: list[int] = []
         self._begun = 0
 
@@ -70,15 +90,21 @@ class FaceTracker:
         goes_on = self._goes_on(grey, at_ms)
         if not goes_on:
             self._begun += 1
-        if not goes_on or at_ms - self._at_ms[0] > LONGEST_MS:
+        if not goes_on or self._is_long(at_ms):
             self._begin(grey, eyes, at_ms)
         if self._grey is None:
             return None
-        return Track(self._interocular_px, tuple(self._points), tuple(self._at_ms))
+        return Track(
+            self._interocular_px, tuple(self._points), tuple(self._at_ms), self._places, self._nose_across
+        )
+
+    def _is_long(self, at_ms: int) -> bool:
+        taken = at_ms - self._at_ms[0]
+        return taken > (LONGEST_MS if len(self._at_ms) >= FRAMES_KEPT else 2 * LONGEST_MS)
 
     def forget(self) -> None:
         """Let go of the points."""
-        self._grey, self._points, self._at_ms = None, [], []
+        self._grey, self._points, self._at_ms, self._places = None, [], [], None
 
     def _begin(self, grey: NDArray[np.uint8], eyes: Eyes, at_ms: int) -> None:
         self.forget()
@@ -92,6 +118,9 @@ class FaceTracker:
         if found is not None and len(found) >= MIN_POINTS:
             self._grey, self._interocular_px = grey, eyes.apart_px
             self._points, self._at_ms = [np.asarray(found, dtype=np.float32).reshape(-1, 2)], [at_ms]
+            self._nose_across = eyes.nose_across
+            if eyes.nose_base is not None:
+                self._places = eyes.places(self._points[0])
 
     def _goes_on(self, grey: NDArray[np.uint8], at_ms: int) -> bool:
         if self._grey is None or self._grey.shape != grey.shape:
@@ -104,6 +133,7 @@ class FaceTracker:
         if int(kept.sum()) < MIN_POINTS:
             return False
         self._points = [points[kept] for points in self._points]
+        self._places = None if self._places is None else self._places[kept]
         self._points.append(np.asarray(after, dtype=np.float32).reshape(-1, 2)[kept])
         self._at_ms.append(at_ms)
         self._grey = grey

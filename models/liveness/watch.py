@@ -9,7 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from renzheng.models.analysis import Analysis, Face, OneFace, PoorQuality
-from renzheng.models.liveness import bands, frames, glare, motion, network, periodic, stream
+from renzheng.models.liveness import (
+    bands,
+    expression,
+    frames,
+    glare,
+    motion,
+    network,
+    periodic,
+    shape,
+    stream,
+)
 from renzheng.models.liveness.evidence import Said
 from renzheng.models.liveness.fusion import NOTHING_SHOWN, Verdict, fuse
 from renzheng.models.liveness.network import LivenessNetwork
@@ -23,6 +33,10 @@ SHORTEST_MS = 600
 screens, prints and loops need some time to be seen."""
 
 _EDGES_EVERY, _NETWORK_EVERY, _SPECTRUM_EVERY = 5, 4, 2
+_SHAPE_EVERY_MS = 240
+_LOOSE_TIMES, _LOOSE_SHARE = 4, 0.5
+"""Looseness must be seen so often, and at that share of the times that a face's shape was: once may be a
+slipped point."""
 _KEPT = 24
 _ANY_CAMERA = stream.Camera()
 
@@ -48,6 +62,9 @@ class Watch:
         self._faces = 0
         self._since_ms: int | None = None
         self._moved = motion.STILL
+        self._depth, self._shaped, self._loose = shape.UNSEEN, 0, 0
+        self._assessed_ms = 0
+        self._expressions = expression.Expressions()
         self._spectrum: periodic.Spectrum | None = None
         self._profiles: list[bands.Profile] = []
         self._sides: list[int] = []
@@ -74,8 +91,12 @@ class Watch:
             self._forget_face()
         if track is not None:
             self._keep(motion.assess(track))
+            if at_ms - self._assessed_ms >= _SHAPE_EVERY_MS:
+                self._assessed_ms = at_ms
+                self._keep_depth(shape.assess(track))
         if isinstance(analysis, OneFace | PoorQuality):
             self._since_ms = at_ms if self._since_ms is None else self._since_ms
+            self._expressions.take(image, analysis.face.landmarks, at_ms)
             self._look(image, analysis.face)
         if self._since_ms is None or self._faces < FEWEST_FACES or at_ms - self._since_ms < SHORTEST_MS:
             return NOTHING_SHOWN
@@ -86,6 +107,13 @@ class Watch:
         order = (motion.Shape.UNKNOWN, motion.Shape.BODY, motion.Shape.LAYERS, motion.Shape.FLAT)
         if order.index(seen.shape) >= order.index(self._moved.shape):
             self._moved = seen
+
+    def _keep_depth(self, seen: shape.Depth) -> None:
+        """A face's shape, once shown, stands while the thread lasts."""
+        self._shaped += seen.relief is shape.Relief.FACE
+        self._loose += seen.loose
+        if self._depth.relief is not shape.Relief.FACE:
+            self._depth = seen
 
     def _look(self, image: Pixels, face: Face) -> None:
         if self._faces % _SPECTRUM_EVERY == 0:
@@ -99,7 +127,14 @@ class Watch:
         self._faces += 1
 
     def _say(self) -> list[Said]:
-        said = [motion.say(self._moved), *self._stream.say(self.camera)]
+        said = [
+            motion.say(self._moved),
+            shape.say(self._depth),
+            expression.say(
+                self._expressions.moved, loose=self._loose >= max(_LOOSE_TIMES, _LOOSE_SHARE * self._shaped)
+            ),
+            *self._stream.say(self.camera),
+        ]
         if self._spectrum is not None:
             said.append(periodic.say(self._spectrum))
         said.append(bands.say(np.stack(self._profiles)))
@@ -116,4 +151,4 @@ def eyes_of(analysis: Analysis) -> Eyes | None:
         return None
     landmarks = analysis.face.landmarks
     first, second = sorted((landmarks.right_eye, landmarks.left_eye))
-    return Eyes(first, second)
+    return Eyes(first, second, landmarks.nose_base)

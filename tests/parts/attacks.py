@@ -52,7 +52,9 @@ def _framed(portrait: Path) -> tuple[np.ndarray, feed._Pose, np.ndarray]:
 
 
 def head(portrait: Path, count: int, seed: int, *, grain: float | None = None) -> list[Frame]:
-    """A head that moves as the demo's does, under a random light, as a camera with noise sees it."""
+    """A head that moves and lives as the demo's does, under a random light, as a camera with noise sees
+    it.
+    """
     random = np.random.default_rng([seed, 1])
     picture, pose, depth = _framed(portrait)
     start, phase = random.uniform(0, 2 * np.pi), random.uniform(0, 2 * np.pi)
@@ -61,7 +63,8 @@ def head(portrait: Path, count: int, seed: int, *, grain: float | None = None) -
     made = []
     for index in range(count):
         turn = start + 2 * np.pi * index / (4 * FPS)
-        frame = feed._moved(picture, pose, depth, turn=turn, phase=phase, motion="head")
+        shown = feed.alive(picture, pose, feed.expression_at(turn, phase))
+        frame = feed._moved(shown, pose, depth, turn=turn, phase=phase, motion="head")
         made.append(_noisy(frame[:, :, ::-1] * gain, noise, random))
     return made
 
@@ -74,6 +77,7 @@ class Act:
     pitch: float = 0.0
     scale: float = 1.0
     tint: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    lips: float = 0.0
 
 
 def acting(
@@ -93,14 +97,24 @@ def acting(
             from_x = (near_x - pose.x) / np.cos(yaw) + pose.x
             from_y = (near_y - pose.y) / np.cos(pitch) + pose.y
         frame = cv2.remap(
-            picture,
+            feed.alive(picture, pose, feed.Expression(lips=act.lips)) if act.lips else picture,
             from_x.astype(FLOAT),
             from_y.astype(FLOAT),
             cv2.INTER_LINEAR,
             borderMode=cv2.BORDER_REPLICATE,
         )
-        made.append(_noisy(frame[:, :, ::-1] * np.array(act.tint), grain, random))
+        lit = _lit(depth, pose.eyes, from_x, from_y) if body else 1.0
+        made.append(_noisy(frame[:, :, ::-1] * (1 + lit * (np.array(act.tint) - 1)), grain, random))
     return made
+
+
+def _lit(depth: np.ndarray, eyes: float, from_x: np.ndarray, from_y: np.ndarray) -> np.ndarray:
+    """How much of a screen's light each pixel catches: a head's middle all, its sides less, a wall next to
+    none.
+    """
+    share = np.clip(depth / (1.45 * eyes), 0, 1) ** 1.5 * 0.92 + 0.08
+    shown = cv2.remap(share.astype(FLOAT), from_x.astype(FLOAT), from_y.astype(FLOAT), cv2.INTER_LINEAR)
+    return shown[:, :, None]
 
 
 def _noisy(picture: np.ndarray, sigma: float, random: np.random.Generator) -> Frame:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 from parts.attacks import ATTACKS, FPS, Act, Presentation, acting, as_the_page_sends, bona_fide
+from parts.sheets import ANIMATED
 
 from renzheng.edge.look import attempt
 from renzheng.edge.look.attempt import Observation
@@ -44,7 +45,10 @@ def presentations(name: str, folder: Path, seeds: Sequence[int], count: int) -> 
     """Make presentations of one kind, each of another portrait, by turns."""
     for seed in seeds:
         mine, other = (folder / PORTRAITS[(seed + step) % len(PORTRAITS)] for step in (0, 3))
-        yield {**ATTACKS, "bona_fide": bona_fide}[name](mine, other, count, seed)
+        if name in ANIMATED:
+            yield ANIMATED[name](mine, seed, PLAN)
+        else:
+            yield {**ATTACKS, "bona_fide": bona_fide}[name](mine, other, count, seed)
 
 
 def seen_by(engine: FaceEngine, presentation: Presentation) -> list[Seen]:
@@ -113,7 +117,7 @@ def answering(
     plan: Plan = PLAN,
     body: bool = True,
 ) -> Presentation:
-    """Somebody who holds still until asked and then turns, in the light of the colours that are shown.
+    """Somebody who holds still until asked and then turns and speaks, in the light of the colours shown.
 
     Args:
         portrait: whose.
@@ -133,7 +137,8 @@ def answering(
         step = int((since - 60 - lag_ms) // STEP_MS)
         fill = FILLS[plan.colours[step]] if 0 <= step < len(plan.colours) else (190, 190, 190)
         tint = tuple(float(1 + strength * (value / 190 - 1)) for value in fill)
-        acts.append(Act(yaw=float(turn), tint=(tint[0], tint[1], tint[2])))
+        lips = float(np.clip(2 * np.sin(since / 160), 0, 1)) if body and strength and since > 500 else 0.0
+        acts.append(Act(yaw=float(turn), tint=(tint[0], tint[1], tint[2]), lips=lips))
     times = tuple(int(index * 1000 / FPS + (index * 7) % 9) for index in range(len(acts)))
     species = "bona_fide" if body and strength else "answered_attack"
     return Presentation(species, tuple(acting(portrait, acts, seed, body=body)), times)

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from parts.attacks import ATTACKS
 from parts.looks import look, passes, presentations, seen_by
+from parts.sheets import ANIMATED
 
 from renzheng.models.engine import is_ready, open_engine
 from renzheng.models.evaluation.metrics import rate
@@ -61,7 +62,7 @@ def shown(name, engine):
 
 @pytest.mark.long
 @pytest.mark.timeout(3600)
-@pytest.mark.parametrize("species", ATTACKS)
+@pytest.mark.parametrize("species", [*ATTACKS, *ANIMATED])
 def test_no_attack_of_this_species_passes(species, engine):
     for counts in shown(species, engine).values():
         assert counts["passed"] == 0

@@ -13,15 +13,17 @@ import cv2
 import pytest
 from parts.attacks import ATTACKS, capture_card
 from parts.looks import PLAN, answering, look, passes, presentations, seen_by
+from parts.sheets import ANIMATED
 from typer.testing import CliRunner
 
-from renzheng.edge.look.outcomes import Matched, NotAcquired, NotShown
+from renzheng.edge.look.outcomes import AttackSuspected, Matched, NotAcquired, NotShown
 from renzheng.models.command import app
 from renzheng.models.engine import open_engine
 from renzheng.models.liveness.challenge import EVERY_ABILITY, draw
 
 FOLDER = Path(os.environ.get("RENZHENG_PORTRAITS", ".cache/portraits"))
-FRAMES = 18
+FRAMES = 24
+IN_BRIEF = ("folded_print", "blinking_still")
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +42,17 @@ def test_no_attack_passes_the_look(engine, species):
     (presentation,) = presentations(species, FOLDER, [1], FRAMES)
     outcome, _ = look(seen_by(engine, presentation), presentation)
     assert not passes(outcome)
+
+
+@pytest.mark.parametrize(
+    "species", [name if name in IN_BRIEF else pytest.param(name, marks=pytest.mark.long) for name in ANIMATED]
+)
+def test_nothing_that_has_depth_or_life_but_no_face_passes_the_whole_flow(engine, species):
+    """Each waits, turns as asked and shines back the colours; the screens' pictures blink besides."""
+    (presentation,) = presentations(species, FOLDER, [1], FRAMES)
+    outcome, state = look(seen_by(engine, presentation), presentation)
+    assert not passes(outcome)
+    assert state.answering is not None or isinstance(outcome, AttackSuspected)
 
 
 @pytest.fixture(scope="module")
@@ -61,12 +74,12 @@ def test_frames_as_a_busy_machine_looks_at_them_accuse_nobody(moving, slowness):
         assert isinstance(outcome, Matched | NotShown | NotAcquired)
 
 
-def test_a_moving_head_passes_within_a_second_and_is_asked_nothing(moving):
+def test_a_moving_head_passes_before_it_is_asked_for_anything(moving):
     for presentation, seen in moving:
         outcome, state = look(seen, presentation)
         assert passes(outcome)
         assert state.answering is None
-        assert outcome.decision_ms < 1_200
+        assert outcome.decision_ms < 1_500
 
 
 def test_a_recording_from_a_capture_card_passes_what_is_passive(engine):
@@ -77,7 +90,7 @@ def test_a_recording_from_a_capture_card_passes_what_is_passive(engine):
 
 
 def test_a_still_person_turns_when_asked_and_a_turned_picture_does_not_count(engine):
-    person = answering(FOLDER / "obama.jpg", 1, seconds=3.6)
+    person = answering(FOLDER / "obama.jpg", 1, seconds=6.5)
     outcome, state = look(seen_by(engine, person), person)
     assert passes(outcome)
     assert state.answering is not None
@@ -89,7 +102,7 @@ def test_a_still_person_turns_when_asked_and_a_turned_picture_does_not_count(eng
 def test_the_list_of_the_command_is_measured_and_its_keys_stand(engine, tmp_path):
     rows = ["file,species,label"]
     for name in ("bona_fide", "phone_replay"):
-        (shown,) = presentations(name, FOLDER, [1], 12)
+        (shown,) = presentations(name, FOLDER, [1], 20)
         (tmp_path / name).mkdir()
         for index, frame in enumerate(shown.frames):
             cv2.imwrite(str(tmp_path / name / f"{index:02}.jpg"), frame[:, :, ::-1])

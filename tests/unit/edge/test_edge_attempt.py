@@ -13,7 +13,7 @@ from renzheng.edge.look.outcomes import AttackSuspected, Matched, NotAcquired, N
 from renzheng.models.decision import Match, NonMatch, Threshold
 from renzheng.models.decision import NotSure as Unsure
 from renzheng.models.liveness.challenge import ASK_NOTHING, Plan
-from renzheng.models.liveness.evidence import Said
+from renzheng.models.liveness.evidence import Family, Said
 from renzheng.models.liveness.fusion import Verdict
 from renzheng.models.liveness.light import FILLS, STEP_MS, Colour, Shown, Skin
 from renzheng.models.liveness.pose import Challenge, Pose
@@ -130,12 +130,17 @@ def answer(*, turns, lights, passive=(), steps_painted=8, shift=0):
 
 
 def test_who_turns_as_asked_in_the_light_of_the_screen_is_through():
-    outcome = answer(turns=1, lights=True)
+    outcome = answer(turns=1, lights=True, passive=(FACE,))
     assert (type(outcome), outcome.pad) == (Matched, Pad.BONA_FIDE)
-    assert outcome.signals == ("challenge:+2.5", "colour_light:+2.5")
+    assert outcome.signals == ("face_shape:+2.0", "challenge:+0.5", "colour_light:+1.5")
 
 
-DOUBT = (Said("motion", 3.0, shows_depth=True), Said("periodic", -1.5))
+def test_a_folded_photograph_that_turns_as_asked_and_shines_back_has_no_face_s_depth():
+    assert isinstance(answer(turns=1, lights=True), NotShown)
+
+
+FACE = Said("face_shape", 2.0, shows_depth=True, family=Family.SHAPE)
+DOUBT = (FACE, Said("periodic", -1.5))
 
 
 @pytest.mark.parametrize(
@@ -145,8 +150,8 @@ DOUBT = (Said("motion", 3.0, shows_depth=True), Said("periodic", -1.5))
         {"turns": 0, "lights": True},
         {"turns": 1, "lights": False},
         {"turns": 1, "lights": False, "passive": DOUBT},
-        {"turns": 1, "lights": True, "shift": 2},
-        {"turns": 1, "lights": True, "steps_painted": 0},
+        {"turns": 1, "lights": True, "shift": 2, "passive": DOUBT},
+        {"turns": 1, "lights": True, "steps_painted": 0, "passive": DOUBT},
     ],
     ids=[
         "wrong way",

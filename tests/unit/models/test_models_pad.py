@@ -9,9 +9,19 @@ import pytest
 from renzheng.contracts.events import Pad
 from renzheng.models.detection.boxes import Box
 from renzheng.models.landmarks import Landmarks
-from renzheng.models.liveness import bands, challenge, frames, glare, light, network, periodic
+from renzheng.models.liveness import (
+    bands,
+    challenge,
+    expression,
+    frames,
+    glare,
+    light,
+    motion,
+    network,
+    periodic,
+)
 from renzheng.models.liveness.challenge import Ability, Plan, draw
-from renzheng.models.liveness.evidence import Said
+from renzheng.models.liveness.evidence import Family, Said
 from renzheng.models.liveness.fusion import ATTACK_AT, BONA_FIDE_AT, NOTHING_SHOWN, fuse
 from renzheng.models.liveness.light import FILLS, STEP_MS, Answer, Shown, Skin
 from renzheng.models.liveness.pose import Challenge, Pose, done, pose_of
@@ -24,6 +34,10 @@ GROUND = np.random.default_rng(0).normal(128, 6, (480, 640, 3))
 def picture(values):
     return np.clip(values, 0, 255).astype(np.uint8)
 
+
+FACE = Said("face_shape", 2.0, shows_depth=True, family=Family.SHAPE)
+EXPRESSION = Said("expression", 1.5, family=Family.EXPRESSION)
+LIGHT = Said("colour_light", 1.5, family=Family.LIGHT)
 
 # Fusion ------------------------------------------------------------------------------------------------
 
@@ -41,16 +55,50 @@ def test_nothing_is_bona_fide_without_depth_however_much_speaks_for_it():
     ("doubt", "pad"),
     [
         (0.0, Pad.BONA_FIDE),
-        (BONA_FIDE_AT - 3.0, Pad.BONA_FIDE),
-        (BONA_FIDE_AT - 3.1, Pad.NOT_SHOWN),
-        (ATTACK_AT - 2.9, Pad.NOT_SHOWN),
-        (ATTACK_AT - 3.0, Pad.ATTACK),
+        (BONA_FIDE_AT - 3.5, Pad.BONA_FIDE),
+        (BONA_FIDE_AT - 3.6, Pad.NOT_SHOWN),
+        (ATTACK_AT - 3.4, Pad.NOT_SHOWN),
+        (ATTACK_AT - 3.5, Pad.ATTACK),
     ],
 )
-def test_a_body_seen_may_be_doubted(doubt, pad):
-    verdict = fuse((Said("motion", 3.0, shows_depth=True), Said("periodic", doubt)))
+def test_a_living_face_seen_may_be_doubted(doubt, pad):
+    verdict = fuse((FACE, EXPRESSION, Said("periodic", doubt)))
     assert verdict.pad is pad
-    assert verdict.codes() == ("motion:+3.0", f"periodic:{doubt:+.1f}")[: 1 + bool(doubt)]
+    assert (
+        verdict.codes() == ("face_shape:+2.0", "expression:+1.5", f"periodic:{doubt:+.1f}")[: 2 + bool(doubt)]
+    )
+
+
+@pytest.mark.parametrize("others", [(), (FACE,), (Said("challenge", 9.0), Said("network", 9.0))])
+def test_one_family_of_signs_is_not_enough_however_often_it_is_seen(others):
+    assert fuse((FACE, *others)).pad is Pad.NOT_SHOWN
+
+
+def test_a_face_that_lives_but_shows_no_depth_is_not_shown():
+    assert fuse((EXPRESSION, LIGHT)).pad is Pad.NOT_SHOWN
+    assert fuse((FACE, LIGHT)).pad is Pad.BONA_FIDE
+
+
+@pytest.mark.parametrize("seen", [motion.Shape.LAYERS, motion.Shape.BODY, motion.Shape.UNKNOWN])
+def test_layers_accuse_nobody_and_a_body_may_be_a_folded_photograph(seen):
+    assert motion.say(motion.Motion(seen)).weight == 0.0
+    assert not motion.say(motion.Motion(seen)).shows_depth
+
+
+def test_lids_alone_count_only_where_more_than_one_rigid_body_moved():
+    blinked, spoke = expression.Moved(eyes=expression.PAIRS), expression.Moved(lips=expression.PAIRS)
+    assert expression.say(blinked, loose=False).family is None
+    assert expression.say(blinked, loose=True).family is Family.EXPRESSION
+    assert expression.say(spoke, loose=False).family is Family.EXPRESSION
+    assert (
+        expression.say(expression.Moved(expression.PAIRS - 1, expression.PAIRS - 1), loose=True).family
+        is None
+    )
+
+
+@pytest.mark.parametrize("said", [periodic.say(np.full((2, 160, 160), 1e-9, np.float32)), frames.say(4.0)])
+def test_no_pattern_and_no_frame_accuses_anybody_alone(said):
+    assert fuse((said,)).pad is Pad.NOT_SHOWN
 
 
 def test_the_network_alone_is_worth_little_for_and_more_against():
@@ -246,6 +294,33 @@ def test_a_replay_answers_nothing_and_a_recording_answers_another_sequence():
         recorded = lit(sequence(seed + 1000), strength=0.02, seed=seed)
         answered += light.answer(recorded, shown(sequence(seed))) is Answer.ANSWERED
     assert answered <= 6  # 6 %: sequences of eight steps of three colours now and then resemble each other
+
+
+@pytest.mark.parametrize(
+    ("sides", "beside", "answer"),
+    [
+        (0.7, 0.1, Answer.ANSWERED),
+        (1.0, 0.1, Answer.NOT_AS_A_HEAD),  # a tinted picture on a telephone
+        (1.0, 1.0, Answer.NOT_AS_A_HEAD),  # one that fills the view, or is fed in
+        (0.7, 0.9, Answer.NOT_AS_A_HEAD),
+    ],
+)
+def test_light_must_fall_as_on_a_head(sides, beside, answer):
+    colours, strength = sequence(3), 0.03
+    parts = [
+        lit(colours, strength=strength * share, seed=3 + n) for n, share in enumerate((1, sides, beside))
+    ]
+    seen = [
+        replace(middle, sides=(side.red, side.green, side.blue), beside=(wall.red, wall.green, wall.blue))
+        for middle, side, wall in zip(*parts, strict=True)
+    ]
+    assert light.answer(seen, shown(colours)) is answer
+
+
+def test_what_answers_too_late_may_be_a_program_that_watches():
+    colours = sequence(4)
+    late = lit(colours, strength=0.03, lag_ms=light.LATEST_MS + 80)
+    assert light.answer(late, shown(colours)) is Answer.NOT_AS_A_HEAD
 
 
 def test_too_little_is_unmeasured():
