@@ -1,4 +1,4 @@
-"""A standalone Spark cluster on this machine: a master, two workers, free ports; none has this package."""
+"""A standalone Spark cluster on this machine: a master, workers, free ports; none has this package."""
 
 import os
 import re
@@ -14,6 +14,7 @@ SPARK = Path(pyspark.__file__).parent
 CHEAP_JAVA = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xshare:auto"
 SITE = {
     "spark.executor.memory": "1g",
+    "spark.executor.cores": "1",
     "spark.driver.host": "127.0.0.1",
     "spark.driver.bindAddress": "127.0.0.1",
     "spark.ui.enabled": "false",
@@ -46,23 +47,19 @@ class Cluster:
     conf_dir: Path
 
 
-def spark_alone(folder):
-    """Write the settings of Spark on this machine alone, in one partition; return the folder with them."""
-    one = {"spark.master": "local[2]", "spark.sql.shuffle.partitions": "1", "spark.default.parallelism": "1"}
-    return _written(folder / "conf", {**SITE, **one})
-
-
 @contextmanager
-def spark_cluster(folder):
-    """Run a master and two workers of one core each."""
+def spark_cluster(folder, workers=2):
+    """Run a master, and workers with two executors in all, each of one core."""
     running = []
     try:
         master_log = _started(running, folder, "master", "master.Master")
         master = _waited(master_log, r"Starting Spark master at (spark://\S+)")[0]
-        for name in ("worker-1", "worker-2"):
-            options = ["--cores", "1", "--memory", "1g", "--work-dir", str(folder / name), master]
+        each = 2 // workers
+        for number in range(workers):
+            name = f"worker-{number}"
+            options = ["--cores", str(each), "--memory", f"{each}g", "--work-dir", str(folder / name), master]
             _started(running, folder, name, "worker.Worker", *options)
-        _waited(master_log, r"Registering worker (\S+)", times=2)
+        _waited(master_log, r"Registering worker (\S+)", times=workers)
         yield Cluster(master, _site(folder, master))
     finally:
         for process in running:

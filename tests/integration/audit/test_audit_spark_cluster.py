@@ -1,4 +1,4 @@
-"""What a Spark cluster needs of the engine, on a master and two workers that have neither lake nor package.
+"""What a Spark cluster needs of the engine, on executors that have neither lake nor package.
 
 The whole audit on such a cluster is test_audit_spark.py with FAULTS=long.
 """
@@ -22,7 +22,7 @@ from renzheng.contracts.tables import CLAIM_LINES, arrow_schema
 
 pytestmark = [
     pytest.mark.spark,
-    pytest.mark.timeout(300),
+    pytest.mark.timeout(1200),
     # pandas 3, which nothing here uses
     pytest.mark.filterwarnings("ignore:PySpark does not yet fully support pandas:FutureWarning"),
 ]
@@ -66,7 +66,8 @@ def lake(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def session(tmp_path_factory):
-    with spark_cluster(tmp_path_factory.mktemp("cluster")) as cluster, pytest.MonkeyPatch.context() as patch:
+    folder = tmp_path_factory.mktemp("cluster")
+    with spark_cluster(folder, workers=1) as cluster, pytest.MonkeyPatch.context() as patch:
         patch.setenv("SPARK_CONF_DIR", str(cluster.conf_dir))
         patch.setenv("SPARK_LOCAL_IP", "127.0.0.1")
         patch.setenv("PYSPARK_PYTHON", sys.executable)
@@ -83,6 +84,10 @@ def engine_of(session, lake, here):
     return SparkEngine(session.spark, files, scratch, here=here, made=made, lasting=True)
 
 
+def in_order(table):
+    return sorted(table.to_pylist(), key=lambda row: row["line_id"])
+
+
 def rows_of(table):
     return sorted(table.to_pylist(), key=lambda row: (row["line"], row["session"]))
 
@@ -92,7 +97,12 @@ def test_tables_steps_and_assignment_are_the_workers_and_outlive_the_driver(sess
     tables = LakeTables(session.spark, files, f"{lake.address}/county/tables", tmp_path / "fetched")
     engine = engine_of(session, lake, tmp_path)
     engine.source(tables.sources()["claim_lines"], "claim_lines")
-    assert engine.rows("SELECT count(*) AS n FROM claim_lines").to_pylist() == [{"n": 7}]
+    typed = "SELECT line_id, amount, service_time, [line_id, visit_id] AS ids, true AS told FROM claim_lines"
+    engine.table("typed_lines", typed)
+    engine.keep("typed_lines")
+    lines = in_order(engine.rows("SELECT * FROM typed_lines"))
+    assert lines == in_order(engine.rows(typed))
+    assert len(lines) == 7
     session.spark.read.parquet(f"{lake.address}/county/choices.parquet").createOrReplaceTempView("choices")
     engine.compute("assigned_contested", "choices", COMPUTE["assigned_contested"])
     engine.keep("assigned_contested")
@@ -108,6 +118,8 @@ def test_tables_steps_and_assignment_are_the_workers_and_outlive_the_driver(sess
     engine.close()
     another = engine_of(session, lake, tmp_path)
     assert another.is_kept("assigned_contested")
+    assert another.is_kept("typed_lines")
+    assert in_order(another.rows("SELECT * FROM typed_lines")) == lines
     assert not another.is_kept("served")
     assert rows_of(another.rows("SELECT * FROM assigned_contested")) == told
     another.close()
