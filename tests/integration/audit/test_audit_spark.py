@@ -22,6 +22,7 @@ from parts.audit_worlds import some_worlds, tables_of
 from parts.killed import steps_until
 from parts.spark_cluster import spark_cluster
 from parts.webhdfs import webhdfs
+from pyspark import SparkContext
 from pyspark.sql import SparkSession
 
 from renzheng.central.audit.computing import Computation
@@ -115,6 +116,16 @@ def small():
         patch.setenv("SPARK_LOCAL_IP", "127.0.0.1")
         with small_session():
             yield SparkSession.getActiveSession()
+    end_java()
+
+
+def end_java():
+    """End this process's Java: another session would take it as it is, whatever its site says."""
+    gateway = SparkContext._gateway
+    gateway.shutdown()
+    gateway.proc.stdin.close()
+    gateway.proc.wait()
+    SparkContext._gateway = SparkContext._jvm = None
 
 
 @pytest.fixture(scope="module")
