@@ -16,7 +16,6 @@ from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import FileResponse, JSONResponse
-from fastapi.staticfiles import StaticFiles
 
 from renzheng.common.limits import BodyLimits, RequestLimits
 from renzheng.contracts.errors import RenzhengError
@@ -44,7 +43,7 @@ from renzheng.edge.bedside.errors import (
 )
 from renzheng.edge.bedside.inspection import Inspection
 from renzheng.edge.bedside.showing import look_shown
-from renzheng.edge.device.pages import POLICY, answer_errors, is_own
+from renzheng.edge.device.pages import POLICY, SHARED, answer_errors, is_own, serve_page
 from renzheng.edge.errors import BulkRefusedError, BulkUnreachableError, CallError, UnknownWitnessError
 from renzheng.edge.settings import LOOPBACK
 from renzheng.models.images import LARGEST_FRAME_BYTES
@@ -84,7 +83,7 @@ def build_app(inspection: Inspection, *, secure: bool, health: Callable[[], Mapp
     app.middleware("http")(_guard(secure=secure))
     app.add_middleware(RequestLimits, limits=LIMITS)
     answer_errors(app, _PROBLEMS)
-    app.mount("/static", StaticFiles(directory=str(PAGE)), name="static")
+    serve_page(app, PAGE)
     _add_page(app)
     _add_signing_in(app, inspection, secure=secure)
     _add_rounds(app, inspection)
@@ -102,16 +101,21 @@ def build_app(inspection: Inspection, *, secure: bool, health: Callable[[], Mapp
 
 def page_files() -> list[str]:
     """The addresses of everything that the page consists of: what its service worker keeps, and no more."""
-    files = sorted(path.relative_to(PAGE).as_posix() for path in PAGE.rglob("*") if path.is_file())
-    kept = [f"/static/{name}" for name in files if name not in ("index.html", "worker.js")]
-    return ["/", "/manifest.webmanifest", "/icon.svg", "/icon-192.png", *kept]
+    own = [f"/static/{name}" for name in _names_in(PAGE) if name not in ("index.html", "worker.js")]
+    shared = [f"/shared/{name}" for name in _names_in(SHARED)]
+    return ["/", "/manifest.webmanifest", "/icon.svg", "/icon-192.png", *own, *shared]
+
+
+def _names_in(folder: Path) -> list[str]:
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
 
 
 def page_version() -> str:
     """Name the page's contents; another version makes every page fetch them anew."""
     digest = hashlib.sha256()
-    for path in sorted(path for path in PAGE.rglob("*") if path.is_file()):
-        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    for folder in (PAGE, SHARED):
+        for name in _names_in(folder):
+            digest.update(name.encode() + b"\0" + (folder / name).read_bytes())
     return digest.hexdigest()[:16]
 
 

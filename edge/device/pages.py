@@ -1,17 +1,23 @@
-"""What the agent's page servers share: whose pages may call, what pages may load, how errors are answered."""
+"""What page servers share: scripts, whose pages may call, what pages may load, how errors are answered."""
 
 import logging
 from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from fastapi.staticfiles import StaticFiles
 
 from renzheng.contracts.errors import FaultError, RenzhengError
 from renzheng.edge.errors import PhotographRefusedError
 
 LOGGER = logging.getLogger(__name__)
+SHARED = Path(str(resources.files("renzheng.edge.device") / "page"))
+"""Scripts that every page may use, served under ``/shared``."""
+
 Problems = Mapping[type[RenzhengError], tuple[int, str]]
 POLICY = (
     "default-src 'self'; object-src 'none'; "
@@ -19,6 +25,12 @@ POLICY = (
     "base-uri 'none'; form-action 'self'"
 )
 _LOCAL_HOSTS = ("127.0.0.1", "localhost", "[::1]")
+
+
+def serve_page(app: FastAPI, folder: Path) -> None:
+    """Serve a page's own files under ``/static``, and those that all pages share under ``/shared``."""
+    app.mount("/static", StaticFiles(directory=str(folder)), name="static")
+    app.mount("/shared", StaticFiles(directory=str(SHARED)), name="shared")
 
 
 def is_own(host: str | None, origin: str | None, *, loopback_only: bool = True) -> bool:

@@ -10,6 +10,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI, Request, Response, WebSocket, WebSocketDisconnect
@@ -20,12 +21,11 @@ from fastapi.responses import (
     RedirectResponse,
     StreamingResponse,
 )
-from fastapi.staticfiles import StaticFiles
 
 from renzheng.common.limits import BodyLimits, RequestLimits
 from renzheng.common.metrics import CONTENT_TYPE
 from renzheng.contracts.errors import RenzhengError
-from renzheng.edge.device.pages import POLICY, answer_errors, is_own
+from renzheng.edge.device.pages import POLICY, answer_errors, is_own, serve_page
 from renzheng.edge.device.pins import TriedTooOftenError
 from renzheng.edge.errors import (
     CallError,
@@ -57,7 +57,7 @@ from renzheng.edge.look.watcher import now_ms
 from renzheng.models.images import LARGEST_FRAME_BYTES
 
 LOGGER = logging.getLogger(__name__)
-_PAGE = resources.files("renzheng.edge.kiosk") / "page"
+PAGE = Path(str(resources.files("renzheng.edge.kiosk") / "page"))
 _PREVIEW_EVERY_S = 0.04
 _OF_THE_MACHINE = ("/health", "/metrics")
 """What a probe of this machine may ask; they name nobody."""
@@ -98,7 +98,7 @@ def build_app(
     app.middleware("http")(_only_own_pages(start))
     app.add_middleware(RequestLimits, limits=LIMITS)
     answer_errors(app, _PROBLEMS)
-    app.mount("/static", StaticFiles(directory=str(_PAGE)), name="static")
+    serve_page(app, PAGE)
     _add_pages(app)
     _add_calls(app, kiosk)
     _add_liveness(app, kiosk)
@@ -114,10 +114,10 @@ def build_app(
 
 def _add_pages(app: FastAPI) -> None:
     async def kiosk() -> FileResponse:
-        return FileResponse(str(_PAGE / "index.html"))
+        return FileResponse(PAGE / "index.html")
 
     async def enrol() -> FileResponse:
-        return FileResponse(str(_PAGE / "enrol.html"))
+        return FileResponse(PAGE / "enrol.html")
 
     app.get("/")(kiosk)
     app.get("/enrol")(enrol)

@@ -1,7 +1,7 @@
 // The bedside page: shows one screen at a time, asks for what an answer needs, and never waits for the network.
 import { Camera } from "/static/camera.js";
 import { call } from "/static/device.js";
-import { repaint } from "/static/repaint.js";
+import { repaint } from "/shared/repaint.js";
 import { covering, Session } from "/static/session.js";
 import { byWard, matches } from "/static/sheet.js";
 import { meta, openVault } from "/static/vault.js";

@@ -1,38 +1,20 @@
-// The camera at the back of the tablet: on only while it is needed; every track is stopped afterwards.
+// The camera at the back of the tablet: one picture whenever it is asked for.
+import { PageCamera } from "/shared/camera.js";
+
 const WIDTH = 640;
 const NO_PICTURE_MS = 1_500;
+const WISHES = { facingMode: { ideal: "environment" }, width: { ideal: 1280 }, height: { ideal: 960 } };
 
-export class Camera {
-  constructor(video) {
-    this.video = video;
-    this.canvas = document.createElement("canvas");
-    this.wanted = 0;
-    this.stream = null;
-  }
-
-  async start() {
-    const mine = ++this.wanted;
-    const stream = await navigator.mediaDevices.getUserMedia({
-      audio: false,
-      video: { facingMode: { ideal: "environment" }, width: { ideal: 1280 }, height: { ideal: 960 } },
-    });
-    if (mine !== this.wanted) { end(stream); return false; }
-    this.stream = stream;
-    this.video.srcObject = stream;
-    await this.video.play().catch(() => {});
-    return mine === this.wanted;
-  }
+export class Camera extends PageCamera {
+  start() { return this.open(WISHES); }
 
   get on() { return this.stream !== null; }
 
   // The next picture as JPEG, never the same one twice: repeats are a sign of a fed-in recording. Null once off.
-  async take(width = WIDTH, quality = 0.85) {
+  async take(width = WIDTH, quality = undefined) {
     await this.fresh();
     if (!this.stream || !this.video.videoWidth) return null;
-    this.canvas.width = Math.min(width, this.video.videoWidth);
-    this.canvas.height = Math.round(this.canvas.width * this.video.videoHeight / this.video.videoWidth);
-    this.canvas.getContext("2d", { alpha: false }).drawImage(this.video, 0, 0, this.canvas.width, this.canvas.height);
-    return new Promise((resolve) => { this.canvas.toBlob(resolve, "image/jpeg", quality); });
+    return this.picture(Math.min(width, this.video.videoWidth), quality);
   }
 
   fresh() {
@@ -41,15 +23,4 @@ export class Camera {
       this.video.requestVideoFrameCallback(() => { clearTimeout(timer); resolve(); });
     });
   }
-
-  stop() {
-    this.wanted += 1;
-    if (this.stream) end(this.stream);
-    this.stream = null;
-    this.video.srcObject = null;
-  }
-}
-
-function end(stream) {
-  for (const track of stream.getTracks()) track.stop();
 }

@@ -1,6 +1,7 @@
 // The kiosk page: shows the screen that the agent names, sends frames, measures usable face to green.
 import { Camera } from "/static/camera.js";
 import { Comfort } from "/static/comfort.js";
+import { clear, repaint } from "/shared/repaint.js";
 import { Voice } from "/static/voice.js";
 import { known, language, OWN_LANGUAGE, put, say, settings, speak, speakOther } from "/static/words.js";
 
@@ -115,7 +116,7 @@ function forget(before) {
 }
 
 function fallAsleep() {
-  $("roster").replaceChildren();
+  clear($("roster"));
   $("comfort-dialog").close();
   forget("");
   voice.hush();
@@ -215,7 +216,7 @@ async function loadRoster() {
   const tiles = patients.map((patient) => {
     const tile = document.createElement("button");
     tile.type = "button";
-    tile.dataset.person = patient.person_id;
+    tile.dataset.key = tile.dataset.person = patient.person_id;
     const name = document.createElement("b");
     const number = document.createElement("span");
     name.textContent = patient.surname;
@@ -225,11 +226,11 @@ async function loadRoster() {
     tile.onclick = () => identify({ person_id: patient.person_id });
     return tile;
   });
-  if (!tiles.length) tiles.push(document.createTextNode(say("idle.nobody")));
-  const stands = [...$("roster").childNodes];
-  const same = (tile, place) => tile.dataset?.person === stands[place].dataset?.person && tile.textContent === stands[place].textContent;
-  if (stands.length === tiles.length && tiles.every(same)) return;  // a finger may be on one of them
-  if (screen.screen !== "asleep") $("roster").replaceChildren(...tiles);
+  if (!tiles.length) {
+    tiles.push(document.createElement("p"));
+    tiles[0].textContent = say("idle.nobody");
+  }
+  if (screen.screen !== "asleep") repaint($("roster"), tiles);
 }
 
 async function identify(named) {

@@ -86,19 +86,43 @@ def inspect(kiosk: Kiosk, name: str) -> None:
     page.wait_for_selector("html[lang^=zh]")
 
 
+def fetch_the_roster(page) -> None:
+    """Let the page be painted in both languages and the roster be fetched each time."""
+    for _ in range(2):
+        with page.expect_response("**/kiosk/roster"):
+            page.evaluate("document.querySelector('#language').click()")
+    page.evaluate("new Promise((done) => requestAnimationFrame(() => setTimeout(done, 50)))")
+
+
 def press_while_painted(page, selector: str) -> None:
     """Press on a tile, let the page be painted in both languages and the roster be fetched, then lift."""
     with chromium.pressed(page, selector):
-        for _ in range(2):
-            with page.expect_response("**/kiosk/roster"):
-                page.evaluate("document.querySelector('#language').click()")
-        page.evaluate("new Promise((done) => requestAnimationFrame(() => setTimeout(done, 50)))")
+        fetch_the_roster(page)
 
 
 def test_a_press_is_not_lost_when_the_roster_is_fetched_meanwhile(make_agent, feed):
     with opened(make_agent(), feed) as kiosk:
         press_while_painted(kiosk.page, "[data-person=P2]")
         kiosk.reach("consent")
+
+
+def test_a_press_is_not_lost_when_the_roster_changes_under_it(make_agent, feed):
+    """Others come before the pressed tile, which is itself to go: painted when the finger has lifted."""
+    agent = make_agent()
+    with opened(agent, feed) as kiosk:
+        page = kiosk.page
+        with chromium.pressed(page, "[data-person=P2]"):
+            for number in range(8):
+                agent.people.put_patient(f"N{number}", surname="丁某", card_number=f"{number}1234")
+            agent.people.put_on_roster(DAY.date(), [f"N{number}" for number in range(8)])
+            with agent.store.writing() as database:
+                database.execute("DELETE FROM roster WHERE person_id = 'P2'")
+            fetch_the_roster(page)
+        kiosk.reach("consent")
+        kiosk.touch("#cancel")
+        kiosk.reach("idle")
+        page.wait_for_selector("[data-person=N7]")
+        assert page.locator("[data-person=P2]").count() == 0
 
 
 def test_idle_scan_and_comfort(make_agent, feed):

@@ -69,7 +69,7 @@ def test_who_was_enrolled_with_another_engine_is_not_looked_at_and_enrolled_agai
     page = Page(changed.kiosk_url)
     screen = page.post("/kiosk/identify", json={"person_id": "P1"}).json()
     assert (screen["screen"], screen["cause"]) == ("other_way", "enrol_again")
-    assert all(words(kiosk_app._PAGE, "cause_text.enrol_again"))
+    assert all(words(kiosk_app.PAGE, "cause_text.enrol_again"))
     vouched = {
         "witness_id": "1001",
         "pin": "2468",
