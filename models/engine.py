@@ -265,13 +265,17 @@ class FaceEngine:
         return decision
 
 
-def open_engine(name: str = "dlib", *, threads: int = 1, folder: Path | None = None) -> FaceEngine:
+def open_engine(
+    name: str = "dlib", *, threads: int = 1, folder: Path | None = None, population: str | None = None
+) -> FaceEngine:
     """Load an engine.
 
     Args:
         name: one of `ENGINES`.
         threads: how many threads one network may use.
         folder: where model files are looked for before this machine's own folders.
+        population: whose operating points of the card serve until a site has calibrated; None: those of the
+            population that needs the strictest. To be named only of people who are known to be of it.
 
     Raises:
         UnknownEngineError: there is none of that name.
@@ -284,7 +288,7 @@ def open_engine(name: str = "dlib", *, threads: int = 1, folder: Path | None = N
             f"There is no engine {name!r}.", do=f"Choose one of: {', '.join(ENGINES)}.", name=name
         )
     embedders = [load_embedder(each, threads, folder) for each in wanted.embedders]
-    thresholds = thresholds_of(card(wanted.embedders[-1]), name)
+    thresholds = thresholds_of(card(wanted.embedders[-1]), name, population)
     return FaceEngine(
         name=name,
         detector=load_detector(wanted.detector, threads, folder),

@@ -70,7 +70,7 @@ def run(
     Raises:
         NoPortraitError: no photograph there can be made to move.
     """
-    engine, network = open_engine(engine_name, threads=1), open_if_here()
+    engine, network = open_engine(engine_name, threads=1, population="lfw"), open_if_here()
     people = _people(portraits, engine)
     done: list[_Look] = []
     handled, seconds = 0, 0.0

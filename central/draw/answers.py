@@ -53,6 +53,7 @@ class Answer:
 
     Args:
         place: orders answers of the same moment: device and entry.
+        received_at: when central had it; None where that was not kept.
     """
 
     check_id: str
@@ -60,6 +61,12 @@ class Answer:
     result: SpotCheckResult
     inspector_id: str | None
     place: tuple[str, int]
+    received_at: int | None = None
+
+    @property
+    def offline_us(self) -> int:
+        """How long it waited at the device before central had it."""
+        return 0 if self.received_at is None else max(self.received_at - self.answered_at, 0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,6 +76,7 @@ def _answers(connection: sa.Connection, round_id: str) -> list[Answer]:
             SpotCheckResult(row.result),
             row.inspector_id,
             (row.device_id, row.sequence),
+            row.received_at,
         )
         for row in connection.execute(query)
     ]

@@ -107,7 +107,7 @@ class Stage:
         return self.clock.read().wall
 
     def _set_up(self) -> None:
-        self.engine = open_engine("dlib", threads=1)
+        self.engine = open_engine("dlib", threads=1, population="lfw")  # what the portraits are of
         broker = EmbeddedBroker(free_port(), Access(self._passwords))
         self._ended.enter_context(broker)
         self.central = self._build_central(broker.port)

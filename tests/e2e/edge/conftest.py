@@ -12,7 +12,7 @@ from renzheng.models.engine import open_engine
 def engine():
     if not (PORTRAITS / REFERENCE).exists():
         pytest.skip(f"no portraits in {PORTRAITS}: run make setup, or set RENZHENG_PORTRAITS")
-    return open_engine("dlib", threads=1)
+    return open_engine("dlib", threads=1, population="lfw")  # what the portraits are of
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -18,10 +18,7 @@ from renzheng.edge.ward.camera import Counts, Taken
 from renzheng.edge.ward.decoder import Picture
 from renzheng.edge.ward.lists import WardList
 from renzheng.edge.ward.watch import CameraWatch
-from renzheng.models.calibration import Calibration
-from renzheng.models.catalogue.cards import card
-from renzheng.models.comparison import plain_space
-from renzheng.models.engine import ENGINES, open_engine, thresholds_of
+from renzheng.models.engine import open_engine
 from renzheng.models.images import decode
 from renzheng.models.search import Gallery
 
@@ -55,11 +52,11 @@ def taken(picture, second):
 
 
 def test_enrolled_people_are_found_and_strangers_are_not_told(people, tmp_path):
-    engine = open_engine(os.environ.get("RENZHENG_WARD_ENGINE", "dlib"))
+    engine = open_engine(os.environ.get("RENZHENG_WARD_ENGINE", "dlib"), population="lfw")
     walks_each = int(os.environ.get("RENZHENG_WARD_WALKS", "1"))
     enrolled = sorted(people)[::2]
     gallery = Gallery.enrolled(
-        [(who, references_of(people[who], engine)) for who in enrolled], calibration_of(engine)
+        [(who, references_of(people[who], engine)) for who in enrolled], engine.card_calibration
     )
     told, chance = [], np.random.default_rng(0)
     watch = CameraWatch(
@@ -90,11 +87,6 @@ def test_enrolled_people_are_found_and_strangers_are_not_told(people, tmp_path):
     assert walks >= len(enrolled) / 2
     assert wrong == 0
     assert found / walks >= 0.75
-
-
-def calibration_of(engine):
-    known = card(ENGINES[engine.name].embedders[-1])
-    return Calibration(plain_space(engine.model), thresholds_of(known, engine.name, "lfw"))
 
 
 def references_of(photographs, engine):

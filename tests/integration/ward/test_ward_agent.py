@@ -65,7 +65,7 @@ def engine():
         pytest.fail(message, pytrace=False) if os.environ.get("CI") else pytest.skip(message)
     for name in SOURCES:
         ensure_converted(name)
-    return open_engine("dlib")
+    return open_engine("dlib", population="lfw")  # what the portraits are of
 
 
 @pytest.fixture(scope="module")
