@@ -8,7 +8,6 @@ from typing import NewType
 import uuid_utils
 
 from renzheng.contracts.errors import InputError
-from renzheng.contracts.lookalikes import is_unseen, latin
 
 DeviceId = NewType("DeviceId", str)
 InstitutionId = NewType("InstitutionId", str)
@@ -71,6 +70,29 @@ _CITIZEN_WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 _CITIZEN_CHECKS = "10X98765432"
 
 
+_UNSEEN_CATEGORIES = ("Cc", "Cf", "Zs", "Zl", "Zp")
+"""Unicode's categories of control, format (zero-width among them) and space characters."""
+_UNSEEN_RANGES = (
+    (0x034F, 0x034F),  # combining grapheme joiner
+    (0x115F, 0x1160),  # fillers of Hangul
+    (0x17B4, 0x17B5),
+    (0x180B, 0x180F),
+    (0x2800, 0x2800),  # Braille's blank, which is no default ignorable, and is blank
+    (0x3164, 0x3164),
+    (0xFE00, 0xFE0F),  # variation selectors
+    (0xFFA0, 0xFFA0),
+    (0xE0000, 0xE0FFF),  # tags, and more variation selectors
+)
+
+
+def is_unseen(character: str) -> bool:
+    """Return whether a character leaves no trace in print: a blank, a control, one without width."""
+    point = ord(character)
+    return unicodedata.category(character) in _UNSEEN_CATEGORIES or any(
+        first <= point <= last for first, last in _UNSEEN_RANGES
+    )
+
+
 @lru_cache(maxsize=65536)
 def tidy_id(text: str) -> str:
     """Return an id without blanks and invisible characters, narrowed by NFKC; its case is kept.
@@ -86,14 +108,11 @@ def tidy_id(text: str) -> str:
 def normalised_id(text: str) -> str:
     """Return the one spelling of a person's, institution's, visit's or doctor's id or of an item code.
 
-    `tidy_id` in capitals, and in Latin letters and digits where another alphabet's look like them: neither
-    small nor full-width letters nor a Cyrillic А make a second person or an unknown code.
+    `tidy_id` in capitals: small and full-width letters make no second person. A letter of another alphabet is
+    another letter, however alike (AUDIT.md: NFKC): who is billed under it was never here.
     Importers, kiosks and the audit all use it.
     """
-    if text.isascii():
-        return tidy_id(text).upper()
-    # looked at before NFKC, which makes another letter of some, and after: it, and capitals, make some
-    return latin(tidy_id(latin(tidy_id(latin(text))).upper()))
+    return tidy_id(tidy_id(text).upper())
 
 
 def is_citizen_number(text: str) -> bool:

@@ -156,7 +156,19 @@ def test_a_visitor_enrols_by_the_camera_and_signs_in(agent, feed, films):
         kiosk.reach("done")
         kiosk.touch("a.button")
         kiosk.page.wait_for_selector("[data-person=V1]")
-        kiosk.touch("[data-person=V1]")
-        assert kiosk.reach("done", "failed", "other_way") == "done"
+        assert signs_in(kiosk, "V1")
     assert events_of(agent, "sign_in")[0]["subject"] == "V1"
+    # What a slow machine sees of a face in two frames a second may be too little, and accuses nobody.
+    refused = [event["data"] for event in events_of(agent, "identity_check")]
+    assert [one for one in refused if one["outcome"] != "not_acquired"] == []
     assert agent.people.abilities("V1") == {Ability.TURN_HEAD, Ability.COME_NEARER}
+
+
+def signs_in(kiosk, person):
+    """Try as a patient would who is not recognised at once, and say whether it came to green."""
+    for _ in range(6):
+        kiosk.touch(f"[data-person={person}]")
+        if kiosk.reach("done", "failed", "other_way") == "done":
+            return True
+        kiosk.go_home()
+    return False

@@ -14,16 +14,9 @@ from renzheng.contracts.ids import is_citizen_number, is_reserved, normalised_id
         ("\ufeffP\u200b1\u00a0", "P1"),
         ("p1\n", "P1"),
         ("", ""),
-        ("\u041d\u0421-\u0421\u0415", "HC-CE"),  # Cyrillic
-        ("\u0397\u03bf\u2212\u03f9", "HO-C"),  # Greek; NFKC alone makes a sigma of its C
-        ("\u13bb\u216b\ua4d3", "HXIID"),  # Cherokee, a Roman number, Lisu
-        ("P\u0661\u06f2\u0967", "P121"),  # digits of other scripts
-        ("1\u3007\u20133\u2014\u20154", "10-3--4"),
         ("H\u034f\u115f\u3164\ufe0f\U000e01001\u2800", "H1"),  # none of these can be seen
-        ("H\u0335D", "HD"),
-        ("1101051949123100\u00d7", "1101051949123100X"),
-        ("\U0001d6a8\U0001d7d9", "A1"),
-        # what looks like no Latin letter or digit stays
+        ("\U0001d6a8\U0001d7d9", "\u03911"),
+        ("\u04201", "\u04201"),  # another alphabet's letter is another letter
         ("甲\u0416é\u03a91", "甲\u0416É\u03a91"),
     ],
 )
