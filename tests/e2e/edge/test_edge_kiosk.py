@@ -158,9 +158,6 @@ def test_a_visitor_enrols_by_the_camera_and_signs_in(agent, feed, films):
         kiosk.page.wait_for_selector("[data-person=V1]")
         assert signs_in(kiosk, "V1")
     assert events_of(agent, "sign_in")[0]["subject"] == "V1"
-    # What a slow machine sees of a face in two frames a second may be too little, and accuses nobody.
-    refused = [event["data"] for event in events_of(agent, "identity_check")]
-    assert [one for one in refused if one["outcome"] != "not_acquired"] == []
     assert agent.people.abilities("V1") == {Ability.TURN_HEAD, Ability.COME_NEARER}
 
 
