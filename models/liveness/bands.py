@@ -5,6 +5,8 @@ Measured on what the tests draw, least, half and most: bona fide 0, 0, 0; phone 
 Alone they can make the kiosk ask for the challenge, not refuse.
 """
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +18,9 @@ Pixels = NDArray[np.uint8]
 Profile = NDArray[np.float32]
 
 ROWS, STRIPS = 60, 4
+CLOSE_MS, FEWEST_CHANGES = 110, 5
+"""Only frames so near each other are compared, and so many times at least: on a busy machine a head moves
+between two frames as far as a band would."""
 _COMMON = 0.004
 
 
@@ -30,11 +35,12 @@ def profile(image: Pixels, box: Box) -> Profile:
     return np.asarray(np.log(green.astype(np.float32).T + 8.0), np.float32)
 
 
-def bands(profiles: NDArray[np.float32]) -> float:
+def bands(profiles: NDArray[np.float32], at_ms: Sequence[int] | None = None) -> float:
     """Return how strong the bands are that all strips of the face share from frame to frame.
 
     Args:
         profiles: (frames, STRIPS, ROWS), of consecutive frames.
+        at_ms: when each came; None where they are known to be near each other.
 
     Returns:
         Root of the least covariance between two strips' changes: a relative brightness; 0 without any.
@@ -42,6 +48,10 @@ def bands(profiles: NDArray[np.float32]) -> float:
     if len(profiles) < 3:  # noqa: PLR2004 - a change needs frames to change between
         return 0.0
     change = np.diff(profiles, axis=0)
+    if at_ms is not None:
+        change = change[np.diff(np.asarray(at_ms)) <= CLOSE_MS]
+        if len(change) < FEWEST_CHANGES:
+            return 0.0
     kernel = np.hanning(13)[1:-1] / np.hanning(13).sum()
     smooth = np.apply_along_axis(lambda rows: np.convolve(rows, kernel, mode="same"), 2, change)
     smooth = smooth - smooth.mean(axis=2, keepdims=True)
@@ -50,7 +60,7 @@ def bands(profiles: NDArray[np.float32]) -> float:
     return float(np.sqrt(max(0.0, float(np.median(np.sort(pairs, axis=1)[:, 1])))))
 
 
-def say(profiles: NDArray[np.float32]) -> Said:
+def say(profiles: NDArray[np.float32], at_ms: Sequence[int] | None = None) -> Said:
     """Weigh the bands: from 0.004 on, at most 2.5."""
-    found = bands(profiles)
+    found = bands(profiles, at_ms)
     return Said("bands", -float(np.clip(600 * (found - _COMMON), 0.0, 2.5)), found)

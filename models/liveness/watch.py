@@ -67,6 +67,7 @@ class Watch:
         self._expressions = expression.Expressions()
         self._spectrum: periodic.Spectrum | None = None
         self._profiles: list[bands.Profile] = []
+        self._profiled_ms: list[int] = []
         self._sides: list[int] = []
         self._glare: list[float] = []
         self._scores: list[float] = []
@@ -97,7 +98,7 @@ class Watch:
         if isinstance(analysis, OneFace | PoorQuality):
             self._since_ms = at_ms if self._since_ms is None else self._since_ms
             self._expressions.take(image, analysis.face.landmarks, at_ms)
-            self._look(image, analysis.face)
+            self._look(image, analysis.face, at_ms)
         if self._since_ms is None or self._faces < FEWEST_FACES or at_ms - self._since_ms < SHORTEST_MS:
             return NOTHING_SHOWN
         return fuse(self._say())
@@ -115,10 +116,11 @@ class Watch:
         if self._depth.relief is not shape.Relief.FACE:
             self._depth = seen
 
-    def _look(self, image: Pixels, face: Face) -> None:
+    def _look(self, image: Pixels, face: Face, at_ms: int) -> None:
         if self._faces % _SPECTRUM_EVERY == 0:
             self._spectrum = periodic.blend(self._spectrum, periodic.spectrum(image, face.box))
         self._profiles = [*self._profiles[-_KEPT:], bands.profile(image, face.box)]
+        self._profiled_ms = [*self._profiled_ms[-_KEPT:], at_ms]
         if self._faces % _EDGES_EVERY == 0:
             self._sides.append(frames.sides(image, face.box))
             self._glare.append(glare.patch(image, face.box))
@@ -137,7 +139,7 @@ class Watch:
         ]
         if self._spectrum is not None:
             said.append(periodic.say(self._spectrum))
-        said.append(bands.say(np.stack(self._profiles)))
+        said.append(bands.say(np.stack(self._profiles), self._profiled_ms))
         said.append(frames.say(float(np.median(self._sides))))
         said.append(glare.say(float(np.median(self._glare))))
         if self._scores:

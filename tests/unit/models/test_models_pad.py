@@ -148,6 +148,10 @@ def test_bands_that_wander_over_the_whole_face_are_seen_and_a_nod_is_not():
     nod = [picture(np.roll(scene, 3 * (at % 3), axis=0)) for at in range(8)]
     assert bands.say(np.stack([bands.profile(each, BOX) for each in nod])).weight == 0.0
     assert bands.bands(np.zeros((2, bands.STRIPS, bands.ROWS), np.float32)) == 0.0
+    profiles = np.stack([bands.profile(each, BOX) for each in wander])
+    near, far = range(0, 80 * len(profiles), 80), range(0, 250 * len(profiles), 250)
+    assert bands.say(profiles, near).weight < -1.0
+    assert bands.say(profiles, far).weight == 0.0, "frames a quarter of a second apart tell nothing of bands"
 
 
 # The stream --------------------------------------------------------------------------------------------
