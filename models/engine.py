@@ -148,11 +148,13 @@ class FaceEngine:
         return turns[best] if steadiness[best] < _CLEARLY_STEADIER * steadiness[0] else image
 
     def _unsteadiness(self, image: Pixels) -> float:
+        chosen = self._foremost(image)
+        return math.inf if chosen is None else self._predictor.unsteadiness(image, chosen.box)
+
+    def _foremost(self, image: Pixels) -> Detection | None:
+        """Look thoroughly for the face that a photograph is of."""
         found = self._detector.search(image)
-        if not found:
-            return math.inf
-        chosen = max(found, key=lambda each: prominence(each.box, image.shape[1], image.shape[0]))
-        return self._predictor.unsteadiness(image, chosen.box)
+        return max(found, key=lambda each: prominence(each.box, image.shape[1], image.shape[0]), default=None)
 
     def detect(self, image: Pixels) -> list[Detection]:
         """Return all faces of an image, most confident first."""
@@ -174,11 +176,8 @@ class FaceEngine:
         kiosk's frames.
         """
         image = check(image)
-        found = self._detector.search(image)
-        if not found:
-            return None
-        chosen = max(found, key=lambda each: prominence(each.box, image.shape[1], image.shape[0]))
-        return self.face_of(image, chosen)
+        chosen = self._foremost(image)
+        return None if chosen is None else self.face_of(image, chosen)
 
     def embed(
         self,

@@ -1,12 +1,13 @@
 """What a large JSON file costs: the reader that is kept, beside ijson on the same file."""
 
 import json
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypedDict
+
+from renzheng.bench.sync.reading import measure
+from renzheng.contracts.errors import FaultError
 
 
 class Figure(TypedDict):
@@ -44,11 +45,6 @@ _IJSON_MARKED = (
     "n = sum(1 for _ in ijson.items(Recoded(text), 'item', map_type=Marked))\n"
 )
 READERS = {"read_values": _OWN, "ijson": _IJSON, "ijson, keys twice seen, any encoding": _IJSON_MARKED}
-_AROUND = (
-    "import json, resource, sys\npath = sys.argv[1]\n{read}"
-    "used = resource.getrusage(resource.RUSAGE_SELF)\n"
-    "print(json.dumps([n, used.ru_utime + used.ru_stime, used.ru_maxrss // 1024]))\n"
-)
 
 
 def run(messages: int, tell: Callable[[str], None]) -> list[Figure]:
@@ -61,24 +57,13 @@ def run(messages: int, tell: Callable[[str], None]) -> list[Figure]:
             tell(f"{messages:,} messages in {codec}, {path.stat().st_size / 1e6:,.0f} MB")
             for name, read in READERS.items():
                 tell(name)
-                done = subprocess.run(
-                    [sys.executable, "-W", "ignore", "-c", _AROUND.format(read=read), str(path)],
-                    check=False,
-                    capture_output=True,
-                    text=True,
-                )
-                if done.returncode:
-                    tell(f"{name}: {''.join(done.stderr.strip().splitlines()[-1:])}")
+                try:
+                    values, seconds, peak = measure(read, path)
+                except FaultError as error:
+                    tell(f"{name}: {error.what}")
                     continue
-                values, seconds, peak = json.loads(done.stdout)
                 figures.append(
-                    Figure(
-                        reader=name,
-                        file=codec,
-                        values=values,
-                        processor_seconds=round(seconds, 1),
-                        peak_mib=peak,
-                    )
+                    Figure(reader=name, file=codec, values=values, processor_seconds=seconds, peak_mib=peak)
                 )
     return figures
 

@@ -1,15 +1,14 @@
 """What a sheet of many rows costs: the reader that is kept, beside calamine and openpyxl on the same file."""
 
-import json
-import subprocess
-import sys
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, TypedDict
 
+from renzheng.bench.sync.reading import measure
 from renzheng.central.claims.platform_tables import FEES, TABLES
+from renzheng.contracts.errors import FaultError
 
 COLUMNS = 82
 """As many as `fee_list_d` has."""
@@ -76,11 +75,6 @@ READERS = {
         "n = sum(1 for _ in sheet.iter_rows(values_only=True))\n"
     ),
 }
-_AROUND = (
-    "import json, resource, sys\npath = sys.argv[1]\n{read}"
-    "used = resource.getrusage(resource.RUSAGE_SELF)\n"
-    "print(json.dumps([n, used.ru_utime + used.ru_stime, used.ru_maxrss // 1024]))\n"
-)
 
 
 def run(rows: int, tell: Callable[[str], None]) -> list[Figure]:
@@ -92,19 +86,12 @@ def run(rows: int, tell: Callable[[str], None]) -> list[Figure]:
         tell(f"{rows:,} rows of {COLUMNS} columns, {path.stat().st_size / 1e6:,.0f} MB")
         for name, read in READERS.items():
             tell(name)
-            done = subprocess.run(
-                [sys.executable, "-W", "ignore", "-c", _AROUND.format(read=read), str(path)],
-                check=False,
-                capture_output=True,
-                text=True,
-            )
-            if done.returncode:
-                tell(f"{name}: {done.stderr.strip().splitlines()[-1:]}")
+            try:
+                read_rows, seconds, peak = measure(read, path)
+            except FaultError as error:
+                tell(f"{name}: {error.what}")
                 continue
-            read_rows, seconds, peak = json.loads(done.stdout)
-            figures.append(
-                Figure(reader=name, rows=read_rows, processor_seconds=round(seconds, 1), peak_mib=peak)
-            )
+            figures.append(Figure(reader=name, rows=read_rows, processor_seconds=seconds, peak_mib=peak))
     return figures
 
 

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from renzheng.bench.ward import scenes
-from renzheng.bench.ward.run import use_of
+from renzheng.bench.ward.run import ask, use_of
 from renzheng.bench.ward.server import RtspServer
-from renzheng.contracts.errors import FaultError, UsageError
+from renzheng.contracts.errors import UsageError
 from renzheng.edge.ward.rtsp import Codec
 
 CLIP_SECONDS = 10.0
@@ -67,7 +67,7 @@ def _measure(reader: Reader, urls: list[str], seconds: float) -> dict[str, Any]:
     ) as worker:
         assert worker.stdin is not None
         worker.stdin.write(json.dumps(asked) + "\n")
-        opened = _ask(worker)
+        opened = ask(worker)
         if "missing" in opened:
             raise UsageError(
                 f"The package {opened['missing']} is not installed.",
@@ -75,9 +75,9 @@ def _measure(reader: Reader, urls: list[str], seconds: float) -> dict[str, Any]:
                 do=f"Install it with: pip install {opened['missing']}",
             )
         time.sleep(_SETTLE_SECONDS)
-        before, used = _ask(worker), use_of(worker.pid)
+        before, used = ask(worker), use_of(worker.pid)
         time.sleep(seconds)
-        after, now_used = _ask(worker), use_of(worker.pid)
+        after, now_used = ask(worker), use_of(worker.pid)
         worker.stdin.close()
         worker.wait(60)
     pictures, cpu_s = after["pictures"] - before["pictures"], now_used.cpu_s - used.cpu_s
@@ -95,15 +95,3 @@ def _measure(reader: Reader, urls: list[str], seconds: float) -> dict[str, Any]:
         "memory_mb": round(now_used.memory_mb),
         "processes": now_used.processes,
     }
-
-
-def _ask(worker: "subprocess.Popen[str]") -> dict[str, Any]:
-    assert worker.stdin is not None
-    assert worker.stdout is not None
-    worker.stdin.write("\n")
-    worker.stdin.flush()
-    line = worker.stdout.readline()
-    if not line:
-        raise FaultError("The reading process ended.", do="Run it with RENZHENG_LOG_LEVEL=INFO.")
-    answer: dict[str, Any] = json.loads(line)
-    return answer

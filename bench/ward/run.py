@@ -144,12 +144,12 @@ def _measure(config: Path, people: Path, server: RtspServer, streams: int, secon
         if not agent.stdout.readline():
             raise FaultError("The measured agent did not start.", do="Run: renzheng edge ward run")
         deadline = time.monotonic() + _START_SECONDS
-        while _ask(agent)["cameras_up"] < streams and time.monotonic() < deadline:
+        while ask(agent)["cameras_up"] < streams and time.monotonic() < deadline:
             time.sleep(0.5)
         time.sleep(_SETTLE_SECONDS)
-        before, used, served = _ask(agent), use_of(agent.pid), use_of(server.process.pid)
+        before, used, served = ask(agent), use_of(agent.pid), use_of(server.process.pid)
         time.sleep(seconds)
-        after, now_used, now_served = _ask(agent), use_of(agent.pid), use_of(server.process.pid)
+        after, now_used, now_served = ask(agent), use_of(agent.pid), use_of(server.process.pid)
         assert agent.stdin is not None
         agent.stdin.close()
         agent.wait(60)
@@ -188,12 +188,20 @@ def _figures(
     }
 
 
-def _ask(agent: "subprocess.Popen[str]") -> dict[str, Any]:
-    assert agent.stdin is not None
-    assert agent.stdout is not None
-    agent.stdin.write("\n")
-    agent.stdin.flush()
-    answer: dict[str, Any] = json.loads(agent.stdout.readline())
+def ask(worker: "subprocess.Popen[str]") -> dict[str, Any]:
+    """Ask a process of a measurement for its counts: a line in, a JSON object out.
+
+    Raises:
+        FaultError: it has ended.
+    """
+    assert worker.stdin is not None
+    assert worker.stdout is not None
+    worker.stdin.write("\n")
+    worker.stdin.flush()
+    line = worker.stdout.readline()
+    if not line:
+        raise FaultError("The reading process ended.", do="Run it with RENZHENG_LOG_LEVEL=INFO.")
+    answer: dict[str, Any] = json.loads(line)
     return answer
 
 

@@ -66,8 +66,7 @@ class Watch:
         self._assessed_ms = 0
         self._expressions = expression.Expressions()
         self._spectrum: periodic.Spectrum | None = None
-        self._profiles: list[bands.Profile] = []
-        self._profiled_ms: list[int] = []
+        self._profiles: list[tuple[int, bands.Profile]] = []
         self._sides: list[int] = []
         self._glare: list[float] = []
         self._scores: list[float] = []
@@ -119,8 +118,7 @@ class Watch:
     def _look(self, image: Pixels, face: Face, at_ms: int) -> None:
         if self._faces % _SPECTRUM_EVERY == 0:
             self._spectrum = periodic.blend(self._spectrum, periodic.spectrum(image, face.box))
-        self._profiles = [*self._profiles[-_KEPT:], bands.profile(image, face.box)]
-        self._profiled_ms = [*self._profiled_ms[-_KEPT:], at_ms]
+        self._profiles = [*self._profiles[-_KEPT:], (at_ms, bands.profile(image, face.box))]
         if self._faces % _EDGES_EVERY == 0:
             self._sides.append(frames.sides(image, face.box))
             self._glare.append(glare.patch(image, face.box))
@@ -139,7 +137,8 @@ class Watch:
         ]
         if self._spectrum is not None:
             said.append(periodic.say(self._spectrum))
-        said.append(bands.say(np.stack(self._profiles), self._profiled_ms))
+        profiled_ms, profiles = zip(*self._profiles, strict=True)
+        said.append(bands.say(np.stack(profiles), profiled_ms))
         said.append(frames.say(float(np.median(self._sides))))
         said.append(glare.say(float(np.median(self._glare))))
         if self._scores:

@@ -120,8 +120,14 @@ class Sender:
         """The connection stands; what an earlier one had under way is sent again."""
         fresh = self._back_to(self.acknowledged, now_ms)
         fresh = replace(fresh, batch_bytes=min(self.batch_bytes, FIRST_BATCH_BYTES), rewinds=0)
-        fresh = replace(fresh, evidence_after=None, evidence_sent=False)
-        return replace(fresh, connected=True, paused_until_ms=0, rewound_at_ms=now_ms - HOLD_MS)
+        return replace(
+            fresh,
+            connected=True,
+            paused_until_ms=0,
+            rewound_at_ms=now_ms - HOLD_MS,
+            evidence_after=None,
+            evidence_sent=False,
+        )
 
     def parted(self) -> tuple["Sender", Alarm | None]:
         """The connection is gone; perhaps because what was under way is larger than the broker takes."""
