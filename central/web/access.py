@@ -16,7 +16,7 @@ from fastapi import Request, Response
 from fastapi.responses import JSONResponse, RedirectResponse
 
 from renzheng.central.errors import SettingsError
-from renzheng.central.web.guesses import LONGEST_WAIT_SECONDS, Guesses
+from renzheng.central.web.guesses import LONGEST_WAIT_OF_ALL_SECONDS, Guesses
 
 COOKIE = "renzheng_access"
 SHORTEST_TOKEN = 16
@@ -119,7 +119,9 @@ def too_many() -> Response:
     """Turn a caller away whose wrong token cannot even wait for its answer."""
     what = "Too many wrong tokens are being answered."
     return JSONResponse(
-        {"error": {"what": what}}, status_code=429, headers={"Retry-After": str(round(LONGEST_WAIT_SECONDS))}
+        {"error": {"what": what}},
+        status_code=429,
+        headers={"Retry-After": str(round(LONGEST_WAIT_OF_ALL_SECONDS))},
     )
 
 

@@ -2,7 +2,10 @@
 
 Whoever shows the right token is let in at once, whatever others did before, from the same address too: nobody
 can keep its holder out. A wrong one is answered late, by what its caller and all callers together have failed
-before, and only so many at a time; the others are turned away without a wait.
+before, and only so many at a time; the others are turned away without a wait. The waits of one caller are
+short, for a program with last year's token must not take a slow answer for a dead server: a token of 16
+characters is beyond four guesses a second. After a thousand by all callers together, which no mistake
+explains, they are long.
 """
 
 import asyncio
@@ -16,9 +19,11 @@ from renzheng.common.backoff import back_off
 logger = logging.getLogger(__name__)
 FREE_FAILURES = 5
 """Of one caller: somebody who types, or a program with the token of last year."""
-FREE_FAILURES_OF_ALL = 50
-FIRST_WAIT_SECONDS = 1.0
-LONGEST_WAIT_SECONDS = 30.0
+FREE_FAILURES_OF_ALL = 1_000
+FIRST_WAIT_SECONDS = 0.05
+LONGEST_WAIT_SECONDS = 0.25
+LONGEST_WAIT_OF_ALL_SECONDS = 8.0
+"""Below the ten seconds after which many programs give up."""
 FORGOTTEN_SECONDS = 900.0
 """A caller that has not failed for so long begins anew."""
 MOST_HELD = 16
@@ -81,7 +86,10 @@ class Guesses:
         self._all = _one_more(self._all, now)
         while len(self._failures) > MOST_CALLERS:
             self._failures.popitem(last=False)
-        seconds = max(_wait_after(of_one[0], FREE_FAILURES), _wait_after(self._all[0], FREE_FAILURES_OF_ALL))
+        seconds = max(
+            back_off(of_one[0] - FREE_FAILURES, FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS),
+            back_off(self._all[0] - FREE_FAILURES_OF_ALL, FIRST_WAIT_SECONDS, LONGEST_WAIT_OF_ALL_SECONDS),
+        )
         if seconds and now - self._told_at >= _TELL_EVERY_SECONDS:
             self._told_at = now
             logger.warning("access: %d wrong tokens in all, %d of %s", self._all[0], of_one[0], caller)
@@ -91,8 +99,3 @@ class Guesses:
 def _one_more(before: tuple[int, float], now: float) -> tuple[int, float]:
     count, last = before
     return (count + 1 if now - last < FORGOTTEN_SECONDS else 1), now
-
-
-def _wait_after(failures: int, free: int) -> float:
-    """Return the seconds after so many failures: none at first, then doubled each time."""
-    return back_off(failures - free, FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS)
