@@ -3,11 +3,13 @@
 import logging
 from collections import Counter
 
+from renzheng.contracts.errors import RenzhengError
 from renzheng.contracts.ids import EventId
 from renzheng.edge.device.evidence import Evidence
 from renzheng.edge.kiosk.latencies import Latencies
 from renzheng.edge.kiosk.recorder import Recorder
 from renzheng.edge.kiosk.session import RecordAttempt
+from renzheng.edge.kiosk.verifying import Verifying
 
 LOGGER = logging.getLogger(__name__)
 
@@ -19,13 +21,17 @@ class Attempts:
         recorder: writes the event.
         evidence: where the crop is kept.
         latencies: expects the page's report.
+        verifying: hears whether events can be written.
     """
 
-    def __init__(self, recorder: Recorder, evidence: Evidence, latencies: Latencies) -> None:
+    def __init__(
+        self, recorder: Recorder, evidence: Evidence, latencies: Latencies, verifying: Verifying
+    ) -> None:
         self.outcomes: Counter[tuple[str, str]] = Counter()
         self._recorder = recorder
         self._evidence = evidence
         self._latencies = latencies
+        self._verifying = verifying
 
     def write(self, effect: RecordAttempt, crop: bytes | None) -> EventId:
         """Write the event, durably, then the crop; the event stands without it too.
@@ -33,7 +39,12 @@ class Attempts:
         Raises:
             StoreError: nothing was written.
         """
-        event_id = self._recorder.attempt(effect)
+        try:
+            event_id = self._recorder.attempt(effect)
+        except RenzhengError:
+            self._verifying.recorded(done=False)
+            raise
+        self._verifying.recorded(done=True)
         self.outcomes[effect.kind.value, effect.outcome.value] += 1
         if crop is not None:
             self._keep(event_id, crop)

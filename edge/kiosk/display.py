@@ -10,6 +10,7 @@ from renzheng.edge.kiosk.looks import Looks
 from renzheng.edge.kiosk.pages import Pages
 from renzheng.edge.kiosk.screen import Screen, challenge_of, screen_of
 from renzheng.edge.kiosk.session import Done, Looking
+from renzheng.edge.kiosk.verifying import Verifying
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,7 @@ class Display:
         looks: what the look under way has shown.
         frames: how old a frame of the agent's own camera is.
         lens: whether the camera sees.
+        verifying: whether this kiosk can verify anybody.
         delivery: whether events reach central.
         pages: hear of a disk that is nearly full.
         witness_needed: whether hardly anybody matches until the site has calibrated.
@@ -45,6 +47,7 @@ class Display:
         frames: Frames,
         *,
         lens: Lens,
+        verifying: Verifying,
         delivery: Delivery,
         pages: Pages,
         witness_needed: Callable[[], bool],
@@ -53,6 +56,7 @@ class Display:
         self._looks = looks
         self._frames = frames
         self._lens = lens
+        self._verifying = verifying
         self._delivery = delivery
         self._pages = pages
         self._witness_needed = witness_needed
@@ -85,5 +89,6 @@ class Display:
             halted=self._delivery.halted(),
             problem=controller.result.problem,
             camera=self._lens.trouble,
+            unable=self._verifying.trouble,
             witness_needed=self._witness_needed(),
         )

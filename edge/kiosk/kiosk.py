@@ -30,6 +30,7 @@ from renzheng.edge.kiosk.pages import Pages
 from renzheng.edge.kiosk.recorder import Recorder
 from renzheng.edge.kiosk.rest import Rest
 from renzheng.edge.kiosk.screen import CameraCall
+from renzheng.edge.kiosk.verifying import Verifying
 from renzheng.edge.kiosk.visitors import Visitors
 from renzheng.edge.kiosk.witnesses import Witnesses
 from renzheng.edge.look.faces import FaceEngine
@@ -60,6 +61,7 @@ class Kiosk:
         frames: where does a frame go?
         glimpser: glances at frames.
         lens: does the camera see?
+        verifying: can this kiosk verify anybody?
         loop: how do other threads reach the kiosk?
         ticked_ms: when its loop turned last.
     """
@@ -77,6 +79,7 @@ class Kiosk:
     frames: Frames
     glimpser: Glimpser
     lens: Lens
+    verifying: Verifying
     loop: KioskLoop
     ticked_ms: int = field(default_factory=now_ms)
 
@@ -120,7 +123,8 @@ class Kiosk:
         seen_ms = self.pages.seen_ms
         if seen_ms is None or now_ms() - seen_ms > coverage.longest_silence_seconds * 1000:
             return Standing(CoverageState.DOWN, "no_page")
-        return self.lens.standing()
+        seeing = self.lens.standing()
+        return self.verifying.standing() if seeing.state is CoverageState.UP else seeing
 
     def warn_of_disk(self, short: bool) -> None:
         """Let the pages say that the disk is nearly full, or no longer; from any thread."""
@@ -177,8 +181,9 @@ def build_kiosk(
         network=network,
     )
     lens = Lens(own=settings.camera.source != "browser", know=watcher.know)
-    looks = Looks(settings, people, engine.model, watcher, lens)
-    attempts = Attempts(recorder, evidence, latencies)
+    verifying = Verifying()
+    looks = Looks(settings, people, engine.model, watcher, lens, verifying=verifying)
+    attempts = Attempts(recorder, evidence, latencies, verifying)
     rest = Rest(round(settings.kiosk.sleep_seconds * 1000), now_ms())
     controller = Controller(
         rules_of(settings.kiosk), recorder, attempts, looks, pages=pages, rest=rest, loop=loop
@@ -196,6 +201,7 @@ def build_kiosk(
             looks,
             shown,
             lens=lens,
+            verifying=verifying,
             delivery=delivery,
             pages=pages,
             witness_needed=lambda: gallery.standing(settings.face.false_match_rate).witness_needed,
@@ -209,6 +215,7 @@ def build_kiosk(
         frames=shown,
         glimpser=glimpser,
         lens=lens,
+        verifying=verifying,
         loop=loop,
     )
 

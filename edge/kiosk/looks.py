@@ -15,6 +15,7 @@ from renzheng.edge.device.store.people import Patient, People
 from renzheng.edge.errors import CallError
 from renzheng.edge.kiosk.lens import Lens
 from renzheng.edge.kiosk.screen import PaintedCall
+from renzheng.edge.kiosk.verifying import Verifying
 from renzheng.edge.look.outcomes import LookOutcome
 from renzheng.edge.look.watcher import Caution, Progress, Watcher, now_ms
 from renzheng.edge.settings import Settings
@@ -58,10 +59,18 @@ class Looks:
         model: whose references are compared.
         watcher: looks at the frames.
         lens: the camera, of which the watcher is told before each look.
+        verifying: hears of each look what it shows of this kiosk.
     """
 
     def __init__(
-        self, settings: Settings, people: People, model: ModelId, watcher: Watcher, lens: Lens
+        self,
+        settings: Settings,
+        people: People,
+        model: ModelId,
+        watcher: Watcher,
+        lens: Lens,
+        *,
+        verifying: Verifying,
     ) -> None:
         kiosk = settings.kiosk
         self.seen = Seen()
@@ -72,6 +81,7 @@ class Looks:
         self._people = people
         self._model = model
         self._lens = lens
+        self._verifying = verifying
         self._number = 0
 
     async def begin(self, patient: Patient) -> None:
@@ -111,6 +121,7 @@ class Looks:
         """Take what the watcher says after a frame."""
         if progress.look_id != self._number:
             return
+        self._verifying.progressed(progress)
         if progress.fault is not None:
             self.hears.fault(progress.fault)
             return

@@ -178,6 +178,7 @@ class Agent(DeviceAgent):
             **super().health(),
             "engine": self.engine_report.health(),
             "frames": self.kiosk.watcher.handled,
+            "frame_interval_ms": self.kiosk.verifying.typical_ms,
             "voices": self.voices.counts(),
         }
 
@@ -187,6 +188,12 @@ class Agent(DeviceAgent):
         return [
             *super().metrics(),
             one("frames_total", "counter", "Frames looked at.", self.kiosk.watcher.handled),
+            one(
+                "frame_interval_seconds",
+                "gauge",
+                "Time between two analysed frames, in the last look; 0 before the first.",
+                (self.kiosk.verifying.typical_ms or 0) / 1000,
+            ),
             each("attempts_total", "counter", "Finished attempts.", ("kind", "outcome"), attempts),
         ]
 

@@ -56,6 +56,7 @@ class Screen(_Message):
         halted: what keeps this device from delivering to central until somebody acts; staff should be told.
         problem: code of what was wrong with the QR code that was shown last.
         camera: what keeps the camera from seeing: `covered` or `frozen`; staff should be told.
+        unable: why this kiosk verifies nobody although its camera sees (`Verifying`); staff should be told.
         witness_needed: by the thresholds in force hardly anybody matches, until the site has calibrated.
     """
 
@@ -82,6 +83,7 @@ class Screen(_Message):
     halted: str | None = None
     problem: str | None = None
     camera: str | None = None
+    unable: str | None = None
     witness_needed: bool = False
 
 

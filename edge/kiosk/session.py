@@ -15,6 +15,7 @@ from enum import StrEnum
 from renzheng.contracts.events import Outcome, Pad
 from renzheng.contracts.ids import SessionId, WitnessId
 from renzheng.edge.device.store.people import OpenSession, Patient
+from renzheng.edge.look.attempt import TOO_SLOW
 from renzheng.edge.look.outcomes import (
     AttackSuspected,
     LookOutcome,
@@ -71,6 +72,7 @@ class Cause(StrEnum):
     NO_REFERENCE = "no_reference"
     ENROL_AGAIN = "enrol_again"
     CAMERA_FAULT = "camera_fault"
+    TOO_SLOW = "too_slow"
     FACE_DECLINED = "face_declined"
     PREVIOUS_SESSION_OPEN = "previous_session_open"
 
@@ -432,6 +434,8 @@ def _judge(visit: Visit, outcome: LookOutcome, now_ms: int, rules: Rules) -> Ste
     tried = replace(visit, failed=visit.failed + 1)
     record = _failed_attempt(tried, outcome)
     until = now_ms + rules.idle_ms
+    if record.reason == TOO_SLOW:  # another try on the same machine would only take the patient's time
+        return Step(OtherWay(tried, until, cause=Cause.TOO_SLOW), (record,))
     if tried.failed >= rules.tries:
         return Step(OtherWay(tried, until, cause=Cause.TRIES_USED), (record,))
     advice = _advice(outcome)
@@ -458,8 +462,8 @@ def _failed_attempt(tried: Visit, outcome: LookOutcome) -> RecordAttempt:
             return replace(failed, reason=reason)
         case AttackSuspected(compared, decision_ms):
             named = replace(failed, outcome=Outcome.ATTACK_SUSPECTED, pad=Pad.ATTACK)
-        case NotShown(compared, decision_ms):
-            named = replace(failed, reason=LIVENESS_NOT_SHOWN)
+        case NotShown(compared, decision_ms, too_slow=too_slow):
+            named = replace(failed, reason=TOO_SLOW if too_slow else LIVENESS_NOT_SHOWN)
         case NotMatched(compared, pad, decision_ms):
             named = replace(failed, outcome=Outcome.NON_MATCH, pad=pad)
         case NotSure(compared, pad, decision_ms) | Matched(compared, pad, decision_ms):

@@ -2,7 +2,8 @@
 
 The best few probes decide together. Whoever moves a little is through at once; of whoever matches and shows
 nothing living yet, one movement is asked, once, while the screen shines in changing colours. Who cannot be
-asked, or does not answer, is not signed in by the face: the next try, or the other way.
+asked, or does not answer, is not signed in by the face: the next try, or the other way. On a machine that
+analyses few frames a second, limits grow with the time between them (`pace`), and a failure is `TOO_SLOW`.
 """
 
 import math
@@ -21,6 +22,7 @@ from renzheng.edge.look.outcomes import (
     NotShown,
     NotSure,
 )
+from renzheng.edge.look.pace import NOT_BEGUN, Pace
 from renzheng.models.decision import Compared, Decision, Match, NonMatch, NoReference
 from renzheng.models.liveness import challenge
 from renzheng.models.liveness.challenge import ASK_NOTHING, Answering, Plan
@@ -63,7 +65,10 @@ JUMP_IN_EYE_DISTANCES = 1.2
 """A face that is this far from where it was a frame before may be another one: the attempt begins anew."""
 
 LOST_MS = 500
-"""A face that was away for this long may be another one."""
+"""A face that was away for this long may be another one; on a slow machine for two frames' time."""
+
+TOO_SLOW = "too_slow"
+"""Reason of an attempt that failed because too few frames were analysed: nothing is said of the patient."""
 
 MOST_LOSSES = 3
 """After the thread was lost this often, liveness is no longer looked for in this attempt."""
@@ -116,6 +121,8 @@ class Attempt:
         poses: the last few, up to the prompt.
         answering: what is seen of the answer; None until something is asked.
         shown_is_needed: a match that shows nothing living is refused, not merely noted.
+        pace: how fast frames are analysed.
+        ever_usable: how many frames were usable, of whatever face.
     """
 
     began_ms: int
@@ -135,6 +142,8 @@ class Attempt:
     poses: tuple[Pose, ...] = ()
     answering: Answering | None = None
     shown_is_needed: bool = False
+    pace: Pace = NOT_BEGUN
+    ever_usable: int = 0
 
 
 def begin(now_ms: int, limit_ms: int, plan: Plan = ASK_NOTHING, *, shown_is_needed: bool = False) -> Attempt:
@@ -151,6 +160,7 @@ def painted(attempt: Attempt, shown: Shown) -> Attempt:
 
 def observe(attempt: Attempt, seen: Observation, compare: Compare) -> Attempt:
     """Take one frame."""
+    attempt = replace(attempt, pace=attempt.pace.take(seen.at_ms))
     if _another_face(attempt, seen):
         attempt = replace(
             attempt,
@@ -173,6 +183,7 @@ def observe(attempt: Attempt, seen: Observation, compare: Compare) -> Attempt:
         attempt,
         first_usable=attempt.first_usable or (seen.frame, seen.at_ms),
         usable=attempt.usable + 1,
+        ever_usable=attempt.ever_usable + 1,
         probes=_best((*attempt.probes, (seen.look.quality, seen.template))),
         live=_live(attempt, seen) if attempt.losses <= MOST_LOSSES else NOTHING_SHOWN,
     )
@@ -187,7 +198,8 @@ def conclude(attempt: Attempt, now_ms: int) -> LookOutcome | None:
     """End the attempt, if what it has shown so far, or its time, says so; None to go on."""
     over = _is_over(attempt, now_ms)
     if attempt.first_usable is None or attempt.decision is None or isinstance(attempt.decision, NoReference):
-        return NotAcquired(_commonest(attempt)) if over else None
+        over = over or (attempt.pace.hopeless and attempt.answering is None)
+        return NotAcquired(_why_nothing(attempt, now_ms)) if over else None
     taken_ms = now_ms - attempt.first_usable[1]
     compared, live = attempt.decision, attempt.live
     if live.pad is Pad.ATTACK:
@@ -210,7 +222,8 @@ def _admit(attempt: Attempt, compared: Match, now_ms: int) -> Matched | NotShown
     if not (_is_over(attempt, now_ms) or (taken_ms >= PASSIVE_MS and not asks)):
         return None
     if attempt.shown_is_needed:
-        return NotShown(compared, taken_ms, codes)
+        too_slow = attempt.pace.is_slow(now_ms - attempt.began_ms)
+        return NotShown(compared, taken_ms, codes, too_slow=too_slow)
     return Matched(compared, Pad.NOT_SHOWN, taken_ms, codes)
 
 
@@ -230,7 +243,7 @@ def _another_face(attempt: Attempt, seen: Observation) -> bool:
     last = attempt.last_look
     if last is None or last.centre is None or attempt.last_seen_ms is None or seen.look.centre is None:
         return False
-    if seen.at_ms - attempt.last_seen_ms > LOST_MS:
+    if seen.at_ms - attempt.last_seen_ms > attempt.pace.lost_ms(LOST_MS):
         return True
     away = math.dist(last.centre, seen.look.centre)
     return away > JUMP_IN_EYE_DISTANCES * max(last.interocular_px, seen.look.interocular_px)
@@ -303,6 +316,12 @@ def _prompt(attempt: Attempt, *, hint: bool) -> str | None:
     return TURN_A_LITTLE if hint and attempt.plan == ASK_NOTHING else None
 
 
-def _commonest(attempt: Attempt) -> str:
-    counted = Counter(dict(attempt.wrong)).most_common(1)
-    return counted[0][0] if counted else "no_frames"
+def _why_nothing(attempt: Attempt, now_ms: int) -> str:
+    """The commonest thing that was wrong; where most frames were usable, only too few of them, `TOO_SLOW`."""
+    if attempt.pace.frames == 0:
+        return "no_frames"
+    mostly_usable = 2 * attempt.ever_usable >= attempt.pace.frames
+    if attempt.pace.hopeless or (mostly_usable and attempt.pace.is_slow(now_ms - attempt.began_ms)):
+        return TOO_SLOW
+    wrong = Counter(dict(attempt.wrong)).most_common(1)
+    return wrong[0][0] if wrong else "hold_still"  # usable, but never twice the same face

@@ -45,7 +45,10 @@ class NotSure:
 
 @dataclass(frozen=True, slots=True)
 class NotAcquired:
-    """No usable face came within the time; `reason` is the commonest thing that was wrong."""
+    """No usable face came within the time; `reason` is the commonest thing that was wrong.
+
+    `no_frames` when not one came, `too_slow` when usable ones came that this machine analysed too slowly.
+    """
 
     reason: str
 
@@ -61,11 +64,19 @@ class AttackSuspected:
 
 @dataclass(frozen=True, slots=True)
 class NotShown:
-    """The probes match, but nothing showed that the face is a living one, not even when asked."""
+    """The probes match, but nothing showed that the face is a living one, not even when asked.
+
+    Args:
+        compared: as `Matched`.
+        decision_ms: as `Matched`.
+        signals: as `Matched`.
+        too_slow: this machine analysed too few frames to see it.
+    """
 
     compared: Compared
     decision_ms: int
     signals: tuple[str, ...] = ()
+    too_slow: bool = False
 
 
 LookOutcome = Matched | NotMatched | NotSure | NotAcquired | AttackSuspected | NotShown

@@ -12,6 +12,7 @@ from renzheng.edge.look import attempt
 from renzheng.edge.look.attempt import Attempt, Observation
 from renzheng.edge.look.faces import UNREADABLE, FaceEngine, Image, Look, crop_of, decode, look_of
 from renzheng.edge.look.outcomes import LookOutcome
+from renzheng.edge.look.pace import NOT_BEGUN, Pace
 from renzheng.models.analysis import Face, OneFace, PoorQuality
 from renzheng.models.calibration import Calibration
 from renzheng.models.decision import Decision
@@ -49,6 +50,7 @@ class Progress:
         fault: the engine failed; the attempt is over without an outcome.
         crop: the best probe's face (JPEG), with the outcome.
         asked: what the person is asked to do now, beside keeping still; None while nothing is asked.
+        pace: how fast frames are analysed in this look.
     """
 
     look_id: int
@@ -59,6 +61,7 @@ class Progress:
     fault: RenzhengError | None = None
     crop: bytes | None = None
     asked: Plan | None = None
+    pace: Pace = NOT_BEGUN
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +219,17 @@ class Watcher:
         number = None if frame is None else frame.number
         crop = None if outcome is None else scene.crop
         asked = None if state.answering is None else state.plan
-        return Progress(order.look_id, number, state.guidance, first, outcome, crop=crop, asked=asked), state
+        told = Progress(
+            order.look_id,
+            number,
+            state.guidance,
+            first,
+            outcome,
+            crop=crop,
+            asked=asked,
+            pace=state.pace,
+        )
+        return told, state
 
     def _verify(self, probes: Sequence[Template], references: Sequence[Template]) -> Decision:
         return self._engine.verify(probes, references, self._false_match_rate, self._calibration())

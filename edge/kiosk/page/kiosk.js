@@ -128,6 +128,7 @@ function fallAsleep() {
 function paint() {
   const waits = screen.halted ? "notice.halted" : "";
   const trouble = screen.disk_short ? "notice.disk_short" : waits ? waits : screen.camera ? `notice.camera_${screen.camera}`
+    : screen.unable ? `notice.unable_${screen.unable}`
     : screen.witness_needed ? "notice.witness_needed" : "";
   put($("notice"), trouble);
   const patient = screen.patient;

@@ -391,7 +391,7 @@ def test_metrics_count_without_naming_anybody(agent, page, frames):
         ("log_entries", "untyped"), ("backlog_entries", "gauge"), ("backlog_oldest_seconds", "gauge"),
         ("connected", "gauge"), ("commit_seconds_sum", "summary"), ("commit_seconds_count", "summary"),
         ("alarms", "gauge"), ("frames_total", "counter"), ("disk_short", "gauge"), ("clock_trusted", "gauge"),
-        ("attempts_total", "counter", "kind", "outcome"),
+        ("attempts_total", "counter", "kind", "outcome"), ("frame_interval_seconds", "gauge"),
     }  # fmt: skip
     assert "P1" not in text
 

@@ -199,6 +199,45 @@ def test_an_attempt_without_a_single_frame_ends_too():
     assert attempt.conclude(attempt.begin(0, 12_000), 12_000) == NotAcquired("no_frames")
 
 
+@pytest.mark.parametrize("every_ms", [100, 501, 700, 1_500])
+def test_a_machine_that_analyses_few_frames_a_second_still_signs_in(every_ms):
+    outcome, now, _ = play(MATCH, Pad.BONA_FIDE, every_ms=every_ms)
+    assert outcome == Matched(MATCH, Pad.BONA_FIDE, 2 * every_ms)
+    assert now == 3 * every_ms
+
+
+@pytest.mark.parametrize(
+    ("look", "every_ms"), [(GOOD, 1_700), (GOOD, 6_000), (NOBODY, 1_700)], ids=["slow", "slower", "nobody"]
+)
+def test_a_machine_on_which_no_two_frames_show_one_face_is_too_slow_and_says_so_early(look, every_ms):
+    outcome, now, state = play(MATCH, Pad.BONA_FIDE, look, every_ms=every_ms)
+    assert outcome == NotAcquired(attempt.TOO_SLOW)
+    assert now == min(4 * every_ms, 12_000)
+    assert state.pace.typical_ms == every_ms
+
+
+def test_one_analysed_frame_in_the_whole_time_is_too_slow_and_never_no_frames():
+    _, _, state = play(MATCH, frames=1)
+    assert attempt.conclude(state, 12_000) == NotAcquired(attempt.TOO_SLOW)
+
+
+def test_what_was_wrong_before_a_slow_machine_is_said_while_it_can_tell():
+    outcome, _, _ = play(MATCH, look=FAR, every_ms=700)
+    assert outcome == NotAcquired("come_closer")
+
+
+def test_a_pause_on_a_fast_machine_still_begins_anew():
+    _, _, state = play(NON_MATCH, Pad.BONA_FIDE, frames=10)
+    state = attempt.observe(state, Observation(11, 1_700, GOOD, template()), lambda _: MATCH)
+    assert (state.usable, state.live.pad) == (1, Pad.NOT_SHOWN)
+
+
+def test_a_match_that_shows_nothing_living_on_a_slow_machine_is_the_machine_s():
+    slow, _, _ = play(MATCH, plan=Plan("n"), needed=True, every_ms=600)
+    fast, _, _ = play(MATCH, plan=Plan("n"), needed=True)
+    assert (slow.too_slow, fast.too_slow) == (True, False)
+
+
 def test_what_one_face_showed_does_not_serve_the_next():
     _, _, state = play(NON_MATCH, Pad.BONA_FIDE, frames=5)
     assert state.live.pad is Pad.BONA_FIDE

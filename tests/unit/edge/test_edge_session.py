@@ -124,6 +124,17 @@ def test_every_attempt_is_recorded_as_what_it_was(outcome, failed, state, wanted
     assert len(record.identifiers) == (2 if record.kind is Kind.SIGN_IN else 1)
 
 
+@pytest.mark.parametrize("outcome", [NotAcquired("too_slow"), replace(UNSHOWN, too_slow=True)])
+def test_whoever_meets_a_machine_that_is_too_slow_is_sent_to_the_nurse_at_once(outcome):
+    taken = step(looking(), session.LookEnded(outcome), 1_000, RULES)
+    assert (taken.state.cause, taken.state.visit.failed) == (Cause.TOO_SLOW, 1)
+    (record,) = taken.effects
+    assert (record.kind, record.outcome, record.reason) == (CHECK, Outcome.NOT_ACQUIRED, "too_slow")
+    word = session.Witnessed(WitnessId("N1"), Identifier.ID_CARD, Cause.TOO_SLOW)
+    (manual,) = step(taken.state, word, 2_000, RULES).effects
+    assert (manual.outcome, manual.reason) == (Outcome.MANUAL, "too_slow")
+
+
 def test_what_was_not_shown_is_advised_on_and_recorded_with_its_signals():
     taken = step(looking(), session.LookEnded(UNSHOWN), 1_000, RULES)
     assert taken.state.advice == session.LIVENESS_NOT_SHOWN
