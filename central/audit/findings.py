@@ -3,7 +3,6 @@
 import datetime as dt
 import hashlib
 import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
@@ -14,6 +13,7 @@ import pyarrow.parquet as pq
 
 from renzheng.central.audit.engine import Engine
 from renzheng.central.audit.errors import EngineError, OutOfRoomError, RuleFailedError
+from renzheng.central.audit.explaining import Institution, explain
 from renzheng.central.audit.request import DAY_US, day_number
 from renzheng.contracts.tables import FINDINGS, arrow_schema
 from renzheng.rules.dialect import bound
@@ -25,7 +25,6 @@ REQUIRED = ("institution_id", "person_id", "line_ids", "amount", "from_at", "to_
 MOST_FINDINGS = 500_000
 MOST_MEGABYTES = 500
 """Most that all findings of a rule may hold: it is enough to name every line of a nation's night once."""
-_BLANK = re.compile(r"\{(\w+)\}")
 
 
 def find(
@@ -37,8 +36,19 @@ def find(
     from_day: dt.date,
     to_day: dt.date,
     seconds: float,
+    known: Mapping[str, Institution],
 ) -> list[dict[str, Any]]:
     """Run one rule over the period, once for each stretch in which its parameters keep their values.
+
+    Args:
+        engine: what runs it.
+        rule: the rule.
+        pack: the pack that it belongs to.
+        region: whose parameters hold.
+        from_day: first service day.
+        to_day: last service day, included.
+        seconds: how long it may run.
+        known: institutions by id, as the explanations name them.
 
     Raises:
         RuleFailedError: it ran longer than `seconds`, needed too much memory, failed, or gave rows that are
@@ -53,7 +63,7 @@ def find(
                 for batch in engine.batches(bound(rule.sql, placeholders_of(segment))):
                     held += batch.nbytes
                     _not_too_large(held)
-                    found += [as_finding(rule, segment, row, hashes) for row in batch.to_pylist()]
+                    found += [as_finding(rule, segment, row, hashes, known) for row in batch.to_pylist()]
                     _not_too_many(found)
     except EngineError as error:
         raise RuleFailedError(
@@ -123,7 +133,11 @@ def write_findings(path: Path, findings: list[dict[str, Any]]) -> None:
 
 
 def as_finding(
-    rule: Rule, segment: Segment, row: Mapping[str, Any], hashes: Mapping[str, str]
+    rule: Rule,
+    segment: Segment,
+    row: Mapping[str, Any],
+    hashes: Mapping[str, str],
+    known: Mapping[str, Institution],
 ) -> dict[str, Any]:
     """Make a finding of one row of a rule's query.
 
@@ -132,7 +146,7 @@ def as_finding(
     """
     _complete(row)
     lines, evidence = sorted(set(row["line_ids"])), sorted(set(row["evidence"]))
-    shown = {name: _readable(value) for name, value in row.items() if name not in {"line_ids", "evidence"}}
+    shown = {name: value for name, value in row.items() if name not in {"line_ids", "evidence"}}
     parameters = {name: str(value) for name, value in sorted(segment.values.items())}
     return {
         "finding_id": finding_id(rule.id, row, lines, evidence),
@@ -147,15 +161,10 @@ def as_finding(
         "from_at": _instant(row["from_at"]),
         "to_at": _instant(row["to_at"]),
         "evidence": evidence,
-        "explanation_zh": told(rule.header.explanation.zh, shown),
-        "explanation_en": told(rule.header.explanation.en, shown),
+        "explanation_zh": explain(rule.header.explanation.zh, "zh", shown, known),
+        "explanation_en": explain(rule.header.explanation.en, "en", shown, known),
         "parameters": json.dumps({**parameters, **hashes}, sort_keys=True),
     }
-
-
-def told(template: str, shown: Mapping[str, str]) -> str:
-    """Put values in the place of `{name}`, and understand nothing else: a template is a stranger's text."""
-    return _BLANK.sub(lambda blank: shown.get(blank.group(1), "–"), template)
 
 
 def _complete(row: Mapping[str, Any]) -> None:
@@ -194,16 +203,6 @@ def placeholders_of(segment: Segment) -> dict[str, Decimal]:
         "from_us": Decimal((first - 1) * DAY_US),
         "until_us": Decimal((last + 2) * DAY_US),
     }
-
-
-def _readable(value: Any) -> str:
-    """Write a number as people do: no trailing zeros, a tenth is enough."""
-    if value is None:
-        return "–"
-    if isinstance(value, float | Decimal):
-        text = f"{value:.1f}"
-        return text.removesuffix(".0")
-    return str(value)
 
 
 def _instant(us: int) -> dt.datetime:

@@ -31,6 +31,7 @@ from renzheng.central.audit.errors import (
     OutOfTimeError,
     RuleFailedError,
 )
+from renzheng.central.audit.explaining import Institution, institutions
 from renzheng.central.audit.findings import find, switched_off, write_findings
 from renzheng.central.audit.knowledge import knowledge_tables
 from renzheng.central.audit.loading import Loaded, Loader
@@ -166,6 +167,7 @@ class Run:
         self._stays_known = False
         self._circles: tuple[tuple[str, ...], ...] = ()
         self._found: dict[str, int] = {}
+        self._institutions: dict[str, Institution] = {}
         self._failed: dict[str, str] = {}
         self._seconds: dict[str, float] = {}
         self._steps = ("load", *STEPS, "write", *(rule.id for rule in pack.active))
@@ -231,6 +233,7 @@ class Run:
     def _find(self) -> None:
         """Run every rule; each is timed as a step of its own. One that fails does not stop the others."""
         findings: list[dict[str, Any]] = []
+        self._institutions = institutions(self._engine)
         with _beside_each_other(self._engine.at_once) as each:
             for rule, found in zip(self._pack.active, each(self._found_by, self._pack.active), strict=True):
                 if isinstance(found, RuleFailedError):
@@ -245,7 +248,14 @@ class Run:
         asked = {name: getattr(self._request, name) for name in ("region", "from_day", "to_day")}
         with self._timed(rule.id):
             try:
-                return find(self._engine, rule, self._pack, seconds=self._request.rule_seconds, **asked)
+                return find(
+                    self._engine,
+                    rule,
+                    self._pack,
+                    seconds=self._request.rule_seconds,
+                    known=self._institutions,
+                    **asked,
+                )
             except RuleFailedError as error:
                 return error
 

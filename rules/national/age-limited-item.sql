@@ -10,8 +10,8 @@ verdict: contradicted
 known_false_positives:
   - {zh: 出生日期登记有误, en: a birth date that was registered wrongly}
 explanation:
-  zh: "项目 {item_code} 限年龄 {min_age}–{max_age} 岁，服务当日参保人约 {age} 岁。"
-  en: "Item {item_code} is limited to ages {min_age} to {max_age}; the person was about {age} on the day of service."
+  zh: "项目 {item_code} 限 {ages_zh}使用，服务当日参保人约 {age} 岁。"
+  en: "Item {item_code} may be billed only for {ages_en}; the person was about {age} on the day of service."
 examples:
   - title: {zh: 五十岁计新生儿项目, en: a neonatal item at the age of fifty}
     tables:
@@ -63,8 +63,16 @@ SELECT
   l.service_time AS to_at,
   CAST([] AS VARCHAR[]) AS evidence,
   l.item_code,
-  x.min_age,
-  x.max_age,
+  CASE
+    WHEN x.min_age IS NULL THEN CAST(x.max_age AS VARCHAR) || ' 岁及以下'
+    WHEN x.max_age IS NULL THEN CAST(x.min_age AS VARCHAR) || ' 岁及以上'
+    ELSE CAST(x.min_age AS VARCHAR) || '–' || CAST(x.max_age AS VARCHAR) || ' 岁'
+  END AS ages_zh,
+  CASE
+    WHEN x.min_age IS NULL THEN 'people aged ' || CAST(x.max_age AS VARCHAR) || ' or under'
+    WHEN x.max_age IS NULL THEN 'people aged ' || CAST(x.min_age AS VARCHAR) || ' or over'
+    ELSE 'ages ' || CAST(x.min_age AS VARCHAR) || ' to ' || CAST(x.max_age AS VARCHAR)
+  END AS ages_en,
   (l.service_day - p.birth_date) * 100 // 36525 AS age
 FROM billed_lines l
 JOIN limits x ON l.item_code = x.item_code AND l.service_day BETWEEN x.first_day AND x.last_day

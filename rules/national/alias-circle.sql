@@ -9,8 +9,8 @@ level: low
 known_false_positives:
   - {zh: 合并后又误操作反向合并, en: a merge that was taken back by merging the other way}
 explanation:
-  zh: "人员编号 {numbers} 的合并关系首尾相连，无法确定哪一个是现用编号；{institution_id} 在其名下计费 {lines} 行、{amount} 元。请主索引管理部门更正。"
-  en: "The merges of person numbers {numbers} form a circle, so that nobody can tell which number holds; {institution_id} billed {lines} line(s), {amount} yuan, under them. Whoever keeps the index must correct it."
+  zh: "人员编号 {numbers} 的合并关系首尾相连，无法确定哪一个是现用编号；{institution_id} 在这些编号下计费 {lines} 条、{amount} 元。请主索引管理部门更正。"
+  en: "Person numbers {numbers} have been merged in a circle, so it is unclear which one is current; {institution_id} billed {lines} line(s), {amount} yuan, under them. The keeper of the person index needs to correct this."
 examples:
   - title: {zh: 甲并入乙，乙又并入甲, en: one merged into two and two into one}
     tables:

@@ -10,8 +10,8 @@ known_false_positives:
   - {zh: 转科当日新旧病区各计一次, en: a move between wards that was not recorded as a transfer}
   - {zh: 同室加床（陪护）误用患者床位编码, en: a companion's bed billed by the code of a patient's}
 explanation:
-  zh: "{institution_id} 为参保人计收的床位费中，有 {days} 天当日已另有床位计费，多计 {lines} 行、约 {amount} 元；除转科转院当日外，一个人一天只能占用一张床。"
-  en: "{institution_id} billed the person a bed on {days} day(s) that already had one: {lines} line(s), some {amount} yuan. But for a day of transfer, a person has one bed a day."
+  zh: "{institution_id} 为参保人计收的床位费中，有 {days} 天当日已另有床位计费，多计 {lines} 条、约 {amount} 元；除转科转院当日外，一个人一天只能占用一张床。"
+  en: "{institution_id} billed the person a bed on {days} day(s) that already had one: {lines} line(s), about {amount} yuan. Except on a day of transfer, a person occupies one bed a day."
 examples:
   - title: {zh: 一个床日计五次, en: one bed day billed five times}
     tables:
@@ -21,7 +21,7 @@ examples:
     flags:
       - {institution_id: H1, person_id: P1, amount: 240}
     neighbour:
-      title: {zh: 五天一行合计, en: five days on one line}
+      title: {zh: 五天合计一条, en: five days on one line}
       tables:
         claim_lines:
           - {line_id: L1, visit_id: V1, item_code: BED, service_time: "2026-03-06 08:00", quantity: 5, amount: 300}

@@ -1,7 +1,7 @@
 /*
 id: beyond-prescription
 version: "1.1"
-title: {zh: 透析次数超出医嘱, en: More sessions than prescribed}
+title: {zh: 透析次数超出处方, en: More sessions than prescribed}
 status: stable
 basis: [国务院令第735号 第三十八条（过度诊疗） / State Council Decree 735 art 38]
 stage: after
@@ -14,16 +14,16 @@ parameters:
       - {from: 2020-01-01, value: 1, reference: working value of this pack; a region sets its own}
   bundle_sessions:
     unit: sessions
-    meaning: {zh: 一行达到此例次即视为集中补记，不计入当周, en: "a line of as many sessions was billed for several weeks at once, and does not count"}
+    meaning: {zh: 一条达到此例次即视为集中补记，不计入当周, en: "a line of as many sessions was billed for several weeks at once, and does not count"}
     values:
       - {from: 2020-01-01, value: 3, reference: "fee time is not treatment time"}
 known_false_positives:
-  - {zh: 医嘱已变更但未上传, en: a prescription that was changed and not yet uploaded}
+  - {zh: 处方已变更但未上传, en: a prescription that was changed and not yet uploaded}
 explanation:
-  zh: "参保人一周内在 {institution_id} 计费透析 {billed} 例次，医嘱为每周 {prescribed} 次。"
-  en: "{billed} sessions were billed for the person in one week at {institution_id}; {prescribed} a week were prescribed."
+  zh: "参保人一周内在 {institution_id} 计费透析 {billed} 例次，处方为每周 {prescribed} 次。"
+  en: "{billed} session(s) were billed for the person in one week at {institution_id}; the prescription is for {prescribed} a week."
 examples:
-  - title: {zh: 医嘱两次，计费四次, en: two a week prescribed and four billed}
+  - title: {zh: 处方两次，计费四次, en: two a week prescribed and four billed}
     tables:
       prescriptions: [{sessions_per_week: 2}]
       claim_lines:
@@ -42,10 +42,10 @@ examples:
         - {repeat: 7, every_minutes: 1440, line_id: "L{n}", item_code: HD, service_time: "2026-03-02 10:00"}
     flags: [{person_id: P1}]
     neighbour:
-      title: {zh: 没有医嘱就不判断, en: without a prescription nothing is judged}
+      title: {zh: 没有处方就不判断, en: without a prescription nothing is judged}
       tables:
         prescriptions: []
-  - title: {zh: 医嘱一次，逐次计费三次, en: one a week prescribed and three billed one by one}
+  - title: {zh: 处方一次，逐次计费三次, en: one a week prescribed and three billed one by one}
     tables:
       prescriptions: [{sessions_per_week: 1}]
       claim_lines:

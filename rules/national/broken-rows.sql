@@ -1,7 +1,7 @@
 /*
 id: broken-rows
 version: "1.0"
-title: {zh: 损坏的数据行过多, en: Too many broken rows}
+title: {zh: 损坏的数据记录过多, en: Too many broken rows}
 status: stable
 basis: [国务院令第735号 第四十条（伪造、变造、隐匿电子信息） / State Council Decree 735 art 40]
 stage: after
@@ -9,12 +9,12 @@ level: medium
 parameters:
   fewest:
     unit: rows
-    meaning: {zh: 起评行数, en: "fewer broken rows than this are slips"}
+    meaning: {zh: 起评条数, en: "fewer broken rows than this are slips"}
     values:
       - {from: 2020-01-01, value: 10, reference: "working value of this pack; a region sets its own"}
   most_share:
     unit: share
-    meaning: {zh: 损坏行或靠损坏行免于判定的费用占比的上限（区间下限须超过）, en: "the share of rows that could not be read, or lines that only a broken row keeps from a verdict that the interval's lower end must exceed"}
+    meaning: {zh: 损坏记录或靠损坏记录免于判定的费用占比的上限（区间下限须超过）, en: "the share of rows that could not be read, or lines that only a broken row keeps from a verdict that the interval's lower end must exceed"}
     values:
       - {from: 2020-01-01, value: 0.02, reference: "working value of this pack; a region sets its own"}
   times_peers:
@@ -36,10 +36,10 @@ known_false_positives:
   - {zh: 接口升级期间的格式变化, en: a format that changed with an interface}
   - {zh: 导入时选错了编码, en: a file that was read with the wrong encoding}
 explanation:
-  zh: "{institution_id} {what_zh}：{k} 行（共 {n} 行，{amount} 元），占 {share_percent}%（区间下限 {low_percent}%）。本统计区其余 {peers} 家机构参与比较，全区中位数为 {middle_percent}%。读不出的行既不能证明也不能否定任何事，请要求机构更正后重报。"
-  en: "{institution_id}: {k} of {n} {what_en}, {amount} yuan: {share_percent} % (lower end of the interval {low_percent} %). {peers} other institution(s) of the region were compared; the region's middle share is {middle_percent} %. A row that cannot be read proves nothing either way: ask for it again."
+  zh: "{institution_id} {what_zh}：{k} 条（共 {n} 条，{amount} 元），占 {share_percent}%（区间下限 {low_percent}%）。本统计区其余 {peers} 家机构参与比较，全区中位数为 {middle_percent}%。读不出的记录既不能证明也不能否定任何事，请要求机构更正后重报。"
+  en: "{institution_id}: {k} of {n} {what_en}, {amount} yuan: {share_percent} % (lower end of the interval {low_percent} %). Compared with {peers} other institution(s) of the region; the region's median is {middle_percent} %. A row that cannot be read proves nothing either way: ask the institution to correct it and send it again."
 examples:
-  - title: {zh: 二十行费用读不出, en: twenty billed rows that could not be read}
+  - title: {zh: 二十条费用读不出, en: twenty billed rows that could not be read}
     tables:
       institutions: [{institution_id: H1}, {institution_id: H2}]
       claim_lines:
@@ -50,7 +50,7 @@ examples:
     flags:
       - {institution_id: H1, line_ids: [], amount: 8000}
     neighbour:
-      title: {zh: 两行, en: two rows}
+      title: {zh: 两条, en: two rows}
       tables:
         rejects:
           - {repeat: 2, person_id: P1, amount: 400, reason: service_time cannot be read, field: service_time}
@@ -146,7 +146,7 @@ SELECT
   $from_day * 86400000000 AS from_at,
   $to_day * 86400000000 AS to_at,
   [f.kind] AS evidence,
-  CASE WHEN f.kind = 'refused' THEN '上报的费用行无法读取' ELSE '仅因损坏的记录行而未能判定的费用' END AS what_zh,
+  CASE WHEN f.kind = 'refused' THEN '上报的费用记录无法读取' ELSE '仅因损坏的记录而未能判定的费用' END AS what_zh,
   CASE
     WHEN f.kind = 'refused' THEN 'billed rows could not be read'
     ELSE 'lines are kept from a verdict only by a broken row of evidence'

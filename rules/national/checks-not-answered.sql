@@ -1,7 +1,7 @@
 /*
 id: checks-not-answered
 version: "1.0"
-title: {zh: 查床屡无应答, en: Bed checks that get no answer}
+title: {zh: 床旁抽查屡未应答, en: Bed checks that get no answer}
 status: stable
 basis: [国务院令第735号 第三十六条（不得拒绝、阻挠监督检查） / State Council Decree 735 art 36, 第三十八条（挂床住院） / art 38]
 stage: during
@@ -9,7 +9,7 @@ level: medium
 parameters:
   most_share:
     unit: share
-    meaning: {zh: 无应答、被拒或外出无请假记录的查床占比的上限（区间下限须超过）, en: "the share of checks that were refused, unanswered, or answered as away without a leave that the interval's lower end must exceed"}
+    meaning: {zh: 未应答、被拒或外出无请假记录的床旁抽查占比的上限（区间下限须超过）, en: "the share of checks that were refused, unanswered, or answered as away without a leave that the interval's lower end must exceed"}
     values:
       - {from: 2020-01-01, value: 0.3, reference: "working value of this pack; a region sets its own"}
   times_peers:
@@ -30,10 +30,10 @@ parameters:
 known_false_positives:
   - {zh: 检查终端故障或病区网络中断, en: an inspector's unit that failed or a ward without a network}
 explanation:
-  zh: "{institution_id} 本期查床 {n} 次，其中 {k} 次（{days} 天）无人应答（{unanswered} 次）、被拒（{refused} 次）或答“外出”而无请假记录（{away} 次），占 {share_percent}%（区间下限 {low_percent}%）。本统计区其余 {peers} 家机构参与比较，全区中位数为 {middle_percent}%。"
-  en: "{k} of {n} bed checks at {institution_id} (on {days} days) went unanswered ({unanswered}), were refused ({refused}) or were answered as away without a leave ({away}): {share_percent} % (lower end of the interval {low_percent} %). {peers} other institution(s) of the region were compared; the region's middle share is {middle_percent} %."
+  zh: "{institution_id} 本期床旁抽查 {n} 次，其中 {k} 次（{days} 天）未应答（{unanswered} 次）、被拒（{refused} 次）或答“外出”而无请假记录（{away} 次），占 {share_percent}%（区间下限 {low_percent}%）。本统计区其余 {peers} 家机构参与比较，全区中位数为 {middle_percent}%。"
+  en: "{k} of {n} bedside checks at {institution_id} (on {days} days) went unanswered ({unanswered}), were refused ({refused}) or were answered as away without a recorded leave ({away}): {share_percent} % (lower end of the interval {low_percent} %). Compared with {peers} other institution(s) of the region; the region's median is {middle_percent} %."
 examples:
-  - title: {zh: 二十次查床无一有效应答, en: none of twenty checks answered}
+  - title: {zh: 二十次床旁抽查无一有效应答, en: none of twenty checks answered}
     tables:
       institutions: [{institution_id: H1}, {institution_id: H2}]
       spot_checks:

@@ -22,8 +22,8 @@ known_false_positives:
   - {zh: 死亡日期登记有误, en: a date of death that was registered wrongly}
   - {zh: 费用按出院日集中记账, en: items that were given before and billed after}
 explanation:
-  zh: "参保人死亡登记之后，{institution_id} 仍有 {lines} 行费用、{amount} 元；死亡前已结束的治疗和住院的补记、以及午夜批量记账不计在内。"
-  en: "{institution_id} billed {lines} line(s), {amount} yuan, for days after the person's registered death; late entries of treatments and stays that had ended by then, and batches after midnight, are left out."
+  zh: "参保人死亡登记之后，{institution_id} 仍有 {lines} 条费用、{amount} 元；死亡前已结束的治疗和住院的补记，以及午夜批量记账不计在内。"
+  en: "{institution_id} billed {lines} line(s), {amount} yuan, for days after the person's registered death. Late entries for treatments and stays that had already ended, and batches posted just after midnight, are not counted."
 examples:
   - title: {zh: 死后第二天取药, en: medicine two days after}
     tables:

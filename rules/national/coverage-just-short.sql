@@ -19,7 +19,7 @@ parameters:
       - {from: 2020-01-01, value: 0.2, reference: "working value of this pack; a region sets its own"}
   most_share:
     unit: share
-    meaning: {zh: 因覆盖略低而无法核实的行占比的上限（区间下限须超过）, en: "the share of lines left open by coverage that was just short that the interval's lower end must exceed"}
+    meaning: {zh: 因覆盖略低而无法核实的费用条数占比的上限（区间下限须超过）, en: "the share of lines left open by coverage that was just short that the interval's lower end must exceed"}
     values:
       - {from: 2020-01-01, value: 0.05, reference: "working value of this pack; a region sets its own"}
   times_peers:
@@ -40,8 +40,8 @@ parameters:
 known_false_positives:
   - {zh: 每晚按时关机的透析室，且有患者漏采, en: a clinic that switches its kiosk off every evening and misses some patients by day}
 explanation:
-  zh: "{institution_id} 有 {days} 天的设备覆盖率略低于要求（{lowest_percent}%–{highest_percent}%），其间 {k} 行透析费用（{amount} 元）无人到场记录而不能判定，占全部 {n} 行的 {share_percent}%（区间下限 {low_percent}%）。本统计区其余 {peers} 家机构参与比较，全区中位数为 {middle_percent}%。"
-  en: "On {days} days coverage at {institution_id} was just short of the need ({lowest_percent} % to {highest_percent} %), and {k} dialysis line(s) of those days ({amount} yuan), for which nobody was seen, stay undecided: {share_percent} % of {n} lines (lower end of the interval {low_percent} %). {peers} other institution(s) of the region were compared; the region's middle share is {middle_percent} %."
+  zh: "{institution_id} 有 {days} 天的设备覆盖率略低于要求（{lowest_percent}%–{highest_percent}%），其间 {k} 条透析费用（{amount} 元）无人到场记录而不能判定，占全部 {n} 条的 {share_percent}%（区间下限 {low_percent}%）。本统计区其余 {peers} 家机构参与比较，全区中位数为 {middle_percent}%。"
+  en: "On {days} days, coverage at {institution_id} was just below what is needed ({lowest_percent} % to {highest_percent} %), and {k} dialysis line(s) of those days ({amount} yuan), for which nobody was seen, remain undecided: {share_percent} % of {n} lines (lower end of the interval {low_percent} %). Compared with {peers} other institution(s) of the region; the region's median is {middle_percent} %."
 examples:
   - title: {zh: 每天下午六点后停机, en: down from six in the evening every day}
     tables:

@@ -15,8 +15,8 @@ parameters:
 known_false_positives:
   - {zh: 住院医院无透析设备，外送透析但未登记请假, en: a patient sent out for dialysis by a hospital without machines whose leave was not recorded}
 explanation:
-  zh: "参保人在 {stay_institution_id} 住院期间，{institution_id} 为其计费透析 {lines} 行，无请假记录。"
-  en: "While the person was an inpatient at {stay_institution_id}, {institution_id} billed {lines} dialysis line(s); no leave covers them."
+  zh: "参保人在 {stay_institution_id} 住院期间，{institution_id} 为其计费透析 {lines} 条，无请假记录。"
+  en: "While the person was an inpatient at {stay_institution_id}, {institution_id} billed {lines} dialysis line(s); no recorded leave covers them."
 examples:
   - title: {zh: 住院第三天在他院透析, en: dialysis elsewhere on the third day of a stay}
     tables:

@@ -10,8 +10,8 @@ known_false_positives:
   - {zh: 人员合并有误，实为两人, en: a merge of two different persons}
   - {zh: 同日确做两次治疗, en: two treatments on one day}
 explanation:
-  zh: "参保人名下有 {numbers} 个已合并的编号；{institution_id} 与他处在 {days} 天为其同日计费同类透析 {lines} 行、{amount} 元，其中有的行没有治疗可对应。请核对是否一人两号重复计费。"
-  en: "The person has {numbers} merged number(s) besides the present one; on {days} day(s) dialysis of one class was billed more than once, {lines} line(s) at {institution_id}, {amount} yuan, and some of them have no treatment. Look whether one person was billed under two numbers."
+  zh: "参保人名下有 {numbers} 个已合并的编号；{institution_id} 与其他机构在 {days} 天为其同日计费同类透析 {lines} 条、{amount} 元，其中有的费用没有治疗可对应。请核对是否一人两号重复计费。"
+  en: "The person has {numbers} merged number(s) besides the current one; on {days} day(s) the same kind of dialysis was billed more than once, {lines} line(s) at {institution_id}, {amount} yuan, and for some of them there was no treatment. Check whether one person was billed under two numbers."
 examples:
   - title: {zh: 新旧编号同日各一次, en: once under each number on one day}
     tables:

@@ -1,7 +1,7 @@
 /*
 id: foreign-answer
 version: "1.0"
-title: {zh: 查床由未受派设备作答, en: Spot checks answered by a device they were not sent to}
+title: {zh: 床旁抽查由未受派设备作答, en: Spot checks answered by a device they were not sent to}
 status: stable
 basis: [国务院令第735号 第三十六条 / State Council Decree 735 art 36, 国家医保局令第7号 / NHSA Order 7]
 stage: during
@@ -9,8 +9,8 @@ level: high
 known_false_positives:
   - {zh: 检查终端当场更换而未改派, en: an inspector's unit that was exchanged on the spot and not readdressed}
 explanation:
-  zh: "{institution_id} 的 {checks} 次查床任务派给设备 {sent_to}，答复却来自设备 {answered_by}，其中 {present} 次答“在床”。答复须由受派设备作出，请核实由谁在何处作答。"
-  en: "{checks} spot check(s) at {institution_id} were sent to device {sent_to} and answered by device {answered_by}, {present} of them as present. Only the device that was asked may answer: find out who answered, and where."
+  zh: "{institution_id} 的 {checks} 次床旁抽查派给设备 {sent_to}，应答却来自设备 {answered_by}，其中 {present} 次答“在床”。应答须由受派设备作出，请核实由谁在何处应答。"
+  en: "Device {answered_by} answered {checks} bedside check(s) at {institution_id} that had been sent to device {sent_to}, {present} of them as present. Only the device that was sent the check may answer it: find out who answered, and where."
 examples:
   - title: {zh: 医院的设备替检查员作答, en: the ward's own device answers for the inspector's}
     tables:

@@ -18,12 +18,12 @@ parameters:
     values:
       - {from: 2020-01-01, value: 1.96, reference: "95 % interval, Wilson 1927"}
 known_false_positives:
-  - {zh: 查床恰逢集中检查时段, en: "a round at the hour of examinations, whose leaves were not recorded"}
+  - {zh: 床旁抽查恰逢集中检查时段, en: "a round at the hour of examinations, whose leaves were not recorded"}
 explanation:
-  zh: "{institution_id} 有应答的 {answered} 次查床中 {present} 次在床，在床率 {rate_percent}%（95% 区间 {low_percent}%–{high_percent}%），低于阈值。"
-  en: "Of {answered} answered bed checks at {institution_id}, {present} found the patient: {rate_percent} % (95 % interval {low_percent} % to {high_percent} %), below the threshold."
+  zh: "{institution_id} 有应答的 {answered} 次床旁抽查中 {present} 次在床，在床率 {rate_percent}%（95% 区间 {low_percent}%–{high_percent}%），低于阈值。"
+  en: "Of {answered} answered bedside checks at {institution_id}, {present} found the patient: {rate_percent} % (95 % interval {low_percent} % to {high_percent} %), below the threshold."
 examples:
-  - title: {zh: 二十次查床五次在床, en: five of twenty in bed}
+  - title: {zh: 二十次床旁抽查五次在床, en: five of twenty in bed}
     tables:
       spot_checks:
         - {repeat: 5, check_id: "C{n}", visit_id: "V{n}", person_id: "P{n}", drawn_at: "2026-03-04 10:00", result: present}

@@ -10,7 +10,7 @@ known_false_positives:
   - {zh: 数日费用合并在一日记账, en: several days billed on one}
 explanation:
   zh: "参保人在 {institution_id} {period_zh}计费 {item_code} 共 {billed}，限 {most}；超出部分约 {excess} 元。"
-  en: "{billed} of {item_code} were billed for the person at {institution_id} {period_en}; {most} are paid for. The rest comes to some {excess} yuan."
+  en: "{billed} of {item_code} were billed for the person at {institution_id} {period_en}; the limit is {most}. The excess comes to about {excess} yuan."
 examples:
   - title: {zh: 一日三十小时自动腹膜透析, en: thirty hours of automated peritoneal dialysis in a day}
     tables:

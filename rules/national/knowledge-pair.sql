@@ -10,8 +10,8 @@ known_false_positives:
   - {zh: 两项分属互不相关的两次治疗, en: two separate treatments to which the items belong}
   - {zh: 本省价格政策允许另收, en: a province whose prices allow both}
 explanation:
-  zh: "参保人在 {institution_id} 计费主项 {main_code}，其内涵已含 {sub_code}（限定范围：{within_zh}），后者又另计 {lines} 行、{amount} 元。"
-  en: "Item {main_code}, billed for the person at {institution_id}, includes {sub_code} ({within_en}); the latter was billed beside it on {lines} line(s), {amount} yuan."
+  zh: "参保人在 {institution_id} 计费主项 {main_code}，其内涵已含 {sub_code}（限定范围：{within_zh}），后者又另计 {lines} 条、{amount} 元。"
+  en: "Item {main_code}, billed for the person at {institution_id}, already includes {sub_code} ({within_en}); the latter was billed again on {lines} line(s), {amount} yuan."
 examples:
   - title: {zh: 血液灌流同日另计血液透析, en: haemoperfusion and haemodialysis on one day}
     tables:

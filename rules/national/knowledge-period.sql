@@ -9,8 +9,8 @@ level: medium
 known_false_positives:
   - {zh: 因病情变化重新开始的疗程, en: a course that began again because the illness had changed}
 explanation:
-  zh: "参保人在 {days} 天内有 {billed} 天计费 {item_code}，疗程限 {most} 天；{institution_id} 本期有 {lines} 行、{amount} 元超出。"
-  en: "{item_code} was billed for the person on up to {billed} days within {days}; its course has {most}. {lines} line(s) of {institution_id}, {amount} yuan, are beyond it."
+  zh: "参保人在 {days} 天内有 {billed} 天计费 {item_code}，疗程限 {most} 天；{institution_id} 本期有 {lines} 条、{amount} 元超出。"
+  en: "{item_code} was billed for the person on {billed} days within {days}; a course is limited to {most}. Beyond that {institution_id} billed {lines} line(s), {amount} yuan."
 examples:
   - title: {zh: 十四天内第三天, en: a third day within fourteen}
     tables:

@@ -10,8 +10,8 @@ known_false_positives:
   - {zh: 急诊外出来不及登记, en: an emergency that left no time to record the leave first}
   - {zh: 系统网络中断后补录, en: a record entered after a network outage}
 explanation:
-  zh: "抽查 {check_id} 已于登记前抽出，该时刻的请假在抽查之后才登记。"
-  en: "Spot check {check_id} was drawn before the leave that covers its moment was recorded."
+  zh: "{from_at} 抽出的床旁抽查，涵盖该时刻的请假在抽出之后才登记。"
+  en: "The leave that covers the bedside check of {from_at} was recorded only after the check had been drawn."
 examples:
   - title: {zh: 抽查一小时后补记, en: recorded an hour after the draw}
     tables:

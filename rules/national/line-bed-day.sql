@@ -55,14 +55,14 @@ parameters:
       - {from: 2020-01-01, value: 366, reference: "stays over a year are settled at the end of the year"}
 known_false_positives:
   - {zh: 请假未登记, en: a leave that was granted and not recorded}
-  - {zh: 查床时正在其他科室治疗, en: a patient under treatment in another department when the bed was checked}
+  - {zh: 床旁抽查时正在其他科室治疗, en: a patient under treatment in another department when the bed was checked}
   - {zh: 婴儿床、陪护床记在患者名下且目录归为床位费, en: "a baby's or companion's bed billed under the patient, if the catalogue has it as a bed"}
   - {zh: 前几日漏记的床位费补记在同一天, en: forgotten bed fees of earlier days entered on a day that has its own}
 explanation:
-  zh: "判定 {verdict}，理由 {reason}，设备覆盖率 {coverage_percent}%。"
+  zh: "判定：{verdict}；理由：{reason}；设备覆盖率 {coverage_percent}%。"
   en: "{verdict}: {reason}; devices covered {coverage_percent} % of the window."
 examples:
-  - title: {zh: 查床不在, en: absent at a spot check}
+  - title: {zh: 床旁抽查不在, en: absent at a spot check}
     tables:
       stays: [{visit_id: V1, admitted_at: "2026-03-01 09:00", discharged_at: "2026-03-08 10:00"}]
       claim_lines: [{line_id: L1, visit_id: V1, item_code: BED, service_time: "2026-03-04 08:00"}]

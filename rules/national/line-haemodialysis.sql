@@ -25,12 +25,12 @@ parameters:
       - {from: 2020-01-01, value: 60, reference: "default of the audit specification"}
   min_duration_ratio:
     unit: share of the prescribed minutes
-    meaning: {zh: 实际时长与医嘱时长之比的下限, en: "the shown duration must reach this share of the prescription"}
+    meaning: {zh: 实际时长与处方时长之比的下限, en: "the shown duration must reach this share of the prescription"}
     values:
       - {from: 2020-01-01, value: 0.5, reference: "default of the audit specification"}
   min_session_minutes:
     unit: minutes
-    meaning: {zh: 没有医嘱时的最短时长, en: "shortest session without a prescription; also, sign-ins closer than this are one"}
+    meaning: {zh: 没有处方时的最短时长, en: "shortest session without a prescription; also, sign-ins closer than this are one"}
     values:
       - {from: 2020-01-01, value: 90, reference: "short daily dialysis lasts 1.5 to 3 hours"}
   elsewhere_margin_minutes:
@@ -75,7 +75,7 @@ parameters:
       - {from: 2020-01-01, value: 30, reference: "default of the audit specification"}
   min_prescribed_minutes:
     unit: minutes
-    meaning: {zh: 医嘱时长低于此值按此值计, en: "a shorter prescription counts as this"}
+    meaning: {zh: 处方时长低于此值按此值计, en: "a shorter prescription counts as this"}
     values:
       - {from: 2020-01-01, value: 60, reference: "default of the audit specification"}
   inpatients_sign_in:
@@ -85,22 +85,22 @@ parameters:
       - {from: 2020-01-01, value: 0, reference: "a region's choice; dialysis may come to the bed"}
   shield_attempts:
     unit: lines a person a month
-    meaning: {zh: 未采集到人脸的签到每人每月最多可保留的费用行数, en: "how many lines attempts without a picture keep from being refuted"}
+    meaning: {zh: 未采集到人脸的签到每人每月最多可保留的费用条数, en: "how many lines attempts without a picture keep from being refuted"}
     values:
       - {from: 2020-01-01, value: 2, reference: "default of the audit specification"}
   hospital_log_corroborates:
     unit: 0 no; 1 yes
-    meaning: {zh: 医院自行上传的机器日志能否佐证人工签到, en: "whether a machine log that the hospital wrote corroborates a witness"}
+    meaning: {zh: 医院自行上传的机器日志能否佐证人工见证签到, en: "whether a machine log that the hospital wrote corroborates a witness"}
     values:
       - {from: 2020-01-01, value: 1, reference: "a region's choice"}
 known_false_positives:
   - {zh: 死亡日期、机构归属登记有误, en: a date of death or an institution that was registered wrongly}
   - {zh: 双胞胎被识别为同一人而出现在他处, en: a twin taken for the person at another institution}
 explanation:
-  zh: "判定 {verdict}，理由 {reason}，设备覆盖率 {coverage_percent}%。"
+  zh: "判定：{verdict}；理由：{reason}；设备覆盖率 {coverage_percent}%。"
   en: "{verdict}: {reason}; devices covered {coverage_percent} % of the window."
 examples:
-  - title: {zh: 同一例次计费两行, en: two lines for one session}
+  - title: {zh: 同一例次计费两条, en: two lines for one session}
     tables:
       coverage: [{from_at: "2026-03-04 00:00", to_at: "2026-03-05 00:00"}]
       claim_lines:

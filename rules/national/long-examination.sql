@@ -20,8 +20,8 @@ parameters:
 known_false_positives:
   - {zh: 返回时间漏填, en: "a return that was not recorded, although the patient was back"}
 explanation:
-  zh: "{institution_id} 为参保人登记的外出（{kind_zh}）历时 {hours} 小时，超过 {longest_hours} 小时；其后 {days} 天仍计床位费 {amount} 元，且这些天没有人或设备看到该患者在院。"
-  en: "The {kind} recorded for the person at {institution_id} lasts {hours} hours, more than {longest_hours}; {days} bed day(s) after that were billed, {amount} yuan, and nothing shows the person there on them."
+  zh: "{institution_id} 为参保人登记的外出（{kind}）历时 {hours} 小时，超过 {longest_hours} 小时；其后 {days} 天仍计床位费 {amount} 元，且这些天没有人或设备看到该患者在院。"
+  en: "The {kind} recorded for the person at {institution_id} lasts {hours} hours, more than the {longest_hours} allowed; {days} bed day(s) after that were billed, {amount} yuan, and neither people nor devices saw the person there on those days."
 examples:
   - title: {zh: 检查二十天, en: an examination of twenty days}
     tables:
@@ -84,7 +84,6 @@ SELECT
   max(service_time) AS to_at,
   [visit_id] AS evidence,
   kind,
-  CASE WHEN kind = 'transfer' THEN '转运' ELSE '检查' END AS kind_zh,
   lasted // 3600000000 AS hours,
   count(DISTINCT day) AS days,
   $longest_hours AS longest_hours

@@ -22,7 +22,7 @@ known_false_positives:
   - {zh: 上一日的费用次日才入账, en: the fees of the day before entered a day late}
 explanation:
   zh: "{institution_id} 当日计费透析 {sessions} 例次，登记机器 {machines} 台，按每台 {shifts} 班最多 {most} 例次。"
-  en: "{institution_id} billed {sessions} sessions that day; its {machines} registered machine(s) at {shifts} shifts can serve {most} at most."
+  en: "{institution_id} billed {sessions} sessions that day; its {machines} registered machine(s), at {shifts} shifts each, can serve {most} at most."
 examples:
   - title: {zh: 一台机器五例, en: five sessions on one machine}
     tables:
@@ -44,7 +44,7 @@ examples:
     flags:
       - {institution_id: H1, amount: 2500}
     neighbour:
-      title: {zh: 四人各两行，共四例次, en: four persons with two lines each are four sessions}
+      title: {zh: 四人各两条，共四例次, en: four persons with two lines each are four sessions}
       tables:
         claim_lines:
           - {repeat: 4, line_id: "L{n}", person_id: "P{n}", item_code: HD, service_time: "2026-03-04 10:00"}

@@ -27,7 +27,7 @@ known_false_positives:
   - {zh: 所有机器共用一个编号, en: machines that share one number in the log}
 explanation:
   zh: "{institution_id} 的透析机 {machine_id} 的运行记录有 {runs} 条与他人重叠超过 {allowed_minutes} 分钟，涉及 {persons} 人，同一时刻最多 {at_once} 人；一台机器同时只能治疗一人。"
-  en: "{runs} run(s) of machine {machine_id} at {institution_id} overlap with another person's by more than {allowed_minutes} minutes; {persons} persons are concerned, up to {at_once} at one moment. A machine treats one person at a time."
+  en: "{runs} run(s) of machine {machine_id} at {institution_id} overlap with another person's by more than {allowed_minutes} minutes; {persons} people are concerned, up to {at_once} at one moment. A machine treats one person at a time."
 examples:
   - title: {zh: 四人同时在一台机器上, en: four persons on one machine}
     tables:

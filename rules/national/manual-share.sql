@@ -1,7 +1,7 @@
 /*
 id: manual-share
 version: "1.1"
-title: {zh: 人工签到占比过高（使用评分）, en: Manual sign-ins above a share (usage score)}
+title: {zh: 人工见证签到占比过高（使用评分）, en: Manual sign-ins above a share (usage score)}
 status: stable
 basis: [国家医保局令第7号 / NHSA Order 7]
 stage: during
@@ -9,7 +9,7 @@ level: low
 parameters:
   most_share:
     unit: share
-    meaning: {zh: 人工签到占比上限, en: the largest share of sign-ins that may be manual}
+    meaning: {zh: 人工见证签到占比上限, en: the largest share of sign-ins that may be manual}
     values:
       - {from: 2020-01-01, value: 0.20, reference: "usage score of at least 80 %, as in Electronic Visit Verification"}
   most_either_share:
@@ -19,7 +19,7 @@ parameters:
       - {from: 2020-01-01, value: 0.40, reference: "working value of this pack; a region sets its own"}
   least_manual_share:
     unit: share
-    meaning: {zh: 合计判断时人工签到的最低占比, en: "the part of all sign-ins that must be manual for both to be taken together: declining alone is a right"}
+    meaning: {zh: 合计判断时人工见证签到的最低占比, en: "the part of all sign-ins that must be manual for both to be taken together: declining alone is a right"}
     values:
       - {from: 2020-01-01, value: 0.10, reference: "working value of this pack; a region sets its own"}
   z:
@@ -31,8 +31,8 @@ known_false_positives:
   - {zh: 摄像头故障期间全部改用人工, en: "a broken camera, during which everybody signs in with a witness"}
   - {zh: 高龄或重病患者集中的病区, en: a ward of very old or very ill patients}
 explanation:
-  zh: "{institution_id} 透析签到中，人脸与人工共 {sign_ins} 次，其中人工 {manual} 次，占 {share_percent}%；另有拒绝刷脸 {declined} 次，人工与拒绝合计占全部的 {either_percent}%。拒绝是患者的权利，单独不作疑点。"
-  en: "{manual} of {sign_ins} dialysis sign-ins by face or witness at {institution_id} were manual: {share_percent} %. {declined} more were declined; both together are {either_percent} % of all. To decline is a patient's right and by itself no finding here."
+  zh: "{institution_id} 透析签到中，刷脸与人工见证共 {sign_ins} 次，其中人工见证 {manual} 次，占 {share_percent}%；另有拒绝刷脸 {declined} 次，人工见证与拒绝合计占全部的 {either_percent}%。拒绝是患者的权利，单独不作疑点。"
+  en: "{manual} of {sign_ins} dialysis sign-ins by face or witness at {institution_id} were by witness: {share_percent} %. In {declined} more the patient declined face verification; both together are {either_percent} % of all. Declining is a patient's right and by itself no finding."
 examples:
   - title: {zh: 六成人工, en: six in ten manual}
     tables:

@@ -19,14 +19,14 @@ parameters:
       - {from: 2020-01-01, value: 2, reference: "a single slip, or one day of outage, makes one"}
   bundle_sessions:
     unit: sessions
-    meaning: {zh: 一行达到此数即视为集中补记，不作判断, en: "a line of as many sessions speaks of several days and is not judged here"}
+    meaning: {zh: 一条达到此数即视为集中补记，不作判断, en: "a line of as many sessions speaks of several days and is not judged here"}
     values:
       - {from: 2020-01-01, value: 2, reference: "working value of this pack; a region sets its own"}
 known_false_positives:
   - {zh: 多次治疗的签到因设备故障缺失，又同日补记, en: "several treatments whose sign-ins were lost in an outage, entered on one day"}
 explanation:
-  zh: "参保人当日在 {institution_id} 按 {classes} 种方式（透析、透析滤过、滤过）计费 {lines} 行、{amount} 元；连同此前共 {near_days} 天内计费 {needed} 例次，而到场签到只有 {visits} 天。一次治疗只能按一种方式收费。"
-  en: "{institution_id} billed {classes} modalities (haemodialysis, haemodiafiltration, haemofiltration) on {lines} lines, {amount} yuan, for a person on one day; within {near_days} days {needed} sessions were billed and the person came on {visits}. One treatment has one modality."
+  zh: "参保人当日在 {institution_id} 按 {classes} 种方式（透析、透析滤过、滤过）计费 {lines} 条、{amount} 元；连同此前共 {near_days} 天内计费 {needed} 例次，而到场签到只有 {visits} 天。一次治疗只能按一种方式收费。"
+  en: "{institution_id} billed a person {classes} modalities (haemodialysis, haemodiafiltration, haemofiltration) on one day, {lines} lines, {amount} yuan; within {near_days} days {needed} sessions were billed, but the person signed in on only {visits} day(s). One treatment is billed under one modality."
 examples:
   - title: {zh: 一次治疗计透析、透析滤过、滤过, en: "HD, HDF and HF of one session"}
     tables:

@@ -7,11 +7,11 @@ basis: [地区支付政策，见知识表 caps / a region's payment policy, know
 stage: after
 level: medium
 known_false_positives:
-  - {zh: 医嘱要求的短时每日透析, en: short daily dialysis that a doctor ordered}
+  - {zh: 处方要求的短时每日透析, en: short daily dialysis that a doctor ordered}
   - {zh: 急诊追加治疗, en: extra sessions in an emergency}
 explanation:
-  zh: "参保人一月内在各机构计费 {class_zh} 共 {billed} 次，支付上限 {most} 次；其中 {institution_id} 计费 {own} 次，超出上限的部分有 {beyond} 行出自该机构。"
-  en: "{billed} {item_class} sessions were billed for the person in one month by all institutions; {most} are paid for. {institution_id} billed {own} of them, and {beyond} line(s) beyond the cap."
+  zh: "参保人一月内在各机构计费{item_class}共 {billed} 次，支付上限 {most} 次；其中 {institution_id} 计费 {own} 次，超出上限的部分有 {beyond} 条出自该机构。"
+  en: "{billed} {item_class} sessions were billed for the person in one month by all institutions; the fund pays for {most}. {institution_id} billed {own} of them, including {beyond} line(s) beyond the cap."
 examples:
   - title: {zh: 超出一次, en: one more than the cap}
     tables:
@@ -91,12 +91,6 @@ SELECT
   max(service_time) AS to_at,
   CAST([] AS VARCHAR[]) AS evidence,
   item_class,
-  CASE
-    WHEN item_class = 'haemodialysis' THEN '血液透析'
-    WHEN item_class = 'haemodiafiltration' THEN '血液透析滤过'
-    WHEN item_class = 'haemofiltration' THEN '血液滤过'
-    ELSE '血液灌流'
-  END AS class_zh,
   CAST(billed AS DOUBLE) AS billed,
   CAST(sum(quantity) AS DOUBLE) AS own,
   most,

@@ -26,8 +26,8 @@ known_false_positives:
   - {zh: 机器台数未及时更新, en: machines that were added and not yet reported}
   - {zh: 大量患者提前到场等候, en: many patients who come long before their shift}
 explanation:
-  zh: "{institution_id} 当日同一时刻有 {at_once} 人正在透析（已扣除前后各 {waiting_minutes} 分钟），登记机器只有 {machines} 台；四班之内的总例次并不能说明同时治疗得下。"
-  en: "At one moment of that day {at_once} persons were on dialysis at {institution_id} ({waiting_minutes} minutes at both ends left out), which has {machines} registered machine(s). That the day's total fits into its shifts does not make room for them at once."
+  zh: "{institution_id} 当日同一时刻有 {at_once} 人正在透析（已扣除前后各 {waiting_minutes} 分钟），登记机器只有 {machines} 台；全天例次不超过各班总量，并不能说明同一时刻治疗得下。"
+  en: "At one moment of that day {at_once} people were on dialysis at {institution_id} (leaving out {waiting_minutes} minutes at both ends), which has {machines} registered machine(s). A day's total that fits into the shifts does not mean that all of them could be treated at once."
 examples:
   - title: {zh: 两台机器，八人同时, en: eight at once on two machines}
     tables:

@@ -31,8 +31,8 @@ known_false_positives:
   - {zh: 卧床不起的患者, en: a patient who cannot leave the bed}
   - {zh: 注册照片陈旧，识别不出, en: a reference so old that the cameras do not know the person}
 explanation:
-  zh: "参保人在 {institution_id} 计费 {n} 个床日（{amount} 元），设备正常却一次也未被看到，也没有查床在床记录；{whose_zh}其他患者每床日被看到的比率为 {rate_percent}%。即使按其一半估计，偶然如此的概率约为百万分之 {per_million}。没有被看到不等于不在，请安排床旁核查。"
-  en: "{n} bed days were billed for the person at {institution_id} ({amount} yuan) with the devices up, and nothing ever showed the person, no camera and no bed check; the other patients {whose_en} are seen on {rate_percent} % of their bed days. Even at half of that rate chance would bring it about {per_million} times in a million. Not seen is not absent: look at the bedside."
+  zh: "参保人在 {institution_id} 计费 {n} 个床日（{amount} 元），设备正常却一次也未被看到，也没有床旁抽查在床的记录；{whose_zh}其他患者每床日被看到的比率为 {rate_percent}%。即使按其一半估计，偶然如此的概率约为百万分之 {per_million}。没有被看到不等于不在，请安排床旁抽查。"
+  en: "{n} bed days were billed for the person at {institution_id} ({amount} yuan) while the devices were up, yet no camera and no bedside check ever saw the person; the other patients {whose_en} are seen on {rate_percent} % of their bed days. Even at half that rate, chance would produce this about {per_million} times in a million. Not seen is not absent: arrange a bedside check."
 examples:
   - title: {zh: 二十四天一次未见，他人天天可见, en: never in 24 days where others are seen daily}
     tables:
@@ -52,7 +52,7 @@ examples:
     flags:
       - {institution_id: H1, person_id: P1, amount: 1200}
     neighbour:
-      title: {zh: 查床见过一次, en: one bed check found the patient}
+      title: {zh: 床旁抽查见过一次, en: one bed check found the patient}
       tables:
         spot_checks:
           - {check_id: C1, visit_id: V1, drawn_at: "2026-03-10 21:00", result: present}

@@ -40,8 +40,8 @@ parameters:
 known_false_positives:
   - {zh: 早睡且行动不便、夜间不出病房的患者, en: a patient who keeps to the room from early evening on}
 explanation:
-  zh: "参保人在 {institution_id} 住院 {n} 夜，白天被看到 {seen_days} 天，{night_from_hour} 时至次日 {night_to_hour} 时一次也未被看到；{whose_zh}其他患者每夜被看到的比率为 {rate_percent}%。即使按其一半估计，偶然如此的概率约为百万分之 {per_million}。白天输液、夜间回家是典型的挂床方式，请安排夜间查床。"
-  en: "The person spent {n} nights as an inpatient of {institution_id}, was seen on {seen_days} days, and never between {night_from_hour}:00 and {night_to_hour}:00; the other patients {whose_en} are seen on {rate_percent} % of their nights. Even at half of that rate chance would bring it about {per_million} times in a million. An infusion by day and home at night is the usual hang-bed stay: check the bed at night."
+  zh: "参保人在 {institution_id} 住院 {n} 夜，白天被看到 {seen_days} 天，{night_from_hour} 时至次日 {night_to_hour} 时一次也未被看到；{whose_zh}其他患者每夜被看到的比率为 {rate_percent}%。即使按其一半估计，偶然如此的概率约为百万分之 {per_million}。白天输液、夜间回家是典型的挂床方式，请安排夜间床旁抽查。"
+  en: "The person spent {n} nights as an inpatient of {institution_id}, was seen by day on {seen_days} days, and never between {night_from_hour}:00 and {night_to_hour}:00; the other patients {whose_en} are seen on {rate_percent} % of their nights. Even at half that rate, chance would produce this about {per_million} times in a million. An infusion by day and the night at home is the usual hang-bed pattern: arrange a bedside check at night."
 examples:
   - title: {zh: 每天上午可见，二十四夜不见, en: seen every morning and on none of 24 nights}
     tables:

@@ -1,7 +1,7 @@
 /*
 id: one-witness
 version: "1.0"
-title: {zh: 同一见证人包办人工签到, en: One witness behind too many manual sign-ins}
+title: {zh: 同一见证人包办签到, en: One witness behind too many manual sign-ins}
 status: stable
 basis: [国务院令第735号 第四十条 / State Council Decree 735 art 40]
 stage: during
@@ -14,7 +14,7 @@ parameters:
       - {from: 2020-01-01, value: 20, reference: working value of this pack; a region sets its own}
   most_share:
     unit: share
-    meaning: {zh: 一名见证人占机构人工签到的上限, en: "largest share of an institution's witnessed sign-ins by one witness"}
+    meaning: {zh: 一名见证人占机构人工见证签到的上限, en: "largest share of an institution's witnessed sign-ins by one witness"}
     values:
       - {from: 2020-01-01, value: 0.60, reference: working value of this pack; a region sets its own}
 known_false_positives:

@@ -9,12 +9,12 @@ level: medium
 parameters:
   fewest:
     unit: lines
-    meaning: {zh: 起评行数, en: "fewer such lines than this are slips"}
+    meaning: {zh: 起评条数, en: "fewer such lines than this are slips"}
     values:
       - {from: 2020-01-01, value: 5, reference: "working value of this pack; a region sets its own"}
   most_share:
     unit: share
-    meaning: {zh: 冲销对象不存在的行占比的上限（区间下限须超过）, en: "the share of lines that claim to reverse a line which is not there that the interval's lower end must exceed"}
+    meaning: {zh: 冲销对象不存在的费用占比的上限（区间下限须超过）, en: "the share of lines that claim to reverse a line which is not there that the interval's lower end must exceed"}
     values:
       - {from: 2020-01-01, value: 0.02, reference: "working value of this pack; a region sets its own"}
   times_peers:
@@ -36,10 +36,10 @@ known_false_positives:
   - {zh: 原费用在更早月份，未随本次数据提供, en: the line that was reversed is of an earlier month and not among the tables}
   - {zh: 冲销跨就诊人合并，原人号已变更, en: a person whose number was changed and not reported as an alias}
 explanation:
-  zh: "{institution_id} 本期 {k} 行（绝对金额 {amount} 元）声称冲销本机构该参保人名下并不存在的费用，其中 {positive} 行金额为正、共 {positive_yuan} 元；占本期全部 {n} 行的 {share_percent}%（区间下限 {low_percent}%）。本统计区其余 {peers} 家机构参与比较，全区中位数为 {middle_percent}%。"
-  en: "{k} line(s) of {institution_id} ({amount} yuan without their signs) claim to reverse a line of that person there which is not in the tables; {positive} of them are positive bills of {positive_yuan} yuan. They are {share_percent} % of {n} lines (lower end of the interval {low_percent} %). {peers} other institution(s) of the region were compared; the region's middle share is {middle_percent} %."
+  zh: "{institution_id} 本期 {k} 条（绝对金额 {amount} 元）声称冲销本机构该参保人名下并不存在的费用，其中 {positive} 条金额为正、共 {positive_yuan} 元；占本期全部 {n} 条的 {share_percent}%（区间下限 {low_percent}%）。本统计区其余 {peers} 家机构参与比较，全区中位数为 {middle_percent}%。"
+  en: "{k} line(s) of {institution_id} ({amount} yuan regardless of sign) claim to reverse a line of the same person there that does not exist; {positive} of them are positive bills of {positive_yuan} yuan. They make up {share_percent} % of {n} lines (lower end of the interval {low_percent} %). Compared with {peers} other institution(s) of the region; the region's median is {middle_percent} %."
 examples:
-  - title: {zh: 十行正数“冲销”并无原费用, en: ten positive lines that say they reverse something}
+  - title: {zh: 十条正数“冲销”并无原费用, en: ten positive lines that say they reverse something}
     tables:
       claim_lines:
         - {repeat: 10, every_minutes: 1440, line_id: "L{n}", person_id: "P{n}", item_code: HD, service_time: "2026-03-02 10:00", reverses_line_id: "NONE{n}"}
@@ -59,7 +59,7 @@ examples:
     flags:
       - {institution_id: H1, line_ids: [L0, L1, L2, L3, L4, L5, L6, L7, L8, L9]}
     neighbour:
-      title: {zh: 偶有两行, en: two of them are slips}
+      title: {zh: 偶有两条, en: two of them are slips}
       tables:
         claim_lines:
           - {repeat: 10, every_minutes: 1440, line_id: "K{n}", person_id: "P{n}", item_code: HD, service_time: "2026-03-02 10:00"}

@@ -19,7 +19,7 @@ parameters:
       - {from: 2020-01-01, value: 4, reference: "working value of this pack; a region sets its own"}
   times_usual:
     unit: times
-    meaning: {zh: 停机日的日均行数须达到其余日子的倍数, en: "how many times the lines of the other days a day of outage must have"}
+    meaning: {zh: 停机日的日均条数须达到其余日子的倍数, en: "how many times the lines of the other days a day of outage must have"}
     values:
       - {from: 2020-01-01, value: 1.5, reference: "busy and quiet weekdays differ by less"}
   z:
@@ -30,8 +30,8 @@ parameters:
 known_false_positives:
   - {zh: 停电停网恰逢每周最忙的几天, en: outages that happened to fall on the busiest days of the week}
 explanation:
-  zh: "{institution_id} 在 {days} 个有计费的日子里有 {outage_days} 天设备停机；这些天计费透析 {k} 行（日均 {daily_out} 行，{amount} 元），其余日子日均 {daily_up} 行。停机日所占行数为 {share_percent}%，区间下限 {low_percent}%，按天数应为 {expected_percent}%。"
-  en: "Devices at {institution_id} were down on {outage_days} of {days} days with bills; {k} dialysis lines fall on those ({daily_out} a day, {amount} yuan) against {daily_up} a day otherwise: {share_percent} % of the lines (lower end of the interval {low_percent} %) on {expected_percent} % of the days."
+  zh: "{institution_id} 在 {days} 个有计费的日子里有 {outage_days} 天设备停机；这些天计费透析 {k} 条（日均 {daily_out} 条，{amount} 元），其余日子日均 {daily_up} 条。停机日所占条数为 {share_percent}%，区间下限 {low_percent}%，按天数应为 {expected_percent}%。"
+  en: "Devices at {institution_id} were down on {outage_days} of {days} days with bills; {k} dialysis lines fall on those days ({daily_out} a day, {amount} yuan) against {daily_up} a day otherwise: {share_percent} % of the lines (lower end of the interval {low_percent} %) on {expected_percent} % of the days."
 examples:
   - title: {zh: 停机五天，每天十五人；平日五人, en: fifteen a day on five days of outage and five a day otherwise}
     tables:

@@ -14,20 +14,20 @@ parameters:
       - {from: 2020-01-01, value: 300, reference: "working value of this pack; a region sets its own"}
   fewest:
     unit: lines
-    meaning: {zh: 起评行数, en: "fewer such lines than this are slips of the pen"}
+    meaning: {zh: 起评条数, en: "fewer such lines than this are slips of the pen"}
     values:
       - {from: 2020-01-01, value: 3, reference: "working value of this pack; a region sets its own"}
   history_lines:
     unit: lines in thirty days
-    meaning: {zh: 视为历史数据的行数, en: "as many lines of one institution in thirty days are its history and no slip, where others have theirs too"}
+    meaning: {zh: 视为历史数据的条数, en: "as many lines of one institution in thirty days are its history and no slip, where others have theirs too"}
     values:
       - {from: 2020-01-01, value: 20, reference: "working value of this pack; a region sets its own"}
 known_false_positives:
   - {zh: 数据包含多年历史, en: tables that hold the history of years}
   - {zh: 年份录入错误, en: a year that was typed wrongly}
 explanation:
-  zh: "{institution_id} 有 {lines} 行费用（{amount} 元）的服务日期最早在 {first_year} 年，距本期至少 {days_away} 天，不属于任何正常核对期间；这些费用因此从未被核对。"
-  en: "{lines} line(s) of {institution_id} ({amount} yuan) are dated from {first_year} on, at least {days_away} days from the period, where no audit reaches them: they are never checked."
+  zh: "{institution_id} 有 {lines} 条费用（{amount} 元）的服务日期最早在 {first_year} 年，距本期至少 {days_away} 天，不属于任何正常核对期间；这些费用因此从未被核对。"
+  en: "{institution_id} billed {lines} line(s) ({amount} yuan) with service dates from {first_year} on, at least {days_away} days away from the period, where no audit reaches them: they are never checked."
 examples:
   - title: {zh: 年份提前十年, en: dated ten years ago}
     tables:

@@ -17,7 +17,7 @@ known_false_positives:
   - {zh: 漏报出院, en: a discharge that was never reported}
 explanation:
   zh: "参保人在 {institution_id} 与 {other_institution_id} 同时住院，重叠约 {overlap_hours} 小时；一个人不能同时住两家医院。"
-  en: "The person has stays at {institution_id} and {other_institution_id} that overlap by about {overlap_hours} hours; nobody can be in two hospitals at once."
+  en: "The person's stays at {institution_id} and {other_institution_id} overlap by about {overlap_hours} hours; nobody can be in two hospitals at once."
 examples:
   - title: {zh: 三天重叠, en: three days of overlap}
     tables:

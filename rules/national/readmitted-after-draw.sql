@@ -16,8 +16,8 @@ known_false_positives:
   - {zh: 出院手续在离院数小时后才录入, en: a discharge that was entered hours after the patient had left}
   - {zh: 系统网络中断后补录, en: a record entered after a network outage}
 explanation:
-  zh: "抽查 {check_id} 抽出 {minutes_late} 分钟之后才登记出院，所记出院时间却在抽查应答之前；查床时患者不在。出院后 {back_hours} 小时又办理入院；请核对离院时间的其他凭证。"
-  en: "The discharge was recorded {minutes_late} minutes after spot check {check_id} had been drawn, and dated before its answer; the patient was not found. The person was admitted again {back_hours} hours after that discharge. Look for what else shows when the patient left."
+  zh: "{from_at} 抽出的床旁抽查，在抽出 {minutes_late} 分钟之后才登记出院，所记出院时间却在抽查应答之前；抽查时患者不在。出院后 {back_hours} 小时又办理入院；请核对离院时间的其他凭证。"
+  en: "The discharge was recorded {minutes_late} minutes after the bedside check of {from_at} had been drawn, yet dated before the check was answered; the patient was not found. The person was admitted again {back_hours} hours after that discharge. Look for other evidence of when the patient left."
 examples:
   - title: {zh: 抽查一小时后补记出院, en: recorded an hour after the draw}
     tables:

@@ -17,7 +17,7 @@ known_false_positives:
   - {zh: 减免优惠, en: a discount}
 explanation:
   zh: "费用 {line_id} 冲销后数量为 {net_quantity}、金额为 {net_yuan} 元：{which_zh}"
-  en: "After its reversals line {line_id} has quantity {net_quantity} and amount {net_yuan} yuan: {which_en}"
+  en: "After its reversals, line {line_id} has quantity {net_quantity} and amount {net_yuan} yuan: {which_en}"
 examples:
   - title: {zh: 数量冲完，金额只冲一半, en: the whole quantity and half of the amount taken back}
     tables:

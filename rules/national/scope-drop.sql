@@ -14,12 +14,12 @@ parameters:
       - {from: 2020-01-01, value: 4, reference: "working value of this pack; a region sets its own"}
   fewest_lines:
     unit: lines a week
-    meaning: {zh: 此前每周进入核对的最少行数, en: "fewer lines in scope a week than this say nothing"}
+    meaning: {zh: 此前每周进入核对的最少条数, en: "fewer lines in scope a week than this say nothing"}
     values:
       - {from: 2020-01-01, value: 10, reference: "working value of this pack; a region sets its own"}
   left_share:
     unit: share
-    meaning: {zh: 占比和行数均降至此前的多少以下, en: "both the share of lines in scope and their number must have fallen below this part of what they were"}
+    meaning: {zh: 占比和条数均降至此前的多少以下, en: "both the share of lines in scope and their number must have fallen below this part of what they were"}
     values:
       - {from: 2020-01-01, value: 0.5, reference: "working value of this pack; a region sets its own"}
   z:
@@ -31,8 +31,8 @@ known_false_positives:
   - {zh: 透析室停用检修, en: a dialysis unit that is closed for repair}
   - {zh: 新开科室使其他费用大增, en: a new department that bills much else}
 explanation:
-  zh: "{institution_id} 一周内共计费 {all_now} 行，进入核对的透析和床位费用只有 {scope_now} 行（{share_percent}%，区间上限 {high_percent}%）；此前 {weeks_before} 周平均每周 {scope_before} 行，占 {before_percent}%。请核对该机构是否更换了编码（本周有 {unknown_now} 行为目录外编码）。"
-  en: "{institution_id} billed {all_now} lines in one week, of which only {scope_now} can be audited ({share_percent} %, upper end of the interval {high_percent} %); in the {weeks_before} weeks before it was {scope_before} a week and {before_percent} %. Look whether it changed its codes: {unknown_now} line(s) of that week have a code that the catalogue does not have."
+  zh: "{institution_id} 一周内共计费 {all_now} 条，进入核对的透析和床位费用只有 {scope_now} 条（{share_percent}%，区间上限 {high_percent}%）；此前 {weeks_before} 周平均每周 {scope_before} 条，占 {before_percent}%。请核对该机构是否更换了编码（本周有 {unknown_now} 条为目录外编码）。"
+  en: "{institution_id} billed {all_now} lines in one week, of which only {scope_now} can be audited ({share_percent} %, upper end of the interval {high_percent} %); in the {weeks_before} weeks before it was {scope_before} a week, {before_percent} %. Check whether it has changed its codes: in that week {unknown_now} line(s) were billed under codes that are not in the catalogue."
 examples:
   - title: {zh: 第五周起改用目录外编码, en: other codes from the fifth week on}
     tables:

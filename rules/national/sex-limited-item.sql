@@ -11,8 +11,8 @@ known_false_positives:
   - {zh: 参保登记性别有误, en: a sex that was registered wrongly}
   - {zh: 新生儿费用记在母亲名下, en: "a newborn's items billed under the mother"}
 explanation:
-  zh: "项目 {item_code} 限性别 {sex_limit}，参保人登记性别为 {sex}。"
-  en: "Item {item_code} is limited to sex {sex_limit}; the person is registered as {sex}."
+  zh: "项目 {item_code} 限{sex_limit}性，参保人登记性别为{sex}。"
+  en: "Item {item_code} is limited to {sex_limit} patients; the person is registered as {sex}."
 examples:
   - title: {zh: 男性计产前检查, en: prenatal care for a man}
     tables:

@@ -14,7 +14,7 @@ parameters:
       - {from: 2020-01-01, value: 0.95, reference: "coverage_needed of line-haemodialysis"}
   most_share:
     unit: share
-    meaning: {zh: 靠零星痕迹免于判定的行占比的上限（区间下限须超过）, en: "the share of lines that only a trace keeps from a verdict that the interval's lower end must exceed"}
+    meaning: {zh: 靠零星痕迹免于判定的费用占比的上限（区间下限须超过）, en: "the share of lines that only a trace keeps from a verdict that the interval's lower end must exceed"}
     values:
       - {from: 2020-01-01, value: 0.1, reference: "working value of this pack; a region sets its own"}
   times_peers:
@@ -35,8 +35,8 @@ parameters:
 known_false_positives:
   - {zh: 摄像头角度或照明不佳，采集屡次失败, en: a camera in poor light that often acquires nothing}
 explanation:
-  zh: "{institution_id} 透析费用 {n} 行中有 {k} 行（{days} 天，{amount} 元）当日设备覆盖充分、没有治疗记录，仅因一次未采集成功的尝试、短暂的开机等痕迹而未判为矛盾，占 {share_percent}%（区间下限 {low_percent}%）。本统计区其余 {peers} 家机构参与比较，全区中位数为 {middle_percent}%。"
-  en: "For {k} of {n} dialysis lines at {institution_id} (on {days} days, {amount} yuan) the devices saw the whole day and nothing shows a treatment; only a trace, such as an attempt that acquired nothing or a short run of a machine, keeps them from being contradicted: {share_percent} % (lower end of the interval {low_percent} %). {peers} other institution(s) of the region were compared; the region's middle share is {middle_percent} %."
+  zh: "{institution_id} 透析费用 {n} 条中有 {k} 条（{days} 天，{amount} 元）当日设备覆盖充分、没有治疗记录，仅因一次未采集成功的尝试、短暂的开机等痕迹而未判为与证据矛盾，占 {share_percent}%（区间下限 {low_percent}%）。本统计区其余 {peers} 家机构参与比较，全区中位数为 {middle_percent}%。"
+  en: "For {k} of {n} dialysis lines at {institution_id} (on {days} days, {amount} yuan) the devices covered the whole day and no treatment is on record; only a trace, such as a failed attempt or a short machine run, keeps them from being contradicted: {share_percent} % (lower end of the interval {low_percent} %). Compared with {peers} other institution(s) of the region; the region's median is {middle_percent} %."
 examples:
   - title: {zh: 每天一次未采集成功的尝试, en: one attempt that acquired nothing each day}
     tables:

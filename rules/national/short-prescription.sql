@@ -1,7 +1,7 @@
 /*
 id: short-prescription
 version: "1.0"
-title: {zh: 医嘱时长过短，使短时治疗也能通过, en: Prescriptions so short that short treatments pass}
+title: {zh: 处方时长过短，使短时治疗也能通过, en: Prescriptions so short that short treatments pass}
 status: stable
 basis: [国务院令第735号 第四十条（伪造、变造医学文书） / State Council Decree 735 art 40]
 stage: after
@@ -9,7 +9,7 @@ level: medium
 parameters:
   least_minutes:
     unit: minutes
-    meaning: {zh: 医嘱时长低于此数视为过短, en: "a prescription of fewer minutes asks less than none at all would"}
+    meaning: {zh: 处方时长低于此数视为过短, en: "a prescription of fewer minutes asks less than none at all would"}
     values:
       - {from: 2020-01-01, value: 90, reference: "min_session_minutes of line-haemodialysis"}
   fewest_sessions:
@@ -18,13 +18,13 @@ parameters:
     values:
       - {from: 2020-01-01, value: 3, reference: "working value of this pack; a region sets its own"}
 known_false_positives:
-  - {zh: 首次诱导透析，医嘱确为短时, en: the first treatments of a new patient that are meant to be short}
+  - {zh: 首次诱导透析，处方确为短时, en: the first treatments of a new patient that are meant to be short}
   - {zh: 时长录入错误, en: minutes that were typed wrongly}
 explanation:
-  zh: "{institution_id} 有 {persons} 名患者的透析医嘱不足 {least_minutes} 分钟（最短 {shortest} 分钟），其 {sessions} 次治疗的可证时长也不足 {least_minutes} 分钟（平均 {shown_minutes} 分钟），涉及费用 {amount} 元。常规血液透析每次约四小时。"
-  en: "{persons} patient(s) of {institution_id} have prescriptions of less than {least_minutes} minutes (the shortest {shortest}), and {sessions} of their treatments were shown to last less than that too ({shown_minutes} minutes on average); {amount} yuan were billed. A usual treatment takes some four hours."
+  zh: "{institution_id} 有 {persons} 名患者的透析处方不足 {least_minutes} 分钟（最短 {shortest} 分钟），其 {sessions} 次治疗的可证时长也不足 {least_minutes} 分钟（平均 {shown_minutes} 分钟），涉及费用 {amount} 元。常规血液透析每次约四小时。"
+  en: "At {institution_id}, prescriptions of less than {least_minutes} minutes were written for {persons} patient(s) (the shortest: {shortest} minutes), and {sessions} of their treatments lasted, as far as evidence shows, less than that too ({shown_minutes} minutes on average); {amount} yuan were billed. A usual treatment takes about four hours."
 examples:
-  - title: {zh: 医嘱十分钟，治疗二十分钟，四次, en: "ten minutes prescribed and twenty given, four times"}
+  - title: {zh: 处方十分钟，治疗二十分钟，四次, en: "ten minutes prescribed and twenty given, four times"}
     tables:
       prescriptions: [{session_minutes: 10}]
       claim_lines:
@@ -35,7 +35,7 @@ examples:
     flags:
       - {institution_id: H1, line_ids: [L0, L1, L2, L3], amount: 1600}
     neighbour:
-      title: {zh: 医嘱录错，治疗仍四小时, en: "a slip in the prescription, and treatments of four hours"}
+      title: {zh: 处方录错，治疗仍四小时, en: "a slip in the prescription, and treatments of four hours"}
       tables:
         attendance:
           - {repeat: 4, every_minutes: 2880, event_id: "E{n}", occurred_at: "2026-03-02 08:00"}

@@ -17,7 +17,7 @@ known_false_positives:
   - {zh: 透析机时钟未校准, en: a machine whose clock was not set}
 explanation:
   zh: "签到与透析机 {run} 的启动相差 {minutes} 分钟。"
-  en: "The sign-in and the start of machine run {run} lie {minutes} minutes apart."
+  en: "The sign-in and the start of machine {run} are {minutes} minutes apart."
 examples:
   - title: {zh: 上机三小时后才签到, en: signed in three hours after the machine had started}
     tables:

@@ -10,8 +10,8 @@ known_false_positives:
   - {zh: 急诊抢救期间的必要服务, en: "emergency care, which the rules exempt"}
   - {zh: 暂停决定已撤销而名单未更新, en: a suspension that was lifted and not yet removed from the list}
 explanation:
-  zh: "{institution_id} 有 {lines} 行费用、{amount} 元由 {staff_id} 开单，而其医保支付资格在这些日子处于暂停或终止期间（依据：{reference}）。"
-  en: "{lines} line(s) at {institution_id}, {amount} yuan, name {staff_id}, for whose services the fund paid nothing on those days (decision: {reference})."
+  zh: "{institution_id} 有 {lines} 条费用、{amount} 元由 {staff_id} 开单，而其医保支付资格在这些日子处于暂停或终止期间（依据：{reference}）。"
+  en: "{institution_id} billed {lines} line(s), {amount} yuan, ordered by {staff_id}, whose entitlement to payment from the fund was suspended or ended on those days (decision: {reference})."
 examples:
   - title: {zh: 暂停期间开单, en: a line in the suspension}
     tables:

@@ -9,7 +9,7 @@ level: high
 known_false_positives:
   - {zh: 拆零销售同一包装, en: one package dispensed in parts to several people}
 explanation:
-  zh: "追溯码 {traceability_code} 在 {lines} 行费用中结算。"
+  zh: "追溯码 {traceability_code} 在 {lines} 条费用中结算。"
   en: "Traceability code {traceability_code} was settled on {lines} lines."
 examples:
   - title: {zh: 两家机构各结算一次, en: settled at two institutions}

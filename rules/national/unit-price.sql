@@ -19,15 +19,15 @@ parameters:
       - {from: 2020-01-01, value: 3, reference: "working value of this pack; a region sets its own"}
   fewest_lines:
     unit: lines
-    meaning: {zh: 起评行数, en: "fewer such lines than this are slips"}
+    meaning: {zh: 起评条数, en: "fewer such lines than this are slips"}
     values:
       - {from: 2020-01-01, value: 3, reference: "working value of this pack; a region sets its own"}
 known_false_positives:
   - {zh: 不同级别医院执行不同价格, en: hospitals of different grades with different prices}
-  - {zh: 一行合并多次治疗，数量未填, en: several treatments on one line whose quantity was not filled in}
+  - {zh: 一条合并多次治疗，数量未填, en: several treatments on one line whose quantity was not filled in}
 explanation:
-  zh: "{institution_id} 编码 {item_code} 有 {lines} 行单价在 {lowest} 至 {highest} 元之间，超过本统计区 {institutions} 家机构中位单价 {middle} 元的 {most_times} 倍，多计约 {excess} 元。"
-  en: "{lines} line(s) of code {item_code} at {institution_id} cost {lowest} to {highest} yuan a unit, more than {most_times} times the middle price of {middle} yuan of {institutions} institutions of the region; some {excess} yuan too much."
+  zh: "{institution_id} 编码 {item_code} 有 {lines} 条单价在 {lowest} 元至 {highest} 元之间，超过本统计区 {institutions} 家机构中位单价 {middle} 元的 {most_times} 倍，多计约 {excess} 元。"
+  en: "{lines} line(s) of code {item_code} at {institution_id} cost {lowest} yuan to {highest} yuan a unit, more than {most_times} times the median price of {middle} yuan among {institutions} institutions of the region; the excess is about {excess} yuan."
 examples:
   - title: {zh: 四百元的项目按四千元计, en: four thousand for an item of four hundred}
     tables:
@@ -39,7 +39,7 @@ examples:
     flags:
       - {institution_id: H1, line_ids: [L0, L1, L2, L3], amount: 14360}
     neighbour:
-      title: {zh: 一行十次, en: ten treatments on one line}
+      title: {zh: 一条十次, en: ten treatments on one line}
       tables:
         claim_lines:
           - {repeat: 4, every_minutes: 2880, line_id: "L{n}", item_code: HD, service_time: "2026-03-02 10:00", quantity: 10, amount: 4000}

@@ -14,12 +14,12 @@ parameters:
       - {from: 2020-01-01, value: 0.05, reference: "working value of this pack; a region sets its own"}
   fewest_lines:
     unit: lines
-    meaning: {zh: 仅凭单价判断时的起评行数, en: "by the price alone, fewer lines than this say nothing"}
+    meaning: {zh: 仅凭单价判断时的起评条数, en: "by the price alone, fewer lines than this say nothing"}
     values:
       - {from: 2020-01-01, value: 10, reference: "working value of this pack; a region sets its own"}
   lines_each:
     unit: lines a person
-    meaning: {zh: 仅凭单价判断时每人的平均行数, en: "by the price alone, how often a person must have had it: dialysis comes again and again"}
+    meaning: {zh: 仅凭单价判断时每人的平均条数, en: "by the price alone, how often a person must have had it: dialysis comes again and again"}
     values:
       - {from: 2020-01-01, value: 3, reference: "three treatments a week"}
 known_false_positives:
@@ -27,8 +27,8 @@ known_false_positives:
   - {zh: 名称含“透析”的耗材（透析器、管路）, en: "a consumable whose name speaks of dialysis, such as a dialyser"}
   - {zh: 单价恰与透析相近的其他治疗, en: another course of treatment that happens to cost as much}
 explanation:
-  zh: "{institution_id} 以目录中没有的编码 {item_code}（{item_name}）计费 {lines} 行、{persons} 人、{amount} 元，最高单价 {price} 元；{by_name} 行名称含透析、血滤、灌流或床位，{by_price} 行单价与透析相同。目录外编码不进入核对，请先核实其性质并补充目录。"
-  en: "{institution_id} billed code {item_code} ({item_name}), which the catalogue does not have, on {lines} line(s) for {persons} person(s), {amount} yuan, at most {price} yuan each; on {by_name} the name speaks of dialysis or a bed, on {by_price} the price is that of dialysis. What the catalogue does not know is not audited: find out what it is, and add it."
+  zh: "{institution_id} 以目录中没有的编码 {item_code}（{item_name}）计费 {lines} 条、{persons} 人、{amount} 元，最高单价 {price} 元；{by_name} 条名称含透析、血滤、灌流或床位，{by_price} 条单价与透析相同。目录外编码不进入核对，请先核实其性质并补充目录。"
+  en: "{institution_id} billed code {item_code} ({item_name}), which is not in the catalogue, on {lines} line(s) for {persons} person(s), {amount} yuan, at most {price} yuan each; on {by_name} the name mentions dialysis or a bed, on {by_price} the price is that of dialysis. Codes outside of the catalogue are not audited: find out what it is, and add it."
 examples:
   - title: {zh: 名称为血液透析的未知编码, en: an unknown code named haemodialysis}
     tables:

@@ -32,7 +32,7 @@ known_false_positives:
   - {zh: 主板电池失效, en: a device whose clock battery is dead}
 explanation:
   zh: "{institution_id} 的透析签到、签退和在场记录 {n} 条中有 {k} 条（{days} 天）时钟不可信，占 {share_percent}%（区间下限 {low_percent}%）。本统计区其余 {peers} 家机构参与比较，全区中位数为 {middle_percent}%。时钟不可信的记录不能证明何时到场。"
-  en: "{k} of {n} dialysis events at {institution_id} (on {days} days) were made with a clock that cannot be trusted: {share_percent} % (lower end of the interval {low_percent} %). {peers} other institution(s) of the region were compared; the region's middle share is {middle_percent} %. Such an event cannot show when somebody was there."
+  en: "{k} of {n} dialysis events at {institution_id} (on {days} days) were recorded with a clock that cannot be trusted: {share_percent} % (lower end of the interval {low_percent} %). Compared with {peers} other institution(s) of the region; the region's median is {middle_percent} %. Such an event cannot show when somebody was there."
 examples:
   - title: {zh: 二十天时钟均不可信, en: not to be trusted on any of twenty days}
     tables:

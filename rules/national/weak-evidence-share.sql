@@ -9,7 +9,7 @@ level: medium
 parameters:
   most_share:
     unit: share
-    meaning: {zh: 某一理由的证据不足行占比的上限（区间下限须超过）, en: "the share of lines that ended insufficient for one reason that the interval's lower end must exceed"}
+    meaning: {zh: 某一理由的证据不足费用占比的上限（区间下限须超过）, en: "the share of lines that ended insufficient for one reason that the interval's lower end must exceed"}
     values:
       - {from: 2020-01-01, value: 0.3, reference: "working value of this pack; a region sets its own"}
   times_peers:
@@ -32,8 +32,8 @@ known_false_positives:
   - {zh: 新装设备的试运行期, en: the first weeks of a new installation}
   - {zh: 以重症床旁透析为主的医院（bedside_possible）, en: a hospital that dialyses mostly at the bedside of its inpatients (bedside_possible)}
 explanation:
-  zh: "{institution_id} 本期同类费用 {n} 行中有 {k} 行（{days} 天，{amount} 元）以“{reason_zh}”（{reason}）判为证据不足，占 {share_percent}%（区间下限 {low_percent}%）。本统计区其余 {peers} 家机构参与比较，全区中位数为 {middle_percent}%。证据不足不等于违规，但长期如此使费用无从核实。"
-  en: "{k} of {n} lines of that kind at {institution_id} (on {days} days, {amount} yuan) ended insufficient as {reason}: {share_percent} % (lower end of the interval {low_percent} %). {peers} other institution(s) of the region were compared; the region's middle share is {middle_percent} %. Lack of evidence is no breach, but as a habit it puts the bills beyond checking."
+  zh: "{institution_id} 本期同类费用 {n} 条中有 {k} 条（{days} 天，{amount} 元）判为证据不足，理由为“{reason}”，占 {share_percent}%（区间下限 {low_percent}%）。本统计区其余 {peers} 家机构参与比较，全区中位数为 {middle_percent}%。证据不足不等于违规，但长期如此使费用无从核实。"
+  en: "{k} of {n} lines of that kind at {institution_id} (on {days} days, {amount} yuan) ended as insufficient evidence, the reason being “{reason}”: {share_percent} % (lower end of the interval {low_percent} %). Compared with {peers} other institution(s) of the region; the region's median is {middle_percent} %. Insufficient evidence is no violation, but as a habit it puts the bills beyond checking."
 examples:
   - title: {zh: 整月没有设备覆盖, en: three weeks without any coverage}
     tables:
@@ -165,20 +165,6 @@ SELECT
   max(j.service_time) AS to_at,
   CAST([] AS VARCHAR[]) AS evidence,
   f.reason,
-  CASE
-    WHEN f.reason = 'coverage_gap' THEN '设备覆盖不足'
-    WHEN f.reason = 'clock_untrusted' THEN '时钟不可信'
-    WHEN f.reason = 'manual_uncorroborated' THEN '人工签到无旁证'
-    WHEN f.reason = 'no_sign_out' THEN '无签退'
-    WHEN f.reason = 'pad_not_shown' THEN '未证实为真人'
-    WHEN f.reason = 'other_day' THEN '治疗在其他日期'
-    WHEN f.reason = 'bedside_possible' THEN '可能为床旁透析'
-    WHEN f.reason = 'broken_row' THEN '记录损坏'
-    WHEN f.reason = 'on_leave' THEN '请假'
-    WHEN f.reason = 'unexplained_absence' THEN '外出无说明'
-    WHEN f.reason = 'not_seen' THEN '未被看到'
-    ELSE f.reason
-  END AS reason_zh,
   f.n,
   f.k,
   f.days,

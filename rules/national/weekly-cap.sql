@@ -9,15 +9,15 @@ level: medium
 parameters:
   bundle_sessions:
     unit: sessions
-    meaning: {zh: 一行达到此例次即视为集中补记，不计入当周, en: "a line of as many sessions was billed for several weeks at once, and does not count"}
+    meaning: {zh: 一条达到此例次即视为集中补记，不计入当周, en: "a line of as many sessions was billed for several weeks at once, and does not count"}
     values:
       - {from: 2020-01-01, value: 3, reference: "fee time is not treatment time"}
 known_false_positives:
-  - {zh: 医嘱要求的短时每日透析, en: short daily dialysis that a doctor ordered}
+  - {zh: 处方要求的短时每日透析, en: short daily dialysis that a doctor ordered}
   - {zh: 急诊追加治疗, en: extra sessions in an emergency}
 explanation:
-  zh: "参保人一周内在各机构计费 {class_zh} 共 {billed} 次，支付上限 {most} 次；其中 {institution_id} 计费 {own} 次，超出上限的部分有 {beyond} 行出自该机构。"
-  en: "{billed} {item_class} sessions were billed for the person in one week by all institutions; {most} are paid for. {institution_id} billed {own} of them, and {beyond} line(s) beyond the cap."
+  zh: "参保人一周内在各机构计费{item_class}共 {billed} 次，支付上限 {most} 次；其中 {institution_id} 计费 {own} 次，超出上限的部分有 {beyond} 条出自该机构。"
+  en: "{billed} {item_class} sessions were billed for the person in one week by all institutions; the fund pays for {most}. {institution_id} billed {own} of them, including {beyond} line(s) beyond the cap."
 examples:
   - title: {zh: 超出一次, en: one more than the cap}
     tables:
@@ -110,12 +110,6 @@ SELECT
   max(service_time) AS to_at,
   CAST([] AS VARCHAR[]) AS evidence,
   item_class,
-  CASE
-    WHEN item_class = 'haemodialysis' THEN '血液透析'
-    WHEN item_class = 'haemodiafiltration' THEN '血液透析滤过'
-    WHEN item_class = 'haemofiltration' THEN '血液滤过'
-    ELSE '血液灌流'
-  END AS class_zh,
   CAST(billed AS DOUBLE) AS billed,
   CAST(sum(quantity) AS DOUBLE) AS own,
   most,
