@@ -59,6 +59,8 @@ class Outcome:
 
     case: Case
     problems: tuple[str, ...]
+    findings: tuple[Finding, ...] = ()
+    """Of whatever rule, in the order of their ids."""
 
 
 def check_examples(
@@ -119,6 +121,7 @@ def run_cases(
                 (failed[case.rule_id],)
                 if case.rule_id in failed
                 else tuple(_problems(case, verdicts[key_of(case.prefix)], findings[key_of(case.prefix)])),
+                tuple(findings[key_of(case.prefix)]),
             )
             for case in laid_out
         ]

@@ -19,7 +19,7 @@ parameters:
       - {from: 2020-01-01, value: 0.02, reference: "working value of this pack; a region sets its own"}
   times_peers:
     unit: times
-    meaning: {zh: 须超过本统计区机构中位数的倍数, en: "how many times the middle share of the region's institutions it must exceed"}
+    meaning: {zh: 须超过本统筹区机构中位数的倍数, en: "how many times the middle share of the region's institutions it must exceed"}
     values:
       - {from: 2020-01-01, value: 3, reference: "working value of this pack; a region sets its own"}
   fewest_days:
@@ -36,7 +36,7 @@ known_false_positives:
   - {zh: 接口升级期间的格式变化, en: a format that changed with an interface}
   - {zh: 导入时选错了编码, en: a file that was read with the wrong encoding}
 explanation:
-  zh: "{institution_id} {what_zh}：{k} 条（共 {n} 条，{amount} 元），占 {share_percent}%（区间下限 {low_percent}%）。本统计区其余 {peers} 家机构参与比较，全区中位数为 {middle_percent}%。读不出的记录既不能证明也不能否定任何事，请要求机构更正后重报。"
+  zh: "{institution_id} {what_zh}：{k} 条（共 {n} 条，{amount} 元），占 {share_percent}%（区间下限 {low_percent}%）。本统筹区其余 {peers} 家机构参与比较，全区中位数为 {middle_percent}%。读不出的记录既不能证明也不能否定任何事，请要求机构更正后重报。"
   en: "{institution_id}: {k} of {n} {what_en}, {amount} yuan: {share_percent} % (lower end of the interval {low_percent} %). Compared with {peers} other institution(s) of the region; the region's median is {middle_percent} %. A row that cannot be read proves nothing either way: ask the institution to correct it and send it again."
 examples:
   - title: {zh: 二十条费用读不出, en: twenty billed rows that could not be read}

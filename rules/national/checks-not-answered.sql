@@ -14,7 +14,7 @@ parameters:
       - {from: 2020-01-01, value: 0.3, reference: "working value of this pack; a region sets its own"}
   times_peers:
     unit: times
-    meaning: {zh: 须超过本统计区机构中位数的倍数, en: "how many times the middle share of the region's institutions it must exceed"}
+    meaning: {zh: 须超过本统筹区机构中位数的倍数, en: "how many times the middle share of the region's institutions it must exceed"}
     values:
       - {from: 2020-01-01, value: 3, reference: "working value of this pack; a region sets its own"}
   fewest_days:
@@ -30,7 +30,7 @@ parameters:
 known_false_positives:
   - {zh: 检查终端故障或病区网络中断, en: an inspector's unit that failed or a ward without a network}
 explanation:
-  zh: "{institution_id} 本期床旁抽查 {n} 次，其中 {k} 次（{days} 天）未应答（{unanswered} 次）、被拒（{refused} 次）或答“外出”而无请假记录（{away} 次），占 {share_percent}%（区间下限 {low_percent}%）。本统计区其余 {peers} 家机构参与比较，全区中位数为 {middle_percent}%。"
+  zh: "{institution_id} 本期床旁抽查 {n} 次，其中 {k} 次（{days} 天）未应答（{unanswered} 次）、被拒（{refused} 次）或答“外出”而无请假记录（{away} 次），占 {share_percent}%（区间下限 {low_percent}%）。本统筹区其余 {peers} 家机构参与比较，全区中位数为 {middle_percent}%。"
   en: "{k} of {n} bedside checks at {institution_id} (on {days} days) went unanswered ({unanswered}), were refused ({refused}) or were answered as away without a recorded leave ({away}): {share_percent} % (lower end of the interval {low_percent} %). Compared with {peers} other institution(s) of the region; the region's median is {middle_percent} %."
 examples:
   - title: {zh: 二十次床旁抽查无一有效应答, en: none of twenty checks answered}

@@ -24,7 +24,7 @@ parameters:
       - {from: 2020-01-01, value: 0.05, reference: "working value of this pack; a region sets its own"}
   times_peers:
     unit: times
-    meaning: {zh: 须超过本统计区机构中位数的倍数, en: "how many times the middle share of the region's institutions it must exceed"}
+    meaning: {zh: 须超过本统筹区机构中位数的倍数, en: "how many times the middle share of the region's institutions it must exceed"}
     values:
       - {from: 2020-01-01, value: 3, reference: "working value of this pack; a region sets its own"}
   fewest_days:
@@ -40,7 +40,7 @@ parameters:
 known_false_positives:
   - {zh: 每晚按时关机的透析室，且有患者漏采, en: a clinic that switches its kiosk off every evening and misses some patients by day}
 explanation:
-  zh: "{institution_id} 有 {days} 天的设备覆盖率略低于要求（{lowest_percent}%–{highest_percent}%），其间 {k} 条透析费用（{amount} 元）无人到场记录而不能判定，占全部 {n} 条的 {share_percent}%（区间下限 {low_percent}%）。本统计区其余 {peers} 家机构参与比较，全区中位数为 {middle_percent}%。"
+  zh: "{institution_id} 有 {days} 天的设备覆盖率略低于要求（{lowest_percent}%–{highest_percent}%），其间 {k} 条透析费用（{amount} 元）无人到场记录而不能判定，占全部 {n} 条的 {share_percent}%（区间下限 {low_percent}%）。本统筹区其余 {peers} 家机构参与比较，全区中位数为 {middle_percent}%。"
   en: "On {days} days, coverage at {institution_id} was just below what is needed ({lowest_percent} % to {highest_percent} %), and {k} dialysis line(s) of those days ({amount} yuan), for which nobody was seen, remain undecided: {share_percent} % of {n} lines (lower end of the interval {low_percent} %). Compared with {peers} other institution(s) of the region; the region's median is {middle_percent} %."
 examples:
   - title: {zh: 每天下午六点后停机, en: down from six in the evening every day}

@@ -14,7 +14,7 @@ parameters:
       - {from: 2020-01-01, value: 0.3, reference: "working value of this pack; a region sets its own"}
   times_peers:
     unit: times
-    meaning: {zh: 须超过本统计区机构中位数的倍数, en: "how many times the middle share of the region's institutions it must exceed"}
+    meaning: {zh: 须超过本统筹区机构中位数的倍数, en: "how many times the middle share of the region's institutions it must exceed"}
     values:
       - {from: 2020-01-01, value: 3, reference: "working value of this pack; a region sets its own"}
   fewest_days:
@@ -30,7 +30,7 @@ parameters:
 known_false_positives:
   - {zh: 患者确有顾虑而集体选择其他方式, en: patients who share a worry and chose the other way together}
 explanation:
-  zh: "{institution_id} 本期透析签到的 {n} 名患者中，{k} 名（{days} 天）每次均记为“拒绝刷脸”而由见证人签到，占 {share_percent}%（区间下限 {low_percent}%）。本统计区其余 {peers} 家机构参与比较，全区中位数为 {middle_percent}%。拒绝是患者的权利，本疑点只针对机构，不针对任何患者；请向患者本人核实。"
+  zh: "{institution_id} 本期透析签到的 {n} 名患者中，{k} 名（{days} 天）每次均记为“拒绝刷脸”而由见证人签到，占 {share_percent}%（区间下限 {low_percent}%）。本统筹区其余 {peers} 家机构参与比较，全区中位数为 {middle_percent}%。拒绝是患者的权利，本疑点只针对机构，不针对任何患者；请向患者本人核实。"
   en: "Of {n} patients who signed in for dialysis at {institution_id}, {k} (on {days} days) are recorded as having declined face verification every time and were signed in by a witness: {share_percent} % (lower end of the interval {low_percent} %). Compared with {peers} other institution(s) of the region; the region's median is {middle_percent} %. Declining is a patient's right: this concerns the institution and no patient; please ask the patients themselves."
 examples:
   - title: {zh: 二十名患者全部“拒绝”, en: all of twenty patients declined}

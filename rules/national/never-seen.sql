@@ -14,7 +14,7 @@ parameters:
       - {from: 2020-01-01, value: 10, reference: "working value of this pack; a region sets its own"}
   fewest_others:
     unit: days
-    meaning: {zh: 病区其他患者的床日数少于此数时，改用本统计区的比率, en: "with fewer bed days of others in the house the region's rate is used"}
+    meaning: {zh: 病区其他患者的床日数少于此数时，改用本统筹区的比率, en: "with fewer bed days of others in the house the region's rate is used"}
     values:
       - {from: 2020-01-01, value: 30, reference: "working value of this pack; a region sets its own"}
   half:
@@ -139,7 +139,7 @@ SELECT
   max(s.service_time) AS to_at,
   CAST([] AS VARCHAR[]) AS evidence,
   t.n,
-  CASE WHEN t.own_house = 1 THEN '本院' ELSE '本统计区' END AS whose_zh,
+  CASE WHEN t.own_house = 1 THEN '本院' ELSE '本统筹区' END AS whose_zh,
   CASE WHEN t.own_house = 1 THEN 'of the house' ELSE 'of the region' END AS whose_en,
   t.rate * 100 AS rate_percent,
   exp(t.chance_ln) * 1000000 AS per_million

@@ -14,7 +14,7 @@ parameters:
       - {from: 2020-01-01, value: 0.5, reference: "working value of this pack; a region sets its own"}
   times_peers:
     unit: times
-    meaning: {zh: 须超过本统计区机构中位数的倍数, en: "how many times the middle share of the region's institutions it must exceed"}
+    meaning: {zh: 须超过本统筹区机构中位数的倍数, en: "how many times the middle share of the region's institutions it must exceed"}
     values:
       - {from: 2020-01-01, value: 3, reference: "working value of this pack; a region sets its own"}
   fewest_days:
@@ -31,7 +31,7 @@ known_false_positives:
   - {zh: 本地区不要求签退, en: a region that does not ask for sign-outs}
   - {zh: 签退设备设在患者不经过的出口, en: a kiosk at a door that patients do not leave by}
 explanation:
-  zh: "{institution_id} 本期透析签到 {n} 次，其中 {k} 次（{days} 天）没有任何签退，占 {share_percent}%（区间下限 {low_percent}%）。本统计区其余 {peers} 家机构参与比较，全区中位数为 {middle_percent}%。没有签退，治疗时长只能依靠机构自己的机器日志。"
+  zh: "{institution_id} 本期透析签到 {n} 次，其中 {k} 次（{days} 天）没有任何签退，占 {share_percent}%（区间下限 {low_percent}%）。本统筹区其余 {peers} 家机构参与比较，全区中位数为 {middle_percent}%。没有签退，治疗时长只能依靠机构自己的机器日志。"
   en: "{k} of {n} dialysis sessions at {institution_id} (on {days} days) have no sign-out at all: {share_percent} % (lower end of the interval {low_percent} %). Compared with {peers} other institution(s) of the region; the region's median is {middle_percent} %. Without a sign-out, only the institution's own machine log shows how long a treatment lasted."
 examples:
   - title: {zh: 二十次签到没有一次签退, en: twenty sign-ins and no sign-out}

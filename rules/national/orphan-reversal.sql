@@ -19,7 +19,7 @@ parameters:
       - {from: 2020-01-01, value: 0.02, reference: "working value of this pack; a region sets its own"}
   times_peers:
     unit: times
-    meaning: {zh: 须超过本统计区机构中位数的倍数, en: "how many times the middle share of the region's institutions it must exceed"}
+    meaning: {zh: 须超过本统筹区机构中位数的倍数, en: "how many times the middle share of the region's institutions it must exceed"}
     values:
       - {from: 2020-01-01, value: 3, reference: "working value of this pack; a region sets its own"}
   fewest_days:
@@ -36,7 +36,7 @@ known_false_positives:
   - {zh: 原费用在更早月份，未随本次数据提供, en: the line that was reversed is of an earlier month and not among the tables}
   - {zh: 冲销跨就诊人合并，原人号已变更, en: a person whose number was changed and not reported as an alias}
 explanation:
-  zh: "{institution_id} 本期 {k} 条（绝对金额 {amount} 元）声称冲销本机构该参保人名下并不存在的费用，其中 {positive} 条金额为正、共 {positive_yuan} 元；占本期全部 {n} 条的 {share_percent}%（区间下限 {low_percent}%）。本统计区其余 {peers} 家机构参与比较，全区中位数为 {middle_percent}%。"
+  zh: "{institution_id} 本期 {k} 条（绝对金额 {amount} 元）声称冲销本机构该参保人名下并不存在的费用，其中 {positive} 条金额为正、共 {positive_yuan} 元；占本期全部 {n} 条的 {share_percent}%（区间下限 {low_percent}%）。本统筹区其余 {peers} 家机构参与比较，全区中位数为 {middle_percent}%。"
   en: "{k} line(s) of {institution_id} ({amount} yuan regardless of sign) claim to reverse a line of the same person there that does not exist; {positive} of them are positive bills of {positive_yuan} yuan. They make up {share_percent} % of {n} lines (lower end of the interval {low_percent} %). Compared with {peers} other institution(s) of the region; the region's median is {middle_percent} %."
 examples:
   - title: {zh: 十条正数“冲销”并无原费用, en: ten positive lines that say they reverse something}

@@ -19,7 +19,7 @@ parameters:
       - {from: 2020-01-01, value: 0.1, reference: "working value of this pack; a region sets its own"}
   times_peers:
     unit: times
-    meaning: {zh: 须超过本统计区机构中位数的倍数, en: "how many times the middle share of the region's institutions it must exceed"}
+    meaning: {zh: 须超过本统筹区机构中位数的倍数, en: "how many times the middle share of the region's institutions it must exceed"}
     values:
       - {from: 2020-01-01, value: 3, reference: "working value of this pack; a region sets its own"}
   fewest_days:
@@ -35,7 +35,7 @@ parameters:
 known_false_positives:
   - {zh: 摄像头角度或照明不佳，采集屡次失败, en: a camera in poor light that often acquires nothing}
 explanation:
-  zh: "{institution_id} 透析费用 {n} 条中有 {k} 条（{days} 天，{amount} 元）当日设备覆盖充分、没有治疗记录，仅因一次未采集成功的尝试、短暂的开机等痕迹而未判为与证据矛盾，占 {share_percent}%（区间下限 {low_percent}%）。本统计区其余 {peers} 家机构参与比较，全区中位数为 {middle_percent}%。"
+  zh: "{institution_id} 透析费用 {n} 条中有 {k} 条（{days} 天，{amount} 元）当日设备覆盖充分、没有治疗记录，仅因一次未采集成功的尝试、短暂的开机等痕迹而未判为与证据矛盾，占 {share_percent}%（区间下限 {low_percent}%）。本统筹区其余 {peers} 家机构参与比较，全区中位数为 {middle_percent}%。"
   en: "For {k} of {n} dialysis lines at {institution_id} (on {days} days, {amount} yuan) the devices covered the whole day and no treatment is on record; only a trace, such as a failed attempt or a short machine run, keeps them from being contradicted: {share_percent} % (lower end of the interval {low_percent} %). Compared with {peers} other institution(s) of the region; the region's median is {middle_percent} %."
 examples:
   - title: {zh: 每天一次未采集成功的尝试, en: one attempt that acquired nothing each day}

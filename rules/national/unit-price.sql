@@ -26,7 +26,7 @@ known_false_positives:
   - {zh: 不同级别医院执行不同价格, en: hospitals of different grades with different prices}
   - {zh: 一条合并多次治疗，数量未填, en: several treatments on one line whose quantity was not filled in}
 explanation:
-  zh: "{institution_id} 编码 {item_code} 有 {lines} 条单价在 {lowest} 元至 {highest} 元之间，超过本统计区 {institutions} 家机构中位单价 {middle} 元的 {most_times} 倍，多计约 {excess} 元。"
+  zh: "{institution_id} 编码 {item_code} 有 {lines} 条单价在 {lowest} 元至 {highest} 元之间，超过本统筹区 {institutions} 家机构中位单价 {middle} 元的 {most_times} 倍，多计约 {excess} 元。"
   en: "{lines} line(s) of code {item_code} at {institution_id} cost {lowest} yuan to {highest} yuan a unit, more than {most_times} times the median price of {middle} yuan among {institutions} institutions of the region; the excess is about {excess} yuan."
 examples:
   - title: {zh: 四百元的项目按四千元计, en: four thousand for an item of four hundred}

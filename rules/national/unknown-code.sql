@@ -9,7 +9,7 @@ level: medium
 parameters:
   price_band:
     unit: share
-    meaning: {zh: 单价与本统计区透析中位单价相差不超过此比例, en: "how far a unit price may be from the region's middle price of dialysis to lie where dialysis lies"}
+    meaning: {zh: 单价与本统筹区透析中位单价相差不超过此比例, en: "how far a unit price may be from the region's middle price of dialysis to lie where dialysis lies"}
     values:
       - {from: 2020-01-01, value: 0.05, reference: "working value of this pack; a region sets its own"}
   fewest_lines:

@@ -14,7 +14,7 @@ parameters:
       - {from: 2020-01-01, value: 0.1, reference: "working value of this pack; a region sets its own"}
   times_peers:
     unit: times
-    meaning: {zh: 须超过本统计区机构中位数的倍数, en: "how many times the middle share of the region's institutions it must exceed"}
+    meaning: {zh: 须超过本统筹区机构中位数的倍数, en: "how many times the middle share of the region's institutions it must exceed"}
     values:
       - {from: 2020-01-01, value: 3, reference: "working value of this pack; a region sets its own"}
   fewest_days:
@@ -31,7 +31,7 @@ known_false_positives:
   - {zh: 机构网络封锁了校时服务, en: a network that blocks the time service}
   - {zh: 主板电池失效, en: a device whose clock battery is dead}
 explanation:
-  zh: "{institution_id} 的透析签到、签退和在场记录 {n} 条中有 {k} 条（{days} 天）时钟不可信，占 {share_percent}%（区间下限 {low_percent}%）。本统计区其余 {peers} 家机构参与比较，全区中位数为 {middle_percent}%。时钟不可信的记录不能证明何时到场。"
+  zh: "{institution_id} 的透析签到、签退和在场记录 {n} 条中有 {k} 条（{days} 天）时钟不可信，占 {share_percent}%（区间下限 {low_percent}%）。本统筹区其余 {peers} 家机构参与比较，全区中位数为 {middle_percent}%。时钟不可信的记录不能证明何时到场。"
   en: "{k} of {n} dialysis events at {institution_id} (on {days} days) were recorded with a clock that cannot be trusted: {share_percent} % (lower end of the interval {low_percent} %). Compared with {peers} other institution(s) of the region; the region's median is {middle_percent} %. Such an event cannot show when somebody was there."
 examples:
   - title: {zh: 二十天时钟均不可信, en: not to be trusted on any of twenty days}

@@ -14,7 +14,7 @@ parameters:
       - {from: 2020-01-01, value: 0.3, reference: "working value of this pack; a region sets its own"}
   times_peers:
     unit: times
-    meaning: {zh: 须超过本统计区机构中位数的倍数, en: "how many times the middle share of the region's institutions it must exceed"}
+    meaning: {zh: 须超过本统筹区机构中位数的倍数, en: "how many times the middle share of the region's institutions it must exceed"}
     values:
       - {from: 2020-01-01, value: 3, reference: "working value of this pack; a region sets its own"}
   fewest_days:
@@ -30,9 +30,9 @@ parameters:
 known_false_positives:
   - {zh: 设备故障长期未修复，且已报备, en: a broken device that was reported and waited long for its repair}
   - {zh: 新装设备的试运行期, en: the first weeks of a new installation}
-  - {zh: 以重症床旁透析为主的医院（bedside_possible）, en: a hospital that dialyses mostly at the bedside of its inpatients (bedside_possible)}
+  - {zh: 以重症床旁透析为主的医院, en: a hospital that dialyses mostly at the bedside of its inpatients}
 explanation:
-  zh: "{institution_id} 本期同类费用 {n} 条中有 {k} 条（{days} 天，{amount} 元）判为证据不足，理由为“{reason}”，占 {share_percent}%（区间下限 {low_percent}%）。本统计区其余 {peers} 家机构参与比较，全区中位数为 {middle_percent}%。证据不足不等于违规，但长期如此使费用无从核实。"
+  zh: "{institution_id} 本期同类费用 {n} 条中有 {k} 条（{days} 天，{amount} 元）判为证据不足，理由为“{reason}”，占 {share_percent}%（区间下限 {low_percent}%）。本统筹区其余 {peers} 家机构参与比较，全区中位数为 {middle_percent}%。证据不足不等于违规，但长期如此使费用无从核实。"
   en: "{k} of {n} lines of that kind at {institution_id} (on {days} days, {amount} yuan) ended as insufficient evidence, the reason being “{reason}”: {share_percent} % (lower end of the interval {low_percent} %). Compared with {peers} other institution(s) of the region; the region's median is {middle_percent} %. Insufficient evidence is no violation, but as a habit it puts the bills beyond checking."
 examples:
   - title: {zh: 整月没有设备覆盖, en: three weeks without any coverage}

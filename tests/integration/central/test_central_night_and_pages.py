@@ -200,10 +200,10 @@ def test_every_page_opens_in_both_languages(audited):
 
 def test_a_line_page_shows_verdict_reason_and_evidence(audited):
     _, page, _ = get(f"{audited.url}/lines/L-genuine")
-    for text in ("有据", "已证实的透析", "¥420.50", "M07", "kiosk-1", "<svg", "结论所引"):
+    for text in ("有证据支持", "已证实的透析", "¥420.50", "M07", "kiosk-1", "<svg", "判定所引"):
         assert text in page
     _, page, _ = get(f"{audited.url}/lines/L-elsewhere?lang=en")
-    assert "elsewhere" in page
+    assert "at another institution" in page
     assert 'class="bar elsewhere"' in page
 
 
@@ -224,7 +224,7 @@ def test_the_day_as_a_workbook(audited):
     for line in EXPECTED:
         assert line in sheets[1]
     assert sheets[1].count("<row ") == len(EXPECTED) + 1
-    assert "elsewhere" in sheets[0]
+    assert "at another institution" in sheets[0]
     assert "<f>" not in "".join(sheets)
 
 

@@ -1,6 +1,7 @@
 """Every rule against its own worked examples, and the commands around rules."""
 
 import pytest
+from parts.language import wrong_signs, wrong_words
 from typer.testing import CliRunner
 
 from renzheng.central.audit.rule_examples import check_examples, known_codes, run_cases
@@ -28,6 +29,27 @@ PREFIXES = [
 @pytest.mark.parametrize("prefix", PREFIXES)
 def test_example(outcomes, prefix):
     assert outcomes[prefix].problems == ()
+
+
+def test_an_explanation_is_in_one_language(outcomes):
+    found = {
+        (one.explanation_zh, one.explanation_en): frozenset(
+            texts_of(outcome.case.rows) | {one.institution_id}
+        )
+        for outcome in outcomes.values()
+        for one in outcome.findings
+    }
+    assert len(found) > 100
+    wrong = [(zh, wrong_words(zh) + wrong_signs(zh, ids=ids)) for (zh, _), ids in found.items()]
+    assert [(zh, problems) for zh, problems in wrong if problems] == []
+    assert [en for _, en in found if "(s)" in en or "_" in en.replace("~", "")] == []
+
+
+def texts_of(tables):
+    """Return every text of a case's rows: its ids and names."""
+    return {
+        value for rows in tables.values() for row in rows for value in row.values() if isinstance(value, str)
+    }
 
 
 def test_a_rule_that_finds_too_little_fails_its_example(tmp_path):

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pyarrow.parquet as pq
 import pytest
+from parts.language import wrong_signs, wrong_words
 
 from renzheng.bench.simulate.county import FIRST_DAY, simulate_county
 from renzheng.central.audit.request import AuditRequest
@@ -67,3 +68,27 @@ def test_machines_and_inpatients_of_honest_institutions_are_left_in_peace(month)
     found = _rows(month / "out" / "findings.parquet", "rule_id", "institution_id", "explanation_en")
     wrong = [row for row in found if row["institution_id"] not in evading and row["rule_id"] in rules]
     assert wrong == []
+
+
+NAMING = {
+    "institutions": ("institution_id", "name"),
+    "attendance": ("device_id",),
+    "machine_sessions": ("machine_id",),
+    "claim_lines": ("item_code", "item_name", "doctor_id"),
+}
+"""What may stand in an explanation as it is: ids and names."""
+
+
+def test_a_county_is_explained_in_one_language(month):
+    found = _rows(month / "out" / "findings.parquet", "explanation_zh")
+    texts = {row["explanation_zh"] for row in found}
+    ids = frozenset(
+        value
+        for table, columns in NAMING.items()
+        for row in _rows(month / "tables" / f"{table}.parquet", *columns)
+        for value in row.values()
+        if value
+    )
+    assert len(texts) > 50
+    wrong = {text: problems for text in texts if (problems := wrong_words(text) + wrong_signs(text, ids=ids))}
+    assert wrong == {}
