@@ -14,6 +14,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn
 from rich.table import Table
 
+from renzheng.central.access.command import app as account_command
+from renzheng.central.access_log_command import app as access_log_command
 from renzheng.central.adt.command import app as adt_command
 from renzheng.central.backup.command import backup, restore
 from renzheng.central.draw.command import app as draw_command
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True)
 app.add_typer(log_command, name="log")
+app.add_typer(account_command, name="account")
+app.add_typer(access_log_command, name="access")
 app.command()(backup)
 app.command()(restore)
 app.add_typer(draw_command, name="draw")

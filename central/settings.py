@@ -169,7 +169,9 @@ class Settings(_Settings):
         database_url: SQLAlchemy address; empty is SQLite in the data folder.
         shards: one consumer each; a device belongs to one shard.
         host: address of console and API; anything but loopback needs `access_token_file`.
-        access_token_file: a file that holds the token which console and API then ask for.
+        public_url: how people find the console, such as `https://audit.example.cn`; empty: host and port.
+        access_token_file: a file that holds a token by which programs read; while there is no account, people
+            sign in with it too.
         timezone: the time zone of service days where an institution names none.
     """
 
@@ -178,6 +180,7 @@ class Settings(_Settings):
     shards: Annotated[tuple[str, ...], Field(min_length=1)] = ("0",)
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8700
+    public_url: str = ""
     access_token_file: Path | None = None
     timezone: str = "Asia/Shanghai"
     broker: BrokerSettings = BrokerSettings()

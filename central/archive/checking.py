@@ -18,7 +18,7 @@ from renzheng.central.errors import ArchiveError, StoreError
 from renzheng.central.verify.archived import Word, open_word
 from renzheng.central.verify.check import BadEntry, Fault, Good, LogCheck, Lost, Start, StoredBatch
 from renzheng.central.verify.checkpoint import Checkpoint, CheckpointError, Tree
-from renzheng.central.verify.publish import DRAW, hold_note, leaves_of, read_kept_note
+from renzheng.central.verify.publish import OF_CENTRAL, hold_note, leaves_of, read_kept_note
 from renzheng.central.verify.store import named_damage, read_keys, read_lost, stored_batch
 from renzheng.contracts.errors import InputError
 from renzheng.contracts.log import genesis
@@ -88,7 +88,9 @@ def check_archives(
     with _readable():
         for archive in checked.archives:
             checked.results += _check_devices(archive, checked.ends, leaves, progress, from_first=from_first)
-    checked.beyond = {name: max(left) for name, left in sorted(leaves.items()) if left and name != DRAW}
+    checked.beyond = {
+        name: max(left) for name, left in sorted(leaves.items()) if left and name not in OF_CENTRAL
+    }
     return checked
 
 

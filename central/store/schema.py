@@ -604,3 +604,116 @@ round_checks = _table(
     Column("device_id", Text),  # to whom the sheet was addressed; only that device may answer
     rowid=False,
 )
+
+# Who may sign in (`central/access`). An account is never deleted: the access log names it.
+accounts = _table(
+    "accounts",
+    Column("account_id", Text, primary_key=True),
+    Column("kind", Text, nullable=False),  # person, program
+    Column("made_at", _Big, nullable=False),
+    Column("made_by", Text, nullable=False),
+    Column("disabled_at", _Big),
+    Column("password_hash", Text),  # argon2id, in the PHC's form; empty until one is chosen
+    Column("password_at", _Big),
+    Column("subject", Text, unique=True),  # as the bureau's identity provider names the person
+    rowid=False,
+)
+
+account_roles = _table(
+    "account_roles",
+    Column("account_id", Text, ForeignKey("accounts.account_id"), primary_key=True),
+    Column("role", Text, primary_key=True),
+    Column("granted_at", _Big, nullable=False),
+    Column("granted_by", Text, nullable=False),
+    rowid=False,
+)
+
+# `tie` is `registered` for whose rows an account sees, `declared` for a tie that keeps it from deciding.
+account_institutions = _table(
+    "account_institutions",
+    Column("account_id", Text, ForeignKey("accounts.account_id"), primary_key=True),
+    Column("institution_id", Text, primary_key=True),
+    Column("tie", Text, primary_key=True),
+    rowid=False,
+)
+
+# One-time codes, bearer tokens and sessions: SHA-256 of each, never the thing itself.
+account_codes = _table(
+    "account_codes",
+    Column("code_hash", Text, primary_key=True),
+    Column("account_id", Text, ForeignKey("accounts.account_id"), nullable=False, index=True),
+    Column("made_at", _Big, nullable=False),
+    Column("valid_until", _Big, nullable=False),
+    rowid=False,
+)
+
+account_tokens = _table(
+    "account_tokens",
+    Column("token_hash", Text, primary_key=True),
+    Column("token_id", Text, nullable=False, unique=True),
+    Column("account_id", Text, ForeignKey("accounts.account_id"), nullable=False, index=True),
+    Column("scopes", Text),  # permissions as JSON; empty: all of its roles
+    Column("made_at", _Big, nullable=False),
+    Column("valid_until", _Big, nullable=False),
+    Column("revoked_at", _Big),
+    rowid=False,
+)
+
+account_sessions = _table(
+    "account_sessions",
+    Column("session_hash", Text, primary_key=True),
+    Column("session_id", Text, nullable=False, unique=True),
+    Column("account_id", Text, ForeignKey("accounts.account_id"), nullable=False, index=True),
+    Column("began_at", _Big, nullable=False),
+    Column("seen_at", _Big, nullable=False),
+    Column("confirmed_at", _Big, nullable=False),  # when the person last showed a password
+    Column("ended_at", _Big),
+    Column("address", Text, nullable=False),
+    Column("browser", Text, nullable=False),
+    rowid=False,
+)
+
+# Who read or changed what of whom (`access.access_log`): chained, and bound by the checkpoints.
+access_log = _table(
+    "access_log",
+    Column("number", _Big, primary_key=True, autoincrement=False),
+    Column("at", _Big, nullable=False, index=True),
+    Column("account_id", Text, nullable=False, index=True),
+    Column("entry", LargeBinary, nullable=False),  # JSON, with the hash of the entry before
+    Column("hash", Text, nullable=False),
+    rowid=False,
+)
+
+access_log_persons = _table(
+    "access_log_persons",
+    Column("person_id", Text, primary_key=True),
+    Column("number", _Big, primary_key=True, autoincrement=False),
+    rowid=False,
+)
+
+# Which duty an account has done on a thing, so that another account must do the next (`access.separation`).
+duties_done = _table(
+    "duties_done",
+    Column("thing", Text, primary_key=True),
+    Column("duty", Text, primary_key=True),
+    Column("account_id", Text, primary_key=True),
+    Column("done_at", _Big, nullable=False),
+    rowid=False,
+)
+
+# A role for some hours that two people agreed on; looked at the next day.
+emergency_access = _table(
+    "emergency_access",
+    Column("emergency_id", Text, primary_key=True),
+    Column("account_id", Text, ForeignKey("accounts.account_id"), nullable=False, index=True),
+    Column("role", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("asked_at", _Big, nullable=False),
+    Column("allowed_by", Text),
+    Column("allowed_at", _Big),
+    Column("valid_until", _Big),
+    Column("reviewed_by", Text),
+    Column("reviewed_at", _Big),
+    Column("review", Text),
+    rowid=False,
+)

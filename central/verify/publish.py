@@ -18,6 +18,7 @@ import orjson
 import sqlalchemy as sa
 from joserfc.jwk import OKPKey
 
+from renzheng.central.access import access_log
 from renzheng.central.store import archived, identity, schema
 from renzheng.central.store.database import Database
 from renzheng.central.store.hashes import same_hash
@@ -39,6 +40,8 @@ TABLE = schema.checkpoints
 _AT_ONCE = 500
 DRAW = "draw/commitments"
 """Names the chain of commitments among the heads, as no device can be named; it binds central too."""
+OF_CENTRAL = frozenset({DRAW, access_log.LEAF})
+"""Leaves of a checkpoint that are no device's."""
 
 
 def take_checkpoint(  # noqa: PLR0917 - where, as whom, when
@@ -196,7 +199,24 @@ def _hold_against_log(connection: sa.Connection, leaves: Sequence[Leaf]) -> None
                     )
 
 
+def check_leaf(connection: sa.Connection, name: str) -> int:
+    """Hold one name's latest leaf against what the store has; return its sequence, 0 when it has none.
+
+    Raises:
+        CheckpointError: the entry that it names is gone or another.
+    """
+    table = schema.checkpoint_heads
+    query = sa.select(table.c.sequence, table.c.hash).where(table.c.device_id == name)
+    row = connection.execute(query).first()
+    if row is None:
+        return 0
+    _hold_against_log(connection, [Leaf(name, Head(row.sequence, row.hash))])
+    return int(row.sequence)
+
+
 def _hashes(connection: sa.Connection, name: str, sequences: Sequence[int]) -> Mapping[int, str]:
+    if name == access_log.LEAF:
+        return access_log.hashes(connection, sequences)
     entries, rounds = schema.log_entries, schema.rounds
     query = sa.select(entries.c.sequence, entries.c.hash).where(
         entries.c.device_id == name, entries.c.sequence.in_(sequences)
@@ -254,6 +274,7 @@ def _moved(connection: sa.Connection) -> list[Leaf]:
     rounds = schema.rounds
     latest = sa.select(rounds.c.number, rounds.c.commitment_sha256).order_by(rounds.c.number.desc()).limit(1)
     found += [Leaf(DRAW, Head(row[0], row[1])) for row in connection.execute(latest)]
+    found.append(Leaf(access_log.LEAF, access_log.head(connection)))
     return [leaf for leaf in found if leaf.head.sequence and known.get(leaf.device_id) != leaf.head]
 
 

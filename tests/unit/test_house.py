@@ -24,7 +24,7 @@ MAY_IMPORT = {
     "deploy": {"contracts", "common", "models", "rules", "edge", "central", "bench"},
 }
 IMPORTED_AS = {
-    "python_calamine": "python-calamine", "zxingcpp": "zxing-cpp",
+    "argon2": "argon2-cffi", "python_calamine": "python-calamine", "zxingcpp": "zxing-cpp",
     "cv2": "opencv-python-headless", "dlib": "dlib-bin", "paho": "paho-mqtt", "PIL": "pillow",
     "yaml": "pyyaml", "sqlite_utils": "sqlite-utils", "uuid_utils": "uuid-utils", "psycopg": "psycopg",
     "multipart": "python-multipart", "starlette": "fastapi", "annotated_types": "pydantic",

@@ -1,0 +1,186 @@
+"""The access log: who read or changed what of whom, from where, what for and when.
+
+An entry is JSON with the SHA-256 of its predecessor; the daily checkpoint signs the last one, so that nobody
+can take one out or change it afterwards without its showing. They are due three years; nothing removes any.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import islice
+from typing import Any
+
+import orjson
+import sqlalchemy as sa
+
+from renzheng.central.access.errors import AccessLogError
+from renzheng.central.store import schema
+from renzheng.central.store.locks import CLASS, NUMBERS
+from renzheng.central.store.times import to_us
+from renzheng.contracts.log import Head
+
+TABLE, PERSONS = schema.access_log, schema.access_log_persons
+LEAF = "access/log"
+"""Names the chain among the heads of a checkpoint, as no device can be named."""
+NOTHING = "0" * 64
+MANY_PERSONS = 200
+"""An entry of so many persons or more is shown as bulk reading."""
+_AT_ONCE = 2_000
+_LOCK = sa.text("SELECT pg_advisory_xact_lock(:class, :number)")
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """One reading or change.
+
+    Args:
+        account_id: who.
+        roles: in which roles.
+        address: from where.
+        act: the permission that was used, or what was done to an account.
+        what: the page, route or thing.
+        purpose: what for.
+        outcome: `shown`, `changed` or `refused`.
+        persons: of whom.
+    """
+
+    account_id: str
+    roles: Sequence[str]
+    address: str
+    act: str
+    what: str
+    purpose: str
+    outcome: str = "shown"
+    persons: Iterable[str] = field(default=())
+
+
+def append(connection: sa.Connection, access: Access, now: datetime) -> int:
+    """Add an entry to the end of the chain; return its number.
+
+    Args:
+        connection: a writing transaction. On PostgreSQL it holds the log's lock until it ends.
+        access: what happened.
+        now: when.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(_LOCK, {"class": CLASS, "number": NUMBERS["access"]})
+    last = head(connection)
+    number, persons = last.sequence + 1, sorted(set(access.persons))
+    entry = orjson.dumps(
+        {
+            "number": number,
+            "at": now.astimezone(UTC).isoformat(timespec="microseconds"),
+            "account": access.account_id,
+            "roles": sorted(access.roles),
+            "address": access.address,
+            "act": access.act,
+            "what": access.what,
+            "purpose": access.purpose,
+            "outcome": access.outcome,
+            "persons": persons,
+            "previous": last.hash,
+        }
+    )
+    values = {"number": number, "at": to_us(now), "account_id": access.account_id, "entry": entry}
+    connection.execute(sa.insert(TABLE).values(**values, hash=hash_of(entry)))
+    if persons:
+        rows = [{"person_id": person, "number": number} for person in persons]
+        connection.execute(sa.insert(PERSONS), rows)
+    return number
+
+
+def hash_of(entry: bytes) -> str:
+    """Return the hash by which the next entry names this one."""
+    return hashlib.sha256(b"renzheng access v1\n" + entry).hexdigest()
+
+
+def head(connection: sa.Connection) -> Head:
+    """Read the end of the chain; number 0 while there is no entry."""
+    query = sa.select(TABLE.c.number, TABLE.c.hash).order_by(TABLE.c.number.desc()).limit(1)
+    row = connection.execute(query).first()
+    return Head(row.number, row.hash) if row else Head(0, NOTHING)
+
+
+def hashes(connection: sa.Connection, numbers: Sequence[int]) -> Mapping[int, str]:
+    """Read the hashes of some entries."""
+    query = sa.select(TABLE.c.number, TABLE.c.hash).where(TABLE.c.number.in_(numbers))
+    return {row.number: row.hash for row in connection.execute(query)}
+
+
+def verify(connection: sa.Connection, progress: Callable[[int], None] = lambda _: None) -> Head:
+    """Check every entry: its hash, its place in the chain, and what is searched for beside it.
+
+    Returns:
+        The end of the chain, to be held against a checkpoint.
+
+    Raises:
+        AccessLogError: an entry was changed, taken out or put in; `number` is the first one that is wrong.
+    """
+    last = Head(0, NOTHING)
+    rows = iter(connection.execute(sa.select(TABLE).order_by(TABLE.c.number)).yield_per(_AT_ONCE))
+    while part := list(islice(rows, _AT_ONCE)):
+        found = _persons_of(connection, part[0].number, part[-1].number)
+        for row in part:
+            last = _follow(last, row, found.get(row.number, []))
+        progress(len(part))
+    return last
+
+
+def _persons_of(connection: sa.Connection, first: int, last: int) -> Mapping[int, list[str]]:
+    query = sa.select(PERSONS).where(PERSONS.c.number.between(first, last))
+    found: dict[int, list[str]] = {}
+    for person_id, number in connection.execute(query):
+        found.setdefault(number, []).append(person_id)
+    return found
+
+
+def _follow(last: Head, row: Any, persons: list[str]) -> Head:
+    try:
+        told = orjson.loads(row.entry)
+    except orjson.JSONDecodeError:
+        told = {}
+    same = (
+        row.number == last.sequence + 1
+        and hash_of(row.entry) == row.hash
+        and (told.get("number"), told.get("previous")) == (row.number, last.hash)
+        and told.get("account") == row.account_id
+        and told.get("persons") == sorted(persons)
+        and to_us(datetime.fromisoformat(told["at"])) == row.at
+    )
+    if not same:
+        raise AccessLogError(
+            f"Entry {last.sequence + 1} of the access log is not the one that was written.",
+            why="Somebody has changed the store, or an entry is gone.",
+            do="Keep the store's file; compare it with the latest backup and the checkpoints of that day.",
+            number=last.sequence + 1,
+        )
+    return Head(row.number, row.hash)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which entries are wanted; empty text takes all."""
+
+    account_id: str = ""
+    person_id: str = ""
+    limit: int = 50
+    offset: int = 0
+
+
+def read(connection: sa.Connection, wanted: Wanted) -> tuple[int, list[Mapping[str, Any]]]:
+    """Read entries as they were written, the latest first, and how many there are; `at` in microseconds."""
+    source: sa.FromClause = TABLE
+    where = []
+    if wanted.person_id:
+        source = TABLE.join(PERSONS, PERSONS.c.number == TABLE.c.number)
+        where.append(PERSONS.c.person_id == wanted.person_id)
+    if wanted.account_id:
+        where.append(TABLE.c.account_id == wanted.account_id)
+    count = sa.select(sa.func.count()).select_from(source).where(*where)
+    query = sa.select(TABLE.c.at, TABLE.c.entry).select_from(source).where(*where)
+    query = query.order_by(TABLE.c.number.desc()).limit(wanted.limit).offset(wanted.offset)
+    rows: list[Mapping[str, Any]] = [
+        {**orjson.loads(row.entry), "at": row.at} for row in connection.execute(query)
+    ]
+    return int(connection.execute(count).scalar_one()), rows

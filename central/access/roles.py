@@ -1,0 +1,157 @@
+"""The role matrix: what each role may, which roles one person never holds together, and what it asks for.
+
+This is the one table; pages, routes and commands name a `Permission`, never a role.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import combinations
+
+
+class Role(StrEnum):
+    """What a person is there for."""
+
+    ADMINISTRATOR = "administrator"
+    AUDITOR = "auditor"
+    REVIEWER = "reviewer"
+    PANEL = "panel"
+    APPROVER = "approver"
+    FINANCE = "finance"
+    RULE_AUTHOR = "rule_author"
+    RULE_APPROVER = "rule_approver"
+    DRAW_OFFICER = "draw_officer"
+    INSPECTOR = "inspector"
+    HOSPITAL_OFFICE = "hospital_office"
+    DOCTOR = "doctor"
+    INTERNAL_CONTROL = "internal_control"
+    DATA_PROTECTION = "data_protection"
+    THIRD_PARTY = "third_party"
+
+
+class Permission(StrEnum):
+    """What a page, a route or a command needs."""
+
+    OWN = "own"
+    STATISTICS = "statistics"
+    VERDICTS = "verdicts"
+    FINDINGS = "findings"
+    EXPORTS = "exports"
+    RUNS = "runs"
+    ROUNDS = "rounds"
+    STAYS = "stays"
+    STAYS_CHANGE = "stays_change"
+    IMPORTS = "imports"
+    REJECTS = "rejects"
+    DEVICES = "devices"
+    HEALTH = "health"
+    ROLES = "roles"
+    ACCOUNTS = "accounts"
+    ACCESS_LOG = "access_log"
+    EMERGENCY_ASK = "emergency_ask"
+    EMERGENCY_ALLOW = "emergency_allow"
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """On which terms a permission is used.
+
+    Args:
+        persons: what it shows is of persons; every use is written down before anything is shown.
+        step_up: the person has shown a password within the last minutes.
+        purpose: what it is for, as the access log has it.
+    """
+
+    persons: bool = False
+    step_up: bool = False
+    purpose: str = "audit"
+
+
+_P = Permission
+TERMS: Mapping[Permission, Terms] = {
+    _P.OWN: Terms(purpose="own"),
+    _P.STATISTICS: Terms(),
+    _P.VERDICTS: Terms(persons=True),
+    _P.FINDINGS: Terms(persons=True),
+    _P.EXPORTS: Terms(persons=True, step_up=True, purpose="export"),
+    _P.RUNS: Terms(),
+    _P.ROUNDS: Terms(persons=True, purpose="spot_checks"),
+    _P.STAYS: Terms(persons=True, purpose="stays"),
+    _P.STAYS_CHANGE: Terms(persons=True, purpose="stays"),
+    _P.IMPORTS: Terms(purpose="imports"),
+    _P.REJECTS: Terms(persons=True, purpose="imports"),
+    _P.DEVICES: Terms(purpose="operation"),
+    _P.HEALTH: Terms(purpose="operation"),
+    _P.ROLES: Terms(purpose="accounts"),
+    _P.ACCOUNTS: Terms(purpose="accounts"),
+    _P.ACCESS_LOG: Terms(persons=True, purpose="data_protection"),
+    _P.EMERGENCY_ASK: Terms(purpose="emergency"),
+    _P.EMERGENCY_ALLOW: Terms(purpose="emergency"),
+}
+
+_EVERYBODY = frozenset({_P.OWN, _P.ROLES})
+_BUREAU = _EVERYBODY | {_P.EMERGENCY_ASK}
+MATRIX: Mapping[Role, frozenset[Permission]] = {
+    Role.ADMINISTRATOR: _BUREAU | {_P.HEALTH, _P.DEVICES, _P.IMPORTS, _P.ACCOUNTS, _P.EMERGENCY_ALLOW},
+    Role.AUDITOR: _BUREAU
+    | {_P.STATISTICS, _P.VERDICTS, _P.FINDINGS, _P.EXPORTS, _P.RUNS, _P.ROUNDS, _P.STAYS}
+    | {_P.IMPORTS, _P.REJECTS, _P.DEVICES, _P.HEALTH},
+    Role.REVIEWER: _BUREAU | {_P.VERDICTS, _P.FINDINGS},
+    Role.PANEL: _BUREAU | {_P.VERDICTS, _P.FINDINGS},
+    Role.APPROVER: _BUREAU | {_P.VERDICTS, _P.FINDINGS},
+    Role.FINANCE: _BUREAU,
+    Role.RULE_AUTHOR: _BUREAU | {_P.STATISTICS},
+    Role.RULE_APPROVER: _BUREAU | {_P.STATISTICS},
+    Role.DRAW_OFFICER: _BUREAU | {_P.ROUNDS},
+    Role.INSPECTOR: _BUREAU,
+    Role.HOSPITAL_OFFICE: _EVERYBODY
+    | {_P.STATISTICS, _P.VERDICTS, _P.FINDINGS, _P.EXPORTS, _P.STAYS, _P.STAYS_CHANGE},
+    Role.DOCTOR: _EVERYBODY,
+    Role.INTERNAL_CONTROL: _BUREAU | {_P.STATISTICS, _P.VERDICTS, _P.FINDINGS, _P.RUNS, _P.ROUNDS},
+    Role.DATA_PROTECTION: _BUREAU | {_P.ACCESS_LOG, _P.EMERGENCY_ALLOW},
+    Role.THIRD_PARTY: _EVERYBODY | {_P.VERDICTS, _P.FINDINGS},
+}
+
+OF_A_HOSPITAL = frozenset({Role.HOSPITAL_OFFICE, Role.DOCTOR})
+BY_INSTITUTION = OF_A_HOSPITAL | {Role.THIRD_PARTY}
+"""Roles that see the rows of the institutions they are registered with, and no others."""
+DECIDING = frozenset(
+    {Role.AUDITOR, Role.REVIEWER, Role.PANEL, Role.APPROVER, Role.FINANCE, Role.RULE_APPROVER}
+    | {Role.DRAW_OFFICER, Role.INSPECTOR}
+)
+ALWAYS_APART: frozenset[frozenset[Role]] = frozenset(
+    {frozenset({Role.ADMINISTRATOR, role}) for role in (*DECIDING, Role.DATA_PROTECTION)}
+    | {frozenset({Role.DATA_PROTECTION, role}) for role in DECIDING}
+    | {
+        frozenset({hospital, role})
+        for hospital in OF_A_HOSPITAL
+        for role in Role
+        if role not in OF_A_HOSPITAL
+    }
+    | {frozenset({Role.INTERNAL_CONTROL, role}) for role in Role if role is not Role.INTERNAL_CONTROL}
+    | {frozenset({Role.THIRD_PARTY, role}) for role in Role if role is not Role.THIRD_PARTY}
+    | {frozenset({Role.FINANCE, Role.APPROVER})}
+)
+"""Pairs that nobody is granted. Those apart on one thing only (a doubt, a change, a round) are refused when
+the second is done (`separation`)."""
+
+SHARED_TOKEN = frozenset(Permission) - {
+    _P.ACCOUNTS,
+    _P.ACCESS_LOG,
+    _P.EMERGENCY_ASK,
+    _P.EMERGENCY_ALLOW,
+}
+"""What the token of `access_token_file` may, and whoever is on this machine while there is no account yet."""
+
+
+def pair_apart(roles: Iterable[Role]) -> tuple[Role, Role] | None:
+    """Return the first pair of these roles that nobody holds together; None when they go together."""
+    for first, second in combinations(sorted(set(roles)), 2):
+        if frozenset({first, second}) in ALWAYS_APART:
+            return first, second
+    return None
+
+
+def permissions_of(roles: Iterable[Role]) -> frozenset[Permission]:
+    """Return everything that these roles may."""
+    return frozenset().union(*(MATRIX[role] for role in roles))

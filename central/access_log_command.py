@@ -1,0 +1,72 @@
+"""`renzheng central access`: check the access log, and see who has looked at whom."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from renzheng.common.terminal import Terminal
+from renzheng.common.words import say
+from renzheng.contracts.events import utc_now
+
+if TYPE_CHECKING:
+    from renzheng.central.store.database import Database
+
+app = typer.Typer(no_args_is_help=True)
+Config = Annotated[Path, typer.Option("--config", help="Central's configuration file.")]
+CONFIG = Path("central.toml")
+
+
+def _store(config: Path) -> "Database":
+    from renzheng.central.settings import read_settings
+    from renzheng.central.store.database import Database
+
+    database = Database(read_settings(config).database)
+    database.migrate()
+    return database
+
+
+@app.callback()
+def overview() -> None:
+    """Check the access log, and see who has looked at whom."""
+
+
+@app.command("verify")
+def verify_log(config: Config = CONFIG) -> None:
+    """Check every entry of the access log, and hold it against the latest checkpoint."""
+    from renzheng.central.access import access_log
+    from renzheng.central.verify.publish import check_leaf
+
+    database = _store(config)
+    with database.reading() as connection:
+        end = access_log.verify(connection)
+        bound = check_leaf(connection, access_log.LEAF)
+    Terminal().print(say("{0} entries hold; the checkpoints bind the first {1}", end.sequence, bound))
+
+
+@app.command("who-looked")
+def who_looked(
+    person: Annotated[str, typer.Argument(help="The person's id, as in the claims.")],
+    config: Config = CONFIG,
+    limit: Annotated[int, typer.Option(min=1, max=100_000, help="Show so many entries, the latest.")] = 200,
+) -> None:
+    """Say who has read or changed a person's data; the question itself is written down."""
+    from renzheng.central.access import access_log
+    from renzheng.central.access.access_log import Access, Wanted
+    from renzheng.central.access.command import SHELL
+    from renzheng.central.store.times import from_us
+
+    database = _store(config)
+    with database.writing() as connection:
+        asked = Access(SHELL, (), "-", "who_looked", "-", "data_protection", "shown", (person,))
+        access_log.append(connection, asked, utc_now())
+        total, rows = access_log.read(connection, Wanted(person_id=person, limit=limit))
+    table = Table("at", "account", "roles", "from", "what", "purpose", "outcome", box=None)
+    for row in rows:
+        at = f"{from_us(row['at']):%Y-%m-%d %H:%M:%S}Z"
+        told = (row["account"], " ".join(row["roles"]), row["address"], row["what"], row["purpose"])
+        table.add_row(at, *map(escape, (*told, row["outcome"])))
+    Terminal().print(table)
+    Terminal().print(say("{0} entries in all", total))
