@@ -10,6 +10,7 @@ from joserfc.jwk import OKPKey
 from renzheng.central.adt.listener import AdtListener
 from renzheng.central.adt.receiving import Receiver
 from renzheng.central.adt.roster import inpatients, institution_zone
+from renzheng.central.attempts.publishing import Publisher
 from renzheng.central.claims.source import Options
 from renzheng.central.draw.handing import openings_for, sheets_for
 from renzheng.central.draw.keeper import RoundKeeper
@@ -89,13 +90,15 @@ class Central:
             brokers=self._shards.standings,
             refused=self._shards.refused,
         )
-        standing = Standing(self._watch.problems, self.workers, self._own_database)
+        self._sign_ins = Publisher(self._own_database, settings, clock)
+        standing = Standing(self._watch.problems, self.workers, self._own_database, self._sign_ins)
         console = build_app(self.database, settings, clock, self.metrics, standing)
         self._web = WebServer(console, settings.host, settings.port)
         self._door = self._make_door()
         self._adt = self._make_adt()
         self._rounds = RoundKeeper(Rounds(self._own_database, self._key, settings.checkpoints_dir), clock)
         self.workers.add(self._watch.worker)
+        self.workers.add(self._sign_ins.worker)
         self.workers.add(self._rounds.worker)
         self.workers.add(self._web.worker)
         if self._door:
@@ -188,6 +191,7 @@ class Central:
             self._rounds.start()
             self._shards.start()
             self._watch.worker.start()
+            self._sign_ins.worker.start()
         except BaseException:
             self._stop_serving()
             raise
@@ -198,8 +202,10 @@ class Central:
 
     def stop(self) -> None:
         """Stop in good order: what was not committed, the devices send again."""
+        self._sign_ins.worker.ask_to_end()
         self._watch.worker.stop()
         self._shards.stop()
+        self._sign_ins.worker.stop()
         self._stop_serving()
         for database in (self.database, self._own_database):
             database.close()

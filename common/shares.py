@@ -6,14 +6,14 @@ _Z95 = 1.959963984540054
 """Of a two-sided 95 % interval: the standard normal distribution's 97.5th percentile."""
 
 
-def wilson(hits: int, trials: int) -> tuple[float, float]:
+def wilson(hits: float, trials: float) -> tuple[float, float]:
     """Return the 95 % interval of a share (Wilson, Journal of the American Statistical Association 22, 1927).
 
     It always holds the share itself. Of no trials nothing is known: it is 0 to 1.
 
     Args:
         hits: how many of them counted.
-        trials: how many there were.
+        trials: how many there were; of clustered ones the effective number, which need not be whole.
     """
     if trials == 0:
         return 0.0, 1.0

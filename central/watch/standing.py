@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from renzheng.central.attempts.publishing import Publisher
 from renzheng.central.store.database import Database
 from renzheng.central.watch.problems import Problem
 from renzheng.common.supervised import Workers
@@ -16,11 +17,13 @@ class Standing:
         problems: tells what is wrong.
         workers: the process's threads.
         database: a store apart from that of the pages, for health and metrics; None: the pages' own.
+        sign_ins: has the sign-in figures of the last weeks.
     """
 
     problems: Callable[[], Sequence[Problem]] = tuple
     workers: Workers = field(default_factory=Workers)
     database: Database | None = None
+    sign_ins: Publisher | None = None
 
     def well(self) -> bool:
         """Whether the service does its work: every thread moves, and nothing critical is wrong with it."""

@@ -24,7 +24,7 @@ from renzheng.central.store.times import to_us
 from renzheng.central.watch.problems import KINDS
 from renzheng.central.watch.standing import Standing
 from renzheng.central.watch.watch import gauges_of_workers
-from renzheng.central.web import draw_pages, rate_pages, stay_pages
+from renzheng.central.web import attempt_pages, draw_pages, rate_pages, stay_pages
 from renzheng.central.web.access import MOST_FORM_BYTES, Gate, Next, read_token
 from renzheng.central.web.api import routes
 from renzheng.central.web.console import data_pages, pages, problem_pages
@@ -73,6 +73,7 @@ def build_app(
     app.include_router(routes.build_router(database, settings, service), prefix="/api/v1")
     app.include_router(problem_pages.build_router(database, settings, clock, service))
     app.include_router(pages.build_router(database, settings, clock, gate))
+    app.include_router(attempt_pages.build_router(database, settings, clock, service))
     app.include_router(data_pages.build_router(settings, ZoneInfo(settings.timezone)))
     for part in (stay_pages, draw_pages, rate_pages):
         app.include_router(part.build_router(database, settings, clock))
@@ -81,6 +82,8 @@ def build_app(
     @app.get("/metrics", include_in_schema=False)
     def show_metrics() -> PlainTextResponse:
         gauges = gauges_of_workers(service.workers)
+        if service.sign_ins:
+            gauges += service.sign_ins.gauges()
         try:
             gauges += _gauges(service.database or database, to_us(clock()))
         except Exception as error:  # noqa: BLE001 - the threads' gauges must be had then more than ever

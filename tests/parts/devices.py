@@ -17,6 +17,7 @@ from renzheng.contracts.events import (
     CoverageState,
     DeviceCoverage,
     DeviceKeyRotated,
+    IdentityCheck,
     KeyRotationData,
     Outcome,
     Pad,
@@ -59,6 +60,11 @@ class LogWriter:
     def sign_out(self, person_id: str = "P1", at: datetime = MORNING, **changes: Any) -> log.Entry:
         return self.append_json(self._attendance(SignOut, person_id, at, changes))
 
+    def tried(self, person_id: str, at: datetime, outcome: Outcome, **changes: Any) -> log.Entry:
+        """Write a try that did not sign the person in."""
+        told = {"outcome": outcome, "pad": Pad.NOT_SHOWN, "session_id": None, **changes}
+        return self.append_json(self._attendance(IdentityCheck, person_id, at, told))
+
     def covered(
         self, from_at: datetime, to_at: datetime, state: CoverageState = CoverageState.UP
     ) -> log.Entry:
@@ -94,7 +100,11 @@ class LogWriter:
         return log.sign_batch(self.device_id, lines, self.key)
 
     def _attendance(
-        self, kind: type[SignIn | SignOut], person_id: str, at: datetime, changes: dict[str, Any]
+        self,
+        kind: type[SignIn | SignOut | IdentityCheck],
+        person_id: str,
+        at: datetime,
+        changes: dict[str, Any],
     ) -> bytes:
         values: dict[str, Any] = {
             "institution_id": self.institution_id,
