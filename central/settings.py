@@ -256,6 +256,11 @@ class Settings(_Settings):
         return self.data_dir / "lake"
 
     @property
+    def months_dir(self) -> Path:
+        """Folder of the files that lists are read from (`central/lists`); made again from the store."""
+        return self.data_dir / "lists"
+
+    @property
     def runs_dir(self) -> Path:
         """Folder of the audit runs: the tables that each read and what it wrote."""
         return self.data_dir / "runs"

@@ -24,14 +24,30 @@ WITH given_back AS (
            sum(quantity) AS quantity, sum(amount) AS amount
     FROM claim_lines WHERE reverses_line_id IS NOT NULL
     GROUP BY institution_id, person_id, reverses_line_id
+), lain AS (
+    SELECT c.institution_id, c.line_id, max_by(s.ward, s.admitted_at) AS ward
+    FROM claim_lines c JOIN stays s
+        ON s.institution_id = c.institution_id AND s.visit_id = c.visit_id
+        AND s.admitted_at <= c.service_time AND coalesce(s.discharged_at, c.service_time) >= c.service_time
+    WHERE s.ward IS NOT NULL
+    GROUP BY c.institution_id, c.line_id
+), cited AS (
+    SELECT institution_id, line_id, unnest(evidence) AS event_id FROM read_parquet(?)
+), shown_by AS (
+    SELECT c.institution_id, c.line_id, list_sort(list(DISTINCT a.device_id)) AS devices
+    FROM cited c JOIN attendance a USING (event_id)
+    GROUP BY c.institution_id, c.line_id
 )
 SELECT v.institution_id, v.line_id, c.person_id, c.item_code, coalesce(c.item_name, ''),
        epoch_us(c.service_time), c.quantity + coalesce(g.quantity, 0), c.amount + coalesce(g.amount, 0),
        v.amount_at_stake,
-       v.verdict, v.reason, v.coverage_ratio, v.evidence, v.rule_id, v.rule_version
+       v.verdict, v.reason, v.coverage_ratio, v.evidence, v.rule_id, v.rule_version,
+       coalesce(w.ward, c.department), c.doctor_id, d.devices
 FROM read_parquet(?) v
 JOIN claim_lines c USING (institution_id, line_id)
 LEFT JOIN given_back g USING (institution_id, person_id, line_id)
+LEFT JOIN lain w USING (institution_id, line_id)
+LEFT JOIN shown_by d USING (institution_id, line_id)
 """
 _LEDGER = """
 SELECT institution_id, box, lines, amount, fund_amount FROM read_parquet(?) ORDER BY institution_id, box
@@ -76,14 +92,14 @@ def read_verdicts(
 ) -> Iterator[list[Row]]:
     """Read the verdicts with what the pages show of their lines, in pieces."""
     with run_tables.opened(tables) as connection:
-        found = connection.execute(_VERDICTS, [str(result.line_verdicts)])
+        found = connection.execute(_VERDICTS, [str(result.line_verdicts)] * 2)
         while part := found.fetchmany(ROWS_AT_ONCE):
             yield [_verdict(run_id, row, zones, default) for row in part]
 
 
 def _verdict(run_id: str, row: Row, zones: dict[str, ZoneInfo], default: ZoneInfo) -> Row:
     (institution, line, person, code, name, service_us, quantity, amount, at_stake) = row[:9]
-    (verdict, reason, coverage_ratio, evidence, rule_id, rule_version) = row[9:]
+    (verdict, reason, coverage_ratio, evidence, rule_id, rule_version, ward, doctor, devices) = row[9:]
     day = from_us(service_us).astimezone(zones.get(institution, default)).date().isoformat()
     return (
         run_id,
@@ -103,6 +119,9 @@ def _verdict(run_id: str, row: Row, zones: dict[str, ZoneInfo], default: ZoneInf
         orjson.dumps(evidence or []).decode(),
         rule_id,
         rule_version,
+        ward,
+        doctor,
+        orjson.dumps(devices or []).decode(),
     )
 
 

@@ -16,8 +16,10 @@ from renzheng.central.store import bulk, schema
 RUNS, DAYS = schema.audit_runs, schema.audit_days
 OF_A_RUN = (schema.verdicts, schema.ledger, schema.findings)
 """Tables of rows that a run wrote."""
-REPLACED = frozenset({"audit_runs", "audit_days", *(table.name for table in OF_A_RUN)})
+REPLACED = frozenset({"audit_runs", "audit_days", "verdict_changes", *(table.name for table in OF_A_RUN)})
 """Tables in which a later run takes the place of an earlier one; any other that names a run refers to it."""
+CHANGES_KEPT_US = 92 * 86_400_000_000
+"""A quarter, as long as late evidence is looked for (`nightly.night`)."""
 
 
 def begin(
@@ -137,6 +139,7 @@ def publish(
 ) -> None:
     """Make a run the word on its days, and let go of rows that no day speaks by any more."""
     days = [(first + timedelta(days=n)).isoformat() for n in range((last - first).days + 1)]
+    _note_changes(connection, run_id, days, now_us)
     connection.execute(sa.delete(DAYS).where(DAYS.c.service_day.in_(days)))
     connection.execute(sa.insert(DAYS), [{"service_day": day, "run_id": run_id} for day in days])
     total = sa.select(RUNS.c.steps_total).where(RUNS.c.run_id == run_id).scalar_subquery()
@@ -154,3 +157,41 @@ def publish(
     speaking = sa.select(DAYS.c.run_id)
     for table in OF_A_RUN:
         connection.execute(sa.delete(table).where(table.c.run_id.not_in(speaking)))
+
+
+def _note_changes(connection: sa.Connection, run_id: str, days: Sequence[str], now_us: int) -> None:
+    """Keep which lines of these days get another answer by this run than they had; old changes are let go."""
+    changes, now = schema.verdict_changes, schema.verdicts
+    before = schema.verdicts.alias("before")
+    connection.execute(sa.delete(changes).where(changes.c.changed_at < now_us - CHANGES_KEPT_US))
+    found = (
+        sa.select(
+            now.c.run_id,
+            now.c.institution_id,
+            now.c.line_id,
+            sa.literal(now_us, sa.BigInteger()),
+            now.c.service_day,
+            now.c.person_id,
+            now.c.amount_fen,
+            before.c.verdict,
+            before.c.reason,
+            now.c.verdict,
+            now.c.reason,
+        )
+        .select_from(
+            DAYS.join(
+                before, (before.c.run_id == DAYS.c.run_id) & (before.c.service_day == DAYS.c.service_day)
+            ).join(
+                now,
+                (now.c.run_id == run_id)
+                & (now.c.institution_id == before.c.institution_id)
+                & (now.c.line_id == before.c.line_id),
+            )
+        )
+        .where(
+            DAYS.c.service_day.in_(days),
+            DAYS.c.run_id != run_id,
+            (now.c.verdict != before.c.verdict) | (now.c.reason != before.c.reason),
+        )
+    )
+    connection.execute(sa.insert(changes).from_select([column.name for column in changes.columns], found))

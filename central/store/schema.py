@@ -419,6 +419,9 @@ verdicts = _table(
     Column("evidence", Text, nullable=False),  # JSON list of ids
     Column("rule_id", Text, nullable=False),
     Column("rule_version", Text, nullable=False),
+    Column("ward", Text),  # of the stay at the service time, else the department billed
+    Column("doctor_id", Text),
+    Column("devices", Text),  # JSON list of the devices whose events the verdict cites; empty in old runs
     Index("ix_verdicts_run_id_service_day", "run_id", "service_day"),
     Index("ix_verdicts_line_id", "line_id"),
     rowid=False,
@@ -457,6 +460,35 @@ findings = _table(
     Column("parameters", Text, nullable=False),
     Index("ix_findings_run_id_service_day", "run_id", "service_day"),
     Index("ix_findings_finding_id", "finding_id"),
+    Index("ix_findings_run_id_institution_id", "run_id", "institution_id"),
+    rowid=False,
+)
+
+# Lines whose answer a later run changed: what each was, and what it became.
+verdict_changes = _table(
+    "verdict_changes",
+    Column("run_id", Text, primary_key=True),  # that changed it
+    Column("institution_id", Text, primary_key=True),
+    Column("line_id", Text, primary_key=True),
+    Column("changed_at", _Big, nullable=False, index=True),
+    Column("service_day", Text, nullable=False),
+    Column("person_id", Text, nullable=False),
+    Column("amount_fen", _Big, nullable=False),
+    Column("verdict_before", Text, nullable=False),
+    Column("reason_before", Text, nullable=False),
+    Column("verdict", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    rowid=False,
+)
+
+# Lists that somebody gave a name: the address holds all of it.
+saved_views = _table(
+    "saved_views",
+    Column("view_id", Text, primary_key=True),
+    Column("kind", Text, nullable=False),  # lines or findings
+    Column("name", Text, nullable=False),
+    Column("query", Text, nullable=False),
+    Column("saved_at", _Big, nullable=False),
     rowid=False,
 )
 

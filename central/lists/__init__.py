@@ -1,0 +1,1 @@
+"""Lists of lines and findings over any period, with sums, groups, order and pages."""
