@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 import sqlalchemy as sa
 
 from renzheng.central.store import schema
-from renzheng.common.files import make_private_file
+from renzheng.common.files import make_private_file, put
 
 logger = logging.getLogger(__name__)
 Kind = Literal["lines", "findings"]
@@ -163,8 +163,8 @@ class Months:
                     f"(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {ROWS_A_GROUP})"
                 )
             _write_keys(making, kind, keys)
-            keys.replace(month.keys)
-            making.replace(month.columns)  # last: whoever finds it finds the keys
+            put(keys, month.keys)
+            put(making, month.columns)  # last: whoever finds it finds the keys
         finally:
             for one in (told, making, keys):
                 one.unlink(missing_ok=True)

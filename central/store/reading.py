@@ -148,6 +148,11 @@ def institutions_of_line(connection: sa.Connection, line_id: str) -> list[str]:
     return list(connection.execute(found).scalars())
 
 
+def institutions(connection: sa.Connection) -> list[Row]:
+    """Read every institution, by id."""
+    return _rows(connection, sa.select(schema.institutions).order_by(schema.institutions.c.institution_id))
+
+
 def ledger(connection: sa.Connection, run_id: str) -> list[Row]:
     """Read what each institution sent in a run's days, by box."""
     table, named = schema.ledger, schema.institutions

@@ -79,17 +79,19 @@ class Gate:
         shown = request.headers.get("authorization") or request.cookies.get(COOKIE)
         if shown and not await self._guesses.fail(_caller(request)):
             return too_many()
-        answer = self._ask(path)
+        answer = self._ask(request)
         answer.delete_cookie(COOKIE)  # or a browser would go on to show that of last year's token
         return answer
 
-    def _ask(self, path: str) -> Response:
+    def _ask(self, request: Request) -> Response:
+        path = request.url.path
         if path.startswith(("/api/", "/metrics")):
             what = "This API asks for a bearer token."
             return JSONResponse(
                 {"error": {"what": what}}, status_code=401, headers={"WWW-Authenticate": "Bearer"}
             )
-        return RedirectResponse(f"/sign-in?next={quote(path)}", status_code=303)
+        wanted = f"{path}?{request.url.query}" if request.url.query else path  # a list is all in its address
+        return RedirectResponse(f"/sign-in?next={quote(wanted)}", status_code=303)
 
     def _knows(self, request: Request) -> bool:
         shown = request.headers.get("authorization", "").removeprefix("Bearer ")

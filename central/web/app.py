@@ -15,6 +15,7 @@ from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
+from renzheng.central.lists.lists import Lists
 from renzheng.central.metrics import Labels, Metrics
 from renzheng.central.settings import LOOPBACK, Settings
 from renzheng.central.store import reading
@@ -27,7 +28,7 @@ from renzheng.central.watch.watch import gauges_of_workers
 from renzheng.central.web import attempt_pages, draw_pages, rate_pages, stay_pages
 from renzheng.central.web.access import MOST_FORM_BYTES, Gate, Next, read_token
 from renzheng.central.web.api import routes
-from renzheng.central.web.console import data_pages, pages, problem_pages
+from renzheng.central.web.console import data_pages, list_pages, pages, problem_pages, subject_pages
 from renzheng.central.web.guesses import Guesses
 from renzheng.common.limits import BodyLimits, RequestLimits
 from renzheng.common.metrics import CONTENT_TYPE
@@ -72,7 +73,10 @@ def build_app(
     _handle_errors(app)
     app.include_router(routes.build_router(database, settings, service), prefix="/api/v1")
     app.include_router(problem_pages.build_router(database, settings, clock, service))
-    app.include_router(pages.build_router(database, settings, clock, gate))
+    lists = Lists(settings.months_dir)
+    app.include_router(pages.build_router(database, settings, clock, gate, lists))
+    app.include_router(list_pages.build_router(database, settings, clock, lists))
+    app.include_router(subject_pages.build_router(database, settings, lists))
     app.include_router(attempt_pages.build_router(database, settings, clock, service))
     app.include_router(data_pages.build_router(settings, ZoneInfo(settings.timezone)))
     for part in (stay_pages, draw_pages, rate_pages):
@@ -102,7 +106,7 @@ def build_app(
     return app
 
 
-LIMITS = BodyLimits(routes={"/sign-in": MOST_FORM_BYTES})
+LIMITS = BodyLimits(routes={"/sign-in": MOST_FORM_BYTES, "/views": MOST_FORM_BYTES})
 
 
 def _gauges(database: Database, now_us: int) -> list[tuple[str, Labels, float]]:

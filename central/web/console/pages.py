@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import urlencode
+from urllib.parse import parse_qs, urlencode
 from zoneinfo import ZoneInfo
 
 import orjson
@@ -14,6 +14,7 @@ from fastapi import APIRouter, HTTPException, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
+from renzheng.central.lists.lists import Lists
 from renzheng.central.nightly import evidence
 from renzheng.central.nightly.report import REPORT
 from renzheng.central.nightly.unanswered import find_unanswered
@@ -21,21 +22,20 @@ from renzheng.central.nightly.workbook import write_workbook
 from renzheng.central.settings import Settings
 from renzheng.central.store import reading
 from renzheng.central.store.database import Database
-from renzheng.central.store.reading import Choice
-from renzheng.central.store.times import day_bounds_us, from_us, to_us
+from renzheng.central.store.times import from_us, to_us
 from renzheng.central.texts import LANGUAGES, Language, Texts, texts
 from renzheng.central.web.access import Gate
 from renzheng.central.web.api.models import yuan
+from renzheng.central.web.console.summaries import month_of
 from renzheng.central.web.console.timeline import lay_out
+from renzheng.central.web.console.trails import trail
 from renzheng.contracts.tables import BOXES
 
 LANGUAGE_COOKIE = "renzheng_language"
 ROWS_A_PAGE = 50
-DAYS_SHOWN = 7
 REPORT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; form-action 'none'; frame-ancestors 'none'"
 """A report brings its own style, and nothing else; what it says is escaped."""
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
-VERDICT_ORDER = ("contradicted", "insufficient", "supported")
 Text = Annotated[str, Query(max_length=200)]
 PageNumber = Annotated[int, Query(ge=1, le=100_000)]
 _environment = Environment(
@@ -71,12 +71,12 @@ def render(request: Request, template: str, *, status: int = 200, **values: Any)
     """Fill a template in the visitor's language; a language asked for in the address is remembered."""
     language = choose_language(request)
     other: Language = "en" if language == "zh" else "zh"
-    query = {**dict(request.query_params), "lang": other}
+    pairs = [(name, value) for name, value in request.query_params.multi_items() if name != "lang"]
     page = _environment.get_template(template).render(
         t=texts(language),
         language=language,
         other=other,
-        other_address=f"{request.url.path}?{urlencode(query)}",
+        other_address=f"{request.url.path}?{urlencode([*pairs, ('lang', other)])}",
         here=request.url.path,
         money=money,
         percent=percent,
@@ -112,17 +112,17 @@ class Times:
 
 
 def build_router(
-    database: Database, settings: Settings, clock: Callable[[], datetime], gate: Gate
+    database: Database, settings: Settings, clock: Callable[[], datetime], gate: Gate, lists: Lists
 ) -> APIRouter:
     """Build the pages over a store."""
     router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
     zone = ZoneInfo(settings.timezone)
     _add_sign_in(router, gate)
-    _add_days(router, database, zone)
+    _add_days(router, database)
     _add_workbook(router, database, zone)
-    _add_lines(router, database, zone)
-    _add_findings(router, database, zone)
-    _add_devices(router, database, zone, clock)
+    _add_lines(router, database, zone, lists)
+    _add_findings(router, database, zone, lists)
+    _add_devices(router, database, zone, clock, lists)
     _add_runs(router, database, zone)
     return router
 
@@ -136,57 +136,18 @@ def _add_sign_in(router: APIRouter, gate: Gate) -> None:
     @router.post("/sign-in")
     async def sign_in(request: Request) -> Response:
         answer = await gate.sign_in(request)
-        return answer or render(request, "sign_in.html", status=403, target="/", refused=True)
+        wanted = parse_qs((await request.body()).decode("utf-8", "replace")).get("next", ["/"])[0]
+        return answer or render(request, "sign_in.html", status=403, target=wanted, refused=True)
 
 
-def _add_days(router: APIRouter, database: Database, zone: ZoneInfo) -> None:
+def _add_days(router: APIRouter, database: Database) -> None:
     @router.get("/")
     def show_latest(request: Request) -> Response:
         with database.reading() as connection:
             days = reading.audited_days(connection, limit=1)
         if days:
-            return RedirectResponse(f"/days/{days[0]}", status_code=303)
+            return RedirectResponse(f"/lines?from={days[0]}&to={days[0]}", status_code=303)
         return render(request, "empty.html")
-
-    @router.get("/days/{day}")
-    def show_day(  # noqa: PLR0917 - each is a query parameter
-        request: Request,
-        day: date,
-        verdict: Text = "",
-        reason: Text = "",
-        institution: Text = "",
-        text: Text = "",
-        page: PageNumber = 1,
-    ) -> Response:
-        key = day.isoformat()
-        choice = Choice(
-            key, verdict, reason, institution, text.strip(), ROWS_A_PAGE, (page - 1) * ROWS_A_PAGE
-        )
-        with database.reading() as connection:
-            run = reading.run_of_day(connection, key)
-            if run is None:
-                raise HTTPException(404)
-            total, lines = reading.verdicts(connection, choice)
-            values: dict[str, Any] = {
-                "run": run,
-                "days": _around(reading.audited_days(connection, limit=400), key),
-                "totals": reading.day_totals(connection, key),
-                "institutions": reading.day_institutions(connection, key),
-                "incomplete": reading.incomplete_devices(connection, day_bounds_us(day, day, zone)[1]),
-                "finding_count": reading.findings(connection, day=key, limit=1)[0],
-            }
-        return render(
-            request,
-            "day.html",
-            day=key,
-            choice=choice,
-            total=total,
-            lines=lines,
-            cards=_cards(values["totals"]),
-            pages=page_addresses(request, page, total),
-            when=Times(zone),
-            **values,
-        )
 
 
 def _add_workbook(router: APIRouter, database: Database, zone: ZoneInfo) -> None:
@@ -201,26 +162,6 @@ def _add_workbook(router: APIRouter, database: Database, zone: ZoneInfo) -> None
             content = path.read_bytes()
         named = {"Content-Disposition": f'attachment; filename="renzheng-{key}.xlsx"'}
         return Response(content, media_type=XLSX, headers=named)
-
-
-def _around(days: Sequence[str], day: str) -> Sequence[str]:
-    """Choose a week of audited days with `day` among them."""
-    place = days.index(day) if day in days else 0
-    first = max(min(place - DAYS_SHOWN // 2, len(days) - DAYS_SHOWN), 0)
-    return days[first : first + DAYS_SHOWN]
-
-
-def _cards(totals: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
-    """Add up a day's totals by verdict, with each one's share of the money."""
-    money_of_all = sum(row["amount_fen"] for row in totals) or 1
-    cards = []
-    for verdict in VERDICT_ORDER:
-        rows = [row for row in totals if row["verdict"] == verdict]
-        fen = sum(row["amount_fen"] for row in rows)
-        lines = sum(row["lines"] for row in rows)
-        share = max(min(fen / money_of_all, 1.0), 0.0)
-        cards.append({"verdict": verdict, "lines": lines, "amount_fen": fen, "share": share})
-    return cards
 
 
 def page_addresses(request: Request, page: int, total: int) -> Mapping[str, Any]:
@@ -238,7 +179,7 @@ def page_addresses(request: Request, page: int, total: int) -> Mapping[str, Any]
     }
 
 
-def _add_lines(router: APIRouter, database: Database, zone: ZoneInfo) -> None:
+def _add_lines(router: APIRouter, database: Database, zone: ZoneInfo, lists: Lists) -> None:
     @router.get("/lines/{line_id:path}")
     def show_line(request: Request, line_id: str, institution: Text = "") -> Response:
         with database.reading() as connection:
@@ -246,6 +187,9 @@ def _add_lines(router: APIRouter, database: Database, zone: ZoneInfo) -> None:
             several = [] if institution else reading.institutions_of_line(connection, line_id)
             folders = [] if row else reading.folders_of_runs(connection)
             named = reading.findings_of_line(connection, row) if row else []
+            opened = (
+                trail(connection, lists, "lines", request, (row["institution_id"], line_id)) if row else None
+            )
         if len(several) > 1:
             return render(request, "lines.html", line_id=line_id, institutions=several)
         if row is None:
@@ -257,6 +201,7 @@ def _add_lines(router: APIRouter, database: Database, zone: ZoneInfo) -> None:
             request,
             "line.html",
             line=row,
+            trail=opened,
             found=found,
             cited=set(cited),
             timeline=lay_out(found, cited, own_zone) if found else None,
@@ -276,25 +221,7 @@ def _show_unanswered(
     return render(request, "unanswered.html", line_id=line_id, found=found, when=Times(zone))
 
 
-def _add_findings(router: APIRouter, database: Database, zone: ZoneInfo) -> None:
-    @router.get("/findings")
-    def show_findings(request: Request, day: Text = "", rule: Text = "", page: PageNumber = 1) -> Response:
-        with database.reading() as connection:
-            total, rows = reading.findings(
-                connection, day=day, rule_id=rule, limit=ROWS_A_PAGE, offset=(page - 1) * ROWS_A_PAGE
-            )
-            days = _around(reading.audited_days(connection, limit=400), day)
-        return render(
-            request,
-            "findings.html",
-            findings=rows,
-            total=total,
-            day=day,
-            rule=rule,
-            days=days,
-            pages=page_addresses(request, page, total),
-        )
-
+def _add_findings(router: APIRouter, database: Database, zone: ZoneInfo, lists: Lists) -> None:
     @router.get("/findings/{finding_id}")
     def show_finding(request: Request, finding_id: str) -> Response:
         with database.reading() as connection:
@@ -302,6 +229,7 @@ def _add_findings(router: APIRouter, database: Database, zone: ZoneInfo) -> None
             if row is None:
                 raise HTTPException(404)
             lines = reading.verdicts_of_finding(connection, row, orjson.loads(row["line_ids"]))
+            opened = trail(connection, lists, "findings", request, (row["institution_id"], finding_id))
         own_zone = ZoneInfo(row["timezone"]) if row["timezone"] else zone
         cited = orjson.loads(row["evidence"])
         events = evidence.read_events(Path(row["folder"]) / "tables", cited)
@@ -309,6 +237,7 @@ def _add_findings(router: APIRouter, database: Database, zone: ZoneInfo) -> None
             request,
             "finding.html",
             finding=row,
+            trail=opened,
             lines=lines,
             cited=cited,
             events=events,
@@ -319,7 +248,7 @@ def _add_findings(router: APIRouter, database: Database, zone: ZoneInfo) -> None
 
 
 def _add_devices(
-    router: APIRouter, database: Database, zone: ZoneInfo, clock: Callable[[], datetime]
+    router: APIRouter, database: Database, zone: ZoneInfo, clock: Callable[[], datetime], lists: Lists
 ) -> None:
     @router.get("/devices")
     def show_devices(request: Request) -> Response:
@@ -348,6 +277,7 @@ def _add_devices(
                 "coverage": with_gaps(reading.coverage(connection, device_id, limit=60)),
                 "tail": reading.log_tail(connection, device_id),
                 "archives": reading.archives_of(connection, device_id),
+                **month_of(connection, lists, "device", device_id, request),
             }
         now_us = to_us(clock())
         return render(

@@ -1,0 +1,1 @@
+"""How fast the console answers over a store of a given size."""

@@ -1,0 +1,45 @@
+"""The console's pages of one person, institution or device, each with a month of its lines and findings."""
+
+from zoneinfo import ZoneInfo
+
+from fastapi import APIRouter, HTTPException, Request, Response
+from fastapi.responses import HTMLResponse
+
+from renzheng.central.lists.lists import Lists
+from renzheng.central.settings import Settings
+from renzheng.central.store import reading
+from renzheng.central.store.database import Database
+from renzheng.central.web.console.pages import Times, render
+from renzheng.central.web.console.summaries import Subject, month_of
+
+
+def build_router(database: Database, settings: Settings, lists: Lists) -> APIRouter:
+    """Build the pages over a store."""
+    router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
+    zone = ZoneInfo(settings.timezone)
+
+    def show(request: Request, subject: Subject, own_id: str) -> Response:
+        with database.reading() as connection:
+            values = month_of(connection, lists, subject, own_id, request)
+            named = {row["institution_id"]: row for row in reading.institutions(connection)}
+        if not values["known"] and own_id not in named:
+            raise HTTPException(404)
+        return render(
+            request,
+            "subject.html",
+            subject=subject,
+            own_id=own_id,
+            about=named.get(own_id) if subject == "institution" else None,
+            when=Times(zone),
+            **values,
+        )
+
+    @router.get("/persons/{person_id:path}")
+    def show_person(request: Request, person_id: str) -> Response:
+        return show(request, "person", person_id)
+
+    @router.get("/institutions/{institution_id:path}")
+    def show_institution(request: Request, institution_id: str) -> Response:
+        return show(request, "institution", institution_id)
+
+    return router
