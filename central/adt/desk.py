@@ -83,19 +83,20 @@ def take(connection: sa.Connection, told: Told, now: datetime) -> Ending:
     return _ending(connection, number, told, folded, wrong, now)
 
 
-def rename(connection: sa.Connection, told: Rename) -> Ending:
+def rename(connection: sa.Connection, told: Rename, now: datetime) -> Ending:
     """Take a number of a person or of a visit that gave way to another; stays follow it at once.
 
     Args:
         connection: a writing transaction.
         told: the two numbers.
+        now: when central received it.
     """
     fault = _unknown(connection, told.institution_id)
     if fault is not None:
         return fault
     if max(len(told.before), len(told.now)) > LONGEST_TEXT:
         return Ending(Outcome.REJECTED, f"{told.of}: {Reason.TOO_LONG.value}")
-    visits = renaming.keep(connection, told)
+    visits = renaming.keep(connection, told, to_us(now))
     if visits is None:
         return Ending(Outcome.REPEATED)
     for visit_id in visits:
@@ -230,7 +231,7 @@ def _write(
                 backwards = True
                 continue
             ended_by = folded.ended_by
-            values["discharge_recorded_at"] = ended_by and journal[ended_by.place.line]["received_at"]
+            values["discharge_recorded_at"] = ended_by and _known_at(journal[ended_by.place.line])
             connection.execute(sa.insert(STAYS).values(_stay_row(values, journal)))
         else:
             if _ends_before(values, "left_at", "returned_at"):
@@ -238,10 +239,15 @@ def _write(
                 continue
             if _ends_before(values, "left_at", "due_back_at"):
                 values["due_back_at"] = None
-            received_at = journal[draft.place.line]["received_at"]
+            received_at = _known_at(journal[draft.place.line])
             row = {**of_visit, "number": number, "recorded_at": received_at, **_leave_row(values)}
             connection.execute(sa.insert(LEAVES).values(row))
     return backwards
+
+
+def _known_at(row: Mapping[str, Any]) -> int:
+    """Return when central knew that an event is of its visit: a merge may have said so later."""
+    return max(int(row["received_at"]), int(row["joined_at"] or 0))
 
 
 def _ends_before(values: Mapping[str, Any], start: str, end: str) -> bool:

@@ -196,7 +196,7 @@ def _take_items(
             told = Told(item, origin.source, surname_of(*name), masked(item.person_id))
             endings.append(desk.take(connection, told, now))
             event = item
-        elif (ending := _take_other(connection, item)) is not None:
+        elif (ending := _take_other(connection, item, now)) is not None:
             endings.append(ending)
     ending = next((one for one in endings if not one.outcome.kept), endings[-1] if endings else _NOTHING)
     if event is not None:
@@ -209,10 +209,10 @@ def _take_items(
 _NOTHING = Ending(Outcome.IGNORED, "nothing in it is about a stay")
 
 
-def _take_other(connection: sa.Connection, item: Item) -> Ending | None:
+def _take_other(connection: sa.Connection, item: Item, now: datetime) -> Ending | None:
     """Take what is no event of a stay; None for what only the audit's tables hold."""
     if isinstance(item, Rename):
-        return desk.rename(connection, item)
+        return desk.rename(connection, item, now)
     if isinstance(item, Remark):
         problem = item.problem
         refused = Ending(Outcome.REJECTED, f"{problem.field} {problem.reason.value}".strip())

@@ -18,13 +18,18 @@ from renzheng.central.store.times import to_us
 EVENTS, ALIASES, VISITS = schema.stay_events, schema.person_aliases, schema.visit_renames
 
 
-def keep(connection: sa.Connection, told: Rename) -> Sequence[str] | None:
+def keep(connection: sa.Connection, told: Rename, now_us: int) -> Sequence[str] | None:
     """Keep one pair of numbers and move the journal's events; return the visits to be made anew.
+
+    Args:
+        connection: a writing transaction.
+        told: the pair.
+        now_us: when central received it.
 
     Returns:
         None when it was kept before.
     """
-    return _keep_person(connection, told) if told.of == "person" else _keep_visit(connection, told)
+    return _keep_person(connection, told) if told.of == "person" else _keep_visit(connection, told, now_us)
 
 
 def present(connection: sa.Connection, event: StayEvent) -> StayEvent:
@@ -40,10 +45,10 @@ def present(connection: sa.Connection, event: StayEvent) -> StayEvent:
     def person(number: str) -> str | None:
         return connection.execute(persons.where(ALIASES.c.person_id == number).limit(1)).scalar()
 
-    return replace(event, visit_id=_follow(visit, event.visit_id), person_id=_follow(person, event.person_id))
+    return replace(event, visit_id=follow(visit, event.visit_id), person_id=follow(person, event.person_id))
 
 
-def _follow(next_of: Callable[[str], str | None], number: str) -> str:
+def follow(next_of: Callable[[str], str | None], number: str) -> str:
     """Follow a number to the one that holds now; one whose way leads back to itself stays what it is."""
     seen, now = {number}, number
     while (found := next_of(now)) is not None:
@@ -67,7 +72,7 @@ def _keep_person(connection: sa.Connection, told: Rename) -> Sequence[str] | Non
     return sorted(visits)
 
 
-def _keep_visit(connection: sa.Connection, told: Rename) -> Sequence[str] | None:
+def _keep_visit(connection: sa.Connection, told: Rename, now_us: int) -> Sequence[str] | None:
     of_visit = (VISITS.c.institution_id == told.institution_id) & (VISITS.c.visit_id == told.before)
     known = connection.execute(sa.select(VISITS.c.visit_now).where(of_visit)).scalar()
     if known == told.now:
@@ -76,5 +81,8 @@ def _keep_visit(connection: sa.Connection, told: Rename) -> Sequence[str] | None
     row = {"institution_id": told.institution_id, "visit_id": told.before, "visit_now": told.now}
     connection.execute(sa.insert(VISITS).values(row | {"since": to_us(told.at)}))
     here = (EVENTS.c.institution_id == told.institution_id) & (EVENTS.c.visit_id == told.before)
-    connection.execute(sa.update(EVENTS).where(here).values(visit_id=told.now))
+    there = (EVENTS.c.institution_id == told.institution_id) & (EVENTS.c.visit_id == told.now)
+    joins = connection.execute(sa.select(EVENTS.c.event_number).where(there).limit(1)).first() is not None
+    moved = {"visit_id": told.now} | ({"joined_at": now_us} if joins else {})
+    connection.execute(sa.update(EVENTS).where(here).values(moved))
     return [told.before, told.now]

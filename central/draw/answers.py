@@ -31,7 +31,11 @@ class Standing(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DrawnCheck:
-    """One check as it was drawn; moments are microseconds since 1970."""
+    """One check as it was drawn; moments are microseconds since 1970.
+
+    Args:
+        away: the leaves that central knew of when it was drawn; None where that was not kept.
+    """
 
     check_id: str
     round_id: str
@@ -45,6 +49,7 @@ class DrawnCheck:
     closes_at: int
     left_out: str | None = None
     device_id: str | None = None
+    away: tuple[Away, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +136,9 @@ def _stand(
     missing = answer is None or answer.result is SpotCheckResult.ABSENT
     end = discharged.get(visit)
     known_from = None if end is None else max(end.ended_at, end.told_at)
-    if check.left_out is not None or (missing and known_from is not None and known_from <= check.drawn_at):
+    if check.left_out is not None:
+        return Standing.VOID
+    if check.away is None and missing and known_from is not None and known_from <= check.drawn_at:
         return Standing.VOID
     if missing and known_from is not None and known_from <= moment:
         return Standing.DISCHARGED
@@ -143,9 +150,16 @@ def _stand(
 
 
 def _was_covered(leaves: Sequence[Away], check: DrawnCheck, moment_us: int) -> bool:
-    """Say whether a leave recorded before the check was drawn covers the moment of the answer."""
+    """Say whether a leave recorded before the check was drawn covers the moment of the answer.
+
+    What was known at the draw decides: no later message, however it is dated, makes a leave of that time.
+    One that was taken back since, or that has ended, no longer covers.
+    """
     drawn, moment = from_us(check.drawn_at), from_us(moment_us)
-    return any(leave.recorded_at < drawn and leave.covers(moment) for leave in leaves)
+    if check.away is None:
+        return any(leave.recorded_at < drawn and leave.covers(moment) for leave in leaves)
+    was_known = any(leave.covers(moment) for leave in check.away)
+    return was_known and any(leave.covers(moment) for leave in leaves)
 
 
 _STANDS = {

@@ -1,13 +1,15 @@
 """The checks as the audit reads them, and as the rate counts them: from rounds, answers, leaves and stays."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
 import sqlalchemy as sa
 
-from renzheng.central.adt.roster import leaves_of
+from renzheng.central.adt import renaming
+from renzheng.central.adt.roster import Visit, leaves_of
 from renzheng.central.draw.answers import Answer, Discharge, DrawnCheck, Settled, Standing, settle_checks
+from renzheng.central.draw.sheets import read_away
 from renzheng.central.store import schema
 from renzheng.contracts import tables as canonical
 from renzheng.contracts.events import Purpose, SpotCheckResult
@@ -23,9 +25,13 @@ def read_settled(
     for column, value in ((CHECKS.c.round_id, round_id), (CHECKS.c.institution_id, institution_id)):
         if value:
             query = query.where(column == value)
-    checks = [DrawnCheck(**row) for row in connection.execute(query).mappings()]
+    checks = [_drawn_check(row) for row in connection.execute(query).mappings()]
     discharged = _discharges(connection)
-    leaves = leaves_of(connection, institution_id or None)
+    leaves = dict(leaves_of(connection, institution_id or None))
+    for drawn, now in _renumbered(connection, checks).items():
+        leaves[drawn] = leaves.get(now, ())
+        if now in discharged:
+            discharged[drawn] = discharged[now]
     return settle_checks(checks, _answers(connection, round_id), leaves, discharged, now_us)
 
 
@@ -44,6 +50,24 @@ def spot_checks(connection: sa.Connection) -> pa.Table:
     )
     rows = [_row(one) for one in drawn if _is_told(one, published)]
     return _table(rows, canonical.arrow_schema(canonical.SPOT_CHECKS))
+
+
+def _drawn_check(row: Mapping[Any, Any]) -> DrawnCheck:
+    away = row["away"]
+    return DrawnCheck(**{**row, "away": None if away is None else read_away(away)})
+
+
+def _renumbered(connection: sa.Connection, checks: Sequence[DrawnCheck]) -> dict[Visit, Visit]:
+    """Return the visits that were drawn under a number that has given way to another since."""
+    renames = schema.visit_renames
+    names = sa.select(renames.c.institution_id, renames.c.visit_id, renames.c.visit_now)
+    following = {(at, number): now for at, number, now in connection.execute(names)}
+    found = {}
+    for at, number in {(check.institution_id, check.visit_id) for check in checks}:
+        now = renaming.follow(lambda before, at=at: following.get((at, before)), number)  # type: ignore[misc]
+        if now != number:
+            found[at, number] = (at, now)
+    return found
 
 
 def _discharges(connection: sa.Connection) -> dict[tuple[str, str], Discharge]:

@@ -7,15 +7,18 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
+from pydantic import TypeAdapter
 
 from renzheng.central.adt.roster import leaves_of
 from renzheng.central.draw.frame import Person
 from renzheng.central.store import schema
 from renzheng.central.store.times import to_us
 from renzheng.contracts.events import Purpose
+from renzheng.contracts.rosters import Away
 from renzheng.contracts.rounds import Check, Sheet, seal
 
 ENDED = "discharged"
+_AWAY: TypeAdapter[tuple[Away, ...]] = TypeAdapter(tuple[Away, ...])
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +68,12 @@ def make_sheets(connection: sa.Connection, sealing: Sealing, sample: Sequence[Pe
         in_bed = person.purpose == Purpose.INPATIENT.value
         ended = in_bed and stay is None
         addressee = sealing.assigned.get(person.institution_id)
-        checks.append(_row(check_id, person, sealing, ENDED if ended else None, addressee))
+        absences = tuple(away.get((person.institution_id, person.visit_id), ())) if in_bed else ()
+        row = _row(check_id, person, sealing, ENDED if ended else None, addressee)
+        checks.append(row | {"away": away_json(absences)})
         if ended:
             left_out.add(person)
             continue
-        absences = tuple(away.get((person.institution_id, person.visit_id), ())) if in_bed else ()
         check = Check(
             check_id=check_id,
             visit_id=person.visit_id,
@@ -83,6 +87,16 @@ def make_sheets(connection: sa.Connection, sealing: Sealing, sample: Sequence[Pe
         )
         by_institution.setdefault(person.institution_id, []).append(check)
     return Made(_seal_all(connection, sealing, by_institution), checks, frozenset(left_out))
+
+
+def away_json(absences: tuple[Away, ...]) -> str:
+    """Write down the leaves that are known at a draw."""
+    return _AWAY.dump_json(absences).decode()
+
+
+def read_away(text: str) -> tuple[Away, ...]:
+    """Read what `away_json` wrote."""
+    return _AWAY.validate_json(text)
 
 
 def new_check_id() -> str:

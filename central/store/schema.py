@@ -516,6 +516,7 @@ stay_events = _table(
     Column("approved_by", Text),
     Column("surname", Text, nullable=False),
     Column("masked_number", Text, nullable=False),
+    Column("joined_at", _Big),  # when a merge put it under a visit that had events of its own
     Index("ix_stay_events_institution_id_visit_id", "institution_id", "visit_id"),
 )
 
@@ -634,6 +635,7 @@ round_checks = _table(
     Column("closes_at", _Big, nullable=False),
     Column("left_out", Text),  # why nobody was sent: the stay had ended when the sheet was made
     Column("device_id", Text),  # to whom the sheet was addressed; only that device may answer
+    Column("away", Text),  # leaves known when it was drawn, as JSON; null in rounds of earlier versions
     rowid=False,
 )
 

@@ -1,6 +1,7 @@
 """How a check counts, and what rate, interval and call follow."""
 
 import datetime as dt
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -82,6 +83,21 @@ def test_of_several_answers_the_last_counts_whatever_order_they_come_in():
 )
 def test_only_a_leave_recorded_before_the_draw_covers_an_absence(leaves, standing):
     assert stand([told("absent")], leaves=leaves) == standing
+
+
+@pytest.mark.parametrize(
+    ("known", "leaves", "standing"),
+    [
+        ([leave(DRAWN - 1)], [leave(DRAWN - 1)], Standing.COVERED),
+        ([leave(DRAWN - 1)], [leave(DUE, left_at=DUE)], Standing.COVERED),  # corrected since
+        ([leave(DRAWN - 1)], [leave(DRAWN - 1, back_at=DUE)], Standing.ABSENT),
+        ([leave(DRAWN - 1)], [], Standing.ABSENT),
+        ([], [leave(DRAWN - 1)], Standing.ABSENT),
+    ],
+)
+def test_what_was_known_at_the_draw_covers_while_it_holds(known, leaves, standing):
+    check = replace(CHECK, away=tuple(known))
+    assert stand([told("absent")], leaves=leaves, check=check) == standing
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,81 @@
+"""What a hospital tells after a draw, however it dates it, covers and voids nothing."""
+
+import datetime as dt
+
+import pytest
+from parts import stores
+from parts.adt import message
+from parts.rounds import HOSPITALS, HOUR, Bureau
+
+from renzheng.central.draw.answers import Standing
+from renzheng.central.draw.export import read_settled, spot_checks
+from renzheng.central.store.database import Database
+from renzheng.central.store.times import to_us
+from renzheng.contracts import keys
+
+MINUTE = dt.timedelta(minutes=1)
+SHADOW = "S"
+"""Ends the number of a second visit of a patient, which has a discharge of its own."""
+
+
+class Ward:
+    """A bureau, and a hospital that tells it of visits."""
+
+    def __init__(self, folder, now):
+        database = Database(stores.lay(f"sqlite:///{folder / 'central.sqlite'}"))
+        self.bureau = Bureau(database, keys.generate_key(), folder, now)
+        self.bureau.admit_everybody()
+        self.told = 0
+
+    def tell(self, trigger, visit, at, before=None, **more):
+        self.told += 1
+        moment = f"{at.astimezone(dt.timezone(8 * HOUR)):%Y%m%d%H%M%S}"
+        more = dict.fromkeys(more, moment)
+        institution, person = visit.split("-")[0], f"P-{visit.rstrip(SHADOW)}"
+        words = {"institution": institution, "visit": visit, "person": person, "occurred": moment, **more}
+        text = message(trigger, moment, f"T{self.told}", ward="内科", **words)
+        if before:
+            text = text.replace("\rPV1", f"\rMRG|{person}||||{before}\rPV1")
+        self.bureau.receiver.receive(text.encode())
+
+    def settled(self):
+        with self.bureau.database.reading() as connection:
+            found = {
+                one.check.visit_id: one.standing for one in read_settled(connection, to_us(self.bureau.now))
+            }
+            return found, spot_checks(connection).num_rows
+
+
+@pytest.fixture(scope="module")
+def ward(tmp_path_factory):
+    """Every patient came back from a leave, and every one has a second visit that was ended, before the draw."""
+    now = dt.datetime(2026, 11, 20, 1, tzinfo=dt.UTC)
+    place = Ward(tmp_path_factory.mktemp("ward"), now)
+    for visit in [f"{name}-{number}-{bed}" for name in HOSPITALS for number in range(2) for bed in range(8)]:
+        place.tell("A21", visit, now)
+        place.tell("A22", visit, now + 2 * MINUTE)
+        place.tell("A01", visit + SHADOW, now, admitted="")
+        place.tell("A03", visit + SHADOW, now + MINUTE, discharged="")
+    place.bureau.now += HOUR / 2
+    place.bureau.draw(place.bureau.commit())
+    checks = place.bureau.open()
+    told = (
+        lambda visit: place.tell("A53", visit, place.bureau.now),
+        lambda visit: place.tell("A21", visit, now + MINUTE),
+        lambda visit: place.tell("A50", visit, place.bureau.now, before=visit + SHADOW),
+    )
+    for number, check in enumerate(checks):
+        told[number % len(told)](check["visit_id"])
+    place.bureau.now += HOUR
+    for check in checks:
+        place.bureau.answer(check, "absent")
+    place.bureau.close()
+    return place
+
+
+def test_a_return_taken_back_a_leave_dated_back_and_a_merge_leave_absences_as_they_were_found(ward):
+    found, rows = ward.settled()
+    assert len(found) == rows > 6
+    standings = list(found.values())
+    assert set(standings[0::3]) == set(standings[1::3]) == {Standing.ABSENT}
+    assert set(standings[2::3]) == {Standing.DISCHARGED}
