@@ -48,7 +48,7 @@ class Ward:
 
 @pytest.fixture(scope="module")
 def ward(tmp_path_factory):
-    """Every patient came back from a leave, and every one has a second visit that was ended, before the draw."""
+    """Before the draw every patient came back from a leave, and has a second visit that has ended."""
     now = dt.datetime(2026, 11, 20, 1, tzinfo=dt.UTC)
     place = Ward(tmp_path_factory.mktemp("ward"), now)
     for visit in [f"{name}-{number}-{bed}" for name in HOSPITALS for number in range(2) for bed in range(8)]:
