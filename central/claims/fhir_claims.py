@@ -21,7 +21,7 @@ from renzheng.central.claims.nhsa_lines import join_id
 from renzheng.central.claims.rejects import Place, Problem, Reason, shown
 from renzheng.central.claims.rows import Draft, ZoneOf
 from renzheng.central.claims.source import Ignored, Item
-from renzheng.central.claims.withdrawn import ClaimWithdrawal
+from renzheng.central.claims.withdrawn import ClaimName, ClaimWithdrawal
 from renzheng.contracts.ids import normalised_id, tidy_id
 
 BILLS = frozenset({"Claim", "ExplanationOfBenefit"})
@@ -69,7 +69,8 @@ class Claims:
         if kind == "ExplanationOfBenefit" and claim.get("outcome") == "error":
             yield Ignored("ExplanationOfBenefit of a refused claim")
             return
-        yield from (reader.withdrawal(prior) for prior in reader.replaced())
+        yield from reader.names()
+        yield from (reader.withdrawal(prior, by_claim=reader.claim_id) for prior in reader.replaced())
         parts = list(reader.parts())
         yield from map(reader.draft, parts)
         if not parts:
@@ -103,11 +104,18 @@ class _Claim:
         self._zone = zone_of(self._institution or "")
         self._kind = text(claim.get("resourceType")) or "Claim"
 
-    def withdrawal(self, claim_id: str) -> ClaimWithdrawal:
-        """Return that a claim is billed no more."""
-        return ClaimWithdrawal(
-            self._place, self._institution or "", join_id(self._institution or "", claim_id)
-        )
+    def withdrawal(self, claim_id: str, by_claim: str | None = None) -> ClaimWithdrawal:
+        """Return that a claim is billed no more: replaced by another, or cancelled."""
+        place = self._institution or ""
+        by = None if by_claim is None else join_id(place, by_claim)
+        return ClaimWithdrawal(self._place, place, join_id(place, claim_id), by)
+
+    def names(self) -> Iterator[ClaimName]:
+        """Yield the identifiers by which other claims may name this one."""
+        place = self._institution or ""
+        for value in {tidy_id(text(one.get("value"))) for one in nodes(self._claim.get("identifier"))}:
+            if value and value != self.claim_id:
+                yield ClaimName(place, join_id(place, value), join_id(place, self.claim_id))
 
     def replaced(self) -> Iterator[str]:
         """Yield the ids of the claims whose place this one takes."""

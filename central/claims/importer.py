@@ -54,7 +54,7 @@ from renzheng.central.claims.stay_events import (
     VisitFact,
 )
 from renzheng.central.claims.synthea import SyntheaSource
-from renzheng.central.claims.withdrawn import ClaimWithdrawal
+from renzheng.central.claims.withdrawn import ClaimName, ClaimWithdrawal, LineWithdrawal
 from renzheng.common.files import hash_file
 from renzheng.contracts.errors import InputError, UsageError
 from renzheng.contracts.ids import normalised_id, tidy_id
@@ -98,7 +98,7 @@ class NothingReadError(InputError):
 
 
 _MESSAGES = (
-    *(visits.EVENTS, visits.RENAMES, visits.FACTS, cancelling.CANCELLATIONS, withdrawn.NAME),
+    *(visits.EVENTS, visits.RENAMES, visits.FACTS, cancelling.CANCELLATIONS, withdrawn.NAME, withdrawn.LINES),
     *(settlements.SETTLEMENTS, settlements.CANCELLATIONS, settlements.CODES),
 )
 """What is no row of a table, but is taken all the same."""
@@ -382,7 +382,7 @@ def _stage(item: Item, staging: Staging, zone_of: ZoneOf) -> None:
         cancelling.stage(staging, item)
     elif isinstance(item, Settlement | SettlementCancellation | LineCode):
         settlements.stage(staging, item)
-    elif isinstance(item, ClaimWithdrawal):
+    elif isinstance(item, ClaimWithdrawal | ClaimName | LineWithdrawal):
         withdrawn.stage(staging, item)
     elif isinstance(item, LineCancellation):
         staging.count(cancelling.CANCELLATIONS)

@@ -37,11 +37,14 @@ from renzheng.central.claims.source import (
 from renzheng.central.claims.staging import Spool, database
 from renzheng.central.claims.typing_habits import Habits
 from renzheng.central.claims.values import ValueProblem, read_time
+from renzheng.central.claims.withdrawn import LineWithdrawal
 from renzheng.contracts.ids import normalised_id, tidy_id
 
 _ROWS = 5_000
 _UPPER = frozenset({"mdtrt_id", "psn_no", "fixmedins_code"})
 _TIDY = frozenset({"bkkp_sn", "setl_id", "init_setl_id", "init_feedetl_sn", "vali_flag", "refd_setl_flag"})
+_NULLS = frozenset({"\\n", "null", "(null)", "<null>"})
+"""How Hive and SQL clients write that a cell has no value."""
 _SEXES = {"1": "M", "2": "F", "男": "M", "女": "F", "M": "M", "F": "F"}
 _TRUE, _FALSE = {"1", "是", "Y"}, {"0", "2", "否", "N"}
 
@@ -147,6 +150,8 @@ class PlatformSource:
                 yield from self._drafts(connection, sql.OF_SETTLEMENTS.format(name=name), draft)
             if self._has("fee_list_d"):
                 yield from _differing(connection)
+            for place, line_id, settlement_id, *at in connection.execute(sql.WITHDRAWN).fetchall():
+                yield LineWithdrawal(Place(*at), place, line_id, settlement_id)
             for kind, rows in connection.execute(sql.COUNTS).fetchall():
                 yield Counted(kind, rows)
 
@@ -292,7 +297,9 @@ _OPERATION = {
 
 
 def _plain(name: str, text: str) -> str:
-    """Return a cell as the tables are joined by it; other cells as they are, trimmed."""
+    """Return a cell as the tables are joined by it, else trimmed; a lake's NULL as blank."""
+    if text.strip().lower() in _NULLS:
+        return ""
     if name in _UPPER:
         return normalised_id(text)
     if name == "updt_time":

@@ -28,26 +28,33 @@ SELECT *,
     coalesce(refd_setl_flag, '') = '1' AS refunded,
     nullif(nullif(init_setl_id, ''), '0') AS refunds
 FROM setl_d WHERE coalesce(vali_flag, '') <> '0' AND setl_id <> ''
-QUALIFY row_number() OVER (PARTITION BY setl_id ORDER BY _row DESC) = 1;
+QUALIFY row_number() OVER (PARTITION BY fixmedins_code, setl_id ORDER BY _row DESC) = 1;
 
 CREATE OR REPLACE TABLE not_billed AS
-SELECT setl_id FROM settled WHERE refunded AND refunds IS NULL
+SELECT fixmedins_code, setl_id FROM settled WHERE refunded AND refunds IS NULL
 UNION
-SELECT unnest([r.setl_id, o.setl_id]) FROM settled r JOIN settled o ON o.setl_id = r.refunds
+SELECT r.fixmedins_code, unnest([r.setl_id, o.setl_id])
+FROM settled r JOIN settled o ON o.setl_id = r.refunds AND o.fixmedins_code = r.fixmedins_code AND o.psn_no = r.psn_no
 WHERE o.refunded OR r.fee + o.fee = 0
 UNION
-SELECT r.setl_id FROM settled r ANTI JOIN settled o ON o.setl_id = r.refunds
-WHERE r.refunded AND r.refunds IS NOT NULL
+SELECT r.fixmedins_code, r.setl_id FROM settled r
+ANTI JOIN settled o ON o.setl_id = r.refunds AND o.fixmedins_code = r.fixmedins_code AND o.psn_no = r.psn_no
+WHERE r.refunded AND r.refunds IS NOT NULL;
+
+CREATE OR REPLACE TABLE not_billed_persons AS
+SELECT DISTINCT setl_id, psn_no FROM settled SEMI JOIN not_billed USING (fixmedins_code, setl_id)
 """
-"""A settlement that is marked refunded, or that another refunds in full, is not billed, nor is the refund. A refund
-of a part is: its negative lines take back what they name."""
+"""A settlement that is marked refunded, or that another of its person and institution refunds in full, is not billed,
+nor is the refund. A refund of a part is: its negative lines take back what they name."""
 
 FEES = """
 CREATE OR REPLACE TABLE states AS
-SELECT _row, fixmedins_code, bkkp_sn, nullif(nullif(init_feedetl_sn, ''), '0') AS reverses,
+SELECT _row, fixmedins_code, bkkp_sn, setl_id, nullif(nullif(init_feedetl_sn, ''), '0') AS reverses,
+    coalesce(try_cast(replace(det_item_fee_sumamt, ',', '') AS DECIMAL(16,2)), 0)
+        * if(starts_with(cnt, '-') AND NOT starts_with(det_item_fee_sumamt, '-'), -1, 1) AS amount,
     CASE
         WHEN vali_flag = '0' THEN 'withdrawn'
-        WHEN setl_id IN (SELECT setl_id FROM not_billed) THEN 'refunded'
+        WHEN (fixmedins_code, setl_id) IN (FROM not_billed) THEN 'refunded'
         ELSE 'billed'
     END AS state
 FROM fee_list_d;
@@ -62,21 +69,19 @@ WHERE states._row = gone._row;
 
 CREATE OR REPLACE TABLE shares AS
 WITH billed AS (
-    SELECT _row, bkkp_sn, setl_id,
-        coalesce(try_cast(replace(det_item_fee_sumamt, ',', '') AS DECIMAL(16,2)), 0) AS amount
-    FROM fee_list_d SEMI JOIN (FROM states WHERE state = 'billed') USING (_row)
-    WHERE setl_id <> ''
+    SELECT _row, fixmedins_code, bkkp_sn, setl_id, amount
+    FROM states WHERE state = 'billed' AND setl_id <> ''
 ),
 sums AS (
-    SELECT setl_id, any_value(s.fund) AS fund, sum(amount) AS lines,
+    SELECT fixmedins_code, setl_id, any_value(s.fund) AS fund, sum(amount) AS lines,
         if(abs(sum(amount) - any_value(s.fee)) <= 0.01 * count(*) OR any_value(s.fee) IS NULL, sum(amount),
            greatest(sum(amount), any_value(s.fee))) AS whole
-    FROM billed JOIN settled s USING (setl_id) WHERE s.fund IS NOT NULL GROUP BY setl_id
+    FROM billed JOIN settled s USING (fixmedins_code, setl_id) WHERE s.fund IS NOT NULL GROUP BY ALL
 ),
 running AS (
     SELECT b._row, b.amount, s.fund, s.whole,
-        sum(b.amount) OVER (PARTITION BY b.setl_id ORDER BY b.bkkp_sn, b._row) AS up_to
-    FROM billed b JOIN sums s USING (setl_id) WHERE s.whole > 0
+        sum(b.amount) OVER (PARTITION BY b.fixmedins_code, b.setl_id ORDER BY b.bkkp_sn, b._row) AS up_to
+    FROM billed b JOIN sums s USING (fixmedins_code, setl_id) WHERE s.whole > 0
 )
 SELECT _row,
     (round(fund::DOUBLE * up_to::DOUBLE / whole::DOUBLE, 2)
@@ -87,18 +92,25 @@ FROM running
 settlement's, to the cent, whatever the rounding of each. Where the extract lacks lines of a settlement, those
 that are there share in proportion to its whole fee."""
 
+WITHDRAWN = """
+SELECT fixmedins_code, bkkp_sn AS line_id, NULL AS settlement_id, _file, _line
+FROM states JOIN fee_list_d f USING (_row, fixmedins_code, bkkp_sn)
+WHERE state IN ('withdrawn', 'reversal of a line not billed')
+UNION ALL
+SELECT fixmedins_code, NULL, setl_id, _file, _line FROM settled SEMI JOIN not_billed USING (fixmedins_code, setl_id)
+"""
+"""Lines, and all lines of settlements, that an earlier extract may have told as billed."""
+
 DIFFERING = """
 WITH sums AS (
-    SELECT f.setl_id, count(*) AS lines,
-        sum(coalesce(try_cast(replace(det_item_fee_sumamt, ',', '') AS DECIMAL(16,2)), 0)) AS amount
-    FROM fee_list_d f SEMI JOIN (FROM states WHERE state = 'billed') USING (_row)
-    GROUP BY f.setl_id
+    SELECT fixmedins_code, setl_id, count(*) AS lines, sum(amount) AS amount
+    FROM states WHERE state = 'billed' GROUP BY ALL
 ),
 compared AS (
     SELECT s._row, s._file, s._line, s.setl_id AS settlement, s.fee AS total,
         coalesce(l.amount, 0)::DECIMAL(16,2) AS amount, coalesce(l.lines, 0) AS lines
-    FROM settled s LEFT JOIN sums l USING (setl_id)
-    WHERE s.setl_id NOT IN (SELECT setl_id FROM not_billed)
+    FROM settled s LEFT JOIN sums l USING (fixmedins_code, setl_id)
+    WHERE (s.fixmedins_code, s.setl_id) NOT IN (FROM not_billed)
 )
 SELECT _file, _line, {told} AS told FROM compared WHERE abs(total - amount) > 0.01 * lines ORDER BY _row
 """
@@ -115,7 +127,7 @@ FROM fee_list_d f
 JOIN (FROM states WHERE state = 'billed') USING (_row)
 LEFT JOIN shares USING (_row)
 LEFT JOIN visits v ON v.mdtrt_id = f.mdtrt_id AND v.fixmedins_code = f.fixmedins_code
-LEFT JOIN settled s ON s.setl_id = f.setl_id
+LEFT JOIN settled s ON s.setl_id = f.setl_id AND s.fixmedins_code = f.fixmedins_code
 ORDER BY f._row
 """
 
@@ -172,10 +184,12 @@ OF_SETTLEMENTS = """
 SELECT d.*, coalesce(s.fixmedins_code, v.fixmedins_code) AS fixmedins_code,
     coalesce(nullif(d.mdtrt_id, ''), s.mdtrt_id) AS visit
 FROM {name} d
-LEFT JOIN settled s ON s.setl_id = d.setl_id
+LEFT JOIN (FROM settled QUALIFY row_number() OVER (PARTITION BY setl_id, psn_no ORDER BY _row DESC) = 1) s
+    ON s.setl_id = d.setl_id AND s.psn_no = d.psn_no
 LEFT JOIN (SELECT mdtrt_id, any_value(fixmedins_code) AS fixmedins_code FROM visits GROUP BY 1) v
     ON v.mdtrt_id = d.mdtrt_id
-WHERE coalesce(d.vali_flag, '') <> '0' AND d.setl_id NOT IN (SELECT setl_id FROM not_billed)
+WHERE coalesce(d.vali_flag, '') <> '0'
+    AND (d.setl_id, d.psn_no) NOT IN (FROM not_billed_persons)
 ORDER BY d._row
 """
 
@@ -190,10 +204,10 @@ UNION ALL SELECT 'setl_d not billed: refunded, or a refund', count(*) FROM not_b
 UNION ALL SELECT name || ' withdrawn, refunded or older', rows FROM (
     SELECT 'setl_list_diag_d' AS name, (SELECT count(*) FROM raw_setl_list_diag_d) - (
         SELECT count(*) FROM setl_list_diag_d WHERE coalesce(vali_flag, '') <> '0'
-            AND setl_id NOT IN (SELECT setl_id FROM not_billed)) AS rows
+            AND (setl_id, psn_no) NOT IN (FROM not_billed_persons)) AS rows
     UNION ALL
     SELECT 'setl_list_oprn_d', (SELECT count(*) FROM raw_setl_list_oprn_d) - (
         SELECT count(*) FROM setl_list_oprn_d WHERE coalesce(vali_flag, '') <> '0'
-            AND setl_id NOT IN (SELECT setl_id FROM not_billed))
+            AND (setl_id, psn_no) NOT IN (FROM not_billed_persons))
 )
 """

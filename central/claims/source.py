@@ -17,7 +17,7 @@ from renzheng.central.claims.stay_events import (
     StayEvent,
     VisitFact,
 )
-from renzheng.central.claims.withdrawn import ClaimWithdrawal
+from renzheng.central.claims.withdrawn import ClaimName, ClaimWithdrawal, LineWithdrawal
 from renzheng.contracts.errors import InputError
 
 
@@ -36,19 +36,9 @@ class Counted:
     rows: int = 1
 
 
-Told = Settlement | SettlementCancellation | LineCode | ClaimWithdrawal
+Told = Settlement | SettlementCancellation | LineCode | ClaimWithdrawal | ClaimName | LineWithdrawal
 Item = (
-    Draft
-    | Remark
-    | StayEvent
-    | Rename
-    | VisitFact
-    | LineCancellation
-    | LineUpload
-    | Told
-    | ClaimWithdrawal
-    | Ignored
-    | Counted
+    Draft | Remark | StayEvent | Rename | VisitFact | LineCancellation | LineUpload | Told | Ignored | Counted
 )
 Advance = Callable[[int], None]
 

@@ -728,3 +728,38 @@ def test_the_biller_is_the_providers_organization_not_the_doctor_or_the_room(tmp
     )
     _import(tmp_path, bundle(by_role, by_room, role, room))
     assert [row["institution_id"] for row in _table(tmp_path, "claim_lines")] == ["H2", "H3"]
+
+
+def _replacing(claim_id, *prior, **more):
+    relation = {"coding": [{"code": "replaces"}]}
+    related = [{"claim": claim, "relationship": relation} for claim in prior]
+    return _claim(_line(), id=claim_id, related=related, **more)
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        [_replacing("C1", {"reference": "Claim/C1"})],
+        [_replacing("C1", {"reference": "Claim/C2"}), _replacing("C2", {"reference": "Claim/C1"})],
+        [
+            _replacing("C1", {"reference": "Claim/C3"}),
+            _replacing("C2", {"reference": "Claim/C1"}),
+            _replacing("C3", {"reference": "Claim/C2"}),
+        ],
+    ],
+)
+def test_claims_that_replace_themselves_or_each_other_are_billed(tmp_path, claims):
+    _import(tmp_path, *claims)
+    assert [row[0] for row in _billed(tmp_path)] == [
+        f"H1:C{number}:1" for number in range(1, len(claims) + 1)
+    ]
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_replaced_claim_may_be_named_by_its_identifier(tmp_path, order):
+    """Reference.identifier names what a server's id does not."""
+    old = _claim(_line(), identifier=[{"system": "urn:bills", "value": "2026-0001"}])
+    new = _replacing("C2", {"identifier": {"system": "urn:bills", "value": "2026-0001"}})
+    for number, claim in enumerate([old, new][::order]):
+        _import(tmp_path, claim, _claim(_line(), id=f"x{number}"), name=f"{number}.json")
+    assert [row[0] for row in _billed(tmp_path)] == ["H1:C2:1", "H1:x0:1", "H1:x1:1"]

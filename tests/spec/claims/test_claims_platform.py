@@ -597,3 +597,53 @@ def test_an_extract_of_headings_only_has_no_rows(tmp_path):
     _extract(tmp_path / "in", fees=(), visits=(), settlements=())
     with pytest.raises(NothingReadError):
         _import(tmp_path)
+
+
+@pytest.mark.parametrize("other", [{"fixmedins_code": "H37112100002"}, {"psn_no": "P9"}])
+def test_a_refund_of_another_institution_or_person_takes_nothing_back(tmp_path, other):
+    refund = {"setl_id": "S2", "init_setl_id": "S1", "medfee_sumamt": "-400", "refd_setl_flag": "1"}
+    same = SETTLEMENT | other | {"refd_setl_flag": "1", "fixmedins_code": "H37112100002"}
+    _extract(tmp_path / "in", settlements=[SETTLEMENT, SETTLEMENT | refund | other, same])
+    _import(tmp_path)
+    assert [(row["line_id"], row["fund_amount"]) for row in _table(tmp_path)] == [("B1", 320)]
+
+
+@pytest.mark.parametrize("null", ["\\N", "NULL", "(null)"])
+def test_a_lakes_null_is_blank(tmp_path, null):
+    fee = FEE | {"init_feedetl_sn": null, "hilist_name": null}
+    _extract(
+        tmp_path / "in", fees=[fee], visits=[INPATIENT | {"endtime": null, "die_date": null, "adm_bed": null}]
+    )
+    _import(tmp_path)
+    assert [(row["item_name"], row["reverses_line_id"]) for row in _table(tmp_path)] == [("血透", None)]
+    assert [(row["discharged_at"], row["bed"]) for row in _table(tmp_path, "stays")] == [(None, None)]
+
+
+def test_the_fund_takes_back_its_share_of_a_reversal_written_positive(tmp_path):
+    back = FEE | {"bkkp_sn": "B2", "cnt": "-1", "init_feedetl_sn": "B1"}
+    _extract(
+        tmp_path / "in",
+        fees=[FEE, back, FEE | {"bkkp_sn": "B3"}],
+    )
+    _import(tmp_path)
+    assert [row["fund_amount"] for row in _table(tmp_path)] == [320, -320, 320]
+
+
+@pytest.mark.parametrize(
+    ("fees", "settlements"),
+    [
+        ([FEE | {"vali_flag": "0"}], [SETTLEMENT]),
+        ([], [SETTLEMENT | {"refd_setl_flag": "1"}]),
+        ([], [SETTLEMENT, SETTLEMENT | {"setl_id": "S2", "init_setl_id": "S1", "medfee_sumamt": "-400"}]),
+    ],
+)
+def test_what_a_later_extract_withdraws_or_refunds_is_billed_no_more(tmp_path, fees, settlements):
+    """The first extract again brings nothing back; the row is kept in the history."""
+    other = FEE | {"bkkp_sn": "B9", "setl_id": "S9"}
+    for folder, rows in (("in", ([FEE, other], [SETTLEMENT])), ("later", (fees, settlements))):
+        _extract(tmp_path / folder, fees=rows[0], settlements=rows[1])
+    for folder in ("in", "later", "in"):
+        _import(tmp_path, path=tmp_path / folder)
+    assert [row["line_id"] for row in _table(tmp_path)] == ["B9"]
+    history = pq.read_table(tmp_path / "out" / "history" / "claim_lines.parquet").to_pylist()
+    assert [row["line_id"] for row in history] == ["B1"]
