@@ -56,6 +56,7 @@ PARTS: Mapping[str, Part] = {
         {"renzheng.central.command": "central", "renzheng.deploy.broker.command": "central"},
         "Run the central service, and the site's broker.",
     ),
+    "case": Part({"renzheng.central.cases.command": "central"}, "Take a case away, and check one."),
     "claims": Part({"renzheng.central.claims.command": "central"}, "Import claim lines."),
     "audit": Part({"renzheng.central.audit.command": "central"}, "Set attendance against billed lines."),
     "draw": Part({"renzheng.central.draw.verify_command": "central"}, "Verify a published draw."),

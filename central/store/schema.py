@@ -751,3 +751,89 @@ emergency_access = _table(
     Column("review", Text),
     rowid=False,
 )
+
+# A case is what its journal says; rows of cases and doubts are what it has come to, so that lists are fast.
+cases = _table(
+    "cases",
+    Column("case_id", Text, primary_key=True),
+    Column("institution_id", Text, nullable=False),
+    Column("month", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("due_at", _Big),
+    Column("record", LargeBinary, nullable=False),  # the whole case, as JSON
+    Index("ix_cases_month_institution_id", "month", "institution_id"),
+    rowid=False,
+)
+
+doubts = _table(
+    "doubts",
+    Column("doubt_id", Text, primary_key=True),
+    Column("case_id", Text, ForeignKey("cases.case_id"), nullable=False, index=True),
+    Column("institution_id", Text, nullable=False),
+    Column("month", Text, nullable=False),
+    Column("person_id", Text),
+    Column("run_id", Text, nullable=False),  # keeps that run's tables
+    Column("rule_id", Text, nullable=False),
+    Column("rule_version", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("at_stake_fen", _Big, nullable=False),
+    Column("amount_fen", _Big, nullable=False),
+    Column("billed_fen", _Big, nullable=False),
+    Column("fund_fen", _Big),
+    Column("issued", Integer, nullable=False),
+    Column("contested", Integer, nullable=False),
+    Column("accepted_fen", _Big, nullable=False),
+    Column("decided_at", _Big),
+    Column("deducted_fen", _Big, nullable=False),
+    Column("returned_fen", _Big, nullable=False),
+    Column("doctor", Text),
+    Column("record", LargeBinary, nullable=False),  # the whole doubt, as JSON
+    Index("ix_doubts_month_institution_id_state", "month", "institution_id", "state"),
+    rowid=False,
+)
+
+doubt_lines = _table(
+    "doubt_lines",
+    Column("institution_id", Text, primary_key=True),
+    Column("line_id", Text, primary_key=True),
+    Column("doubt_id", Text, ForeignKey("doubts.doubt_id"), primary_key=True),
+    rowid=False,
+)
+
+doubt_evidence = _table(
+    "doubt_evidence",
+    Column("doubt_id", Text, ForeignKey("doubts.doubt_id"), primary_key=True),
+    Column("evidence", LargeBinary, nullable=False),  # as it was hashed, JSON
+)
+
+doubt_votes = _table(
+    "doubt_votes",
+    Column("doubt_id", Text, ForeignKey("doubts.doubt_id"), primary_key=True),
+    Column("account_id", Text, primary_key=True),
+    Column("vote", LargeBinary, nullable=False),  # JSON, with the salt of its seal
+    rowid=False,
+)
+
+case_journal = _table(
+    "case_journal",
+    Column("case_id", Text, ForeignKey("cases.case_id"), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("entry", LargeBinary, nullable=False),
+    Column("hash", Text, nullable=False),
+    Column("signature", LargeBinary, nullable=False),  # central's, over case, number and hash
+    rowid=False,
+)
+
+attachments = _table(
+    "attachments",
+    Column("attachment_id", Text, primary_key=True),
+    Column("account_id", Text, nullable=False),
+    Column("institution_id", Text),
+    Column("added_at", _Big, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("sha256", Text, nullable=False),
+    Column("content", LargeBinary, nullable=False),
+)

@@ -29,7 +29,7 @@ IMPORTED_AS = {
     "yaml": "pyyaml", "sqlite_utils": "sqlite-utils", "uuid_utils": "uuid-utils", "psycopg": "psycopg",
     "multipart": "python-multipart", "starlette": "fastapi", "annotated_types": "pydantic",
     "face_recognition": "face-recognition", "pydantic_core": "pydantic", "websockets": "uvicorn",
-    "click": "typer", "prometheus_client": "prometheus-client",
+    "chinese_calendar": "chinesecalendar", "click": "typer", "prometheus_client": "prometheus-client",
 }  # fmt: skip
 
 

@@ -1,0 +1,73 @@
+"""`renzheng case`: take a case away as one file, and check such a file without the service."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from renzheng.common.terminal import Terminal
+from renzheng.common.words import say
+
+app = typer.Typer(no_args_is_help=True)
+Config = Annotated[Path, typer.Option("--config", help="Central's configuration file.")]
+CONFIG = Path("central.toml")
+
+
+@app.callback()
+def overview() -> None:
+    """Take a case away as one file, and check such a file."""
+
+
+@app.command()
+def bundle(
+    case: Annotated[str, typer.Argument(help="The case's id.")],
+    out: Annotated[Path, typer.Option(help="The file to write.")],
+    config: Config = CONFIG,
+) -> None:
+    """Write a case with its journal and evidence to one file."""
+    from renzheng.central.cases import reading
+    from renzheng.central.cases.bundle import write
+    from renzheng.central.settings import read_settings
+    from renzheng.central.site.succession import read_former
+    from renzheng.central.store.database import Database
+    from renzheng.common.files import write_whole
+    from renzheng.contracts import keys
+
+    settings = read_settings(config)
+    database = Database(settings.database)
+    database.migrate()
+    key = keys.load_private_key(settings.key_file.read_bytes())
+    by = [key, *read_former(settings.key_file).public.values()]
+    with database.reading() as connection:
+        parts = reading.whole(connection, case)
+    write_whole(out, write(*parts, by))
+    Terminal().print(say("{0} holds the case.", out))
+
+
+@app.command()
+def verify(
+    file: Annotated[Path, typer.Argument(help="A file that `renzheng case bundle` has written.")],
+    key: Annotated[
+        list[Path] | None,
+        typer.Option(help="Central's public key (PEM), as you know it; may be given again."),
+    ] = None,
+) -> None:
+    """Check a case's file: every hash and signature, every step done again. It needs no service.
+
+    Without `--key` the keys in the file are believed: then it shows that nothing was changed since, not by
+    whom it was written.
+    """
+    from renzheng.central.cases.bundle import verify as check
+    from renzheng.contracts import keys
+
+    found = check(file, [keys.load_public_key(path.read_bytes()) for path in key or ()])
+    terminal = Terminal()
+    terminal.print(
+        say(
+            "{0} steps done again, {1} doubts, {2} of them with frozen evidence, {3} entries of devices: "
+            "nothing was changed.",
+            found.entries, len(found.doubts), found.evidence, found.log_entries,
+        )
+    )  # fmt: skip
+    if not found.pinned:
+        terminal.print(say("The keys are those in the file; give yours with --key to know who has signed."))

@@ -1,0 +1,476 @@
+"""Brings steps into the store: doubt, case, journal and what a step rests on, in one transaction."""
+
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import orjson
+import sqlalchemy as sa
+from joserfc.jwk import OKPKey
+
+from renzheng.central.access.roles import Role
+from renzheng.central.cases import acts, drafting, freezing, journal, reading, records
+from renzheng.central.cases.candidates import candidates
+from renzheng.central.cases.doubts import Case, CaseState, Doubt, Flag, Opinion, State
+from renzheng.central.cases.drafting import Candidate
+from renzheng.central.cases.due import Due, WorkingDays, due_after
+from renzheng.central.cases.errors import BodyError, NotFoundError, StaleError, StepRefusedError
+from renzheng.central.cases.guards import Actor, Body, Step
+from renzheng.central.store import schema
+from renzheng.central.store.database import Database
+from renzheng.central.store.times import to_us
+from renzheng.contracts.ids import new_id
+from renzheng.rules.pack import Pack
+
+CASES, DOUBTS, LINES = schema.cases, schema.doubts, schema.doubt_lines
+EVIDENCE, VOTES, JOURNAL = schema.doubt_evidence, schema.doubt_votes, schema.case_journal
+NIGHT = Actor("(nightly run)", frozenset({Role.AUDITOR}))
+Changed = tuple[Case, Sequence[Doubt]]
+
+
+@dataclass(frozen=True, slots=True)
+class Lengths:
+    """How many working days each stage has; parameters by region and date, as those of rules are."""
+
+    statement: int = 10
+    first_review: int = 5
+    re_review: int = 5
+    panel: int = 10
+    final: int = 5
+
+
+@dataclass(frozen=True, slots=True)
+class DraftedCases:
+    """What drafting has come to.
+
+    Args:
+        cases: those with a drafted doubt of the month, new or not.
+        added: how many doubts are new.
+        left: lines that gave no doubt, and why.
+    """
+
+    cases: Sequence[Case]
+    added: int
+    left: Sequence[drafting.Left]
+
+
+class Cases:
+    """Every step on cases and doubts.
+
+    Args:
+        database: the store.
+        key: central's signing key.
+        pack: the rules, whose text is frozen with the evidence.
+        zone: the site's; days are counted in it, and institutions without one of their own use it.
+        clock: when it is.
+        lengths: of the stages, in working days.
+        worked: which days are working days.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        key: Callable[[], OKPKey],
+        pack: Callable[[], Pack],
+        zone: ZoneInfo,
+        clock: Callable[[], datetime],
+        *,
+        lengths: Lengths | None = None,
+        worked: WorkingDays | None = None,
+    ) -> None:
+        self._database, self._key, self._pack = database, key, pack
+        self._zone, self._clock = zone, clock
+        self._lengths, self._worked = lengths or Lengths(), worked or WorkingDays()
+
+    # drafting
+
+    def draft(self, actor: Actor, month: str, institution_id: str = "") -> DraftedCases:
+        """Draft what the current verdicts and findings of a month hold; repeats add nothing.
+
+        Raises:
+            MayNotError: the actor is no auditor.
+            BodyError: the month is none.
+        """
+        acts.must_be_allowed(acts.CASE_ACTS["draft"], actor, "draft")
+        if not acts.PERIOD.fullmatch(month):
+            raise BodyError(f"{month[:20]!r} is no month.", do='Such as "2026-03".')
+        with self._database.writing() as connection:
+            chosen = list(candidates(connection, month, institution_id))
+            lines = {(one.institution_id, line.line_id) for one in chosen for line in one.lines}
+            drafted = drafting.draft(chosen, reading.doubts_on(connection, lines))
+            self._flag_kept(connection, actor, drafted.on_kept)
+            touched = self._keep_drafted(connection, actor, month, drafted)
+            found = {case.case_id: case for case in touched}
+            query = sa.select(CASES.c.record).where(
+                CASES.c.month == month, CASES.c.state == CaseState.DRAFTED
+            )
+            if institution_id:
+                query = query.where(CASES.c.institution_id == institution_id)
+            for record in connection.execute(query.order_by(CASES.c.institution_id)).scalars():
+                case = records.read(Case, record)
+                found.setdefault(case.case_id, case)
+        return DraftedCases(list(found.values()), len(drafted.new), drafted.left)
+
+    def _flag_kept(
+        self, connection: sa.Connection, actor: Actor, on_kept: Mapping[str, Sequence[Flag]]
+    ) -> None:
+        """List on open doubts what else has come to speak of their lines."""
+        for doubt_id, flags in sorted(on_kept.items()):
+            record = connection.execute(sa.select(DOUBTS.c.record).where(DOUBTS.c.doubt_id == doubt_id))
+            doubt = records.read(Doubt, record.scalar_one())
+            new = tuple(flag for flag in flags if flag not in doubt.also_flagged_by)
+            if not new:
+                continue
+            after = acts.flag(doubt, new)
+            _put_doubt(connection, after)
+            case = reading.case_record(connection, doubt.case_id)
+            more = {"flags": [asdict(one) for one in new]}
+            self._write(
+                connection, case, actor, "flag", doubt_id=doubt_id, more=more, after=journal.outcome(after)
+            )
+
+    def _keep_drafted(
+        self, connection: sa.Connection, actor: Actor, month: str, drafted: drafting.Drafted
+    ) -> list[Case]:
+        by_institution: dict[str, list[tuple[int, Candidate]]] = {}
+        for place, one in enumerate(drafted.new):
+            by_institution.setdefault(one.institution_id, []).append((place, one))
+        touched = []
+        for institution_id, chosen in sorted(by_institution.items()):
+            case = _drafted_case(connection, institution_id, month)
+            doubts = [
+                _doubt_of(one, month, case.case_id, tuple(drafted.flags.get(place, ())))
+                for place, one in chosen
+            ]
+            self._add(connection, actor, case, doubts)
+            touched.append(replace(case, version=case.version + 1))
+        return touched
+
+    def _add(self, connection: sa.Connection, actor: Actor, case: Case, doubts: Sequence[Doubt]) -> None:
+        case = replace(case, version=case.version + 1)
+        _put_case(connection, case)
+        connection.execute(sa.insert(DOUBTS), [_doubt_row(one) for one in doubts])
+        rows = [
+            {"institution_id": one.institution_id, "line_id": line.line_id, "doubt_id": one.doubt_id}
+            for one in doubts
+            for line in one.lines
+        ]
+        connection.execute(sa.insert(LINES), rows)
+        more = {"case": records.plain(case), "doubts": [records.plain(one) for one in doubts]}
+        self._write(connection, case, actor, "draft", more=more, after=journal.outcome(case))
+
+    def _now(self) -> datetime:
+        return self._clock().astimezone(UTC)
+
+    # steps on a doubt
+
+    def act(self, actor: Actor, doubt_id: str, act: str, body: Body, seen: int | None = None) -> Doubt:
+        """Do a step on a doubt.
+
+        Args:
+            actor: who.
+            doubt_id: on which.
+            act: a name of `acts.ACTS`.
+            body: what was sent with it.
+            seen: the version that the caller has seen; None when it does not say.
+
+        Raises:
+            MayNotError: the actor's roles do not.
+            NotFoundError: there is no such doubt that the actor sees.
+            StaleError: it has moved on since.
+            StepRefusedError: a guard refuses it.
+            BodyError: what was sent with it lacks something.
+        """
+        chosen = acts.ACTS.get(act)
+        if chosen is None:
+            raise NotFoundError(f"There is no step {act[:40]!r}.")
+        acts.must_be_allowed(chosen.roles, actor, act)
+        with self._database.writing() as connection:
+            doubt = reading.doubt_of(connection, actor, doubt_id)
+            _must_be_newest(doubt.version, seen)
+            case = reading.case_record(connection, doubt.case_id)
+            rivals = reading.rivals_of(connection, doubt)
+            step = Step(
+                act, chosen.duty(doubt), chosen.origins, case, doubt, actor, body, self._now(),
+                rivals=rivals, cleared=any(_was_cleared_as(one, doubt) for one in rivals),
+            )  # fmt: skip
+            more: dict[str, Any] = {}
+            step = self._with_evidence(connection, step, more)
+            if act == "vote":
+                step = replace(step, votes=_votes(connection, doubt_id))
+            after = acts.take(step)
+            if act == "confirm":
+                frozen = connection.execute(
+                    sa.select(EVIDENCE.c.evidence).where(EVIDENCE.c.doubt_id == doubt_id)
+                ).scalar_one()
+                after = replace(after, fund_fen=freezing.fund_fen(frozen))
+                more["fund_fen"] = after.fund_fen
+            said = records.said(body)
+            if act == "vote":
+                said = {}
+                more.update(_seal(connection, step, last=after.state is not State.PANEL))
+            _put_doubt(connection, after)
+            self._write(
+                connection, case, actor, act, doubt_id=doubt_id, body=said, more=more,
+                after=journal.outcome(after), now=step.now,
+            )  # fmt: skip
+        return after
+
+    def _with_evidence(self, connection: sa.Connection, step: Step, more: dict[str, Any]) -> Step:
+        """Freeze the evidence of a doubt that is confirmed; otherwise hash what was frozen."""
+        query = sa.select(EVIDENCE.c.evidence).where(EVIDENCE.c.doubt_id == step.doubt.doubt_id)
+        frozen = connection.execute(query).scalar()
+        if step.act == "confirm" and not step.doubt.confirmed and step.doubt.state is State.DRAFTED:
+            frozen = freezing.freeze(
+                connection, step.doubt, self._pack(), self._zone_of(connection, step.doubt)
+            )
+            connection.execute(sa.delete(EVIDENCE).where(EVIDENCE.c.doubt_id == step.doubt.doubt_id))
+            connection.execute(sa.insert(EVIDENCE).values(doubt_id=step.doubt.doubt_id, evidence=frozen))
+            more["evidence_sha256"] = freezing.sha256(frozen)
+        return replace(step, evidence_sha256=freezing.sha256(frozen) if frozen is not None else None)
+
+    def _zone_of(self, connection: sa.Connection, doubt: Doubt) -> ZoneInfo:
+        named = schema.institutions.c
+        query = sa.select(named.timezone).where(named.institution_id == doubt.institution_id)
+        found = connection.execute(query).scalar()
+        return ZoneInfo(found) if found else self._zone
+
+    # steps on a case
+
+    def issue(self, actor: Actor, case_id: str, seen: int | None = None) -> Case:
+        """Send a case's confirmed doubts to the institution."""
+
+        def change(case: Case, doubts: Sequence[Doubt], due: Due, now: datetime) -> Changed:
+            return acts.issue(case, doubts, actor, now, due)
+
+        return self._on_case(actor, case_id, "issue", change, seen=seen)
+
+    def receive(self, actor: Actor, case_id: str, seen: int | None = None) -> Case:
+        """Stamp that the institution has opened a case."""
+
+        def change(case: Case, _doubts: Sequence[Doubt], due: Due, now: datetime) -> Changed:
+            return acts.receive(case, actor, now, due), ()
+
+        return self._on_case(actor, case_id, "receive", change, seen=seen)
+
+    def close(self, actor: Actor, case_id: str, seen: int | None = None) -> Case:
+        """Close a case in which every doubt has ended."""
+
+        def change(case: Case, doubts: Sequence[Doubt], _due: Due, now: datetime) -> Changed:
+            return acts.close(case, doubts, actor, now), ()
+
+        return self._on_case(actor, case_id, "close", change, seen=seen)
+
+    def panel(
+        self, actor: Actor, case_id: str, body: Body, tied: Callable[[str], bool], seen: int | None = None
+    ) -> Case:
+        """Set the panel for the doubts of a case that wait for one.
+
+        Args:
+            actor: who convenes it.
+            case_id: the case.
+            body: `members`, and the `conflicts` that they have declared.
+            tied: whether an account is registered with the institution or has declared a tie to it.
+            seen: the version that the caller has seen.
+        """
+
+        def change(case: Case, doubts: Sequence[Doubt], _due: Due, now: datetime) -> Changed:
+            members = frozenset(one for one in body.members if tied(one))
+            origins = frozenset({State.PANEL})
+            return acts.panel(
+                Step("panel", "", origins, case, doubts[0], actor, body, now, tied=members), doubts
+            )
+
+        return self._on_case(actor, case_id, "panel", change, seen=seen, body=body)
+
+    def _on_case(
+        self,
+        actor: Actor,
+        case_id: str,
+        act: str,
+        change: Callable[[Case, Sequence[Doubt], Due, datetime], Changed],
+        *,
+        seen: int | None,
+        body: Body | None = None,
+    ) -> Case:
+        acts.must_be_allowed(acts.CASE_ACTS[act], actor, act)
+        now = self._now()
+        due = due_after(now, self._lengths.statement, self._zone, self._worked)
+        with self._database.writing() as connection:
+            case = reading.case_of(connection, actor, case_id)
+            _must_be_newest(case.version, seen)
+            doubts = reading.doubts_of(connection, case_id)
+            if act in {"issue", "panel"}:
+                _must_hold(connection, case_id, doubts)
+            after, moved = change(case, doubts, due, now)
+            _put_case(connection, after)
+            for one in moved:
+                _put_doubt(connection, one)
+            more = {"due": {"at": due.at, "explained": due.explained}} if act in {"issue", "receive"} else {}
+            said = records.said(body) if body else {}
+            self._write(
+                connection, after, actor, act, body=said, more=more, after=journal.outcome(after), now=now
+            )
+        return after
+
+    def _write(
+        self,
+        connection: sa.Connection,
+        case: Case,
+        actor: Actor,
+        act: str,
+        *,
+        doubt_id: str = "",
+        body: Mapping[str, Any] | None = None,
+        more: Mapping[str, Any],
+        after: Mapping[str, Any],
+        now: datetime | None = None,
+    ) -> None:
+        """Add an entry to the case's journal."""
+        query = sa.select(JOURNAL.c.number, JOURNAL.c.hash).where(JOURNAL.c.case_id == case.case_id)
+        last = connection.execute(query.order_by(JOURNAL.c.number.desc()).limit(1)).first()
+        entry = journal.Entry(
+            number=last.number + 1 if last else 1,
+            at=now or self._now(),
+            actor=actor,
+            act=act,
+            doubt_id=doubt_id,
+            body=body or {},
+            more=more,
+            after=after,
+            previous=last.hash if last else journal.NOTHING,
+        )
+        kept = journal.keep(case.case_id, entry, self._key())
+        values = {"case_id": case.case_id, "number": entry.number, "entry": kept.entry, "hash": kept.hash}
+        connection.execute(sa.insert(JOURNAL).values(**values, signature=kept.signature))
+
+
+def _was_cleared_as(one: Doubt, other: Doubt) -> bool:
+    same_rule = (one.rule_id, one.rule_version) == (other.rule_id, other.rule_version)
+    return same_rule and one.state is State.CLEARED
+
+
+def _must_be_newest(version: int, seen: int | None) -> None:
+    if seen is not None and seen != version:
+        raise StaleError(
+            f"It has moved on to version {version} since version {seen}.",
+            why="A step on what somebody else has changed meanwhile could undo their work unseen.",
+            do="Read it again and decide anew.",
+        )
+
+
+def _must_hold(connection: sa.Connection, case_id: str, doubts: Sequence[Doubt]) -> None:
+    """Refuse a step on a case when the frozen evidence of one of its doubts has changed."""
+    query = (
+        sa.select(EVIDENCE.c.doubt_id, EVIDENCE.c.evidence)
+        .join(DOUBTS, DOUBTS.c.doubt_id == EVIDENCE.c.doubt_id)
+        .where(DOUBTS.c.case_id == case_id)
+    )
+    hashes = {row.doubt_id: freezing.sha256(row.evidence) for row in connection.execute(query)}
+    for one in doubts:
+        if one.evidence_sha256 and hashes.get(one.doubt_id) != one.evidence_sha256:
+            raise StepRefusedError(
+                "evidence_changed", f"The frozen evidence of {one.doubt_id} is no longer what it was."
+            )
+
+
+def _votes(connection: sa.Connection, doubt_id: str) -> tuple[Opinion, ...]:
+    query = sa.select(VOTES.c.vote).where(VOTES.c.doubt_id == doubt_id).order_by(VOTES.c.account_id)
+    found = [orjson.loads(vote)["vote"] for vote in connection.execute(query).scalars()]
+    return tuple(records.read(Opinion, vote) for vote in found)
+
+
+def _seal(connection: sa.Connection, step: Step, *, last: bool) -> dict[str, Any]:
+    """Keep a vote apart from the journal, which gets its seal; with the last one all are opened."""
+    vote, salt = acts.vote_of(step), secrets.token_hex(16)
+    kept = records.canonical({"vote": records.plain(vote), "salt": salt})
+    values = {"doubt_id": step.doubt.doubt_id, "account_id": step.actor.account, "vote": kept}
+    connection.execute(sa.insert(VOTES).values(values))
+    sealed: dict[str, Any] = {"sealed": journal.seal(vote, salt)}
+    if last:
+        query = sa.select(VOTES.c.vote).where(VOTES.c.doubt_id == step.doubt.doubt_id)
+        opened = connection.execute(query.order_by(VOTES.c.account_id)).scalars()
+        sealed["opened"] = [orjson.loads(one) for one in opened]
+    return sealed
+
+
+def _drafted_case(connection: sa.Connection, institution_id: str, month: str) -> Case:
+    """Find the case that is being drafted for a month, or begin one; version 0 while it is not kept."""
+    query = sa.select(CASES.c.record).where(
+        CASES.c.institution_id == institution_id, CASES.c.month == month, CASES.c.state == CaseState.DRAFTED
+    )
+    record = connection.execute(query.order_by(CASES.c.case_id).limit(1)).scalar()
+    if record is not None:
+        return records.read(Case, record)
+    return Case(new_id(), institution_id, month, version=0)
+
+
+def _doubt_of(one: Candidate, month: str, case_id: str, flags: tuple[Flag, ...]) -> Doubt:
+    return Doubt(
+        doubt_id=new_id(),
+        case_id=case_id,
+        institution_id=one.institution_id,
+        month=month,
+        person_id=one.person_id,
+        lines=one.lines,
+        rule_id=one.rule_id,
+        rule_version=one.rule_version,
+        verdict=one.verdict,
+        reason=one.reason,
+        run_id=one.run_id,
+        finding_id=one.finding_id,
+        at_stake_fen=one.amount_fen,
+        amount_fen=one.amount_fen,
+        lowest_told_fen=one.amount_fen,
+        also_flagged_by=flags,
+    )
+
+
+def _doubt_row(one: Doubt) -> dict[str, Any]:
+    return {
+        "doubt_id": one.doubt_id,
+        "case_id": one.case_id,
+        "institution_id": one.institution_id,
+        "month": one.month,
+        "person_id": one.person_id,
+        "run_id": one.run_id,
+        "rule_id": one.rule_id,
+        "rule_version": one.rule_version,
+        "reason": one.reason,
+        "state": str(one.state),
+        "version": one.version,
+        "at_stake_fen": one.at_stake_fen,
+        "amount_fen": one.amount_fen,
+        "billed_fen": one.billed_fen,
+        "fund_fen": one.fund_fen,
+        "issued": int(one.issued),
+        "contested": int(one.contested),
+        "accepted_fen": one.accepted_fen,
+        "decided_at": to_us(one.decided_at) if one.decided_at else None,
+        "deducted_fen": one.deducted_fen,
+        "returned_fen": one.returned_fen,
+        "doctor": one.doctor,
+        "record": records.canonical(records.plain(one)),
+    }
+
+
+def _put_doubt(connection: sa.Connection, one: Doubt) -> None:
+    values = _doubt_row(one)
+    connection.execute(sa.update(DOUBTS).where(DOUBTS.c.doubt_id == one.doubt_id).values(values))
+
+
+def _put_case(connection: sa.Connection, case: Case) -> None:
+    values = {
+        "institution_id": case.institution_id,
+        "month": case.month,
+        "state": str(case.state),
+        "version": case.version,
+        "due_at": to_us(case.due_at) if case.due_at else None,
+        "record": records.canonical(records.plain(case)),
+    }
+    own = CASES.c.case_id == case.case_id
+    if connection.execute(sa.update(CASES).where(own).values(values)).rowcount == 0:
+        connection.execute(sa.insert(CASES).values(case_id=case.case_id, **values))

@@ -1,0 +1,207 @@
+"""Lists of cases and doubts, and what they come to: for whoever asks, only what they may see."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from renzheng.central.cases import records
+from renzheng.central.cases.doubts import Case, CaseState, Doubt, State
+from renzheng.central.cases.errors import BodyError
+from renzheng.central.cases.guards import Actor
+from renzheng.central.cases.money import Ledger, Overturn, ledger_of, overturns
+from renzheng.central.cases.reading import CASES, DOUBTS, seen_by
+from renzheng.central.store.times import to_us
+
+CASE_COLUMNS: Mapping[str, Any] = {
+    "month": CASES.c.month,
+    "institution_id": CASES.c.institution_id,
+    "state": CASES.c.state,
+    "due_at": CASES.c.due_at,
+}
+DOUBT_COLUMNS: Mapping[str, Any] = {
+    "amount": DOUBTS.c.amount_fen,
+    "amount_at_stake": DOUBTS.c.at_stake_fen,
+    "institution_id": DOUBTS.c.institution_id,
+    "month": DOUBTS.c.month,
+    "rule_id": DOUBTS.c.rule_id,
+    "person_id": DOUBTS.c.person_id,
+    "state": DOUBTS.c.state,
+}
+_MONEY = [
+    DOUBTS.c[name]
+    for name in (
+        "institution_id", "month", "state", "issued", "contested", "at_stake_fen", "billed_fen", "fund_fen",
+        "accepted_fen", "deducted_fen", "returned_fen",
+    )
+]  # fmt: skip
+_MACHINE = "当日透析机运行记录（起止时间、机号、患者）"
+_STAY = "住院记录、医嘱与护理记录，以及离院请假记录（须早于检查时间）"
+_OTHER = "能证明该项服务已提供的原始记录（医嘱、治疗单、签名、设备记录）"
+_CLEARS: Mapping[str, Sequence[str]] = {
+    "no_presence": (_MACHINE, "当日签到签退、他人见证或床旁检查记录", _OTHER),
+    "absent_at_check": (_STAY, "检查之前登记的请假记录"),
+    "too_short": (_MACHINE, "中断治疗及再次上机的记录"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class CaseChoice:
+    """Which cases are wanted; empty text takes all."""
+
+    institution_id: str = ""
+    month: str = ""
+    state: str = ""
+    due_before: datetime | None = None
+    sort: str = "-month"
+    limit: int = 100
+    offset: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class DoubtChoice:
+    """Which doubts are wanted; empty text takes all."""
+
+    case_id: str = ""
+    institution_id: str = ""
+    month: str = ""
+    state: str = ""
+    rule_id: str = ""
+    person_id: str = ""
+    sort: str = "-amount"
+    limit: int = 100
+    offset: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """The doubts of a case that somebody sees."""
+
+    doubts: int = 0
+    at_stake_fen: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Ledgers:
+    """Money by institution and month, and in all."""
+
+    rows: Sequence[tuple[tuple[str, str], Ledger]]
+    sum: Ledger
+
+
+def clears(reason: str) -> list[str]:
+    """Name the records that would clear a doubt, in Chinese, as a letter says it."""
+    return list(_CLEARS.get(reason, (_OTHER,)))
+
+
+def cases(
+    connection: sa.Connection, actor: Actor, chosen: CaseChoice
+) -> tuple[int, list[tuple[Case, Counted]]]:
+    """Read how many cases match, and one page of them."""
+    conditions = seen_by(actor, CASES)
+    if chosen.institution_id:
+        conditions.append(CASES.c.institution_id == chosen.institution_id)
+    if chosen.month:
+        conditions.append(CASES.c.month == chosen.month)
+    if chosen.due_before is not None:
+        conditions.append(CASES.c.due_at < to_us(_aware(chosen.due_before)))
+    if chosen.state in set(CaseState):
+        conditions.append(CASES.c.state == chosen.state)
+    elif chosen.state in set(State):
+        held = sa.select(DOUBTS.c.case_id).where(DOUBTS.c.state == chosen.state, *seen_by(actor, DOUBTS))
+        conditions.append(CASES.c.case_id.in_(held))
+    elif chosen.state:
+        raise BodyError(f"{chosen.state[:40]!r} is no state of a case or doubt.")
+    total = connection.execute(sa.select(sa.func.count()).select_from(CASES).where(*conditions)).scalar_one()
+    query = sa.select(CASES.c.case_id, CASES.c.record).where(*conditions)
+    query = query.order_by(*_order(chosen.sort, CASE_COLUMNS), CASES.c.case_id)
+    rows = connection.execute(query.limit(chosen.limit).offset(chosen.offset)).all()
+    counted = _counted(connection, actor, [row.case_id for row in rows])
+    return total, [(records.read(Case, row.record), counted.get(row.case_id, Counted())) for row in rows]
+
+
+def _counted(connection: sa.Connection, actor: Actor, ids: Sequence[str]) -> dict[str, Counted]:
+    query = (
+        sa.select(DOUBTS.c.case_id, sa.func.count(), sa.func.sum(DOUBTS.c.at_stake_fen))
+        .where(DOUBTS.c.case_id.in_(ids), *seen_by(actor, DOUBTS))
+        .group_by(DOUBTS.c.case_id)
+    )
+    return {row[0]: Counted(row[1], int(row[2])) for row in connection.execute(query)}
+
+
+def doubts(
+    connection: sa.Connection, actor: Actor, chosen: DoubtChoice
+) -> tuple[int, list[tuple[Doubt, Case]]]:
+    """Read how many doubts match, and one page of them with their cases."""
+    conditions = seen_by(actor, DOUBTS)
+    for name in ("case_id", "institution_id", "month", "state", "rule_id", "person_id"):
+        if value := getattr(chosen, name):
+            conditions.append(DOUBTS.c[name] == value)
+    total = connection.execute(sa.select(sa.func.count()).select_from(DOUBTS).where(*conditions)).scalar_one()
+    query = sa.select(DOUBTS.c.record, CASES.c.record.label("of")).join(
+        CASES, CASES.c.case_id == DOUBTS.c.case_id
+    )
+    query = query.where(*conditions).order_by(*_order(chosen.sort, DOUBT_COLUMNS), DOUBTS.c.doubt_id)
+    rows = connection.execute(query.limit(chosen.limit).offset(chosen.offset)).all()
+    return total, [(records.read(Doubt, row.record), records.read(Case, row.of)) for row in rows]
+
+
+def doubts_seen(connection: sa.Connection, actor: Actor, case_id: str) -> list[Doubt]:
+    """Read the doubts of a case that an actor sees, the largest first."""
+    query = sa.select(DOUBTS.c.record).where(DOUBTS.c.case_id == case_id, *seen_by(actor, DOUBTS))
+    found = connection.execute(query.order_by(DOUBTS.c.at_stake_fen.desc(), DOUBTS.c.doubt_id)).scalars()
+    return [records.read(Doubt, record) for record in found]
+
+
+def _order(sort: str, columns: Mapping[str, Any]) -> list[Any]:
+    name = sort.removeprefix("-")
+    if name not in columns:
+        raise BodyError(f"{sort[:40]!r} is no column to sort by.", do=f"One of {', '.join(columns)}.")
+    column = columns[name]
+    return [column.desc() if sort.startswith("-") else column.asc()]
+
+
+def _aware(moment: datetime) -> datetime:
+    if moment.tzinfo is None:
+        raise BodyError("A moment names its time zone.", do="Such as 2026-04-21T00:00:00+08:00.")
+    return moment
+
+
+def ledgers(connection: sa.Connection, actor: Actor, institution_id: str, month: str) -> Ledgers:
+    """Add up the doubts that an actor sees, by institution and month."""
+    conditions = seen_by(actor, DOUBTS)
+    for name, value in (("institution_id", institution_id), ("month", month)):
+        if value:
+            conditions.append(DOUBTS.c[name] == value)
+    by_place: dict[tuple[str, str], list[Any]] = {}
+    for row in connection.execute(sa.select(*_MONEY).where(*conditions)):
+        by_place.setdefault((row.institution_id, row.month), []).append(row)
+    rows = [(place, ledger_of(held)) for place, held in sorted(by_place.items())]
+    return Ledgers(rows, ledger_of(one for held in by_place.values() for one in held))
+
+
+def overturns_of(connection: sa.Connection, month: str = "") -> Sequence[Overturn]:
+    """Count per rule and reason what was issued, contested, decided and overturned."""
+    decided = DOUBTS.c.decided_at.is_not(None)
+    owed = sa.case(
+        (DOUBTS.c.deducted_fen > 0, DOUBTS.c.deducted_fen - DOUBTS.c.returned_fen), else_=DOUBTS.c.amount_fen
+    )
+    query = sa.select(
+        DOUBTS.c.rule_id,
+        DOUBTS.c.reason,
+        sa.func.count(),
+        sa.func.sum(DOUBTS.c.contested),
+        sa.func.sum(sa.case((decided, 1), else_=0)),
+        sa.func.sum(sa.case((decided & (owed == 0), 1), else_=0)),
+    ).where(DOUBTS.c.issued == 1)
+    if month:
+        query = query.where(DOUBTS.c.month == month)
+    grouped = query.group_by(DOUBTS.c.rule_id, DOUBTS.c.reason).order_by(DOUBTS.c.rule_id, DOUBTS.c.reason)
+    return overturns((row[0], row[1], *map(int, row[2:])) for row in connection.execute(grouped))
+
+
+def overturn_rates(connection: sa.Connection) -> Mapping[tuple[str, str], float | None]:
+    """Return how often each rule and reason was overturned; None before anything was decided."""
+    return {(one.rule_id, one.reason): one.rate for one in overturns_of(connection)}

@@ -1,0 +1,154 @@
+"""Reads cases, doubts, journals and evidence; of an institution's people only what they may see."""
+
+from collections.abc import Iterable
+
+import sqlalchemy as sa
+
+from renzheng.central.access.roles import BY_INSTITUTION, Role
+from renzheng.central.cases import journal, records
+from renzheng.central.cases.doubts import Case, Doubt, State
+from renzheng.central.cases.drafting import LineKey
+from renzheng.central.cases.errors import NotFoundError
+from renzheng.central.cases.guards import Actor
+from renzheng.central.store import schema
+
+CASES, DOUBTS, LINES = schema.cases, schema.doubts, schema.doubt_lines
+EVIDENCE, JOURNAL = schema.doubt_evidence, schema.case_journal
+NOT_YET_TOLD = (State.DRAFTED, State.DROPPED)
+"""What an institution does not see: it was never told of it."""
+_AT_ONCE = 400
+
+
+def doubts_of(connection: sa.Connection, case_id: str) -> list[Doubt]:
+    """Read the doubts of a case in the order in which they were drafted."""
+    query = sa.select(DOUBTS.c.record).where(DOUBTS.c.case_id == case_id).order_by(DOUBTS.c.doubt_id)
+    return [records.read(Doubt, record) for record in connection.execute(query).scalars()]
+
+
+def readcase_of(connection: sa.Connection, actor: Actor, case_id: str) -> Case:
+    """Read a case that an actor may see.
+
+    Raises:
+        NotFoundError: there is none, or it is not theirs.
+    """
+    return case_of(connection, actor, case_id)
+
+
+def readdoubt_of(connection: sa.Connection, actor: Actor, doubt_id: str) -> Doubt:
+    """Read a doubt that an actor may see.
+
+    Raises:
+        NotFoundError: there is none, or it is not theirs.
+    """
+    return doubt_of(connection, actor, doubt_id)
+
+
+def read_journal(connection: sa.Connection, case_id: str) -> list[journal.Kept]:
+    """Read a case's journal as it is kept."""
+    query = sa.select(JOURNAL).where(JOURNAL.c.case_id == case_id).order_by(JOURNAL.c.number)
+    return [journal.Kept(row.entry, row.hash, row.signature) for row in connection.execute(query)]
+
+
+def evidence_of(connection: sa.Connection, doubt_id: str) -> bytes | None:
+    """Read the frozen evidence of a doubt; None before it is confirmed."""
+    query = sa.select(EVIDENCE.c.evidence).where(EVIDENCE.c.doubt_id == doubt_id)
+    found: bytes | None = connection.execute(query).scalar()
+    return found
+
+
+def is_of_a_hospital(actor: Actor) -> bool:
+    """Say whether an actor sees the rows of its institutions only."""
+    return bool(actor.roles & BY_INSTITUTION)
+
+
+def seen_by(actor: Actor, table: sa.Table) -> list[sa.ColumnElement[bool]]:
+    """Return the conditions under which an actor sees rows of cases or doubts."""
+    if not is_of_a_hospital(actor):
+        return []
+    mine = table.c.institution_id.in_(sorted(actor.institutions))
+    conditions: list[sa.ColumnElement[bool]] = [mine, table.c.state.notin_(NOT_YET_TOLD)]
+    if Role.HOSPITAL_OFFICE not in actor.roles and "doctor" in table.c:
+        conditions.append(table.c.doctor == actor.account)
+    return conditions
+
+
+def case_of(connection: sa.Connection, actor: Actor, case_id: str) -> Case:
+    """Read a case that an actor may see.
+
+    Raises:
+        NotFoundError: there is none, or it is not theirs.
+    """
+    query = sa.select(CASES.c.record).where(CASES.c.case_id == case_id, *seen_by(actor, CASES))
+    record = connection.execute(query).scalar()
+    if record is None:
+        raise NotFoundError("There is no such case.")
+    return records.read(Case, record)
+
+
+def case_record(connection: sa.Connection, case_id: str) -> Case:
+    """Read a case, whoever asks."""
+    query = sa.select(CASES.c.record).where(CASES.c.case_id == case_id)
+    return records.read(Case, connection.execute(query).scalar_one())
+
+
+def doubt_of(connection: sa.Connection, actor: Actor, doubt_id: str) -> Doubt:
+    """Read a doubt that an actor may see.
+
+    Raises:
+        NotFoundError: there is none, or it is not theirs.
+    """
+    query = sa.select(DOUBTS.c.record).where(DOUBTS.c.doubt_id == doubt_id, *seen_by(actor, DOUBTS))
+    record = connection.execute(query).scalar()
+    if record is None:
+        raise NotFoundError("There is no such doubt.")
+    return records.read(Doubt, record)
+
+
+def doubts_on(connection: sa.Connection, lines: Iterable[LineKey]) -> dict[LineKey, list[Doubt]]:
+    """Read the doubts that there are on lines."""
+    by_institution: dict[str, list[str]] = {}
+    for institution_id, line_id in sorted(set(lines)):
+        by_institution.setdefault(institution_id, []).append(line_id)
+    found: dict[LineKey, list[Doubt]] = {}
+    for institution_id, ids in by_institution.items():
+        for first in range(0, len(ids), _AT_ONCE):
+            query = (
+                sa.select(LINES.c.line_id, DOUBTS.c.record)
+                .join(DOUBTS, DOUBTS.c.doubt_id == LINES.c.doubt_id)
+                .where(LINES.c.institution_id == institution_id)
+                .where(LINES.c.line_id.in_(ids[first : first + _AT_ONCE]))
+            )
+            for row in connection.execute(query):
+                doubt = records.read(Doubt, row.record)
+                found.setdefault((institution_id, row.line_id), []).append(doubt)
+    return found
+
+
+def rivals_of(connection: sa.Connection, doubt: Doubt) -> tuple[Doubt, ...]:
+    """Read the other doubts on the lines of one."""
+    found = doubts_on(connection, [(doubt.institution_id, line.line_id) for line in doubt.lines])
+    others = {one.doubt_id: one for several in found.values() for one in several}
+    others.pop(doubt.doubt_id, None)
+    return tuple(others.values())
+
+
+def whole(
+    connection: sa.Connection, case_id: str
+) -> tuple[Case, list[Doubt], list[journal.Kept], dict[str, bytes]]:
+    """Read all that a bundle holds of a case: itself, its doubts, its journal and the frozen evidence.
+
+    Raises:
+        NotFoundError: there is no such case.
+    """
+    record = connection.execute(sa.select(CASES.c.record).where(CASES.c.case_id == case_id)).scalar()
+    if record is None:
+        raise NotFoundError(f"There is no case {case_id[:60]!r}.", do="List them: GET /api/v1/cases")
+    query = (
+        sa.select(EVIDENCE.c.doubt_id, EVIDENCE.c.evidence)
+        .join(DOUBTS, DOUBTS.c.doubt_id == EVIDENCE.c.doubt_id)
+        .where(DOUBTS.c.case_id == case_id)
+        .order_by(EVIDENCE.c.doubt_id)
+    )
+    evidence = {row.doubt_id: row.evidence for row in connection.execute(query)}
+    kept = read_journal(connection, case_id)
+    return records.read(Case, record), doubts_of(connection, case_id), kept, evidence

@@ -1,0 +1,222 @@
+"""Steps on cases in a store, on both backends: drafted, frozen, written down, replayed."""
+
+import datetime as dt
+from dataclasses import replace
+from zoneinfo import ZoneInfo
+
+import orjson
+import pytest
+import sqlalchemy as sa
+from parts.cases import PEOPLE
+
+from renzheng.central.cases import journal, keeping, lists, reading
+from renzheng.central.cases.doubts import CaseState, State
+from renzheng.central.cases.errors import JournalError, NotFoundError, StaleError, StepRefusedError
+from renzheng.central.cases.guards import Body
+from renzheng.central.cases.keeping import Cases
+from renzheng.central.cases.money import ledger_of
+from renzheng.central.store import audits, schema
+from renzheng.central.store.times import to_us
+from renzheng.contracts import keys
+from renzheng.rules.pack import Pack
+
+ZONE = ZoneInfo("Asia/Shanghai")
+DAY = dt.date(2026, 3, 3)
+VERDICT = {
+    "run_id": "run", "service_day": "2026-03-03", "item_code": "HD", "item_name": "血液透析",
+    "service_at": to_us(dt.datetime(2026, 3, 3, 4, tzinfo=dt.UTC)), "quantity": "1", "coverage_ratio": 1.0,
+    "evidence": "[]", "rule_id": "line-haemodialysis", "rule_version": "3",
+}  # fmt: skip
+FINDING = {
+    "run_id": "run", "finding_id": "F1", "service_day": "2026-03-03", "rule_id": "machine-overlap",
+    "rule_version": "2", "severity": "block", "verdict": "contradicted", "institution_id": "H1",
+    "person_id": None, "line_ids": '["L1","L3"]', "amount_fen": 70_000, "from_at": None, "to_at": None,
+    "evidence": "[]", "explanation_zh": "同机重叠", "explanation_en": "overlap", "parameters": "{}",
+}  # fmt: skip
+
+
+class Clock:
+    now = dt.datetime(2026, 4, 7, 1, 0, tzinfo=dt.UTC)
+
+    def __call__(self):
+        self.now += dt.timedelta(seconds=1)
+        return self.now
+
+
+def lay(database, folder):
+    """Lay a run of one day: four contradicted lines of two institutions, one supported, and a finding."""
+    lines = [
+        ("H1", "L1", 40_000, "contradicted"), ("H1", "L2", 45_000, "contradicted"),
+        ("H1", "L3", 30_000, "supported"), ("H2", "L1", 50_000, "contradicted"),
+    ]  # fmt: skip
+    rows = [
+        VERDICT | {
+            "institution_id": place, "line_id": line, "person_id": f"P-{place}-{line}", "amount_fen": fen,
+            "at_stake_fen": fen, "verdict": verdict, "reason": "no_presence",
+        }
+        for place, line, fen, verdict in lines
+    ]  # fmt: skip
+    with database.writing() as connection:
+        audits.begin(connection, "run", DAY, DAY, folder=str(folder), now_us=1)
+        connection.execute(sa.insert(schema.verdicts), rows)
+        connection.execute(sa.insert(schema.findings).values(FINDING))
+        audits.publish(connection, "run", DAY, DAY, summary={"parameters": {}}, now_us=2)
+
+
+@pytest.fixture
+def desk(database, tmp_path):
+    lay(database, tmp_path)
+    key = keys.generate_key()
+    cases = Cases(database, lambda: key, lambda: Pack({}, {}, {}), ZONE, Clock())
+    cases.key, cases.database = key, database
+    return cases
+
+
+def act(desk, who, doubt, name, **body):
+    return desk.act(PEOPLE[who], doubt.doubt_id, name, Body(**body))
+
+
+def drafted(desk, institution="H1"):
+    case = desk.draft(PEOPLE["auditor"], "2026-03", institution).cases[0]
+    with desk.database.reading() as connection:
+        return case, lists.doubts_seen(connection, PEOPLE["auditor"], case.case_id)
+
+
+def test_a_month_is_drafted_once_each_line_in_one_doubt(desk):
+    first = desk.draft(PEOPLE["auditor"], "2026-03")
+    assert (len(first.cases), first.added) == (2, 3)
+    again = desk.draft(PEOPLE["auditor"], "2026-03")
+    assert (len(again.cases), again.added) == (2, 0)
+    _, doubts = drafted(desk)
+    assert [(one.rule_id, one.at_stake_fen) for one in doubts] == [
+        ("machine-overlap", 70_000), ("line-haemodialysis", 45_000),
+    ]  # fmt: skip
+    assert [flag.rule_id for flag in doubts[0].also_flagged_by] == ["line-haemodialysis"]
+
+
+def whole_way(desk):
+    """Take one doubt to its deduction and one, before a panel, to its clearing."""
+    case, (large, small) = drafted(desk)
+    for one in (large, small):
+        act(desk, "auditor", one, "confirm")
+    case = desk.issue(PEOPLE["auditor"], case.case_id)
+    desk.receive(PEOPLE["office"], case.case_id)
+    act(desk, "office", small, "submit", position="accept")
+    act(desk, "approver", small, "finalise")
+    act(desk, "finance", small, "deduct", period="2026-05")
+    act(desk, "office", large, "submit", position="contest", text="两台机器")
+    act(desk, "reviewer", large, "review", decision="uphold", reason="重叠")
+    act(desk, "reviewer-2", large, "review", decision="uphold", reason="医学问题", medical=True)
+    members = ("doctor-a", "doctor-b", "doctor-c")
+    desk.panel(PEOPLE["auditor"], case.case_id, Body(members=members), lambda _one: False)
+    for who, decision in zip(members, ("clear", "uphold", "clear"), strict=True):
+        act(desk, who, large, "vote", decision=decision, reason="意见")
+    act(desk, "approver", large, "finalise")
+    desk.close(PEOPLE["auditor"], case.case_id)
+    return case.case_id
+
+
+def kept_of(desk, case_id):
+    with desk.database.reading() as connection:
+        return reading.read_journal(connection, case_id)
+
+
+def test_the_journal_is_signed_and_makes_the_case_again(desk):
+    case_id = whole_way(desk)
+    kept = kept_of(desk, case_id)
+    entries = journal.verify(case_id, kept, [desk.key])
+    made = journal.replay(entries)
+    with desk.database.reading() as connection:
+        doubts = {one.doubt_id: one for one in reading.doubts_of(connection, case_id)}
+        case = reading.case_record(connection, case_id)
+        found = lists.ledgers(connection, PEOPLE["auditor"], "H1", "2026-03")
+        fared = lists.overturns_of(connection)
+    assert made.case == case
+    assert made.doubts == doubts
+    assert case.state is CaseState.CLOSED
+    assert sorted(one.state for one in doubts.values()) == [State.CLEARED, State.DEDUCTED]
+    assert found.sum == ledger_of(doubts.values())
+    assert found.sum.agrees()
+    assert (found.sum.deducted, found.sum.cleared) == (45_000, 70_000)
+    assert [(one.rule_id, one.issued, one.overturned) for one in fared] == [
+        ("line-haemodialysis", 1, 0), ("machine-overlap", 1, 1),
+    ]  # fmt: skip
+
+
+def test_a_changed_moved_or_missing_entry_of_a_journal_is_refused(desk):
+    case_id = whole_way(desk)
+    kept = kept_of(desk, case_id)
+    later = replace(kept[3], entry=kept[3].entry.replace(b"auditor", b"auditer"))
+    for wrong in (
+        [*kept[:3], later, *kept[4:]],
+        [*kept[:2], *kept[3:]],
+        [*kept[:2], kept[3], kept[2], *kept[4:]],
+    ):
+        with pytest.raises(JournalError):
+            journal.verify(case_id, wrong, [desk.key])
+    with pytest.raises(JournalError):
+        journal.verify(case_id, kept, [keys.generate_key()])
+    sealed = [one for one in kept if b'"sealed"' in one.entry]
+    assert b"uphold" not in sealed[1].entry, "a vote is sealed until all are in"
+
+
+def test_frozen_evidence_that_was_changed_stops_every_step(desk):
+    case, (large, small) = drafted(desk)
+    act(desk, "auditor", large, "confirm")
+    act(desk, "auditor", small, "confirm")
+    with desk.database.reading() as connection:
+        frozen = orjson.loads(reading.evidence_of(connection, small.doubt_id))
+    assert frozen["lines"][0]["verdict"]["reason"] == "no_presence"
+    table = schema.doubt_evidence
+    with desk.database.writing() as connection:
+        connection.execute(
+            sa.update(table).where(table.c.doubt_id == small.doubt_id).values(evidence=b'{"lines":[]}')
+        )
+    for step in (
+        lambda: act(desk, "auditor", small, "withdraw", reason="x"),
+        lambda: desk.issue(PEOPLE["auditor"], case.case_id),
+    ):
+        with pytest.raises(StepRefusedError) as caught:
+            step()
+        assert caught.value.guard == "evidence_changed"
+
+
+def test_institutions_see_their_own_and_only_what_was_issued(desk):
+    case, (large, small) = drafted(desk)
+    other, _ = drafted(desk, "H2")
+    act(desk, "auditor", large, "drop", reason="同机不同床")
+    act(desk, "auditor", small, "confirm")
+    with desk.database.reading() as connection, pytest.raises(NotFoundError):
+        reading.case_of(connection, PEOPLE["office"], case.case_id)
+    desk.issue(PEOPLE["auditor"], case.case_id)
+    with desk.database.reading() as connection:
+        assert reading.case_of(connection, PEOPLE["office"], case.case_id).state is CaseState.ISSUED
+        seen = lists.doubts_seen(connection, PEOPLE["office"], case.case_id)
+        assert [one.doubt_id for one in seen] == [small.doubt_id]
+        assert lists.doubts_seen(connection, PEOPLE["doctor"], case.case_id) == []
+        for read in (reading.case_of, reading.doubt_of):
+            with pytest.raises(NotFoundError):
+                read(
+                    connection, PEOPLE["office"], other.case_id if read is reading.case_of else large.doubt_id
+                )
+        total, listed = lists.cases(connection, PEOPLE["office"], lists.CaseChoice())
+        assert (total, listed[0][1]) == (1, lists.Counted(1, 45_000))
+
+
+def test_a_step_on_an_old_version_is_refused_and_changes_nothing(desk):
+    _, (large, _) = drafted(desk)
+    act(desk, "auditor", large, "refer", to="police", reason="多家机构")
+    with pytest.raises(StaleError):
+        desk.act(PEOPLE["auditor"], large.doubt_id, "confirm", Body(), seen=large.version)
+    assert desk.act(PEOPLE["auditor"], large.doubt_id, "confirm", Body(), seen=large.version + 1).confirmed
+
+
+def test_what_was_settled_is_not_drafted_again_and_runs_with_doubts_keep_their_tables(desk, tmp_path):
+    whole_way(desk)
+    again = desk.draft(PEOPLE["auditor"], "2026-03", "H1")
+    assert [(one.guard, one.line_id) for one in again.left] == [("reopened", "L1"), ("reopened", "L3")]
+    assert again.added == 1, "that nobody was seen is another question than that two shared a machine"
+    assert desk.draft(PEOPLE["auditor"], "2026-03", "H1").added == 0
+    with desk.database.reading() as connection:
+        assert str(tmp_path) not in audits.folders_to_drop(connection, keep=0)
+    assert keeping.NIGHT.account == "(nightly run)"
