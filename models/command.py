@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from renzheng.models.evaluation.acquisition import Sample
+    from renzheng.models.evaluation.run import Evaluation
     from renzheng.models.templates import Template
 
 app = typer.Typer(no_args_is_help=True)
@@ -66,6 +67,14 @@ def list_models() -> None:
     for known in cards().values():
         table.add_row(known.name, known.task, known.file, "yes" if installed(known) else "no", known.licence)
     console.print(table)
+
+
+@app.command("card")
+def show_card(engine: Annotated[str, typer.Argument(help="The engine.")]) -> None:
+    """Print the parts of an engine's model card that the catalogue knows: networks and figures."""
+    from renzheng.models import model_card
+
+    print(f"{model_card.details(engine)}\n\n{model_card.figures(engine)}")
 
 
 @app.command()
@@ -186,7 +195,13 @@ def evaluate(  # noqa: PLR0917 - each is an option of the command line
     ] = None,
     engine: Annotated[str, typer.Option(help="Engine to measure.")] = "dlib",
     groups: Annotated[Path | None, typer.Option(help="CSV: file,group; rates within each group too.")] = None,
-    det: Annotated[Path | None, typer.Option(help="Write the DET curve here, as SVG.")] = None,
+    group_array: Annotated[
+        str | None, typer.Option(help="With --templates: the array that puts people or images into groups.")
+    ] = None,
+    det: Annotated[Path | None, typer.Option(help="Write the DET curves here, as SVG.")] = None,
+    pictures: Annotated[
+        Path | None, typer.Option(help="Folder for det.svg and scores.svg, of everybody and of each group.")
+    ] = None,
     quick: Annotated[
         bool, typer.Option("--quick", help="One cut a face, as a kiosk embeds its frames.")
     ] = False,
@@ -211,13 +226,15 @@ def evaluate(  # noqa: PLR0917 - each is an option of the command line
         raise UsageError("Say what to measure on.", do="Give either --images DIR or --templates FILE.")
     if (pairs is None) == (not identities and templates is None):
         raise UsageError("Say what to compare.", do="Give either --pairs PAIRS.csv or --identities.")
+    if (groups and templates) or (group_array and images):
+        raise UsageError(
+            "--groups needs --images, --group-array needs --templates.", do="Leave one of them out."
+        )
     if pairs is not None and (references is not None or site_people is not None):
         raise UsageError("--references and --as-site need --identities.", do="Leave one of them out.")
     if templates is not None:
-        if groups:
-            raise UsageError("--groups needs --images.", do="Leave one of them out.")
         photographs, samples = sets.read_templates(templates, engine, array)
-        inside = None
+        inside = sets.read_group_array(templates, group_array, photographs.person) if group_array else None
     else:
         folder = images or Path()
         photographs = sets.read_pairs(pairs, folder) if pairs else sets.read_identities(folder)
@@ -226,12 +243,28 @@ def evaluate(  # noqa: PLR0917 - each is an option of the command line
     result = run(photographs, samples, engine, references, inside)
     if site_people is not None:
         result = as_site_of(result, photographs, samples, people=site_people, fmr=fmr, draws=draws)
-    if det:
-        det.write_text(report.det_svg({engine: result.rates.det}), encoding="utf-8")
+    _write_pictures(result, det, pictures)
     if as_json:
         print(json.dumps(report.as_json(result), indent=1))
     else:
         console.print(report.as_table(result))
+
+
+def _write_pictures(result: "Evaluation", det: Path | None, folder: Path | None) -> None:
+    """Draw everybody and each group."""
+    from renzheng.models.evaluation import drawing, report
+
+    parts = {result.engine: result.rates, **result.groups}
+    named = {f"{name} ({rates.people} people)": rates for name, rates in parts.items()}
+    curves = drawing.det_svg({name: rates.det for name, rates in named.items()})
+    if det:
+        det.write_text(curves, encoding="utf-8")
+    if folder:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "det.svg").write_text(curves, encoding="utf-8")
+        marked = result.rates.at_fmr[report.SHOWN_FMR].threshold
+        spreads = drawing.scores_svg({name: rates.scores for name, rates in named.items()}, marked)
+        (folder / "scores.svg").write_text(spreads, encoding="utf-8")
 
 
 @app.command("evaluate-pad")

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from renzheng.models.calibration import Calibration
 from renzheng.models.errors import OperatingPointError, PairsFileError
+from renzheng.models.evaluation.by_people import rate_by_pairs, rate_by_people
 from renzheng.models.evaluation.metrics import Rate
 from renzheng.models.evaluation.sets import Comparison, with_references
 from renzheng.models.site import calibrate
@@ -23,7 +24,6 @@ DRAWS = 20
 USUAL_REFERENCES = 3
 SEARCHED_FPIR = 0.01
 _FEWEST_OTHERS = 2
-_RESAMPLES = 1000
 _MADE_AT = datetime(2000, 1, 1, tzinfo=UTC)
 
 Counts = NDArray[np.float64]
@@ -239,46 +239,9 @@ def _summary(tally: _Tally, made: Sequence[Calibration], people: int, fmr: float
         not_carried=len(made) - len(found),
         offered_fmr=float(np.median([each.carried_fmr for each in made])),
         thresholds=(found[0], float(np.median(found)), found[-1]) if found else (),
-        real_fmr=_rate_by_pairs(*tally.strange),
-        tar=_rate_by_people(*tally.mated),
-        attempts=_rate_by_pairs(*tally.attempts),
-        fpir=_rate_by_people(*tally.searches),
+        real_fmr=rate_by_pairs(*tally.strange),
+        tar=rate_by_people(*tally.mated),
+        attempts=rate_by_pairs(*tally.attempts),
+        fpir=rate_by_people(*tally.searches),
         searched=searched,
     )
-
-
-def _drawn(people: int) -> Counts:
-    weights: Counts = np.random.default_rng(0).exponential(1, (_RESAMPLES, people))
-    return weights
-
-
-def _rate_by_people(hits: Counts, trials: Counts) -> Rate:
-    """Return a share with the 95 % interval that drawing its people again gives."""
-    there = trials > 0
-    if not there.any():
-        return Rate(float("nan"), 0.0, 1.0)
-    weights = _drawn(int(there.sum()))
-    drawn = (weights @ hits[there]) / (weights @ trials[there])
-    return _rate(hits.sum() / trials.sum(), drawn, int(there.sum()))
-
-
-def _rate_by_pairs(hits: Counts, trials: Counts) -> Rate:
-    """Return a share of pairs; both people of a pair are drawn again."""
-    there = np.flatnonzero((trials.sum(axis=0) + trials.sum(axis=1)) > 0)
-    if not len(there):
-        return Rate(float("nan"), 0.0, 1.0)
-    weights = _drawn(len(there))
-    hits, trials = hits[np.ix_(there, there)], trials[np.ix_(there, there)]
-    above, below = (np.einsum("bi,bi->b", weights @ part, weights) for part in (hits, trials))
-    return _rate(hits.sum() / trials.sum(), above / below, int((trials > 0).sum()) // 2)
-
-
-def _rate(value: float, drawn: Counts, units: int) -> Rate:
-    """Return a rate with its interval; where nothing or everything was a hit, by the number of units."""
-    low, high = (float(each) for each in np.quantile(drawn, [0.025, 0.975]))
-    rarest = 1 - 0.025 ** (1 / max(units, 1))
-    if value <= 0:
-        high = rarest
-    if value >= 1:
-        low = 1 - rarest
-    return Rate(float(value), min(low, float(value)), max(high, float(value)))

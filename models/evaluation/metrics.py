@@ -65,6 +65,37 @@ def det_curve(mated: Scores, non_mated: Scores, points: int = 200) -> list[tuple
     ]
 
 
+BINS = 60
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """How scores spread.
+
+    Attributes:
+        edges: of the bins, rising, one more than there are bins.
+        mated: share of the mated scores in each bin.
+        non_mated: of the others.
+    """
+
+    edges: tuple[float, ...]
+    mated: tuple[float, ...]
+    non_mated: tuple[float, ...]
+
+
+def bin_edges(scores: Scores) -> NDArray[np.float64]:
+    """Return the edges of bins that hold all scores."""
+    low, high = (float(scores.min()), float(scores.max())) if len(scores) else (0.0, 1.0)
+    edges: NDArray[np.float64] = np.linspace(low, high if high > low else low + 1, BINS + 1)
+    return edges
+
+
+def histogram(mated: Scores, non_mated: Scores, edges: NDArray[np.float64]) -> Histogram:
+    """Return the shares of scores in the bins between `edges`; of no scores, zeros."""
+    counts = [np.histogram(each, edges)[0] / max(len(each), 1) for each in (mated, non_mated)]
+    return Histogram(tuple(edges.tolist()), tuple(counts[0].tolist()), tuple(counts[1].tolist()))
+
+
 def fnir_at_fpir(own: Scores, best_other: Scores, fpir: float) -> float:
     """Return the false negative identification rate of an open-set search.
 

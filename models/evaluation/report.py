@@ -1,16 +1,15 @@
-"""An evaluation as JSON, as a table, and as a DET curve."""
+"""An evaluation as JSON and as a table."""
 
 import math
-from collections.abc import Mapping, Sequence
-from statistics import NormalDist
 from typing import Any
 
 from rich.table import Table
 
 from renzheng.models.evaluation.as_site import SEARCHED_FPIR, AsSite
 from renzheng.models.evaluation.metrics import Rate
-from renzheng.models.evaluation.run import Evaluation, Rates
+from renzheng.models.evaluation.run import AtCommon, Evaluation, Rates
 
+SHOWN_FMR = 1e-3
 SCHEMA = 1  # counts up when a key changes its meaning
 
 
@@ -25,13 +24,16 @@ def as_json(result: Evaluation) -> dict[str, Any]:
         "people": result.people,
         "fta": len(result.failures) / result.images,
         "not_acquired": dict(result.failures),
-        **_rates(result.rates),
+        **_rates(result.rates) | {"people": result.people},
         "accuracy_at_card_threshold": card.accuracy.value if card else None,
         "fmr_at_card_threshold": card.fmr.value if card else None,
         "fnmr_at_card_threshold": card.fnmr.value if card else None,
         "card_threshold": card.threshold if card else None,
         "fnir_at_fpir": {_key(fpir): _number(value) for fpir, value in result.fnir_at_fpir.items()},
-        "groups": {name: _rates(rates) for name, rates in result.groups.items()},
+        "groups": {
+            name: _rates(rates) | {"det": [list(point) for point in rates.det]}
+            for name, rates in result.groups.items()
+        },
         "as_site": _as_site(result.as_site),
         "det": [list(point) for point in result.rates.det],
     }
@@ -66,6 +68,7 @@ def _as_site(found: AsSite | None) -> dict[str, Any] | None:
 
 def _rates(rates: Rates) -> dict[str, Any]:
     return {
+        "people": rates.people,
         "comparisons": {
             "mated": rates.counts.mated,
             "non_mated": rates.counts.non_mated,
@@ -77,7 +80,23 @@ def _rates(rates: Rates) -> dict[str, Any]:
         "fnmr_at_fmr": {_key(fmr): at.fnmr.value for fmr, at in rates.at_fmr.items()},
         "fnmr_at_fmr_interval": {_key(fmr): _interval(at.fnmr) for fmr, at in rates.at_fmr.items()},
         "threshold_at_fmr": {_key(fmr): _number(at.threshold) for fmr, at in rates.at_fmr.items()},
+        "at_common_threshold": {_key(fmr): _at_common(at) for fmr, at in rates.at_common.items()},
+        "scores": {
+            "edges": list(rates.scores.edges),
+            "mated": list(rates.scores.mated),
+            "non_mated": list(rates.scores.non_mated),
+        },
         "fmr_supported": {_key(fmr): at.supported for fmr, at in rates.at_fmr.items()},
+    }
+
+
+def _at_common(at: AtCommon) -> dict[str, Any]:
+    return {
+        "threshold": _number(at.threshold),
+        "fmr": _number(at.fmr.value),
+        "fmr_interval": _interval(at.fmr),
+        "fnmr": _number(at.fnmr.value),
+        "fnmr_interval": _interval(at.fnmr),
     }
 
 
@@ -112,9 +131,24 @@ def as_table(result: Evaluation) -> Table:
     for fpir, value in result.fnir_at_fpir.items():
         table.add_row(f"1:N, FPIR {_key(fpir)}", "", "", f"FNIR {value:.3f}", "")
     table.add_row("EER", "", "", f"{result.rates.eer:.4f}", "")
+    for name, rates in result.groups.items():
+        _add_group(table, name, rates)
     if result.as_site:
         _add_site(table, result.as_site)
     return table
+
+
+def _add_group(table: Table, name: str, rates: Rates) -> None:
+    """Add what the whole set's threshold does to one group; intervals by people."""
+    at = rates.at_common[SHOWN_FMR]
+    table.add_row(
+        f"{name} ({rates.people} people), all people's threshold for FMR {_key(SHOWN_FMR)}: "
+        f"FMR {at.fmr.value:.5f} ({at.fmr.low:.5f}-{at.fmr.high:.5f})",
+        f"{at.threshold:.4f}",
+        "",
+        f"{at.fnmr.value:.3f}",
+        f"{at.fnmr.low:.3f}-{at.fnmr.high:.3f}",
+    )
 
 
 def _add_site(table: Table, site: AsSite) -> None:
@@ -139,63 +173,3 @@ def _interval(value: Rate) -> list[float]:
 
 def _number(value: float) -> float | None:
     return value if math.isfinite(value) else None
-
-
-_SIDE_PX = 480
-_MARGIN_PX = 70
-_TICKS = (0.0001, 0.001, 0.01, 0.05, 0.2, 0.4)
-_SMALLEST, _LARGEST = 0.00005, 0.5
-_COLOURS = ("#0b5394", "#b45309", "#38761d", "#7f1d7f", "#444444")
-
-
-def det_svg(curves: Mapping[str, Sequence[tuple[float, float, float]]]) -> str:
-    """Draw DET curves (FNMR over FMR, both on normal-deviate axes) as an SVG document."""
-    size = _SIDE_PX + 2 * _MARGIN_PX
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {size} {size}" role="img">',
-        "<title>DET</title><style>text { font: 13px sans-serif }</style>",
-        f'<rect width="{size}" height="{size}" fill="white"/>',
-    ]
-    parts += _grid()
-    for index, (name, points) in enumerate(curves.items()):
-        colour = _COLOURS[index % len(_COLOURS)]
-        line = " ".join(f"{_place(fmr):.1f},{size - _place(fnmr):.1f}" for _, fmr, fnmr in points)
-        parts.append(f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="2"/>')
-        parts.append(
-            f'<text x="{size - _MARGIN_PX - 8}" y="{_MARGIN_PX + 20 + 18 * index}" text-anchor="end" '
-            f'fill="{colour}">{_escaped(name)}</text>'
-        )
-    parts.append("</svg>")
-    return "\n".join(parts) + "\n"
-
-
-def _grid() -> list[str]:
-    size = _SIDE_PX + 2 * _MARGIN_PX
-    near, far = _MARGIN_PX, size - _MARGIN_PX
-    parts = []
-    for tick in _TICKS:
-        at = _place(tick)
-        parts += [
-            f'<line x1="{at:.1f}" y1="{near}" x2="{at:.1f}" y2="{far}" stroke="#ddd"/>',
-            f'<line x1="{near}" y1="{size - at:.1f}" x2="{far}" y2="{size - at:.1f}" stroke="#ddd"/>',
-            f'<text x="{at:.1f}" y="{far + 18}" text-anchor="middle">{tick:.4g}</text>',
-            f'<text x="{near - 8}" y="{size - at + 4:.1f}" text-anchor="end">{tick:.4g}</text>',
-        ]
-    parts += [
-        f'<rect x="{near}" y="{near}" width="{_SIDE_PX}" height="{_SIDE_PX}" fill="none" stroke="black"/>',
-        f'<text x="{size / 2}" y="{size - 20}" text-anchor="middle">FMR</text>',
-        f'<text x="20" y="{size / 2}" text-anchor="middle" transform="rotate(-90 20 {size / 2})">FNMR</text>',
-    ]
-    return parts
-
-
-def _place(share: float) -> float:
-    """Return a rate's place in pixels, on a scale on which normal scores make a straight line."""
-    normal = NormalDist()
-    low, high = normal.inv_cdf(_SMALLEST), normal.inv_cdf(_LARGEST)
-    at = normal.inv_cdf(min(max(share, _SMALLEST), _LARGEST))
-    return _MARGIN_PX + (at - low) / (high - low) * _SIDE_PX
-
-
-def _escaped(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

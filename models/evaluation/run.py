@@ -14,12 +14,16 @@ from renzheng.models.engine import ENGINES, thresholds_of
 from renzheng.models.errors import OperatingPointError, PairsFileError, UnknownEngineError
 from renzheng.models.evaluation.acquisition import Sample
 from renzheng.models.evaluation.as_site import AsSite, Templates, as_site
+from renzheng.models.evaluation.by_people import error_rates
 from renzheng.models.evaluation.library import NAME as LIBRARY
 from renzheng.models.evaluation.metrics import (
+    Histogram,
     Rate,
+    bin_edges,
     det_curve,
     equal_error_rate,
     fnir_at_fpir,
+    histogram,
     rate,
     share_at_least,
     threshold_for,
@@ -69,13 +73,41 @@ class Counts:
 
 
 @dataclass(frozen=True)
-class Rates:
-    """Error rates over one set of comparisons."""
+class AtCommon:
+    """What the whole set's threshold for one false match rate does to some of its people.
 
+    Attributes:
+        threshold: the whole set's.
+        fmr: with its interval by people.
+        fnmr: of the comparisons made, with its interval by people.
+    """
+
+    threshold: float
+    fmr: Rate
+    fnmr: Rate
+
+
+@dataclass(frozen=True)
+class Rates:
+    """Error rates over one set of comparisons.
+
+    Attributes:
+        people: in these comparisons.
+        counts: of comparisons.
+        eer: where FMR and FNMR meet.
+        at_fmr: at this set's own thresholds.
+        at_common: at the thresholds of the whole set, of which this may be a group.
+        det: threshold, FMR, FNMR.
+        scores: how they spread.
+    """
+
+    people: int
     counts: Counts
     eer: float
     at_fmr: Mapping[float, AtFmr]
+    at_common: Mapping[float, AtCommon]
     det: Sequence[tuple[float, float, float]]
+    scores: Histogram
 
 
 @dataclass(frozen=True)
@@ -135,6 +167,7 @@ def evaluate(
     wanted = wanted_comparisons(photographs, acquired.there, references)
     made = [each for each in wanted if _is_made(each, acquired.there)]
     scores = score(acquired, photographs.person, made, engine)
+    rates = count_up(wanted, made, scores, photographs.person)
     return Evaluation(
         engine=engine,
         references=references,
@@ -145,10 +178,13 @@ def evaluate(
             for path, sample in zip(photographs.images, samples, strict=True)
             if sample.template is None
         },
-        rates=count_up(wanted, made, scores),
+        rates=rates,
         at_card=at_card(acquired, wanted, made, engine),
         fnir_at_fpir=identification(photographs, acquired, engine, references or 1),
-        groups={name: _within(inside, wanted, made, scores) for name, inside in (groups or {}).items()},
+        groups={
+            name: _within(inside, wanted, made, scores, person=photographs.person, whole=rates)
+            for name, inside in (groups or {}).items()
+        },
     )
 
 
@@ -203,16 +239,39 @@ def score(
     return site_scores(acquired.values, person, comparisons, acquired.model, ENGINES[engine].trust)
 
 
-def count_up(wanted: Sequence[Comparison], made: Sequence[Comparison], scores: Scores) -> Rates:
-    """Count errors; a mated comparison that could not be made is a failure to match."""
+def count_up(
+    wanted: Sequence[Comparison],
+    made: Sequence[Comparison],
+    scores: Scores,
+    person: NDArray[np.int64],
+    whole: Rates | None = None,
+) -> Rates:
+    """Count errors; a mated comparison that could not be made is a failure to match.
+
+    Args:
+        wanted: comparisons to attempt.
+        made: those of them that could be made.
+        scores: one for each comparison made.
+        person: (images,) who each image is of.
+        whole: the rates of the set of which these comparisons are a group; None: they are the whole.
+    """
     mated_flags = np.array([each.mated for each in made], dtype=bool)
     mated, non_mated = scores[mated_flags], scores[~mated_flags]
     lost = sum(each.mated for each in wanted) - len(mated)
+    at_fmr = {fmr: _at_fmr(mated, non_mated, lost, fmr) for fmr in FMRS}
+    common = {fmr: at.threshold for fmr, at in (whole.at_fmr if whole else at_fmr).items()}
+    edges = np.asarray(whole.scores.edges) if whole else bin_edges(scores)
     return Rates(
+        people=len(np.unique(person[[image for each in made for image in (each.probe, *each.references)]])),
         counts=Counts(len(mated), len(non_mated), lost),
         eer=equal_error_rate(mated, non_mated),
-        at_fmr={fmr: _at_fmr(mated, non_mated, lost, fmr) for fmr in FMRS},
+        at_fmr=at_fmr,
+        at_common={
+            fmr: AtCommon(threshold, *error_rates(made, scores, person, threshold))
+            for fmr, threshold in common.items()
+        },
         det=det_curve(mated, non_mated),
+        scores=histogram(mated, non_mated, edges),
     )
 
 
@@ -292,7 +351,13 @@ def identification(
 
 
 def _within(
-    inside: NDArray[np.bool_], wanted: Sequence[Comparison], made: Sequence[Comparison], scores: Scores
+    inside: NDArray[np.bool_],
+    wanted: Sequence[Comparison],
+    made: Sequence[Comparison],
+    scores: Scores,
+    *,
+    person: NDArray[np.int64],
+    whole: Rates,
 ) -> Rates:
     def belongs(each: Comparison) -> bool:
         return bool(inside[each.probe] and all(inside[image] for image in each.references))
@@ -302,6 +367,8 @@ def _within(
         [each for each in wanted if belongs(each)],
         [each for each, keep in zip(made, kept, strict=True) if keep],
         scores[kept],
+        person,
+        whole,
     )
 
 

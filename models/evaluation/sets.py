@@ -197,6 +197,41 @@ def read_templates(path: Path, engine: str, array: str | None) -> tuple[Photogra
     return Photographs(images, np.unique(person, return_inverse=True)[1].astype(np.int64)), samples
 
 
+def read_group_array(path: Path, name: str, person: NDArray[np.int64]) -> dict[str, NDArray[np.bool_]]:
+    """Read an array of an .npz file that puts its images, or its people, into groups.
+
+    Args:
+        path: the file that `read_templates` read.
+        name: of the array: one value an image, or one a number in `person`.
+        person: (images,) as `read_templates` returned it.
+
+    Returns:
+        Which images are in each group, by `name=value`.
+
+    Raises:
+        PairsFileError: there is no such array.
+    """
+    try:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
+            values, numbers = file[name], file["person"]
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+        raise PairsFileError(
+            f"{path} holds no array {name} for groups.", why=str(error), do="Name one that it holds."
+        ) from error
+    if values.shape == person.shape:
+        of_image = values
+    elif (
+        values.ndim == 1 and numbers.dtype.kind in "iu" and numbers.min() >= 0 and numbers.max() < len(values)
+    ):
+        of_image = values[numbers]
+    else:
+        raise PairsFileError(
+            f"{name} in {path.name} has the shape {values.shape}, which is neither of images nor of people.",
+            do="Give one value an image, or one a person.",
+        )
+    return {f"{name}={value}": of_image == value for value in np.unique(of_image).tolist()}
+
+
 def columns_of(engine: str, length: int) -> tuple[ModelId, slice | None]:
     """Return an engine's model, and which columns of rows of that length are its templates; None: no such."""
     wanted = ENGINES.get(engine)

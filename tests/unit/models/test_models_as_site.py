@@ -73,7 +73,8 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("templates") / "people.npz"
     values, person = people(24, length=256)
     values[5] = np.nan
-    np.savez(path, person=person, fused=values, dlib=values[:, :128], elsewhere=values[:, :100])
+    arrays = {"fused": values, "dlib": values[:, :128], "elsewhere": values[:, :100]}
+    np.savez(path, person=person, sex=np.arange(24) % 2, light=np.arange(72) % 3, wrong=np.ones(5), **arrays)
     return path
 
 
@@ -90,6 +91,33 @@ def test_the_command_evaluates_templates_as_a_site(file: Path) -> None:
     assert site["tar_interval"][0] <= site["tar"] <= site["tar_interval"][1] <= 1
     assert site["search"]["people"] == 10
     assert "site of 14" in call("--templates", file, "--as-site", "14", "--draws", "1", "--fmr", "0.01")
+
+
+def test_groups_are_held_to_everybody_s_threshold_and_drawn(file: Path, tmp_path: Path) -> None:
+    pictures = tmp_path / "pictures"
+    report = json.loads(
+        call("--templates", file, "--group-array", "sex", "--pictures", pictures, "--det", tmp_path / "d.svg",
+             "--json")
+    )  # fmt: skip
+    assert list(report["groups"]) == ["sex=0", "sex=1"]
+    threshold = report["threshold_at_fmr"]["0.01"]
+    for found in (report, *report["groups"].values()):
+        at = found["at_common_threshold"]["0.01"]
+        assert at["threshold"] == threshold
+        assert at["fmr_interval"][0] <= at["fmr"] <= at["fmr_interval"][1]
+        assert at["fnmr_interval"][0] <= at["fnmr"] <= at["fnmr_interval"][1]
+        assert found["scores"]["edges"] == report["scores"]["edges"]
+    assert [found["people"] for found in report["groups"].values()] == [12, 12]
+    for drawn in (pictures / "det.svg", pictures / "scores.svg", tmp_path / "d.svg"):
+        assert "sex=1 (12 people)" in drawn.read_text()
+
+
+def test_groups_of_images_are_read_too(file: Path) -> None:
+    found = json.loads(call("--templates", file, "--group-array", "light", "--json"))["groups"]["light=2"]
+    assert found["people"] == 23  # of one person the picture shows no face
+    assert found["comparisons"]["mated"] == 0
+    assert found["at_common_threshold"]["0.01"]["fnmr"] is None  # nobody is there twice
+    assert "light=2" in call("--templates", file, "--group-array", "light")
 
 
 def test_without_as_site_there_is_none(file: Path) -> None:
@@ -113,6 +141,9 @@ def test_a_part_of_a_fused_template_serves_an_engine_of_one_network(file: Path) 
         (("--array", "missing"), PairsFileError),
         (("--engine", "nobody", "--array", "fused"), UnknownEngineError),
         (("--images", "."), UsageError),
+        (("--group-array", "missing"), PairsFileError),
+        (("--group-array", "wrong"), PairsFileError),
+        (("--groups", "groups.csv"), UsageError),
         (("--pairs", "pairs.csv", "--as-site", "12"), UsageError),
     ],
 )

@@ -1,6 +1,7 @@
 """Error rates against the slow and obvious way of counting them."""
 
 import math
+from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
@@ -8,15 +9,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from renzheng.models.evaluation.by_people import error_rates
+from renzheng.models.evaluation.drawing import det_svg, scores_svg
 from renzheng.models.evaluation.metrics import (
+    bin_edges,
     det_curve,
     equal_error_rate,
     fnir_at_fpir,
+    histogram,
     rate,
     share_at_least,
     threshold_for,
 )
-from renzheng.models.evaluation.report import det_svg
+from renzheng.models.evaluation.sets import all_pairs
 
 scores = arrays(np.float64, st.integers(1, 60), elements=st.integers(-5, 5).map(float))
 
@@ -92,7 +97,33 @@ def test_open_set_search_fails_on_a_wrong_first_as_on_a_low_score() -> None:
 
 def test_the_curve_is_drawn_as_svg_and_names_are_escaped() -> None:
     curve = det_curve(np.linspace(0, 1, 50), np.linspace(-1, 0.3, 50))
-    drawn = det_svg({"a<b&c": curve})
-    assert drawn.startswith("<svg")
+    drawn = det_svg({"a<b&c": curve, "women": curve})
+    ET.fromstring(drawn)
     assert "a&lt;b&amp;c" in drawn
-    assert drawn.count("<polyline") == 1
+    assert drawn.count("<polyline") == 2
+
+
+def test_spreads_are_drawn_as_svg_one_panel_a_group() -> None:
+    edges = bin_edges(np.array([-1.0, 1.0]))
+    spread = histogram(np.array([0.5, 0.6]), np.array([-0.5, -0.4, 0.0]), edges)
+    assert sum(spread.mated) == pytest.approx(1)
+    assert sum(spread.non_mated) == pytest.approx(1)
+    nobody = histogram(np.array([]), np.array([]), edges)
+    drawn = scores_svg({"all": spread, "<nobody>": nobody}, 0.25)
+    ET.fromstring(drawn)
+    assert drawn.count("<polygon") == 2
+    assert "&lt;nobody&gt;" in drawn
+    assert "0.2500" in drawn
+
+
+def test_rates_by_people_count_people() -> None:
+    person = np.repeat(np.arange(20), 4)
+    made = all_pairs(person)
+    scores = np.array([0.9 if each.mated else 0.1 for each in made])
+    of_one = [number for number, each in enumerate(made) if each.mated and person[each.probe] == 0]
+    scores[of_one] = 0.0  # one of twenty people is never found
+    false_match, false_non_match = error_rates(made, scores, person, 0.5)
+    assert false_non_match.value == pytest.approx(1 / 20)
+    assert false_non_match.high > 0.12  # of 120 independent comparisons it would be 0.10
+    assert (false_match.value, false_match.low) == (0, 0)
+    assert false_match.high == pytest.approx(1 - 0.025 ** (1 / 190))  # of 190 pairs of people, not 3,040
