@@ -21,6 +21,7 @@ from renzheng.central.backup.command import backup, restore
 from renzheng.central.draw.command import app as draw_command
 from renzheng.central.log_command import app as log_command
 from renzheng.common.terminal import Terminal, plain_column
+from renzheng.common.words import say
 from renzheng.contracts.errors import RenzhengError
 from renzheng.contracts.events import Purpose, utc_now
 
@@ -123,12 +124,24 @@ def run(
     central = build_central(settings, shards=(shard or None) if ingest else ())
     central.start(connect_seconds=0.0)  # a broker that is away keeps nobody from the console
     Terminal().print(f"console  {central.url}")
+    _say_first(central.database, settings.public_url or central.url)
     if central.adt_port is not None:
         Terminal().print(f"ADT      port {central.adt_port}")
     try:
         attend(central.workers, ended)
     finally:
         central.stop()
+
+
+def _say_first(database: "Database", base: str) -> None:
+    """Print, while nobody has an account, the one-time address of the first administrator."""
+    from renzheng.central.access import accounts
+    from renzheng.central.access.command import first_address
+
+    with database.writing() as connection:
+        code = accounts.open_first(connection, utc_now())
+    if code is not None:
+        Terminal().print(say("first administrator, within 24 hours: {0}", first_address(base, code)))
 
 
 @app.command("ingest")

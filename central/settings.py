@@ -168,10 +168,11 @@ class Settings(_Settings):
         data_dir: store, keys, audit runs.
         database_url: SQLAlchemy address; empty is SQLite in the data folder.
         shards: one consumer each; a device belongs to one shard.
-        host: address of console and API; anything but loopback needs `access_token_file`.
+        host: address of console and API; anything but loopback needs `accounts_only`, or `access_token_file`.
         public_url: how people find the console, such as `https://audit.example.cn`; empty: host and port.
         access_token_file: a file that holds a token by which programs read; while there is no account, people
             sign in with it too.
+        accounts_only: everybody needs an account from the first start on, on loopback too.
         timezone: the time zone of service days where an institution names none.
     """
 
@@ -182,6 +183,7 @@ class Settings(_Settings):
     port: Annotated[int, Field(ge=0, le=65535)] = 8700
     public_url: str = ""
     access_token_file: Path | None = None
+    accounts_only: bool = False
     timezone: str = "Asia/Shanghai"
     broker: BrokerSettings = BrokerSettings()
     audit: AuditSettings = AuditSettings()
@@ -211,8 +213,8 @@ class Settings(_Settings):
 
     @model_validator(mode="after")
     def _open_only_with_a_token(self) -> Self:
-        if self.host not in LOOPBACK and self.access_token_file is None:
-            raise ValueError("a host other than loopback needs access_token_file")
+        if self.host not in LOOPBACK and self.access_token_file is None and not self.accounts_only:
+            raise ValueError("a host other than loopback needs accounts_only = true, or access_token_file")
         return self
 
     @property

@@ -42,12 +42,16 @@ def in_language(text: str) -> str:
     return _catalogue().get(text, text) if language() == "zh" else text
 
 
-def message(text: str) -> str:
+def message(text: str, chosen: Language | None = None) -> str:
     """Return a finished message, such as an error's, in the user's language; one that is not known stays.
 
     Its values are found again by the catalogue's English text, of several the longest.
+
+    Args:
+        text: the message.
+        chosen: a page's language, where it is not the command line's.
     """
-    if language() == "en" or not text:
+    if (chosen or language()) == "en" or not text:
         return text
     known = _catalogue().get(text)
     if known is not None:

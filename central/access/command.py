@@ -119,10 +119,10 @@ def change_role(
     with database.writing() as connection:
         for one in remove or ():
             accounts.take_away(connection, name, one)
-            _note(connection, "role_taken", f"{name}: {one}")
+            _note(connection, "account_role_taken", f"{name}: {one}")
         for one in role or ():
             accounts.grant(connection, name, one, SHELL, utc_now())
-            _note(connection, "role_given", f"{name}: {one}")
+            _note(connection, "account_role_given", f"{name}: {one}")
         found = accounts.must_read(connection, name)
     Terminal().print(f"{name}  {' '.join(sorted(found.roles)) or '-'}")
 
@@ -183,7 +183,7 @@ def sign_out_account(name: Name, config: Config = CONFIG) -> None:
     _, database = _store(config)
     with database.writing() as connection:
         ended = accounts.sign_out(connection, name, utc_now())
-        _note(connection, "signed_out", name)
+        _note(connection, "account_signed_out", name)
     Terminal().print(say("{0} sessions of {1} ended", ended, name))
 
 
@@ -195,7 +195,7 @@ def give_code(name: Name, config: Config = CONFIG) -> None:
     settings, database = _store(config)
     with database.writing() as connection:
         code = accounts.give_code(connection, name, utc_now())
-        _note(connection, "code_given", name)
+        _note(connection, "account_code_given", name)
     Terminal().print(say("first sign-in, within 24 hours: {0}", first_address(_base(settings), code)))
 
 
@@ -218,5 +218,5 @@ def give_token(
         if revoke:
             accounts.revoke_tokens(connection, name, utc_now())
         shown = accounts.give_token(connection, name, utc_now(), days=days, scopes=scope)
-        _note(connection, "token_given", name)
+        _note(connection, "account_token_given", name)
     Terminal().print(say("token {0}", shown))

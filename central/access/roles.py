@@ -37,6 +37,8 @@ class Permission(StrEnum):
     VERDICTS = "verdicts"
     FINDINGS = "findings"
     EXPORTS = "exports"
+    ATTEMPTS = "attempts"
+    LISTS_KEEP = "lists_keep"
     RUNS = "runs"
     ROUNDS = "rounds"
     STAYS = "stays"
@@ -74,6 +76,8 @@ TERMS: Mapping[Permission, Terms] = {
     _P.VERDICTS: Terms(persons=True),
     _P.FINDINGS: Terms(persons=True),
     _P.EXPORTS: Terms(persons=True, step_up=True, purpose="export"),
+    _P.ATTEMPTS: Terms(),
+    _P.LISTS_KEEP: Terms(),
     _P.RUNS: Terms(),
     _P.ROUNDS: Terms(persons=True, purpose="spot_checks"),
     _P.STAYS: Terms(persons=True, purpose="stays"),
@@ -86,16 +90,17 @@ TERMS: Mapping[Permission, Terms] = {
     _P.ACCOUNTS: Terms(purpose="accounts"),
     _P.ACCESS_LOG: Terms(persons=True, purpose="data_protection"),
     _P.EMERGENCY_ASK: Terms(purpose="emergency"),
-    _P.EMERGENCY_ALLOW: Terms(purpose="emergency"),
+    _P.EMERGENCY_ALLOW: Terms(step_up=True, purpose="emergency"),
 }
 
 _EVERYBODY = frozenset({_P.OWN, _P.ROLES})
 _BUREAU = _EVERYBODY | {_P.EMERGENCY_ASK}
 MATRIX: Mapping[Role, frozenset[Permission]] = {
-    Role.ADMINISTRATOR: _BUREAU | {_P.HEALTH, _P.DEVICES, _P.IMPORTS, _P.ACCOUNTS, _P.EMERGENCY_ALLOW},
+    Role.ADMINISTRATOR: _BUREAU
+    | {_P.HEALTH, _P.DEVICES, _P.ATTEMPTS, _P.IMPORTS, _P.ACCOUNTS, _P.EMERGENCY_ALLOW},
     Role.AUDITOR: _BUREAU
     | {_P.STATISTICS, _P.VERDICTS, _P.FINDINGS, _P.EXPORTS, _P.RUNS, _P.ROUNDS, _P.STAYS}
-    | {_P.IMPORTS, _P.REJECTS, _P.DEVICES, _P.HEALTH},
+    | {_P.ATTEMPTS, _P.LISTS_KEEP, _P.IMPORTS, _P.REJECTS, _P.DEVICES, _P.HEALTH},
     Role.REVIEWER: _BUREAU | {_P.VERDICTS, _P.FINDINGS},
     Role.PANEL: _BUREAU | {_P.VERDICTS, _P.FINDINGS},
     Role.APPROVER: _BUREAU | {_P.VERDICTS, _P.FINDINGS},
@@ -107,7 +112,8 @@ MATRIX: Mapping[Role, frozenset[Permission]] = {
     Role.HOSPITAL_OFFICE: _EVERYBODY
     | {_P.STATISTICS, _P.VERDICTS, _P.FINDINGS, _P.EXPORTS, _P.STAYS, _P.STAYS_CHANGE},
     Role.DOCTOR: _EVERYBODY,
-    Role.INTERNAL_CONTROL: _BUREAU | {_P.STATISTICS, _P.VERDICTS, _P.FINDINGS, _P.RUNS, _P.ROUNDS},
+    Role.INTERNAL_CONTROL: _BUREAU
+    | {_P.STATISTICS, _P.VERDICTS, _P.FINDINGS, _P.ATTEMPTS, _P.RUNS, _P.ROUNDS},
     Role.DATA_PROTECTION: _BUREAU | {_P.ACCESS_LOG, _P.EMERGENCY_ALLOW},
     Role.THIRD_PARTY: _EVERYBODY | {_P.VERDICTS, _P.FINDINGS},
 }

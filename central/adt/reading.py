@@ -5,7 +5,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from renzheng.central.store import schema
+from renzheng.central.store import schema, viewer
 
 Row = Mapping[str, Any]
 STAYS, LEAVES, MESSAGES = schema.stays, schema.leaves, schema.stay_messages
@@ -35,7 +35,10 @@ def count_outcomes(connection: sa.Connection, institution_id: str = "") -> Mappi
 
 def _chosen(institution_id: str, outcome: str) -> Sequence[sa.ColumnElement[bool]]:
     wanted = ((MESSAGES.c.institution_id, institution_id), (MESSAGES.c.outcome, outcome))
-    return [column == value for column, value in wanted if value]
+    return [
+        viewer.may_see(MESSAGES.c.institution_id),
+        *(column == value for column, value in wanted if value),
+    ]
 
 
 def read_stays(
@@ -52,10 +55,11 @@ def read_stays(
     away = {row["visit_id"]: dict(row) for row in connection.execute(open_leave).mappings()}
     query = (
         sa.select(STAYS)
-        .where(STAYS.c.institution_id == institution_id)
+        .where(STAYS.c.institution_id == institution_id, viewer.may_see(STAYS.c.institution_id))
         .where(STAYS.c.discharged_at.is_(None) | (STAYS.c.discharged_at > now_us))
         .order_by(STAYS.c.ward, STAYS.c.bed, STAYS.c.visit_id)
         .limit(limit)
     )
-    rows = connection.execute(query).mappings()
+    rows = [dict(row) for row in connection.execute(query).mappings()]
+    viewer.note(rows)
     return [{**row, "leave": away.get(row["visit_id"])} for row in rows]

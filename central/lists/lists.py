@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from renzheng.central.lists.asked import Asked, month_bounds
 from renzheng.central.lists.months import KEY_OF, Kind, Month, Months, audited, quote, read_keys
-from renzheng.central.store import schema
+from renzheng.central.store import schema, viewer
 
 ROWS_A_PAGE = 50
 ROWS_AT_ONCE = 2_000
@@ -307,7 +307,12 @@ class _Source:
 
 
 def _conditions(asked: Asked, months: Sequence[Month], lines: Sequence[Month]) -> tuple[str, list[Any]]:
-    where, values = ["true"], []
+    where: list[str] = ["true"]
+    values: list[Any] = []
+    seen = viewer.institutions()
+    if seen is not None:
+        where.append("list_contains(?, institution_id)")
+        values.append(sorted(seen))
     for condition, value in (("service_day >= ?", asked.first), ("service_day <= ?", asked.last)):
         if value:
             where.append(condition)
@@ -374,6 +379,9 @@ def read_rows(connection: sa.Connection, kind: Kind, keys: Sequence[Row]) -> lis
         )
         for row in connection.execute(query).mappings():
             found[run_id, institution, row[KEY_OF[kind]]] = dict(row)
+    viewer.note(found.values())
+    if kind == "findings" and (names := viewer.names_elsewhere(connection)):
+        found = {place: viewer.covered(row, names) for place, row in found.items()}
     return [
         found[place] for one in keys if (place := (one["run_id"], one["institution_id"], one["key"])) in found
     ]

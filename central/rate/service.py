@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from renzheng.central.draw.answers import Settled
 from renzheng.central.draw.export import read_settled
 from renzheng.central.rate.core import Call, InBed, in_bed
-from renzheng.central.store import schema
+from renzheng.central.store import schema, viewer
 from renzheng.central.store.times import from_us
 from renzheng.contracts.ids import is_bureau
 from renzheng.rules.pack import Pack, load_pack
@@ -84,7 +84,7 @@ def rates(connection: sa.Connection, asked: Asked, now_us: int) -> Sequence[Inst
     known = {row.institution_id: row for row in connection.execute(sa.select(table))}
     found = []
     for institution_id, checks in by_institution.items():
-        if is_bureau(institution_id):
+        if is_bureau(institution_id) or not viewer.sees(institution_id):
             continue
         row = known.get(institution_id)
         region = asked.region or (row.region_code if row else None)

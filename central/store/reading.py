@@ -7,24 +7,29 @@ from typing import Any
 import orjson
 import sqlalchemy as sa
 
-from renzheng.central.store import schema
+from renzheng.central.store import schema, viewer
 
 Row = Mapping[str, Any]
 VERDICTS, FINDINGS, DAYS, RUNS = schema.verdicts, schema.findings, schema.audit_days, schema.audit_runs
 
 
 def _rows(connection: sa.Connection, query: sa.Select[Any]) -> list[Row]:
-    return [dict(row) for row in connection.execute(query).mappings()]
+    rows: list[Row] = [dict(row) for row in connection.execute(query).mappings()]
+    viewer.note(rows)
+    return rows
 
 
 def _row(connection: sa.Connection, query: sa.Select[Any]) -> Row | None:
     found = connection.execute(query).mappings().first()
-    return dict(found) if found else None
+    row = dict(found) if found else None
+    viewer.note([row] if row else [])
+    return row
 
 
 def _spoken(table: sa.Table) -> sa.FromClause:
-    """Join verdicts or findings to the run that speaks for their day."""
-    return table.join(DAYS, (DAYS.c.run_id == table.c.run_id) & (DAYS.c.service_day == table.c.service_day))
+    """Join verdicts or findings to the run that speaks for their day, as far as their viewer may see them."""
+    same = (DAYS.c.run_id == table.c.run_id) & (DAYS.c.service_day == table.c.service_day)
+    return table.join(DAYS, same & viewer.may_see(table.c.institution_id))
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,8 +154,10 @@ def institutions_of_line(connection: sa.Connection, line_id: str) -> list[str]:
 
 
 def institutions(connection: sa.Connection) -> list[Row]:
-    """Read every institution, by id."""
-    return _rows(connection, sa.select(schema.institutions).order_by(schema.institutions.c.institution_id))
+    """Read every institution that the viewer sees, by id."""
+    table = schema.institutions
+    query = sa.select(table).where(viewer.may_see(table.c.institution_id))
+    return _rows(connection, query.order_by(table.c.institution_id))
 
 
 def ledger(connection: sa.Connection, run_id: str) -> list[Row]:
@@ -184,7 +191,12 @@ def findings(
         .limit(limit)
         .offset(offset)
     )
-    return int(connection.execute(count).scalar_one()), _rows(connection, query)
+    return int(connection.execute(count).scalar_one()), _findings(connection, query)
+
+
+def _findings(connection: sa.Connection, query: sa.Select[Any]) -> list[Row]:
+    names = viewer.names_elsewhere(connection)
+    return [viewer.covered(row, names) for row in _rows(connection, query)]
 
 
 def finding(connection: sa.Connection, finding_id: str) -> Row | None:
@@ -203,7 +215,8 @@ def finding(connection: sa.Connection, finding_id: str) -> Row | None:
         )
         .where(FINDINGS.c.finding_id == finding_id)
     )
-    return _row(connection, query)
+    found = _findings(connection, query)
+    return found[0] if found else None
 
 
 def verdicts_of_finding(connection: sa.Connection, finding: Row, line_ids: Sequence[str]) -> list[Row]:
@@ -221,7 +234,7 @@ def findings_of_line(connection: sa.Connection, line: Row) -> list[Row]:
     listed = FINDINGS.c.line_ids.contains(orjson.dumps(line["line_id"]).decode(), autoescape=True)
     own = FINDINGS.c.institution_id == line["institution_id"]
     query = sa.select(FINDINGS).where(FINDINGS.c.run_id == line["run_id"], own, listed)
-    return _rows(connection, query.order_by(FINDINGS.c.finding_id))
+    return _findings(connection, query.order_by(FINDINGS.c.finding_id))
 
 
 def runs(connection: sa.Connection, limit: int = 50) -> list[Row]:
@@ -394,6 +407,7 @@ def incomplete_devices(connection: sa.Connection, before_us: int) -> list[Row]:
         )
         .join_from(table, said, said.c.device_id == table.c.device_id)
         .where(said.c.sequence > table.c.head_sequence, said.c.waiting_since < before_us)
+        .where(viewer.may_see(table.c.institution_id))
     )
     return _rows(connection, query.order_by(table.c.device_id))
 

@@ -1,28 +1,41 @@
-"""Who may see console and API.
+"""Who may see console and API: people by a session, programs by a bearer token.
 
-On loopback without a token: whoever is on this machine. With a token: programs send it as a bearer token,
-people type it once and get a cookie derived from it. Nothing here tells one person from another. Wrong tokens
-and cookies are answered the later the more there are of them (`guesses`).
+Until somebody has an account, two older ways stand in: the token of `access_token_file`, which people type
+once and get a cookie derived from it; and, on loopback without such a token, being on this machine. From the
+first account on that token is a program's bearer token and no more. What does not hold is answered the later
+the more there is of it (`guesses`).
 """
 
 import hashlib
 import hmac
-from collections.abc import Awaitable, Callable
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from itertools import pairwise
 from pathlib import Path
-from urllib.parse import parse_qs, quote
+from urllib.parse import parse_qs, quote, urlsplit
 
+import sqlalchemy as sa
 from fastapi import Request, Response
+from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse, RedirectResponse
 
+from renzheng.central.access.visitors import BY_SHARED_TOKEN, IN_TROUBLE, ON_THIS_MACHINE, Visitor, Visitors
 from renzheng.central.errors import SettingsError
+from renzheng.central.store.faults import describe
+from renzheng.central.web.guard import READING, Use, address_of
 from renzheng.central.web.guesses import LONGEST_WAIT_OF_ALL_SECONDS, Guesses
 
+logger = logging.getLogger(__name__)
 COOKIE = "renzheng_access"
 SHORTEST_TOKEN = 16
 FEWEST_CHARACTERS = 8
 """Different ones; with fewer, or in a row of keys, a token of any length is soon guessed."""
-OPEN_PATHS = ("/sign-in", "/static/", "/api/v1/health", "/health")
+SESSION_COOKIE = "__Host-renzheng"
+"""With `Secure`, so over plain HTTP on loopback only browsers take it that trust that address (Chromium,
+Firefox); everywhere else the console is behind TLS."""
+OPEN_PATHS = frozenset({"/sign-in", "/first", "/api/v1/health", "/health"})
+OPEN_FOLDER = "/static/"
+PAGES_OF_FORMS = ("/sign-in", "/first")
 MOST_FORM_BYTES = 4096
 Next = Callable[[Request], Awaitable[Response]]
 
@@ -54,34 +67,118 @@ def read_token(path: Path | None) -> str | None:
 
 
 class Gate:
-    """Lets in who shows the token; without a token it lets everybody in.
+    """Lets in who is known, and writes down what they read of persons before they see it.
 
     Args:
-        token: the right one.
-        guesses: slows down whoever shows wrong ones.
+        token: the shared one of `access_token_file`.
+        guesses: slows down whoever shows what does not hold.
+        visitors: knows people and programs by their accounts; without it nobody has one.
+        accounts_only: nobody is let in without an account, while there is none either.
     """
 
-    def __init__(self, token: str | None, guesses: Guesses | None = None) -> None:
+    def __init__(
+        self,
+        token: str | None,
+        guesses: Guesses | None = None,
+        visitors: Visitors | None = None,
+        *,
+        accounts_only: bool = False,
+    ) -> None:
+        self._accounts_only = accounts_only
         self._token = token
         self._guesses = guesses or Guesses()
+        self._visitors = visitors
         self._cookie = hmac.new((token or "").encode(), b"console", hashlib.sha256).hexdigest()
 
     async def __call__(self, request: Request, call_next: Next) -> Response:
-        """Answer a request, or ask for the token first."""
+        """Answer a request, or ask for a way to be known first."""
         if b"%00" in request.scope.get("raw_path", b"") or b"%00" in request.scope.get("query_string", b""):
             return JSONResponse({"error": {"what": "The address holds the character NUL."}}, status_code=400)
         path = request.url.path
-        if self._token is None or path.startswith(OPEN_PATHS):
+        if is_open(path):
+            if path in PAGES_OF_FORMS:
+                request.state.claimed = await self._is_claimed()
+            if request.method not in READING and path in PAGES_OF_FORMS and not is_from_here(request):
+                return elsewhere()
             return await call_next(request)
-        if self._knows(request):
-            self._guesses.forget(_caller(request))
-            return await call_next(request)
+        visitor = await self._visitor(request)
+        if visitor is not None:
+            self._guesses.forget(address_of(request))
+            return await self._let_in(visitor, request, call_next)
         shown = request.headers.get("authorization") or request.cookies.get(COOKIE)
-        if shown and not await self._guesses.fail(_caller(request)):
+        if shown and not await self._guesses.fail(address_of(request)):
             return too_many()
         answer = self._ask(request)
         answer.delete_cookie(COOKIE)  # or a browser would go on to show that of last year's token
         return answer
+
+    async def _let_in(self, visitor: Visitor, request: Request, call_next: Next) -> Response:
+        if request.method not in READING and visitor.session_id is not None and not is_from_here(request):
+            return elsewhere()
+        request.state.visitor = visitor
+        answer = await call_next(request)
+        use: Use | None = getattr(request.state, "use", None)
+        if use is None or self._visitors is None:
+            return answer
+        refused = answer.status_code == _FORBIDDEN and use.permission not in visitor.permissions
+        written = use.access(request, "refused" if refused else None)
+        if written is None or (answer.status_code >= _WRONG and not refused):
+            return answer
+        try:
+            await run_in_threadpool(self._visitors.note, written)
+        except sa.exc.SQLAlchemyError as error:
+            logger.error("the access log did not take an entry: %s", describe(error))  # noqa: TRY400
+            return not_written(path=request.url.path)
+        if hasattr(answer, "body_iterator"):
+            answer.body_iterator = self._to_the_end(answer.body_iterator, use, request)
+        return answer
+
+    async def _to_the_end(
+        self, parts: AsyncIterator[bytes], use: Use, request: Request
+    ) -> AsyncIterator[bytes]:
+        """Pass an answer on; of whom it tells beyond what was written before, is written behind it."""
+        before = set(use.viewer.persons)
+        try:
+            async for part in parts:
+                yield part
+        finally:
+            use.viewer.persons.difference_update(before)
+            written = use.access(request)
+            if use.viewer.persons and written is not None and self._visitors is not None:
+                await run_in_threadpool(self._visitors.note, written)
+
+    async def _is_claimed(self) -> bool:
+        if self._visitors is None or self._accounts_only:
+            return self._accounts_only
+        return await run_in_threadpool(self._visitors.claimed)
+
+    async def _visitor(self, request: Request) -> Visitor | None:
+        """Return who asks; None when they are not known."""
+        shown = request.headers.get("authorization", "").removeprefix("Bearer ")
+        if shown and self.is_token(shown):
+            return BY_SHARED_TOKEN
+        if self._visitors is None:
+            return BY_SHARED_TOKEN if self._token is None or self._knows_cookie(request) else None
+        session = request.cookies.get(SESSION_COOKIE, "")
+        try:
+            found = None
+            if shown:
+                return await run_in_threadpool(self._visitors.by_token, shown)
+            if session:
+                found = await run_in_threadpool(self._visitors.by_session, session)
+            if found is None and not await self._is_claimed():
+                return ON_THIS_MACHINE if self._token is None else self._by_cookie(request)
+        except sa.exc.SQLAlchemyError as error:
+            logger.error("nobody can be known by the store: %s", describe(error))  # noqa: TRY400
+            return IN_TROUBLE if self._token is None and not self._accounts_only else None
+        return found
+
+    def _by_cookie(self, request: Request) -> Visitor | None:
+        return BY_SHARED_TOKEN if self._knows_cookie(request) else None
+
+    def _knows_cookie(self, request: Request) -> bool:
+        cookie = request.cookies.get(COOKIE, "")
+        return self._token is not None and hmac.compare_digest(cookie.encode(), self._cookie.encode())
 
     def _ask(self, request: Request) -> Response:
         path = request.url.path
@@ -90,31 +187,138 @@ class Gate:
             return JSONResponse(
                 {"error": {"what": what}}, status_code=401, headers={"WWW-Authenticate": "Bearer"}
             )
-        wanted = f"{path}?{request.url.query}" if request.url.query else path  # a list is all in its address
+        wanted = f"{path}?{request.url.query}" if request.url.query else path
         return RedirectResponse(f"/sign-in?next={quote(wanted)}", status_code=303)
 
-    def _knows(self, request: Request) -> bool:
-        shown = request.headers.get("authorization", "").removeprefix("Bearer ")
-        cookie = request.cookies.get(COOKIE, "")
-        return self.is_token(shown) or hmac.compare_digest(cookie.encode(), self._cookie.encode())
+    @property
+    def has_token(self) -> bool:
+        """Whether this site has a shared token."""
+        return self._token is not None
 
     def is_token(self, shown: str) -> bool:
         """Say whether this is the token; takes as long whatever it is."""
         return self._token is not None and hmac.compare_digest(shown.encode(), self._token.encode())
 
     async def sign_in(self, request: Request) -> Response | None:
-        """Take the sign-in form; None when the token in it is not the right one."""
-        form = parse_qs((await request.body()).decode("utf-8", "replace"))
-        target = form.get("next", ["/"])[0]
-        if not self.is_token(form.get("token", [""])[0]):
-            return None if await self._guesses.fail(_caller(request)) else too_many()
-        self._guesses.forget(_caller(request))
-        safe = target if target.startswith("/") and not target.startswith(("//", "/\\")) else "/"
-        answer = RedirectResponse(safe, status_code=303)
+        """Take the sign-in form; None when what is in it does not hold."""
+        form = await read_form(request)
+        target = _own(form.get("next", "/"))
+        if form.get("account") and self._visitors is not None:
+            return await self._sign_in_person(request, self._visitors, form, target)
+        holds = self.is_token(form.get("token", "")) and not await self._is_claimed()
+        if not holds:
+            return None if await self._guesses.fail(address_of(request)) else too_many()
+        self._guesses.forget(address_of(request))
+        answer = RedirectResponse(target, status_code=303)
         answer.set_cookie(
             COOKIE, self._cookie, httponly=True, samesite="strict", secure=request.url.scheme == "https"
         )
         return answer
+
+    async def _sign_in_person(
+        self, request: Request, visitors: Visitors, form: Mapping[str, str], target: str
+    ) -> Response | None:
+        account_id, password = form["account"].strip()[:64], form.get("password", "")
+        shown = await run_in_threadpool(
+            lambda: visitors.sign_in(
+                account_id, password, address=address_of(request), browser=_browser(request)
+            )
+        )
+        if shown is None:
+            return None if await self._guesses.fail(address_of(request), account_id) else too_many()
+        self._guesses.forget(address_of(request), account_id)
+        return with_session(RedirectResponse(target, status_code=303), shown)
+
+    async def first(self, request: Request, form: Mapping[str, str]) -> Response | None:
+        """Take the form of a first sign-in; None when its code does not hold.
+
+        Raises:
+            PasswordError: the password cannot be taken.
+        """
+        visitors = self._visitors
+        if visitors is None:
+            return None
+        shown = await run_in_threadpool(
+            lambda: visitors.first(
+                form.get("code", ""),
+                form.get("password", ""),
+                address=address_of(request),
+                browser=_browser(request),
+            )
+        )
+        if shown is None:
+            return None if await self._guesses.fail(address_of(request)) else too_many()
+        return with_session(RedirectResponse("/", status_code=303), shown)
+
+    async def end_session(self, visitor: Visitor, session_id: str) -> bool:
+        """End one of a visitor's own sessions."""
+        visitors = self._visitors
+        return visitors is not None and await run_in_threadpool(visitors.end, visitor, session_id)
+
+    async def account_of_code(self, request: Request, code: str) -> str | None:
+        """Name the account that a one-time code is for; a wrong one counts as a guess."""
+        found = await run_in_threadpool(self._visitors.account_of_code, code) if self._visitors else None
+        if found is None and code:
+            await self._guesses.fail(address_of(request))
+        return found
+
+    async def confirm(self, request: Request) -> Response | None:
+        """Take the password of somebody who is signed in once more; None when it is not the right one."""
+        form, visitor = await read_form(request), request.state.visitor
+        visitors = self._visitors
+        if visitors is None or not await run_in_threadpool(
+            lambda: visitors.confirm(visitor, form.get("password", ""))
+        ):
+            held = await self._guesses.fail(address_of(request), visitor.account_id)
+            return None if held else too_many()
+        return RedirectResponse(_own(form.get("next", "/")), status_code=303)
+
+
+_FORBIDDEN, _WRONG = 403, 400
+
+
+def is_open(path: str) -> bool:
+    """Say whether an address answers whoever is not known."""
+    return path in OPEN_PATHS or path.startswith(OPEN_FOLDER)
+
+
+async def read_form(request: Request) -> Mapping[str, str]:
+    """Read a form's fields; of a field that comes again, the first."""
+    form = parse_qs((await request.body()).decode("utf-8", "replace"), keep_blank_values=True)
+    return {name: values[0] for name, values in form.items()}
+
+
+def with_session(answer: Response, shown: str) -> Response:
+    """Give a browser its session."""
+    answer.set_cookie(SESSION_COOKIE, shown, httponly=True, samesite="strict", secure=True, path="/")
+    return answer
+
+
+def is_from_here(request: Request) -> bool:
+    """Say whether a form was sent by a page of ours, and not by another site's through somebody's browser.
+
+    Browsers say where a form comes from in Sec-Fetch-Site; the Origin of our own pages is `null`, since they
+    ask for no referrer.
+    """
+    site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
+    if site is not None:
+        return site in ("same-origin", "none")
+    return origin is None or urlsplit(origin).netloc == request.headers.get("host")
+
+
+def elsewhere() -> Response:
+    """Refuse what another site's page sends."""
+    return JSONResponse({"error": {"what": "This form was sent by another site's page."}}, status_code=403)
+
+
+def not_written(path: str) -> Response:
+    """Show nothing of what was read, since it could not be written down."""
+    what = "What you asked for cannot be written into the access log, so it is not shown."
+    answer = {
+        "error": {"what": what, "do": "Try again in a minute; the administrator sees why at /problems."}
+    }
+    logger.error("a page of persons was not shown: %s", path.split("/")[1] if "/" in path else "-")
+    return JSONResponse(answer, status_code=503)
 
 
 def too_many() -> Response:
@@ -127,5 +331,10 @@ def too_many() -> Response:
     )
 
 
-def _caller(request: Request) -> str:
-    return request.client.host if request.client else "-"
+def _own(target: str) -> str:
+    """Return where to go on, if that is an address of ours."""
+    return target if target.startswith("/") and not target.startswith(("//", "/\\")) else "/"
+
+
+def _browser(request: Request) -> str:
+    return request.headers.get("user-agent", "")

@@ -5,16 +5,19 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
-from fastapi import FastAPI, Request, Response
+from fastapi import Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, PlainTextResponse
+from fastapi.responses import JSONResponse, PlainTextResponse, RedirectResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
+from renzheng.central.access.roles import Permission
+from renzheng.central.access.visitors import Visitors
 from renzheng.central.lists.lists import Lists
 from renzheng.central.metrics import Labels, Metrics
 from renzheng.central.settings import LOOPBACK, Settings
@@ -25,10 +28,18 @@ from renzheng.central.store.times import to_us
 from renzheng.central.watch.problems import KINDS
 from renzheng.central.watch.standing import Standing
 from renzheng.central.watch.watch import gauges_of_workers
-from renzheng.central.web import attempt_pages, draw_pages, rate_pages, stay_pages
-from renzheng.central.web.access import MOST_FORM_BYTES, Gate, Next, read_token
+from renzheng.central.web import (
+    access_pages,
+    attempt_pages,
+    draw_pages,
+    rate_pages,
+    sign_in_pages,
+    stay_pages,
+)
+from renzheng.central.web.access import MOST_FORM_BYTES, Gate, Next, is_open, read_token
 from renzheng.central.web.api import routes
 from renzheng.central.web.console import data_pages, list_pages, pages, problem_pages, subject_pages
+from renzheng.central.web.guard import check_routes, guard, needs, open_to_all
 from renzheng.central.web.guesses import Guesses
 from renzheng.common.limits import BodyLimits, RequestLimits
 from renzheng.common.metrics import CONTENT_TYPE
@@ -62,28 +73,33 @@ def build_app(
         openapi_url="/api/v1/openapi.json",
         docs_url=None,  # its page loads from a CDN
         redoc_url=None,
+        dependencies=[Depends(guard)],
     )
     guesses = Guesses(count=lambda: metrics.add("renzheng_access_wrong_tokens_total"))
-    gate = Gate(read_token(settings.access_token_file), guesses)
+    token = read_token(settings.access_token_file)
+    gate = Gate(token, guesses, Visitors(database, clock), accounts_only=settings.accounts_only)
     app.middleware("http")(gate)
     app.middleware("http")(_with_headers)
     if settings.host in LOOPBACK:  # a page elsewhere cannot reach us under another name (DNS rebinding)
-        app.add_middleware(TrustedHostMiddleware, allowed_hosts=[*LOOPBACK, "[::1]"])
+        known = [name for name in (urlsplit(settings.public_url).hostname,) if name]
+        app.add_middleware(TrustedHostMiddleware, allowed_hosts=[*LOOPBACK, "[::1]", *known])
     app.add_middleware(RequestLimits, limits=LIMITS)  # the last added is the outermost
     _handle_errors(app)
     app.include_router(routes.build_router(database, settings, service), prefix="/api/v1")
     app.include_router(problem_pages.build_router(database, settings, clock, service))
     lists = Lists(settings.months_dir)
-    app.include_router(pages.build_router(database, settings, clock, gate, lists))
+    app.include_router(pages.build_router(database, settings, clock, lists))
     app.include_router(list_pages.build_router(database, settings, clock, lists))
     app.include_router(subject_pages.build_router(database, settings, lists))
     app.include_router(attempt_pages.build_router(database, settings, clock, service))
     app.include_router(data_pages.build_router(settings, ZoneInfo(settings.timezone)))
-    for part in (stay_pages, draw_pages, rate_pages):
+    app.include_router(sign_in_pages.build_router(gate))
+    for part in (stay_pages, draw_pages, rate_pages, access_pages):
         app.include_router(part.build_router(database, settings, clock))
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
 
     @app.get("/metrics", include_in_schema=False)
+    @needs(Permission.HEALTH)
     def show_metrics() -> PlainTextResponse:
         gauges = gauges_of_workers(service.workers)
         if service.sign_ins:
@@ -95,6 +111,7 @@ def build_app(
         return PlainTextResponse(metrics.text(gauges), media_type=CONTENT_TYPE)
 
     @app.get("/health", include_in_schema=False)
+    @open_to_all
     async def show_health() -> JSONResponse:
         """Answer a probe from what is in memory: neither the store nor a busy page can hold it up."""
         well = service.well()
@@ -103,10 +120,13 @@ def build_app(
             {"state": "ok" if well else "failing", "workers": workers}, status_code=200 if well else 503
         )
 
+    check_routes(app, is_open)
     return app
 
 
-LIMITS = BodyLimits(routes={"/sign-in": MOST_FORM_BYTES, "/views": MOST_FORM_BYTES})
+_ELSEWHERE = 303
+_FORMS = ("/sign-in", "/first", "/confirm", "/access", "/views")
+LIMITS = BodyLimits(routes=dict.fromkeys(_FORMS, MOST_FORM_BYTES))
 
 
 def _gauges(database: Database, now_us: int) -> list[tuple[str, Labels, float]]:
@@ -153,6 +173,8 @@ def _handle_errors(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def _refused(request: Request, error: HTTPException) -> Response:
+        if error.status_code == _ELSEWHERE and error.headers:
+            return RedirectResponse(error.headers["Location"], status_code=_ELSEWHERE)
         if not request.url.path.startswith("/api/"):
             return pages.error_page(request, error.status_code)
         return _error(error.status_code, str(error.detail))

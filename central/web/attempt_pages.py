@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse
 
+from renzheng.central.access.roles import Permission
 from renzheng.central.attempts.figures import FEWEST_PEOPLE, UNKNOWN, By, Comparison, Figures, Finding, Group
 from renzheng.central.attempts.publishing import DAYS_BACK, Publisher
 from renzheng.central.attempts.service import Asked, Published, publish
@@ -17,6 +18,7 @@ from renzheng.central.store.database import Database
 from renzheng.central.texts import Texts, texts
 from renzheng.central.watch.standing import Standing
 from renzheng.central.web.console.pages import Text, choose_language, render
+from renzheng.central.web.guard import needs
 from renzheng.models.evaluation.metrics import Rate
 
 MOST_DAYS = 366
@@ -73,6 +75,7 @@ def build_router(
             return publish(connection, settings.lake_dir, asked)
 
     @router.get("/attempts")
+    @needs(Permission.ATTEMPTS)
     def show_attempts(
         request: Request, first: date | None = None, last: date | None = None, institution: Text = ""
     ) -> Response:

@@ -14,6 +14,7 @@ from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.responses import HTMLResponse
 from joserfc.jwk import OKPKey
 
+from renzheng.central.access.roles import Permission
 from renzheng.central.draw.answers import Settled, Standing
 from renzheng.central.draw.documents import units_of
 from renzheng.central.draw.export import read_settled
@@ -22,9 +23,11 @@ from renzheng.central.draw.reading import count_rounds, read_round, read_rounds
 from renzheng.central.draw.rounds import Rounds
 from renzheng.central.draw.verifying import Holds, verify_round
 from renzheng.central.settings import Settings
+from renzheng.central.store import viewer
 from renzheng.central.store.database import Database
 from renzheng.central.store.times import to_us
 from renzheng.central.web.console.pages import ROWS_A_PAGE, PageNumber, Times, page_addresses, render
+from renzheng.central.web.guard import needs
 from renzheng.contracts import keys
 
 JSON = "application/json"
@@ -43,6 +46,7 @@ def build_router(database: Database, settings: Settings, clock: Callable[[], dat
         Rounds(database, signing_key(), settings.checkpoints_dir).settle(clock())
 
     @router.get("/rounds")
+    @needs(Permission.ROUNDS)
     def show_rounds(request: Request, page: PageNumber = 1) -> Response:
         settle()
         with database.reading() as connection:
@@ -52,6 +56,7 @@ def build_router(database: Database, settings: Settings, clock: Callable[[], dat
         return render(request, "rounds.html", rounds=rows, total=total, pages=pages, when=Times(zone))
 
     @router.get("/rounds/{round_id}")
+    @needs(Permission.ROUNDS)
     def show_round(request: Request, round_id: str) -> Response:
         settle()
         with database.reading() as connection:
@@ -61,6 +66,7 @@ def build_router(database: Database, settings: Settings, clock: Callable[[], dat
             opened = row["state"] in OPENED
             found = read_settled(connection, to_us(clock()), round_id=round_id) if opened else []
             code = opening_code(connection, round_id, clock(), signing_key())
+        viewer.note_persons(one.check.person_id for one in found)
         checks = sorted(found, key=lambda one: (one.check.institution_id, one.check.ward, one.check.visit_id))
         frame = orjson.loads(row["frame"])
         units = units_of(frame)
@@ -83,6 +89,7 @@ def build_router(database: Database, settings: Settings, clock: Callable[[], dat
         )
 
     @router.get("/rounds/{round_id}/commitment.json")
+    @needs(Permission.ROUNDS)
     def send_commitment(round_id: str) -> Response:
         with database.reading() as connection:
             row = read_round(connection, round_id)
@@ -99,6 +106,7 @@ def build_router(database: Database, settings: Settings, clock: Callable[[], dat
         )
 
     @router.get("/rounds/{round_id}/published.json")
+    @needs(Permission.ROUNDS)
     def send_published(round_id: str) -> Response:
         settle()
         with database.reading() as connection:

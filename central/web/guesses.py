@@ -57,9 +57,16 @@ class Guesses:
         self._held: dict[str, int] = {}
         self._told_at = float("-inf")
 
-    async def fail(self, caller: str) -> bool:
-        """Count a wrong token and hold its answer back; False: too many are held, turn it away now."""
+    async def fail(self, caller: str, account: str = "") -> bool:
+        """Count a wrong token and hold its answer back; False: too many are held, turn it away now.
+
+        Args:
+            caller: its address.
+            account: whose password was guessed, from whatever addresses.
+        """
         seconds = self._fail(caller)
+        if account:
+            seconds = max(seconds, self._wait_of(_lane(account)))
         if seconds <= 0:
             return True
         if sum(self._held.values()) >= MOST_HELD or self._held.get(caller, 0) >= MOST_HELD_OF_ONE:
@@ -73,27 +80,38 @@ class Guesses:
                 del self._held[caller]
         return True
 
-    def forget(self, caller: str) -> None:
-        """Forget the failures of a caller that has shown the right token."""
+    def forget(self, caller: str, account: str = "") -> None:
+        """Forget the failures of a caller that has shown the right token, and of the account it is for."""
         self._failures.pop(caller, None)
+        self._failures.pop(_lane(account), None)
 
     def _fail(self, caller: str) -> float:
         """Count a wrong token; return for how many seconds its answer is held back."""
         self._count()
         now = self._clock()
-        of_one = _one_more(self._failures.pop(caller, (0, now)), now)
-        self._failures[caller] = of_one
         self._all = _one_more(self._all, now)
-        while len(self._failures) > MOST_CALLERS:
-            self._failures.popitem(last=False)
         seconds = max(
-            back_off(of_one[0] - FREE_FAILURES, FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS),
+            self._wait_of(caller),
             back_off(self._all[0] - FREE_FAILURES_OF_ALL, FIRST_WAIT_SECONDS, LONGEST_WAIT_OF_ALL_SECONDS),
         )
+        of_one = self._failures[caller]
         if seconds and now - self._told_at >= _TELL_EVERY_SECONDS:
             self._told_at = now
             logger.warning("access: %d wrong tokens in all, %d of %s", self._all[0], of_one[0], caller)
         return seconds
+
+    def _wait_of(self, lane: str) -> float:
+        """Count one more failure of a caller or account; return how long it waits for that."""
+        now = self._clock()
+        of_one = _one_more(self._failures.pop(lane, (0, now)), now)
+        self._failures[lane] = of_one
+        while len(self._failures) > MOST_CALLERS:
+            self._failures.popitem(last=False)
+        return back_off(of_one[0] - FREE_FAILURES, FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS)
+
+
+def _lane(account: str) -> str:
+    return f"account {account}"
 
 
 def _one_more(before: tuple[int, float], now: float) -> tuple[int, float]:

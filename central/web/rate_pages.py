@@ -13,6 +13,7 @@ import xlsxwriter
 from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.responses import HTMLResponse
 
+from renzheng.central.access.roles import Permission
 from renzheng.central.draw.answers import Standing
 from renzheng.central.rate.charts import bar, over_time
 from renzheng.central.rate.core import Call
@@ -22,6 +23,7 @@ from renzheng.central.store.database import Database
 from renzheng.central.store.times import to_us
 from renzheng.central.texts import Texts, texts
 from renzheng.central.web.console.pages import XLSX, choose_language, render
+from renzheng.central.web.guard import needs
 
 DAYS_BACK = 90
 APART = (
@@ -50,6 +52,7 @@ def build_router(database: Database, settings: Settings, clock: Callable[[], dat
             return asked, rates(connection, asked, to_us(clock()))
 
     @router.get("/rate")
+    @needs(Permission.STATISTICS)
     def show_rates(request: Request, first: date | None = None, last: date | None = None) -> Response:
         asked, found = find(first, last)
         calls = {call: sum(one.rate.call is call for one in found) for call in Call}
@@ -65,6 +68,7 @@ def build_router(database: Database, settings: Settings, clock: Callable[[], dat
         )
 
     @router.get("/rate/rate.csv")
+    @needs(Permission.STATISTICS)
     def send_csv(request: Request, first: date | None = None, last: date | None = None) -> Response:
         asked, found = find(first, last)
         t = texts(choose_language(request))
@@ -76,6 +80,7 @@ def build_router(database: Database, settings: Settings, clock: Callable[[], dat
         return Response(content, media_type="text/csv; charset=utf-8", headers=_named(asked, "csv"))
 
     @router.get("/rate/rate.xlsx")
+    @needs(Permission.STATISTICS)
     def send_workbook(request: Request, first: date | None = None, last: date | None = None) -> Response:
         asked, found = find(first, last)
         t = texts(choose_language(request))
@@ -85,6 +90,7 @@ def build_router(database: Database, settings: Settings, clock: Callable[[], dat
             return Response(path.read_bytes(), media_type=XLSX, headers=_named(asked, "xlsx"))
 
     @router.get("/rate/{institution_id}")
+    @needs(Permission.STATISTICS)
     def show_institution(
         request: Request, institution_id: str, first: date | None = None, last: date | None = None
     ) -> Response:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
@@ -11,6 +11,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import HTMLResponse
 
+from renzheng.central.access.roles import Permission
 from renzheng.central.adt import desk
 from renzheng.central.adt.desk import Origin, Told
 from renzheng.central.adt.messages import masked, surname_of
@@ -22,10 +23,12 @@ from renzheng.central.claims.stay_events import StayEvent, StayEventKind
 from renzheng.central.claims.values import ValueProblem, read_id, read_text
 from renzheng.central.errors import RosterFormError
 from renzheng.central.settings import Settings
-from renzheng.central.store import schema
+from renzheng.central.store import schema, viewer
 from renzheng.central.store.database import Database
 from renzheng.central.store.times import to_us
+from renzheng.central.web.access import is_from_here
 from renzheng.central.web.console.pages import Times, render
+from renzheng.central.web.guard import needs
 from renzheng.contracts.ids import is_bureau
 
 FORM = "form"
@@ -73,12 +76,14 @@ def build_router(database: Database, settings: Settings, clock: Callable[[], dat
         )
 
     @router.get("/inpatients")
+    @needs(Permission.STAYS)
     def show_inpatients(request: Request, institution: str = "") -> Response:
         return show(request, institution[:200])
 
     @router.post("/inpatients")
+    @needs(Permission.STAYS_CHANGE)
     async def take_form(request: Request) -> Response:
-        if not _from_here(request):
+        if not is_from_here(request):
             return show(request, "", status=403, problem="origin")
         body = b""
         async for part in request.stream():
@@ -102,26 +107,18 @@ def build_router(database: Database, settings: Settings, clock: Callable[[], dat
     return router
 
 
-def _from_here(request: Request) -> bool:
-    """Refuse a form that another site's page sends through somebody's browser.
-
-    Browsers say where a form comes from in Sec-Fetch-Site; the Origin of our own pages is `null`, since they
-    ask for no referrer.
-    """
-    site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
-    if site is not None:
-        return site in ("same-origin", "none")
-    return origin is None or urlsplit(origin).netloc == request.headers.get("host")
-
-
 def _institutions(connection: sa.Connection) -> Mapping[str, str]:
     table = schema.institutions
-    rows = connection.execute(sa.select(table).order_by(table.c.institution_id))
+    seen = viewer.may_see(table.c.institution_id)
+    rows = connection.execute(sa.select(table).where(seen).order_by(table.c.institution_id))
     return {row.institution_id: row.name for row in rows if not is_bureau(row.institution_id)}
 
 
 def _take(connection: sa.Connection, form: Mapping[str, str], zone: ZoneInfo, now: datetime) -> Ending:
     event = read_form(form, zone, now)
+    if not viewer.sees(event.institution_id):
+        raise _wrong("institution")
+    viewer.note_persons([event.person_id])
     told = Told(event, FORM, surname_of(form.get("name", ""), ""), masked(event.person_id))
     ending = desk.take(connection, told, now)
     desk.note(connection, Origin(FORM, event.kind.value), ending, now, event)

@@ -112,6 +112,7 @@ def _play(
         if not isinstance(visitor, SocketVisitor) and not result["failure"]:
             _picture_pages(stage, visitor, result, out / "screens")
         console.print(f"报告 · report: {out / 'report.html'}")
+        _say_accounts(stage, console)
         if stays:
             _stay(stage, console)
     return result
@@ -154,6 +155,15 @@ def _say_verdicts(result: dict[str, Any], console: Terminal) -> None:
         what = Text.assemble(line["zh"], " ", (line["en"], "dim"))
         table.add_row(mark, f"{line['surname']}某", line["item_name"], what, Text(verdict, colour), reason)
     console.print(table)
+
+
+def _say_accounts(stage: "Stage", console: Terminal) -> None:
+    """Make the accounts of the console and say their one-time addresses; from now on it asks who is there."""
+    from renzheng.central.access.command import first_address
+
+    console.print("控制台账号，首次打开时自设密码 · accounts of the console; choose a password at first")
+    for name, code in stage.make_accounts().items():
+        console.print(f"  {name:<16} {first_address(stage.central.url, code)}")
 
 
 def _stay(stage: "Stage", console: Terminal) -> None:

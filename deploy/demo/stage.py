@@ -16,6 +16,8 @@ from typing import Self
 import orjson
 import sqlalchemy as sa
 
+from renzheng.central.access import accounts
+from renzheng.central.access.accounts import New
 from renzheng.central.main import Central, build_central, make_signing_key
 from renzheng.central.settings import BrokerSettings
 from renzheng.central.settings import Settings as CentralSettings
@@ -135,6 +137,16 @@ class Stage:
         key = make_signing_key(settings.key_file)
         (self.folder / "central.pub.pem").write_text(keys.public_pem(key), encoding="ascii")
         return build_central(settings, clock=self.now)
+
+    def make_accounts(self) -> Mapping[str, str]:
+        """Make the people of the console; return each one's one-time code."""
+        now, codes = self.now(), {}
+        with self.central.database.writing() as connection:
+            for name, (role, institutions) in story.ACCOUNTS.items():
+                new = New(name, frozenset({role}), frozenset(institutions))
+                accounts.add(connection, new, "demo", now)
+                codes[name] = accounts.give_code(connection, name, now)
+        return codes
 
     def _secret(self, user: str) -> Path:
         path = self.folder / f"{user}.password"

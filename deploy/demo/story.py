@@ -5,10 +5,13 @@ and numbers are made up. What is expected is written here before anything runs, 
 contract, and the demo fails if the audit answers otherwise.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
+
+from renzheng.central.access.roles import Role
 
 ZONE = ZoneInfo("Asia/Shanghai")
 DAY = date(2026, 3, 2)
@@ -49,6 +52,13 @@ class Patient:
 NORTH = Clinic("H37112100001", "城北透析中心", "kiosk-north", machines=12)
 SOUTH = Clinic("H37112100002", "城南透析中心", "kiosk-south", machines=8)
 CLINICS = (NORTH, SOUTH)
+ACCOUNTS: Mapping[str, tuple[Role, tuple[str, ...]]] = {
+    "administrator": (Role.ADMINISTRATOR, ()),
+    "auditor": (Role.AUDITOR, ()),
+    "north-office": (Role.HOSPITAL_OFFICE, (NORTH.institution_id,)),
+    "data-protection": (Role.DATA_PROTECTION, ()),
+}
+"""Who signs in at the console after the day: role, and institution where the role is bound to one."""
 
 AN = Patient("P-1001", "安", "370100000001", NORTH, "obama.jpg")
 BAI = Patient("P-1002", "白", "370100000002", NORTH, "biden.jpg")

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, HTTPException, Path, Query
 
+from renzheng.central.access.roles import Permission
 from renzheng.central.nightly import evidence
 from renzheng.central.settings import Settings
 from renzheng.central.store import reading
@@ -14,6 +15,8 @@ from renzheng.central.store.database import Database
 from renzheng.central.store.reading import Choice
 from renzheng.central.watch.standing import Standing
 from renzheng.central.web.api import models
+from renzheng.central.web.guard import needs, open_to_all
+from renzheng.central.web.scoped import seen_of
 
 Limit = Annotated[int, Query(ge=1, le=1000)]
 Offset = Annotated[int, Query(ge=0, le=10_000_000)]
@@ -38,6 +41,7 @@ def _missing(kind: str) -> HTTPException:
 
 def _add_service(router: APIRouter, database: Database, standing: Standing) -> None:
     @router.get("/health", tags=["service"])
+    @open_to_all
     def read_health() -> models.Health:
         """Say whether the service does its work, and what waits for a person."""
         well, wrong = standing.well(), [models.problem(one) for one in standing.problems()]
@@ -49,6 +53,7 @@ def _add_service(router: APIRouter, database: Database, standing: Standing) -> N
         return models.Health(state="ok" if well else "failing", problems=wrong, **counts)
 
     @router.get("/problems", tags=["service"])
+    @needs(Permission.HEALTH)
     def read_problems() -> models.Problems:
         """List what is wrong now and since when; the console's page says what to do."""
         return models.Problems(problems=[models.problem(one) for one in standing.problems()])
@@ -56,12 +61,14 @@ def _add_service(router: APIRouter, database: Database, standing: Standing) -> N
 
 def _add_devices(router: APIRouter, database: Database) -> None:
     @router.get("/devices", tags=["devices"])
+    @needs(Permission.DEVICES)
     def read_devices() -> models.Devices:
         """List every device."""
         with database.reading() as connection:
             return models.Devices(devices=[models.device(row) for row in reading.devices(connection)])
 
     @router.get("/devices/{device_id}", tags=["devices"])
+    @needs(Permission.DEVICES)
     def read_device(device_id: Id) -> models.Device:
         """Read one device."""
         with database.reading() as connection:
@@ -71,6 +78,7 @@ def _add_devices(router: APIRouter, database: Database) -> None:
         return models.device(rows[0])
 
     @router.get("/alarms", tags=["devices"])
+    @needs(Permission.DEVICES)
     def read_alarms(device_id: Text = "", limit: Limit = 100) -> models.Alarms:
         """List alarms, open and newest first."""
         with database.reading() as connection:
@@ -78,6 +86,7 @@ def _add_devices(router: APIRouter, database: Database) -> None:
         return models.Alarms(alarms=[models.Alarm(**models.plain(row)) for row in rows])
 
     @router.get("/quarantine", tags=["devices"])
+    @needs(Permission.DEVICES)
     def read_quarantine(limit: Limit = 100, offset: Offset = 0) -> models.QuarantinePage:
         """List messages that were not taken."""
         with database.reading() as connection:
@@ -88,12 +97,14 @@ def _add_devices(router: APIRouter, database: Database) -> None:
 
 def _add_verdicts(router: APIRouter, database: Database, settings: Settings) -> None:
     @router.get("/days", tags=["verdicts"])
+    @needs(Permission.STATISTICS)
     def read_days() -> models.Days:
         """List the service days that have verdicts."""
         with database.reading() as connection:
             return models.Days(days=[date.fromisoformat(day) for day in reading.audited_days(connection)])
 
     @router.get("/days/{day}", tags=["verdicts"])
+    @needs(Permission.STATISTICS)
     def read_day(day: date) -> models.Day:
         """Read a day's totals by verdict and reason."""
         with database.reading() as connection:
@@ -105,6 +116,7 @@ def _add_verdicts(router: APIRouter, database: Database, settings: Settings) -> 
         return models.Day(service_day=day, run_id=run["run_id"], totals=of_day)
 
     @router.get("/verdicts", tags=["verdicts"])
+    @needs(Permission.VERDICTS)
     def read_verdicts(  # noqa: PLR0917 - each is a query parameter
         day: date | None = None,
         verdict: Text = "",
@@ -122,11 +134,12 @@ def _add_verdicts(router: APIRouter, database: Database, settings: Settings) -> 
         return models.VerdictPage(total=total, verdicts=[models.Verdict(**models.plain(row)) for row in rows])
 
     @router.get("/lines/{line_id:path}/events", tags=["verdicts"])
+    @needs(Permission.VERDICTS)
     def read_events(line_id: Id, institution_id: Text = "") -> models.LineEvidence:
         """Read what the run knew around a line: events, machine sessions, coverage, checks, leaves."""
         row = _one_line(database, line_id, institution_id)
         zone = ZoneInfo(row["timezone"] or settings.timezone)
-        found = evidence.read_line(FilePath(row["folder"]), row["institution_id"], line_id, zone)
+        found = seen_of(evidence.read_line(FilePath(row["folder"]), row["institution_id"], line_id, zone))
         if found is None:
             raise HTTPException(410, "The tables of the run that gave this verdict are gone.")
         return models.LineEvidence(
@@ -143,6 +156,7 @@ def _add_verdicts(router: APIRouter, database: Database, settings: Settings) -> 
         )
 
     @router.get("/lines/{line_id:path}", tags=["verdicts"])
+    @needs(Permission.VERDICTS)
     def read_line(line_id: Id, institution_id: Text = "") -> models.Verdict:
         """Read the verdict of one billed line; `institution_id` where several use its number."""
         return models.Verdict(**models.plain(_one_line(database, line_id, institution_id)))
@@ -168,6 +182,7 @@ def _one_line(database: Database, line_id: str, institution_id: str) -> reading.
 
 def _add_findings(router: APIRouter, database: Database) -> None:
     @router.get("/findings", tags=["findings"])
+    @needs(Permission.FINDINGS)
     def read_findings(
         day: date | None = None, rule_id: Text = "", limit: Limit = 100, offset: Offset = 0
     ) -> models.FindingPage:
@@ -177,9 +192,11 @@ def _add_findings(router: APIRouter, database: Database) -> None:
             total, rows = reading.findings(
                 connection, day=of_day, rule_id=rule_id, limit=limit, offset=offset
             )
-        return models.FindingPage(total=total, findings=[models.Finding(**models.plain(row)) for row in rows])
+        found = [models.Finding(**models.plain(row)) for row in rows]
+        return models.FindingPage(total=total, findings=found)
 
     @router.get("/findings/{finding_id}", tags=["findings"])
+    @needs(Permission.FINDINGS)
     def read_finding(finding_id: Id) -> models.Finding:
         """Read one finding."""
         with database.reading() as connection:
@@ -191,12 +208,14 @@ def _add_findings(router: APIRouter, database: Database) -> None:
 
 def _add_runs(router: APIRouter, database: Database) -> None:
     @router.get("/audit-runs", tags=["audit"])
+    @needs(Permission.RUNS)
     def read_runs() -> models.Runs:
         """List the latest audit runs."""
         with database.reading() as connection:
             return models.Runs(runs=[models.Run(**models.plain(row)) for row in reading.runs(connection)])
 
     @router.get("/audit-runs/{run_id}", tags=["audit"])
+    @needs(Permission.RUNS)
     def read_run(run_id: Id) -> models.Run:
         """Read one run and how far it is."""
         with database.reading() as connection:

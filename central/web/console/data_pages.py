@@ -13,10 +13,12 @@ import pyarrow.parquet as pq
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import HTMLResponse
 
+from renzheng.central.access.roles import Permission
 from renzheng.central.audit.sources import quoted
 from renzheng.central.claims.rejects import Reason
 from renzheng.central.nightly.partitions import FROM_STORE
 from renzheng.central.settings import Settings
+from renzheng.central.store import viewer
 from renzheng.central.texts import Language
 from renzheng.central.web.console.pages import (
     ROWS_A_PAGE,
@@ -26,6 +28,7 @@ from renzheng.central.web.console.pages import (
     page_addresses,
     render,
 )
+from renzheng.central.web.guard import needs
 from renzheng.contracts.tables import INPUT_TABLES, REJECTS, arrow_schema
 
 Text = Annotated[str, Query(max_length=200)]
@@ -73,6 +76,7 @@ def build_router(settings: Settings, zone: ZoneInfo) -> APIRouter:
     folder = settings.tables_dir
 
     @router.get("/data")
+    @needs(Permission.IMPORTS)
     def show_tables(request: Request) -> Response:
         held = [held_table(folder, name) for name in INPUT_TABLES]
         rejected = rejects_by_institution(folder)
@@ -81,10 +85,12 @@ def build_router(settings: Settings, zone: ZoneInfo) -> APIRouter:
         )
 
     @router.get("/data/rejects")
+    @needs(Permission.REJECTS)
     def show_rejects(
         request: Request, institution: Text = "", table: Text = "", page: PageNumber = 1
     ) -> Response:
         total, rows = rejects(folder, institution, table, offset=(page - 1) * ROWS_A_PAGE)
+        viewer.note(rows)
         return render(
             request,
             "rejects.html",

@@ -15,20 +15,23 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, StreamingResponse
 from starlette.background import BackgroundTask
 
+from renzheng.central.access.roles import Permission
 from renzheng.central.lists import asked as asking
 from renzheng.central.lists import sheets, views
 from renzheng.central.lists.asked import FILTERS, GROUP_SORTS, GROUPS, SORTS, Asked, Wrong, write_cursor
 from renzheng.central.lists.lists import NONE, Lists, Row
 from renzheng.central.lists.months import KINDS, Kind
 from renzheng.central.settings import Settings
-from renzheng.central.store import reading
+from renzheng.central.store import reading, viewer
 from renzheng.central.store.database import Database
 from renzheng.central.store.times import day_bounds_us, to_us
 from renzheng.central.texts import Texts, texts
-from renzheng.central.web.console.forms import from_here, read_form
+from renzheng.central.web.access import is_from_here
+from renzheng.central.web.console.forms import read_form
 from renzheng.central.web.console.pages import XLSX, Times, choose_language, render
 from renzheng.central.web.console.summaries import cards_of, period_of
 from renzheng.central.web.console.trails import LONGEST_LIST
+from renzheng.central.web.guard import needs
 from renzheng.contracts.ids import is_bureau
 
 SHOWN: Mapping[Kind, tuple[str, ...]] = {
@@ -84,6 +87,7 @@ def build_router(
     _add_views(router, database, clock)
 
     @router.get("/days/{day}")
+    @needs(Permission.VERDICTS)
     def show_day(request: Request, day: date) -> Response:
         pairs = [("from", day.isoformat()), ("to", day.isoformat()), *request.query_params.multi_items()]
         with database.reading() as connection:
@@ -109,7 +113,7 @@ def _add_lists(router: APIRouter, database: Database, lists: Lists, zone: ZoneIn
             values: dict[str, Any] = {
                 "run": reading.run_of_day(connection, one_day) if one_day else None,
                 "incomplete": _incomplete(connection, one_day, zone) if one_day else (),
-                "views": views.read_views(connection, kind),
+                "views": views.read_views(connection, kind) if viewer.sees_all() else (),  # the bureau's
                 "institutions": institutions(connection),
             }
             if asked.group == "institution":
@@ -143,10 +147,12 @@ def _add_lists(router: APIRouter, database: Database, lists: Lists, zone: ZoneIn
         )
 
     @router.get("/lines")
+    @needs(Permission.VERDICTS)
     def show_lines(request: Request) -> Response:
         return show(request, "lines")
 
     @router.get("/findings")
+    @needs(Permission.FINDINGS)
     def show_findings(request: Request) -> Response:
         return show(request, "findings")
 
@@ -186,12 +192,14 @@ def _add_files(router: APIRouter, database: Database, lists: Lists, zone: ZoneIn
         return asked, t, [t(f"column.{name}") for name in heads]
 
     @router.get("/{kind}.csv")
+    @needs(Permission.EXPORTS)
     def send_csv(request: Request, kind: Kind) -> Response:
         asked, t, heads = told(request, kind)
         body = sheets.write_csv(heads, parts(asked, t))
         return StreamingResponse(body, media_type="text/csv; charset=utf-8", headers=_named(asked, "csv"))
 
     @router.get("/{kind}.xlsx")
+    @needs(Permission.EXPORTS)
     def send_xlsx(request: Request, kind: Kind) -> Response:
         asked, t, heads = told(request, kind)
         folder = tempfile.TemporaryDirectory()
@@ -272,8 +280,9 @@ def _add_views(router: APIRouter, database: Database, clock: Callable[[], dateti
         return RedirectResponse(f"/{kind if kind in KINDS else 'lines'}", status_code=303)
 
     @router.post("/views")
+    @needs(Permission.LISTS_KEEP)
     async def take_view(request: Request) -> Response:
-        if not from_here(request):
+        if not is_from_here(request):
             raise HTTPException(403)
         form = await read_form(request)
         return await run_in_threadpool(remove if form.get("remove") else save, form)

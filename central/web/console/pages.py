@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import parse_qs, urlencode
+from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 import orjson
@@ -14,21 +14,23 @@ from fastapi import APIRouter, HTTPException, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
+from renzheng.central.access.roles import Permission
 from renzheng.central.lists.lists import Lists
 from renzheng.central.nightly import evidence
 from renzheng.central.nightly.report import REPORT
 from renzheng.central.nightly.unanswered import find_unanswered
 from renzheng.central.nightly.workbook import write_workbook
 from renzheng.central.settings import Settings
-from renzheng.central.store import reading
+from renzheng.central.store import reading, viewer
 from renzheng.central.store.database import Database
 from renzheng.central.store.times import from_us, to_us
 from renzheng.central.texts import LANGUAGES, Language, Texts, texts
-from renzheng.central.web.access import Gate
 from renzheng.central.web.api.models import yuan
 from renzheng.central.web.console.summaries import month_of
 from renzheng.central.web.console.timeline import lay_out
 from renzheng.central.web.console.trails import trail
+from renzheng.central.web.guard import needs, visitor_of
+from renzheng.central.web.scoped import seen_of, seen_rows
 from renzheng.contracts.tables import BOXES
 
 LANGUAGE_COOKIE = "renzheng_language"
@@ -36,6 +38,29 @@ ROWS_A_PAGE = 50
 REPORT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; form-action 'none'; frame-ancestors 'none'"
 """A report brings its own style, and nothing else; what it says is escaped."""
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+NAVIGATION: Mapping[str, Permission] = {
+    "verdicts": Permission.VERDICTS,
+    "findings": Permission.FINDINGS,
+    "rounds": Permission.ROUNDS,
+    "rate": Permission.STATISTICS,
+    "attempts": Permission.ATTEMPTS,
+    "inpatients": Permission.STAYS,
+    "problems": Permission.HEALTH,
+    "devices": Permission.DEVICES,
+    "quarantine": Permission.DEVICES,
+    "data": Permission.IMPORTS,
+    "runs": Permission.RUNS,
+    "accounts": Permission.ACCOUNTS,
+    "access_log": Permission.ACCESS_LOG,
+}
+"""What each part of the navigation needs; only what a visitor may open is shown to them."""
+HOMES: Mapping[Permission, str] = {
+    Permission.HEALTH: "/problems",
+    Permission.ACCESS_LOG: "/access/log",
+    Permission.STATISTICS: "/rate",
+    Permission.ROUNDS: "/rounds",
+}
+"""Where somebody arrives who sees no verdicts."""
 Text = Annotated[str, Query(max_length=200)]
 PageNumber = Annotated[int, Query(ge=1, le=100_000)]
 _environment = Environment(
@@ -72,12 +97,15 @@ def render(request: Request, template: str, *, status: int = 200, **values: Any)
     language = choose_language(request)
     other: Language = "en" if language == "zh" else "zh"
     pairs = [(name, value) for name, value in request.query_params.multi_items() if name != "lang"]
+    visitor = visitor_of(request)
     page = _environment.get_template(template).render(
         t=texts(language),
         language=language,
         other=other,
         other_address=f"{request.url.path}?{urlencode([*pairs, ('lang', other)])}",
         here=request.url.path,
+        account=visitor.account_id if visitor and visitor.session_id else "",
+        sees=lambda key: key not in NAVIGATION or visitor is None or NAVIGATION[key] in visitor.permissions,
         money=money,
         percent=percent,
         **values,
@@ -112,12 +140,11 @@ class Times:
 
 
 def build_router(
-    database: Database, settings: Settings, clock: Callable[[], datetime], gate: Gate, lists: Lists
+    database: Database, settings: Settings, clock: Callable[[], datetime], lists: Lists
 ) -> APIRouter:
     """Build the pages over a store."""
     router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
     zone = ZoneInfo(settings.timezone)
-    _add_sign_in(router, gate)
     _add_days(router, database)
     _add_workbook(router, database, zone)
     _add_lines(router, database, zone, lists)
@@ -127,22 +154,14 @@ def build_router(
     return router
 
 
-def _add_sign_in(router: APIRouter, gate: Gate) -> None:
-    @router.get("/sign-in")
-    def show_sign_in(request: Request) -> Response:
-        target = request.query_params.get("next", "/")
-        return render(request, "sign_in.html", target=target, refused=False)
-
-    @router.post("/sign-in")
-    async def sign_in(request: Request) -> Response:
-        answer = await gate.sign_in(request)
-        wanted = parse_qs((await request.body()).decode("utf-8", "replace")).get("next", ["/"])[0]
-        return answer or render(request, "sign_in.html", status=403, target=wanted, refused=True)
-
-
 def _add_days(router: APIRouter, database: Database) -> None:
     @router.get("/")
+    @needs(Permission.OWN)
     def show_latest(request: Request) -> Response:
+        visitor = visitor_of(request)
+        if visitor is not None and Permission.VERDICTS not in visitor.permissions:
+            home = next((at for needed, at in HOMES.items() if needed in visitor.permissions), "/access/me")
+            return RedirectResponse(home, status_code=303)
         with database.reading() as connection:
             days = reading.audited_days(connection, limit=1)
         if days:
@@ -152,6 +171,7 @@ def _add_days(router: APIRouter, database: Database) -> None:
 
 def _add_workbook(router: APIRouter, database: Database, zone: ZoneInfo) -> None:
     @router.get("/days/{day}/verdicts.xlsx")
+    @needs(Permission.EXPORTS)
     def send_workbook(request: Request, day: date) -> Response:
         key = day.isoformat()
         with database.reading() as connection, tempfile.TemporaryDirectory() as folder:
@@ -181,6 +201,7 @@ def page_addresses(request: Request, page: int, total: int) -> Mapping[str, Any]
 
 def _add_lines(router: APIRouter, database: Database, zone: ZoneInfo, lists: Lists) -> None:
     @router.get("/lines/{line_id:path}")
+    @needs(Permission.VERDICTS)
     def show_line(request: Request, line_id: str, institution: Text = "") -> Response:
         with database.reading() as connection:
             row = reading.verdict(connection, line_id, institution)
@@ -195,7 +216,7 @@ def _add_lines(router: APIRouter, database: Database, zone: ZoneInfo, lists: Lis
         if row is None:
             return _show_unanswered(request, [Path(one) for one in folders], line_id, institution, zone)
         own_zone = ZoneInfo(row["timezone"]) if row["timezone"] else zone
-        found = evidence.read_line(Path(row["folder"]), row["institution_id"], line_id, own_zone)
+        found = seen_of(evidence.read_line(Path(row["folder"]), row["institution_id"], line_id, own_zone))
         cited = orjson.loads(row["evidence"])
         return render(
             request,
@@ -215,7 +236,12 @@ def _show_unanswered(
     request: Request, folders: Sequence[Path], line_id: str, institution: str, zone: ZoneInfo
 ) -> Response:
     """Show why a line has no verdict; 404 when no run has read it."""
-    found = find_unanswered(folders, line_id, institution, zone)
+    found = [
+        one
+        for one in find_unanswered(folders, line_id, institution, zone)
+        if viewer.sees(one.line["institution_id"])
+    ]
+    viewer.note(one.line for one in found)
     if not found:
         raise HTTPException(404)
     return render(request, "unanswered.html", line_id=line_id, found=found, when=Times(zone))
@@ -223,6 +249,7 @@ def _show_unanswered(
 
 def _add_findings(router: APIRouter, database: Database, zone: ZoneInfo, lists: Lists) -> None:
     @router.get("/findings/{finding_id}")
+    @needs(Permission.FINDINGS)
     def show_finding(request: Request, finding_id: str) -> Response:
         with database.reading() as connection:
             row = reading.finding(connection, finding_id)
@@ -232,7 +259,9 @@ def _add_findings(router: APIRouter, database: Database, zone: ZoneInfo, lists: 
             opened = trail(connection, lists, "findings", request, (row["institution_id"], finding_id))
         own_zone = ZoneInfo(row["timezone"]) if row["timezone"] else zone
         cited = orjson.loads(row["evidence"])
-        events = evidence.read_events(Path(row["folder"]) / "tables", cited)
+        events = seen_rows(evidence.read_events(Path(row["folder"]) / "tables", cited))
+        known = {event["event_id"] for event in events}
+        cited = cited if viewer.sees_all() else [one for one in cited if one in known]
         return render(
             request,
             "finding.html",
@@ -241,7 +270,7 @@ def _add_findings(router: APIRouter, database: Database, zone: ZoneInfo, lists: 
             lines=lines,
             cited=cited,
             events=events,
-            others=sorted(set(cited) - {event["event_id"] for event in events}),
+            others=sorted(set(cited) - known),
             parameters=orjson.loads(row["parameters"]),
             when=Times(own_zone),
         )
@@ -251,6 +280,7 @@ def _add_devices(
     router: APIRouter, database: Database, zone: ZoneInfo, clock: Callable[[], datetime], lists: Lists
 ) -> None:
     @router.get("/devices")
+    @needs(Permission.DEVICES)
     def show_devices(request: Request) -> Response:
         with database.reading() as connection:
             rows, alarms = reading.devices(connection), reading.alarms(connection, limit=50)
@@ -267,6 +297,7 @@ def _add_devices(
         )
 
     @router.get("/devices/{device_id}")
+    @needs(Permission.DEVICES)
     def show_device(request: Request, device_id: str) -> Response:
         with database.reading() as connection:
             rows = reading.devices(connection, device_id)
@@ -285,6 +316,7 @@ def _add_devices(
         )
 
     @router.get("/quarantine")
+    @needs(Permission.DEVICES)
     def show_quarantine(request: Request, page: PageNumber = 1) -> Response:
         with database.reading() as connection:
             total, rows = reading.quarantined(connection, limit=ROWS_A_PAGE, offset=(page - 1) * ROWS_A_PAGE)
@@ -326,12 +358,14 @@ def ago_from(now_us: int) -> Callable[[Texts, int | None], str]:
 
 def _add_runs(router: APIRouter, database: Database, zone: ZoneInfo) -> None:
     @router.get("/runs")
+    @needs(Permission.RUNS)
     def show_runs(request: Request) -> Response:
         with database.reading() as connection:
             rows = reading.runs(connection)
         return render(request, "runs.html", runs=rows, when=Times(zone))
 
     @router.get("/runs/{run_id}")
+    @needs(Permission.RUNS)
     def show_run(request: Request, run_id: str) -> Response:
         with database.reading() as connection:
             row = reading.run(connection, run_id)
@@ -358,6 +392,7 @@ def _add_runs(router: APIRouter, database: Database, zone: ZoneInfo) -> None:
         )
 
     @router.get("/runs/{run_id}/report.html")
+    @needs(Permission.VERDICTS)
     def send_report(run_id: str) -> Response:
         with database.reading() as connection:
             row = reading.run(connection, run_id)

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse
 
+from renzheng.central.access.roles import Permission
 from renzheng.central.settings import Settings
 from renzheng.central.store import reading
 from renzheng.central.store.database import Database
@@ -16,6 +17,7 @@ from renzheng.central.store.times import to_us
 from renzheng.central.watch.problems import KINDS
 from renzheng.central.watch.standing import Standing
 from renzheng.central.web.console.pages import Times, ago_from, render
+from renzheng.central.web.guard import needs
 
 ORDER = ("critical", "warning")
 
@@ -28,6 +30,7 @@ def build_router(
     zone = ZoneInfo(settings.timezone)
 
     @router.get("/problems")
+    @needs(Permission.HEALTH)
     def show_problems(request: Request) -> Response:
         now_us = to_us(clock())
         rows = [

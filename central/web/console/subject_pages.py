@@ -5,12 +5,14 @@ from zoneinfo import ZoneInfo
 from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.responses import HTMLResponse
 
+from renzheng.central.access.roles import Permission
 from renzheng.central.lists.lists import Lists
 from renzheng.central.settings import Settings
-from renzheng.central.store import reading
+from renzheng.central.store import reading, viewer
 from renzheng.central.store.database import Database
 from renzheng.central.web.console.pages import Times, render
 from renzheng.central.web.console.summaries import Subject, month_of
+from renzheng.central.web.guard import needs
 
 
 def build_router(database: Database, settings: Settings, lists: Lists) -> APIRouter:
@@ -24,6 +26,7 @@ def build_router(database: Database, settings: Settings, lists: Lists) -> APIRou
             named = {row["institution_id"]: row for row in reading.institutions(connection)}
         if not values["known"] and own_id not in named:
             raise HTTPException(404)
+        viewer.note_persons([own_id] if subject == "person" else [])
         return render(
             request,
             "subject.html",
@@ -35,10 +38,12 @@ def build_router(database: Database, settings: Settings, lists: Lists) -> APIRou
         )
 
     @router.get("/persons/{person_id:path}")
+    @needs(Permission.VERDICTS)
     def show_person(request: Request, person_id: str) -> Response:
         return show(request, "person", person_id)
 
     @router.get("/institutions/{institution_id:path}")
+    @needs(Permission.VERDICTS)
     def show_institution(request: Request, institution_id: str) -> Response:
         return show(request, "institution", institution_id)
 

@@ -1,0 +1,147 @@
+"""Each route names the permission it needs; one that names none keeps the service from starting.
+
+The guard runs before every route; what was read of persons is in the access log before anything is shown.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+from fastapi import FastAPI, HTTPException, Request
+from fastapi.routing import APIRoute
+from starlette.routing import BaseRoute, Mount, Route
+
+from renzheng.central.access.access_log import Access
+from renzheng.central.access.errors import UndeclaredRouteError
+from renzheng.central.access.roles import TERMS, Permission, Terms
+from renzheng.central.access.visitors import Visitor
+from renzheng.central.store.viewer import Viewer, look_as
+
+MARK = "permission"
+OPEN = "open"
+READING = ("GET", "HEAD")
+MOST_CHARACTERS = 500
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+def needs(permission: Permission) -> Callable[[_F], _F]:
+    """Declare the permission that a route needs; below the route's own decorator."""
+
+    def mark(endpoint: _F) -> _F:
+        setattr(endpoint, MARK, permission)
+        return endpoint
+
+    return mark
+
+
+def open_to_all(endpoint: _F) -> _F:
+    """Declare that a route answers everybody."""
+    setattr(endpoint, MARK, OPEN)
+    return endpoint
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """A permission while it is used.
+
+    Args:
+        visitor: by whom.
+        permission: which; None on a route that is open to all.
+        viewer: what has been read by it so far.
+    """
+
+    visitor: Visitor
+    permission: Permission | None
+    viewer: Viewer
+
+    @property
+    def terms(self) -> Terms:
+        """On which terms."""
+        return TERMS[self.permission] if self.permission else Terms()
+
+    def access(self, request: Request, outcome: str | None = None) -> Access | None:
+        """Return what is to be written down of it; None where nothing is."""
+        reads = request.method in READING
+        if self.permission is None or (reads and not self.terms.persons and outcome is None):
+            return None
+        query = f"?{request.url.query}" if request.url.query else ""
+        return Access(
+            account_id=self.visitor.account_id,
+            roles=self.visitor.roles,
+            address=address_of(request),
+            act=self.permission.value,
+            what=f"{request.method} {request.url.path}{query}"[:MOST_CHARACTERS],
+            purpose=self.terms.purpose,
+            outcome=outcome or ("shown" if reads else "changed"),
+            persons=frozenset(self.viewer.persons),
+        )
+
+
+def address_of(request: Request) -> str:
+    """Return from where a request comes."""
+    return request.client.host if request.client else "-"
+
+
+async def guard(request: Request) -> None:
+    """Let a request through to its route if its visitor may; a dependency of every route.
+
+    Raises:
+        HTTPException: 403 when they may not, or 303 to where a page asks for the password again.
+    """
+    permission = getattr(request.scope.get("endpoint"), MARK, None)
+    visitor = visitor_of(request)
+    if permission == OPEN:
+        return
+    if permission is None or visitor is None:
+        raise HTTPException(403, "This address is not open.")
+    use = Use(visitor, permission, Viewer(visitor.institutions))
+    request.state.use = use
+    if permission not in visitor.permissions:
+        raise HTTPException(403, "Your roles do not allow this.")
+    if use.terms.step_up and not visitor.confirmed:
+        if request.url.path.startswith("/api/") or request.method not in READING:
+            raise HTTPException(403, "Confirm your password at /confirm first.")
+        wanted = f"{request.url.path}?{request.url.query}" if request.url.query else request.url.path
+        raise HTTPException(303, headers={"Location": f"/confirm?next={quote(wanted)}"})
+    look_as(use.viewer)
+
+
+def visitor_of(request: Request) -> Visitor | None:
+    """Return who asks; None on a page that is open to all."""
+    found: Visitor | None = getattr(request.state, "visitor", None)
+    return found
+
+
+def check_routes(app: FastAPI, is_open: Callable[[str], bool]) -> None:
+    """Check that every route of an application names its permission.
+
+    Args:
+        app: the application.
+        is_open: whether an address answers whoever is not known.
+
+    Raises:
+        UndeclaredRouteError: one does not, or is open to all at an address that is not.
+    """
+    for path, route in _flat(app.routes, ""):
+        if isinstance(route, Mount) and is_open(f"{path}/"):
+            continue
+        if type(route) is Route and path == app.openapi_url:
+            continue  # for whoever is let in at all
+        mark = getattr(route.endpoint, MARK, None) if isinstance(route, APIRoute) else None
+        if mark is None or (mark == OPEN and not is_open(path)):
+            raise UndeclaredRouteError(
+                f"The route {path} does not name the permission that it needs.",
+                why="Anybody who is signed in could call it.",
+                do="Declare it with @needs(Permission...) below the route's decorator.",
+            )
+
+
+def _flat(routes: Iterable[BaseRoute], prefix: str) -> Iterable[tuple[str, BaseRoute]]:
+    """Walk routes, those of included routers too, each with its whole path."""
+    for route in routes:
+        inner = getattr(route, "original_router", None)
+        if inner is not None:
+            yield from _flat(inner.routes, prefix + route.include_context.prefix)  # type: ignore[attr-defined]
+        else:
+            yield prefix + getattr(route, "path", "?"), route

@@ -1,0 +1,80 @@
+"""Somebody signs in for the first time in a real Chromium over plain HTTP, and the pages of accounts."""
+
+import datetime as dt
+
+import pytest
+from parts import pictures, stores
+from parts.browser import chromium_page, uncomplaining
+from parts.chromium import axe_of
+
+from renzheng.central.access import access_log, accounts
+from renzheng.central.access.access_log import Access
+from renzheng.central.access.accounts import New
+from renzheng.central.access.roles import Role
+from renzheng.central.metrics import Metrics
+from renzheng.central.settings import make_settings
+from renzheng.central.store.database import Database
+from renzheng.central.web.app import build_app
+from renzheng.central.web.server import WebServer
+
+pytestmark = pytest.mark.chromium
+NOW = dt.datetime(2026, 3, 4, 15, tzinfo=dt.UTC)
+PASSWORD = "five green lamps by the river"
+PAGES = {
+    "chief": ("/access/accounts", "/access/roles", "/access/emergencies", "/access/me"),
+    "chen": ("/access/log",),
+}
+
+
+@pytest.fixture(scope="module")
+def console(tmp_path_factory):
+    settings = make_settings({"data_dir": str(tmp_path_factory.mktemp("access"))})
+    database = Database(stores.lay(settings.database))
+    codes = {}
+    with database.writing() as connection:
+        for name, role in (("chief", Role.ADMINISTRATOR), ("chen", Role.DATA_PROTECTION)):
+            accounts.add(connection, New(name, frozenset({role})), "test", NOW)
+            codes[name] = accounts.give_code(connection, name, NOW)
+        seen = [f"P{number}" for number in range(300)]
+        for persons in (seen, seen[:1]):
+            told = Access("li.wei", ("auditor",), "10.0.0.1", "verdicts", "/days", "audit", "shown", persons)
+            access_log.append(connection, told, NOW)
+    server = WebServer(build_app(database, settings, lambda: NOW, Metrics()), "127.0.0.1", 0)
+    server.start()
+    yield server.url, codes
+    server.stop()
+    database.close()
+
+
+@pytest.fixture(scope="module")
+def page():
+    with chromium_page() as page:
+        yield page
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_from_the_one_time_address_to_the_pages(console, page, name):
+    url, codes = console
+    with uncomplaining(page):
+        page.goto(f"{url}/first?code={codes[name]}")
+        page.fill("#password", PASSWORD)
+        page.fill("#again", PASSWORD)
+        page.click("main button")
+        page.wait_for_load_state("networkidle")
+        page.set_viewport_size({"width": 1280, "height": 900})
+        for path in PAGES[name]:
+            for language in ("zh", "en"):
+                page.goto(f"{url}{path}?lang={language}")
+                inspect(page, f"access{path.replace('/', '-')}-{language}")
+        page.set_viewport_size({"width": 320, "height": 640})  # 1280 at 400 %
+        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+        page.goto(f"{url}/access/me")
+        page.click("main .head button")
+    assert page.url == f"{url}/sign-in"
+
+
+def inspect(page, name):
+    """Keep a picture, and let axe look at the page."""
+    assert page.locator("h1").inner_text().strip()
+    page.screenshot(path=pictures.folder("console") / f"{name}.png")
+    assert axe_of(page)["violations"] == []
