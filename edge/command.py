@@ -3,7 +3,7 @@
 import logging
 import signal
 import threading
-from datetime import date
+from datetime import date, time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -61,6 +61,9 @@ def enrol(  # noqa: PLR0917 - Typer's options
         bool, typer.Option(help="The patient's consent is on paper; it is recorded.")
     ] = False,
     roster: Annotated[str | None, typer.Option(help="Expect the patient on this day (2026-03-31).")] = None,
+    at: Annotated[
+        str | None, typer.Option(help="Expect the patient at this local time of that day (07:30).")
+    ] = None,
 ) -> None:
     """Enrol a person from photographs."""
     from renzheng.edge.look.engines import choose_engine
@@ -76,8 +79,16 @@ def enrol(  # noqa: PLR0917 - Typer's options
             photographs=[image.read_bytes() for image in images],
             consented=consented,
             on_roster=_day(roster),
+            expected_at=_time(at),
         )
     print(f"enrolled {person}: {len(images)} reference(s), event {event_id}")
+
+
+def _time(text: str | None) -> time | None:
+    try:
+        return None if text is None else time.fromisoformat(text)
+    except ValueError:
+        raise InputError(f"{text!r} is no time of day.", do="Write it as 07:30.") from None
 
 
 def _day(text: str | None) -> date | None:

@@ -184,10 +184,15 @@ def _add_liveness(app: FastAPI, kiosk: Kiosk) -> None:
 
 def _add_reports(app: FastAPI, kiosk: Kiosk, voices: Voices) -> None:
     async def roster() -> list[dict[str, str]]:
-        patients = await asyncio.to_thread(kiosk.visitors.roster)
+        listed = await asyncio.to_thread(kiosk.visitors.roster)
         return [
-            {"person_id": p.person_id, "surname": p.surname, "masked_number": p.masked_number}
-            for p in patients
+            {
+                "person_id": one.patient.person_id,
+                "surname": one.patient.surname,
+                "masked_number": one.patient.masked_number,
+                "group": one.group.value,
+            }
+            for one in listed
         ]
 
     async def state() -> Screen:

@@ -1,10 +1,12 @@
 """Who is named at the kiosk, and what is known of them when a visit begins."""
 
+from datetime import timedelta
 from zoneinfo import ZoneInfo
 
 from renzheng.edge.device.clock import Clock
 from renzheng.edge.device.store.people import NOTICE, Patient, People
 from renzheng.edge.errors import CallError
+from renzheng.edge.kiosk.expected import HISTORY, Listed, group_of
 from renzheng.edge.kiosk.screen import IdentifyCall
 from renzheng.edge.kiosk.session import Identified, Identifier
 from renzheng.edge.settings import Settings
@@ -24,13 +26,28 @@ class Visitors:
     def __init__(self, settings: Settings, people: People, clock: Clock, model: ModelId) -> None:
         self._notice = NOTICE, settings.kiosk.notice_version
         self._zone = ZoneInfo(settings.device.time_zone)
+        self._open_too_long = timedelta(hours=settings.kiosk.open_too_long_hours)
         self._people = people
         self._clock = clock
         self._model = model
 
-    def roster(self) -> list[Patient]:
-        """Return today's patients."""
-        return self._people.roster(self._clock.read().wall.astimezone(self._zone).date())
+    def roster(self) -> list[Listed]:
+        """Return today's patients, and where on the list each stands at this hour."""
+        now = self._clock.read().wall.astimezone(self._zone)
+        times = self._people.expected_at(now.date())
+        past = self._people.past_sessions(now - HISTORY)
+        return [
+            Listed(
+                patient,
+                group_of(
+                    now,
+                    times.get(patient.person_id),
+                    past.get(patient.person_id, ()),
+                    self._open_too_long,
+                ),
+            )
+            for patient in self._people.roster(now.date())
+        ]
 
     def named(self, call: IdentifyCall) -> Identified:
         """Return who is named by a card or by a touch on the roster.

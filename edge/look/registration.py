@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, time
 
 from renzheng.contracts.ids import EventId
 from renzheng.edge.device.clock import Clock, SystemClock
@@ -35,6 +35,7 @@ class Registration:
         photographs: Sequence[bytes],
         consented: bool = False,
         on_roster: date | None = None,
+        expected_at: time | None = None,
     ) -> EventId:
         """Enter a patient with references from photographs.
 
@@ -45,6 +46,7 @@ class Registration:
             photographs: image files' bytes.
             consented: the patient's consent to the present notice is on paper; it is recorded as an event.
             on_roster: a local day on which to expect the patient.
+            expected_at: the local time on that day, if it is known.
 
         Raises:
             PhotographRefusedError: one of the photographs cannot serve; nothing is kept.
@@ -58,7 +60,7 @@ class Registration:
         ]
         patient = self.people.put_patient(person_id, surname=surname, card_number=card_number)
         if on_roster is not None:
-            self.people.put_on_roster(on_roster, [patient.person_id])
+            self.people.put_on_roster(on_roster, [patient.person_id], expected_at=expected_at)
         if consented:
             self.consents.record(patient.person_id, given=True)
         return self.enrolment.enrol(patient.person_id, templates, source="photograph")

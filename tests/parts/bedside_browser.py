@@ -187,7 +187,16 @@ def assert_usable(page: Page) -> None:
         .map((e) => e.outerHTML.slice(0, 80))"""
     )
     assert small == []
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    for size, colours in (
+        ("", "none"),
+        ("27px", "active"),
+    ):  # as it is; in larger type and colours of one's own
+        page.emulate_media(forced_colors=colours)
+        page.evaluate("size => { document.documentElement.style.fontSize = size; }", size)
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), size
+        assert chromium.out_of_reach(page) == [], size
+    page.emulate_media(forced_colors="none")
+    page.evaluate("document.documentElement.style.fontSize = ''")
     found = chromium.axe_of(page, **{"color-contrast-enhanced": {"enabled": True}})
     assert "color-contrast-enhanced" in {each["id"] for each in found["passes"]}
     assert [(each["id"], each["nodes"][0]["html"][:120]) for each in found["violations"]] == []

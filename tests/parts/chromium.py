@@ -101,6 +101,34 @@ def browser_of_its_own(
     return starting.launch_persistent_context(profile, executable_path=PROGRAM, args=more, **options)
 
 
+_OUT_OF_REACH = """() => {
+  const within = document.querySelector('dialog[open]') ?? document.body;
+  if (document.body.dataset.screen === 'asleep') return [];
+  const seen = (e) => e.checkVisibility({ checkVisibilityCSS: true }) && !e.matches('.unseen');
+  const scrolled = [...document.querySelectorAll('main, .read')];
+  const found = [];
+  for (const each of scrolled) each.scrollTop = 0;
+  const top = within.matches('dialog') ? 0 : document.querySelector('header').getBoundingClientRect().bottom;
+  const heading = [...within.querySelectorAll('h1')].find(seen)?.getBoundingClientRect();
+  const low = document.documentElement.classList.contains('low');
+  if (heading && heading.top < top - 1 && !low) found.push('the heading lies above what is to be seen');
+  for (const e of [...within.querySelectorAll('button, input, a.button, h1')].filter(seen)) {
+    e.scrollIntoView({ block: 'center' });
+    const box = e.getBoundingClientRect(), name = e.outerHTML.slice(0, 80);
+    const down = Math.min(box.height, innerHeight) / 2;
+    const hit = document.elementFromPoint(box.left + box.width / 2, box.top + down);
+    if (!hit || !(e.contains(hit) || hit.contains(e))) found.push('covered or out of reach ' + name);
+  }
+  for (const each of scrolled) each.scrollTop = 0;
+  return found;
+}"""
+
+
+def out_of_reach(page: Page) -> list[str]:
+    """Which headings begin above the screen, and which controls cannot be scrolled to or are covered."""
+    return [str(each) for each in page.evaluate(_OUT_OF_REACH)]
+
+
 def axe_of(page: Page, **rules: Any) -> dict[str, Any]:
     """What axe says of the page by WCAG 2.2 AA: all violations, and of what passes one example a rule."""
     options = {"runOnly": _WCAG, "resultTypes": ["violations"], "rules": rules}

@@ -17,7 +17,7 @@ import pytest
 
 from renzheng.contracts.events import AttendanceData, Clock, Outcome, Pad, Purpose, SignIn, device_source
 from renzheng.edge.device.clock import SteppedClock
-from renzheng.edge.look import attempt
+from renzheng.edge.look import attempt, pace
 from renzheng.edge.settings import Settings
 from renzheng.models.analysis import Analysis, Face, NoFace, OneFace
 from renzheng.models.calibration import Calibration
@@ -137,6 +137,12 @@ def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     """
     monkeypatch.setattr(attempt, "PASSIVE_MS", 300)
     monkeypatch.setattr(attempt, "REFUSE_MS", 300)
+
+
+def be_unmoved_by_load(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no machine count as too slow: a busy one must fail no test. What that means is tested by clocks."""
+    monkeypatch.setattr(pace, "SLOW_MS", 3_600_000)
+    monkeypatch.setattr(pace, "LONGEST_MS", 3_600_000)
 
 
 def be_patient(monkeypatch: pytest.MonkeyPatch) -> None:

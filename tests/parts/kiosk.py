@@ -1,7 +1,7 @@
 """The kiosk's page in a real Chromium with a pretended camera, for the edge's end-to-end tests."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ from typing import Any
 import cv2
 import numpy as np
 from parts import chromium, pictures
-from playwright.sync_api import Page
+from playwright.sync_api import Page, Route, WebSocketRoute
 
 from renzheng.contracts.log import read_entry
 from renzheng.edge.kiosk.main import Agent
@@ -72,10 +72,12 @@ def opened(
     viewport: dict[str, int] = PORTRAIT,
     language: str = "zh",
     own_time: bool = False,
+    before: Callable[[Page], object] = lambda _page: None,
 ) -> Iterator[Kiosk]:
     """Open the page before a camera that plays `feed`; what the page complains of fails the test.
 
-    With `own_time` the page's clock and timers go by `page.clock`, as the test says.
+    With `own_time` the page's clock and timers go by `page.clock`, as the test says; `before` is called with
+    the page before it goes anywhere.
     """
     context = chromium.browser_before(feed).new_context(viewport=viewport)
     context.set_default_timeout(chromium.PATIENCE_MS)
@@ -87,13 +89,51 @@ def opened(
         kiosk = Kiosk(page, feed)
         if own_time:
             page.clock.install()
+        before(page)
         page.goto(f"{agent.kiosk_url}?lang={language}")
         page.wait_for_selector("#roster button")
         yield kiosk
     finally:
         context.close()
-    unexpected = [line for line in said if not re.search(r"status of (403|404|409)", line)]
-    assert unexpected == []
+    unexpected = [line for line in said if not _EXPECTED.search(line)]
+    assert unexpected == [], unexpected
+
+
+_EXPECTED = re.compile(r"status of (403|404|409)|net::ERR_|WebSocket connection to")
+"""What a browser writes of calls that are refused, and of an agent that is away."""
+
+
+class Line:
+    """The page's line to its agent, which a test cuts and mends: `opened(..., before=line)`."""
+
+    def __init__(self) -> None:
+        self._cut = False
+        self._open: list[WebSocketRoute] = []
+
+    def __call__(self, page: Page) -> None:
+        page.route("**/*", self._call)
+        page.route_web_socket("**/kiosk/socket", self._socket)
+
+    def cut(self) -> None:
+        """The agent is away from now on."""
+        self._cut = True
+        for each in self._open:
+            each.close()
+        self._open.clear()
+
+    def mend(self) -> None:
+        """It is back."""
+        self._cut = False
+
+    def _call(self, route: Route) -> None:
+        route.abort() if self._cut else route.continue_()
+
+    def _socket(self, socket: WebSocketRoute) -> None:
+        if self._cut:
+            socket.close()
+            return
+        socket.connect_to_server()
+        self._open.append(socket)
 
 
 def fall_asleep(agent: Agent, kiosk: Kiosk) -> None:
@@ -152,6 +192,25 @@ _CONTRASTS = """() => {
       return { ratio: (a + 0.05) / (b + 0.05), text: e.textContent.trim().slice(0, 40) };
     });
 }"""
+
+
+_FAULTS_OF_CONSENT = """() => {
+  const promise = document.querySelector('[data-say="consent.text_3"]');
+  if (!promise?.checkVisibility()) return [];
+  const box = promise.getBoundingClientRect();
+  const choice = document.querySelector('#agree').getBoundingClientRect();
+  const found = [];
+  const header = document.querySelector('header').getBoundingClientRect();
+  if (box.top < header.bottom || box.bottom > innerHeight) found.push('what refusing means is not seen');
+  if (box.bottom > choice.top + 1) found.push('the choice comes before the text');
+  return found;
+}"""
+
+
+def assert_reachable(page: Page) -> None:
+    """The heading is seen at once; every control can be scrolled to and touched, nothing lies over it."""
+    faults = [*chromium.out_of_reach(page), *page.evaluate(_FAULTS_OF_CONSENT)]
+    assert not faults, faults
 
 
 def assert_readable(page: Page) -> None:

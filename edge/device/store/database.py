@@ -294,3 +294,9 @@ def _pins(database: Database) -> None:
         " STRICT"
     )
     database.execute("CREATE TABLE older_number_keys (sealed BLOB NOT NULL) STRICT")
+
+
+@MIGRATIONS(name="0010_expected_at")
+def _expected_at(database: Database) -> None:
+    database.execute("ALTER TABLE roster ADD COLUMN expected_at TEXT")  # local time, HH:MM
+    database.execute("CREATE INDEX sessions_by_time ON sessions (signed_in_at)")

@@ -7,7 +7,7 @@ import logging
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime, time
 from pathlib import Path
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -54,6 +54,15 @@ class OpenSession:
 
     session_id: SessionId
     signed_in_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class PastSession:
+    """A session of the last weeks, open or ended."""
+
+    signed_in_at: datetime
+    signed_out_at: datetime | None
+    is_open: bool
 
 
 def mask(number: str) -> str:
@@ -186,11 +195,17 @@ class People:
             )
         return Patient(PersonId(person_id), surname, masked)
 
-    def put_on_roster(self, day: date, person_ids: Sequence[str]) -> None:
-        """Say who is expected on a local day."""
+    def put_on_roster(self, day: date, person_ids: Sequence[str], *, expected_at: time | None = None) -> None:
+        """Say who is expected on a local day, and at what local time if that is known."""
+        at = None if expected_at is None else expected_at.isoformat("minutes")
         with self.store.writing() as database:
             for person_id in map(self._spelling, person_ids):
-                database.execute("INSERT OR IGNORE INTO roster VALUES (?, ?)", (day.isoformat(), person_id))
+                database.execute(
+                    "INSERT INTO roster (day, person_id, expected_at) VALUES (?, ?, ?)"
+                    " ON CONFLICT (day, person_id) DO UPDATE"
+                    " SET expected_at = coalesce(excluded.expected_at, roster.expected_at)",
+                    (day.isoformat(), person_id, at),
+                )
 
     def roster(self, day: date) -> list[Patient]:
         """Those expected on a day, by surname."""
@@ -200,6 +215,31 @@ class People:
             day.isoformat(),
         )
         return [_patient(row) for row in rows]
+
+    def expected_at(self, day: date) -> dict[PersonId, time]:
+        """When on a day those are expected of whom the roster says so; local times."""
+        rows = self.store.rows(
+            "SELECT person_id, expected_at FROM roster WHERE day = ? AND expected_at IS NOT NULL",
+            day.isoformat(),
+        )
+        return {PersonId(row["person_id"]): time.fromisoformat(row["expected_at"]) for row in rows}
+
+    def past_sessions(self, since: datetime) -> dict[PersonId, list[PastSession]]:
+        """The sessions that began since a moment, by person; one given up is neither open nor ended."""
+        rows = self.store.rows(
+            "SELECT person_id, signed_in_at, signed_out_at, given_up FROM sessions WHERE signed_in_at >= ?",
+            since.astimezone(UTC).isoformat(),
+        )
+        found: dict[PersonId, list[PastSession]] = {}
+        for row in rows:
+            ended = row["signed_out_at"]
+            session = PastSession(
+                datetime.fromisoformat(row["signed_in_at"]),
+                None if ended is None else datetime.fromisoformat(ended),
+                is_open=ended is None and not row["given_up"],
+            )
+            found.setdefault(PersonId(row["person_id"]), []).append(session)
+        return found
 
     def by_id(self, person_id: str) -> Patient:
         """Find a patient.

@@ -1,9 +1,9 @@
 // When liveness did not show by itself: the movement asked for, and soft colours around the oval, one after the
 // other. The agent draws both anew for each attempt; each colour is reported when it has been painted, so that
 // the agent knows which frames it can show in. At most 2.5 changes a second, of like brightness, no saturated
-// red (WCAG 2.2, 2.3.1), and none for whoever has asked their device for less motion.
+// red (WCAG 2.2, 2.3.1), and none for whoever has asked their device for less motion, or for colours of their own.
 const ARROWS = { turn_left: "←", turn_right: "→", nod: "↕", come_nearer: "⤢" };
-const calm = matchMedia("(prefers-reduced-motion: reduce)");
+const calm = matchMedia("(prefers-reduced-motion: reduce), (forced-colors: active)");
 let running = "";
 let labelled = "";
 

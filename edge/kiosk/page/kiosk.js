@@ -1,6 +1,9 @@
 // The kiosk page: shows the screen that the agent names, sends frames, measures usable face to green.
 import { Camera } from "/static/camera.js";
 import { Comfort } from "/static/comfort.js";
+import { act, ask, isAway, onLink, onTold, setAway, tell } from "/static/link.js";
+import { Roster } from "/static/roster.js";
+import { handOver, isReading, onCard } from "/static/typed.js";
 import { clear, repaint } from "/shared/repaint.js";
 import { Voice } from "/static/voice.js";
 import { known, language, OWN_LANGUAGE, put, say, settings, speak, speakOther } from "/static/words.js";
@@ -14,9 +17,17 @@ const SCAN_FPS = 6;
 const REST_FPS = 2;           // while asleep: enough to see that somebody comes
 const STIR_EVERY_MS = 5_000;
 const COMFORT_KEPT_MS = 60_000;
+const ROSTER_KEPT_MS = 30_000;   // a letter of the rail, left alone for so long, was somebody's who has gone
+const AWAY_MS = 30_000;         // without the agent for so long, nobody's name stays on the screen
+const NAMED_KEPT_MS = 20_000;   // who was named while the agent was away is named to it when it is back, not later
+const roster = new Roster($("roster"), $("rail"), $("gone"), {
+  repaint, choose: (patient) => identify({ person_id: patient.person_id }),
+});
 let socket = null;
 let sent = 0;
-let screen = { screen: "idle" };
+let screen = { screen: "away" };   // until the agent has said which
+let named = null;               // who was named and not taken yet: { call, at }
+let lost = null;                // timer: the agent is away
 let shown = "";
 let wantsOtherWay = false;
 let chosen = { identifier: null, cause: null };
@@ -25,19 +36,6 @@ let challenge = null;   // challenge.js: show(screen) is told every screen, may 
 let stirred = performance.now();
 let told = -Infinity;
 let tabbed = false;
-
-async function call(path, body) {
-  try {
-    const answer = await fetch(path, {
-      method: "POST",
-      headers: { "content-type": "application/json" },
-      body: JSON.stringify(body ?? {}),
-    });
-    return { ok: answer.ok, ...(await answer.json()) };
-  } catch {
-    return { ok: false, problem: "offline" };
-  }
-}
 
 function problem(element, answer) {
   const key = known(`problem.${answer.problem}`) ? `problem.${answer.problem}` : "problem.fault";
@@ -50,13 +48,34 @@ function connect() {
   socket.binaryType = "arraybuffer";
   sent = 0;
   captured.clear();
-  socket.onmessage = (message) => show(JSON.parse(message.data));
-  socket.onopen = () => { put($("idle-problem"), ""); };
+  socket.onmessage = (message) => {
+    clearTimeout(lost);
+    lost = null;
+    setAway(false);
+    show(JSON.parse(message.data));
+    nameAgain();
+  };
   socket.onclose = () => {
     letGo();
-    put($("idle-problem"), "problem.offline");
+    setAway(true);
+    lost ??= setTimeout(goAway, AWAY_MS);
     setTimeout(connect, 1000);
   };
+}
+
+// Nobody answers any more: the screen says so, and keeps nobody's name. The agent says where it stands when it is back.
+function goAway() {
+  for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
+  show({ screen: "away" });
+  forget("");
+  roster.clear();
+  clear($("roster"));
+}
+
+function hearLink(away) {
+  if (!away || screen.screen === "asleep") return;
+  if (screen.screen === "looking") put($("guidance"), "link.away");
+  voice.tell(["link.away"]);
 }
 
 function show(next) {
@@ -82,7 +101,9 @@ function arrive(next, before) {
   if (next.screen === "idle") {
     wantsOtherWay = false;
     forget(before);
-    $("card").focus();
+    roster.reset();
+    handOver();
+    if (!document.querySelector("dialog[open]")) $("card").focus();
     loadRoster();
     if (before !== "done" && before !== "") voice.tell(spoken("idle"));
     return;
@@ -90,7 +111,7 @@ function arrive(next, before) {
   sectionOf(next.screen)?.querySelector("h1")?.focus();
   if (wantsOtherWay && ["consent", "already", "looking", "failed"].includes(next.screen)) {
     wantsOtherWay = false;
-    call("/kiosk/other-way");
+    act("/kiosk/other-way");
   }
   if (next.screen === "other_way") {
     chosen = { identifier: null, cause: next.cause };
@@ -102,26 +123,27 @@ function arrive(next, before) {
 
 // What is said of a screen: its title, its text and its choices, in the order in which they stand.
 function spoken(name) {
-  const parts = [...sectionOf(name).querySelectorAll("[data-spoken]")];
+  const parts = [...sectionOf(name)?.querySelectorAll("[data-spoken]") ?? []];
   const footer = ["idle", "already"].includes(name) ? ["other_way.button"] : [];
   return [...parts.map((part) => part.dataset.say), ...footer].filter(Boolean);
 }
 
 // Nobody's name, number or PIN stays in the page; what the card reader is typing just now does.
 function forget(before) {
-  if (before !== "asleep") $("card").value = "";
+  if (before !== "asleep" && !isReading()) $("card").value = "";
   $("witness").value = $("pin").value = "";
   put($("witness-problem"), "");
-  if (before !== "scan") put($("idle-problem"), "");
+  if (!["scan", "away"].includes(before)) put($("idle-problem"), "");
 }
 
 function fallAsleep() {
+  roster.clear();
   clear($("roster"));
   $("comfort-dialog").close();
   forget("");
   voice.hush();
   comfort.reset();
-  if (language() !== OWN_LANGUAGE) speak(OWN_LANGUAGE).then(relabel);
+  if (language() !== OWN_LANGUAGE) { speak(OWN_LANGUAGE); relabel(); }
   $("card").focus();
 }
 
@@ -191,11 +213,11 @@ async function begin(fps) {
       if (captured.size > KEPT) captured.delete(captured.keys().next().value);
       socket.send(blob);
     });
-    if (screen.screen === "looking") call("/kiosk/camera", { state: "up" });
+    if (screen.screen === "looking") ask("/kiosk/camera", { state: "up" });
   } catch (error) {
-    call("/kiosk/camera", { state: "failed", cause: String(error.name || "unknown").slice(0, 40) });
-    if (screen.screen === "looking") call("/kiosk/other-way", { cause: "camera_fault" });
-    if (screen.screen === "scan") { await call("/kiosk/cancel"); put($("idle-problem"), "camera_failed"); }
+    ask("/kiosk/camera", { state: "failed", cause: String(error.name || "unknown").slice(0, 40) });
+    if (screen.screen === "looking") act("/kiosk/other-way", { cause: "camera_fault" });
+    if (screen.screen === "scan") { await ask("/kiosk/cancel"); put($("idle-problem"), "camera_failed"); }
   }
 }
 
@@ -206,7 +228,7 @@ function measure(done) {
   if (!Number.isFinite(from)) return;
   requestAnimationFrame(() => requestAnimationFrame(() => {
     const milliseconds = performance.now() - from;
-    call("/kiosk/latencies", { event_id: done.event_id, frame: done.first_usable_frame, milliseconds });
+    ask("/kiosk/latencies", { event_id: done.event_id, frame: done.first_usable_frame, milliseconds });
   }));
 }
 
@@ -214,30 +236,38 @@ async function loadRoster() {
   const answer = await fetch("/kiosk/roster").catch(() => null);
   if (!answer?.ok) return;
   const patients = await answer.json();
-  const tiles = patients.map((patient) => {
-    const tile = document.createElement("button");
-    tile.type = "button";
-    tile.dataset.key = tile.dataset.person = patient.person_id;
-    const name = document.createElement("b");
-    const number = document.createElement("span");
-    name.textContent = patient.surname;
-    number.textContent = patient.masked_number;
-    tile.append(name, number);
-    tile.dataset.ending = patient.masked_number.replace(/\D/g, "");
-    tile.onclick = () => identify({ person_id: patient.person_id });
-    return tile;
-  });
-  if (!tiles.length) {
-    tiles.push(document.createElement("p"));
-    tiles[0].textContent = say("idle.nobody");
-  }
-  if (screen.screen !== "asleep") repaint($("roster"), tiles);
+  if (!["asleep", "away"].includes(screen.screen)) roster.show(patients);
 }
 
-async function identify(named) {
-  const answer = await call("/kiosk/identify", named);
-  problem($("idle-problem"), answer);
+// Somebody was named: by a touch or a card. While the agent is away that is kept, and named to it when it is back.
+function identify(call) {
+  named = { call, at: performance.now() };
   $("card").value = "";
+  put($("idle-problem"), "");
+  return nameAgain();
+}
+
+async function nameAgain() {
+  const mine = named;
+  if (!mine || mine.under) return;
+  if (isAway()) { keptInWords(mine); return; }
+  if (performance.now() - mine.at > NAMED_KEPT_MS) {
+    named = null;
+    problem($("idle-problem"), { problem: "name_again" });
+    return;
+  }
+  mine.under = true;
+  const answer = await ask("/kiosk/identify", mine.call);
+  mine.under = false;
+  if (named !== mine) return;
+  if (answer.problem === "offline") { keptInWords(mine); return; }
+  named = null;
+  problem($("idle-problem"), answer.problem === "wrong_moment" ? { problem: "another_visit" } : answer);
+  if (answer.problem === "wrong_moment") tell("problem.another_visit");
+}
+
+function keptInWords(mine) {
+  tell(mine.call.card_number ? "link.card_kept" : "link.name_kept");
 }
 
 function options() {
@@ -279,44 +309,50 @@ function listen() {
   $("witness-form").onsubmit = async (event) => {
     event.preventDefault();
     if (!chosen.identifier || !chosen.cause) { problem($("witness-problem"), { problem: "choose" }); return; }
-    const answer = await call("/kiosk/witness", { witness_id: $("witness").value, pin: $("pin").value, ...chosen });
-    $("pin").value = "";
+    const answer = await ask("/kiosk/witness", { witness_id: $("witness").value, pin: $("pin").value, ...chosen });
+    if (answer.problem === "offline") tell("link.not_sent"); else $("pin").value = "";
     problem($("witness-problem"), answer);
   };
   let asked = performance.now();
   $("witness-form").addEventListener("pointerdown", () => {   // whoever is at work here is not asked whether they are
-    if (performance.now() - asked > STIR_EVERY_MS) { asked = performance.now(); call("/kiosk/more-time"); }
+    if (performance.now() - asked > STIR_EVERY_MS) { asked = performance.now(); ask("/kiosk/more-time"); }
   });
-  $("scan").onclick = () => call("/kiosk/scan");
-  $("agree").onclick = () => call("/kiosk/consent", { given: true });
-  $("refuse").onclick = () => call("/kiosk/consent", { given: false });
-  $("more-time-yes").onclick = () => call("/kiosk/more-time");
-  $("more-time").oncancel = (event) => { event.preventDefault(); call("/kiosk/more-time"); };
+  $("scan").onclick = () => act("/kiosk/scan");
+  $("agree").onclick = () => act("/kiosk/consent", { given: true });
+  $("refuse").onclick = () => act("/kiosk/consent", { given: false });
+  $("more-time-yes").onclick = () => act("/kiosk/more-time");
+  $("more-time").oncancel = (event) => { event.preventDefault(); act("/kiosk/more-time"); };
   $("comfort").onclick = () => { $("comfort-dialog").showModal(); voice.tell(["comfort.title"]); };
-  $("language").onclick = () => speakOther().then(relabel);
-  for (const button of document.querySelectorAll(".go-on")) button.onclick = () => call("/kiosk/go-on");
-  for (const button of document.querySelectorAll(".cancel")) button.onclick = () => call("/kiosk/cancel");
+  $("language").onclick = () => { speakOther(); relabel(); };
+  for (const button of document.querySelectorAll(".go-on")) button.onclick = () => act("/kiosk/go-on");
+  for (const button of document.querySelectorAll(".cancel")) button.onclick = () => act("/kiosk/cancel");
   for (const button of document.querySelectorAll(".other-way")) {
     button.onclick = () => {
-      if (screen.screen !== "idle") { call("/kiosk/other-way"); return; }
+      if (screen.screen !== "idle") { act("/kiosk/other-way"); return; }
+      if (isAway()) { tell("link.not_sent"); return; }
       wantsOtherWay = true;
       put($("idle-problem"), "idle.other_way");
       voice.tell(["idle.other_way"]);
       $("card").focus();
     };
   }
+  onCard((number) => {
+    if (["idle", "asleep", "scan", "done", "fault", "away"].includes(screen.screen)) {
+      $("comfort-dialog").close();
+      identify({ card_number: number });
+    } else tell("problem.another_visit");
+  });
+  onLink(hearLink);
+  onTold((key) => voice.tell([key]));
 }
 
-// A touch or a key: the kiosk wakes, stays awake, and what a card reader types is never lost.
+// A touch or a key: the kiosk wakes and stays awake.
 function stir(event) {
   stirred = performance.now();
   tabbed = event.type === "keydown" && event.key === "Tab";
-  const waiting = ["asleep", "idle"].includes(screen.screen);
-  const typed = event.type === "keydown" && /^[0-9A-Za-z]$/.test(event.key) && !event.ctrlKey && !event.altKey;
-  if (waiting && typed && !document.activeElement.matches("input") && !document.querySelector("dialog[open]")) $("card").focus();
   if (screen.screen === "asleep" || (screen.screen === "idle" && stirred - told > STIR_EVERY_MS)) {
     told = stirred;
-    call("/kiosk/awake");
+    ask("/kiosk/awake").then((answer) => { if (answer.problem === "offline" && event.type === "pointerdown") tell("link.not_sent"); });
   }
 }
 
@@ -334,7 +370,7 @@ function relabel() {
   if (screen.screen === "idle") loadRoster();
 }
 
-await speak();
+speak();
 const comfort = new Comfort($("comfort-dialog"), voice, name);
 challenge = await import("/static/challenge.js").catch(() => null);
 for (const kind of ["pointerdown", "keydown"]) addEventListener(kind, stir, true);
@@ -342,11 +378,12 @@ document.addEventListener("focusin", (event) => { if (tabbed) { tabbed = false; 
 relabel();
 buildPad();
 listen();
+await voice.keep(["link.away", "link.not_sent"]);
 connect();
-loadRoster();
 setInterval(() => { if (screen.screen === "idle") loadRoster(); }, 60_000);
 setInterval(() => {
   if (screen.screen !== "idle" || performance.now() - stirred < COMFORT_KEPT_MS || $("comfort-dialog").open) return;
   comfort.reset();
-  if (language() !== OWN_LANGUAGE) speak(OWN_LANGUAGE).then(relabel);
+  if (language() !== OWN_LANGUAGE) { speak(OWN_LANGUAGE); relabel(); }
 }, 5_000);
+setInterval(() => { if (performance.now() - stirred > ROSTER_KEPT_MS) roster.reset(); }, 5_000);

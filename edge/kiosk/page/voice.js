@@ -10,6 +10,7 @@ export class Voice {
     this.muted = !settings.sound;
     this.said = { key: "", at: -Infinity };
     this.blocked = false;
+    this.kept = new Map();
     audio.onended = audio.onerror = () => this.next();
     // Without the browser's leave to play unasked, the first touch or key gives it.
     for (const kind of ["pointerdown", "keydown"]) {
@@ -36,6 +37,15 @@ export class Voice {
     if (!this.audio.dataset.key) this.next();
   }
 
+  // What is to be said while the agent is away must be here before.
+  async keep(keys) {
+    const code = language();
+    await Promise.all(keys.filter((key) => this.has(key)).map(async (key) => {
+      const answer = await fetch(`/voices/${code}/${key}`).catch(() => null);
+      if (answer?.ok) this.kept.set(`${code}/${key}`, URL.createObjectURL(await answer.blob()));
+    }));
+  }
+
   mute(muted) {
     this.muted = muted;
     if (muted) this.hush();
@@ -53,7 +63,8 @@ export class Voice {
     if (!key || this.muted) { this.waiting = []; return; }
     this.audio.dataset.key = key;
     this.said = { key, at: performance.now() };
-    this.audio.src = `/voices/${language()}/${key}`;
+    const clip = `${language()}/${key}`;
+    this.audio.src = this.kept.get(clip) ?? `/voices/${clip}`;
     this.audio.play().catch((error) => {
       if (error.name !== "NotAllowedError") return;
       this.blocked = true;

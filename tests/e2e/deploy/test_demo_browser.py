@@ -16,8 +16,9 @@ from pathlib import Path
 from renzheng.deploy.demo import play, story
 from renzheng.deploy.demo.browser import BrowserVisitor
 from renzheng.deploy.demo.stage import Stage
-from renzheng.edge.look import attempt
+from renzheng.edge.look import attempt, pace
 attempt.LOST_MS = 5_000  # a busy machine looks at few frames
+pace.SLOW_MS = pace.LONGEST_MS = 3_600_000
 out, portraits, kinds = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:]
 scenes = [next(scene for scene in story.SCENES if scene.expected == kind) for kind in kinds]
 pictures = out / "screens"

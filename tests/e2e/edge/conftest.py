@@ -2,6 +2,7 @@
 
 import pytest
 from parts import chromium
+from parts.edge import be_unmoved_by_load
 from parts.films import Films
 from parts.portraits import PORTRAITS, REFERENCE
 
@@ -13,6 +14,12 @@ def engine():
     if not (PORTRAITS / REFERENCE).exists():
         pytest.skip(f"no portraits in {PORTRAITS}: run make setup, or set RENZHENG_PORTRAITS")
     return open_engine("dlib", threads=1, population="lfw")  # what the portraits are of
+
+
+@pytest.fixture(autouse=True)
+def unmoved_by_load(monkeypatch):
+    """Machines that are too slow are pretended, never real."""
+    be_unmoved_by_load(monkeypatch)
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -149,10 +149,10 @@ def test_a_visitor_enrols_by_the_camera_and_signs_in(agent, feed, films):
             "#witness": "1001",
             "#pin": "2468",
         }.items():
-            kiosk.page.fill(field, value)
-        kiosk.page.check("#consented")
-        kiosk.page.check("#cannot [value=nod]")
-        kiosk.page.check("#cannot [value=colour_light]")
+            kiosk.page.click(field)
+            kiosk.page.keyboard.insert_text(value)
+        for box in ("#consented", "#cannot [value=nod]", "#cannot [value=colour_light]"):
+            kiosk.page.click(box)
         kiosk.shoot("7-enrol")
         kiosk.touch("button[type=submit]")
         kiosk.reach("done")

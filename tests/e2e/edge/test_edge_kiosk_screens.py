@@ -5,6 +5,7 @@ Pictures of what axe looked at go to RENZHENG_ARTEFACTS (default: artefacts/kios
 
 import itertools
 from dataclasses import replace
+from datetime import time, timedelta
 
 import pytest
 from parts import chromium
@@ -13,7 +14,9 @@ from parts.kiosk import (
     LANDSCAPE,
     PORTRAIT,
     Kiosk,
+    Line,
     assert_axe_finds_nothing,
+    assert_reachable,
     assert_readable,
     fall_asleep,
     opened,
@@ -28,7 +31,9 @@ from renzheng.edge.look.watcher import now_ms
 
 pytestmark = pytest.mark.chromium
 MINE = 120
-FORMATS = {"1080": PORTRAIT, "1280": LANDSCAPE}
+FORMATS = {"1080": PORTRAIT, "1280": LANDSCAPE, "1366": {"width": 1366, "height": 768}}
+SHOWN = [*itertools.product(("zh", "en"), ("1080", "1280"), ("", "larger")), ("en", "1366", "larger")]
+LONG_NAME = "阿卜杜热合曼·买买提艾力·吐尔逊江·阿不都热西提"  # 24 characters
 LONG = {"attempt_seconds": 120, "tries": 2}
 
 
@@ -47,7 +52,11 @@ def make_agent(tmp_path):
         agent = build_agent(
             make_settings(tmp_path, kiosk=LONG | kiosk), clock=stepped_clock(), engine=StandInEngine()
         )
-        for person, surname, consented in (("P1", "欧某", True), ("P2", "新某", False), ("P3", "王某", True)):
+        for person, surname, consented in (
+            ("P1", "欧某", True),
+            ("P2", LONG_NAME, False),
+            ("P3", "𠮷某", True),
+        ):
             agent.registration.enrol(
                 person,
                 surname=surname,
@@ -69,17 +78,22 @@ def make_agent(tmp_path):
 def inspect(kiosk: Kiosk, name: str) -> None:
     """Look at the screen that is up in every language, format and size; axe at each of them once."""
     page = kiosk.page
-    every = itertools.product(("zh", "en"), FORMATS, ("", "larger"))
-    for number, (language, width, larger) in enumerate(every):
+    for number, (language, width, larger) in enumerate(SHOWN):
         if page.evaluate("document.documentElement.lang").split("-")[0] != language:
             page.evaluate("document.querySelector('#language').click()")
             page.wait_for_selector(f"html[lang^={language}]")
         page.set_viewport_size(FORMATS[width])
         page.evaluate("on => document.documentElement.classList.toggle('larger', on)", bool(larger))
         assert_readable(page)
-        if number in {0, 7}:  # Chinese on the tall screen, English on the wide one in larger type
+        assert_reachable(page)
+        if number in {
+            0,
+            7,
+        }:  # Chinese on the tall screen; English on the wide one in larger type, forced colours
+            page.emulate_media(forced_colors="active" if number else "none")
             kiosk.shoot("-".join(filter(None, (name, language, width, larger))))
             assert_axe_finds_nothing(page)
+            page.emulate_media(forced_colors="none")
     page.evaluate("document.querySelector('#language').click()")
     page.evaluate("document.documentElement.classList.remove('larger')")
     page.set_viewport_size(PORTRAIT)
@@ -123,6 +137,53 @@ def test_a_press_is_not_lost_when_the_roster_changes_under_it(make_agent, feed):
         kiosk.reach("idle")
         page.wait_for_selector("[data-person=N7]")
         assert page.locator("[data-person=P2]").count() == 0
+
+
+SURNAMES = (
+    "赵钱孙李周吴郑王冯陈褚卫蒋沈韩杨朱秦尤许何吕施张孔曹严华金魏陶姜戚谢邹喻柏水窦章云苏潘葛奚"
+    "范彭郎鲁韦昌马苗凤花方俞任袁"
+)
+
+
+def test_a_list_of_62_begins_with_who_is_expected_and_is_found_by_the_surname_s_sound(make_agent, feed):
+    agent = make_agent()
+    for number, surname in enumerate(SURNAMES):
+        agent.people.put_patient(f"N{number:02}", surname=f"{surname}某", card_number=f"62229999{number:04}")
+    everyone = [f"N{number:02}" for number in range(len(SURNAMES))]
+    agent.people.put_on_roster(DAY.date(), everyone)
+    agent.people.put_on_roster(DAY.date(), ["N15", "N03"], expected_at=time(8))  # 杨 and 李, now
+    with agent.store.writing() as database:
+        agent.people.signed_in("N07", "S7", DAY - timedelta(minutes=30))(database)
+        agent.people.signed_in("N09", "S9", DAY - timedelta(minutes=30))(database)
+        agent.people.signed_out("S9", DAY)(database)
+    with opened(agent, feed, viewport=LANDSCAPE) as kiosk:
+        page = kiosk.page
+
+        def names():
+            return page.locator("#roster b").all_inner_texts()
+
+        page.wait_for_selector("#rail button")
+        assert page.locator("#roster > *").all_inner_texts()[:6] == [
+            "现在到的患者", "李某\n****0003", "杨某\n****0015",
+            "已签到（签退请点这里）", "王某\n****0007", "其他患者",
+        ]  # fmt: skip
+        assert names()[3:6] == [LONG_NAME, "柏某", "曹某"]
+        assert "陈某" not in names()  # has been and gone
+        assert_readable(page)
+        assert_reachable(page)
+        kiosk.shoot("roster-of-62")
+        kiosk.touch("#rail button:has-text('H–J')")
+        page.get_by_text("李某").wait_for(state="detached")
+        assert names() == ["韩某", "何某", "花某", "华某", "𠮷某", "姜某", "蒋某", "金某"]
+        kiosk.touch("#rail button:has-text('全部')")
+        kiosk.touch("#gone")
+        page.get_by_text("陈某").wait_for()
+        kiosk.touch("[data-person=P2]")
+        kiosk.reach("consent")
+        assert LONG_NAME in page.inner_text("section[data-for=consent] .who")
+        kiosk.touch("#cancel")
+        kiosk.reach("idle")
+        page.get_by_text("陈某").wait_for(state="detached")
 
 
 def test_idle_scan_and_comfort(make_agent, feed):
@@ -206,6 +267,43 @@ def test_signed_in_already_and_a_fault(make_agent, feed, monkeypatch):
         kiosk.touch("#agree")
         kiosk.reach("fault")
         inspect(kiosk, "fault")
+
+
+def test_the_form_of_enrolment(make_agent, feed):
+    """Its heading and first fields are there to be touched; what breaks off is said, with what was typed."""
+    agent, line = make_agent(), Line()
+    with opened(agent, feed, before=line) as kiosk:
+        page = kiosk.page
+        page.goto(f"{agent.kiosk_url}enrol")
+        page.wait_for_selector("html[lang=zh-CN] [data-say='enrol.begin']:not(:empty)")
+        inspect(kiosk, "enrol")
+        page.set_viewport_size(LANDSCAPE)
+        for field, text in {
+            "#person": "V1",
+            "#surname": "𠮷" * 24,
+            "#card": "622200009999",
+            "#witness": "1001",
+            "#pin": "2468",
+        }.items():
+            page.click(field)
+            page.keyboard.insert_text(text)
+        page.click("#consented")
+        line.cut()
+        page.click("button[type=submit]")
+        page.locator("#problem").filter(has_text="正在重新连接").wait_for()
+        page.locator(".link").filter(has_text="没有送达").wait_for()
+        line.mend()
+        page.click("button[type=submit]")
+        kiosk.reach("looking")
+        assert_reachable(page)
+        line.cut()
+        page.locator(".link").filter(has_text="本机程序没有响应").wait_for()
+        line.mend()
+        page.locator("#guidance").filter(has_text="站到摄像头前").wait_for()
+        kiosk.touch("#back")
+        kiosk.reach("form")
+        assert page.input_value("#surname") == "𠮷" * 24
+        assert page.input_value("#pin") == ""
 
 
 def test_asleep(make_agent, feed):

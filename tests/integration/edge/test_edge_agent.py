@@ -126,7 +126,7 @@ def identify(page, **named):
 
 def test_a_card_and_a_face_sign_in_and_out_under_one_session(agent, page, frames):
     assert page.get("/kiosk/roster").json() == [
-        {"person_id": "P1", "surname": "王某", "masked_number": "****2222"}
+        {"person_id": "P1", "surname": "王某", "masked_number": "****2222", "group": "later"}
     ]
     assert identify(page, card_number=" 6222000011112222 ").json()["screen"] == "looking"
     done = frames.until({"done"}, jpeg_of(MINE))

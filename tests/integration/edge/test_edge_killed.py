@@ -21,8 +21,9 @@ from datetime import timedelta
 from parts.edge import DAY, StandInEngine, jpeg_of, make_settings
 from renzheng.edge.device.clock import SteppedClock
 from renzheng.edge.kiosk.main import build_agent
-from renzheng.edge.look import attempt
+from renzheng.edge.look import attempt, pace
 attempt.PASSIVE_MS = 300  # as `hurry` of parts.edge
+pace.LONGEST_MS = 3_600_000
 clock = SteppedClock(DAY + timedelta(minutes=minute), runs=True)
 agent = build_agent(make_settings(folder), clock=clock, engine=StandInEngine())
 if not agent.people.references("P1", StandInEngine.model):
