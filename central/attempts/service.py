@@ -31,6 +31,7 @@ ATTENDANCE, ENTRIES, ALIASES = schema.attendance, schema.log_entries, schema.per
 _CARRIED = "renzheng.v1.device.entry_carried"
 _ROWS_AT_ONCE = 2_000
 _LAKE_READS = 3
+_MOST_MS = 10**15
 MOST_ATTEMPTS = 1_000_000
 """Beyond so many the days asked for are cut to the latest ones; a county of 20,000 a day stays below."""
 
@@ -129,18 +130,29 @@ def _attempts(connection: sa.Connection, asked: Asked) -> Iterator[Attempt]:
             row.event_type,
             row.outcome,
             data.get("engine"),
-            data.get("decision_ms"),
+            _milliseconds(data.get("decision_ms")),
             data["clock"]["boot_id"],
-            data["clock"]["monotonic_ms"],
+            _milliseconds(data["clock"]["monotonic_ms"]) or 0,
         )
 
 
 def _data(line: bytes) -> Any:
-    """Return the data of the event in an entry, or of the event that it carries over from a closed log."""
-    event = orjson.loads(line)["event"]
-    if event["type"] == _CARRIED:
-        event = orjson.loads(event["data"]["line"])["event"]
+    """Return the data of the event in an entry, or of the event that it carries over from a closed log.
+
+    An entry may hold a number that is longer than this reader takes; then there are no times and no engine.
+    """
+    try:
+        event = orjson.loads(line)["event"]
+        if event["type"] == _CARRIED:
+            event = orjson.loads(event["data"]["line"])["event"]
+    except orjson.JSONDecodeError:
+        return {"clock": {"boot_id": "", "monotonic_ms": 0}}
     return event["data"]
+
+
+def _milliseconds(value: object) -> int | None:
+    """Return a time that a clock can show; None for any other."""
+    return value if isinstance(value, int) and value <= _MOST_MS else None
 
 
 def _present_numbers(connection: sa.Connection) -> Mapping[str, str]:
