@@ -219,6 +219,7 @@ def evaluate(  # noqa: PLR0917 - each is an option of the command line
     """Measure an engine on photographs: FMR, FNMR, FTA, EER, DET, open-set identification."""
     from renzheng.contracts.errors import UsageError
     from renzheng.models.evaluation import report, sets
+    from renzheng.models.evaluation.as_site import require_people
     from renzheng.models.evaluation.run import as_site_of
     from renzheng.models.evaluation.run import evaluate as run
 
@@ -239,6 +240,8 @@ def evaluate(  # noqa: PLR0917 - each is an option of the command line
         folder = images or Path()
         photographs = sets.read_pairs(pairs, folder) if pairs else sets.read_identities(folder)
         inside = sets.read_groups(groups, photographs.images, folder) if groups else None
+        if site_people is not None:
+            require_people(site_people, len(set(photographs.person.tolist())))
         samples = _acquired(photographs.images, engine, thorough=not quick, workers=workers, silent=as_json)
     result = run(photographs, samples, engine, references, inside)
     if site_people is not None:
@@ -304,8 +307,9 @@ def _acquired(
     paths: "Sequence[Path]", engine: str, *, thorough: bool, workers: int | None, silent: bool
 ) -> "list[Sample]":
     from renzheng.models.conversion.convert import SOURCES, ensure_converted
-    from renzheng.models.evaluation.acquisition import acquire_all
+    from renzheng.models.evaluation.acquisition import acquire_all, check_engine
 
+    check_engine(engine)
     for name in SOURCES:
         ensure_converted(name)
     with _progress(silent=silent) as progress:

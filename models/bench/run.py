@@ -13,7 +13,7 @@ from rich.table import Table
 from renzheng.models.conversion.convert import SOURCES, ensure_converted
 from renzheng.models.engine import ENGINES, is_ready
 from renzheng.models.errors import BenchError, PairsFileError
-from renzheng.models.evaluation.sets import SUFFIXES
+from renzheng.models.evaluation.sets import is_photograph
 
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 _TIMEOUT_SECONDS = 1800
@@ -59,7 +59,9 @@ def run(folder: Path, most: int, step: Step) -> dict[str, Any]:
 
 def chosen(folder: Path, most: int) -> list[Path]:
     """Return at most `most` photographs, evenly spread over the sorted folder."""
-    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+    found = sorted(
+        path for path in folder.rglob("*") if is_photograph(path.relative_to(folder)) and path.is_file()
+    )
     if not found:
         raise PairsFileError(f"There are no photographs in {folder}.", do="Name a folder that holds some.")
     count = min(most, len(found))

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 
-from renzheng.models.engine import FaceEngine, open_engine
-from renzheng.models.errors import ImageError
+from renzheng.models.engine import ENGINES, FaceEngine, is_ready, open_engine
+from renzheng.models.errors import ImageError, UnknownEngineError
 from renzheng.models.evaluation.library import NAME as LIBRARY
 from renzheng.models.evaluation.library import LibraryEngine
 from renzheng.models.images import decode
@@ -56,6 +56,25 @@ class Acquirer:
 
 
 _WORKER: dict[str, Acquirer] = {}
+
+
+def check_engine(engine: str) -> None:
+    """Look whether an engine can be opened, before processes are started that would each fail.
+
+    Raises:
+        UnknownEngineError: there is none of that name.
+        ModelMissingError: one of its files is not on this machine.
+    """
+    if engine == LIBRARY:
+        return
+    if engine not in ENGINES:
+        raise UnknownEngineError(
+            f"There is no engine {engine!r}.",
+            do=f"Choose one of: {', '.join(ENGINES)}, {LIBRARY}.",
+            name=engine,
+        )
+    if not is_ready(engine):
+        open_engine(engine)  # names the file that is missing
 
 
 def acquire_all(

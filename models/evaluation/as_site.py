@@ -16,7 +16,7 @@ from renzheng.models.errors import OperatingPointError, PairsFileError
 from renzheng.models.evaluation.by_people import rate_by_pairs, rate_by_people
 from renzheng.models.evaluation.metrics import Rate
 from renzheng.models.evaluation.sets import Comparison, with_references
-from renzheng.models.site import calibrate
+from renzheng.models.site import calibrate, require_enough
 from renzheng.models.strangers import Values, cosines_in
 from renzheng.models.templates import ModelId, Template
 
@@ -129,11 +129,7 @@ def as_site(
     person = np.unique(templates.person, return_inverse=True)[1].astype(np.int64)
     templates = Templates(templates.model, templates.values, person)
     enrolled = np.unique(person[templates.there])
-    if len(enrolled) < people + _FEWEST_OTHERS:
-        raise PairsFileError(
-            f"There are {len(enrolled)} people with a face; a site of {people} leaves too few to measure on.",
-            do=f"Give at least {people + _FEWEST_OTHERS} people, or a smaller --as-site.",
-        )
+    require_people(people, len(enrolled))
     count = references or USUAL_REFERENCES
     tally = _Tally(int(person.max()) + 1)
     rng = np.random.default_rng(0)  # the same photographs give the same draws
@@ -148,6 +144,21 @@ def as_site(
         rest = Templates(templates.model, templates.values[others], person[others])
         _measure(tally, rest, calibration, fmr, count)
     return _summary(tally, made, people, fmr, int(np.median(sizes)))
+
+
+def require_people(people: int, there: int) -> None:
+    """Refuse a site that `there` people cannot make; known before their photographs are looked at.
+
+    Raises:
+        CalibrationError: a site of so few does not calibrate.
+        PairsFileError: too few are left to measure on.
+    """
+    require_enough(people)
+    if there < people + _FEWEST_OTHERS:
+        raise PairsFileError(
+            f"There are {there} people with a face; a site of {people} leaves too few to measure on.",
+            do=f"Give at least {people + _FEWEST_OTHERS} people, or a smaller --as-site.",
+        )
 
 
 def _gallery(

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from renzheng.models.errors import LabelsFileError
-from renzheng.models.evaluation.sets import SUFFIXES
+from renzheng.models.evaluation.sets import is_photograph
 from renzheng.models.images import decode
 
 Pixels = NDArray[np.uint8]
@@ -126,7 +126,7 @@ def frames_of(presentation: Presentation) -> Iterator[Pixels]:
     """
     path = presentation.path
     if path.is_dir():
-        files = sorted(each for each in path.iterdir() if each.suffix.lower() in SUFFIXES)
+        files = sorted(each for each in path.iterdir() if is_photograph(Path(each.name)))
         if not files:
             raise LabelsFileError(f"{path} holds no frames.", do="Put numbered images into it.")
         for each in files:

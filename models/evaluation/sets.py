@@ -15,7 +15,15 @@ from renzheng.models.errors import PairsFileError, UnknownEngineError
 from renzheng.models.evaluation.acquisition import Sample
 from renzheng.models.templates import ModelId, Template, lengths, model_id
 
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"})
+SUFFIXES = frozenset(
+    {
+        *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".heic", ".heif", ".hif", ".avif"),
+        *(".tif", ".tiff", ".gif"),
+    }
+)
+"""How photographs' names end; the last three are not read, and counted as not acquired instead of overlooked."""
+_ARCHIVED = "__MACOSX"
+"""A folder that macOS puts into archives; its files, and others that begin with a dot, are no photographs."""
 # So many comparisons of strangers show a false match rate of 1e-5; more would only take memory.
 MOST_NON_MATED = 1_000_000
 _PAIR_COLUMNS = ("file_x", "file_y", "mated")
@@ -50,6 +58,8 @@ class Photographs:
 def read_identities(folder: Path) -> Photographs:
     """Return the images below `folder`, one sub-folder a person, and who each is of.
 
+    Hidden files and folders, and those that macOS adds to archives, are passed over.
+
     Raises:
         PairsFileError: fewer than two people have images.
     """
@@ -59,7 +69,9 @@ def read_identities(folder: Path) -> Photographs:
     person: list[int] = []
     people = 0
     for sub in sorted(path for path in folder.iterdir() if path.is_dir()):
-        own = sorted(path for path in sub.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+        own = sorted(
+            path for path in sub.rglob("*") if is_photograph(path.relative_to(folder)) and path.is_file()
+        )
         images += own
         person += [people] * len(own)
         people += bool(own)
@@ -69,6 +81,12 @@ def read_identities(folder: Path) -> Photographs:
             do="Give each person a sub-folder of its own.",
         )
     return Photographs(tuple(images), np.array(person, dtype=np.int64))
+
+
+def is_photograph(path: Path) -> bool:
+    """Say whether a path, relative to the folder that was named, is a photograph's by its name."""
+    hidden = any(part.startswith(".") or part == _ARCHIVED for part in path.parts)
+    return path.suffix.lower() in SUFFIXES and not hidden
 
 
 def all_pairs(person: NDArray[np.int64], most: int = MOST_NON_MATED) -> tuple[Comparison, ...]:

@@ -7,9 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from renzheng.contracts.errors import RenzhengError
 from renzheng.models.comparison import plain_space
-from renzheng.models.errors import PairsFileError
-from renzheng.models.evaluation.acquisition import Sample
+from renzheng.models.errors import PairsFileError, UnknownEngineError
+from renzheng.models.evaluation.acquisition import Sample, check_engine
+from renzheng.models.evaluation.as_site import require_people
 from renzheng.models.evaluation.report import as_json
 from renzheng.models.evaluation.run import evaluate
 from renzheng.models.evaluation.scoring import card_scores, library_scores, site_scores
@@ -145,6 +147,27 @@ def write(path: Path, text: str) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
     return path
+
+
+def test_photographs_of_phones_are_found_and_what_archives_add_is_not(tmp_path: Path) -> None:
+    for name in ("张 三/1.HEIC", "张 三/more/2.avif", "李四/1.jfif", "李四/2.tif"):
+        write(tmp_path / name, "")
+    for name in ("张 三/._1.jpg", "张 三/Thumbs.db", "__MACOSX/张 三/._1.jpg", ".trash/a.jpg", "loose.jpg"):
+        write(tmp_path / name, "")
+    found = read_identities(tmp_path)
+    assert [image.name for image in found.images] == ["1.HEIC", "2.avif", "1.jfif", "2.tif"]
+    assert found.person.tolist() == [0, 0, 1, 1]
+
+
+def test_an_engine_that_is_not_there_is_named_before_anything_is_started() -> None:
+    with pytest.raises(UnknownEngineError, match="nonsense"):
+        check_engine("nonsense")
+
+
+@pytest.mark.parametrize(("people", "there", "message"), [(8, 100, "takes 10"), (15, 16, "at least 17")])
+def test_a_site_that_cannot_be_made_is_refused_before_photographs_are_read(people, there, message) -> None:
+    with pytest.raises(RenzhengError, match=message):
+        require_people(people, there)
 
 
 def test_pairs_are_read_and_mated_files_are_one_person(tmp_path: Path) -> None:
