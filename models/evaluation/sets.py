@@ -21,7 +21,7 @@ SUFFIXES = frozenset(
         *(".tif", ".tiff", ".gif"),
     }
 )
-"""How photographs' names end; the last three are not read, and counted as not acquired instead of overlooked."""
+"""How photographs' names end; the last three are not read, and counted as not acquired."""
 _ARCHIVED = "__MACOSX"
 """A folder that macOS puts into archives; its files, and others that begin with a dot, are no photographs."""
 # So many comparisons of strangers show a false match rate of 1e-5; more would only take memory.
