@@ -70,7 +70,7 @@ def check_engine(engine: str) -> None:
     if engine not in ENGINES:
         raise UnknownEngineError(
             f"There is no engine {engine!r}.",
-            do=f"Choose one of: {', '.join(ENGINES)}, {LIBRARY}.",
+            do=f"Choose one of: {', '.join((*ENGINES, LIBRARY))}.",
             name=engine,
         )
     if not is_ready(engine):
