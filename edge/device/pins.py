@@ -65,8 +65,24 @@ def check_pin(pin: str) -> str:
     return pin
 
 
-_KEYPAD = ("147258369", "369258147", "159357", "357159", "258046", "741852963", "963852741")
-_WORDS = ("password", "renzheng", "qwerty", "admin", "abc123", "a123456", "woaini", "5201314", "1314520")
+_KEYPAD = (
+    *("147258369", "369258147", "159357", "357159", "258046", "741852963", "963852741"),
+    *(
+        "123654789",
+        "321456987",
+        "147852369",
+        "159753",
+        "951357",
+        "753951",
+        "112358",
+        "1q2w3e4r5t",
+        "1qaz2wsx",
+    ),
+)
+_WORDS = (
+    *("password", "renzheng", "qwerty", "admin", "abc123", "a123456", "woaini", "5201314", "1314520"),
+    *("iloveyou", "qwe123", "asd123", "a1b2c3", "asdfgh", "zxcvbn", "q1w2e3"),
+)
 
 
 def _is_common(pin: str) -> bool:
@@ -76,6 +92,9 @@ def _is_common(pin: str) -> bool:
     if any(text in way or text[:SHORTEST_PIN] in way for way in _KEYPAD):
         return True
     if any(text == text[:n] * (len(text) // n) for n in range(1, len(text) // 2 + 1) if len(text) % n == 0):
+        return True
+    half = text[: (len(text) + 1) // 2]
+    if text == text[::-1] and len({ord(b) - ord(a) for a, b in pairwise(half)}) == 1:  # 123321
         return True
     steps = {ord(b) - ord(a) for a, b in pairwise(text)}
     return len(steps) == 1 or _is_date(text) or _is_pairs(text)
