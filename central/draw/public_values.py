@@ -41,7 +41,7 @@ def check_value(description: str, value: str) -> None:
     """
     source = source_of(description)
     if source in SOURCES:
-        if not SOURCES[source].fullmatch(value):
+        if not SOURCES[source].fullmatch(value) or len(set(value)) < _LEAST_DIFFERENT:
             raise DrawError(
                 f"That is no value of {source}: it is written {SOURCES[source].pattern}.",
                 do="Copy it whole from the source.",

@@ -158,8 +158,8 @@ def test_a_clock_that_went_back_keeps_nobody_out(desk):
 @pytest.mark.parametrize(
     "pin",
     ["", "80261", "777777", "123456", "654321", "012345", "112233", "123123", "121212", "147258", "258046",
-     "900101", "010190", "19900101", "password", "qwerty", "ab1234"[:5], "5201314", "abcdef", "123321", "123654", "159753", "1q2w3e",
-     "qwe123", "iloveyou"],
+     "900101", "010190", "19900101", "password", "qwerty", "ab1234"[:5], "5201314", "abcdef",
+     "123321", "123654", "159753", "1q2w3e", "qwe123", "iloveyou"],
 )  # fmt: skip
 def test_short_and_common_pins_are_refused(pin):
     with pytest.raises(PinError):

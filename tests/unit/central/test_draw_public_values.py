@@ -32,6 +32,8 @@ def test_what_a_source_gives_is_taken(description, value):
         ("drand: round 4711000", BEACON[:-1]),
         ("drand: round 4711000", BEACON.upper()),
         ("nist-beacon: the pulse", BEACON * 2),
+        ("nist-beacon: the pulse", "0" * 128),
+        ("drand: round 4711000", "ab" * 32),
     ],
 )
 def test_what_could_be_tried_out_or_is_not_of_the_source_is_refused(description, value):
