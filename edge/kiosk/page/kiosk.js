@@ -23,6 +23,7 @@ const NAMED_KEPT_MS = 20_000;   // who was named while the agent was away is nam
 const roster = new Roster($("roster"), $("rail"), $("gone"), {
   repaint, choose: (patient) => identify({ person_id: patient.person_id }),
 });
+const OPEN_SCREENS = ["idle", "asleep", "scan", "done", "fault"];   // nobody's visit is under way
 let socket = null;
 let sent = 0;
 let screen = { screen: "away" };   // until the agent has said which
@@ -251,6 +252,7 @@ async function nameAgain() {
   const mine = named;
   if (!mine || mine.under) return;
   if (isAway()) { keptInWords(mine); return; }
+  if (!OPEN_SCREENS.includes(screen.screen)) { named = null; return; }   // it was taken, and only the answer was lost
   if (performance.now() - mine.at > NAMED_KEPT_MS) {
     named = null;
     problem($("idle-problem"), { problem: "name_again" });
@@ -337,7 +339,7 @@ function listen() {
     };
   }
   onCard((number) => {
-    if (["idle", "asleep", "scan", "done", "fault", "away"].includes(screen.screen)) {
+    if ([...OPEN_SCREENS, "away"].includes(screen.screen)) {
       $("comfort-dialog").close();
       identify({ card_number: number });
     } else tell("problem.another_visit");

@@ -120,7 +120,7 @@ def test_every_screen_says_that_the_agent_is_away_and_every_touch_is_answered(ma
         kiosk.reach("looking")
         assert "欧某" in page.inner_text("section[data-for=looking] .who")
         while_away("#cancel", "footer .other-way", screen="looking")
-        assert page.get_by_text("站到摄像头前").is_visible()
+        page.get_by_text("站到摄像头前").wait_for()
     assert [event["data"]["outcome"] for event in events_of(agent, "sign_in")] == ["declined"]
 
 
