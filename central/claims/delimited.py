@@ -1,4 +1,8 @@
-"""Delimited text and sheets to records: an unclosed quote costs its line, not the rest of the file.
+"""Delimited text and sheets to records: what is damaged costs its field, else its line, never the whole file.
+
+A character that does not decode, a quote that does not close and a separator in the middle of a name are
+U+FFFD in the field where they stand, so that the row still says who billed what: a name is read all the same,
+an id or a number with such a mark is refused (`rows`).
 
 What spreadsheets leave behind is taken for what it means: a first line ``sep=;``, titles above the header,
 blank cells at the end of a row, ``="0012"`` and ``'0012`` for a text of digits.
@@ -12,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from renzheng.central.claims import workbook
-from renzheng.central.claims.encoding import detect_encoding, read_lines
+from renzheng.central.claims.encoding import REPLACEMENT, Damaged, detect_encoding, read_lines
 from renzheng.central.claims.rejects import Place, Problem, Reason, shown
 from renzheng.central.claims.workbook import is_workbook
 from renzheng.contracts.errors import InputError
@@ -104,8 +108,8 @@ def _header_line(
     seen: list[str] = []
     while len(seen) <= _TITLES and (line := next(lines, None)) is not None:
         text = line[1]
-        if isinstance(text, Reason):
-            raise _no_header(path, f" ({text.value})")
+        if isinstance(text, Reason | Damaged):
+            raise _no_header(path, f" ({(text if isinstance(text, Reason) else text.reason).value})")
         stated = _SEPARATOR.fullmatch(text.strip(" \ufeff")) if not seen else None
         if stated:
             delimiter = delimiter or stated.group(1)
@@ -228,8 +232,10 @@ def _lines(path: Path, encoding: str | None, advance: Callable[[int], None]) -> 
     found = detect_encoding(path, encoding)
     with path.open("rb") as stream:
         told = 0
-        for number, text in read_lines(stream, found):
-            yield number, text
+        for number, text in read_lines(stream, found, salvage=True):
+            # where its user is wrong about the encoding, all of the file would lose its names
+            is_refused = encoding and isinstance(text, Damaged) and text.reason is Reason.MIXED_ENCODING
+            yield number, text.reason if is_refused and isinstance(text, Damaged) else text
             if not number % 1000:
                 advance(stream.tell() - told)
                 told = stream.tell()
@@ -240,28 +246,95 @@ def _rows(
     lines: Iterator[Line], name: str, columns: Sequence[str], separator: str
 ) -> Iterator[Record | BadLine]:
     waiting: deque[Line] = deque()
-    width = len(columns)
+    width, shapes = len(columns), _Shapes(len(columns))
     while line := (waiting.popleft() if waiting else next(lines, None)):
         number, text = line
         place = Place(name, number)
         if isinstance(text, Reason):
             yield BadLine(place, Problem("", text))
             continue
-        if '"' not in text:
+        quoted = '"' in text
+        if not quoted:
             fields: list[str] | None = text.split(separator)
         else:
             fields = _split(text, separator) or _quoted(text, separator, lines, waiting)
         if fields is not None and len(fields) != width:
-            fields = _fitted(fields, columns)
+            fields = shapes.best(_fitted(fields, columns), fields)
+        broken = Reason.UNCLOSED_QUOTE if fields is None else Reason.FIELD_COUNT
+        said = shown(text) if fields is None else f"{len(fields)} of {width}"
         if fields is None:
-            yield BadLine(place, Problem("", Reason.UNCLOSED_QUOTE, shown(text)))
-        elif len(fields) == width:
+            fields = text.replace('"', REPLACEMENT).split(separator)
+            fields = shapes.best(fields, fields)
+        if fields is not None and len(fields) == width:
             if any(fields) and any(map(str.strip, fields)):
                 if "=" in text or "'" in text:
                     fields = [_unwrapped(cell) if cell[:1] in _WRAPPED else cell for cell in fields]
+                shapes.see(fields)
                 yield Record(place, dict(zip(columns, fields, strict=True)))
         elif text.strip():
-            yield BadLine(place, Problem("", Reason.FIELD_COUNT, f"{len(fields)} of {width}"))
+            reason = text.reason if isinstance(text, Damaged) else broken
+            yield BadLine(place, Problem("", reason, said))
+
+
+class _Shapes:
+    """What the fields of a sound row look like, to find where a separator stood within one.
+
+    A row with more fields than the header has one field that was cut. It is put together where all others
+    then look like those of the row before (numbers, times, words), which only one column may bring about; of
+    several columns of words, that of a name (text beyond ASCII) is taken. A number is never guessed.
+    """
+
+    _MOST_CUT = 4
+
+    def __init__(self, width: int) -> None:
+        self._width = width
+        self._last: list[str] = []
+
+    def see(self, fields: list[str]) -> None:
+        """Remember a sound row."""
+        if not any(REPLACEMENT in cell for cell in fields):
+            self._last = fields
+
+    def best(self, fitted: list[str], fields: list[str]) -> list[str]:
+        """Return a row as fitted to the header, else with the fields of the cut one put together."""
+        if len(fields) <= self._width:
+            return fitted
+        is_sound = len(fitted) == self._width and list(map(_shape, fitted)) == list(map(_shape, self._last))
+        return fitted if is_sound else self._merged(fields) or fitted
+
+    def _merged(self, fields: list[str]) -> list[str] | None:
+        surplus = len(fields) - self._width
+        if not self._last or surplus > self._MOST_CUT:
+            return None
+        found = [at for at in range(self._width) if self._fits(fields, at, surplus)]
+        if len(found) > 1 and all(_shape(self._last[at]) == "words" for at in found):
+            found = [at for at in found if not self._last[at].isascii()]
+        if len(found) != 1:
+            return None
+        at = found[0]
+        return [*fields[:at], REPLACEMENT.join(fields[at : at + surplus + 1]), *fields[at + surplus + 1 :]]
+
+    def _fits(self, fields: list[str], at: int, surplus: int) -> bool:
+        kind, parts = _shape(self._last[at]), fields[at : at + surplus + 1]
+        if kind != "words" and not (kind and all(_shape(part) != "words" for part in parts)):
+            return False
+        pairs = [*zip(fields[:at], self._last[:at], strict=True)]
+        pairs += zip(fields[at + surplus + 1 :], self._last[at + 1 :], strict=True)
+        return all(_shape(cell) == _shape(last) for cell, last in pairs)
+
+
+def _shape(cell: str) -> str:
+    """Return a rough form of a field: blank, number, time or date, words."""
+    text = cell.strip()
+    if not text:
+        return ""
+    if _NUMBER.fullmatch(text):
+        return "number"
+    return "time" if _MOMENT.match(text) else "words"
+
+
+_NUMBER = re.compile(r"[+-]?\d+(?:[.,]\d+)*")
+_MOMENT = re.compile(r"\d{4}[-/.年]\d{1,2}[-/.月]\d{1,2}")
 
 
 def _fitted(fields: list[str], columns: Sequence[str]) -> list[str]:

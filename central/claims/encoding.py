@@ -3,8 +3,9 @@
 UTF-16 is known by the mark at its start. Big5 is refused: its bytes are valid GB18030 too, and would be read
 as other characters.
 
-A line that does not decode is a reject with its number. Nothing is replaced, and no line is read in another
-encoding than its file's: that is how mojibake gets into a register of patients.
+No line is read in another encoding than its file's: that is how mojibake gets into a register of patients.
+A line that does not decode is a reject with its number, or (`Damaged`) has U+FFFD wherever it does not, so
+that a name that was cut within a character costs no more than the name.
 """
 
 import codecs
@@ -35,6 +36,25 @@ class EncodingError(InputError):
     """A file is in an encoding that is not taken."""
 
 
+class Damaged(str):
+    """A line's text with U+FFFD for what does not decode; `reason` says what is wrong with it."""
+
+    __slots__ = ("reason",)
+    reason: Reason
+
+    @classmethod
+    def of(cls, text: str, reason: Reason) -> "Damaged":
+        """Return a text as a damaged one."""
+        damaged = cls(_UNREADABLE.sub(REPLACEMENT, text))
+        damaged.reason = reason
+        return damaged
+
+
+REPLACEMENT = "\ufffd"
+_UNREADABLE = re.compile("[\0\ud800-\udfff]")
+_BEYOND_ASCII = re.compile(rb"[\x80-\xff]+")
+
+
 @dataclass(frozen=True, slots=True)
 class Encoding:
     """How a file's bytes become text.
@@ -60,6 +80,15 @@ class Encoding:
         if line.isascii() or (self.codec == "utf-8" and _CHINESE.search(text)):
             return text
         return Reason.MIXED_ENCODING if sign_of(line) not in {None, self.codec} else text
+
+    def salvage(self, line: bytes) -> str | Damaged:
+        """Return one line's text, damaged where it does not decode; of another encoding only its ASCII."""
+        text = self.decode(line)
+        if not isinstance(text, Reason):
+            return text
+        if sign_of(line) not in {None, self.codec}:  # no part of it as mojibake
+            return Damaged.of(_BEYOND_ASCII.sub(b"\0", line).decode("ascii"), text)
+        return Damaged.of(line.decode(self.codec, "replace"), text)
 
 
 def detect_encoding(path: Path, given: str | None = None) -> Encoding:
@@ -203,14 +232,23 @@ def _decoded(line: bytes, codec: Codec) -> str | None:
         return None
 
 
-def read_lines(stream: BinaryIO, encoding: Encoding) -> Iterator[tuple[int, str | Reason]]:
-    """Yield each line's number and text, or why it has none; an over-long line is skipped to its end."""
+def read_lines(
+    stream: BinaryIO, encoding: Encoding, *, salvage: bool = False
+) -> Iterator[tuple[int, str | Reason]]:
+    """Yield each line's number and text, or why it has none; an over-long line is skipped to its end.
+
+    Args:
+        stream: the file.
+        encoding: its encoding.
+        salvage: give a line that does not decode as `Damaged`.
+    """
     stream.seek(encoding.bom)
     if encoding.codec.startswith("utf-16"):
-        yield from _read_utf16(stream, encoding)
+        yield from _read_utf16(stream, encoding, salvage=salvage)
         return
+    decode = encoding.salvage if salvage else encoding.decode
     for number, line in enumerate(stream_lines(stream, encoding.newline), start=1):
-        yield number, Reason.TOO_LONG if line is None else encoding.decode(line)
+        yield number, Reason.TOO_LONG if line is None else decode(line)
 
 
 def stream_lines(stream: BinaryIO, newline: bytes) -> Iterator[bytes | None]:
@@ -236,7 +274,7 @@ def stream_lines(stream: BinaryIO, newline: bytes) -> Iterator[bytes | None]:
         yield None if too_long else rest
 
 
-def _read_utf16(stream: BinaryIO, encoding: Encoding) -> Iterator[tuple[int, str | Reason]]:
+def _read_utf16(stream: BinaryIO, encoding: Encoding, *, salvage: bool) -> Iterator[tuple[int, str | Reason]]:
     decoder = codecs.getincrementaldecoder(encoding.codec)("surrogatepass")
     number, rest, too_long = 0, "", False
     ends = re.compile("\r" if encoding.newline == b"\r" else "\n")
@@ -251,7 +289,10 @@ def _read_utf16(stream: BinaryIO, encoding: Encoding) -> Iterator[tuple[int, str
             lines.pop()
         for line in lines:
             number += 1
-            yield number, Reason.TOO_LONG if too_long else _sound(line.rstrip("\r\n"))
+            text = line.rstrip("\r\n")
+            found = Reason.TOO_LONG if too_long else _sound(text)
+            is_damaged = salvage and isinstance(found, Reason) and found is not Reason.TOO_LONG
+            yield number, Damaged.of(text, found) if is_damaged and isinstance(found, Reason) else found
             too_long = False
         if len(rest) > LINE_LIMIT_BYTES:
             rest, too_long = "", True

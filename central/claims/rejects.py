@@ -154,8 +154,8 @@ _EXPLANATIONS: dict[Reason, tuple[str, str]] = {
         "The line is in another encoding than the rest of the file; export the file in one encoding.",
     ),
     Reason.REPLACEMENT_CHARACTER: (
-        "字段中有替换字符，原文在导出前已丢失",
-        "The field holds a replacement character: the text was lost before this file was written.",
+        "字段中有无法识别的字符（编码损坏、引号未闭合或含分隔符），请重新导出",
+        "A character is lost in it (it does not decode, is an open quote or a separator); export it again.",
     ),
     Reason.NUL_BYTE: ("该行含空字节，文件可能已损坏", "The line holds a NUL byte; the file may be damaged."),
     Reason.CONTROL_CHARACTER: (

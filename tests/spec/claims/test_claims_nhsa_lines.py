@@ -83,10 +83,10 @@ def test_a_line_becomes_a_canonical_line(tmp_path, codec):
         ("H1,2,V1,3.7E+17,2026-03-02 08:00:00,D01,400.00,1,,14,x", "psn_no", "spreadsheet_number"),
         ("H1,,V1,P1,2026-03-02 08:00:00,D01,400.00,1,,14,x", "feedetl_sn", "missing"),
         (",2,V1,P1,2026-03-02 08:00:00,D01,400.00,1,,14,x", "fixmedins_code", "missing"),
-        ("H1,2,V1,P1,2026-03-02 08:00:00,D01,400.00,1,,14,x,y", "", "field_count"),
+        ("H1,2,V1,P1,2026-03-02 08:00:00,D01,400.00,1,,14", "", "field_count"),
         ("H1,2,V1,P1,2026-03-02 08:00:00,D01,400.00,1", "", "field_count"),
-        ("H1,2,V1,P1,2026-03-02 08:00:00,D01,400.00,1,,14,\0", "", "nul_byte"),
-        ('H1,2,V1,P1,2026-03-02 08:00:00,D01,400.00,1,,14,"x', "", "unclosed_quote"),
+        ('H1,2,V1,"P1,2026-03-02 08:00:00,D01,400.00,1,,14,x', "psn_no", "replacement_character"),
+        ("H1,2,V1,P1\0,2026-03-02 08:00:00,D01,400.00,1,,14,x", "psn_no", "replacement_character"),
         ('H1,"2\n2",V1,P1,2026-03-02 08:00:00,D01,400.00,1,,14,x', "feedetl_sn", "control_character"),
         (GOOD, "feedetl_sn", "duplicate"),
         (GOOD.replace("400.00", "500.00"), "feedetl_sn", "duplicate_differs"),
@@ -115,6 +115,8 @@ def test_a_bad_line_is_listed_and_its_neighbours_go_in(tmp_path, line, field, re
         ("H1,2,V1,P1,2026-03-02 08:00:00,D01,400.00,1,0000,14,x", "init_feedetl_sn", "reversal_of_itself"),
         ("H1,2,V1,P1,2026-03-02 08:00:00,D01,400.00,1,,9999,x", "med_type", "unknown_med_type"),
         ("H1,2,V1,P1,2026-03-02 08:00:00,D01,400.00,1,,14, ", "medins_list_name", "blank_description"),
+        ("H1,2,V1,P1,2026-03-02 08:00:00,D01,400.00,1,,14,\0", "medins_list_name", "description_not_read"),
+        ('H1,2,V1,P1,2026-03-02 08:00:00,D01,400.00,1,,14,"x', "medins_list_name", "description_not_read"),
     ],
 )
 def test_a_line_that_is_billed_is_taken_with_a_remark(tmp_path, line, field, reason):

@@ -228,6 +228,25 @@ def test_a_damaged_name_still_says_what_was_billed(tmp_path, name, kept):
     assert summary.tables["claim_lines"].reasons == {"description_not_read": 1}
 
 
+@pytest.mark.parametrize("codec", ["utf-8", "gb18030"])
+@pytest.mark.parametrize(
+    "cut",
+    [lambda name: name[:-1], lambda name: b"\0" + name, lambda name: name + b",x", lambda name: b'"' + name],
+    ids=["cut within a character", "a NUL", "a separator", "an open quote"],
+)
+def test_damage_within_a_name_costs_the_name_only(tmp_path, codec, cut):
+    """Exports cut a name by bytes, or write a separator in it bare: no yuan leaves the import for it."""
+    name = "血液透析".encode(codec)
+    good = GOOD.encode(codec)
+    damaged = good.replace(b"L1", b"L2").replace(name, cut(name))
+    header = (HEADER + "\n").encode()
+    rows = (good, damaged, good.replace(b"L1", b"L3"))
+    (tmp_path / "a.csv").write_bytes(header + b"\n".join(rows) + b"\n")
+    summary = _import(tmp_path / "a.csv", tmp_path / "out")
+    assert [str(row["amount"]) for row in _lines(tmp_path / "out").values()] == ["400.00"] * 3
+    assert summary.tables["claim_lines"].reasons == {"description_not_read": 1}
+
+
 def test_ids_and_codes_have_one_spelling(tmp_path):
     _import(
         _write(

@@ -39,20 +39,20 @@ def test_ascii_is_utf8(tmp_path):
     assert detect_encoding(tmp_path / "a") == Encoding("utf-8")
 
 
-def test_a_stray_gb18030_line_in_a_utf8_file_is_refused(tmp_path):
+def test_a_stray_gb18030_line_in_a_utf8_file_loses_its_names_only(tmp_path):
     content = "a,b\n1,血液\n2,透析\n".encode() + "3,床位费\n".encode("gb18030") + "4,好\n".encode()
     assert _rows(tmp_path, content) == [
         (2, ("1", "血液")),
         (3, ("2", "透析")),
-        (4, Reason.UNDECODABLE),
+        (4, ("3", "\ufffd")),
         (5, ("4", "好")),
     ]
 
 
-def test_a_stray_utf8_line_in_a_gb18030_file_is_refused_and_not_garbled(tmp_path):
+def test_a_stray_utf8_line_in_a_gb18030_file_is_not_garbled(tmp_path):
     content = "a,b\n1,血液\n2,透析\n".encode("gb18030") + "3,床位费用\n".encode() + "4,好\n".encode("gb18030")
     assert "3,床位费用".encode().decode("gb18030")  # it would decode, to something else
-    assert _rows(tmp_path, content)[2] == (4, Reason.MIXED_ENCODING)
+    assert _rows(tmp_path, content)[2] == (4, ("3", "\ufffd"))
 
 
 @pytest.mark.parametrize("text", ["联通", "一二三", "血液透析费", "张三丰,李四", "é"])
@@ -69,7 +69,7 @@ def test_gb18030_that_happens_to_be_utf8_is_not_garbled(tmp_path):
     assert "血液".encode("gb18030").decode("utf-8") == "ѪҺ"
     assert _rows(tmp_path, "a,b\n1,血液\n".encode("gb18030")) == [(2, ("1", "血液"))]
     content = "a,b\n1,透析\n".encode() + "2,血液\n".encode("gb18030")
-    assert _rows(tmp_path, content) == [(2, ("1", "透析")), (3, Reason.MIXED_ENCODING)]
+    assert _rows(tmp_path, content) == [(2, ("1", "透析")), (3, ("2", "\ufffd"))]
 
 
 @given(st.text(st.characters(min_codepoint=0x4E00, max_codepoint=0x9FA5), min_size=3, max_size=12))
@@ -90,14 +90,14 @@ def test_utf16_is_known_by_its_mark(tmp_path, codec, end):
     text = f"\ufeffa,b{end}1,血吊𬭎{end}2,x\0{end}3,y"  # 吊 is U+540A: its bytes hold a line feed
     assert _rows(tmp_path, text.encode(codec)) == [
         (2, ("1", "血吊𬭎")),
-        (3, Reason.NUL_BYTE),
+        (3, ("2", "x\ufffd")),
         (4, ("3", "y")),
     ]
 
 
 def test_half_a_character_of_utf16_costs_its_line(tmp_path):
     content = "\ufeffa,b\n1,血\n2,".encode("utf-16-le") + b"\x00\xd8" + "\n3,y".encode("utf-16-le") + b"\x01"
-    assert _rows(tmp_path, content) == [(2, ("1", "血")), (3, Reason.UNDECODABLE), (4, Reason.UNDECODABLE)]
+    assert _rows(tmp_path, content) == [(2, ("1", "血")), (3, ("2", "\ufffd")), (4, ("3", "y\ufffd"))]
 
 
 def test_utf32_is_refused_by_name(tmp_path):
@@ -222,11 +222,13 @@ def test_an_unknown_encoding_is_refused(tmp_path):
         ('1,"x,y"\n', [(2, ("1", "x,y"))]),
         ('1,"x""y"\n', [(2, ("1", 'x"y'))]),
         ('1,"x\ny"\n3,4\n', [(2, ("1", "x\ny")), (4, ("3", "4"))]),
-        ('1,"x\n3,4\n5,6\n', [(2, Reason.UNCLOSED_QUOTE), (3, ("3", "4")), (4, ("5", "6"))]),
-        ('1,"x"z\n3,4\n', [(2, Reason.UNCLOSED_QUOTE), (3, ("3", "4"))]),
+        ('1,"x\n3,4\n5,6\n', [(2, ("1", "\ufffdx")), (3, ("3", "4")), (4, ("5", "6"))]),
+        ('1,"x,y\n3,4\n', [(2, Reason.UNCLOSED_QUOTE), (3, ("3", "4"))]),
+        ('1,"x"z\n3,4\n', [(2, ("1", "\ufffdx\ufffdz")), (3, ("3", "4"))]),
         ('1,5" pipe\n3,4\n', [(2, ("1", '5" pipe')), (3, ("3", "4"))]),
-        ('1,"x\n', [(2, Reason.UNCLOSED_QUOTE)]),
-        ("1,\x002\n3,4\n", [(2, Reason.NUL_BYTE), (3, ("3", "4"))]),
+        ('1,"x\n', [(2, ("1", "\ufffdx"))]),
+        ("1,\x002\n3,4\n", [(2, ("1", "\ufffd2")), (3, ("3", "4"))]),
+        ("\0\n3,4\n", [(2, Reason.NUL_BYTE), (3, ("3", "4"))]),
         ("1,2", [(2, ("1", "2"))]),
     ],
 )
@@ -237,7 +239,7 @@ def test_a_broken_line_costs_only_itself(tmp_path, body, rows):
 def test_an_open_quote_at_the_top_does_not_swallow_the_file(tmp_path):
     body = '1,"open\n' + "".join(f"{n},x\n" for n in range(2, 1000)) + '1000,"closed"\n'
     rows = _rows(tmp_path, "a,b\n" + body)
-    assert rows[0] == (2, Reason.UNCLOSED_QUOTE)
+    assert rows[0] == (2, ("1", "\ufffdopen"))
     assert [row[1][0] for row in rows[1:]] == [str(n) for n in range(2, 1001)]
 
 
@@ -280,3 +282,17 @@ def test_progress_adds_up_to_the_file(tmp_path):
     list(_open(tmp_path, content, advance=told.append).rows)
     assert sum(told) == len(content)
     assert len(told) > 2
+
+
+@pytest.mark.parametrize(
+    ("row", "fields"),
+    [
+        ("2,2026-03-05,血透,滤过,1,400", ("2", "2026-03-05", "血透\ufffd滤过", "1", "400")),
+        ("2,2026-03-05,a,b,c,1,400", ("2", "2026-03-05", "a\ufffdb\ufffdc", "1", "400")),
+        ("2,2026-03-05,血透,1,1,234.50", Reason.FIELD_COUNT),  # the quantity or the amount
+        ("2,2026-03-05,血透,1,400,x", Reason.FIELD_COUNT),
+        ("2,2026-03-05,血透,1", Reason.FIELD_COUNT),
+    ],
+)
+def test_a_separator_within_a_field_is_found_by_what_stands_around_it(tmp_path, row, fields):
+    assert _rows(tmp_path, f"id,day,name,n,yuan\n1,2026-03-04,血液透析,1,400\n{row}\n")[1] == (3, fields)
