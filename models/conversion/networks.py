@@ -27,6 +27,9 @@ TEMPLATE_LENGTH = 128
 DETECTOR_WINDOW = 80
 PIXEL_DIVISOR = 256.0  # dlib's input layers subtract the mean and divide by 256
 
+_BLOCK = 16
+"""Channels that onnxruntime's convolutions take at a time, 8 with AVX2 and 16 with AVX-512."""
+
 Description = tuple[object, ...]
 
 
@@ -119,8 +122,11 @@ def write_detector(network: Detector, metadata: dict[str, str]) -> bytes:
     The input is not 8-bit: between the scales of a pyramid stand the channels' means, which are no whole
     numbers.
     """
-    writer = GraphWriter(None, network.normalisation, TensorProto.FLOAT)
-    writer.chain(network.layers)
+    writer = GraphWriter(None, network.normalisation, TensorProto.FLOAT, block=_BLOCK)
+    *layers, scores = network.layers
+    assert isinstance(scores, Convolution)
+    writer.chain(layers)
+    writer.convolution_across(scores, _BLOCK)
     facts = {
         "channel_means": " ".join(map(repr, network.normalisation.means)),
         "suppression_iou": repr(network.suppression.iou),

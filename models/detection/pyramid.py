@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 Pixels = NDArray[np.uint8]
 
 _PADDING_PX = 10
-_OUTER_PADDING_PX = 11
+OUTER_PADDING_PX = 11
 _SMALLEST_HEIGHT_PX = 5
 
 
@@ -51,18 +51,18 @@ def plan_layout(rows: int, columns: int, step: tuple[int, int] = (5, 6), smalles
     first_column = _first_column(sizes)
     height = sum(size[0] + _PADDING_PX for size in sizes[:first_column]) - _PADDING_PX
     tiles: list[Tile] = []
-    top = _OUTER_PADDING_PX
+    top = OUTER_PADDING_PX
     enlargement = step[1] / step[0]
     for index, (tile_rows, tile_columns) in enumerate(sizes[:first_column]):
-        tiles.append(Tile(_OUTER_PADDING_PX, top, tile_columns, tile_rows, enlargement**index))
+        tiles.append(Tile(OUTER_PADDING_PX, top, tile_columns, tile_rows, enlargement**index))
         top += tile_rows + _PADDING_PX
     bottom = top - _PADDING_PX
     for index, (tile_rows, tile_columns) in enumerate(sizes[first_column:], start=first_column):
         # The second column is filled upwards along the right edge.
-        left = _OUTER_PADDING_PX + columns - tile_columns
+        left = OUTER_PADDING_PX + columns - tile_columns
         tiles.append(Tile(left, bottom - tile_rows, tile_columns, tile_rows, enlargement**index))
         bottom -= tile_rows + _PADDING_PX
-    return Layout(height + 2 * _OUTER_PADDING_PX, columns + 2 * _OUTER_PADDING_PX, tuple(tiles))
+    return Layout(height + 2 * OUTER_PADDING_PX, columns + 2 * OUTER_PADDING_PX, tuple(tiles))
 
 
 def pack(image: Pixels, layout: Layout, between: tuple[float, ...]) -> NDArray[np.float32]:

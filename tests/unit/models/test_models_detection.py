@@ -1,5 +1,6 @@
 """Boxes, suppression and the pyramid."""
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,8 +8,9 @@ from hypothesis import strategies as st
 
 from renzheng.models.conversion.networks import Overlap
 from renzheng.models.detection.boxes import Box, Detection, intersection, iou, suppress
-from renzheng.models.detection.mmod import KIOSK, SECOND_LOOK, Plan, shrinkage
+from renzheng.models.detection.mmod import KIOSK, SECOND_LOOK, Plan, factors, shrinkage
 from renzheng.models.detection.pyramid import nearest_tile, pack, plan_layout, shrink
+from renzheng.models.detection.scales import Part, Scales
 
 TOO_SMALL_PX = 6  # far below any face
 edges = st.floats(-50, 50)
@@ -95,3 +97,29 @@ def test_shrinking_is_the_bilinear_rule_that_keeps_the_corners() -> None:
 )
 def test_an_image_is_brought_to_the_plan_s_size(plan: Plan, rows: int, columns: int, factor: float) -> None:
     assert shrinkage(rows, columns, plan) == pytest.approx(factor)
+
+
+@pytest.mark.parametrize("factor", [0.55, 1.0, 1.4286, 2.0, 3.2143, 7.0])
+def test_a_part_of_a_size_has_the_whole_size_s_pixels(factor: float) -> None:
+    smooth = np.random.default_rng(2).integers(0, 256, (9, 12, 3), dtype=np.uint8)
+    scales = Scales(np.asarray(cv2.resize(smooth, (211, 163), interpolation=cv2.INTER_CUBIC), np.uint8))
+    whole = scales.whole(factor)
+    assert whole.shape[:2] == scales.size(factor)
+    rows, columns = whole.shape[:2]
+    part = Part(columns // 4, rows // 3, columns, rows - 2)
+    inside = whole[part.top : part.bottom, part.left : part.right].astype(int)
+    assert np.abs(scales.part(factor, part) - inside).max() <= 3
+
+
+def test_a_size_s_pixels_lie_where_they_are_said_to_lie() -> None:
+    across = np.tile(np.arange(200, dtype=np.uint8)[:, None], (150, 1, 3))
+    for factor in (1.5, 2.0, 3.0):
+        middle = Scales(across).whole(factor)[10, 20:50, 0]
+        np.testing.assert_allclose(middle, (np.arange(20, 50) + 0.5) * factor - 0.5, atol=1)
+
+
+def test_scales_end_where_a_face_would_fill_more_than_the_frame() -> None:
+    found = factors(480, 640, KIOSK)
+    assert found == pytest.approx([1.4286, 2.1429, 3.2143, 4.8214], abs=1e-4)
+    assert factors(60, 60, KIOSK) == [1.0], "one look at the least"
+    assert factors(30, 4000, KIOSK) == [], "nothing that the network could take is left of it"
