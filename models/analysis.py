@@ -17,12 +17,14 @@ class Face:
         landmarks: corners of the eyes and base of the nose, in pixels of the image.
         points: the detector's own five points where it gives them: eyes, tip of the nose, corners of the
             mouth, from the left of the image to the right.
+        followed: it was found near its last place, and the rest of the image was not looked at.
     """
 
     box: Box
     confidence: float
     landmarks: Landmarks
     points: tuple[Point, ...] = ()
+    followed: bool = False
 
 
 @dataclass(frozen=True)

@@ -83,13 +83,21 @@ class FaceEngine:
         self.card_calibration = Calibration(plain_space(self.model), tuple(thresholds))
 
     def analyse(
-        self, image: Pixels, *, bounds: Bounds | None = None, transparency: Transparency = opaque
+        self,
+        image: Pixels,
+        *,
+        bounds: Bounds | None = None,
+        last: Face | None = None,
+        transparency: Transparency = opaque,
     ) -> Analysis:
         """Say what is to be seen in an image.
 
         Args:
             image: uint8 RGB, (rows, columns, 3); from `renzheng.models.images.decode`, or a camera's frame.
             bounds: what the sample must keep within, where other than the engine's own.
+            last: the one face of the frame before. Where it alone is found there again, much as it was, the
+                rest of the image is not looked at, and `Face.followed` says so; else the whole image is.
+                Others outside are then not seen: `renzheng.models.following` decides when that will do.
             transparency: receives every intermediate result.
 
         Raises:
@@ -98,7 +106,8 @@ class FaceEngine:
         """
         image = check(image)
         transparency("image", image)
-        detections = self._detector.detect(image)
+        again = None if last is None else self._again(image, last)
+        detections = self._detector.detect(image) if again is None else [again]
         transparency("detections", detections)
         chosen = _of_the_visitor(detections)
         transparency("chosen", chosen)
@@ -106,7 +115,7 @@ class FaceEngine:
             return NoFace()
         if len(chosen) > 1:
             return SeveralFaces(len(chosen), tuple(each.box for each in chosen))
-        face = self.face_of(image, chosen[0])
+        face = replace(self.face_of(image, chosen[0]), followed=again is not None)
         transparency("landmarks", face.landmarks)
         measured = quality_of.measure(image, face.box, face.landmarks)
         transparency("quality", measured)
@@ -114,6 +123,11 @@ class FaceEngine:
         if problems:
             return PoorQuality(face, measured, problems)
         return OneFace(face, measured, quality_of.advise(measured))
+
+    def _again(self, image: Pixels, last: Face) -> Detection | None:
+        """Return a face that is found near its last place, alone and much as it was."""
+        found = self._detector.follow(image, last.box)
+        return found[0] if len(found) == 1 and _much_as_it_was(found[0], last) else None
 
     def analyse_reference(self, image: Pixels, *, any_way_up: bool = False) -> tuple[Pixels, Analysis]:
         """Look at a picture that is to be a reference; stricter than `analyse`.
@@ -407,6 +421,23 @@ def prominence(box: Box, columns: int, rows: int) -> float:
     aside = ((box.left + box.right) / 2 - columns / 2) / columns
     off = ((box.top + box.bottom) / 2 - rows / 2) / rows
     return box.width * math.exp(-4 * (aside**2 + off**2))
+
+
+# A face is followed while it moves by less than a third of its width and keeps its size and the detector's
+# confidence; the window that is looked at has room for more.
+_MOST_MOVED, _MOST_GROWN, _LEAST_AS_SURE = 0.3, 1.25, 0.75
+
+
+def _much_as_it_was(found: Detection, last: Face) -> bool:
+    box, before = found.box, last.box
+    across = (box.left + box.right - before.left - before.right) / 2
+    down = (box.top + box.bottom - before.top - before.bottom) / 2
+    grown = box.width / before.width
+    return (
+        math.hypot(across, down) < _MOST_MOVED * before.width
+        and 1 / _MOST_GROWN < grown < _MOST_GROWN
+        and found.confidence > _LEAST_AS_SURE * last.confidence
+    )
 
 
 def _of_the_visitor(detections: Sequence[Detection]) -> list[Detection]:

@@ -53,10 +53,10 @@ class TakingTurns:
         self.model = engine.model
         self.card_calibration = engine.card_calibration
 
-    def analyse(self, image: Image) -> Analysis:
-        """Say what is to be seen in an image."""
+    def analyse(self, image: Image, *, last: FoundFace | None = None) -> Analysis:
+        """Say what is to be seen in an image, where a face was last if that will do."""
         with self._turn:
-            return self._engine.analyse(image)
+            return self._engine.analyse(image, last=last)
 
     def analyse_reference(self, image: Image, *, any_way_up: bool = False) -> tuple[Image, Analysis]:
         """Look at what is to be a reference."""

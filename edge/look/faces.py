@@ -31,8 +31,8 @@ class FaceEngine(Protocol):
     model: ModelId
     card_calibration: Calibration
 
-    def analyse(self, image: Image) -> Analysis:
-        """Say what is to be seen in an image."""
+    def analyse(self, image: Image, *, last: Face | None = None) -> Analysis:
+        """Say what is to be seen in an image, where a face was last if that will do."""
 
     def analyse_reference(self, image: Image, *, any_way_up: bool = False) -> tuple[Image, Analysis]:
         """Look at what is to be a reference; return it upright, and what is to be seen."""

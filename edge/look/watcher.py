@@ -13,10 +13,12 @@ from renzheng.edge.look.attempt import Attempt, Observation
 from renzheng.edge.look.faces import UNREADABLE, FaceEngine, Image, Look, crop_of, decode, look_of
 from renzheng.edge.look.outcomes import LookOutcome
 from renzheng.edge.look.pace import NOT_BEGUN, Pace
-from renzheng.models.analysis import Face, OneFace, PoorQuality
+from renzheng.models.analysis import Analysis, Face, OneFace, PoorQuality
 from renzheng.models.calibration import Calibration
 from renzheng.models.decision import Decision
+from renzheng.models.following import Following
 from renzheng.models.liveness.challenge import ASK_NOTHING, Plan
+from renzheng.models.liveness.fusion import Verdict
 from renzheng.models.liveness.light import Shown, skin_of
 from renzheng.models.liveness.network import LivenessNetwork
 from renzheng.models.liveness.pose import pose_of
@@ -90,8 +92,9 @@ class _Order:
 
 @dataclass(slots=True)
 class _Scene:
-    """What is kept of an attempt's pictures: the signals of liveness, and the best probe's crop."""
+    """What is kept of an attempt's pictures: the face's place, signs of life, and the best probe's crop."""
 
+    following: Following
     watch: Watch = field(default_factory=Watch)
     crop: bytes | None = None
     quality: float = -1.0
@@ -134,7 +137,7 @@ class Watcher:
         self._order: _Order | None = None
         self._under_way: _Order | None = None
         self._state: Attempt | None = None
-        self._scene = _Scene()
+        self._scene = _Scene(Following(engine))
         self._handled = 0
         self.worker = Worker("watcher", self._turn, essential=True)
 
@@ -190,7 +193,7 @@ class Watcher:
         if order is not self._under_way:
             self._under_way, self._state = order, None
             if order is not None:
-                self._scene = _Scene(Watch(self._network))
+                self._scene = _Scene(Following(self._engine), Watch(self._network))
                 self._state = _begun(order)
         if order is None or self._state is None:
             return
@@ -205,11 +208,11 @@ class Watcher:
         self, order: _Order, state: Attempt, frame: Frame | None, scene: "_Scene"
     ) -> tuple[Progress | None, Attempt]:
         try:
-            if frame is not None:
-                seen = self._look(frame, scene)
-                state = attempt.observe(state, seen, lambda probes: self._verify(probes, order.references))
+            if frame is None:
+                outcome = attempt.conclude(state, now_ms())
+            else:
+                state, outcome = self._take(order, state, frame, scene)
                 self._handled += 1
-            outcome = attempt.conclude(state, now_ms())
         except Exception as error:  # noqa: BLE001 - whatever a frame provokes, the kiosk shows the other way
             LOGGER.error("the face engine failed: %s\n%s", named(error), frames(error))  # noqa: TRY400 - as `named` says
             return Progress(order.look_id, None, None, None, None, fault=_fault_of(error)), state
@@ -231,18 +234,38 @@ class Watcher:
         )
         return told, state
 
-    def _verify(self, probes: Sequence[Template], references: Sequence[Template]) -> Decision:
-        return self._engine.verify(probes, references, self._false_match_rate, self._calibration())
-
-    def _look(self, frame: Frame, scene: "_Scene") -> Observation:
+    def _take(
+        self, order: _Order, state: Attempt, frame: Frame, scene: "_Scene"
+    ) -> tuple[Attempt, LookOutcome | None]:
+        """Look at a frame; nothing is concluded from one of which only the face's surroundings were seen."""
         image = decode(frame.jpeg)
         if image is None:
             LOGGER.warning("frame %d is no picture (%d bytes)", frame.number, len(frame.jpeg))
-            return Observation(frame.number, frame.at_ms, Look(None, 0.0, UNREADABLE))
-        analysis = self._engine.analyse(image)
-        look = look_of(analysis)
+            nothing = Observation(frame.number, frame.at_ms, Look(None, 0.0, UNREADABLE))
+            return self._observed(order, state, nothing)
+        analysis = scene.following.analyse(image, frame.at_ms)
         scene.watch.camera = self._camera
         verdict = scene.watch.take(image, analysis, frame.at_ms)
+        seen = self._seen(frame, image, analysis, scene, verdict)
+        after, outcome = self._observed(order, state, seen)
+        if outcome is None or not _was_followed(analysis):
+            return after, outcome
+        analysis = scene.following.whole(image, frame.at_ms)
+        return self._observed(order, state, self._seen(frame, image, analysis, scene, verdict))
+
+    def _observed(
+        self, order: _Order, state: Attempt, seen: Observation
+    ) -> tuple[Attempt, LookOutcome | None]:
+        state = attempt.observe(state, seen, lambda probes: self._verify(probes, order.references))
+        return state, attempt.conclude(state, now_ms())
+
+    def _verify(self, probes: Sequence[Template], references: Sequence[Template]) -> Decision:
+        return self._engine.verify(probes, references, self._false_match_rate, self._calibration())
+
+    def _seen(
+        self, frame: Frame, image: Image, analysis: Analysis, scene: "_Scene", verdict: Verdict
+    ) -> Observation:
+        look = look_of(analysis)
         template = pose = skin = None
         if isinstance(analysis, OneFace):
             template = self._engine.embed(image, analysis.face)
@@ -260,6 +283,10 @@ class Watcher:
             pose=pose,
             skin=skin,
         )
+
+
+def _was_followed(analysis: Analysis) -> bool:
+    return isinstance(analysis, OneFace | PoorQuality) and analysis.face.followed
 
 
 def _fault_of(error: Exception) -> RenzhengError:

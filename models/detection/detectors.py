@@ -21,6 +21,7 @@ Look = Callable[[Pixels], list[Detection]]
 
 # A tightly cropped portrait: the detectors want some surroundings to see a face in.
 _BORDER_SHARE = 0.5
+_FOLLOWED_ROOM = 0.5  # of a face's width, on each side of its last place
 # A part of a ward camera's picture is looked at in its own size up to so many pixels, in about 60 ms; mmod
 # finds faces from 80 px there, which is also about the smallest that an embedder can use.
 _SURVEY_PIXELS = 640 * 400
@@ -33,6 +34,9 @@ class Detector(Protocol):
 
     def detect(self, image: Pixels) -> list[Detection]:
         """Look quickly; faces of an RGB image, most confident first."""
+
+    def follow(self, image: Pixels, last: Box) -> list[Detection]:
+        """Look near the last place of a face that `detect` found; faces of about its size."""
 
     def survey(self, image: Pixels) -> list[Detection]:
         """Look once for whoever walks past; faces of about 80 px and more."""
@@ -51,6 +55,10 @@ class MmodLooks:
     def detect(self, image: Pixels) -> list[Detection]:
         """Look quickly; where that finds none, look for smaller faces."""
         return self._mmod.detect(image, KIOSK) or self._mmod.detect(image, SECOND_LOOK)
+
+    def follow(self, image: Pixels, last: Box) -> list[Detection]:
+        """Look at a tenth of what `detect` computes, at one size."""
+        return self._mmod.follow(image, last)
 
     def survey(self, image: Pixels) -> list[Detection]:
         """Look once, in the image's own size where that is small enough."""
@@ -89,6 +97,12 @@ class YunetLooks:
     def detect(self, image: Pixels) -> list[Detection]:
         """Look quickly."""
         return [as_dlib_frames(found) for found in self._yunet.detect(image, QUICK)]
+
+    def follow(self, image: Pixels, last: Box) -> list[Detection]:
+        """Look at twice the last box."""
+        room = _FOLLOWED_ROOM * last.width
+        around = Box(last.left - room, last.top - room, last.right + room, last.bottom + room)
+        return [as_dlib_frames(found) for found in self._yunet.follow(image, around, QUICK)]
 
     def survey(self, image: Pixels) -> list[Detection]:
         """Look once, at no more than 640 px."""

@@ -49,25 +49,61 @@ class YunetDetector:
     def detect(self, image: Pixels, plan: YunetPlan = QUICK) -> list[Detection]:
         """Return the faces of `image` (rows, columns, 3; RGB) with five points each, most confident first."""
         factor, canvas = self._prepared(image, plan)
+        return suppress(
+            [_scaled(each, factor) for each in self._found(canvas, plan.smallest_score)], _SUPPRESSION
+        )
+
+    def follow(self, image: Pixels, around: Box, plan: YunetPlan = QUICK) -> list[Detection]:
+        """Return the faces within a part of `image`, at the size and on the grid of a look at the whole.
+
+        Args:
+            image: RGB, (rows, columns, 3).
+            around: the part, in pixels of the image; its edges are moved to the network's coarsest grid.
+            plan: of the look at the whole.
+        """
+        if self._fixed:
+            return self.detect(image, plan)
+        factor = max(image.shape[:2]) / plan.longer_side_px
+        left, right = _grid(around.left / factor, around.right / factor, image.shape[1] / factor)
+        top, bottom = _grid(around.top / factor, around.bottom / factor, image.shape[0] / factor)
+        edges = tuple(round(edge * factor) for edge in (left, top, right, bottom))
+        part = image[edges[1] : edges[3], edges[0] : edges[2]]
+        if min(part.shape[:2]) < 1:
+            return []
+        found = self._found(_canvas(part, factor), plan.smallest_score)
+        return suppress([_shifted(_scaled(each, factor), *edges[:2]) for each in found], _SUPPRESSION)
+
+    def _found(self, canvas: Pixels, smallest_score: float) -> list[Detection]:
         names = self._network.output_names
         outputs = dict(
             zip(names, self._network.run_all(canvas.transpose(2, 0, 1)[None].astype(np.float32)), strict=True)
         )
         found: list[Detection] = []
         for stride in _STRIDES_PX:
-            found += _read(outputs, stride, canvas.shape[1] // stride, plan.smallest_score)
-        return suppress([_scaled(each, factor) for each in found], _SUPPRESSION)
+            found += _read(outputs, stride, canvas.shape[1] // stride, smallest_score)
+        return found
 
     def _prepared(self, image: Pixels, plan: YunetPlan) -> tuple[float, Pixels]:
         """Return by what to multiply coordinates, and the BGR image padded to what the network takes."""
         longest = min(self._fixed) if self._fixed else plan.longer_side_px
         factor = max(image.shape[:2]) / longest
-        size = (max(1, round(image.shape[1] / factor)), max(1, round(image.shape[0] / factor)))
-        scaled = cv2.resize(image, size, interpolation=cv2.INTER_AREA if factor > 1 else cv2.INTER_LINEAR)
-        rows, columns = self._fixed or (_rounded_up(size[1]), _rounded_up(size[0]))
-        canvas = np.zeros((rows, columns, 3), dtype=np.uint8)
-        canvas[: size[1], : size[0]] = scaled[:, :, ::-1]
-        return factor, canvas
+        return factor, _canvas(image, factor, self._fixed)
+
+
+def _canvas(image: Pixels, factor: float, fixed: tuple[int, int] | None = None) -> Pixels:
+    """Return an image with its sides divided, as BGR, with black beyond its right and lower edges."""
+    size = (max(1, round(image.shape[1] / factor)), max(1, round(image.shape[0] / factor)))
+    scaled = cv2.resize(image, size, interpolation=cv2.INTER_AREA if factor > 1 else cv2.INTER_LINEAR)
+    rows, columns = fixed or (_rounded_up(size[1]), _rounded_up(size[0]))
+    canvas = np.zeros((rows, columns, 3), dtype=np.uint8)
+    canvas[: size[1], : size[0]] = scaled[:, :, ::-1]
+    return canvas
+
+
+def _grid(first: float, last: float, end: float) -> tuple[float, float]:
+    """Return a stretch's ends, each at the nearest place on the network's coarsest grid, within the image."""
+    low, high = (round(place / _MULTIPLE_PX) * _MULTIPLE_PX for place in (first, last))
+    return max(0, low), min(high, end)
 
 
 def _rounded_up(length: int) -> int:
@@ -101,3 +137,10 @@ def _read(
 def _scaled(detection: Detection, factor: float) -> Detection:
     points = tuple((x * factor, y * factor) for x, y in detection.points)
     return Detection(detection.box.scaled(factor), detection.confidence, points)
+
+
+def _shifted(detection: Detection, right: int, down: int) -> Detection:
+    box = detection.box
+    moved = Box(box.left + right, box.top + down, box.right + right, box.bottom + down)
+    points = tuple((x + right, y + down) for x, y in detection.points)
+    return Detection(moved, detection.confidence, points)

@@ -165,13 +165,13 @@ class StandInEngine:
     model = ModelId("stand-in:000000000000:2")
     card_calibration = Calibration(plain_space(model), (THRESHOLD, Threshold(0.99, 1e-4, 1e-5, 1e-3, "card")))
 
-    def analyse(self, image: np.ndarray) -> Analysis:
-        """See one face, or none in the dark."""
+    def analyse(self, image: np.ndarray, *, last: Face | None = None) -> Analysis:
+        """See one face, or none in the dark; followed where that is asked for."""
         if image.mean() < 20:
             return NoFace()
         eyes = Landmarks((370, 200), (350, 200), (270, 200), (290, 200), (320, 260))
         quality = Quality(80.0, 10.0, 120.0, 0.0, 0.0, 0.0, 1.0)
-        return OneFace(Face(Box(220, 120, 420, 360), 1.0, eyes), quality)
+        return OneFace(Face(Box(220, 120, 420, 360), 1.0, eyes, followed=last is not None), quality)
 
     def analyse_reference(
         self,

@@ -358,10 +358,10 @@ def test_the_frame_that_is_looked_at_is_always_the_newest(agent, page):
     seen = []
 
     class Slow(StandInEngine):
-        def analyse(self, image):
+        def analyse(self, image, *, last=None):
             seen.append(round(float(image.mean())))
             time.sleep(0.1)
-            return super().analyse(image)
+            return super().analyse(image, last=last)
 
     agent.kiosk.watcher._engine = Slow()
     identify(page, person_id="P1")

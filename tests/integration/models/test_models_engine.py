@@ -15,6 +15,7 @@ from renzheng.models.comparison import plain_space
 from renzheng.models.decision import Match, NonMatch, NoReference, Threshold
 from renzheng.models.engine import FaceEngine
 from renzheng.models.errors import OperatingPointError, PixelLayoutError, TemplateMismatchError
+from renzheng.models.following import Following
 from renzheng.models.landmarks import Landmarks
 from renzheng.models.protection import TemplateKey, transform
 from renzheng.models.quality import GUIDANCE_FOR, Guidance, Problem
@@ -277,6 +278,54 @@ def test_every_intermediate_can_be_captured_without_changing_the_outcome(
     assert captured.stages["decision"] == decision
     assert engine.analyse(image) == seen
     assert engine.embed(image, seen.face) == made
+
+
+@pytest.mark.parametrize("moved", [(0, 0), (9, -6), (-17, 12)])
+def test_a_followed_face_gives_what_a_look_at_the_whole_gives(
+    engine: FaceEngine, photographs: dict[str, np.ndarray], moved: tuple[int, int]
+) -> None:
+    before = frame(photographs["obama"])
+    shifted = cv2.warpAffine(
+        before, np.array([[1.0, 0, moved[0]], [0, 1, moved[1]]]), (640, 480), borderMode=cv2.BORDER_REPLICATE
+    )
+    last, whole = engine.analyse(before), engine.analyse(shifted)
+    assert isinstance(last, OneFace)
+    assert isinstance(whole, OneFace)
+    followed = engine.analyse(shifted, last=last.face)
+    assert isinstance(followed, OneFace)
+    assert followed.face.followed
+    assert not whole.face.followed
+    apart = np.array(followed.face.landmarks.points) - np.array(whole.face.landmarks.points)
+    assert np.abs(apart).max() < 0.05 * whole.quality.interocular_px
+    templates = [engine.embed(shifted, each.face).values for each in (followed, whole)]
+    np.testing.assert_allclose(*templates, atol=0.03)
+
+
+def test_whoever_is_not_where_the_face_was_is_looked_for_in_the_whole(
+    engine: FaceEngine, photographs: dict[str, np.ndarray]
+) -> None:
+    here = frame(photographs["obama"])
+    last = engine.analyse(here)
+    assert isinstance(last, OneFace)
+    away = np.ascontiguousarray(np.roll(here, round(1.5 * last.face.box.width), axis=1))
+    seen = engine.analyse(away, last=last.face)
+    assert isinstance(seen, OneFace)
+    assert not seen.face.followed
+    assert engine.analyse(np.full_like(here, 128), last=last.face) == NoFace()
+
+
+def test_a_face_held_up_beside_a_followed_one_is_seen_in_that_frame(
+    engine: FaceEngine, photographs: dict[str, np.ndarray]
+) -> None:
+    half = [cv2.resize(frame(photographs[name]), (320, 240)) for name in ("obama", "biden")]
+    alone, joined = (np.full((240, 640, 3), 128, np.uint8) for _ in range(2))
+    alone[:, :320] = half[0]
+    joined[:] = np.hstack(half)
+    following = Following(engine)
+    seen = [following.analyse(image, number * 40) for number, image in enumerate((alone, alone, joined))]
+    assert isinstance(seen[1], OneFace)
+    assert seen[1].face.followed
+    assert isinstance(seen[2], SeveralFaces)
 
 
 def test_several_threads_get_what_one_gets(engine: FaceEngine, photographs: dict[str, np.ndarray]) -> None:
