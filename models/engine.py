@@ -106,7 +106,7 @@ class FaceEngine:
         """
         image = check(image)
         transparency("image", image)
-        again = None if last is None else self._again(image, last)
+        again = None if last is None else self.find_again(image, last)
         detections = self._detector.detect(image) if again is None else [again]
         transparency("detections", detections)
         chosen = _of_the_visitor(detections)
@@ -123,11 +123,6 @@ class FaceEngine:
         if problems:
             return PoorQuality(face, measured, problems)
         return OneFace(face, measured, quality_of.advise(measured))
-
-    def _again(self, image: Pixels, last: Face) -> Detection | None:
-        """Return a face that is found near its last place, alone and much as it was."""
-        found = self._detector.follow(image, last.box)
-        return found[0] if len(found) == 1 and _much_as_it_was(found[0], last) else None
 
     def analyse_reference(self, image: Pixels, *, any_way_up: bool = False) -> tuple[Pixels, Analysis]:
         """Look at a picture that is to be a reference; stricter than `analyse`.
@@ -173,6 +168,16 @@ class FaceEngine:
     def detect(self, image: Pixels) -> list[Detection]:
         """Return all faces of an image, most confident first."""
         return self._detector.detect(check(image))
+
+    def find_again(self, image: Pixels, last: Face) -> Detection | None:
+        """Return a face that is found near its last place, alone and much as it was; None otherwise.
+
+        Args:
+            image: uint8 RGB, of the same size as the one in which `last` was found.
+            last: as `analyse` gave it.
+        """
+        found = self._detector.follow(image, last.box)
+        return found[0] if len(found) == 1 and _much_as_it_was(found[0], last) else None
 
     def survey(self, image: Pixels) -> list[Detection]:
         """Return the faces of whoever walks past, of 80 px and more, most confident first; one look only."""

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
+from renzheng.models.analysis import OneFace
 from renzheng.models.catalogue.cards import card
 from renzheng.models.catalogue.files import State, add, inspect, installed
 from renzheng.models.decision import Match, NonMatch, NotSure
@@ -51,6 +52,22 @@ def test_an_engine_tells_people_apart(folder: Path, photographs: dict[str, np.nd
     assert engine.compare([templates["obama"]], [templates["biden"]]) < engine.compare(
         [templates["obama"]], [templates["obama2"]]
     )
+
+
+def test_yunet_s_face_is_followed_as_dlib_s_is(folder: Path, photographs: dict[str, np.ndarray]) -> None:
+    engine = open_engine("yunet-mobilefacenet")
+    room = np.full((480, 640, 3), 128, np.uint8)
+    room[:, 60:580] = cv2.resize(photographs["obama"][:840], (520, 480), interpolation=cv2.INTER_AREA)
+    last, moved = engine.analyse(room), np.roll(room, 12, axis=1)
+    assert isinstance(last, OneFace)
+    whole, followed = engine.analyse(moved), engine.analyse(moved, last=last.face)
+    assert isinstance(whole, OneFace)
+    assert isinstance(followed, OneFace)
+    assert followed.face.followed
+    apart = np.array(followed.face.points) - np.array(whole.face.points)
+    assert np.abs(apart).max() < 0.05 * whole.face.box.width
+    templates = [engine.embed(moved, each.face) for each in (followed, whole)]
+    assert engine.compare(templates[:1], templates[1:]) > 0.9
 
 
 def test_the_smaller_yunet_serves_where_the_larger_is_missing(

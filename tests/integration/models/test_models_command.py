@@ -183,7 +183,10 @@ def test_bench_measures_this_engine_and_the_library_side_by_side(
         assert report[f"{stage}_ratio"] == pytest.approx(theirs / ours, abs=0.02)
         assert ours > 0
     assert report["peak_rss_mb"] < 400
-    assert set(report["engines"]["dlib"]["stages_ms"]) == {
-        "detect", "landmarks", "quality", "embed", "compare", "verification",
+    measured = report["engines"]["dlib"]
+    assert set(measured["stages_ms"]) == {
+        "detect", "detect_followed", "landmarks", "quality", "embed", "compare",
+        "verification", "verification_followed",
     }  # fmt: skip
+    assert report["verify_followed_ms_median"] == measured["stages_ms"]["verification_followed"] > 0
     assert "fused" in report["skipped"]

@@ -307,7 +307,7 @@ def test_whoever_is_not_where_the_face_was_is_looked_for_in_the_whole(
     here = frame(photographs["obama"])
     last = engine.analyse(here)
     assert isinstance(last, OneFace)
-    away = np.ascontiguousarray(np.roll(here, round(1.5 * last.face.box.width), axis=1))
+    away = np.ascontiguousarray(np.roll(here, -round(1.2 * last.face.box.width), axis=1))
     seen = engine.analyse(away, last=last.face)
     assert isinstance(seen, OneFace)
     assert not seen.face.followed
