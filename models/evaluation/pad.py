@@ -1,8 +1,8 @@
 """Error rates of presentation attack detection after ISO/IEC 30107-3: APCER by species, BPCER.
 
-Every presentation goes through the same `Watch` as a kiosk's frames. It counts as classified bona fide when
-that is concluded at any frame before an attack is; a kiosk would take it then. Whatever else is concluded,
-*attack* or *not shown*, is not bona fide: the kiosk asks for the challenge, or refuses.
+Every presentation goes through the same `Following` and `Watch` as a kiosk's frames. It counts as classified
+bona fide when that is concluded at any frame before an attack is; a kiosk would take it then. Whatever else
+is concluded, *attack* or *not shown*, is not bona fide: the kiosk asks for the challenge, or refuses.
 """
 
 from collections import Counter
@@ -14,10 +14,11 @@ from typing import Any
 from rich.table import Table
 
 from renzheng.contracts.events import Pad
-from renzheng.models.analysis import Analysis, OneFace, PoorQuality
+from renzheng.models.analysis import OneFace, PoorQuality
 from renzheng.models.engine import FaceEngine
 from renzheng.models.evaluation.metrics import Rate, rate
 from renzheng.models.evaluation.presentations import Pixels, Presentation
+from renzheng.models.following import Following
 from renzheng.models.liveness import fusion, watch
 from renzheng.models.liveness.network import LivenessNetwork
 from renzheng.models.liveness.stream import Camera
@@ -66,11 +67,12 @@ def classify(
 ) -> Result:
     """Show one presentation, frame by frame, until bona fide is concluded or the frames end."""
     watching = watch.Watch(network, Camera(presentation.camera))
+    following = Following(engine)
     verdict, count, faces, attacked = fusion.NOTHING_SHOWN, 0, 0, False
     for count, image in enumerate(frames, start=1):
         # Frames of a folder have no times of their own; with a camera's jitter their clock says nothing.
         at_ms = round((count - 1) * 1000 / fps) + (count * 7) % 5
-        analysis: Analysis = engine.analyse(image)
+        analysis = following.analyse(image, at_ms)
         faces += isinstance(analysis, OneFace | PoorQuality)
         verdict = watching.take(image, analysis, at_ms)
         attacked = attacked or verdict.pad is Pad.ATTACK

@@ -108,9 +108,10 @@ def _moved() -> Said:
     return Said("challenge", 0.5, 1.0)
 
 
-_LIT = {Answer.ANSWERED: 1.5, Answer.UNANSWERED: -2.5}
+_LIT = {Answer.ANSWERED: 1.5, Answer.UNANSWERED: -2.5, Answer.LATE: -2.5}
 """A folded photograph turns as asked and paper answers light, so neither is enough; what cannot be
-measured, or shines everywhere alike, says nothing."""
+measured, or shines everywhere alike, says nothing. What answers later than light does is no better than what
+does not answer: whether a tint that comes late is found at all depends on a few pixels of the face's box."""
 
 
 def _lit(answered: Answer) -> Said:

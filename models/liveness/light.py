@@ -64,6 +64,7 @@ class Answer(StrEnum):
     ANSWERED = "answered"
     UNANSWERED = "unanswered"
     NOT_AS_A_HEAD = "not_as_a_head"
+    LATE = "late"
     UNMEASURED = "unmeasured"
 
 
@@ -133,7 +134,9 @@ def answer(skin: Sequence[Skin], shown: Sequence[Shown]) -> Answer:
     found, size, lag = max((*_correlation(seen, during, shown, lag), lag) for lag in _LAGS_MS)
     if found < MIN_CORRELATION or size < MIN_AMPLITUDE:
         return Answer.UNANSWERED
-    return Answer.ANSWERED if lag <= LATEST_MS and _as_a_head(during, shown, lag) else Answer.NOT_AS_A_HEAD
+    if lag > LATEST_MS:
+        return Answer.LATE
+    return Answer.ANSWERED if _as_a_head(during, shown, lag) else Answer.NOT_AS_A_HEAD
 
 
 def _as_a_head(skin: Sequence[Skin], shown: Sequence[Shown], lag_ms: int) -> bool:

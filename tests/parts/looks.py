@@ -18,6 +18,7 @@ from renzheng.edge.look.faces import FaceEngine, Look, decode, look_of
 from renzheng.edge.look.outcomes import LookOutcome, Matched
 from renzheng.models.analysis import Analysis, OneFace, PoorQuality
 from renzheng.models.decision import Match, Threshold
+from renzheng.models.following import Following
 from renzheng.models.liveness.challenge import Plan
 from renzheng.models.liveness.light import FILLS, STEP_MS, Colour, Shown, skin_of
 from renzheng.models.liveness.network import LivenessNetwork
@@ -53,11 +54,11 @@ def presentations(name: str, folder: Path, seeds: Sequence[int], count: int) -> 
 
 def seen_by(engine: FaceEngine, presentation: Presentation) -> list[Seen]:
     """Let the engine see what the page would send."""
-    frames = []
+    frames, following = [], Following(engine)
     for at_ms, jpeg in as_the_page_sends(presentation):
         image = decode(jpeg)
         assert image is not None
-        frames.append(Seen(at_ms, image, engine.analyse(image)))
+        frames.append(Seen(at_ms, image, following.analyse(image, at_ms)))
     return frames
 
 

@@ -324,7 +324,7 @@ def test_light_must_fall_as_on_a_head(sides, beside, answer):
 def test_what_answers_too_late_may_be_a_program_that_watches():
     colours = sequence(4)
     late = lit(colours, strength=0.03, lag_ms=light.LATEST_MS + 80)
-    assert light.answer(late, shown(colours)) is Answer.NOT_AS_A_HEAD
+    assert light.answer(late, shown(colours)) is Answer.LATE
 
 
 def test_too_little_is_unmeasured():
