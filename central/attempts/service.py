@@ -23,7 +23,7 @@ import sqlalchemy as sa
 from renzheng.central.attempts.figures import Figures, Traits, figures
 from renzheng.central.attempts.visits import KINDS, Attempt, Visit, visits
 from renzheng.central.nightly.manifest import Manifest
-from renzheng.central.store import schema
+from renzheng.central.store import schema, viewer
 from renzheng.central.store.times import day_bounds_us, from_us
 
 logger = logging.getLogger(__name__)
@@ -96,7 +96,8 @@ def _fitting(connection: sa.Connection, asked: Asked) -> Asked:
 def _matching(asked: Asked) -> Sequence[sa.ColumnElement[bool]]:
     start_us, end_us = day_bounds_us(asked.first, asked.last, asked.zone)
     within = (ATTENDANCE.c.occurred_at >= start_us) & (ATTENDANCE.c.occurred_at < end_us)
-    where: list[sa.ColumnElement[bool]] = [within, ATTENDANCE.c.event_type.in_(KINDS)]
+    seen = viewer.may_see(ATTENDANCE.c.institution_id)
+    where: list[sa.ColumnElement[bool]] = [within, ATTENDANCE.c.event_type.in_(KINDS), seen]
     if asked.institution_id is not None:
         where.append(ATTENDANCE.c.institution_id == asked.institution_id)
     return where

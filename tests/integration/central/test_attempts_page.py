@@ -24,7 +24,7 @@ from renzheng.central.ingest.service import Ingest, Message
 from renzheng.central.metrics import Metrics
 from renzheng.central.nightly.manifest import Manifest, Part
 from renzheng.central.settings import make_settings
-from renzheng.central.store import schema
+from renzheng.central.store import schema, viewer
 from renzheng.central.store.database import Database
 from renzheng.central.watch.standing import Standing
 from renzheng.central.web.app import build_app
@@ -184,6 +184,13 @@ def test_a_number_that_gave_way_is_the_same_person_on_both_stores(database, tmp_
         found = publish(connection, tmp_path / "no-lake", usual)
     assert (found.whole.whole.people, found.whole.whole.visits) == (41, 50)
     assert [one.name for one in found.whole.groups[By.AGE]] == ["unknown"]
+    viewer.look_as(viewer.Viewer(frozenset({"H2"})))
+    try:
+        with database.reading() as connection:
+            bound = publish(connection, tmp_path / "no-lake", usual)
+    finally:
+        viewer.look_as(None)
+    assert (bound.whole.whole.people, list(bound.institutions)) == (7, ["H2"])  # a hospital sees its own
     monkeypatch.setattr(service, "MOST_ATTEMPTS", 10)
     with database.reading() as connection:
         assert publish(connection, tmp_path / "no-lake", usual).asked.first > usual.first
