@@ -7,7 +7,8 @@ billed), `sessions`, `assignment` (which session serves which line), `dialysis` 
 order of precedence), `shields` (broken rows), `ledger`.
 """
 
+from renzheng.central.audit.oracle.case import Shared
 from renzheng.central.audit.oracle.judge import Oracle
 from renzheng.central.audit.oracle.values import Answer, BoxSum, DayAnswer, Judgement, Parameters
 
-__all__ = ["Answer", "BoxSum", "DayAnswer", "Judgement", "Oracle", "Parameters"]
+__all__ = ["Answer", "BoxSum", "DayAnswer", "Judgement", "Oracle", "Parameters", "Shared"]

@@ -57,14 +57,35 @@ class Broken:
     until: dt.date | None = None
 
 
+class Shared:
+    """What several cases of one institution have in common: looked up once, by the first that asks.
+
+    Args:
+        arrivals: the local times of verified dialysis sign-ins by institution; None takes them from the tables.
+    """
+
+    def __init__(self, arrivals: Mapping[str, list[dt.datetime]] | None = None) -> None:
+        self.arrivals = arrivals
+        self.arrival_hours: dict[tuple[str, dt.date], tuple[int, int]] = {}
+        self.covered: dict[tuple[str, str, dt.date, tuple[int, int]], dt.timedelta] = {}
+
+    def without_coverage(self) -> "Shared":
+        """Return the same for cases whose devices were up at other times."""
+        other = Shared(self.arrivals)
+        other.arrival_hours = self.arrival_hours
+        return other
+
+
 class Case:
     """The tables of one audit.
 
     Args:
         tables: rows by table, typed; a table left out is empty.
+        shared: what it has in common with others; None for nothing.
     """
 
-    def __init__(self, tables: Tables) -> None:
+    def __init__(self, tables: Tables, shared: Shared | None = None) -> None:
+        self.shared = shared or Shared()
         spelled = {name: [_spelled(name, row) for row in rows] for name, rows in tables.items()}
         self._person_of = _one_number(spelled.get("person_aliases", ()))
         self._kept: dict[str, list[Row]] = {}
@@ -141,6 +162,8 @@ class Case:
     @cached_property
     def dialysis_arrivals(self) -> dict[str, list[dt.datetime]]:
         """The local times of verified dialysis sign-ins by institution."""
+        if self.shared.arrivals is not None:
+            return dict(self.shared.arrivals)
         found: dict[str, list[dt.datetime]] = defaultdict(list)
         for event in self.rows("attendance"):
             here = event["institution_id"]

@@ -22,6 +22,9 @@ def covered(
 ) -> tuple[dt.timedelta, dt.timedelta]:
     """Return for how much of a window some device was up, and how long the window is."""
     begin, end = window(day, hours)
+    known = case.shared.covered.get((institution, purpose, day, hours))
+    if known is not None:
+        return known, end - begin
     stretches = sorted(
         (max(begin, case.local(institution, row["from_at"])), min(end, case.local(institution, row["to_at"])))
         for row in case.coverage.get((institution, purpose), ())
@@ -31,6 +34,7 @@ def covered(
     for start, stop in stretches:
         total += max(NOTHING, stop - max(start, reached))
         reached = max(reached, stop)
+    case.shared.covered[institution, purpose, day, hours] = total
     return total, end - begin
 
 
@@ -42,6 +46,13 @@ def share(part: tuple[dt.timedelta, dt.timedelta]) -> Decimal:
 
 def arrival_hours(case: Case, institution: str, day: dt.date) -> tuple[int, int]:
     """Return the hours in which four fifths of the institution's verified sign-ins of late came."""
+    hours = case.shared.arrival_hours
+    if (institution, day) not in hours:
+        hours[institution, day] = _arrival_hours(case, institution, day)
+    return hours[institution, day]
+
+
+def _arrival_hours(case: Case, institution: str, day: dt.date) -> tuple[int, int]:
     first = day - dt.timedelta(days=HISTORY_DAYS)
     hours = Counter(at.hour for at in case.dialysis_arrivals.get(institution, ()) if first <= at.date() < day)
     number, seen = sum(hours.values()), 0

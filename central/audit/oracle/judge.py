@@ -8,7 +8,7 @@ from decimal import Decimal
 from renzheng.central.audit.oracle.bed_days import BedDay
 from renzheng.central.audit.oracle.beds import BedJudge, by_line, day_answers
 from renzheng.central.audit.oracle.billing import Line, billed
-from renzheng.central.audit.oracle.case import Case
+from renzheng.central.audit.oracle.case import Case, Shared
 from renzheng.central.audit.oracle.dialysis import DialysisJudge, Judged
 from renzheng.central.audit.oracle.ledger import ledger
 from renzheng.central.audit.oracle.sessions import SessionBuilder
@@ -32,6 +32,7 @@ class Oracle:
         first: first local service day.
         last: last local service day, included.
         on: the parameters of the line verdicts: the same for every day, or a function of the day.
+        shared: what it has in common with other cases of the institution; None for nothing.
     """
 
     def __init__(
@@ -40,8 +41,9 @@ class Oracle:
         first: dt.date,
         last: dt.date,
         on: Parameters | Callable[[dt.date], Parameters] = NATIONAL,
+        shared: Shared | None = None,
     ) -> None:
-        self._case = Case(tables)
+        self._case = Case(tables, shared)
         self._first = first
         self._last = last
         self._on = always(on) if isinstance(on, Parameters) else on

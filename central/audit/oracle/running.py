@@ -43,12 +43,12 @@ def run_in_python(request: AuditRequest, pack: Pack, made: Path) -> dict[str, An
             do="Use --engine duckdb, or cut out the institution and the persons you want to follow.",
         )
     rows["rejects"] = read_rejects(here(request.tables))
-    judged = Oracle(rows, request.from_day, request.to_day, parameters_of(request, pack)).judge()
+    judged = Oracle(rows, request.from_day, request.to_day, parameters_of(request.region, pack)).judge()
     _write(judged, pack, made)
     return _summary(request, sources, rows, judged)
 
 
-def parameters_of(request: AuditRequest, pack: Pack) -> Callable[[dt.date], Parameters]:
+def parameters_of(region: str | None, pack: Pack) -> Callable[[dt.date], Parameters]:
     """Return the parameters of a day, with the region's own on top of the national ones."""
     known: dict[dt.date, Parameters] = {}
 
@@ -56,7 +56,7 @@ def parameters_of(request: AuditRequest, pack: Pack) -> Callable[[dt.date], Para
         if day not in known:
             values: dict[str, Decimal] = {}
             for name in ("line-bed-day", "line-haemodialysis"):
-                overrides = pack.overrides(request.region, name)
+                overrides = pack.overrides(region, name)
                 values.update(resolve(pack.rules[name].header, overrides, day))
             known[day] = _parameters(values)
         return known[day]
