@@ -1,7 +1,7 @@
 """What the pages say, from one catalogue file a language."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -32,6 +32,10 @@ class Texts:
         if code is None:
             return "—"
         return self.catalogue.get(f"{family}.{code}", code)
+
+    def codes(self, family: str, codes: Iterable[str]) -> list[str]:
+        """Say several codes of a list."""
+        return [self.code(family, code) for code in codes]
 
 
 @cache

@@ -1,7 +1,7 @@
 """The evidence of a line or finding, read from the tables that its run read: frozen with the verdict."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import duckdb
 from renzheng.central.audit.request import parquet_of
 from renzheng.central.audit.sources import quoted
 from renzheng.central.nightly import run_tables
+from renzheng.central.nightly.line_case import LineCase, read_case
 from renzheng.central.store.times import day_bounds_us, from_us
 
 Row = Mapping[str, Any]
@@ -35,6 +36,7 @@ class LineEvidence:
         stays: stays of the line's visit.
         prescription: the one in force, if any.
         days: of a bed line, each day's own verdict.
+        names: of the institutions, by id.
     """
 
     line: Row
@@ -49,6 +51,7 @@ class LineEvidence:
     stays: Sequence[Row]
     prescription: Row | None
     days: Sequence[Row] = ()
+    names: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_line(folder: Path, institution_id: str, line_id: str, zone: ZoneInfo) -> LineEvidence | None:
@@ -70,7 +73,19 @@ def read_line(folder: Path, institution_id: str, line_id: str, zone: ZoneInfo) -
             return None
         days = _day_verdicts(database, folder / "result" / "day_verdicts.parquet", found[0])
         day = found[0]["service_time"].astimezone(zone).date()
-        return replace(_around(database, found[0], day, zone), days=days)
+        around = _around(database, found[0], day, zone)
+        return replace(around, days=days, names=names_of_institutions(database, _places(around)))
+
+
+def _places(found: LineEvidence) -> Sequence[str]:
+    rows = (found.line, *found.attendance, *found.machine_sessions, *found.spot_checks, *found.leaves)
+    return sorted({row["institution_id"] for row in (*rows, *found.stays)})
+
+
+def names_of_institutions(database: duckdb.DuckDBPyConnection, places: Sequence[str]) -> dict[str, str]:
+    """Return the names of institutions by id; one without a name is left out."""
+    sql = "SELECT institution_id, name FROM institutions WHERE list_contains(?, institution_id)"
+    return {place: name for place, name in database.execute(sql, [list(places)]).fetchall() if name}
 
 
 def _day_verdicts(database: duckdb.DuckDBPyConnection, path: Path, line: Row) -> Sequence[Row]:
@@ -81,7 +96,7 @@ def _day_verdicts(database: duckdb.DuckDBPyConnection, path: Path, line: Row) ->
     return _rows(database, chosen, [line["institution_id"], line["line_id"]])
 
 
-def _names_of(database: duckdb.DuckDBPyConnection, person_id: str) -> list[str]:
+def names_of(database: duckdb.DuckDBPyConnection, person_id: str) -> list[str]:
     """Return every number that the person has had, as the aliases tell."""
     pairs = database.execute("SELECT person_id, alias_of FROM person_aliases").fetchall()
     names = {person_id}
@@ -93,7 +108,7 @@ def _names_of(database: duckdb.DuckDBPyConnection, person_id: str) -> list[str]:
 def _around(database: duckdb.DuckDBPyConnection, line: Row, day: date, zone: ZoneInfo) -> LineEvidence:
     start_us, end_us = day_bounds_us(day, day, zone)
     wide = timedelta(days=1) // timedelta(microseconds=1)
-    person, institution = _names_of(database, line["person_id"]), line["institution_id"]
+    person, institution = names_of(database, line["person_id"]), line["institution_id"]
     item_class = _item_class(database, line["item_code"])
     purpose = "inpatient" if item_class == "bed_day" else "dialysis"
     near = [person, start_us - wide, end_us + wide]
@@ -162,13 +177,42 @@ def _item_class(database: duckdb.DuckDBPyConnection, item_code: str) -> str:
     return str(found[0]["item_class"]) if found else "other"
 
 
-def read_events(tables: Path, ids: Sequence[str]) -> Sequence[Row]:
-    """Read the attendance events of a finding's evidence, in order of time."""
-    if not tables.is_dir() or not ids:
-        return []
+def read_case_of(folder: Path, institution_id: str, line_id: str, zone: ZoneInfo) -> LineCase | None:
+    """Read what the verdict of a line rests on; None when its tables are gone or the line is not in them."""
+    tables = folder / "tables"
+    if not tables.is_dir():
+        return None
     with run_tables.opened(tables) as database:
-        chosen = "SELECT * FROM attendance WHERE list_contains(?, event_id) ORDER BY occurred_at, event_id"
-        return _rows(database, chosen, [list(ids)])
+        lines = "SELECT * FROM claim_lines WHERE institution_id = ? AND line_id = ?"
+        found = _rows(database, lines, [institution_id, line_id])
+        if not found:
+            return None
+        line = found[0]
+        item_class, names = _item_class(database, line["item_code"]), names_of(database, line["person_id"])
+        return read_case(database, tables, line, item_class=item_class, names=names, zone=zone)
+
+
+def witnesses_of(found: LineEvidence) -> Sequence[str]:
+    """Name the kinds of records that bear the person's name at the line's institution on its day.
+
+    They are what a reason such as "no evidence of attendance" must not pass over: a witness, a machine, an
+    attempt or a check, whether or not it could be verified.
+    """
+    here = found.line["institution_id"]
+    kinds = [
+        f"{event['event_type']}_{event['outcome']}"
+        for event in found.attendance
+        if event["institution_id"] == here
+        and found.start <= event["occurred_at"] < found.end
+        and event["outcome"] in {"match", "manual", "declined"}
+    ]
+    kinds += [
+        "machine_session"
+        for run in found.machine_sessions
+        if run["institution_id"] == here and run["started_at"] < found.end and run["ended_at"] > found.start
+    ]
+    kinds += ["spot_check_present" for check in found.spot_checks if check["result"] == "present"]
+    return sorted(set(kinds))
 
 
 def _rows(database: duckdb.DuckDBPyConnection, sql: str, parameters: Sequence[Any]) -> list[Row]:

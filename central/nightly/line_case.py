@@ -19,6 +19,8 @@ DAYS_BEFORE, DAYS_AFTER = 40, 5
 """Days around a line's own on which records can bear on it: late billing reaches 31 days back."""
 DAYS_BEFORE_A_BED = 10
 """The same for a bed line, at least; a line of many days reaches further back."""
+MOST_ROWS = 250
+"""Rows of lines or events beyond which a line is not judged again for a page."""
 HISTORY_DAYS = 28
 """Days of sign-ins from which an institution's hours of arrival are taken."""
 
@@ -43,11 +45,17 @@ class LineCase:
     tables: Mapping[str, Sequence[Row]]
     shared: Shared
 
+    @property
+    def too_large(self) -> bool:
+        """Return whether judging it again and again would take too long for a page."""
+        return any(len(self.tables[name]) > MOST_ROWS for name in ("claim_lines", "attendance"))
+
 
 def read_case(
     database: duckdb.DuckDBPyConnection,
     folder: Path,
     line: Mapping[str, Any],
+    *,
     item_class: str,
     names: Sequence[str],
     zone: ZoneInfo,
@@ -90,7 +98,8 @@ def read_case(
         ),
         "prescriptions": rows("SELECT * FROM prescriptions WHERE list_contains(?, person_id)", own),
         "attendance": rows(
-            "SELECT * FROM attendance WHERE list_contains(?, person_id) AND occurred_at BETWEEN ? AND ?", *near
+            "SELECT * FROM attendance WHERE list_contains(?, person_id) AND occurred_at BETWEEN ? AND ?",
+            *near,
         ),
         "machine_sessions": [] if is_bed else rows(
             "SELECT * FROM machine_sessions WHERE list_contains(?, person_id) AND started_at BETWEEN ? AND ?",
@@ -126,7 +135,8 @@ def _lines(
 ) -> list[Row]:
     """Return the person's lines of some classes about a day, with what takes them back."""
     found: list[Row] = rows(
-        "WITH of_classes AS (SELECT DISTINCT item_code FROM item_catalogue WHERE list_contains(?, item_class)) "
+        "WITH of_classes AS "
+        "(SELECT DISTINCT item_code FROM item_catalogue WHERE list_contains(?, item_class)) "
         "SELECT c.* FROM claim_lines c SEMI JOIN of_classes USING (item_code) "
         "WHERE list_contains(?, c.person_id) "
         "AND (c.service_time BETWEEN ? AND ? OR c.reverses_line_id IS NOT NULL)",

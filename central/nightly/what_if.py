@@ -17,6 +17,8 @@ from renzheng.contracts.tables import INPUT_TABLES
 Tables = Mapping[str, Sequence[Row]]
 HOUR = dt.timedelta(hours=1)
 LET_IN = frozenset({"match", "manual", "declined"})
+OF_OTHER_INSTITUTIONS = frozenset({"event_elsewhere", "sent_out", "inpatient_ended"})
+"""Changes that tell of records of other institutions."""
 RUN_NAME = "{}@{}"
 
 
@@ -241,7 +243,7 @@ class _Changes:
         return [self._case.day - dt.timedelta(days=back) for back in reversed(range(number))]
 
     def _missed(self, row: Row) -> bool:
-        return row["result"] != "present" and row["institution_id"] == self._here
+        return bool(row["result"] != "present" and row["institution_id"] == self._here)
 
     def _moments(self) -> list[dt.datetime]:
         """Return when the person was looked for, or seen elsewhere, about the line's days."""

@@ -16,6 +16,8 @@ from renzheng.models.evaluation.metrics import Rate, rate
 
 MOST_FURTHER = 1_000_000
 """Above it no number of checks is called enough: the share lies on the threshold."""
+MOST_ASKED = 200
+"""Further checks beyond which nobody is asked for them: so many more would hardly tell."""
 COUNTED = (Standing.PRESENT, Standing.ABSENT, Standing.MISMATCH)
 
 

@@ -16,7 +16,7 @@ from fastapi.responses import HTMLResponse
 from renzheng.central.access.roles import Permission
 from renzheng.central.draw.answers import Standing
 from renzheng.central.rate.charts import bar, over_time
-from renzheng.central.rate.core import Call
+from renzheng.central.rate.core import MOST_ASKED, Call
 from renzheng.central.rate.service import Asked, InstitutionRate, rates
 from renzheng.central.settings import Settings
 from renzheng.central.store.database import Database
@@ -65,6 +65,7 @@ def build_router(database: Database, settings: Settings, clock: Callable[[], dat
             bar=bar,
             apart=APART,
             standing=Standing,
+            most_further=MOST_ASKED,
         )
 
     @router.get("/rate/rate.csv")
@@ -101,7 +102,7 @@ def build_router(database: Database, settings: Settings, clock: Callable[[], dat
                 chart = over_time(months, one.rate.threshold)
                 return render(
                     request, "rate_one.html", one=one, chart=chart, asked=asked, bar=bar, apart=APART,
-                    standing=Standing,
+                    standing=Standing, most_further=MOST_ASKED,
                 )  # fmt: skip
         raise HTTPException(404)
 
@@ -134,9 +135,16 @@ def _rows(found: Sequence[InstitutionRate], t: Texts) -> Iterator[list[Any]]:
                 *shares,
                 rate.threshold,
                 rate.answered,
-                "" if rate.further is None else rate.further,
+                further_text(rate.further, t),
                 *(rate.counts.get(standing, 0) for standing in Standing),
             ]
+
+
+def further_text(checks: int | None, t: Texts) -> int | str:
+    """Write how many further checks would tell; beyond some number none would be asked for."""
+    if checks is None:
+        return ""
+    return checks if checks <= MOST_ASKED else t("rate.hardly")
 
 
 def _harmless(cell: Any) -> Any:

@@ -3,7 +3,7 @@ id: age-limited-item
 version: "1.1"
 title: {zh: 限定年龄项目, en: Item limited to another age}
 status: stable
-basis: [国家医保“两库”限儿童类知识点 / national knowledge base, age-limited items]
+basis: ["国家医保“两库”限儿童类知识点 / national knowledge base: age-limited items"]
 stage: before
 level: medium
 verdict: contradicted

@@ -11,12 +11,12 @@ parameters:
     unit: sessions a week
     meaning: {zh: 一周内允许的补透次数, en: make-up sessions a week that need no new prescription}
     values:
-      - {from: 2020-01-01, value: 1, reference: working value of this pack; a region sets its own}
+      - {from: 2020-01-01, value: 1, reference: "本规则库的工作值，由地区自行设定 / working value of this pack; a region sets its own"}
   bundle_sessions:
     unit: sessions
     meaning: {zh: 一条达到此例次即视为集中补记，不计入当周, en: "a line of as many sessions was billed for several weeks at once, and does not count"}
     values:
-      - {from: 2020-01-01, value: 3, reference: "fee time is not treatment time"}
+      - {from: 2020-01-01, value: 3, reference: "费用时间不是治疗时间 / fee time is not treatment time"}
 known_false_positives:
   - {zh: 处方已变更但未上传, en: a prescription that was changed and not yet uploaded}
 explanation:

@@ -12,12 +12,12 @@ parameters:
     unit: hours
     meaning: {zh: 死亡当日午夜之后批量记账的宽限, en: "how long after the midnight of the day of death a batch may still be posted"}
     values:
-      - {from: 2020-01-01, value: 24, reference: "audit specification, version 2: fee time is not treatment time"}
+      - {from: 2020-01-01, value: 24, reference: "稽核规范第二版：费用时间不是治疗时间 / audit specification, version 2: fee time is not treatment time"}
   late_billing_days:
     unit: days
     meaning: {zh: 住院费用在出院后补记的期限, en: how long after a stay that ended by the day of death its items may be entered}
     values:
-      - {from: 2020-01-01, value: 31, reference: "late_billing_days of line-haemodialysis"}
+      - {from: 2020-01-01, value: 31, reference: "与血液透析费用核对的晚录天数一致 / late_billing_days of line-haemodialysis"}
 known_false_positives:
   - {zh: 死亡日期登记有误, en: a date of death that was registered wrongly}
   - {zh: 费用按出院日集中记账, en: items that were given before and billed after}

@@ -11,32 +11,32 @@ parameters:
     unit: share
     meaning: {zh: 判定所需的覆盖率，与透析费用核对规则一致, en: "coverage that the verdict on a dialysis line asks for; the same as in line-haemodialysis"}
     values:
-      - {from: 2020-01-01, value: 0.95, reference: "coverage_needed of line-haemodialysis"}
+      - {from: 2020-01-01, value: 0.95, reference: "与血液透析费用核对所需的覆盖率一致 / coverage_needed of line-haemodialysis"}
   margin:
     unit: share
     meaning: {zh: “略低于”的范围, en: "how far below the need still counts as just short"}
     values:
-      - {from: 2020-01-01, value: 0.2, reference: "working value of this pack; a region sets its own"}
+      - {from: 2020-01-01, value: 0.2, reference: "本规则库的工作值，由地区自行设定 / working value of this pack; a region sets its own"}
   most_share:
     unit: share
     meaning: {zh: 因覆盖略低而无法核实的费用条数占比的上限（区间下限须超过）, en: "the share of lines left open by coverage that was just short that the interval's lower end must exceed"}
     values:
-      - {from: 2020-01-01, value: 0.05, reference: "working value of this pack; a region sets its own"}
+      - {from: 2020-01-01, value: 0.05, reference: "本规则库的工作值，由地区自行设定 / working value of this pack; a region sets its own"}
   times_peers:
     unit: times
     meaning: {zh: 须超过本统筹区机构中位数的倍数, en: "how many times the middle share of the region's institutions it must exceed"}
     values:
-      - {from: 2020-01-01, value: 3, reference: "working value of this pack; a region sets its own"}
+      - {from: 2020-01-01, value: 3, reference: "本规则库的工作值，由地区自行设定 / working value of this pack; a region sets its own"}
   fewest_days:
     unit: days
     meaning: {zh: 起评天数，少于此数不作评价, en: "fewer days than this are an event and no habit"}
     values:
-      - {from: 2020-01-01, value: 5, reference: "working value of this pack; a region sets its own"}
+      - {from: 2020-01-01, value: 5, reference: "本规则库的工作值，由地区自行设定 / working value of this pack; a region sets its own"}
   z:
     unit: standard deviations
     meaning: {zh: Wilson 区间的置信系数, en: "width of the Wilson interval"}
     values:
-      - {from: 2020-01-01, value: 3, reference: "about one clean institution in 700 lies outside by chance; Wilson 1927"}
+      - {from: 2020-01-01, value: 3, reference: "约七百家正常机构中有一家会偶然超出；Wilson 1927 / about one clean institution in 700 lies outside by chance; Wilson 1927"}
 known_false_positives:
   - {zh: 每晚按时关机的透析室，且有患者漏采, en: a clinic that switches its kiosk off every evening and misses some patients by day}
 explanation:

@@ -11,7 +11,7 @@ parameters:
     unit: hours
     meaning: {zh: 入院后与出院前不计的时间, en: hours after admission and before discharge that do not count}
     values:
-      - {from: 2020-01-01, value: 24, reference: working value of this pack; a region sets its own}
+      - {from: 2020-01-01, value: 24, reference: "本规则库的工作值，由地区自行设定 / working value of this pack; a region sets its own"}
 known_false_positives:
   - {zh: 住院医院无透析设备，外送透析但未登记请假, en: a patient sent out for dialysis by a hospital without machines whose leave was not recorded}
 explanation:

@@ -11,12 +11,12 @@ parameters:
     unit: share
     meaning: {zh: 在床率阈值, en: the share of checked patients who must be in bed}
     values:
-      - {from: 2020-01-01, value: 0.60, reference: "a county bureau's bed checks: institutions below 60 % were summoned"}
+      - {from: 2020-01-01, value: 0.60, reference: "某县医保局床旁抽查：低于 60% 的机构被约谈 / a county bureau's bed checks: institutions below 60 % were summoned"}
   z:
     unit: standard deviations
     meaning: {zh: Wilson 区间的置信系数, en: width of the Wilson interval}
     values:
-      - {from: 2020-01-01, value: 1.96, reference: "95 % interval, Wilson 1927"}
+      - {from: 2020-01-01, value: 1.96, reference: "95% 区间，Wilson 1927 / 95 % interval, Wilson 1927"}
 known_false_positives:
   - {zh: 床旁抽查恰逢集中检查时段, en: "a round at the hour of examinations, whose leaves were not recorded"}
 explanation:

@@ -12,47 +12,47 @@ parameters:
     unit: hour of the local day
     meaning: {zh: 床日时段起, en: "begin of the window that is the day of a bed line"}
     values:
-      - {from: 2020-01-01, value: 0, reference: "default of the audit specification: the whole local day"}
+      - {from: 2020-01-01, value: 0, reference: "稽核规范默认值：整个自然日 / default of the audit specification: the whole local day"}
   bed_day_to_hour:
     unit: hour of the local day
     meaning: {zh: 床日时段止，可超过 24, en: "end of that window; above 24 it reaches into the next morning"}
     values:
-      - {from: 2020-01-01, value: 24, reference: "default of the audit specification: the whole local day"}
+      - {from: 2020-01-01, value: 24, reference: "稽核规范默认值：整个自然日 / default of the audit specification: the whole local day"}
   bill_on_leave:
     unit: 0 undecided; 1 may be billed; 2 may not
     meaning: {zh: 整日请假的床位费, en: "whether a bed may be billed on a day wholly on leave"}
     values:
-      - {from: 2020-01-01, value: 0, reference: "a region's choice; undecided ends as insufficient"}
+      - {from: 2020-01-01, value: 0, reference: "由地区决定；未定的判为证据不足 / a region's choice; undecided ends as insufficient"}
   longest_examination_hours:
     unit: hours
     meaning: {zh: 外出检查、转科转院最长可计时数, en: how long an examination or a transfer explains an absence}
     values:
-      - {from: 2020-01-01, value: 24, reference: "default of the audit specification"}
+      - {from: 2020-01-01, value: 24, reference: "稽核规范默认值 / default of the audit specification"}
   errand_pause_hours:
     unit: hours
     meaning: {zh: 两次外出之间少于此时数视为同一次, en: "an examination or transfer that begins sooner after the one before goes on with it"}
     values:
-      - {from: 2020-01-01, value: 8, reference: "a night in bed; else one examination a day would explain a month"}
+      - {from: 2020-01-01, value: 8, reference: "在床一夜；否则每天一次检查就能解释一个月 / a night in bed; else one examination a day would explain a month"}
   posting_grace_hours:
     unit: hours
     meaning: {zh: 死亡后补记出院的宽限, en: how long after death a discharge may be written}
     values:
-      - {from: 2020-01-01, value: 24, reference: "default of the audit specification"}
+      - {from: 2020-01-01, value: 24, reference: "稽核规范默认值 / default of the audit specification"}
   night_posting_hours:
     unit: hours after midnight
     meaning: {zh: 夜间批量记账的截止时刻, en: "until when a batch writes the bed fees of the day before"}
     values:
-      - {from: 2020-01-01, value: 6, reference: "batches of hospital systems run at or soon after midnight; before the morning round"}
+      - {from: 2020-01-01, value: 6, reference: "医院系统的批量记账在午夜或稍后，早查房之前 / batches of hospital systems run at or soon after midnight; before the morning round"}
   late_bed_days:
     unit: days
     meaning: {zh: 多日床位费或死亡患者床位费出院后补记的期限, en: "how long after discharge a line of several bed days, or of somebody who died, may be entered"}
     values:
-      - {from: 2020-01-01, value: 31, reference: "as late_billing_days of dialysis"}
+      - {from: 2020-01-01, value: 31, reference: "与透析的晚录天数一致 / as late_billing_days of dialysis"}
   longest_line_days:
     unit: days
     meaning: {zh: 一条明细最多逐日判定的天数, en: how many days of one line are judged one by one}
     values:
-      - {from: 2020-01-01, value: 366, reference: "stays over a year are settled at the end of the year"}
+      - {from: 2020-01-01, value: 366, reference: "跨年住院在年末结算 / stays over a year are settled at the end of the year"}
 known_false_positives:
   - {zh: 请假未登记, en: a leave that was granted and not recorded}
   - {zh: 床旁抽查时正在其他科室治疗, en: a patient under treatment in another department when the bed was checked}

@@ -12,87 +12,87 @@ parameters:
     unit: hours
     meaning: {zh: 费用时间与透析例次允许的间隔, en: "how far a session may lie from the service time of its line"}
     values:
-      - {from: 2020-01-01, value: 12, reference: "a line carries one billing time, often the end of the working day"}
+      - {from: 2020-01-01, value: 12, reference: "一条费用只有一个计费时间，常为下班时 / a line carries one billing time, often the end of the working day"}
   max_session_hours:
     unit: hours
     meaning: {zh: 签到后多久之内的签退属于同一例次, en: "how long after a sign-in a sign-out still belongs to it"}
     values:
-      - {from: 2020-01-01, value: 12, reference: "nocturnal dialysis lasts 6 to 10 hours"}
+      - {from: 2020-01-01, value: 12, reference: "夜间长时透析每次 6 至 10 小时 / nocturnal dialysis lasts 6 to 10 hours"}
   mid_session_minutes:
     unit: minutes
     meaning: {zh: 签到后多久的在场核验才说明在治疗, en: "how long after the sign-in a presence shows the stay"}
     values:
-      - {from: 2020-01-01, value: 60, reference: "default of the audit specification"}
+      - {from: 2020-01-01, value: 60, reference: "稽核规范默认值 / default of the audit specification"}
   min_duration_ratio:
     unit: share of the prescribed minutes
     meaning: {zh: 实际时长与处方时长之比的下限, en: "the shown duration must reach this share of the prescription"}
     values:
-      - {from: 2020-01-01, value: 0.5, reference: "default of the audit specification"}
+      - {from: 2020-01-01, value: 0.5, reference: "稽核规范默认值 / default of the audit specification"}
   min_session_minutes:
     unit: minutes
     meaning: {zh: 没有处方时的最短时长, en: "shortest session without a prescription; also, sign-ins closer than this are one"}
     values:
-      - {from: 2020-01-01, value: 90, reference: "short daily dialysis lasts 1.5 to 3 hours"}
+      - {from: 2020-01-01, value: 90, reference: "短时每日透析每次 1.5 至 3 小时 / short daily dialysis lasts 1.5 to 3 hours"}
   elsewhere_margin_minutes:
     unit: minutes
     meaning: {zh: 判断身在他处的时间范围, en: "around the service time, in which being elsewhere counts"}
     values:
-      - {from: 2020-01-01, value: 60, reference: "default of the audit specification"}
+      - {from: 2020-01-01, value: 60, reference: "稽核规范默认值 / default of the audit specification"}
   coverage_needed:
     unit: share of the window
     meaning: {zh: 据以认定没有来过的设备覆盖率, en: "coverage from which silence means absence"}
     values:
-      - {from: 2020-01-01, value: 0.95, reference: "default of the audit specification"}
+      - {from: 2020-01-01, value: 0.95, reference: "稽核规范默认值 / default of the audit specification"}
   coverage_from_hour:
     unit: hour of the local day
     meaning: {zh: 覆盖时段起, en: "begin of the window that must be covered"}
     values:
-      - {from: 2020-01-01, value: 5, reference: "default of the audit specification"}
+      - {from: 2020-01-01, value: 5, reference: "稽核规范默认值 / default of the audit specification"}
   coverage_to_hour:
     unit: hour of the local day
     meaning: {zh: 覆盖时段止, en: "end of the window that must be covered"}
     values:
-      - {from: 2020-01-01, value: 24, reference: "default of the audit specification"}
+      - {from: 2020-01-01, value: 24, reference: "稽核规范默认值 / default of the audit specification"}
   late_billing_days:
     unit: days
     meaning: {zh: 费用补录、合并计费可追溯的天数, en: "how long after a session its fee may be entered, alone or in a bundle"}
     values:
-      - {from: 2020-01-01, value: 31, reference: "default of the audit specification: a month's bundle"}
+      - {from: 2020-01-01, value: 31, reference: "稽核规范默认值：一个月合并记账 / default of the audit specification: a month's bundle"}
   late_entry_days:
     unit: days
     meaning: {zh: 单笔费用补录时核对设备停机的天数, en: "how many days before a single fee an outage may hide its session"}
     values:
-      - {from: 2020-01-01, value: 3, reference: "fees that are entered late are mostly entered within three days"}
+      - {from: 2020-01-01, value: 3, reference: "晚录的费用多在三天之内录入 / fees that are entered late are mostly entered within three days"}
   posting_grace_hours:
     unit: hours
     meaning: {zh: 死亡当日结束后批量入账的宽限, en: "how long after the day of death a treatment may still end in the records"}
     values:
-      - {from: 2020-01-01, value: 24, reference: "default of the audit specification: batches run after midnight"}
+      - {from: 2020-01-01, value: 24, reference: "稽核规范默认值：批量记账在午夜之后 / default of the audit specification: batches run after midnight"}
   resume_minutes:
     unit: minutes
     meaning: {zh: 签退后再次签到视为同一例次的间隔, en: "a sign-in so soon after a sign-out goes on with the session"}
     values:
-      - {from: 2020-01-01, value: 30, reference: "default of the audit specification"}
+      - {from: 2020-01-01, value: 30, reference: "稽核规范默认值 / default of the audit specification"}
   min_prescribed_minutes:
     unit: minutes
     meaning: {zh: 处方时长低于此值按此值计, en: "a shorter prescription counts as this"}
     values:
-      - {from: 2020-01-01, value: 60, reference: "default of the audit specification"}
+      - {from: 2020-01-01, value: 60, reference: "稽核规范默认值 / default of the audit specification"}
   inpatients_sign_in:
     unit: 0 no; 1 yes
     meaning: {zh: 住院患者是否也在透析室签到, en: "whether inpatients sign in at the dialysis kiosk as well"}
     values:
-      - {from: 2020-01-01, value: 0, reference: "a region's choice; dialysis may come to the bed"}
+      - {from: 2020-01-01, value: 0, reference: "由地区决定；透析可能在床旁进行 / a region's choice; dialysis may come to the bed"}
   shield_attempts:
     unit: lines a person a month
     meaning: {zh: 未采集到人脸的签到每人每月最多可保留的费用条数, en: "how many lines attempts without a picture keep from being refuted"}
     values:
-      - {from: 2020-01-01, value: 2, reference: "default of the audit specification"}
+      - {from: 2020-01-01, value: 2, reference: "稽核规范默认值 / default of the audit specification"}
   hospital_log_corroborates:
     unit: 0 no; 1 yes
     meaning: {zh: 医院自行上传的机器日志能否佐证人工见证签到, en: "whether a machine log that the hospital wrote corroborates a witness"}
     values:
-      - {from: 2020-01-01, value: 1, reference: "a region's choice"}
+      - {from: 2020-01-01, value: 1, reference: "由地区决定 / a region's choice"}
 known_false_positives:
   - {zh: 死亡日期、机构归属登记有误, en: a date of death or an institution that was registered wrongly}
   - {zh: 双胞胎被识别为同一人而出现在他处, en: a twin taken for the person at another institution}

@@ -11,12 +11,12 @@ parameters:
     unit: hours
     meaning: {zh: 外出检查或转运的最长时间, en: "what an examination or a transfer may take"}
     values:
-      - {from: 2020-01-01, value: 24, reference: "longest_examination_hours of line-bed-day"}
+      - {from: 2020-01-01, value: 24, reference: "与床位费核对的最长外出时间一致 / longest_examination_hours of line-bed-day"}
   fewest_days:
     unit: days
     meaning: {zh: 其后仍计床位费的天数, en: "bed days billed after that time which are no matter of one late return"}
     values:
-      - {from: 2020-01-01, value: 2, reference: "working value of this pack; a region sets its own"}
+      - {from: 2020-01-01, value: 2, reference: "本规则库的工作值，由地区自行设定 / working value of this pack; a region sets its own"}
 known_false_positives:
   - {zh: 返回时间漏填, en: "a return that was not recorded, although the patient was back"}
 explanation:

@@ -11,12 +11,12 @@ parameters:
     unit: sessions a machine and day
     meaning: {zh: 一台机器一天最多的班次, en: shifts that one machine can serve in a day}
     values:
-      - {from: 2020-01-01, value: 4, reference: "4 h a session and turnaround leave four shifts in a day; a region sets its own"}
+      - {from: 2020-01-01, value: 4, reference: "每次四小时加周转，一天四班；由地区自行设定 / 4 h a session and turnaround leave four shifts in a day; a region sets its own"}
   bundle_sessions:
     unit: sessions
     meaning: {zh: 一人一日计费达到此数即视为集中补记，不计入当日, en: "a person with as many sessions billed on one day was billed for several days at once, and does not count"}
     values:
-      - {from: 2020-01-01, value: 3, reference: "fee time is not treatment time; nobody is treated three times in a day"}
+      - {from: 2020-01-01, value: 3, reference: "费用时间不是治疗时间；没有人一天治疗三次 / fee time is not treatment time; nobody is treated three times in a day"}
 known_false_positives:
   - {zh: 机器台数未及时更新, en: machines that were added and not yet reported}
   - {zh: 上一日的费用次日才入账, en: the fees of the day before entered a day late}

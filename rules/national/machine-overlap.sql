@@ -11,17 +11,17 @@ parameters:
     unit: minutes
     meaning: {zh: 前后两人交接时允许的重叠, en: "an overlap of two runs that a late entry explains"}
     values:
-      - {from: 2020-01-01, value: 30, reference: "working value of this pack; a region sets its own"}
+      - {from: 2020-01-01, value: 30, reference: "本规则库的工作值，由地区自行设定 / working value of this pack; a region sets its own"}
   fewest_at_once:
     unit: persons
     meaning: {zh: 同一时刻同一机器上的人数，达到即成立, en: "persons on one machine at one moment that no forgotten end of a run explains"}
     values:
-      - {from: 2020-01-01, value: 3, reference: "one forgotten end puts two persons on a machine"}
+      - {from: 2020-01-01, value: 3, reference: "忘记结束一次，一台机器上就有两人 / one forgotten end puts two persons on a machine"}
   fewest_overlaps:
     unit: runs
     meaning: {zh: 本期重叠次数，达到即成立, en: "overlapping runs of one machine in the period that are a habit"}
     values:
-      - {from: 2020-01-01, value: 5, reference: "working value of this pack; a region sets its own"}
+      - {from: 2020-01-01, value: 5, reference: "本规则库的工作值，由地区自行设定 / working value of this pack; a region sets its own"}
 known_false_positives:
   - {zh: 上一例忘记结束记录, en: runs whose end was recorded late}
   - {zh: 所有机器共用一个编号, en: machines that share one number in the log}

@@ -11,22 +11,22 @@ parameters:
     unit: share
     meaning: {zh: 人工见证签到占比上限, en: the largest share of sign-ins that may be manual}
     values:
-      - {from: 2020-01-01, value: 0.20, reference: "usage score of at least 80 %, as in Electronic Visit Verification"}
+      - {from: 2020-01-01, value: 0.20, reference: "参照美国电子到访核验，使用评分不低于 80% / usage score of at least 80 %, as in Electronic Visit Verification"}
   most_either_share:
     unit: share
     meaning: {zh: 人工与拒绝合计占比上限, en: the largest share of sign-ins that may be manual or declined where both occur}
     values:
-      - {from: 2020-01-01, value: 0.40, reference: "working value of this pack; a region sets its own"}
+      - {from: 2020-01-01, value: 0.40, reference: "本规则库的工作值，由地区自行设定 / working value of this pack; a region sets its own"}
   least_manual_share:
     unit: share
     meaning: {zh: 合计判断时人工见证签到的最低占比, en: "the part of all sign-ins that must be manual for both to be taken together: declining alone is a right"}
     values:
-      - {from: 2020-01-01, value: 0.10, reference: "working value of this pack; a region sets its own"}
+      - {from: 2020-01-01, value: 0.10, reference: "本规则库的工作值，由地区自行设定 / working value of this pack; a region sets its own"}
   z:
     unit: standard deviations
     meaning: {zh: Wilson 区间的置信系数, en: width of the Wilson interval}
     values:
-      - {from: 2020-01-01, value: 1.96, reference: "95 % interval, Wilson 1927"}
+      - {from: 2020-01-01, value: 1.96, reference: "95% 区间，Wilson 1927 / 95 % interval, Wilson 1927"}
 known_false_positives:
   - {zh: 摄像头故障期间全部改用人工, en: "a broken camera, during which everybody signs in with a witness"}
   - {zh: 高龄或重病患者集中的病区, en: a ward of very old or very ill patients}

@@ -11,17 +11,17 @@ parameters:
     unit: days
     meaning: {zh: 向前合并计算的天数, en: "days up to the day that are taken together, for fees entered late"}
     values:
-      - {from: 2020-01-01, value: 7, reference: "working value of this pack; a region sets its own"}
+      - {from: 2020-01-01, value: 7, reference: "本规则库的工作值，由地区自行设定 / working value of this pack; a region sets its own"}
   fewest_extra:
     unit: sessions
     meaning: {zh: 这些天内收费例次比到场天数至少多出的次数, en: "how many sessions more than days on which the person came must have been billed in them"}
     values:
-      - {from: 2020-01-01, value: 2, reference: "a single slip, or one day of outage, makes one"}
+      - {from: 2020-01-01, value: 2, reference: "一次疏忽或一天停机即可造成一次 / a single slip, or one day of outage, makes one"}
   bundle_sessions:
     unit: sessions
     meaning: {zh: 一条达到此数即视为集中补记，不作判断, en: "a line of as many sessions speaks of several days and is not judged here"}
     values:
-      - {from: 2020-01-01, value: 2, reference: "working value of this pack; a region sets its own"}
+      - {from: 2020-01-01, value: 2, reference: "本规则库的工作值，由地区自行设定 / working value of this pack; a region sets its own"}
 known_false_positives:
   - {zh: 多次治疗的签到因设备故障缺失，又同日补记, en: "several treatments whose sign-ins were lost in an outage, entered on one day"}
 explanation:

@@ -3,7 +3,7 @@ id: monthly-cap
 version: "1.2"
 title: {zh: 透析次数超月支付上限, en: More sessions in a month than are paid for}
 status: stable
-basis: [地区支付政策，见知识表 caps / a region's payment policy, knowledge table caps]
+basis: ["地区支付政策，见知识库的上限表 / a region's payment policy; see the table of caps"]
 stage: after
 level: medium
 known_false_positives:

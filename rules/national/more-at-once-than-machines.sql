@@ -11,17 +11,17 @@ parameters:
     unit: minutes
     meaning: {zh: 签到后候诊、签退前离场各不计的时间, en: "time after the sign-in and before the sign-out that may be waiting"}
     values:
-      - {from: 2020-01-01, value: 60, reference: "working value of this pack; a region sets its own"}
+      - {from: 2020-01-01, value: 60, reference: "本规则库的工作值，由地区自行设定 / working value of this pack; a region sets its own"}
   spare_share:
     unit: share
     meaning: {zh: 允许超出机器台数的比例, en: "how far above the machines the persons at once may be"}
     values:
-      - {from: 2020-01-01, value: 0.2, reference: "machines that were added and not yet reported"}
+      - {from: 2020-01-01, value: 0.2, reference: "已增加而尚未上报的机器 / machines that were added and not yet reported"}
   spare_persons:
     unit: persons
     meaning: {zh: 允许超出机器台数的人数, en: "how many persons above the machines are always allowed"}
     values:
-      - {from: 2020-01-01, value: 1, reference: "working value of this pack; a region sets its own"}
+      - {from: 2020-01-01, value: 1, reference: "本规则库的工作值，由地区自行设定 / working value of this pack; a region sets its own"}
 known_false_positives:
   - {zh: 机器台数未及时更新, en: machines that were added and not yet reported}
   - {zh: 大量患者提前到场等候, en: many patients who come long before their shift}

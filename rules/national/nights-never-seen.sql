@@ -11,32 +11,32 @@ parameters:
     unit: hour of the local day
     meaning: {zh: 夜间起, en: "begin of the night"}
     values:
-      - {from: 2020-01-01, value: 20, reference: "working value of this pack; a region sets its own"}
+      - {from: 2020-01-01, value: 20, reference: "本规则库的工作值，由地区自行设定 / working value of this pack; a region sets its own"}
   night_to_hour:
     unit: hour of the local day
     meaning: {zh: 夜间止（次日）, en: "end of the night, on the next day"}
     values:
-      - {from: 2020-01-01, value: 6, reference: "working value of this pack; a region sets its own"}
+      - {from: 2020-01-01, value: 6, reference: "本规则库的工作值，由地区自行设定 / working value of this pack; a region sets its own"}
   fewest_days:
     unit: days
     meaning: {zh: 起评夜数, en: "fewer nights than this say nothing"}
     values:
-      - {from: 2020-01-01, value: 10, reference: "working value of this pack; a region sets its own"}
+      - {from: 2020-01-01, value: 10, reference: "本规则库的工作值，由地区自行设定 / working value of this pack; a region sets its own"}
   fewest_others:
     unit: days
     meaning: {zh: 病区其他患者的夜数少于此数时，改用本统筹区的比率, en: "with fewer nights of others in the house the region's rate is used"}
     values:
-      - {from: 2020-01-01, value: 30, reference: "working value of this pack; a region sets its own"}
+      - {from: 2020-01-01, value: 30, reference: "本规则库的工作值，由地区自行设定 / working value of this pack; a region sets its own"}
   half:
     unit: share
     meaning: {zh: 按他人被看到比率的多少估计，照顾少出病房者, en: "the part of the others' rate at which a patient who seldom leaves the room is still seen"}
     values:
-      - {from: 2020-01-01, value: 0.5, reference: "working value of this pack; a region sets its own"}
+      - {from: 2020-01-01, value: 0.5, reference: "本规则库的工作值，由地区自行设定 / working value of this pack; a region sets its own"}
   least_ln:
     unit: natural logarithm
     meaning: {zh: 二项概率的自然对数上限, en: "natural logarithm of the largest probability of never being seen by chance"}
     values:
-      - {from: 2020-01-01, value: -9.2, reference: "ln(0.0001): one in ten thousand"}
+      - {from: 2020-01-01, value: -9.2, reference: "万分之一的自然对数 / ln(0.0001): one in ten thousand"}
 known_false_positives:
   - {zh: 早睡且行动不便、夜间不出病房的患者, en: a patient who keeps to the room from early evening on}
 explanation:

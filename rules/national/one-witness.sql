@@ -11,12 +11,12 @@ parameters:
     unit: sign-ins
     meaning: {zh: 起评次数, en: fewer manual sign-ins than this say nothing}
     values:
-      - {from: 2020-01-01, value: 20, reference: working value of this pack; a region sets its own}
+      - {from: 2020-01-01, value: 20, reference: "本规则库的工作值，由地区自行设定 / working value of this pack; a region sets its own"}
   most_share:
     unit: share
     meaning: {zh: 一名见证人占机构人工见证签到的上限, en: "largest share of an institution's witnessed sign-ins by one witness"}
     values:
-      - {from: 2020-01-01, value: 0.60, reference: working value of this pack; a region sets its own}
+      - {from: 2020-01-01, value: 0.60, reference: "本规则库的工作值，由地区自行设定 / working value of this pack; a region sets its own"}
 known_false_positives:
   - {zh: 只有一名护士的小透析点, en: a small site with a single nurse}
 explanation:

@@ -11,22 +11,22 @@ parameters:
     unit: share
     meaning: {zh: 覆盖率低于此数的日子为停机日, en: "a day whose coverage is below this is a day of outage"}
     values:
-      - {from: 2020-01-01, value: 0.8, reference: "working value of this pack; a region sets its own"}
+      - {from: 2020-01-01, value: 0.8, reference: "本规则库的工作值，由地区自行设定 / working value of this pack; a region sets its own"}
   fewest_days:
     unit: days
     meaning: {zh: 起评停机天数, en: "fewer days of outage than this are events"}
     values:
-      - {from: 2020-01-01, value: 4, reference: "working value of this pack; a region sets its own"}
+      - {from: 2020-01-01, value: 4, reference: "本规则库的工作值，由地区自行设定 / working value of this pack; a region sets its own"}
   times_usual:
     unit: times
     meaning: {zh: 停机日的日均条数须达到其余日子的倍数, en: "how many times the lines of the other days a day of outage must have"}
     values:
-      - {from: 2020-01-01, value: 1.5, reference: "busy and quiet weekdays differ by less"}
+      - {from: 2020-01-01, value: 1.5, reference: "忙日与闲日之差小于此数 / busy and quiet weekdays differ by less"}
   z:
     unit: standard deviations
     meaning: {zh: Wilson 区间的置信系数, en: "width of the Wilson interval"}
     values:
-      - {from: 2020-01-01, value: 3, reference: "about one clean institution in 700 lies outside by chance; Wilson 1927"}
+      - {from: 2020-01-01, value: 3, reference: "约七百家正常机构中有一家会偶然超出；Wilson 1927 / about one clean institution in 700 lies outside by chance; Wilson 1927"}
 known_false_positives:
   - {zh: 停电停网恰逢每周最忙的几天, en: outages that happened to fall on the busiest days of the week}
 explanation:

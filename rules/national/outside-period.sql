@@ -11,17 +11,17 @@ parameters:
     unit: days
     meaning: {zh: 距本期多少天以上视为远离, en: "how far from the period a day is out of reach: nearer ones belong to the audit of their own month"}
     values:
-      - {from: 2020-01-01, value: 300, reference: "working value of this pack; a region sets its own"}
+      - {from: 2020-01-01, value: 300, reference: "本规则库的工作值，由地区自行设定 / working value of this pack; a region sets its own"}
   fewest:
     unit: lines
     meaning: {zh: 起评条数, en: "fewer such lines than this are slips of the pen"}
     values:
-      - {from: 2020-01-01, value: 3, reference: "working value of this pack; a region sets its own"}
+      - {from: 2020-01-01, value: 3, reference: "本规则库的工作值，由地区自行设定 / working value of this pack; a region sets its own"}
   history_lines:
     unit: lines in thirty days
     meaning: {zh: 视为历史数据的条数, en: "as many lines of one institution in thirty days are its history and no slip, where others have theirs too"}
     values:
-      - {from: 2020-01-01, value: 20, reference: "working value of this pack; a region sets its own"}
+      - {from: 2020-01-01, value: 20, reference: "本规则库的工作值，由地区自行设定 / working value of this pack; a region sets its own"}
 known_false_positives:
   - {zh: 数据包含多年历史, en: tables that hold the history of years}
   - {zh: 年份录入错误, en: a year that was typed wrongly}

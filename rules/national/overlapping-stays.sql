@@ -11,7 +11,7 @@ parameters:
     unit: hours
     meaning: {zh: 转院时两次住院允许重叠的时间, en: overlap that a transfer with late paperwork may have}
     values:
-      - {from: 2020-01-01, value: 12, reference: working value of this pack; a region sets its own}
+      - {from: 2020-01-01, value: 12, reference: "本规则库的工作值，由地区自行设定 / working value of this pack; a region sets its own"}
 known_false_positives:
   - {zh: 转院当天出院登记晚于新入院, en: a discharge that was recorded long after the transfer}
   - {zh: 漏报出院, en: a discharge that was never reported}

@@ -11,7 +11,7 @@ parameters:
     unit: hours
     meaning: {zh: 出院后再入院的时间，在此以内另作严重疑点, en: "an admission within this time of the discharge makes it the severe finding"}
     values:
-      - {from: 2020-01-01, value: 48, reference: "audit specification, version 2"}
+      - {from: 2020-01-01, value: 48, reference: "稽核规范第二版 / audit specification, version 2"}
 known_false_positives:
   - {zh: 出院手续在离院数小时后才录入, en: a discharge that was entered hours after the patient had left}
   - {zh: 系统网络中断后补录, en: a record entered after a network outage}

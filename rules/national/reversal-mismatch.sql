@@ -11,7 +11,7 @@ parameters:
     unit: yuan
     meaning: {zh: 舍入误差, en: "a difference that rounding explains"}
     values:
-      - {from: 2020-01-01, value: 0.05, reference: "working value of this pack; a region sets its own"}
+      - {from: 2020-01-01, value: 0.05, reference: "本规则库的工作值，由地区自行设定 / working value of this pack; a region sets its own"}
 known_false_positives:
   - {zh: 单价调整，只冲差价, en: a price that was corrected by taking back the difference only}
   - {zh: 减免优惠, en: a discount}

@@ -11,22 +11,22 @@ parameters:
     unit: weeks
     meaning: {zh: 作为对照的此前周数, en: "weeks before that are compared with"}
     values:
-      - {from: 2020-01-01, value: 4, reference: "working value of this pack; a region sets its own"}
+      - {from: 2020-01-01, value: 4, reference: "本规则库的工作值，由地区自行设定 / working value of this pack; a region sets its own"}
   fewest_lines:
     unit: lines a week
     meaning: {zh: 此前每周进入核对的最少条数, en: "fewer lines in scope a week than this say nothing"}
     values:
-      - {from: 2020-01-01, value: 10, reference: "working value of this pack; a region sets its own"}
+      - {from: 2020-01-01, value: 10, reference: "本规则库的工作值，由地区自行设定 / working value of this pack; a region sets its own"}
   left_share:
     unit: share
     meaning: {zh: 占比和条数均降至此前的多少以下, en: "both the share of lines in scope and their number must have fallen below this part of what they were"}
     values:
-      - {from: 2020-01-01, value: 0.5, reference: "working value of this pack; a region sets its own"}
+      - {from: 2020-01-01, value: 0.5, reference: "本规则库的工作值，由地区自行设定 / working value of this pack; a region sets its own"}
   z:
     unit: standard deviations
     meaning: {zh: Wilson 区间的置信系数, en: "width of the Wilson interval"}
     values:
-      - {from: 2020-01-01, value: 3, reference: "about one clean institution in 700 lies outside by chance; Wilson 1927"}
+      - {from: 2020-01-01, value: 3, reference: "约七百家正常机构中有一家会偶然超出；Wilson 1927 / about one clean institution in 700 lies outside by chance; Wilson 1927"}
 known_false_positives:
   - {zh: 透析室停用检修, en: a dialysis unit that is closed for repair}
   - {zh: 新开科室使其他费用大增, en: a new department that bills much else}

@@ -3,7 +3,7 @@ id: sex-limited-item
 version: "1.1"
 title: {zh: 限定性别项目, en: Item limited to the other sex}
 status: stable
-basis: [国家医保“两库”限性别类知识点 / national knowledge base, sex-limited items]
+basis: ["国家医保“两库”限性别类知识点 / national knowledge base: sex-limited items"]
 stage: before
 level: high
 verdict: contradicted

@@ -11,12 +11,12 @@ parameters:
     unit: minutes
     meaning: {zh: 处方时长低于此数视为过短, en: "a prescription of fewer minutes asks less than none at all would"}
     values:
-      - {from: 2020-01-01, value: 90, reference: "min_session_minutes of line-haemodialysis"}
+      - {from: 2020-01-01, value: 90, reference: "与血液透析费用核对的最短时长一致 / min_session_minutes of line-haemodialysis"}
   fewest_sessions:
     unit: sessions
     meaning: {zh: 起评治疗次数, en: "fewer short treatments than this are events"}
     values:
-      - {from: 2020-01-01, value: 3, reference: "working value of this pack; a region sets its own"}
+      - {from: 2020-01-01, value: 3, reference: "本规则库的工作值，由地区自行设定 / working value of this pack; a region sets its own"}
 known_false_positives:
   - {zh: 首次诱导透析，处方确为短时, en: the first treatments of a new patient that are meant to be short}
   - {zh: 时长录入错误, en: minutes that were typed wrongly}

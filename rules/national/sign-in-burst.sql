@@ -11,7 +11,7 @@ parameters:
     unit: sign-ins a minute and device
     meaning: {zh: 一台设备一分钟内最多的签到人数, en: people who can sign in at one device within a minute}
     values:
-      - {from: 2020-01-01, value: 6, reference: "a sign-in takes some ten seconds from first frame to green screen"}
+      - {from: 2020-01-01, value: 6, reference: "一次签到从首帧到通过约十秒 / a sign-in takes some ten seconds from first frame to green screen"}
 known_false_positives:
   - {zh: 设备时钟跳变, en: a device whose clock was set back}
 explanation:

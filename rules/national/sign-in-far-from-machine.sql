@@ -11,7 +11,7 @@ parameters:
     unit: minutes
     meaning: {zh: 签到与上机允许的最大间隔, en: largest gap between sign-in and the start of the machine}
     values:
-      - {from: 2020-01-01, value: 120, reference: working value of this pack; a region sets its own}
+      - {from: 2020-01-01, value: 120, reference: "本规则库的工作值，由地区自行设定 / working value of this pack; a region sets its own"}
 known_false_positives:
   - {zh: 候诊时间长, en: a long wait for a free machine}
   - {zh: 透析机时钟未校准, en: a machine whose clock was not set}

@@ -11,17 +11,17 @@ parameters:
     unit: times
     meaning: {zh: 超过本区中位单价的倍数, en: "how many times the region's middle price a unit may cost"}
     values:
-      - {from: 2020-01-01, value: 2, reference: "working value of this pack; a region sets its own"}
+      - {from: 2020-01-01, value: 2, reference: "本规则库的工作值，由地区自行设定 / working value of this pack; a region sets its own"}
   fewest_institutions:
     unit: institutions
     meaning: {zh: 同区计费该编码的机构少于此数时不作比较, en: "with fewer institutions that bill the code there is no price of the region"}
     values:
-      - {from: 2020-01-01, value: 3, reference: "working value of this pack; a region sets its own"}
+      - {from: 2020-01-01, value: 3, reference: "本规则库的工作值，由地区自行设定 / working value of this pack; a region sets its own"}
   fewest_lines:
     unit: lines
     meaning: {zh: 起评条数, en: "fewer such lines than this are slips"}
     values:
-      - {from: 2020-01-01, value: 3, reference: "working value of this pack; a region sets its own"}
+      - {from: 2020-01-01, value: 3, reference: "本规则库的工作值，由地区自行设定 / working value of this pack; a region sets its own"}
 known_false_positives:
   - {zh: 不同级别医院执行不同价格, en: hospitals of different grades with different prices}
   - {zh: 一条合并多次治疗，数量未填, en: several treatments on one line whose quantity was not filled in}

@@ -11,17 +11,17 @@ parameters:
     unit: share
     meaning: {zh: 单价与本统筹区透析中位单价相差不超过此比例, en: "how far a unit price may be from the region's middle price of dialysis to lie where dialysis lies"}
     values:
-      - {from: 2020-01-01, value: 0.05, reference: "working value of this pack; a region sets its own"}
+      - {from: 2020-01-01, value: 0.05, reference: "本规则库的工作值，由地区自行设定 / working value of this pack; a region sets its own"}
   fewest_lines:
     unit: lines
     meaning: {zh: 仅凭单价判断时的起评条数, en: "by the price alone, fewer lines than this say nothing"}
     values:
-      - {from: 2020-01-01, value: 10, reference: "working value of this pack; a region sets its own"}
+      - {from: 2020-01-01, value: 10, reference: "本规则库的工作值，由地区自行设定 / working value of this pack; a region sets its own"}
   lines_each:
     unit: lines a person
     meaning: {zh: 仅凭单价判断时每人的平均条数, en: "by the price alone, how often a person must have had it: dialysis comes again and again"}
     values:
-      - {from: 2020-01-01, value: 3, reference: "three treatments a week"}
+      - {from: 2020-01-01, value: 3, reference: "每周三次治疗 / three treatments a week"}
 known_false_positives:
   - {zh: 目录更新滞后，新编码尚未收录, en: a new code that the catalogue does not have yet}
   - {zh: 名称含“透析”的耗材（透析器、管路）, en: "a consumable whose name speaks of dialysis, such as a dialyser"}

@@ -11,22 +11,22 @@ parameters:
     unit: share
     meaning: {zh: 时钟不可信的透析记录占比的上限（区间下限须超过）, en: "the share of dialysis events whose clock cannot be trusted that the interval's lower end must exceed"}
     values:
-      - {from: 2020-01-01, value: 0.1, reference: "working value of this pack; a region sets its own"}
+      - {from: 2020-01-01, value: 0.1, reference: "本规则库的工作值，由地区自行设定 / working value of this pack; a region sets its own"}
   times_peers:
     unit: times
     meaning: {zh: 须超过本统筹区机构中位数的倍数, en: "how many times the middle share of the region's institutions it must exceed"}
     values:
-      - {from: 2020-01-01, value: 3, reference: "working value of this pack; a region sets its own"}
+      - {from: 2020-01-01, value: 3, reference: "本规则库的工作值，由地区自行设定 / working value of this pack; a region sets its own"}
   fewest_days:
     unit: days
     meaning: {zh: 起评天数，少于此数不作评价, en: "fewer days than this are an event and no habit"}
     values:
-      - {from: 2020-01-01, value: 5, reference: "working value of this pack; a region sets its own"}
+      - {from: 2020-01-01, value: 5, reference: "本规则库的工作值，由地区自行设定 / working value of this pack; a region sets its own"}
   z:
     unit: standard deviations
     meaning: {zh: Wilson 区间的置信系数, en: "width of the Wilson interval"}
     values:
-      - {from: 2020-01-01, value: 3, reference: "about one clean institution in 700 lies outside by chance; Wilson 1927"}
+      - {from: 2020-01-01, value: 3, reference: "约七百家正常机构中有一家会偶然超出；Wilson 1927 / about one clean institution in 700 lies outside by chance; Wilson 1927"}
 known_false_positives:
   - {zh: 机构网络封锁了校时服务, en: a network that blocks the time service}
   - {zh: 主板电池失效, en: a device whose clock battery is dead}

@@ -3,7 +3,7 @@ id: weekly-cap
 version: "1.2"
 title: {zh: 透析次数超周支付上限, en: More sessions in a week than are paid for}
 status: stable
-basis: [地区支付政策，见知识表 caps / a region's payment policy, knowledge table caps]
+basis: ["地区支付政策，见知识库的上限表 / a region's payment policy; see the table of caps"]
 stage: after
 level: medium
 parameters:
@@ -11,7 +11,7 @@ parameters:
     unit: sessions
     meaning: {zh: 一条达到此例次即视为集中补记，不计入当周, en: "a line of as many sessions was billed for several weeks at once, and does not count"}
     values:
-      - {from: 2020-01-01, value: 3, reference: "fee time is not treatment time"}
+      - {from: 2020-01-01, value: 3, reference: "费用时间不是治疗时间 / fee time is not treatment time"}
 known_false_positives:
   - {zh: 处方要求的短时每日透析, en: short daily dialysis that a doctor ordered}
   - {zh: 急诊追加治疗, en: extra sessions in an emergency}

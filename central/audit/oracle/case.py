@@ -61,7 +61,8 @@ class Shared:
     """What several cases of one institution have in common: looked up once, by the first that asks.
 
     Args:
-        arrivals: the local times of verified dialysis sign-ins by institution; None takes them from the tables.
+        arrivals: the local times of verified dialysis sign-ins by institution; None takes them from the
+            tables.
     """
 
     def __init__(self, arrivals: Mapping[str, list[dt.datetime]] | None = None) -> None:

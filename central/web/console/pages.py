@@ -15,24 +15,30 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 from renzheng.central.access.roles import Permission
+from renzheng.central.audit.oracle.running import parameters_of
 from renzheng.central.lists.lists import Lists
 from renzheng.central.nightly import evidence
+from renzheng.central.nightly.finding_evidence import agreement, read_finding
 from renzheng.central.nightly.report import REPORT
 from renzheng.central.nightly.unanswered import find_unanswered
+from renzheng.central.nightly.what_if import OF_OTHER_INSTITUTIONS, what_would_change
 from renzheng.central.nightly.workbook import write_workbook
-from renzheng.central.settings import Settings
+from renzheng.central.settings import AuditSettings, Settings
 from renzheng.central.store import reading, viewer
 from renzheng.central.store.database import Database
 from renzheng.central.store.times import from_us, to_us
 from renzheng.central.texts import LANGUAGES, Language, Texts, texts
 from renzheng.central.web.api.models import yuan
+from renzheng.central.web.console.rule_facts import facts_of, pack_in_force
 from renzheng.central.web.console.summaries import month_of
 from renzheng.central.web.console.timeline import lay_out
 from renzheng.central.web.console.trails import trail
 from renzheng.central.web.guard import needs, visitor_of
-from renzheng.central.web.scoped import seen_of, seen_rows
+from renzheng.central.web.scoped import seen_of
 from renzheng.contracts.tables import BOXES
 
+MOST_WHAT_IF = 3
+"""Lines of a finding for which its page shows what would change their verdict."""
 LANGUAGE_COOKIE = "renzheng_language"
 ROWS_A_PAGE = 50
 REPORT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; form-action 'none'; frame-ancestors 'none'"
@@ -138,6 +144,15 @@ class Times:
         aware = from_us(moment) if isinstance(moment, int) else moment
         return f"{aware.astimezone(self.zone):%m-%d %H:%M}"
 
+    def any(self, moment: int | datetime | date | None) -> str:
+        """Write a moment to the minute, with its year, or a day."""
+        if moment is None:
+            return "—"
+        if isinstance(moment, date) and not isinstance(moment, datetime):
+            return moment.isoformat()
+        aware = from_us(moment) if isinstance(moment, int) else moment
+        return f"{aware.astimezone(self.zone):%Y-%m-%d %H:%M}"
+
 
 def build_router(
     database: Database, settings: Settings, clock: Callable[[], datetime], lists: Lists
@@ -147,8 +162,9 @@ def build_router(
     zone = ZoneInfo(settings.timezone)
     _add_days(router, database)
     _add_workbook(router, database, zone)
-    _add_lines(router, database, zone, lists)
-    _add_findings(router, database, zone, lists)
+    _add_lines(router, database, zone, lists, settings.audit)
+    _add_what_if(router, database, zone, settings.audit)
+    _add_findings(router, database, zone, lists, settings.audit)
     _add_devices(router, database, zone, clock, lists)
     _add_runs(router, database, zone)
     return router
@@ -199,7 +215,9 @@ def page_addresses(request: Request, page: int, total: int) -> Mapping[str, Any]
     }
 
 
-def _add_lines(router: APIRouter, database: Database, zone: ZoneInfo, lists: Lists) -> None:
+def _add_lines(
+    router: APIRouter, database: Database, zone: ZoneInfo, lists: Lists, audit: AuditSettings
+) -> None:
     @router.get("/lines/{line_id:path}")
     @needs(Permission.VERDICTS)
     def show_line(request: Request, line_id: str, institution: Text = "") -> Response:
@@ -217,7 +235,7 @@ def _add_lines(router: APIRouter, database: Database, zone: ZoneInfo, lists: Lis
             return _show_unanswered(request, [Path(one) for one in folders], line_id, institution, zone)
         own_zone = ZoneInfo(row["timezone"]) if row["timezone"] else zone
         found = seen_of(evidence.read_line(Path(row["folder"]), row["institution_id"], line_id, own_zone))
-        cited = orjson.loads(row["evidence"])
+        cited, t = orjson.loads(row["evidence"]), texts(choose_language(request))
         return render(
             request,
             "line.html",
@@ -225,11 +243,41 @@ def _add_lines(router: APIRouter, database: Database, zone: ZoneInfo, lists: Lis
             trail=opened,
             found=found,
             cited=set(cited),
-            timeline=lay_out(found, cited, own_zone) if found else None,
+            timeline=lay_out(found, cited, own_zone, t) if found else None,
+            witnesses=evidence.witnesses_of(found) if found else (),
+            rule=facts_of(
+                pack_in_force(audit.rules_dir),
+                audit.region,
+                (row["rule_id"], {}),
+                [found.item_class] if found else [],
+                t,
+            ),
             findings=named,
             when=Times(own_zone),
             zone=str(own_zone),
         )
+
+
+def _add_what_if(router: APIRouter, database: Database, zone: ZoneInfo, audit: AuditSettings) -> None:
+    @router.get("/what-if")
+    @needs(Permission.VERDICTS)
+    def show_what_if(request: Request, line: Text, institution: Text, part: bool = False) -> Response:
+        """Show what would change a line's verdict: as a page, or the part of one that a script puts in."""
+        with database.reading() as connection:
+            row = reading.verdict(connection, line, institution)
+        if row is None:
+            raise HTTPException(404)
+        own_zone = ZoneInfo(row["timezone"]) if row["timezone"] else zone
+        folder = Path(row["folder"])
+        case = evidence.read_case_of(folder, row["institution_id"], line, own_zone)
+        answers = None
+        if case is not None and not case.too_large:
+            on = parameters_of(audit.region, pack_in_force(audit.rules_dir))
+            answers = what_would_change(case, row["verdict"], row["reason"], on)
+        if answers is not None and not viewer.sees_all():
+            answers = [one for one in answers if one.kind not in OF_OTHER_INSTITUTIONS]
+        template = "what_if_part.html" if part else "what_if.html"
+        return render(request, template, line=row, case=case, changes=answers)
 
 
 def _show_unanswered(
@@ -247,7 +295,9 @@ def _show_unanswered(
     return render(request, "unanswered.html", line_id=line_id, found=found, when=Times(zone))
 
 
-def _add_findings(router: APIRouter, database: Database, zone: ZoneInfo, lists: Lists) -> None:
+def _add_findings(
+    router: APIRouter, database: Database, zone: ZoneInfo, lists: Lists, audit: AuditSettings
+) -> None:
     @router.get("/findings/{finding_id}")
     @needs(Permission.FINDINGS)
     def show_finding(request: Request, finding_id: str) -> Response:
@@ -258,20 +308,29 @@ def _add_findings(router: APIRouter, database: Database, zone: ZoneInfo, lists: 
             lines = reading.verdicts_of_finding(connection, row, orjson.loads(row["line_ids"]))
             opened = trail(connection, lists, "findings", request, (row["institution_id"], finding_id))
         own_zone = ZoneInfo(row["timezone"]) if row["timezone"] else zone
-        cited = orjson.loads(row["evidence"])
-        events = seen_rows(evidence.read_events(Path(row["folder"]) / "tables", cited))
-        known = {event["event_id"] for event in events}
-        cited = cited if viewer.sees_all() else [one for one in cited if one in known]
+        cited, named = orjson.loads(row["evidence"]), orjson.loads(row["line_ids"])
+        codes = sorted({line["item_code"] for line in lines})
+        found = read_finding(Path(row["folder"]) / "tables", row, cited, codes, own_zone, sees=viewer.sees)
+        if found is not None:
+            viewer.note({"person_id": person} for person in found.persons)
+        t = texts(choose_language(request))
         return render(
             request,
             "finding.html",
             finding=row,
             trail=opened,
             lines=lines,
-            cited=cited,
-            events=events,
-            others=sorted(set(cited) - known),
-            parameters=orjson.loads(row["parameters"]),
+            named=len(named),
+            agreement=agreement(lines, len(named)),
+            found=found,
+            rule=facts_of(
+                pack_in_force(audit.rules_dir),
+                audit.region,
+                (row["rule_id"], orjson.loads(row["parameters"])),
+                [*codes, *(found.classes if found else ())],
+                t,
+            ),
+            open_to_change=[one for one in lines if one["verdict"] != "supported"][:MOST_WHAT_IF],
             when=Times(own_zone),
         )
 

@@ -3,10 +3,11 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Literal
 from zoneinfo import ZoneInfo
 
 from renzheng.central.nightly.evidence import LineEvidence
+from renzheng.central.texts import Texts
 
 WIDTH = 1000.0
 LEFT = 118.0
@@ -88,13 +89,14 @@ class _Scale:
         return start < self.end and end > self.start
 
 
-def lay_out(found: LineEvidence, cited: Sequence[str], zone: ZoneInfo) -> Timeline:
+def lay_out(found: LineEvidence, cited: Sequence[str], zone: ZoneInfo, t: Texts) -> Timeline:
     """Lay out the evidence around a line.
 
     Args:
         found: the evidence.
         cited: ids that the verdict names as its evidence.
         zone: the institution's time zone, in which hours are written.
+        t: the language of the labels.
     """
     scale = _Scale(*_window(found))
     rows: list[Row] = []
@@ -102,14 +104,14 @@ def lay_out(found: LineEvidence, cited: Sequence[str], zone: ZoneInfo) -> Timeli
     def add(lane: Lane, name: str, bars: Iterable[Bar] = (), marks: Iterable[Mark] = ()) -> None:
         rows.append(Row(lane, name, TOP + len(rows) * LANE_HEIGHT, tuple(bars), tuple(marks)))
 
-    add("attendance", "", marks=_marks(found.attendance, set(cited), found, scale, zone))
-    sessions, machines = tuple(_sessions(found, scale, zone)), tuple(_machines(found, scale, zone))
+    add("attendance", "", marks=_marks(set(cited), found, scale, zone, t))
+    sessions, machines = tuple(_sessions(found, scale, zone, t)), tuple(_machines(found, scale, zone))
     if found.item_class != "bed_day" or sessions or machines:
         add("session", "", bars=sessions)
         add("machine", "", bars=machines)
     if found.spot_checks or found.leaves:
-        add("check", "", bars=_leaves(found, scale), marks=_checks(found, scale, zone))
-    for device_id, bars in _coverage(found, scale, zone).items():
+        add("check", "", bars=_leaves(found, scale, t), marks=_checks(found, scale, zone, t))
+    for device_id, bars in _coverage(found, scale, zone, t).items():
         add("coverage", device_id, bars=bars)
     height = TOP + len(rows) * LANE_HEIGHT + 8.0
     ticks = tuple(_ticks(scale, zone))
@@ -126,10 +128,8 @@ def _window(found: LineEvidence) -> tuple[datetime, datetime]:
     return min(start, service), max(end, service)
 
 
-def _marks(
-    events: Sequence[Mapping[str, Any]], cited: set[str], found: LineEvidence, scale: _Scale, zone: ZoneInfo
-) -> Iterable[Mark]:
-    for event in events:
+def _marks(cited: set[str], found: LineEvidence, scale: _Scale, zone: ZoneInfo, t: Texts) -> Iterable[Mark]:
+    for event in found.attendance:
         moment = event["occurred_at"]
         if scale.start <= moment <= scale.end:
             here = event["institution_id"] == found.line["institution_id"]
@@ -137,12 +137,13 @@ def _marks(
             yield Mark(
                 scale.x(moment),
                 f"{event['event_type']} {kind}",
-                f"{_hour(moment, zone)} {event['event_type']} {event['outcome']} {event['institution_id']}",
+                f"{_hour(moment, zone)} {t.code('event_type', event['event_type'])} "
+                f"{t.code('outcome', event['outcome'])} {event['institution_id']}",
                 event["event_id"] in cited,
             )
 
 
-def _sessions(found: LineEvidence, scale: _Scale, zone: ZoneInfo) -> Iterable[Bar]:
+def _sessions(found: LineEvidence, scale: _Scale, zone: ZoneInfo, t: Texts) -> Iterable[Bar]:
     """Draw each sign-in to its sign-out, as far as the events alone say so."""
     opened: dict[tuple[str, str], datetime] = {}
     for event in found.attendance:
@@ -154,7 +155,7 @@ def _sessions(found: LineEvidence, scale: _Scale, zone: ZoneInfo) -> Iterable[Ba
             if scale.overlaps(start, end):
                 here = event["institution_id"] == found.line["institution_id"]
                 minutes = (end - start) // timedelta(minutes=1)
-                label = f"{_hour(start, zone)}–{_hour(end, zone)} · {minutes} min"
+                label = f"{_hour(start, zone)}–{_hour(end, zone)} · {t('minutes', n=minutes)}"
                 yield scale.bar(start, end, "session" if here else "elsewhere", label)
 
 
@@ -167,25 +168,26 @@ def _machines(found: LineEvidence, scale: _Scale, zone: ZoneInfo) -> Iterable[Ba
             yield scale.bar(start, end, "machine" if here else "elsewhere", label)
 
 
-def _leaves(found: LineEvidence, scale: _Scale) -> Iterable[Bar]:
+def _leaves(found: LineEvidence, scale: _Scale, t: Texts) -> Iterable[Bar]:
     for row in found.leaves:
         end = row["returned_at"] or row["due_back_at"] or scale.end
         if scale.overlaps(row["left_at"], end):
-            yield scale.bar(row["left_at"], end, "leave", row["kind"])
+            yield scale.bar(row["left_at"], end, "leave", t.code("leave_kind", row["kind"]))
 
 
-def _checks(found: LineEvidence, scale: _Scale, zone: ZoneInfo) -> Iterable[Mark]:
+def _checks(found: LineEvidence, scale: _Scale, zone: ZoneInfo, t: Texts) -> Iterable[Mark]:
     for row in found.spot_checks:
         moment = row["answered_at"] or row["drawn_at"]
         if scale.start <= moment <= scale.end:
-            label = f"{_hour(moment, zone)} {row['result']}"
+            label = f"{_hour(moment, zone)} {t.code('check', row['result'])}"
             yield Mark(scale.x(moment), f"check {row['result']}", label, cited=False)
 
 
-def _coverage(found: LineEvidence, scale: _Scale, zone: ZoneInfo) -> Mapping[str, list[Bar]]:
+def _coverage(found: LineEvidence, scale: _Scale, zone: ZoneInfo, t: Texts) -> Mapping[str, list[Bar]]:
     lanes: dict[str, list[Bar]] = {}
     for row in found.coverage:
-        label = f"{row['state']} {_hour(row['from_at'], zone)}–{_hour(row['to_at'], zone)}"
+        hours = f"{_hour(row['from_at'], zone)}–{_hour(row['to_at'], zone)}"
+        label = f"{t.code('coverage_state', row['state'])} {hours}"
         bar = scale.bar(row["from_at"], row["to_at"], row["state"], label)
         lanes.setdefault(row["device_id"], []).append(bar)
     return lanes or {"—": []}

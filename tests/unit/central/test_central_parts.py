@@ -12,12 +12,13 @@ from parts.metrics import series
 from renzheng import central
 from renzheng.central.errors import SettingsError
 from renzheng.central.metrics import HELP, Metrics
-from renzheng.central.nightly.evidence import LineEvidence
+from renzheng.central.nightly.evidence import LineEvidence, witnesses_of
 from renzheng.central.settings import make_settings, read_settings, write_settings
 from renzheng.central.store.times import day_bounds_us, from_us, to_us
 from renzheng.central.texts import texts
 from renzheng.central.web.console.pages import with_gaps
 from renzheng.central.web.console.timeline import lay_out
+from renzheng.central.web.rate_pages import further_text
 from renzheng.contracts.events import utc_now
 
 HOME = Path(central.__file__).parent
@@ -173,7 +174,7 @@ def evidence(**rows):
 
 
 def test_the_line_of_time_covers_the_local_day():
-    drawn = lay_out(evidence(), [], SHANGHAI)
+    drawn = lay_out(evidence(), [], SHANGHAI, texts("zh"))
     assert drawn.ticks[0].label == "00:00"
     assert drawn.ticks[-1].label == "24:00"
     assert drawn.left < drawn.service_x < drawn.width
@@ -184,7 +185,7 @@ def test_the_line_of_time_stretches_for_a_session_across_midnight():
     start = dt.datetime(2026, 3, 2, 14, tzinfo=dt.UTC)
     machine = {"machine_id": "M", "institution_id": "H1", "started_at": start}
     machine["ended_at"] = start + dt.timedelta(hours=6)
-    drawn = lay_out(evidence(machine_sessions=(machine,)), [], SHANGHAI)
+    drawn = lay_out(evidence(machine_sessions=(machine,)), [], SHANGHAI, texts("zh"))
     bar = drawn.rows[2].bars[0]
     assert bar.x + bar.width <= drawn.width
     assert bar.kind == "machine"
@@ -199,7 +200,11 @@ def test_a_cited_event_stands_out():
         "session_id": "s",
         "occurred_at": dt.datetime(2026, 3, 2, 1, tzinfo=dt.UTC),
     }
-    marks = lay_out(evidence(attendance=(event, {**event, "event_id": "f"})), ["e"], SHANGHAI).rows[0].marks
+    marks = (
+        lay_out(evidence(attendance=(event, {**event, "event_id": "f"})), ["e"], SHANGHAI, texts("zh"))
+        .rows[0]
+        .marks
+    )
     assert [mark.cited for mark in marks] == [True, False]
 
 
@@ -216,3 +221,30 @@ def test_time_that_nobody_reported_stands_between_the_stretches():
         ("up", 10, 30),
         ("up", 0, 12),
     ]
+
+
+def test_a_line_with_witnesses_never_reads_that_nothing_shows_the_person():
+    manual = {
+        "event_id": "e", "institution_id": "H1", "event_type": "sign_in", "outcome": "manual",
+        "occurred_at": dt.datetime(2026, 3, 2, 9, tzinfo=SHANGHAI),
+    }  # fmt: skip
+    run = {
+        "institution_id": "H1", "machine_id": "M1", "started_at": dt.datetime(2026, 3, 2, 9, tzinfo=SHANGHAI),
+        "ended_at": dt.datetime(2026, 3, 2, 13, tzinfo=SHANGHAI),
+    }  # fmt: skip
+    found = evidence(attendance=(manual,), machine_sessions=(run,))
+    assert witnesses_of(found) == ["machine_session", "sign_in_manual"]
+    elsewhere = evidence(attendance=({**manual, "institution_id": "H2"},))
+    assert witnesses_of(elsewhere) == []
+    for language, denied in (("zh", "没有任何"), ("en", "no evidence")):
+        t = texts(language)
+        for reason in ("no_session", "coverage_gap", "identity_mismatch", "not_seen"):
+            assert denied not in t(f"reason_named.{reason}").lower()
+        for kind in witnesses_of(found):
+            assert f"witness_kind.{kind}" in t.catalogue
+
+
+def test_above_two_hundredfurther_text_checks_nobody_is_asked_for_them():
+    t = texts("zh")
+    assert (further_text(None, t), further_text(0, t), further_text(200, t)) == ("", 0, 200)
+    assert further_text(12_929, t) == t("rate.hardly")
