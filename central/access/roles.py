@@ -52,6 +52,9 @@ class Permission(StrEnum):
     ACCESS_LOG = "access_log"
     EMERGENCY_ASK = "emergency_ask"
     EMERGENCY_ALLOW = "emergency_allow"
+    CASES = "cases"
+    CASES_STEP = "cases_step"
+    CASES_DRAFT = "cases_draft"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,29 +94,37 @@ TERMS: Mapping[Permission, Terms] = {
     _P.ACCESS_LOG: Terms(persons=True, purpose="data_protection"),
     _P.EMERGENCY_ASK: Terms(purpose="emergency"),
     _P.EMERGENCY_ALLOW: Terms(step_up=True, purpose="emergency"),
+    _P.CASES: Terms(persons=True, purpose="cases"),
+    _P.CASES_STEP: Terms(persons=True, step_up=True, purpose="cases"),
+    _P.CASES_DRAFT: Terms(persons=True, step_up=True, purpose="cases"),
 }
 
 _EVERYBODY = frozenset({_P.OWN, _P.ROLES})
+_CASES = frozenset({_P.CASES, _P.CASES_STEP})
+"""Which step of a case a role does is the cases' own table (`cases.acts`)."""
 _BUREAU = _EVERYBODY | {_P.EMERGENCY_ASK}
 MATRIX: Mapping[Role, frozenset[Permission]] = {
     Role.ADMINISTRATOR: _BUREAU
     | {_P.HEALTH, _P.DEVICES, _P.ATTEMPTS, _P.IMPORTS, _P.ACCOUNTS, _P.EMERGENCY_ALLOW},
     Role.AUDITOR: _BUREAU
+    | _CASES
+    | {_P.CASES_DRAFT}
     | {_P.STATISTICS, _P.VERDICTS, _P.FINDINGS, _P.EXPORTS, _P.RUNS, _P.ROUNDS, _P.STAYS}
     | {_P.ATTEMPTS, _P.LISTS_KEEP, _P.IMPORTS, _P.REJECTS, _P.DEVICES, _P.HEALTH},
-    Role.REVIEWER: _BUREAU | {_P.VERDICTS, _P.FINDINGS},
-    Role.PANEL: _BUREAU | {_P.VERDICTS, _P.FINDINGS},
-    Role.APPROVER: _BUREAU | {_P.VERDICTS, _P.FINDINGS},
-    Role.FINANCE: _BUREAU,
+    Role.REVIEWER: _BUREAU | _CASES | {_P.VERDICTS, _P.FINDINGS},
+    Role.PANEL: _BUREAU | _CASES | {_P.VERDICTS, _P.FINDINGS},
+    Role.APPROVER: _BUREAU | _CASES | {_P.VERDICTS, _P.FINDINGS},
+    Role.FINANCE: _BUREAU | _CASES,
     Role.RULE_AUTHOR: _BUREAU | {_P.STATISTICS},
     Role.RULE_APPROVER: _BUREAU | {_P.STATISTICS},
     Role.DRAW_OFFICER: _BUREAU | {_P.ROUNDS},
     Role.INSPECTOR: _BUREAU,
     Role.HOSPITAL_OFFICE: _EVERYBODY
+    | _CASES
     | {_P.STATISTICS, _P.VERDICTS, _P.FINDINGS, _P.EXPORTS, _P.STAYS, _P.STAYS_CHANGE, _P.ATTEMPTS},
-    Role.DOCTOR: _EVERYBODY,
+    Role.DOCTOR: _EVERYBODY | _CASES,
     Role.INTERNAL_CONTROL: _BUREAU
-    | {_P.STATISTICS, _P.VERDICTS, _P.FINDINGS, _P.ATTEMPTS, _P.RUNS, _P.ROUNDS},
+    | {_P.STATISTICS, _P.VERDICTS, _P.FINDINGS, _P.ATTEMPTS, _P.RUNS, _P.ROUNDS, _P.CASES},
     Role.DATA_PROTECTION: _BUREAU | {_P.ACCESS_LOG, _P.EMERGENCY_ALLOW},
     Role.THIRD_PARTY: _EVERYBODY | {_P.VERDICTS, _P.FINDINGS},
 }

@@ -2,7 +2,8 @@
 
 A ZIP of JSON: `manifest.json` names every other file with its SHA-256; `case.json` is the case with its
 doubts; `journal.json` the entries as they were hashed, with hashes and signatures; `evidence/DOUBT.json` the
-frozen evidence; `central.json` central's public keys. The same case gives the same bytes.
+frozen evidence; `central.json` central's public keys. The same case gives the same bytes, and no other bytes
+are a bundle.
 """
 
 import hashlib
@@ -85,10 +86,15 @@ def write(
         "case": case.case_id,
         "files": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
     }
+    return _packed({**files, MANIFEST: records.canonical(manifest)})
+
+
+def _packed(files: Mapping[str, bytes]) -> bytes:
+    """Pack files without compressing them, so that the bytes do not depend on a library's version."""
     made = io.BytesIO()
-    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as packed:
-        for name, content in sorted({**files, MANIFEST: records.canonical(manifest)}.items()):
-            packed.writestr(zipfile.ZipInfo(name, _TIME), content, zipfile.ZIP_DEFLATED)
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_STORED) as packed:
+        for name, content in sorted(files.items()):
+            packed.writestr(zipfile.ZipInfo(name, _TIME), content)
     return made.getvalue()
 
 
@@ -113,7 +119,10 @@ def verify(path: Path, by: Sequence[OKPKey] = ()) -> Checked:
     for name, digest in sorted(named.items()):
         if hashlib.sha256(files[name]).hexdigest() != digest:
             raise BundleError(f"{name} is not what it was when the bundle was made.")
-    return _checked(files, str(manifest.get("case")), by)
+    checked = _checked(files, str(manifest.get("case")), by)
+    if _packed(files) != path.read_bytes():
+        raise BundleError(f"{path.name} is not packed as it was written; something was put around it.")
+    return checked
 
 
 def _checked(files: Mapping[str, bytes], case_id: str, by: Sequence[OKPKey]) -> Checked:

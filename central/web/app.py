@@ -3,24 +3,28 @@
 import logging
 from collections.abc import Callable
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
-from fastapi import Depends, FastAPI, Request, Response
+from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse, RedirectResponse
 from fastapi.staticfiles import StaticFiles
+from joserfc.jwk import OKPKey
 from starlette.exceptions import HTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from renzheng.central.access.roles import Permission
 from renzheng.central.access.visitors import Visitors
+from renzheng.central.cases.keeping import Cases
 from renzheng.central.lists.lists import Lists
 from renzheng.central.metrics import Labels, Metrics
 from renzheng.central.settings import LOOPBACK, Settings
+from renzheng.central.site.succession import read_former
 from renzheng.central.store import reading
 from renzheng.central.store.database import Database
 from renzheng.central.store.faults import describe
@@ -37,6 +41,7 @@ from renzheng.central.web import (
     stay_pages,
 )
 from renzheng.central.web.access import MOST_FORM_BYTES, Gate, Next, is_open, read_token
+from renzheng.central.web.api import cases as case_routes
 from renzheng.central.web.api import routes
 from renzheng.central.web.console import data_pages, list_pages, pages, problem_pages, subject_pages
 from renzheng.central.web.guard import check_routes, guard, needs, open_to_all
@@ -44,7 +49,9 @@ from renzheng.central.web.guesses import Guesses
 from renzheng.common.limits import BodyLimits, RequestLimits
 from renzheng.common.metrics import CONTENT_TYPE
 from renzheng.common.supervised import health_of
+from renzheng.contracts import keys
 from renzheng.contracts.errors import RenzhengError
+from renzheng.rules.pack import Pack, load_pack
 
 logger = logging.getLogger(__name__)
 STATIC = Path(__file__).parent / "static"
@@ -86,6 +93,7 @@ def build_app(
     app.add_middleware(RequestLimits, limits=LIMITS)  # the last added is the outermost
     _handle_errors(app)
     app.include_router(routes.build_router(database, settings, service), prefix="/api/v1")
+    app.include_router(_cases_of(database, settings, clock), prefix="/api/v1")
     app.include_router(problem_pages.build_router(database, settings, clock, service))
     lists = Lists(settings.months_dir)
     app.include_router(pages.build_router(database, settings, clock, lists))
@@ -124,9 +132,30 @@ def build_app(
     return app
 
 
+def _cases_of(database: Database, settings: Settings, clock: Callable[[], datetime]) -> APIRouter:
+    def key() -> OKPKey:
+        return keys.load_private_key(settings.key_file.read_bytes())
+
+    def signed_by() -> list[OKPKey]:
+        return [key(), *read_former(settings.key_file).public.values()]
+
+    @cache
+    def pack() -> Pack:
+        rules = settings.audit
+        return load_pack(rules.rules_dir).for_region(rules.region)
+
+    cases = Cases(database, key, pack, ZoneInfo(settings.timezone), clock)
+    return case_routes.build_router(database, cases, clock, signed_by)
+
+
 _ELSEWHERE = 303
 _FORMS = ("/sign-in", "/first", "/confirm", "/access", "/views")
-LIMITS = BodyLimits(routes=dict.fromkeys(_FORMS, MOST_FORM_BYTES))
+LIMITS = BodyLimits(
+    routes={
+        **dict.fromkeys(_FORMS, MOST_FORM_BYTES),
+        "/api/v1/attachments": case_routes.MOST_ATTACHMENT_BYTES + MOST_FORM_BYTES,
+    }
+)
 
 
 def _gauges(database: Database, now_us: int) -> list[tuple[str, Labels, float]]:

@@ -1,0 +1,580 @@
+"""Cases and doubts over the API: thin, over `cases.keeping` and `cases.reading`.
+
+A refused step is a problem document (RFC 9457) with the guard's name; the version of a doubt or case is its
+ETag, and a step may name the version that its caller has seen (`If-Match`).
+"""
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Annotated, Any
+
+import orjson
+import sqlalchemy as sa
+from fastapi import APIRouter, Path, Query, Request, Response
+from joserfc.jwk import OKPKey
+from starlette.concurrency import run_in_threadpool
+
+from renzheng.central.access import accounts
+from renzheng.central.access.roles import Permission, Role
+from renzheng.central.cases import bundle, lists, reading
+from renzheng.central.cases.amounts import fen, yuan
+from renzheng.central.cases.doubts import Case, Doubt
+from renzheng.central.cases.errors import (
+    BodyError,
+    MayNotError,
+    NotFoundError,
+    StaleError,
+    StepRefusedError,
+)
+from renzheng.central.cases.guards import Actor, Body
+from renzheng.central.cases.keeping import Cases
+from renzheng.central.cases.money import Ledger, Overturn
+from renzheng.central.store import schema, viewer
+from renzheng.central.store.database import Database
+from renzheng.central.store.times import to_us
+from renzheng.central.web.guard import needs, visitor_of
+from renzheng.contracts.errors import RenzhengError
+from renzheng.contracts.ids import new_id
+from renzheng.contracts.once import loads_once
+
+PROBLEM = "application/problem+json"
+MOST_BODY_BYTES = 200_000
+MOST_ATTACHMENT_BYTES = 20_000_000
+MOST_TEXT = 20_000
+MOST_ATTACHMENTS = 50
+MOST_DIGITS = 9
+KINDS: Mapping[str, tuple[bytes, ...]] = {
+    "application/pdf": (b"%PDF-",),
+    "image/png": (b"\x89PNG\r\n\x1a\n",),
+    "image/jpeg": (b"\xff\xd8\xff",),
+    "image/tiff": (b"II*\x00", b"MM\x00*"),
+    "application/zip": (b"PK\x03\x04",),
+}
+"""What may be handed in, known by how it begins; DOCX and XLSX are ZIP files."""
+STATUSES: Mapping[type[RenzhengError], int] = {
+    StepRefusedError: 409,
+    StaleError: 412,
+    NotFoundError: 404,
+    MayNotError: 403,
+    BodyError: 422,
+}
+Id = Annotated[str, Path(min_length=1, max_length=100)]
+Text = Annotated[str, Query(max_length=200)]
+Limit = Annotated[int, Query(ge=1, le=1000)]
+Offset = Annotated[int, Query(ge=0, le=10_000_000)]
+_TEXTS = ("reason", "text", "decision", "position", "doctor", "to", "period")
+
+
+def build_router(
+    database: Database,
+    cases: Cases,
+    clock: Callable[[], datetime],
+    signed_by: Callable[[], Sequence[OKPKey]],
+) -> APIRouter:
+    """Build the routes over a store.
+
+    Args:
+        database: the store.
+        cases: does the steps.
+        clock: when it is.
+        signed_by: central's keys, those with which it signed before among them.
+    """
+    router = APIRouter(tags=["cases"])
+    _add_lists(router, database)
+    _add_reading(router, database)
+    _add_proofs(router, database, signed_by)
+    _add_steps(router, database, cases)
+    _add_attachments(router, database, clock)
+    return router
+
+
+def actor_of(database: Database, request: Request) -> Actor:
+    """Return who asks, as the accounts have them; whoever has no account has no role in a case."""
+    visitor = visitor_of(request)
+    if visitor is None:
+        return Actor("-", frozenset())
+    with database.reading() as connection:
+        account = accounts.read(connection, visitor.account_id)
+    if account is None:
+        return Actor(visitor.account_id, frozenset())
+    return Actor(account.account_id, account.roles, account.institutions, account.ties)
+
+
+def problem(error: RenzhengError) -> Response:
+    """Answer with a problem document."""
+    status = STATUSES.get(type(error), 400)
+    document = {
+        "type": "about:blank",
+        "title": error.what,
+        "status": status,
+        "detail": " ".join(part for part in (error.why, error.do) if part) or error.what,
+    }
+    if isinstance(error, StepRefusedError):
+        document["guard"] = error.guard
+    if isinstance(error, StaleError):
+        document["guard"] = "stale"
+    return Response(orjson.dumps(document), status_code=status, media_type=PROBLEM)
+
+
+def answered(value: Mapping[str, Any], *, status: int = 200) -> Response:
+    """Answer with JSON; what has a version has it as its ETag too."""
+    headers = {"ETag": f'"{value["version"]}"'} if "version" in value else {}
+    return Response(orjson.dumps(value), status_code=status, media_type="application/json", headers=headers)
+
+
+def shown_doubt(doubt: Doubt, case: Case, overturned: float | None) -> dict[str, Any]:
+    """Return a doubt as the API shows it."""
+    viewer.note_persons([doubt.person_id])
+    return {
+        "id": doubt.doubt_id,
+        "case": doubt.case_id,
+        "institution_id": doubt.institution_id,
+        "month": doubt.month,
+        "person_id": doubt.person_id,
+        "line_ids": [line.line_id for line in doubt.lines],
+        "finding_id": doubt.finding_id,
+        "rule_id": doubt.rule_id,
+        "rule_version": doubt.rule_version,
+        "verdict": doubt.verdict,
+        "reason": doubt.reason,
+        "amount_at_stake": yuan(doubt.at_stake_fen),
+        "amount": yuan(doubt.amount_fen),
+        "state": doubt.state,
+        "version": doubt.version,
+        "confirmed": doubt.confirmed,
+        "due_at": case.due_at,
+        "evidence_sha256": doubt.evidence_sha256,
+        "also_flagged_by": [
+            {"rule_id": one.rule_id, "rule_version": one.rule_version, "reason": one.reason,
+             "amount": yuan(one.amount_fen)}
+            for one in doubt.also_flagged_by
+        ],
+        "clears_it": lists.clears(doubt.reason),
+        "overturn_rate": overturned,
+        "doctor": doubt.doctor,
+        "answer": doubt.answer,
+        "position": doubt.position,
+        "accepted": yuan(doubt.accepted_fen),
+        "statement": doubt.statement,
+        "attachments": doubt.attachments,
+        "late": doubt.late,
+        "medical": doubt.medical,
+        "opinions": [
+            {"stage": one.stage, "account": one.account, "decision": one.decision,
+             "amount": yuan(one.amount_fen), "reason": one.reason}
+            for one in doubt.opinions
+        ],
+        "members": doubt.members,
+        "voted": doubt.voted,
+        "ended_reason": doubt.ended_reason,
+        "decided_at": doubt.decided_at,
+        "deducted": yuan(doubt.deducted_fen),
+        "period": doubt.period,
+        "returned": yuan(doubt.returned_fen),
+        "referrals": [
+            {"to": one.to, "reason": one.reason, "account": one.account, "at": one.at}
+            for one in doubt.referrals
+        ],
+    }  # fmt: skip
+
+
+def shown_case(case: Case, counted: lists.Counted | None = None) -> dict[str, Any]:
+    """Return a case as the API shows it."""
+    counted = counted or lists.Counted()
+    return {
+        "id": case.case_id,
+        "institution_id": case.institution_id,
+        "month": case.month,
+        "state": case.state,
+        "version": case.version,
+        "issued_at": case.issued_at,
+        "received_at": case.received_at,
+        "received_by": case.received_by,
+        "due_at": case.due_at,
+        "due_explained": case.due_explained,
+        "members": case.members,
+        "conflicts": case.conflicts,
+        "closed_at": case.closed_at,
+        "doubts": counted.doubts,
+        "amount_at_stake": yuan(counted.at_stake_fen),
+    }
+
+
+def shown_ledger(ledger: Ledger) -> dict[str, Any]:
+    """Return a ledger in yuan."""
+    return {
+        name: None if (value := getattr(ledger, name)) is None else yuan(value) for name in Ledger.__slots__
+    }
+
+
+def shown_overturn(one: Overturn) -> dict[str, Any]:
+    """Return how a rule has fared."""
+    found = {name: getattr(one, name) for name in Overturn.__slots__}
+    return {**found, "rate": one.rate}
+
+
+def _add_lists(router: APIRouter, database: Database) -> None:
+    @router.get("/cases")
+    @needs(Permission.CASES)
+    def read_cases(  # noqa: PLR0917 - each is a query parameter
+        request: Request,
+        institution_id: Text = "",
+        month: Text = "",
+        state: Text = "",
+        due_before: datetime | None = None,
+        sort: Text = "-month",
+        limit: Limit = 100,
+        offset: Offset = 0,
+    ) -> Response:
+        """List cases; `state` is a case's, or a doubt's for the cases that hold one in it."""
+        actor = actor_of(database, request)
+        chosen = lists.CaseChoice(institution_id, month, state, due_before, sort, limit, offset)
+        try:
+            with database.reading() as connection:
+                total, found = lists.cases(connection, actor, chosen)
+        except BodyError as error:
+            return problem(error)
+        return answered({"total": total, "cases": [shown_case(case, counted) for case, counted in found]})
+
+    @router.get("/doubts")
+    @needs(Permission.CASES)
+    def read_doubts(  # noqa: PLR0917 - each is a query parameter
+        request: Request,
+        case: Text = "",
+        institution_id: Text = "",
+        month: Text = "",
+        state: Text = "",
+        rule_id: Text = "",
+        person_id: Text = "",
+        sort: Text = "-amount",
+        limit: Limit = 100,
+        offset: Offset = 0,
+    ) -> Response:
+        """List doubts, the largest first."""
+        actor = actor_of(database, request)
+        chosen = lists.DoubtChoice(
+            case, institution_id, month, state, rule_id, person_id, sort=sort, limit=limit, offset=offset
+        )
+        try:
+            with database.reading() as connection:
+                total, found = lists.doubts(connection, actor, chosen)
+                rates = lists.overturn_rates(connection)
+        except BodyError as error:
+            return problem(error)
+        shown = [shown_doubt(one, of, rates.get((one.rule_id, one.reason))) for one, of in found]
+        return answered({"total": total, "doubts": shown})
+
+    @router.get("/statistics/overturns")
+    @needs(Permission.CASES)
+    def read_overturns(month: Text = "") -> Response:
+        """Read how often each rule was overturned, with Wilson's 95 % interval; of a month, or of all."""
+        with database.reading() as connection:
+            found = lists.overturns_of(connection, month)
+        return answered({"overturns": [shown_overturn(one) for one in found]})
+
+    @router.get("/ledger")
+    @needs(Permission.CASES)
+    def read_ledger(request: Request, institution_id: Text = "", month: Text = "") -> Response:
+        """Read what doubts have come to in money, per institution and month, and their sum."""
+        actor = actor_of(database, request)
+        with database.reading() as connection:
+            found = lists.ledgers(connection, actor, institution_id, month)
+        rows = [
+            {"institution_id": of[0], "month": of[1], **shown_ledger(ledger)} for of, ledger in found.rows
+        ]
+        return answered({"ledger": rows, "sum": shown_ledger(found.sum)})
+
+
+def _add_reading(router: APIRouter, database: Database) -> None:
+    @router.get("/cases/{case_id}")
+    @needs(Permission.CASES)
+    def read_case(request: Request, case_id: Id) -> Response:
+        """Read a case with its doubts."""
+        actor = actor_of(database, request)
+        try:
+            with database.reading() as connection:
+                return answered(_whole_case(connection, actor, reading.case_of(connection, actor, case_id)))
+        except NotFoundError as error:
+            return problem(error)
+
+    @router.get("/doubts/{doubt_id}")
+    @needs(Permission.CASES)
+    def read_doubt(request: Request, doubt_id: Id) -> Response:
+        """Read a doubt."""
+        actor = actor_of(database, request)
+        try:
+            with database.reading() as connection:
+                return answered(_whole_doubt(connection, reading.doubt_of(connection, actor, doubt_id)))
+        except NotFoundError as error:
+            return problem(error)
+
+    @router.get("/doubts/{doubt_id}/evidence")
+    @needs(Permission.CASES)
+    def read_evidence(request: Request, doubt_id: Id) -> Response:
+        """Read the frozen evidence of a doubt, byte for byte as it was hashed."""
+        actor = actor_of(database, request)
+        try:
+            with database.reading() as connection:
+                doubt = reading.doubt_of(connection, actor, doubt_id)
+                frozen = reading.evidence_of(connection, doubt_id)
+        except NotFoundError as error:
+            return problem(error)
+        viewer.note_persons([doubt.person_id])
+        if frozen is None:
+            return problem(NotFoundError("The evidence is frozen when the doubt is confirmed."))
+        return Response(frozen, media_type="application/json")
+
+
+def _add_proofs(router: APIRouter, database: Database, signed_by: Callable[[], Sequence[OKPKey]]) -> None:
+    @router.get("/cases/{case_id}/journal")
+    @needs(Permission.CASES)
+    def read_journal(request: Request, case_id: Id) -> Response:
+        """Read the case's journal: each entry as it was hashed, its hash and central's signature."""
+        actor = actor_of(database, request)
+        try:
+            with database.reading() as connection:
+                reading.case_of(connection, actor, case_id)
+                kept = reading.read_journal(connection, case_id)
+                viewer.note_persons(one.person_id for one in reading.doubts_of(connection, case_id))
+        except NotFoundError as error:
+            return problem(error)
+        entries = [
+            {"entry": one.entry.decode(), "hash": one.hash, "signature": one.signature.decode()}
+            for one in kept
+        ]
+        return answered({"case": case_id, "entries": entries})
+
+    @router.get("/cases/{case_id}/bundle")
+    @needs(Permission.CASES)
+    def read_bundle(request: Request, case_id: Id) -> Response:
+        """Take the case away as one file, which `renzheng case verify` checks without this service."""
+        actor = actor_of(database, request)
+        try:
+            with database.reading() as connection:
+                reading.case_of(connection, actor, case_id)
+                case, doubts, kept, evidence = reading.whole(connection, case_id)
+        except NotFoundError as error:
+            return problem(error)
+        viewer.note_persons(one.person_id for one in doubts)
+        made = bundle.write(case, doubts, kept, evidence, signed_by())
+        headers = {"Content-Disposition": f'attachment; filename="case-{case.month}-{case_id}.zip"'}
+        return Response(made, media_type="application/zip", headers=headers)
+
+
+def _whole_case(connection: sa.Connection, actor: Actor, case: Case) -> dict[str, Any]:
+    found = lists.doubts_seen(connection, actor, case.case_id)
+    rates = lists.overturn_rates(connection)
+    counted = lists.Counted(len(found), sum(one.at_stake_fen for one in found))
+    shown = [shown_doubt(one, case, rates.get((one.rule_id, one.reason))) for one in found]
+    return {**shown_case(case, counted), "doubts": shown}
+
+
+def _whole_doubt(connection: sa.Connection, doubt: Doubt) -> dict[str, Any]:
+    rates = lists.overturn_rates(connection)
+    case = reading.case_record(connection, doubt.case_id)
+    return shown_doubt(doubt, case, rates.get((doubt.rule_id, doubt.reason)))
+
+
+def _add_steps(router: APIRouter, database: Database, cases: Cases) -> None:
+    @router.post("/cases/draft")
+    @needs(Permission.CASES_DRAFT)
+    async def draft(request: Request) -> Response:
+        """Draft what the current verdicts and findings of a month hold; repeats add nothing."""
+        return await _done(request, lambda body: _draft(request, body))
+
+    def _draft(request: Request, body: Mapping[str, Any]) -> dict[str, Any]:
+        actor = actor_of(database, request)
+        drafted = cases.draft(actor, _text(body, "month"), _text(body, "institution_id"))
+        with database.reading() as connection:
+            shown = [_whole_case(connection, actor, one) for one in drafted.cases]
+        left = [
+            {
+                "line_id": one.line_id,
+                "rule_id": one.candidate.rule_id,
+                "guard": one.guard,
+                "doubt": one.doubt_id,
+            }
+            for one in drafted.left
+        ]
+        return {"cases": shown, "added": drafted.added, "left": left}
+
+    @router.post("/doubts/{doubt_id}/{act}")
+    @needs(Permission.CASES_STEP)
+    async def step(request: Request, doubt_id: Id, act: Id) -> Response:
+        """Do a step on a doubt; answers the doubt after it."""
+
+        def do(body: Mapping[str, Any]) -> dict[str, Any]:
+            actor = actor_of(database, request)
+            after = cases.act(actor, doubt_id, act, _body(body), _seen(request))
+            with database.reading() as connection:
+                return _whole_doubt(connection, after)
+
+        return await _done(request, do)
+
+    @router.post("/cases/{case_id}/{act}")
+    @needs(Permission.CASES_STEP)
+    async def step_on_case(request: Request, case_id: Id, act: Id) -> Response:
+        """Issue, receive or close a case, or set its panel; answers the case after it."""
+
+        def do(body: Mapping[str, Any]) -> dict[str, Any]:
+            actor, seen = actor_of(database, request), _seen(request)
+            if act == "panel":
+                after = cases.panel(
+                    actor, case_id, _body(body), lambda one: _is_tied(database, case_id, one), seen
+                )
+            elif act in {"issue", "receive", "close"}:
+                after = getattr(cases, act)(actor, case_id, seen)
+            else:
+                raise NotFoundError(f"There is no step {act!r} on a case.")
+            with database.reading() as connection:
+                return _whole_case(connection, actor, after)
+
+        return await _done(request, do)
+
+
+def _add_attachments(router: APIRouter, database: Database, clock: Callable[[], datetime]) -> None:
+    @router.post("/attachments")
+    @needs(Permission.CASES_STEP)
+    async def add_attachment(request: Request) -> Response:
+        """Take a file, as the body or as the part `file` of a form; answers its id, kind and hash."""
+        content = await _content(request)
+        return await run_in_threadpool(keep, request, content)
+
+    def keep(request: Request, content: bytes) -> Response:
+        kind = next((kind for kind, begins in KINDS.items() if content.startswith(begins)), None)
+        if kind is None:
+            error = BodyError(
+                "The file is none of PDF, PNG, JPEG, TIFF, DOCX or XLSX.",
+                why="What a file is, is seen from its content, not from its name.",
+            )
+            return problem(error)
+        actor = actor_of(database, request)
+        values = {
+            "attachment_id": new_id(),
+            "account_id": actor.account,
+            "institution_id": next(iter(sorted(actor.institutions)), None),
+            "added_at": to_us(clock()),
+            "kind": kind,
+            "sha256": hashlib.sha256(content).hexdigest(),
+            "content": content,
+        }
+        with database.writing() as connection:
+            connection.execute(sa.insert(schema.attachments).values(values))
+        told = {
+            "id": values["attachment_id"],
+            "kind": kind,
+            "sha256": values["sha256"],
+            "bytes": len(content),
+        }
+        return answered(told, status=201)
+
+    @router.get("/attachments/{attachment_id}")
+    @needs(Permission.CASES)
+    def read_attachment(request: Request, attachment_id: Id) -> Response:
+        """Read a file that was handed in, for whoever sees its institution's cases."""
+        table, actor = schema.attachments, actor_of(database, request)
+        with database.reading() as connection:
+            row = connection.execute(sa.select(table).where(table.c.attachment_id == attachment_id)).first()
+        if row is None or (reading.is_of_a_hospital(actor) and row.institution_id not in actor.institutions):
+            return problem(NotFoundError("There is no such attachment."))
+        headers = {"Content-Disposition": "attachment", "X-Content-Type-Options": "nosniff"}
+        return Response(row.content, media_type=row.kind, headers=headers)
+
+
+def _is_tied(database: Database, case_id: str, account_id: str) -> bool:
+    with database.reading() as connection:
+        case, account = reading.case_record(connection, case_id), accounts.read(connection, account_id)
+    if account is None or Role.PANEL not in account.roles:
+        raise BodyError(f"{account_id!r} is no account with the role panel.")
+    return case.institution_id in account.institutions | account.ties
+
+
+async def _content(request: Request) -> bytes:
+    if request.headers.get("content-type", "").startswith("multipart/form-data"):
+        async with request.form(max_files=1) as form:
+            part = form.get("file")
+            return b"" if part is None or isinstance(part, str) else await part.read()
+    return await request.body()
+
+
+async def _done(request: Request, do: Callable[[Mapping[str, Any]], dict[str, Any]]) -> Response:
+    """Read the body, do the step off the event loop, and answer, whatever becomes of it."""
+    try:
+        body = _read_body(await request.body())
+        return answered(await run_in_threadpool(do, body))
+    except tuple(STATUSES) as error:
+        return problem(error)
+
+
+def _read_body(content: bytes) -> Mapping[str, Any]:
+    if not content.strip():
+        return {}
+    try:
+        found = loads_once(content)
+    except ValueError as error:
+        raise BodyError("What was sent is no JSON, or says something twice.") from error
+    if not isinstance(found, dict):
+        raise BodyError("What is sent with a step is an object.", do='Such as {"reason": "..."}.')
+    return found
+
+
+def _text(body: Mapping[str, Any], name: str) -> str:
+    value = body.get(name)
+    if value is None:
+        return ""
+    if not isinstance(value, str) or len(value) > MOST_TEXT:
+        raise BodyError(f"{name} is a text of at most {MOST_TEXT} characters.")
+    return value
+
+
+def _texts(body: Mapping[str, Any], name: str, most: int) -> tuple[str, ...]:
+    value = body.get(name) or []
+    if not isinstance(value, list) or len(value) > most or not all(isinstance(one, str) for one in value):
+        raise BodyError(f"{name} is a list of at most {most} texts.")
+    return tuple(value)
+
+
+def _conflicts(value: object) -> Mapping[str, str]:
+    """Read declared conflicts: accounts, or accounts with what each has declared."""
+    if not value:
+        return {}
+    if isinstance(value, dict):
+        return {str(account): str(said)[:MOST_TEXT] for account, said in value.items()}
+    if isinstance(value, list) and all(isinstance(one, str) for one in value):
+        return dict.fromkeys(value, "")
+    if isinstance(value, list) and all(isinstance(one, dict) and "account" in one for one in value):
+        return {str(one["account"]): str(one.get("reason", ""))[:MOST_TEXT] for one in value}
+    raise BodyError("conflicts is a list of accounts, or an object of accounts and what each has declared.")
+
+
+def _body(body: Mapping[str, Any]) -> Body:
+    medical = body.get("medical", False)
+    if not isinstance(medical, bool):
+        raise BodyError("medical is true or false.")
+    texts: dict[str, Any] = {name: _text(body, name) for name in _TEXTS}
+    for name in ("decision", "position"):
+        texts[name] = texts[name] or None
+    return Body(
+        **texts,
+        amount_fen=None if body.get("amount") is None else fen(body["amount"]),
+        attachments=_texts(body, "attachments", MOST_ATTACHMENTS),
+        medical=medical,
+        members=_texts(body, "members", MOST_ATTACHMENTS),
+        conflicts=_conflicts(body.get("conflicts")),
+    )
+
+
+def _seen(request: Request) -> int | None:
+    """Read the version that the caller has seen.
+
+    Raises:
+        StaleError: it names one that cannot be.
+    """
+    shown = request.headers.get("if-match")
+    if shown is None or shown.strip() == "*":
+        return None
+    text = shown.strip().removeprefix("W/").strip('"')
+    if not (text.isascii() and text.isdigit() and len(text) <= MOST_DIGITS):
+        raise StaleError(f"{shown[:40]!r} is no version of it.", do="Send the ETag that came with it.")
+    return int(text)

@@ -1,0 +1,182 @@
+"""A case over the API, by accounts with tokens, as a program written from the contract alone drives it."""
+
+import asyncio
+import datetime as dt
+import json
+
+import pytest
+from parts import stores
+from parts.asking import Asking
+from parts.cases_store import lay
+from parts.command_line import run
+
+from renzheng.central.access import access_log, accounts
+from renzheng.central.access.access_log import Wanted
+from renzheng.central.access.accounts import New
+from renzheng.central.access.roles import Role
+from renzheng.central.main import make_signing_key
+from renzheng.central.metrics import Metrics
+from renzheng.central.settings import make_settings
+from renzheng.central.store.database import Database
+from renzheng.central.web.app import build_app
+
+START = dt.datetime(2026, 4, 7, 1, tzinfo=dt.UTC)
+PEOPLE = {
+    "auditor": ("auditor", ""), "reviewer": ("reviewer", ""), "reviewer-2": ("reviewer", ""),
+    "expert-1": ("panel", ""), "expert-2": ("panel", ""), "expert-3": ("panel", ""),
+    "approver": ("approver", ""), "finance": ("finance", ""), "office-1": ("hospital_office", "H1"),
+    "office-2": ("hospital_office", "H2"), "doctor-1": ("doctor", "H1"), "admin": ("administrator", ""),
+}  # fmt: skip
+
+
+class Bureau:
+    def __init__(self, folder):
+        self.now = START
+        settings = make_settings({"data_dir": str(folder)})
+        self.folder, self.key = folder, make_signing_key(settings.key_file)
+        self.database = Database(stores.lay(settings.database))
+        lay(self.database, folder)
+        self.app = build_app(self.database, settings, lambda: self.now, Metrics())
+        self.people = {}
+        with self.database.writing() as connection:
+            for name, (role, at) in PEOPLE.items():
+                new = New(name, frozenset({Role(role)}), frozenset({at}) if at else frozenset())
+                accounts.add(connection, new, "test", self.now)
+                self.people[name] = accounts.give_token(connection, name, self.now)
+
+    def ask(self, who, method, path, body=None, **headers):
+        caller = Asking(self.app, self.people.get(who, who))
+        content = body if isinstance(body, bytes) else json.dumps(body).encode() if body is not None else b""
+        told = {"content-type": "application/json", **headers}
+        return asyncio.run(caller.ask(method, f"/api/v1{path}", content, told))
+
+    def get(self, who, path):
+        answer = self.ask(who, "GET", path)
+        assert answer.status == 200, answer.text
+        return json.loads(answer.body)
+
+    def post(self, who, path, body=None, **headers):
+        answer = self.ask(who, "POST", path, body, **headers)
+        assert answer.status == 200, answer.text
+        return json.loads(answer.body)
+
+    def refused(self, who, path, body=None, **headers):
+        answer = self.ask(who, "POST", path, body, **headers)
+        told = json.loads(answer.body)
+        return answer.status, told.get("guard")
+
+
+@pytest.fixture
+def bureau(tmp_path):
+    made = Bureau(tmp_path)
+    yield made
+    made.database.close()
+
+
+def issued(bureau):
+    """Draft, confirm and issue the case of H1; return it."""
+    drafted = bureau.post("auditor", "/cases/draft", {"month": "2026-03", "institution_id": "H1"})
+    (case,) = drafted["cases"]
+    for doubt in case["doubts"]:
+        bureau.post("auditor", f"/doubts/{doubt['id']}/confirm")
+    return bureau.post("auditor", f"/cases/{case['id']}/issue")
+
+
+def test_the_whole_loop_from_a_draft_to_a_deduction_and_a_clearing(bureau):
+    case = issued(bureau)
+    assert (case["state"], bool(case["due_at"]), "工作日" in case["due_explained"]) == ("issued", True, True)
+    overlap, line = case["doubts"]
+    assert (overlap["amount_at_stake"], line["amount_at_stake"]) == ("700.00", "450.00")
+    assert (line["rule_id"], line["line_ids"], len(line["evidence_sha256"])) == (
+        "line-haemodialysis",
+        ["L2"],
+        64,
+    )
+    assert line["clears_it"]
+    bureau.post("office-1", f"/cases/{case['id']}/receive")
+    sheet = bureau.ask("office-1", "POST", "/attachments", b"%PDF-1.7 a sheet")
+    assert sheet.status == 201
+    proof = json.loads(sheet.body)["id"]
+    one = f"/doubts/{line['id']}"
+    bureau.post("office-1", f"{one}/assign", {"doctor": "doctor-1"})
+    bureau.post("doctor-1", f"{one}/answer", {"text": "当日三号机", "attachments": [proof]})
+    submitted = bureau.post("office-1", f"{one}/submit", {"position": "partly", "amount": "150.00"})
+    assert (submitted["state"], submitted["accepted"]) == ("submitted", "150.00")
+    bureau.post("reviewer", f"{one}/review", {"decision": "partly", "amount": "300.00", "reason": "部分"})
+    bureau.post("reviewer-2", f"{one}/review", {"decision": "uphold", "reason": "同意"})
+    assert bureau.refused("approver", f"{one}/finalise", {"amount": "300.01"}) == (409, "amount_raised")
+    final = bureau.post("approver", f"{one}/finalise", {"amount": "300.00"})
+    assert (final["state"], bool(final["decided_at"])) == ("final", True)
+    assert bureau.post("finance", f"{one}/deduct", {"period": "2026-05"})["state"] == "deducted"
+    other = f"/doubts/{overlap['id']}"
+    bureau.post("office-1", f"{other}/submit", {"position": "contest", "text": "机号录错"})
+    bureau.post("reviewer", f"{other}/review", {"decision": "uphold", "reason": "重叠"})
+    bureau.post("reviewer-2", f"{other}/review", {"decision": "uphold", "reason": "转合议", "medical": True})
+    panel = {"members": ["expert-1", "expert-2", "expert-3"]}
+    assert bureau.post("auditor", f"/cases/{case['id']}/panel", panel)["members"] == panel["members"]
+    for who in panel["members"]:
+        seen = bureau.post(who, f"{other}/vote", {"decision": "clear", "reason": "机号确系录错"})
+    assert (seen["state"], seen["amount"]) == ("final", "0.00")
+    assert bureau.post("approver", f"{other}/finalise", {"amount": "0"})["state"] == "cleared"
+    assert bureau.post("auditor", f"/cases/{case['id']}/close")["state"] == "closed"
+    assert bureau.refused("auditor", f"{other}/refer", {"to": "police", "reason": "x"}) == (409, "closed")
+    back = bureau.post("finance", f"{one}/return", {"amount": "100.00", "reason": "补来记录"})
+    assert (back["state"], back["returned"]) == ("returned", "100.00")
+    total = bureau.get("auditor", "/ledger?institution_id=H1&month=2026-03")["sum"]
+    assert (total["issued"], total["deducted"], total["returned"], total["cleared"]) == (
+        "1150.00", "300.00", "100.00", "850.00",
+    )  # fmt: skip
+    fared = {one["rule_id"]: one for one in bureau.get("auditor", "/statistics/overturns")["overturns"]}
+    assert (fared["machine-overlap"]["overturned"], fared["line-haemodialysis"]["overturned"]) == (1, 0)
+    took = bureau.ask("office-1", "GET", f"/cases/{case['id']}/bundle")
+    file, public = bureau.folder / "case.zip", bureau.folder / "central.pem"
+    file.write_bytes(took.body)
+    public.write_text(bureau.key.as_pem(private=False).decode())
+    assert "nothing was changed" in run("case", "verify", file, "--key", public)
+    journal = bureau.get("auditor", f"/cases/{case['id']}/journal")["entries"]
+    assert len(journal) >= 18
+    file.write_bytes(took.body[:-100] + bytes([took.body[-100] ^ 1]) + took.body[-99:])
+    run("case", "verify", file, status=1)
+
+
+def test_who_may_what_and_whose_rows_are_whose(bureau):
+    case = issued(bureau)
+    doubt = case["doubts"][0]["id"]
+    assert bureau.ask("", "GET", "/cases").status == 401
+    assert bureau.ask("admin", "GET", f"/cases/{case['id']}").status == 403
+    assert (
+        bureau.refused("office-1", f"/doubts/{doubt}/review", {"decision": "clear", "reason": "x"})[0] == 403
+    )
+    for path in (f"/cases/{case['id']}", f"/doubts/{doubt}", f"/cases/{case['id']}/journal"):
+        assert bureau.ask("office-2", "GET", path).status == 404
+        assert bureau.ask("office-1", "GET", path).status == 200
+    assert bureau.refused("office-2", f"/doubts/{doubt}/submit", {"position": "accept"})[0] == 404
+    assert bureau.get("office-2", "/cases")["total"] == 0
+    assert bureau.get("office-1", "/cases?month=2026-03&state=issued")["total"] == 1
+    assert bureau.get("doctor-1", "/doubts")["total"] == 0
+    with bureau.database.reading() as connection:
+        _, looked = access_log.read(connection, Wanted(person_id=case["doubts"][1]["person_id"]))
+    assert {"auditor", "office-1"} <= {entry["account"] for entry in looked}
+
+
+def test_a_refused_step_is_a_problem_document_and_a_version_is_an_etag(bureau):
+    drafted = bureau.post("auditor", "/cases/draft", {"month": "2026-03", "institution_id": "H1"})
+    (case,) = drafted["cases"]
+    doubt = f"/doubts/{case['doubts'][0]['id']}"
+    answer = bureau.ask("auditor", "POST", f"{doubt}/drop", {"reason": ""})
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert (answer.status, json.loads(answer.body)["guard"]) == (409, "reason_missing")
+    confirmed = bureau.ask("auditor", "POST", f"{doubt}/confirm", {}, **{"if-match": '"1"'})
+    assert (confirmed.status, confirmed.headers["etag"]) == (200, '"2"')
+    assert bureau.refused("auditor", f"{doubt}/drop", {"reason": "x"}, **{"if-match": '"1"'}) == (
+        412,
+        "stale",
+    )
+    assert bureau.refused("auditor", f"/cases/{case['id']}/issue")[0] == 409
+    assert bureau.refused("auditor", f"{doubt}/overdue") == (409, "state")
+    for body, status in (
+        (b"[1]", 422), (b"{", 422), (b'{"amount":1.5}', 422), (b'{"reason":"a","reason":"b"}', 400),
+    ):  # fmt: skip
+        assert bureau.ask("auditor", "POST", f"{doubt}/withdraw", body).status == status
+    assert bureau.refused("auditor", f"{doubt}/vanish")[0] == 404
+    assert bureau.ask("office-1", "POST", "/attachments", b"MZ program").status == 422
