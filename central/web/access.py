@@ -14,6 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 from urllib.parse import parse_qs, quote, urlsplit
 
+import anyio
 import sqlalchemy as sa
 from fastapi import Request, Response
 from fastapi.concurrency import run_in_threadpool
@@ -145,7 +146,8 @@ class Gate:
             use.viewer.persons.difference_update(before)
             written = use.access(request)
             if use.viewer.persons and written is not None and self._visitors is not None:
-                await run_in_threadpool(self._visitors.note, written)
+                with anyio.CancelScope(shield=True):  # whoever breaks an export off has read what came before
+                    await run_in_threadpool(self._visitors.note, written)
 
     async def _is_claimed(self) -> bool:
         if self._visitors is None or self._accounts_only:

@@ -191,7 +191,7 @@ def _add_emergencies(router: APIRouter, database: Database, clock: Clock, zone: 
         visitor = _who(request)
         decides = Permission.EMERGENCY_ALLOW in visitor.permissions
         with database.reading() as connection:
-            rows = emergency.listed(connection)
+            rows, late = emergency.listed(connection), emergency.overdue(connection, clock())
         seen = [row for row in rows if decides or row["account_id"] == visitor.account_id]
         return render(
             request,
@@ -199,6 +199,7 @@ def _add_emergencies(router: APIRouter, database: Database, clock: Clock, zone: 
             status=status,
             rows=seen,
             decides=decides,
+            late=late if decides else 0,
             roles=[role for role in Role if role not in BY_INSTITUTION],
             problem=problem,
             when=Times(zone),

@@ -48,7 +48,6 @@ def _add_sign_in(router: APIRouter, gate: Gate) -> None:
             await gate.end_session(visitor, visitor.session_id)
         answer = RedirectResponse("/sign-in", status_code=303)
         answer.delete_cookie(SESSION_COOKIE, secure=True, httponly=True, samesite="strict")
-        answer.headers["Clear-Site-Data"] = '"cache", "storage"'
         return answer
 
 

@@ -27,7 +27,8 @@ IMPORTED_AS = {
     "argon2": "argon2-cffi", "python_calamine": "python-calamine", "zxingcpp": "zxing-cpp",
     "cv2": "opencv-python-headless", "dlib": "dlib-bin", "paho": "paho-mqtt", "PIL": "pillow",
     "yaml": "pyyaml", "sqlite_utils": "sqlite-utils", "uuid_utils": "uuid-utils", "psycopg": "psycopg",
-    "multipart": "python-multipart", "starlette": "fastapi", "annotated_types": "pydantic",
+    "multipart": "python-multipart", "starlette": "fastapi", "anyio": "fastapi",
+    "annotated_types": "pydantic",
     "face_recognition": "face-recognition", "pydantic_core": "pydantic", "websockets": "uvicorn",
     "chinese_calendar": "chinesecalendar", "click": "typer", "prometheus_client": "prometheus-client",
 }  # fmt: skip

@@ -377,7 +377,10 @@ def test_emergency_access_by_pages(fresh):
     assert allows.post("/access/emergencies/allow", emergency).status == 303
     assert asks.get("/findings").status == 200
     assert "auditor" in fresh.entries()[-1]["roles"]
-    assert allows.post("/access/emergencies/review", {**emergency, "review": "as asked"}).status == 303
-    fresh.now += dt.timedelta(hours=5)
-    assert asks.post("/sign-in", {"account": "li.wei", "password": PASSWORD}).status == 303
+    fresh.now += dt.timedelta(days=2)
+    for browser, account in ((asks, "li.wei"), (allows, "wang")):
+        assert browser.post("/sign-in", {"account": account, "password": PASSWORD}).status == 303
     assert asks.get("/findings").status == 403
+    assert "within a day: 1" in allows.get("/access/emergencies?lang=en").text
+    assert allows.post("/access/emergencies/review", {**emergency, "review": "as asked"}).status == 303
+    assert "within a day" not in allows.get("/access/emergencies?lang=en").text
