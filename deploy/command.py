@@ -76,6 +76,7 @@ PARTS: Mapping[str, Part] = {
                 "renzheng.bench.audit.command",
                 "renzheng.bench.ward.command",
                 "renzheng.bench.site.command",
+                "renzheng.bench.pages.command",
             ),
             "dev",
         ),

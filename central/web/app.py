@@ -192,7 +192,10 @@ def _handle_errors(app: FastAPI) -> None:
     """Answer every error in one form: what, why, what next; never the caller's own input."""
 
     @app.exception_handler(RequestValidationError)
-    async def _invalid(_request: Request, error: RequestValidationError) -> JSONResponse:
+    async def _invalid(request: Request, error: RequestValidationError) -> Response:
+        if not request.url.path.startswith("/api/"):
+            named = [str(item["loc"][-1])[:60] for item in error.errors()[:5]]
+            return pages.error_page(request, 400, named)
         # The stock handler echoes the input, and answers 500 to a number such as 1e999.
         fields = [
             {"place": ".".join(str(part) for part in item["loc"])[:200], "problem": str(item["msg"])[:200]}
@@ -204,13 +207,11 @@ def _handle_errors(app: FastAPI) -> None:
     async def _refused(request: Request, error: HTTPException) -> Response:
         if error.status_code == _ELSEWHERE and error.headers:
             return RedirectResponse(error.headers["Location"], status_code=_ELSEWHERE)
-        if not request.url.path.startswith("/api/"):
-            return pages.error_page(request, error.status_code)
-        return _error(error.status_code, str(error.detail))
+        return _answer(request, error.status_code, str(error.detail))
 
     @app.exception_handler(RenzhengError)
-    async def _ours(_request: Request, error: RenzhengError) -> JSONResponse:
-        return _error(400, error.what, why=error.why, do=error.do)
+    async def _ours(request: Request, error: RenzhengError) -> Response:
+        return _answer(request, 400, error.what, why=error.why, do=error.do)
 
     @app.exception_handler(sa.exc.SQLAlchemyError)
     async def _refusing(request: Request, error: sa.exc.SQLAlchemyError) -> Response:
@@ -218,14 +219,19 @@ def _handle_errors(app: FastAPI) -> None:
         logger.error(
             "the store did not answer a request to %s: %s", request.scope.get("route"), describe(error)
         )
-        if not request.url.path.startswith("/api/"):
-            return pages.error_page(request, 503)
-        return _error(503, "The store does not answer at this moment.", do="Try again in a minute.")
+        return _answer(request, 503, "The store does not answer at this moment.", do="Try again in a minute.")
 
     @app.exception_handler(Exception)
-    async def _fault(request: Request, error: Exception) -> JSONResponse:
+    async def _fault(request: Request, error: Exception) -> Response:
         logger.error("a request to %s failed", request.scope.get("route"), exc_info=error)
-        return _error(500, "The service failed at this request; its log says why.")
+        return _answer(request, 500, "The service failed at this request; its log says why.")
+
+
+def _answer(request: Request, status: int, what: str, **more: Any) -> Response:
+    """Answer programs with JSON, and people with a page in their language."""
+    if request.url.path.startswith("/api/"):
+        return _error(status, what, **more)
+    return pages.error_page(request, status)
 
 
 def _error(status: int, what: str, **more: Any) -> JSONResponse:

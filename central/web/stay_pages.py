@@ -3,19 +3,19 @@
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, RedirectResponse
 
 from renzheng.central.access.roles import Permission
 from renzheng.central.adt import desk
 from renzheng.central.adt.desk import Origin, Told
 from renzheng.central.adt.messages import masked, surname_of
-from renzheng.central.adt.outcomes import Ending
+from renzheng.central.adt.outcomes import Ending, Outcome
 from renzheng.central.adt.reading import count_outcomes, read_outcomes, read_stays
 from renzheng.central.adt.roster import institution_zone
 from renzheng.central.claims.rejects import Place
@@ -27,6 +27,7 @@ from renzheng.central.store import schema, viewer
 from renzheng.central.store.database import Database
 from renzheng.central.store.times import to_us
 from renzheng.central.web.access import is_from_here
+from renzheng.central.web.console.forms import read_fields
 from renzheng.central.web.console.pages import Times, render
 from renzheng.central.web.guard import needs
 from renzheng.contracts.ids import is_bureau
@@ -43,7 +44,6 @@ KINDS = (
     "cancel_admit",
 )
 LEAVE_KINDS = ("leave", "examination", "transfer")
-MOST_FORM_BYTES = 8192
 OUTCOMES_SHOWN = 30
 
 
@@ -61,7 +61,7 @@ def build_router(database: Database, settings: Settings, clock: Callable[[], dat
                 "outcomes": read_outcomes(connection, institution_id="", limit=OUTCOMES_SHOWN),
                 "counts": count_outcomes(connection),
             }
-        told = {"ending": None, "problem": "", "form": {}, **said}
+        told = {"outcome": None, "problem": "", "form": {}, **said}
         return render(
             request,
             "inpatients.html",
@@ -77,20 +77,16 @@ def build_router(database: Database, settings: Settings, clock: Callable[[], dat
 
     @router.get("/inpatients")
     @needs(Permission.STAYS)
-    def show_inpatients(request: Request, institution: str = "") -> Response:
-        return show(request, institution[:200])
+    def show_inpatients(request: Request, institution: str = "", outcome: str = "") -> Response:
+        known = {one.value: one for one in Outcome}
+        return show(request, institution[:200], outcome=known.get(outcome))
 
     @router.post("/inpatients")
     @needs(Permission.STAYS_CHANGE)
     async def take_form(request: Request) -> Response:
         if not is_from_here(request):
             return show(request, "", status=403, problem="origin")
-        body = b""
-        async for part in request.stream():
-            body += part
-            if len(body) > MOST_FORM_BYTES:
-                return show(request, "", status=413, problem="form")
-        form = {name: values[0] for name, values in parse_qs(body.decode("utf-8", "replace")).items()}
+        form = await read_fields(request)
         return await run_in_threadpool(take, request, form)
 
     def take(request: Request, form: Mapping[str, str]) -> Response:
@@ -101,8 +97,8 @@ def build_router(database: Database, settings: Settings, clock: Callable[[], dat
                 ending = _take(connection, form, zone, clock())
         except RosterFormError as error:
             return show(request, institution, status=400, problem=error.attributes["field"], form=form)
-        status = 200 if ending.outcome.kept else 400
-        return show(request, institution, status=status, ending=ending)
+        told = urlencode({"institution": institution, "outcome": ending.outcome.value})
+        return RedirectResponse(f"/inpatients?{told}", status_code=303)  # a reload must not send it again
 
     return router
 

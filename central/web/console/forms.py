@@ -8,7 +8,7 @@ from fastapi import HTTPException, Request
 MOST_FORM_BYTES = 8192
 
 
-async def read_form(request: Request) -> Mapping[str, str]:
+async def read_fields(request: Request) -> Mapping[str, str]:
     """Read a form's fields, the first value of each.
 
     Raises:

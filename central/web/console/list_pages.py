@@ -27,7 +27,7 @@ from renzheng.central.store.database import Database
 from renzheng.central.store.times import day_bounds_us, to_us
 from renzheng.central.texts import Texts, texts
 from renzheng.central.web.access import is_from_here
-from renzheng.central.web.console.forms import read_form
+from renzheng.central.web.console.forms import read_fields
 from renzheng.central.web.console.pages import XLSX, Times, choose_language, render
 from renzheng.central.web.console.summaries import cards_of, period_of
 from renzheng.central.web.console.trails import LONGEST_LIST
@@ -284,5 +284,5 @@ def _add_views(router: APIRouter, database: Database, clock: Callable[[], dateti
     async def take_view(request: Request) -> Response:
         if not is_from_here(request):
             raise HTTPException(403)
-        form = await read_form(request)
+        form = await read_fields(request)
         return await run_in_threadpool(remove if form.get("remove") else save, form)

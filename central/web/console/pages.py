@@ -122,9 +122,9 @@ def render(request: Request, template: str, *, status: int = 200, **values: Any)
     return answer
 
 
-def error_page(request: Request, status: int) -> HTMLResponse:
-    """Say that there is nothing here, or that something failed."""
-    return render(request, "error.html", status=status, code=status)
+def error_page(request: Request, status: int, fields: Sequence[str] = ()) -> HTMLResponse:
+    """Say that there is nothing here, that parts of the address cannot be read, or that something failed."""
+    return render(request, "error.html", status=status, code=status, fields=fields)
 
 
 class Times:

@@ -251,3 +251,22 @@ def test_signing_in_keeps_the_whole_address(console, tmp_path):
         assert "sort=amount" in again
     finally:
         server.stop()
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "field"),
+    [
+        ("/quarantine?page=0", 400, "页码"),
+        ("/days/2026-02-30", 400, "日期"),
+        ("/lines/L?institution=" + "x" * 300, 400, "机构"),
+        ("/nowhere", 404, ""),
+        ("/views", 405, ""),
+    ],
+)
+def test_a_wrong_address_is_answered_by_a_page_in_the_visitors_language(console, path, status, field):
+    told, page = console.get(path)
+    assert told == status
+    assert '<html lang="zh-CN">' in page
+    assert field in page
+    status, page = console.get(f"{path}{'&' if '?' in path else '?'}lang=en")
+    assert '<html lang="en">' in page

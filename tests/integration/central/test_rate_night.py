@@ -193,7 +193,7 @@ FORM = {"institution": "H1", "kind": "admit", "visit": "V-f", "person": "P-f", "
         ({"kind": "leave"}, {}, 400),
         ({"kind": "leave", "approved_by": "D", "leave_kind": "holiday"}, {}, 400),
         ({"institution": "bureau:371121"}, {}, 400),
-        ({"institution": "none"}, {}, 400),
+        ({"institution": "none"}, {}, 200),  # noted as refused, and said on the page that follows
         ({"visit": "V" * 9000}, {}, 413),
         ({}, {"Sec-Fetch-Site": "same-origin", "Origin": "null"}, 200),
     ],
@@ -201,3 +201,17 @@ FORM = {"institution": "H1", "kind": "admit", "visit": "V-f", "person": "P-f", "
 def test_what_the_form_takes(played, changes, headers, status):
     body = urllib.parse.urlencode({**FORM, **changes}).encode()
     assert get(played, "/inpatients", body, **headers)[0] == status
+
+
+def test_a_reload_after_the_form_sends_nothing_again(played):
+    body = urllib.parse.urlencode({**FORM, "visit": "V-once", "person": "P-once"}).encode()
+    asked = urllib.request.Request(f"{played.central.url}/inpatients", data=body)
+    with urllib.request.urlopen(asked) as answer:
+        assert answer.url.endswith("/inpatients?institution=H1&outcome=taken")
+        assert 'class="notice supported" role="status"' in answer.read().decode()
+
+
+def test_a_field_that_cannot_be_read_is_marked(played):
+    body = urllib.parse.urlencode({**FORM, "at": "yesterday"}).encode()
+    _, page = get(played, "/inpatients", body)
+    assert 'name="at" aria-invalid="true" aria-describedby="wrong"' in page.decode()
