@@ -15,6 +15,8 @@ from renzheng.central.store import schema, viewer
 
 ROWS_A_PAGE = 50
 ROWS_AT_ONCE = 2_000
+KEYS_AT_ONCE = 200
+"""Of one statement; the parameters of a SQLite's are limited."""
 THREADS = 2
 MEMORY = "1GB"
 NONE = "-"
@@ -365,20 +367,21 @@ def read_rows(connection: sa.Connection, kind: Kind, keys: Sequence[Row]) -> lis
     """Read whole rows from the store by their keys, in the keys' order."""
     table = schema.verdicts if kind == "lines" else schema.findings
     key = table.c[KEY_OF[kind]]
-    by_run: dict[tuple[str, str], list[str]] = {}
-    for one in keys:
-        by_run.setdefault((one["run_id"], one["institution_id"]), []).append(one["key"])
     named = schema.institutions
-    source = table.outerjoin(named, named.c.institution_id == table.c.institution_id)
+    wanted = [(one["run_id"], one["institution_id"], one["key"]) for one in keys]
     found: dict[tuple[str, str, str], Row] = {}
-    for (run_id, institution), ids in by_run.items():
+    for begin in range(0, len(wanted), KEYS_AT_ONCE):
         query = (
             sa.select(table, named.c.name.label("institution_name"))
-            .select_from(source)
-            .where(table.c.run_id == run_id, table.c.institution_id == institution, key.in_(ids))
+            .select_from(table.outerjoin(named, named.c.institution_id == table.c.institution_id))
+            .where(
+                sa.tuple_(table.c.run_id, table.c.institution_id, key).in_(
+                    wanted[begin : begin + KEYS_AT_ONCE]
+                )
+            )
         )
         for row in connection.execute(query).mappings():
-            found[run_id, institution, row[KEY_OF[kind]]] = dict(row)
+            found[row["run_id"], row["institution_id"], row[KEY_OF[kind]]] = dict(row)
     viewer.note(found.values())
     if kind == "findings" and (names := viewer.names_elsewhere(connection)):
         found = {place: viewer.covered(row, names) for place, row in found.items()}

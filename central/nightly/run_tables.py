@@ -16,11 +16,22 @@ from renzheng.contracts import tables as canonical
 @contextmanager
 def opened(folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open a DuckDB in which every canonical table of `folder` is a view; a missing one is empty."""
-    with duckdb.connect() as connection:
-        connection.execute("SET TimeZone = 'UTC'")
-        for name, select in find_selects(folder).items():
-            connection.execute(f"CREATE VIEW {name} AS {select}")
+    with _views(folder, _listing(folder)).cursor() as connection:
         yield connection
+
+
+@lru_cache(maxsize=8)
+def _views(folder: Path, _listing: tuple[tuple[str, int], ...]) -> duckdb.DuckDBPyConnection:
+    """Make the views once for a folder's state: that takes longer than to read one line's evidence."""
+    connection = duckdb.connect()
+    connection.execute("SET GLOBAL TimeZone = 'UTC'")
+    for name, select in find_selects(folder).items():
+        connection.execute(f"CREATE VIEW {name} AS {select}")
+    return connection
+
+
+def _listing(folder: Path) -> tuple[tuple[str, int], ...]:
+    return tuple(sorted((path.name, path.stat().st_mtime_ns) for path in folder.iterdir()))
 
 
 def read(folder: Path, name: str, where: str = "true", parameters: Sequence[Any] = ()) -> pa.Table:
@@ -39,8 +50,7 @@ def find_selects(folder: Path) -> dict[str, str]:
     Raises:
         TablesUnusableError: columns are missing or mistyped; every problem is named.
     """
-    listing = tuple(sorted((path.name, path.stat().st_mtime_ns) for path in folder.iterdir()))
-    return _find_selects(folder, listing)
+    return _find_selects(folder, _listing(folder))
 
 
 @lru_cache(maxsize=64)

@@ -169,10 +169,10 @@ def test_the_rate_as_csv_and_as_a_workbook(played):
 @pytest.mark.parametrize(
     ("path", "status"),
     [
-        ("/rate?first=x", 422),
+        ("/rate?first=x", 400),
         ("/rate?last=0001-01-01", 200),
         ("/rate?first=9999-12-31&last=0001-01-01", 200),
-        ("/rounds?page=0", 422),
+        ("/rounds?page=0", 400),
     ],
 )
 def test_odd_questions_have_an_answer(played, path, status):
