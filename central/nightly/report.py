@@ -12,6 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from renzheng.central.audit.request import AuditResult
 from renzheng.central.nightly import run_tables
+from renzheng.central.pictures import drawing
 from renzheng.central.texts import LANGUAGES, Texts, texts
 from renzheng.common.files import write_whole
 from renzheng.contracts.tables import BOXES
@@ -63,6 +64,16 @@ _QUERIES = {
         FROM verdicts GROUP BY institution, institution_id
         ORDER BY contradicted_amount DESC, insufficient_amount DESC, institution_id
     """,
+    "days": """
+        SELECT strftime(timezone('{zone}', service_time), '%Y-%m-%d') AS day, count(*) AS lines,
+            coalesce(sum(amount) FILTER (verdict = 'contradicted'), 0) AS contradicted,
+            avg(coverage_ratio) AS coverage
+        FROM verdicts GROUP BY 1 ORDER BY 1
+    """,
+    "cells": """
+        SELECT institution_id, min(institution) AS institution, reason, sum(amount) AS amount
+        FROM verdicts WHERE verdict = 'contradicted' GROUP BY institution_id, reason
+    """,
     "coverage": """
         SELECT institution, institution_id, avg(coverage_ratio) AS mean, min(coverage_ratio) AS least,
             count(*) FILTER (reason = 'no_session') AS nobody_came,
@@ -100,7 +111,12 @@ def write_report(path: Path, result: AuditResult, tables: Path, run_id: str, mad
         run_id: the run's id.
         made_at: now, in the time zone of the site.
     """
-    values = {**_read(result, tables), "run_id": run_id, "made_at": made_at, "summary": result.summary}
+    values = {
+        **_read(result, tables, str(made_at.tzinfo or "UTC")),
+        "run_id": run_id,
+        "made_at": made_at,
+        "summary": result.summary,
+    }
     write_whole(path, render(values).encode())
 
 
@@ -125,7 +141,24 @@ def render(values: Row) -> str:
         money=_money,
         most_ids=MOST_IDS,
         told=_told,
+        figures={language: _figures(values, t) for language, _, t in languages},
     )
+
+
+def _figures(values: Row, t: Texts) -> Sequence[drawing.Figure]:
+    """Draw the months of a run by day, and its institutions by reason."""
+    months: dict[str, dict[str, drawing.Day]] = {}
+    for row in values["days"]:
+        own = drawing.Day(int(row["contradicted"] * 100), row["lines"], row["coverage"])
+        months.setdefault(row["day"][:7], {})[row["day"]] = own
+    figures = [drawing.month(t, month, days, _money_of_fen) for month, days in months.items()]
+    cells = {(row["institution_id"], row["reason"]): int(row["amount"] * 100) for row in values["cells"]}
+    names = {row["institution_id"]: row["institution"] for row in values["cells"]}
+    return [*figures, drawing.matrix(t, cells, names, _money_of_fen)] if cells else figures
+
+
+def _money_of_fen(fen: int) -> str:
+    return _money(Decimal(fen) / 100)
 
 
 def _by_institution(boxes: Sequence[Row]) -> list[dict[str, Any]]:
@@ -144,7 +177,7 @@ def _own_texts(language: str) -> Texts:
     return Texts("zh" if language == "zh" else "en", told)
 
 
-def _read(result: AuditResult, tables: Path) -> dict[str, Any]:
+def _read(result: AuditResult, tables: Path, zone: str) -> dict[str, Any]:
     with run_tables.opened(tables) as connection:
         files = {
             "verdicts": result.line_verdicts,
@@ -156,7 +189,9 @@ def _read(result: AuditResult, tables: Path) -> dict[str, Any]:
         read = {}
         for name, query in _QUERIES.items():
             limit = f" LIMIT {MOST_ROWS}" if name in {"findings", "lines"} else ""
-            rows: Sequence[Row] = connection.sql(query + limit).to_arrow_table().to_pylist()
+            rows: Sequence[Row] = (
+                connection.sql(query.replace("{zone}", zone) + limit).to_arrow_table().to_pylist()
+            )
             read[name] = rows
     return read
 

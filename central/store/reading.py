@@ -160,6 +160,25 @@ def institutions(connection: sa.Connection) -> list[Row]:
     return _rows(connection, query.order_by(table.c.institution_id))
 
 
+def stays_of(connection: sa.Connection, person_id: str, from_us: int, to_us: int) -> list[Row]:
+    """Read a person's stays that touch a stretch of time."""
+    table = schema.stays
+    query = sa.select(table).where(
+        table.c.person_id == person_id,
+        table.c.admitted_at < to_us,
+        sa.func.coalesce(table.c.discharged_at, to_us) >= from_us,
+        viewer.may_see(table.c.institution_id),
+    )
+    return _rows(connection, query.order_by(table.c.admitted_at))
+
+
+def checks_of(connection: sa.Connection, person_id: str, from_us: int, to_us: int) -> list[Row]:
+    """Read the answers to a person's bedside checks that were drawn in a stretch of time."""
+    table = schema.spot_checks
+    query = sa.select(table).where(table.c.drawn_at.between(from_us, to_us), table.c.person_id == person_id)
+    return _rows(connection, query.where(viewer.may_see(table.c.institution_id)).order_by(table.c.drawn_at))
+
+
 def ledger(connection: sa.Connection, run_id: str) -> list[Row]:
     """Read what each institution sent in a run's days, by box."""
     table, named = schema.ledger, schema.institutions

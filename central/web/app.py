@@ -43,7 +43,14 @@ from renzheng.central.web import (
 from renzheng.central.web.access import MOST_FORM_BYTES, Gate, Next, is_open, read_token
 from renzheng.central.web.api import cases as case_routes
 from renzheng.central.web.api import routes
-from renzheng.central.web.console import data_pages, list_pages, pages, problem_pages, subject_pages
+from renzheng.central.web.console import (
+    data_pages,
+    list_pages,
+    morning_page,
+    pages,
+    problem_pages,
+    subject_pages,
+)
 from renzheng.central.web.guard import check_routes, guard, needs, open_to_all
 from renzheng.central.web.guesses import Guesses
 from renzheng.common.limits import BodyLimits, RequestLimits
@@ -97,6 +104,7 @@ def build_app(
     app.include_router(problem_pages.build_router(database, settings, clock, service))
     lists = Lists(settings.months_dir)
     app.include_router(pages.build_router(database, settings, clock, lists))
+    app.include_router(morning_page.build_router(database, settings, clock, lists))
     app.include_router(list_pages.build_router(database, settings, clock, lists))
     app.include_router(subject_pages.build_router(database, settings, lists))
     app.include_router(attempt_pages.build_router(database, settings, clock, service))

@@ -15,6 +15,7 @@ from fastapi.responses import HTMLResponse
 
 from renzheng.central.access.roles import Permission
 from renzheng.central.draw.answers import Standing
+from renzheng.central.pictures import drawing
 from renzheng.central.rate.charts import bar, over_time
 from renzheng.central.rate.core import MOST_ASKED, Call
 from renzheng.central.rate.service import Asked, InstitutionRate, rates
@@ -60,6 +61,7 @@ def build_router(database: Database, settings: Settings, clock: Callable[[], dat
             request,
             "rate.html",
             found=found,
+            figure=_funnel(found, texts(choose_language(request))),
             calls=calls,
             asked=asked,
             bar=bar,
@@ -107,6 +109,17 @@ def build_router(database: Database, settings: Settings, clock: Callable[[], dat
         raise HTTPException(404)
 
     return router
+
+
+def _funnel(found: Sequence[InstitutionRate], t: Texts) -> drawing.Figure | None:
+    """Draw every ward's rate against its number of checks; None when nobody was checked."""
+    wards = [
+        drawing.Rate(f"{one.name} {part.ward}", part.rate.counts.get(Standing.PRESENT, 0), part.rate.answered)
+        for one in found
+        for part in one.wards
+        if part.rate.answered
+    ]
+    return drawing.funnel(t, wards, found[0].rate.threshold) if wards else None
 
 
 def _named(asked: Asked, kind: str) -> dict[str, str]:

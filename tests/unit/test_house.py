@@ -31,6 +31,7 @@ IMPORTED_AS = {
     "annotated_types": "pydantic",
     "face_recognition": "face-recognition", "pydantic_core": "pydantic", "websockets": "uvicorn",
     "chinese_calendar": "chinesecalendar", "click": "typer", "prometheus_client": "prometheus-client",
+    "markupsafe": "jinja2",
 }  # fmt: skip
 
 

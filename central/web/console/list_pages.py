@@ -21,6 +21,7 @@ from renzheng.central.lists import sheets, views
 from renzheng.central.lists.asked import FILTERS, GROUP_SORTS, GROUPS, SORTS, Asked, Wrong, write_cursor
 from renzheng.central.lists.lists import NONE, Lists, Row
 from renzheng.central.lists.months import KINDS, Kind
+from renzheng.central.pictures import drawing
 from renzheng.central.settings import Settings
 from renzheng.central.store import reading, viewer
 from renzheng.central.store.database import Database
@@ -28,8 +29,8 @@ from renzheng.central.store.times import day_bounds_us, to_us
 from renzheng.central.texts import Texts, texts
 from renzheng.central.web.access import is_from_here
 from renzheng.central.web.console.forms import read_fields
-from renzheng.central.web.console.pages import XLSX, Times, choose_language, render
-from renzheng.central.web.console.summaries import cards_of, period_of
+from renzheng.central.web.console.pages import XLSX, Times, choose_language, money, render
+from renzheng.central.web.console.summaries import by_day, cards_of, period_of
 from renzheng.central.web.console.trails import LONGEST_LIST
 from renzheng.central.web.guard import needs
 from renzheng.contracts.ids import is_bureau
@@ -116,6 +117,7 @@ def _add_lists(router: APIRouter, database: Database, lists: Lists, zone: ZoneIn
                 "views": views.read_views(connection, kind) if viewer.sees_all() else (),  # the bureau's
                 "institutions": institutions(connection),
             }
+            values["figures"] = _figures(connection, lists, asked, values["institutions"], request)
             if asked.group == "institution":
                 values["institution_names"] = {
                     one["institution_id"]: one["name"] for one in values["institutions"]
@@ -155,6 +157,26 @@ def _add_lists(router: APIRouter, database: Database, lists: Lists, zone: ZoneIn
     @needs(Permission.FINDINGS)
     def show_findings(request: Request) -> Response:
         return show(request, "findings")
+
+
+def _figures(
+    connection: sa.Connection, lists: Lists, asked: Asked, known: Sequence[Row], request: Request
+) -> Sequence[drawing.Figure]:
+    """Draw a list of lines: its month by day when it is one, and institutions by reason."""
+    if asked.kind != "lines" or asked.cursor is not None:
+        return ()
+    t, figures = texts(choose_language(request)), []
+    if asked.first and asked.first[:7] == asked.last[:7] and asked.first != asked.last:
+        figures.append(drawing.month(t, asked.first[:7], by_day(lists.sums(connection, asked, "day")), money))
+    wrong = asked if "verdict" in asked.filters else asked.with_filter("verdict", "contradicted")
+    cells = {
+        (row["institution"], row["reason"]): int(row["amount_fen"])
+        for row in lists.sums(connection, wrong, "institution", "reason")
+    }
+    if cells:
+        names = {one["institution_id"]: one["name"] for one in known}
+        figures.append(drawing.matrix(t, cells, names, money))
+    return figures
 
 
 def _incomplete(connection: sa.Connection, day: str, zone: ZoneInfo) -> Sequence[Row]:

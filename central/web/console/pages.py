@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import orjson
 import sqlalchemy as sa
 from fastapi import APIRouter, HTTPException, Query, Request, Response
-from fastapi.responses import HTMLResponse, RedirectResponse
+from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 from renzheng.central.access.roles import Permission
@@ -160,7 +160,6 @@ def build_router(
     """Build the pages over a store."""
     router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
     zone = ZoneInfo(settings.timezone)
-    _add_days(router, database)
     _add_workbook(router, database, zone)
     _add_lines(router, database, zone, lists, settings.audit)
     _add_what_if(router, database, zone, settings.audit)
@@ -168,21 +167,6 @@ def build_router(
     _add_devices(router, database, zone, clock, lists)
     _add_runs(router, database, zone)
     return router
-
-
-def _add_days(router: APIRouter, database: Database) -> None:
-    @router.get("/")
-    @needs(Permission.OWN)
-    def show_latest(request: Request) -> Response:
-        visitor = visitor_of(request)
-        if visitor is not None and Permission.VERDICTS not in visitor.permissions:
-            home = next((at for needed, at in HOMES.items() if needed in visitor.permissions), "/access/me")
-            return RedirectResponse(home, status_code=303)
-        with database.reading() as connection:
-            days = reading.audited_days(connection, limit=1)
-        if days:
-            return RedirectResponse(f"/lines?from={days[0]}&to={days[0]}", status_code=303)
-        return render(request, "empty.html")
 
 
 def _add_workbook(router: APIRouter, database: Database, zone: ZoneInfo) -> None:

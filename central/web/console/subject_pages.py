@@ -7,12 +7,16 @@ from fastapi.responses import HTMLResponse
 
 from renzheng.central.access.roles import Permission
 from renzheng.central.lists.lists import Lists
+from renzheng.central.pictures import drawing
 from renzheng.central.settings import Settings
 from renzheng.central.store import reading, viewer
 from renzheng.central.store.database import Database
-from renzheng.central.web.console.pages import Times, render
-from renzheng.central.web.console.summaries import Subject, month_of
+from renzheng.central.texts import texts
+from renzheng.central.web.console.pages import Times, choose_language, money, render
+from renzheng.central.web.console.summaries import Subject, by_day, month_of, strip_of
 from renzheng.central.web.guard import needs
+
+MOST_ON_A_STRIP = 500
 
 
 def build_router(database: Database, settings: Settings, lists: Lists) -> APIRouter:
@@ -24,6 +28,16 @@ def build_router(database: Database, settings: Settings, lists: Lists) -> APIRou
         with database.reading() as connection:
             values = month_of(connection, lists, subject, own_id, request)
             named = {row["institution_id"]: row for row in reading.institutions(connection)}
+            t, month, lines = texts(choose_language(request)), values["month"], values["lines"]
+            if subject == "person" and month:
+                rows = lists.page(connection, lines, MOST_ON_A_STRIP).rows
+                figures = [strip_of(connection, own_id, month, rows, t, zone)]
+            else:
+                figures = (
+                    [drawing.month(t, month, by_day(lists.sums(connection, lines, "day")), money)]
+                    if month
+                    else []
+                )
         if not values["known"] and own_id not in named:
             raise HTTPException(404)
         viewer.note_persons([own_id] if subject == "person" else [])
@@ -31,6 +45,7 @@ def build_router(database: Database, settings: Settings, lists: Lists) -> APIRou
             request,
             "subject.html",
             subject=subject,
+            figures=figures,
             own_id=own_id,
             about=named.get(own_id) if subject == "institution" else None,
             when=Times(zone),

@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any, Literal
 from urllib.parse import quote, urlencode
+from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 from fastapi import Request
@@ -13,7 +14,10 @@ from renzheng.central.lists import asked as asking
 from renzheng.central.lists.asked import Asked
 from renzheng.central.lists.lists import Lists, Row
 from renzheng.central.lists.months import Kind
+from renzheng.central.pictures import drawing
 from renzheng.central.store import reading
+from renzheng.central.store.times import day_bounds_us, from_us
+from renzheng.central.texts import Texts
 
 Subject = Literal["person", "institution", "device"]
 
@@ -32,6 +36,49 @@ def cards_of(kind: Kind, totals: Sequence[Row]) -> Sequence[Mapping[str, Any]]:
         lines = sum(row["rows"] for row in rows)
         cards.append({"verdict": verdict, "lines": lines, "amount_fen": fen, "share": share})
     return cards
+
+
+def by_day(rows: Sequence[Row]) -> Mapping[str, drawing.Day]:
+    """Give what each day came to, for the picture of a month."""
+    return {row["day"]: drawing.Day(row["contradicted"], row["rows"], row["coverage"]) for row in rows}
+
+
+def strip_of(  # noqa: PLR0917 - whose month, and how it is written
+    connection: sa.Connection, person: str, month: str, lines: Sequence[Row], t: Texts, zone: ZoneInfo
+) -> drawing.Figure:
+    """Draw a person's month: stays, billed lines and bedside checks."""
+    first, last = (date.fromisoformat(day) for day in asking.month_bounds(month))
+    start, end = day_bounds_us(first, last, zone)
+
+    def day(us: int | None) -> int:
+        moment = from_us(min(max(us if us is not None else end - 1, start), end - 1))
+        return moment.astimezone(zone).day
+
+    stays = [
+        drawing.Span(
+            day(row["admitted_at"]),
+            day(row["discharged_at"]),
+            "stay",
+            f"{row['institution_id']} {row['ward'] or ''}",
+        )
+        for row in reading.stays_of(connection, person, start, end)
+    ]
+    checks = [
+        drawing.Span(
+            day(row["answered_at"]), day(row["answered_at"]), row["result"], t.code("check", row["result"])
+        )
+        for row in reading.checks_of(connection, person, start, end)
+    ]
+    billed = [
+        drawing.Span(
+            int(row["service_day"][8:]),
+            int(row["service_day"][8:]),
+            row["verdict"],
+            f"{row['line_id']} {t.code('verdict', row['verdict'])} {t.code('reason', row['reason'])}",
+        )
+        for row in sorted(lines, key=lambda row: (row["service_day"], row["verdict"] == "contradicted"))
+    ]
+    return drawing.strip(t, month, {"stay": stays, "billed": billed, "check": checks})
 
 
 def period_of(asked: Asked) -> Mapping[str, str]:

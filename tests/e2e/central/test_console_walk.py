@@ -12,6 +12,7 @@ from renzheng.bench.pages.store import Size
 
 pytestmark = [pytest.mark.chromium]
 PAGES = {
+    "morning": "/",
     "lines": "/lines?from=2026-03-01&to=2026-03-31",
     "groups": "/lines?group=institution",
     "findings": "/findings",

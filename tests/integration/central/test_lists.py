@@ -20,6 +20,7 @@ from renzheng.central.lists.sheets import as_text
 from renzheng.central.metrics import Metrics
 from renzheng.central.settings import make_settings
 from renzheng.central.store import audits, schema
+from renzheng.central.store.times import to_us
 from renzheng.central.web.app import build_app
 from renzheng.central.web.server import WebServer
 from renzheng.contracts.events import utc_now
@@ -233,6 +234,21 @@ def test_a_month_of_a_person_and_an_institution(console):
     assert console.get("/institutions/H002?lang=zh")[0] == 200
     for nobody in ("/persons/nobody", "/institutions/nowhere", "/days/2020-01-01"):
         assert console.get(nobody)[0] == 404
+
+
+def test_the_first_page_shows_what_late_evidence_changed(console):
+    row = rows_of(console)[0]
+    told = {
+        name: row[name] for name in ("institution_id", "line_id", "service_day", "person_id", "amount_fen")
+    }
+    told |= {"run_id": "late", "verdict": "supported", "reason": "seen", "changed_at": to_us(utc_now())}
+    told |= {"verdict_before": "contradicted", "reason_before": "no_session"}
+    with console.database.writing() as connection:
+        connection.execute(sa.insert(schema.verdict_changes).values(**told))
+    _, page = console.get("/?lang=en")
+    assert page.count(row["line_id"]) == 2
+    assert "No verdict has changed" not in page
+    assert 'href="/lines?from=2026-03-31&amp;to=2026-03-31&amp;verdict=contradicted"' in page
 
 
 def test_signing_in_keeps_the_whole_address(console, tmp_path):
