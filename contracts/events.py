@@ -538,8 +538,11 @@ def parse_event(value: bytes | str | dict[str, Any]) -> Event:
         content = orjson.dumps(value) if isinstance(value, dict) else value
         refuse_twice("event", content)
         event = _ADAPTER.validate_json(content)
+        orjson.loads(content)  # as entries are read; the model takes NaN, and numbers that no double holds
     except (ValidationError, orjson.JSONEncodeError) as error:
         raise _no_event(_places(error)) from None
+    except orjson.JSONDecodeError:
+        raise _no_event("it holds a value that JSON cannot") from None
     if "id" not in event.model_fields_set:  # the default is for those who make an event, not who read one
         raise _no_event("id: Field required")
     return event

@@ -193,6 +193,15 @@ def test_odd_numbers_read_alike(name, number):
     assert_alike(json.dumps({**sign_in, "data": {**sign_in["data"], name: number}}).encode())
 
 
+@pytest.mark.parametrize("number", ["1" * 400, "1e999", "NaN", "Infinity"])
+@pytest.mark.parametrize("read", [quick.read, events.parse_event])
+def test_a_number_that_an_entry_cannot_hold_is_in_no_event(read, number):
+    text = json.dumps({**RECORDED[2], "data": {**RECORDED[2]["data"], "comparison_score": 0.25}})
+    assert read(text.encode()).data.comparison_score == 0.25
+    with pytest.raises(EventError):
+        read(text.replace("0.25", number).encode())
+
+
 @pytest.fixture
 def no_slow_way(monkeypatch):
     def refuse(event_json):
