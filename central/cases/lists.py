@@ -14,6 +14,7 @@ from renzheng.central.cases.guards import Actor
 from renzheng.central.cases.money import Ledger, Overturn, ledger_of, overturns
 from renzheng.central.cases.reading import CASES, DOUBTS, seen_by
 from renzheng.central.store.times import to_us
+from renzheng.central.texts import texts
 
 CASE_COLUMNS: Mapping[str, Any] = {
     "month": CASES.c.month,
@@ -37,14 +38,6 @@ _MONEY = [
         "accepted_fen", "deducted_fen", "returned_fen",
     )
 ]  # fmt: skip
-_MACHINE = "当日透析机运行记录（起止时间、机号、患者）"
-_STAY = "住院记录、医嘱与护理记录，以及离院请假记录（须早于检查时间）"
-_OTHER = "能证明该项服务已提供的原始记录（医嘱、治疗单、签名、设备记录）"
-_CLEARS: Mapping[str, Sequence[str]] = {
-    "no_presence": (_MACHINE, "当日签到签退、他人见证或床旁检查记录", _OTHER),
-    "absent_at_check": (_STAY, "检查之前登记的请假记录"),
-    "too_short": (_MACHINE, "中断治疗及再次上机的记录"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +86,8 @@ class Ledgers:
 
 def clears(reason: str) -> list[str]:
     """Name the records that would clear a doubt, in Chinese, as a letter says it."""
-    return list(_CLEARS.get(reason, (_OTHER,)))
+    known = texts("zh").catalogue
+    return known.get(f"clears.{reason}", known["clears.other"]).split("；")
 
 
 def cases(

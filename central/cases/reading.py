@@ -1,6 +1,7 @@
 """Reads cases, doubts, journals and evidence; of an institution's people only what they may see."""
 
 from collections.abc import Iterable
+from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
@@ -152,3 +153,13 @@ def whole(
     evidence = {row.doubt_id: row.evidence for row in connection.execute(query)}
     kept = read_journal(connection, case_id)
     return records.read(Case, record), doubts_of(connection, case_id), kept, evidence
+
+
+def institution_of(connection: sa.Connection, case: Case, usual: ZoneInfo) -> tuple[str, ZoneInfo]:
+    """Read the name and id of a case's institution, as letters write it, and its time zone."""
+    table = schema.institutions
+    query = sa.select(table.c.name, table.c.timezone).where(table.c.institution_id == case.institution_id)
+    row = connection.execute(query).first()
+    if row is None:
+        return case.institution_id, usual
+    return f"{row.name}（{case.institution_id}）", ZoneInfo(row.timezone) if row.timezone else usual

@@ -152,8 +152,9 @@ def _cases_of(database: Database, settings: Settings, clock: Callable[[], dateti
         rules = settings.audit
         return load_pack(rules.rules_dir).for_region(rules.region)
 
-    cases = Cases(database, key, pack, ZoneInfo(settings.timezone), clock)
-    return case_routes.build_router(database, cases, clock, signed_by)
+    zone = ZoneInfo(settings.timezone)
+    cases = Cases(database, key, pack, zone, clock)
+    return case_routes.build_router(database, cases, clock, signed_by, zone)
 
 
 _ELSEWHERE = 303

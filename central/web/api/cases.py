@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo
 
 import orjson
 import sqlalchemy as sa
@@ -17,7 +18,7 @@ from starlette.concurrency import run_in_threadpool
 
 from renzheng.central.access import accounts
 from renzheng.central.access.roles import Permission, Role
-from renzheng.central.cases import bundle, lists, reading
+from renzheng.central.cases import bundle, letters, lists, reading
 from renzheng.central.cases.amounts import fen, yuan
 from renzheng.central.cases.doubts import Case, Doubt
 from renzheng.central.cases.errors import (
@@ -71,6 +72,7 @@ def build_router(
     cases: Cases,
     clock: Callable[[], datetime],
     signed_by: Callable[[], Sequence[OKPKey]],
+    zone: ZoneInfo,
 ) -> APIRouter:
     """Build the routes over a store.
 
@@ -79,11 +81,12 @@ def build_router(
         cases: does the steps.
         clock: when it is.
         signed_by: central's keys, those with which it signed before among them.
+        zone: the site's, for letters to institutions without one of their own.
     """
     router = APIRouter(tags=["cases"])
     _add_lists(router, database)
     _add_reading(router, database)
-    _add_proofs(router, database, signed_by)
+    _add_proofs(router, database, signed_by, zone)
     _add_steps(router, database, cases)
     _add_attachments(router, database, clock)
     return router
@@ -326,7 +329,9 @@ def _add_reading(router: APIRouter, database: Database) -> None:
         return Response(frozen, media_type="application/json")
 
 
-def _add_proofs(router: APIRouter, database: Database, signed_by: Callable[[], Sequence[OKPKey]]) -> None:
+def _add_proofs(
+    router: APIRouter, database: Database, signed_by: Callable[[], Sequence[OKPKey]], usual: ZoneInfo
+) -> None:
     @router.get("/cases/{case_id}/journal")
     @needs(Permission.CASES)
     def read_journal(request: Request, case_id: Id) -> Response:
@@ -344,6 +349,27 @@ def _add_proofs(router: APIRouter, database: Database, signed_by: Callable[[], S
             for one in kept
         ]
         return answered({"case": case_id, "entries": entries})
+
+    @router.get("/cases/{case_id}/letters")
+    @needs(Permission.CASES)
+    def read_letters(request: Request, case_id: Id) -> Response:
+        """Read the letters that the case has come to: kind, title, hash and the page itself."""
+        actor = actor_of(database, request)
+        try:
+            with database.reading() as connection:
+                case = reading.case_of(connection, actor, case_id)
+                doubts = lists.doubts_seen(connection, actor, case_id)
+                name, zone = reading.institution_of(connection, case, usual)
+                fared = lists.overturns_of(connection)
+        except NotFoundError as error:
+            return problem(error)
+        viewer.note_persons(one.person_id for one in doubts)
+        written = letters.letters_of(case, doubts, name, zone, fared)
+        told = [
+            {"kind": one.kind, "title": one.title, "sha256": one.sha256, "html": one.html.decode()}
+            for one in written
+        ]
+        return answered({"case": case_id, "letters": told})
 
     @router.get("/cases/{case_id}/bundle")
     @needs(Permission.CASES)

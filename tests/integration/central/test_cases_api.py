@@ -128,6 +128,21 @@ def test_the_whole_loop_from_a_draft_to_a_deduction_and_a_clearing(bureau):
     )  # fmt: skip
     fared = {one["rule_id"]: one for one in bureau.get("auditor", "/statistics/overturns")["overturns"]}
     assert (fared["machine-overlap"]["overturned"], fared["line-haemodialysis"]["overturned"]) == (1, 0)
+    check_letters(bureau, case)
+    check_file(bureau, case)
+
+
+def check_letters(bureau, case):
+    letters = bureau.get("office-1", f"/cases/{case['id']}/letters")["letters"]
+    assert [one["kind"] for one in letters] == [
+        "notice", "receipt", "opinion", "decision", "deductions", "return",
+    ]  # fmt: skip
+    assert "可以消除疑点的记录" in letters[0]["html"]
+    assert "300.00" in letters[4]["html"]
+    assert letters == bureau.get("office-1", f"/cases/{case['id']}/letters")["letters"], "the same bytes"
+
+
+def check_file(bureau, case):
     took = bureau.ask("office-1", "GET", f"/cases/{case['id']}/bundle")
     file, public = bureau.folder / "case.zip", bureau.folder / "central.pem"
     file.write_bytes(took.body)
