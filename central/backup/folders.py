@@ -151,10 +151,25 @@ def put_folders(backup: Path, data_dir: Path, passphrase: str | None) -> None:
     shutil.copytree(backup / "data", data_dir, symlinks=True, dirs_exist_ok=True)
     if keys is not None:
         with tarfile.open(fileobj=io.BytesIO(keys)) as packed:
-            packed.extractall(data_dir, filter="data")
+            _unpack(packed, data_dir)
     for name in KEYS:
         for path in (data_dir / name).rglob("*"):
             path.chmod(0o700 if path.is_dir() else 0o600)
+
+
+def _unpack(packed: tarfile.TarFile, data_dir: Path) -> None:
+    """Write the files of an archive below a folder, and nothing else (Debian 12's Python has no filters)."""
+    whole = data_dir.resolve()
+    for member in packed:
+        target = (whole / member.name).resolve()
+        content = packed.extractfile(member) if member.isfile() else None
+        if not target.is_relative_to(whole) or (content is None and not member.isdir()):
+            raise BackupError(f"The sealed keys hold {member.name}, which is no file below the data folder.")
+        if content is None:
+            target.mkdir(parents=True, exist_ok=True, mode=0o700)
+        else:
+            target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            target.write_bytes(content.read())
 
 
 def write_manifest(backup: Path, manifest: Manifest) -> None:

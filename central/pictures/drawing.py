@@ -304,5 +304,5 @@ def _svg(width: float, height: float, label: str, parts: Sequence[str]) -> Marku
     # Every text that came from outside went through `escape`; the rest is our own numbers and names.
     return Markup(  # noqa: S704
         f'<svg class="picture" viewBox="0 0 {width} {height}" role="img" aria-label="{escape(label)}" '
-        f'xmlns="http://www.w3.org/2000/svg">{"".join(parts)}</svg>'
+        f">{''.join(parts)}</svg>"
     )

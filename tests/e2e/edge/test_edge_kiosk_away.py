@@ -25,9 +25,9 @@ class SlowEngine(StandInEngine):
         self.takes_ms = 100
         self.taken_ms = 0
 
-    def analyse(self, image):
+    def analyse(self, image, *, last=None):
         self.taken_ms += self.takes_ms
-        return super().analyse(image)
+        return super().analyse(image, last=last)
 
     def now_ms(self):
         """The kiosk's clock."""

@@ -8,8 +8,6 @@ from renzheng.central.pictures import drawing
 from renzheng.central.pictures.drawing import Day, Rate, Span
 from renzheng.central.texts import texts
 
-SVG = "{http://www.w3.org/2000/svg}"
-
 
 def money(fen):
     return f"¥{fen / 100:,.2f}"
@@ -31,9 +29,9 @@ def test_a_month_hatches_days_of_poor_coverage_and_leaves_open_those_without_an_
     }
     figure = drawing.month(texts(language), "2026-02", days, money)
     tree = drawn(figure)
-    squares = [one for one in tree.iter(f"{SVG}rect") if one.get("stroke-dasharray")]
+    squares = [one for one in tree.iter("rect") if one.get("stroke-dasharray")]
     assert len(squares) == 28 - len(days)
-    assert [one.get("fill") for one in tree.iter(f"{SVG}rect")].count("url(#h2026-02)") == 1
+    assert [one.get("fill") for one in tree.iter("rect")].count("url(#h2026-02)") == 1
     assert figure.rows[1] == ["2026-02-03", "¥900.00", "7", "20%"]
     assert figure.rows[2][3] == "—"
 
@@ -44,7 +42,7 @@ def test_a_matrix_shows_the_largest_and_escapes_names():
     tree = drawn(figure)
     assert len(figure.rows) == drawing.MOST_ROWS
     assert figure.rows[0] == ["<script>&", "¥29.00", "¥0.00"]
-    assert any("<script>&" in (one.text or "") for one in tree.iter(f"{SVG}title"))
+    assert any("<script>&" in (one.text or "") for one in tree.iter("title"))
     assert "<script" not in figure.svg
 
 
@@ -60,13 +58,13 @@ def test_a_strip_has_a_lane_for_each_kind_and_a_shape_for_each_verdict():
     }
     figure = drawing.strip(texts("en"), "2026-02", lanes)
     tree = drawn(figure)
-    assert len(list(tree.iter(f"{SVG}circle"))) == 1
-    assert len({one.get("d") for one in tree.iter(f"{SVG}path")}) == 3
+    assert len(list(tree.iter("circle"))) == 1
+    assert len({one.get("d") for one in tree.iter("path")}) == 3
     assert figure.rows[0][1:3] == ["2026-02-01", "2026-02-09"]
 
 
 def test_a_funnel_marks_only_what_chance_does_not_explain():
     rates = [Rate("few", 1, 3), Rate("many", 60, 120), Rate("fine", 190, 200)]
     tree = drawn(drawing.funnel(texts("en"), rates, 0.8))
-    outside = [one for one in tree.iter(f"{SVG}g") if one.find(f"{SVG}path") is not None]
-    assert [one.find(f"{SVG}title").text.split()[0] for one in outside] == ["many"]
+    outside = [one for one in tree.iter("g") if one.find("path") is not None]
+    assert [one.find("title").text.split()[0] for one in outside] == ["many"]
