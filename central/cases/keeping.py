@@ -1,7 +1,8 @@
 """Brings steps into the store: doubt, case, journal and what a step rests on, in one transaction."""
 
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -21,6 +22,7 @@ from renzheng.central.cases.errors import BodyError, NotFoundError, StaleError, 
 from renzheng.central.cases.guards import Actor, Body, Step
 from renzheng.central.store import schema
 from renzheng.central.store.database import Database
+from renzheng.central.store.locks import CLASS, NUMBERS
 from renzheng.central.store.times import to_us
 from renzheng.contracts.ids import new_id
 from renzheng.rules.pack import Pack
@@ -28,6 +30,7 @@ from renzheng.rules.pack import Pack
 CASES, DOUBTS, LINES = schema.cases, schema.doubts, schema.doubt_lines
 EVIDENCE, VOTES, JOURNAL = schema.doubt_evidence, schema.doubt_votes, schema.case_journal
 NIGHT = Actor("(nightly run)", frozenset({Role.AUDITOR}))
+_LOCK = sa.text("SELECT pg_advisory_xact_lock(:class, :number)")
 Changed = tuple[Case, Sequence[Doubt]]
 
 
@@ -97,7 +100,7 @@ class Cases:
         acts.must_be_allowed(acts.CASE_ACTS["draft"], actor, "draft")
         if not acts.PERIOD.fullmatch(month):
             raise BodyError(f"{month[:20]!r} is no month.", do='Such as "2026-03".')
-        with self._database.writing() as connection:
+        with self._writing() as connection:
             chosen = list(candidates(connection, month, institution_id))
             lines = {(one.institution_id, line.line_id) for one in chosen for line in one.lines}
             drafted = drafting.draft(chosen, reading.doubts_on(connection, lines))
@@ -162,6 +165,14 @@ class Cases:
         more = {"case": records.plain(case), "doubts": [records.plain(one) for one in doubts]}
         self._write(connection, case, actor, "draft", more=more, after=journal.outcome(case))
 
+    @contextmanager
+    def _writing(self) -> Iterator[sa.Connection]:
+        """Open a transaction for one step; on PostgreSQL others wait, as they do on SQLite by itself."""
+        with self._database.writing() as connection:
+            if connection.dialect.name == "postgresql":
+                connection.execute(_LOCK, {"class": CLASS, "number": NUMBERS["cases"]})
+            yield connection
+
     def _now(self) -> datetime:
         return self._clock().astimezone(UTC)
 
@@ -188,7 +199,7 @@ class Cases:
         if chosen is None:
             raise NotFoundError(f"There is no step {act[:40]!r}.")
         acts.must_be_allowed(chosen.roles, actor, act)
-        with self._database.writing() as connection:
+        with self._writing() as connection:
             doubt = reading.doubt_of(connection, actor, doubt_id)
             _must_be_newest(doubt.version, seen)
             case = reading.case_record(connection, doubt.case_id)
@@ -299,7 +310,7 @@ class Cases:
         acts.must_be_allowed(acts.CASE_ACTS[act], actor, act)
         now = self._now()
         due = due_after(now, self._lengths.statement, self._zone, self._worked)
-        with self._database.writing() as connection:
+        with self._writing() as connection:
             case = reading.case_of(connection, actor, case_id)
             _must_be_newest(case.version, seen)
             doubts = reading.doubts_of(connection, case_id)

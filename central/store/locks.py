@@ -21,8 +21,10 @@ from renzheng.common.files import take_lock
 
 CLASS = 0x727A
 """The first of the two numbers of our advisory locks, so that nobody else's in that database is meant."""
-NUMBERS = {"night": 1, "backup": 2, "access": 3}
-"""`backup`: shared by backups under way; a pruning holds it alone. `access`: the end of the access log."""
+NUMBERS = {"night": 1, "backup": 2, "access": 3, "cases": 4}
+"""`backup`: shared by backups under way; a pruning holds it alone. `access`: the end of the access log.
+`cases`: steps on cases, one after the other, since a line may stand in several.
+"""
 _ALIVE = {
     "tcp_keepalives_idle": "60",
     "tcp_keepalives_interval": "10",

@@ -1,6 +1,7 @@
 """Steps on cases in a store, on both backends: drafted, frozen, written down, replayed."""
 
 import datetime as dt
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from zoneinfo import ZoneInfo
 
@@ -188,3 +189,20 @@ def test_what_was_settled_is_not_drafted_again_and_runs_with_doubts_keep_their_t
     with desk.database.reading() as connection:
         assert str(tmp_path) not in audits.folders_to_drop(connection, keep=0)
     assert keeping.NIGHT.account == "(nightly run)"
+
+
+def test_of_two_who_take_a_step_at_once_one_is_told_that_it_has_moved_on(desk):
+    _, (large, _) = drafted(desk)
+
+    def refer(number):
+        try:
+            body = Body(to="police", reason=f"线索{number}")
+            return desk.act(PEOPLE["auditor"], large.doubt_id, "refer", body, seen=1).version
+        except StaleError:
+            return None
+
+    with ThreadPoolExecutor(4) as several:
+        assert sorted(several.map(refer, range(4)), key=str) == [2, None, None, None]
+    with ThreadPoolExecutor(3) as several:
+        again = several.map(lambda _: desk.draft(PEOPLE["auditor"], "2026-03", "H2").added, range(3))
+        assert sorted(again) == [0, 0, 1], "a month that is drafted by several at once is drafted once"
