@@ -8,7 +8,7 @@ from parts.kiosk import assert_readable, events_of, opened, plain, write_feed
 from renzheng.edge.kiosk.main import build_agent
 
 pytestmark = pytest.mark.chromium
-MINE = 120
+MINE, NOBODY = 120, 0
 
 
 @pytest.fixture(autouse=True)
@@ -64,14 +64,16 @@ def feed(tmp_path):
     return path
 
 
-def test_a_patient_signs_in_before_the_agents_camera_and_sees_themselves(agent, feed):
+def test_a_patient_signs_in_before_the_agents_camera_and_sees_themselves(agent, feed, scene):
     with opened(agent, feed) as kiosk:
+        put(scene, NOBODY)  # until the screen has been looked at
         kiosk.touch("[data-person=P1]")
         kiosk.reach("looking")
         kiosk.page.wait_for_function(SEES_THEMSELVES)
         assert kiosk.page.evaluate("document.querySelector('#video').srcObject") is None
         kiosk.shoot("agents-camera")
         assert_readable(kiosk.page)
+        put(scene, MINE)
         kiosk.reach("done")
         assert eventually(lambda: len(agent.kiosk.latencies.reports) == 1)
         kiosk.go_home()
