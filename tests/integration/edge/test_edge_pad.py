@@ -102,7 +102,7 @@ def test_a_still_person_turns_when_asked_and_a_turned_picture_does_not_count(eng
 def test_the_list_of_the_command_is_measured_and_its_keys_stand(engine, tmp_path):
     rows = ["file,species,label"]
     for name in ("bona_fide", "phone_replay"):
-        (shown,) = presentations(name, FOLDER, [1], 20)
+        (shown,) = presentations(name, FOLDER, [1], 32)
         (tmp_path / name).mkdir()
         for index, frame in enumerate(shown.frames):
             cv2.imwrite(str(tmp_path / name / f"{index:02}.jpg"), frame[:, :, ::-1])
