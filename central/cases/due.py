@@ -56,6 +56,10 @@ class Due:
     explained: str
 
 
+def _named(day: date) -> str:
+    return f"{day.year}年{day.month}月{day.day}日"
+
+
 def due_after(moment: datetime, days: int, zone: ZoneInfo, worked: WorkingDays) -> Due:
     """Count working days from the day after a moment; the last one is good to its end.
 
@@ -76,9 +80,9 @@ def due_after(moment: datetime, days: int, zone: ZoneInfo, worked: WorkingDays) 
         else:
             off.append(day)
     at = datetime.combine(day + timedelta(days=1), time(), zone)
-    said = f"自{first.isoformat()}次日起计{days}个工作日，至{day.isoformat()}24时止"
+    said = f"自{_named(first)}次日起计{days}个工作日，至{_named(day)}24时止"
     if off:
-        said += f"；其间不计的休息日{len(off)}天：{'、'.join(one.strftime('%m-%d') for one in off)}"
+        said += f"；其间不计的休息日{len(off)}天：{'、'.join(f'{one.month}月{one.day}日' for one in off)}"
     if provisional:
         said += "；其中尚无放假通知的年份按周末计，通知公布后以通知为准"
     return Due(at, said + "。")

@@ -67,7 +67,8 @@ def test_days_are_counted_without_holidays_and_with_shifted_working_days():
     due = due_after(before, 3, ZONE, WorkingDays())
     assert due.at == dt.datetime(2026, 10, 11, 0, 0, tzinfo=ZONE)
     assert "3个工作日" in due.explained
-    assert "10-01" in due.explained
+    assert "至2026年10月10日24时止" in due.explained
+    assert "10月1日" in due.explained
     region = WorkingDays({dt.date(2026, 10, 10): False})
     assert due_after(before, 3, ZONE, region).at == dt.datetime(2026, 10, 13, 0, 0, tzinfo=ZONE)
 
