@@ -1,15 +1,10 @@
-"""Money of a case: fen inside, yuan with two places as text outside."""
+"""Reads the amounts that are sent with steps: yuan as text, fen inside."""
 
 import re
 
 from renzheng.central.cases.errors import BodyError
 
 _YUAN = re.compile(r"(\d{1,13})(?:\.(\d{1,2}))?")
-
-
-def yuan(fen: int) -> str:
-    """Write fen as yuan: 12345 is 123.45."""
-    return f"{'-' if fen < 0 else ''}{abs(fen) // 100}.{abs(fen) % 100:02d}"
 
 
 def fen(text: object) -> int:

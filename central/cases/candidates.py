@@ -1,7 +1,6 @@
 """Reads what could be a doubt: contradicted lines, and findings that name lines and money."""
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
@@ -9,6 +8,7 @@ import sqlalchemy as sa
 
 from renzheng.central.cases.doubts import Billed
 from renzheng.central.cases.drafting import Candidate
+from renzheng.central.lists.asked import month_bounds
 from renzheng.central.store import schema
 
 VERDICTS, FINDINGS, DAYS = schema.verdicts, schema.findings, schema.audit_days
@@ -23,13 +23,12 @@ def candidates(connection: sa.Connection, month: str, institution_id: str) -> It
         month: ``2026-03``, by the service day.
         institution_id: of one institution only; empty for all.
     """
-    first = f"{month}-01"
-    end = (datetime.fromisoformat(first) + timedelta(days=32)).strftime("%Y-%m-01")
+    first, last = month_bounds(month)
     for table in (VERDICTS, FINDINGS):
         spoken = table.join(
             DAYS, (DAYS.c.run_id == table.c.run_id) & (DAYS.c.service_day == table.c.service_day)
         )
-        of_month = [table.c.service_day >= first, table.c.service_day < end]
+        of_month: list[sa.ColumnElement[bool]] = [table.c.service_day.between(first, last)]
         if institution_id:
             of_month.append(table.c.institution_id == institution_id)
         query = sa.select(table).select_from(spoken).where(*of_month)

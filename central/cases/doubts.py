@@ -42,6 +42,8 @@ class CaseState(StrEnum):
 
 ENDED = frozenset({State.DROPPED, State.DEDUCTED, State.RETURNED, State.CLEARED, State.WITHDRAWN})
 OPEN = frozenset(State) - ENDED
+NEVER_ISSUED = frozenset({State.DRAFTED, State.DROPPED})
+"""What an institution does not see: it was never told of it."""
 WITH_THE_INSTITUTION = frozenset({State.ISSUED, State.ASSIGNED, State.ANSWERED})
 
 

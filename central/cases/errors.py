@@ -3,7 +3,11 @@
 from renzheng.contracts.errors import InputError
 
 
-class StepRefusedError(InputError):
+class CaseError(InputError):
+    """A question or step about a case is refused; the API answers it as a problem."""
+
+
+class StepRefusedError(CaseError):
     """A guard refuses a step.
 
     Args:
@@ -16,15 +20,15 @@ class StepRefusedError(InputError):
         self.guard = guard
 
 
-class BodyError(InputError):
+class BodyError(CaseError):
     """What was sent with a step cannot be read, or lacks something."""
 
 
-class NotFoundError(InputError):
+class NotFoundError(CaseError):
     """There is no such case or doubt, or it is not this account's to see."""
 
 
-class MayNotError(InputError):
+class MayNotError(CaseError):
     """The account's roles do not do this step."""
 
 
@@ -32,7 +36,7 @@ class JournalError(InputError):
     """A journal, or what came with it, is not what central has written."""
 
 
-class StaleError(InputError):
+class StaleError(CaseError):
     """A step was sent against a version that is no longer the newest."""
 
 

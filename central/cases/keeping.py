@@ -213,12 +213,8 @@ class Cases:
             if act == "vote":
                 step = replace(step, votes=_votes(connection, doubt_id))
             after = acts.take(step)
-            if act == "confirm":
-                frozen = connection.execute(
-                    sa.select(EVIDENCE.c.evidence).where(EVIDENCE.c.doubt_id == doubt_id)
-                ).scalar_one()
-                after = replace(after, fund_fen=freezing.fund_fen(frozen))
-                more["fund_fen"] = after.fund_fen
+            if "fund_fen" in more:
+                after = replace(after, fund_fen=more["fund_fen"])
             said = records.said(body)
             if act == "vote":
                 said = {}
@@ -240,7 +236,7 @@ class Cases:
             )
             connection.execute(sa.delete(EVIDENCE).where(EVIDENCE.c.doubt_id == step.doubt.doubt_id))
             connection.execute(sa.insert(EVIDENCE).values(doubt_id=step.doubt.doubt_id, evidence=frozen))
-            more["evidence_sha256"] = freezing.sha256(frozen)
+            more.update(evidence_sha256=freezing.sha256(frozen), fund_fen=freezing.fund_fen(frozen))
         return replace(step, evidence_sha256=freezing.sha256(frozen) if frozen is not None else None)
 
     def _zone_of(self, connection: sa.Connection, doubt: Doubt) -> ZoneInfo:

@@ -14,11 +14,11 @@ from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
-from renzheng.central.cases.amounts import yuan
 from renzheng.central.cases.doubts import Case, Doubt, State
 from renzheng.central.cases.lists import clears
 from renzheng.central.cases.money import Overturn
 from renzheng.central.texts import texts
+from renzheng.contracts.money import yuan
 
 TITLES: Mapping[str, str] = {
     "notice": "医疗保障费用疑点告知书",

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from renzheng.central.cases.doubts import ENDED, State
+from renzheng.central.cases.doubts import ENDED, NEVER_ISSUED, State
 from renzheng.common.shares import wilson
 
 
@@ -46,9 +46,6 @@ class Money(Protocol):
     @property
     def returned_fen(self) -> int:
         """What of that was given back."""
-
-
-NEVER_ISSUED = frozenset({State.DRAFTED, State.DROPPED})
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from renzheng.central.access.roles import BY_INSTITUTION, Role
 from renzheng.central.cases import journal, records
-from renzheng.central.cases.doubts import Case, Doubt, State
+from renzheng.central.cases.doubts import NEVER_ISSUED, Case, Doubt
 from renzheng.central.cases.drafting import LineKey
 from renzheng.central.cases.errors import NotFoundError
 from renzheng.central.cases.guards import Actor
@@ -15,8 +15,6 @@ from renzheng.central.store import schema
 
 CASES, DOUBTS, LINES = schema.cases, schema.doubts, schema.doubt_lines
 EVIDENCE, JOURNAL = schema.doubt_evidence, schema.case_journal
-NOT_YET_TOLD = (State.DRAFTED, State.DROPPED)
-"""What an institution does not see: it was never told of it."""
 _AT_ONCE = 400
 
 
@@ -67,7 +65,7 @@ def seen_by(actor: Actor, table: sa.Table) -> list[sa.ColumnElement[bool]]:
     if not is_of_a_hospital(actor):
         return []
     mine = table.c.institution_id.in_(sorted(actor.institutions))
-    conditions: list[sa.ColumnElement[bool]] = [mine, table.c.state.notin_(NOT_YET_TOLD)]
+    conditions: list[sa.ColumnElement[bool]] = [mine, table.c.state.notin_(NEVER_ISSUED)]
     if Role.HOSPITAL_OFFICE not in actor.roles and "doctor" in table.c:
         conditions.append(table.c.doctor == actor.account)
     return conditions

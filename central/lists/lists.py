@@ -9,8 +9,9 @@ from typing import Any
 import duckdb
 import sqlalchemy as sa
 
+from renzheng.central.audit.sources import quoted
 from renzheng.central.lists.asked import Asked, month_bounds
-from renzheng.central.lists.months import KEY_OF, Kind, Month, Months, audited, quote, read_keys
+from renzheng.central.lists.months import KEY_OF, Kind, Month, Months, audited, read_keys
 from renzheng.central.store import schema, viewer
 
 ROWS_A_PAGE = 50
@@ -346,7 +347,7 @@ def _conditions(asked: Asked, months: Sequence[Month], lines: Sequence[Month]) -
 
 
 def _list(months: Sequence[Month]) -> str:
-    return "[" + ", ".join(f"'{quote(month.columns)}'" for month in months) + "]"
+    return "[" + ", ".join(f"'{quoted(month.columns)}'" for month in months) + "]"
 
 
 def _filter(name: str, wanted: Sequence[str], *, listed: bool) -> tuple[str, list[Any]]:

@@ -22,6 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import sqlalchemy as sa
 
+from renzheng.central.audit.sources import quoted
 from renzheng.central.store import schema
 from renzheng.common.files import make_private_file, put
 
@@ -159,7 +160,7 @@ class Months:
                 database.execute("SET threads = 2")
                 database.execute(
                     f"COPY (SELECT {month.base} + row_number() OVER (ORDER BY {_ORDER[kind]}) AS rid, * "  # noqa: S608 - our own names
-                    f"FROM read_parquet('{quote(told)}') ORDER BY rid) TO '{quote(making)}' "
+                    f"FROM read_parquet('{quoted(told)}') ORDER BY rid) TO '{quoted(making)}' "
                     f"(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {ROWS_A_GROUP})"
                 )
             _write_keys(making, kind, keys)
@@ -209,11 +210,6 @@ def read_keys(months: Sequence[Month], rows: Sequence[int]) -> list[Mapping[str,
                 batch, place = divmod(row - month.base - 1, ROWS_A_GROUP)
                 (found[row],) = reader.get_batch(batch).slice(place, 1).to_pylist()
     return [found[row] for row in rows]
-
-
-def quote(path: Path) -> str:
-    """Write a path for a literal of SQL."""
-    return str(path).replace("'", "''")
 
 
 def _by_month(days: Days) -> Mapping[str, Days]:

@@ -20,6 +20,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from renzheng.central.access.roles import Permission
 from renzheng.central.access.visitors import Visitors
+from renzheng.central.cases.errors import CaseError
 from renzheng.central.cases.keeping import Cases
 from renzheng.central.lists.lists import Lists
 from renzheng.central.metrics import Labels, Metrics
@@ -217,6 +218,10 @@ def _handle_errors(app: FastAPI) -> None:
         if error.status_code == _ELSEWHERE and error.headers:
             return RedirectResponse(error.headers["Location"], status_code=_ELSEWHERE)
         return _answer(request, error.status_code, str(error.detail))
+
+    @app.exception_handler(CaseError)
+    async def _refused_in_a_case(_request: Request, error: CaseError) -> Response:
+        return case_routes.problem(error)
 
     @app.exception_handler(RenzhengError)
     async def _ours(request: Request, error: RenzhengError) -> Response:

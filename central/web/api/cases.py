@@ -19,10 +19,11 @@ from starlette.concurrency import run_in_threadpool
 from renzheng.central.access import accounts
 from renzheng.central.access.roles import Permission, Role
 from renzheng.central.cases import bundle, letters, lists, reading
-from renzheng.central.cases.amounts import fen, yuan
+from renzheng.central.cases.amounts import fen
 from renzheng.central.cases.doubts import Case, Doubt
 from renzheng.central.cases.errors import (
     BodyError,
+    CaseError,
     MayNotError,
     NotFoundError,
     StaleError,
@@ -35,8 +36,8 @@ from renzheng.central.store import schema, viewer
 from renzheng.central.store.database import Database
 from renzheng.central.store.times import to_us
 from renzheng.central.web.guard import needs, visitor_of
-from renzheng.contracts.errors import RenzhengError
 from renzheng.contracts.ids import new_id
+from renzheng.contracts.money import yuan
 from renzheng.contracts.once import loads_once
 
 PROBLEM = "application/problem+json"
@@ -53,7 +54,7 @@ KINDS: Mapping[str, tuple[bytes, ...]] = {
     "application/zip": (b"PK\x03\x04",),
 }
 """What may be handed in, known by how it begins; DOCX and XLSX are ZIP files."""
-STATUSES: Mapping[type[RenzhengError], int] = {
+STATUSES: Mapping[type[CaseError], int] = {
     StepRefusedError: 409,
     StaleError: 412,
     NotFoundError: 404,
@@ -104,7 +105,7 @@ def actor_of(database: Database, request: Request) -> Actor:
     return Actor(account.account_id, account.roles, account.institutions, account.ties)
 
 
-def problem(error: RenzhengError) -> Response:
+def problem(error: CaseError) -> Response:
     """Answer with a problem document."""
     status = STATUSES.get(type(error), 400)
     document = {
@@ -233,11 +234,8 @@ def _add_lists(router: APIRouter, database: Database) -> None:
         """List cases; `state` is a case's, or a doubt's for the cases that hold one in it."""
         actor = actor_of(database, request)
         chosen = lists.CaseChoice(institution_id, month, state, due_before, sort, limit, offset)
-        try:
-            with database.reading() as connection:
-                total, found = lists.cases(connection, actor, chosen)
-        except BodyError as error:
-            return problem(error)
+        with database.reading() as connection:
+            total, found = lists.cases(connection, actor, chosen)
         return answered({"total": total, "cases": [shown_case(case, counted) for case, counted in found]})
 
     @router.get("/doubts")
@@ -259,12 +257,9 @@ def _add_lists(router: APIRouter, database: Database) -> None:
         chosen = lists.DoubtChoice(
             case, institution_id, month, state, rule_id, person_id, sort=sort, limit=limit, offset=offset
         )
-        try:
-            with database.reading() as connection:
-                total, found = lists.doubts(connection, actor, chosen)
-                rates = lists.overturn_rates(connection)
-        except BodyError as error:
-            return problem(error)
+        with database.reading() as connection:
+            total, found = lists.doubts(connection, actor, chosen)
+            rates = lists.overturn_rates(connection)
         shown = [shown_doubt(one, of, rates.get((one.rule_id, one.reason))) for one, of in found]
         return answered({"total": total, "doubts": shown})
 
@@ -295,37 +290,28 @@ def _add_reading(router: APIRouter, database: Database) -> None:
     def read_case(request: Request, case_id: Id) -> Response:
         """Read a case with its doubts."""
         actor = actor_of(database, request)
-        try:
-            with database.reading() as connection:
-                return answered(_whole_case(connection, actor, reading.case_of(connection, actor, case_id)))
-        except NotFoundError as error:
-            return problem(error)
+        with database.reading() as connection:
+            return answered(_whole_case(connection, actor, reading.case_of(connection, actor, case_id)))
 
     @router.get("/doubts/{doubt_id}")
     @needs(Permission.CASES)
     def read_doubt(request: Request, doubt_id: Id) -> Response:
         """Read a doubt."""
         actor = actor_of(database, request)
-        try:
-            with database.reading() as connection:
-                return answered(_whole_doubt(connection, reading.doubt_of(connection, actor, doubt_id)))
-        except NotFoundError as error:
-            return problem(error)
+        with database.reading() as connection:
+            return answered(_whole_doubt(connection, reading.doubt_of(connection, actor, doubt_id)))
 
     @router.get("/doubts/{doubt_id}/evidence")
     @needs(Permission.CASES)
     def read_evidence(request: Request, doubt_id: Id) -> Response:
         """Read the frozen evidence of a doubt, byte for byte as it was hashed."""
         actor = actor_of(database, request)
-        try:
-            with database.reading() as connection:
-                doubt = reading.doubt_of(connection, actor, doubt_id)
-                frozen = reading.evidence_of(connection, doubt_id)
-        except NotFoundError as error:
-            return problem(error)
+        with database.reading() as connection:
+            doubt = reading.doubt_of(connection, actor, doubt_id)
+            frozen = reading.evidence_of(connection, doubt_id)
         viewer.note_persons([doubt.person_id])
         if frozen is None:
-            return problem(NotFoundError("The evidence is frozen when the doubt is confirmed."))
+            raise NotFoundError("The evidence is frozen when the doubt is confirmed.")
         return Response(frozen, media_type="application/json")
 
 
@@ -337,13 +323,10 @@ def _add_proofs(
     def read_journal(request: Request, case_id: Id) -> Response:
         """Read the case's journal: each entry as it was hashed, its hash and central's signature."""
         actor = actor_of(database, request)
-        try:
-            with database.reading() as connection:
-                reading.case_of(connection, actor, case_id)
-                kept = reading.read_journal(connection, case_id)
-                viewer.note_persons(one.person_id for one in reading.doubts_of(connection, case_id))
-        except NotFoundError as error:
-            return problem(error)
+        with database.reading() as connection:
+            reading.case_of(connection, actor, case_id)
+            kept = reading.read_journal(connection, case_id)
+            viewer.note_persons(one.person_id for one in reading.doubts_of(connection, case_id))
         entries = [
             {"entry": one.entry.decode(), "hash": one.hash, "signature": one.signature.decode()}
             for one in kept
@@ -355,14 +338,11 @@ def _add_proofs(
     def read_letters(request: Request, case_id: Id) -> Response:
         """Read the letters that the case has come to: kind, title, hash and the page itself."""
         actor = actor_of(database, request)
-        try:
-            with database.reading() as connection:
-                case = reading.case_of(connection, actor, case_id)
-                doubts = lists.doubts_seen(connection, actor, case_id)
-                name, zone = reading.institution_of(connection, case, usual)
-                fared = lists.overturns_of(connection)
-        except NotFoundError as error:
-            return problem(error)
+        with database.reading() as connection:
+            case = reading.case_of(connection, actor, case_id)
+            doubts = lists.doubts_seen(connection, actor, case_id)
+            name, zone = reading.institution_of(connection, case, usual)
+            fared = lists.overturns_of(connection)
         viewer.note_persons(one.person_id for one in doubts)
         written = letters.letters_of(case, doubts, name, zone, fared)
         told = [
@@ -376,12 +356,9 @@ def _add_proofs(
     def read_bundle(request: Request, case_id: Id) -> Response:
         """Take the case away as one file, which `renzheng case verify` checks without this service."""
         actor = actor_of(database, request)
-        try:
-            with database.reading() as connection:
-                reading.case_of(connection, actor, case_id)
-                case, doubts, kept, evidence = reading.whole(connection, case_id)
-        except NotFoundError as error:
-            return problem(error)
+        with database.reading() as connection:
+            reading.case_of(connection, actor, case_id)
+            case, doubts, kept, evidence = reading.whole(connection, case_id)
         viewer.note_persons(one.person_id for one in doubts)
         made = bundle.write(case, doubts, kept, evidence, signed_by())
         headers = {"Content-Disposition": f'attachment; filename="case-{case.month}-{case_id}.zip"'}
@@ -470,11 +447,10 @@ def _add_attachments(router: APIRouter, database: Database, clock: Callable[[], 
     def keep(request: Request, content: bytes) -> Response:
         kind = next((kind for kind, begins in KINDS.items() if content.startswith(begins)), None)
         if kind is None:
-            error = BodyError(
+            raise BodyError(
                 "The file is none of PDF, PNG, JPEG, TIFF, DOCX or XLSX.",
                 why="What a file is, is seen from its content, not from its name.",
             )
-            return problem(error)
         actor = actor_of(database, request)
         values = {
             "attachment_id": new_id(),
@@ -503,7 +479,7 @@ def _add_attachments(router: APIRouter, database: Database, clock: Callable[[], 
         with database.reading() as connection:
             row = connection.execute(sa.select(table).where(table.c.attachment_id == attachment_id)).first()
         if row is None or (reading.is_of_a_hospital(actor) and row.institution_id not in actor.institutions):
-            return problem(NotFoundError("There is no such attachment."))
+            raise NotFoundError("There is no such attachment.")
         headers = {"Content-Disposition": "attachment", "X-Content-Type-Options": "nosniff"}
         return Response(row.content, media_type=row.kind, headers=headers)
 
@@ -525,12 +501,9 @@ async def _content(request: Request) -> bytes:
 
 
 async def _done(request: Request, do: Callable[[Mapping[str, Any]], dict[str, Any]]) -> Response:
-    """Read the body, do the step off the event loop, and answer, whatever becomes of it."""
-    try:
-        body = _read_body(await request.body())
-        return answered(await run_in_threadpool(do, body))
-    except tuple(STATUSES) as error:
-        return problem(error)
+    """Read the body, do the step off the event loop, and answer."""
+    body = _read_body(await request.body())
+    return answered(await run_in_threadpool(do, body))
 
 
 def _read_body(content: bytes) -> Mapping[str, Any]:

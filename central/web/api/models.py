@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from renzheng.central.store.times import from_us
 from renzheng.central.watch.problems import Problem as Wrong
+from renzheng.contracts.money import yuan
 
 
 class _Answer(BaseModel):
@@ -258,11 +259,6 @@ MOMENTS = (
     "finished_at",
 )
 DOCUMENTS = ("evidence", "line_ids", "parameters", "summary")
-
-
-def yuan(fen: int) -> str:
-    """Write fen as yuan: 12345 is 123.45."""
-    return f"{'-' if fen < 0 else ''}{abs(fen) // 100}.{abs(fen) % 100:02d}"
 
 
 def plain(row: Row) -> dict[str, Any]:

@@ -28,13 +28,13 @@ from renzheng.central.store import reading, viewer
 from renzheng.central.store.database import Database
 from renzheng.central.store.times import from_us, to_us
 from renzheng.central.texts import LANGUAGES, Language, Texts, texts
-from renzheng.central.web.api.models import yuan
 from renzheng.central.web.console.rule_facts import facts_of, pack_in_force
 from renzheng.central.web.console.summaries import month_of
 from renzheng.central.web.console.timeline import lay_out
 from renzheng.central.web.console.trails import trail
 from renzheng.central.web.guard import needs, visitor_of
 from renzheng.central.web.scoped import seen_of
+from renzheng.contracts.money import yuan
 from renzheng.contracts.tables import BOXES
 
 MOST_WHAT_IF = 3

@@ -6,11 +6,12 @@ from dataclasses import replace
 import pytest
 from parts.cases import ZONE, a_doubt
 
-from renzheng.central.cases.amounts import fen, yuan
+from renzheng.central.cases.amounts import fen
 from renzheng.central.cases.doubts import Billed, State
 from renzheng.central.cases.drafting import Candidate, draft
 from renzheng.central.cases.due import WorkingDays, due_after
 from renzheng.central.cases.errors import BodyError
+from renzheng.contracts.money import yuan
 
 
 def candidate(*lines, rule="line-haemodialysis", amount=None, finding=None, version="3"):
