@@ -87,7 +87,7 @@ HARDLY_ANYBODY_FNMR = 0.5
 
 
 @dataclass(frozen=True)
-class Standing:
+class CalibrationStatus:
     """What a device can promise at this moment, for a screen and for staff.
 
     Attributes:
@@ -108,7 +108,7 @@ class Standing:
     witness_needed: bool
 
 
-def standing_of(calibration: Calibration, fmr: float) -> Standing:
+def standing_of(calibration: Calibration, fmr: float) -> CalibrationStatus:
     """Return what a calibration, or a card, promises an attempt of several probes at the rate asked for."""
     try:
         threshold, is_carried = threshold_or_last(calibration, fmr, several=True)
@@ -116,7 +116,7 @@ def standing_of(calibration: Calibration, fmr: float) -> Standing:
         threshold, is_carried = min(calibration.thresholds, key=lambda point: point.fmr), False
     offered = threshold.fmr if is_carried else calibration.carried_by_several
     misses = threshold.fnmr is not None and threshold.fnmr > HARDLY_ANYBODY_FNMR
-    return Standing(
+    return CalibrationStatus(
         basis=threshold.basis,
         people=calibration.people,
         asked_fmr=fmr,

@@ -39,7 +39,7 @@ class Found:
 
 
 @dataclass(frozen=True)
-class NobodyHere:
+class NotInGallery:
     """No one in the gallery reaches the threshold."""
 
     threshold: Threshold
@@ -47,7 +47,7 @@ class NobodyHere:
     expected_false_matches: float
 
 
-Identification = Found | NobodyHere
+Identification = Found | NotInGallery
 
 
 class Gallery:
@@ -117,7 +117,7 @@ class Gallery:
             probe = fuse(np.stack([each.values for each in probes]))
         indices, scores = top(self._rows, probe, threshold.score, most)
         if not len(indices):
-            return NobodyHere(threshold, len(self), expected)
+            return NotInGallery(threshold, len(self), expected)
         candidates = tuple(
             Candidate(self._ids[index], float(score)) for index, score in zip(indices, scores, strict=True)
         )

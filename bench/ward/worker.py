@@ -56,7 +56,7 @@ def figures(agent: WardAgent) -> dict[str, Any]:
         "with_motion": sum(watch.numbers.looked_for_faces for watch in watches),
         "faces": sum(watch.numbers.faces for watch in watches),
         "analysis_cpu_s": sum(watch.numbers.cpu_seconds for watch in watches),
-        "presences": agent.telling.told,
+        "presences": agent.writer.told,
         "cameras_up": sum(watch.standing().state.value == "up" for watch in watches),
     }
 

@@ -70,7 +70,7 @@ class MismatchReason(StrEnum):
     STAFF_CONFIRMED = "staff_confirmed"
 
 
-class Why(StrEnum):
+class ResultReason(StrEnum):
     """Why a result is not simply what was said."""
 
     LATE = "late"
@@ -107,7 +107,7 @@ class Face:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class SubmittedAnswer:
     """One answer as it came from the page, its witness and its face already checked by the device.
 
     Args:
@@ -129,7 +129,7 @@ class Said:
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
+class AnswerTime:
     """When an answer was given, as well as it can be known.
 
     Args:
@@ -162,7 +162,7 @@ def place(
     *,
     tolerance: timedelta,
     device_trusted: bool,
-) -> Moment:
+) -> AnswerTime:
     """Carry a moment on the page's clock over to the device's.
 
     Args:
@@ -174,16 +174,18 @@ def place(
         device_trusted: the device's clock is synchronised.
     """
     if sent_at is None:
-        return Moment(min(page_time, received_at), page_time, received_at, None, trusted=False)
+        return AnswerTime(min(page_time, received_at), page_time, received_at, None, trusted=False)
     offset = sent_at - received_at
     at = page_time - offset
     trusted = device_trusted and abs(offset) <= tolerance and at <= received_at + CLOCK_SLACK
-    return Moment(
+    return AnswerTime(
         min(at, received_at), page_time, received_at, round(offset / timedelta(milliseconds=1)), trusted
     )
 
 
-def decide(sheet: Sheet, check: Check, said: Said, moment: Moment, before: SpotCheckResult | None) -> Decided:
+def decide(
+    sheet: Sheet, check: Check, said: SubmittedAnswer, moment: AnswerTime, before: SpotCheckResult | None
+) -> Decided:
     """Say what counts.
 
     Args:
@@ -195,10 +197,10 @@ def decide(sheet: Sheet, check: Check, said: Said, moment: Moment, before: SpotC
     """
     found = _found(sheet, check, said, moment.at)
     if moment.at > sheet.closes_at:
-        return Decided(before or SpotCheckResult.UNANSWERED, Why.LATE)
+        return Decided(before or SpotCheckResult.UNANSWERED, ResultReason.LATE)
     trusted = moment.trusted and moment.at >= sheet.due_at - CLOCK_SLACK
     if found.result in (SpotCheckResult.ABSENT, SpotCheckResult.IDENTITY_MISMATCH) and not trusted:
-        return Decided(SpotCheckResult.UNANSWERED, Why.CLOCK_UNTRUSTED)
+        return Decided(SpotCheckResult.UNANSWERED, ResultReason.CLOCK_UNTRUSTED)
     return found
 
 
@@ -213,12 +215,12 @@ def enough(identifiers: Sequence[Identifier]) -> bool:
     return len(different) >= NEEDED_IDENTIFIERS and bool(different & UNIQUE)
 
 
-def _found(sheet: Sheet, check: Check, said: Said, at: datetime) -> Decided:
+def _found(sheet: Sheet, check: Check, said: SubmittedAnswer, at: datetime) -> Decided:
     match said.choice:
         case Choice.PRESENT:
             return _present(said)
         case Choice.CANNOT_BE_ASKED:
-            return _witnessed(said) if said.reason in CANNOT_BE_ASKED else _open(Why.WITNESS_MISSING)
+            return _witnessed(said) if said.reason in CANNOT_BE_ASKED else _open(ResultReason.WITNESS_MISSING)
         case Choice.ABSENT | Choice.AWAY:
             return _away(sheet, check, said, at)
         case Choice.REFUSED:
@@ -226,37 +228,37 @@ def _found(sheet: Sheet, check: Check, said: Said, at: datetime) -> Decided:
         case Choice.MISMATCH:
             if said.confirmed and isinstance(said.reason, MismatchReason):
                 return Decided(SpotCheckResult.IDENTITY_MISMATCH, said.reason)
-            return _open(Why.NOT_CONFIRMED)
+            return _open(ResultReason.NOT_CONFIRMED)
 
 
-def _present(said: Said) -> Decided:
+def _present(said: SubmittedAnswer) -> Decided:
     if said.face is None or said.face.verdict is not FaceVerdict.MATCH:
         return _witnessed(said)
     if not enough(said.identifiers):
-        return _open(Why.IDENTIFIERS_MISSING)
+        return _open(ResultReason.IDENTIFIERS_MISSING)
     return Decided(SpotCheckResult.PRESENT, verified=True)
 
 
-def _witnessed(said: Said) -> Decided:
+def _witnessed(said: SubmittedAnswer) -> Decided:
     """Take a witness's word in place of a face."""
     if said.witness_refused:
-        return _open(Why.WITNESS_UNKNOWN)
+        return _open(ResultReason.WITNESS_UNKNOWN)
     if said.witness_id is None or not isinstance(said.reason, Reason):
-        return _open(Reason.FACE_NOT_VERIFIED if said.face is not None else Why.WITNESS_MISSING)
+        return _open(Reason.FACE_NOT_VERIFIED if said.face is not None else ResultReason.WITNESS_MISSING)
     if not enough(said.identifiers):
-        return _open(Why.IDENTIFIERS_MISSING)
+        return _open(ResultReason.IDENTIFIERS_MISSING)
     return Decided(SpotCheckResult.PRESENT, said.reason)
 
 
-def _away(sheet: Sheet, check: Check, said: Said, at: datetime) -> Decided:
+def _away(sheet: Sheet, check: Check, said: SubmittedAnswer, at: datetime) -> Decided:
     if covering(sheet, check, at) is not None:
-        return Decided(SpotCheckResult.AWAY_APPROVED, Why.RECORDED_LEAVE)
+        return Decided(SpotCheckResult.AWAY_APPROVED, ResultReason.RECORDED_LEAVE)
     if said.has_photograph:
-        return Decided(SpotCheckResult.AWAY_APPROVED, Why.ORDER_PHOTOGRAPHED)
+        return Decided(SpotCheckResult.AWAY_APPROVED, ResultReason.ORDER_PHOTOGRAPHED)
     if said.choice is Choice.AWAY:
-        return _open(Why.NO_BASIS)
-    return Decided(SpotCheckResult.ABSENT) if said.confirmed else _open(Why.NOT_CONFIRMED)
+        return _open(ResultReason.NO_BASIS)
+    return Decided(SpotCheckResult.ABSENT) if said.confirmed else _open(ResultReason.NOT_CONFIRMED)
 
 
-def _open(why: Reason | Why) -> Decided:
+def _open(why: Reason | ResultReason) -> Decided:
     return Decided(SpotCheckResult.UNANSWERED, why)

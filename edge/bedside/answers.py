@@ -11,15 +11,15 @@ from datetime import timedelta
 
 from renzheng.contracts.ids import EventId
 from renzheng.edge.bedside import answering
-from renzheng.edge.bedside.answering import Said
+from renzheng.edge.bedside.answering import SubmittedAnswer
 from renzheng.edge.bedside.calls import AnswerCall, AnswerShown, moment
 from renzheng.edge.bedside.looking import Look, Looks
-from renzheng.edge.bedside.opening import RoundsHere
-from renzheng.edge.bedside.recording import Given, answered_event, kept_of, presence_event
+from renzheng.edge.bedside.opening import DeviceRounds
+from renzheng.edge.bedside.recording import AnswerRecord, answered_event, kept_of, presence_event
 from renzheng.edge.bedside.showing import answer_shown
 from renzheng.edge.bedside.signing_in import SignIns
-from renzheng.edge.bedside.store import BedsideStore, Kept
-from renzheng.edge.device.clock import Clock, Reading
+from renzheng.edge.bedside.store import BedsideStore, StoredAnswer
+from renzheng.edge.device.clock import Clock, ClockReading
 from renzheng.edge.device.evidence import Evidence
 from renzheng.edge.device.log import DeviceLog
 from renzheng.edge.errors import CallError, UnknownWitnessError
@@ -41,7 +41,7 @@ class AnswerLog:
         self._store = store
         self._engine = engine
 
-    def write(self, given: Given) -> Kept:
+    def write(self, given: AnswerRecord) -> StoredAnswer:
         """Write an answer, and the presence that follows from it."""
         event = answered_event(given, self._log.device_id, self._engine)
         kept = kept_of(given, EventId(event.id))
@@ -68,7 +68,7 @@ class Answers:
 
     def __init__(
         self,
-        rounds: RoundsHere,
+        rounds: DeviceRounds,
         store: BedsideStore,
         log: AnswerLog,
         *,
@@ -106,7 +106,7 @@ class Answers:
             self._keep(kept.event_id, base64.b64decode(call.photograph))
         return answer_shown(kept)
 
-    def _record(self, call: AnswerCall, inspector_id: str, reading: Reading) -> Kept:
+    def _record(self, call: AnswerCall, inspector_id: str, reading: ClockReading) -> StoredAnswer:
         if call.inspector_id != inspector_id:
             raise CallError("This answer was given by another inspector.", do="Let them sign in.")
         sheet, check = self._rounds.check(call.sheet_id, call.check_id)
@@ -126,13 +126,13 @@ class Answers:
             before = self._store.last_answer(call.sheet_id, check.check_id)
             decided = answering.decide(sheet, check, said, placed, before.result if before else None)
             kept = self._log.write(
-                Given(sheet, check, call, said, placed, decided, before, reading, inspector_id)
+                AnswerRecord(sheet, check, call, said, placed, decided, before, reading, inspector_id)
             )
         if look is not None and look.crop is not None and decided.verified and call.photograph is None:
             self._keep(kept.event_id, look.crop)
         return kept
 
-    def _said(self, call: AnswerCall, inspector_id: str, look: Look | None) -> Said:
+    def _said(self, call: AnswerCall, inspector_id: str, look: Look | None) -> SubmittedAnswer:
         witness_id, refused = None, False
         if call.witness is not None:
             pin = call.witness.pin.get_secret_value()
@@ -140,7 +140,7 @@ class Answers:
                 witness_id = self._sign_ins.witness(call.witness.number, pin, beside=inspector_id)
             except UnknownWitnessError:
                 refused = True
-        return Said(
+        return SubmittedAnswer(
             choice=call.choice,
             identifiers=call.identifiers,
             reason=call.reason,

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 from renzheng.contracts.events import SpotCheckResult
 from renzheng.contracts.rounds import Sheet
 from renzheng.edge.bedside.answering import Choice, FaceVerdict, Identifier, MismatchReason, Reason
-from renzheng.edge.bedside.rounds import Standing
+from renzheng.edge.bedside.rounds import SheetState
 
 LARGEST_BODY_BYTES = 3_000_000
 _MOST_PHOTOGRAPH_BYTES = 2_000_000
@@ -127,7 +127,7 @@ class RoundShown(_Message):
     """
 
     sheet_id: str
-    standing: Standing
+    standing: SheetState
     due_at: datetime
     closes_at: datetime
     institution_name: str | None = None

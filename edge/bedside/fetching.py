@@ -14,7 +14,7 @@ from renzheng.contracts.ids import is_bureau
 from renzheng.contracts.once import refuse_twice
 from renzheng.contracts.requests import OPENINGS_PATH, ROUNDS_PATH
 from renzheng.contracts.rounds import Opening, RoundError, SealedSheet
-from renzheng.edge.bedside.rounds import Standing, standing
+from renzheng.edge.bedside.rounds import SheetState, standing
 from renzheng.edge.bedside.store import BedsideStore
 from renzheng.edge.device.bulk import Bulk
 from renzheng.edge.device.clock import Clock
@@ -36,7 +36,7 @@ class Rounds(Protocol):
         """Fetch the codes of its rounds that are due."""
 
 
-class RoundsAtTheDoor:
+class CentralRounds:
     """Rounds over HTTPS, through the device's signed calls."""
 
     def __init__(self, bulk: Bulk) -> None:
@@ -134,7 +134,7 @@ class Fetcher:
         return [
             (name, sealed)
             for name, sealed in self._store.sheets()
-            if standing(sealed, now, opened=self._store.is_open(name)) is Standing.DUE
+            if standing(sealed, now, opened=self._store.is_open(name)) is SheetState.DUE
         ]
 
     def _open(self, openings: Sequence[Opening]) -> None:

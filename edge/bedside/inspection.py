@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from renzheng.edge.bedside.answers import Answers
 from renzheng.edge.bedside.looking import Looks
-from renzheng.edge.bedside.opening import RoundsHere
+from renzheng.edge.bedside.opening import DeviceRounds
 from renzheng.edge.bedside.patient_looks import PatientLooks
 from renzheng.edge.bedside.signing_in import SignIns
 from renzheng.edge.device.clock import Clock
@@ -25,7 +25,7 @@ class Inspection:
     """
 
     sign_ins: SignIns
-    rounds: RoundsHere
+    rounds: DeviceRounds
     patient_looks: PatientLooks
     looks: Looks
     answers: Answers

@@ -43,7 +43,7 @@ _FRAME_WAIT_S = 2.0
 _VERDICTS = {Matched: FaceVerdict.MATCH, NotMatched: FaceVerdict.NON_MATCH, NotSure: FaceVerdict.NOT_SURE}
 
 
-class TakingTurns:
+class SerialEngine:
     """The face engine, called by one thread at a time."""
 
     def __init__(self, engine: FaceEngine) -> None:
@@ -127,7 +127,7 @@ class Looks:
         limit_ms: int,
         calibration: Callable[[], Calibration | None],
     ) -> None:
-        self._engine = TakingTurns(engine)
+        self._engine = SerialEngine(engine)
         self._false_match_rate = false_match_rate
         self._limit_ms = limit_ms
         self._calibration = calibration

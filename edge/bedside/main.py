@@ -19,19 +19,19 @@ from renzheng.contracts.events import CoverageState
 from renzheng.contracts.ids import WitnessId
 from renzheng.edge.bedside.answers import AnswerLog, Answers
 from renzheng.edge.bedside.app import build_app
-from renzheng.edge.bedside.fetching import Fetcher, Rounds, RoundsAtTheDoor
+from renzheng.edge.bedside.fetching import CentralRounds, Fetcher, Rounds
 from renzheng.edge.bedside.inspection import Inspection
 from renzheng.edge.bedside.looking import Looks
-from renzheng.edge.bedside.opening import RoundsHere
+from renzheng.edge.bedside.opening import DeviceRounds
 from renzheng.edge.bedside.patient_looks import PatientLooks
 from renzheng.edge.bedside.signing_in import SignIns
 from renzheng.edge.bedside.store import BedsideStore
 from renzheng.edge.device.agent import DeviceAgent
 from renzheng.edge.device.bulk import open_bulk
 from renzheng.edge.device.clock import Clock, SystemClock
-from renzheng.edge.device.coverage import Standing
+from renzheng.edge.device.coverage import CoverageStatus
 from renzheng.edge.device.link.uplink import read_central_key, software_with
-from renzheng.edge.device.pins import PinDesk, check_pin
+from renzheng.edge.device.pins import PinChecker, check_pin
 from renzheng.edge.device.server import Server
 from renzheng.edge.look.engines import EngineReport, choose_engine
 from renzheng.edge.look.enrolment import engine_name
@@ -40,7 +40,7 @@ from renzheng.edge.look.gallery import SiteGallery
 from renzheng.edge.settings import Settings
 
 LOGGER = logging.getLogger(__name__)
-STANDING = Standing(CoverageState.DOWN, "inspectors_unit")
+STANDING = CoverageStatus(CoverageState.DOWN, "inspectors_unit")
 
 
 class Unit(DeviceAgent):
@@ -102,7 +102,7 @@ class Unit(DeviceAgent):
         host = f"[{bedside.host}]" if ":" in bedside.host else bedside.host
         return f"{scheme}://{host}:{self._server.port}/"
 
-    def standing(self) -> Standing:
+    def standing(self) -> CoverageStatus:
         """Return that it sees nobody by itself."""
         return STANDING
 
@@ -123,7 +123,7 @@ class Unit(DeviceAgent):
         """Put together what the page's calls are answered by."""
         bedside, clock = self.settings.bedside, self.clock
         sign_ins = SignIns(self._pin_desk(), self.bedside, round(bedside.idle_minutes * 60_000))
-        rounds = RoundsHere(self.bedside, self.people, clock, self.fetcher)
+        rounds = DeviceRounds(self.bedside, self.people, clock, self.fetcher)
         version = self.settings.kiosk.notice_version
         answers = Answers(
             rounds,
@@ -145,15 +145,15 @@ class Unit(DeviceAgent):
             idle_seconds=bedside.idle_minutes * 60,
         )
 
-    def _pin_desk(self) -> PinDesk:
+    def _pin_desk(self) -> PinChecker:
         def tell(witness_id: WitnessId | None, failures: int) -> None:
             told = {"place": "bedside", "witness_id": witness_id, "failures": failures}
-            self.teller.tell(events.DevicePinRefused, events.PinRefusedData, **told)
+            self.event_writer.write(events.DevicePinRefused, events.PinRefusedData, **told)
 
         def wall_ms() -> int:
             return round(self.clock.read().wall.timestamp() * 1000)
 
-        return PinDesk(self.store, self.people, wall_ms=wall_ms, tell=tell)
+        return PinChecker(self.store, self.people, wall_ms=wall_ms, tell=tell)
 
     def put_inspector(self, inspector_id: str, pin: str) -> None:
         """Enter an inspector, or set a new PIN.
@@ -176,7 +176,7 @@ class Unit(DeviceAgent):
 
     def _door(self) -> Rounds | None:
         bulk = open_bulk(self.settings, key=self.keyring.current, wall=self._wall)
-        return None if bulk is None else RoundsAtTheDoor(bulk)
+        return None if bulk is None else CentralRounds(bulk)
 
     def _tidy(self, now: datetime) -> None:
         super()._tidy(now)

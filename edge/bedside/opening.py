@@ -6,7 +6,7 @@ from renzheng.contracts.rounds import Check, RoundError, Sheet
 from renzheng.edge.bedside.calls import RoundShown, SheetShown
 from renzheng.edge.bedside.errors import NotDueError, RoundClosedError, UnknownCheckError
 from renzheng.edge.bedside.fetching import Fetcher
-from renzheng.edge.bedside.rounds import Standing, standing
+from renzheng.edge.bedside.rounds import SheetState, standing
 from renzheng.edge.bedside.showing import answer_shown
 from renzheng.edge.bedside.store import BedsideStore
 from renzheng.edge.device.clock import Clock
@@ -14,7 +14,7 @@ from renzheng.edge.device.store.people import People
 from renzheng.edge.errors import UnknownPersonError
 
 
-class RoundsHere:
+class DeviceRounds:
     """The rounds of one device.
 
     Args:
@@ -49,7 +49,7 @@ class RoundsHere:
         assert sealed is not None
         sheet = self._store.opened(name)
         stands = standing(sealed, now, opened=sheet is not None)
-        known = sheet if stands in (Standing.OPEN, Standing.CLOSED) else None
+        known = sheet if stands in (SheetState.OPEN, SheetState.CLOSED) else None
         last = {kept.check_id for kept in self._store.answers(name)}
         return RoundShown(
             sheet_id=name,
@@ -79,11 +79,11 @@ class RoundsHere:
             raise UnknownCheckError("This round is not on this device.", do="Fetch the rounds again.")
         opened = self._store.opened(name)
         match standing(sealed, self._clock.read().wall, opened=opened is not None):
-            case Standing.NOT_DUE:
+            case SheetState.NOT_DUE:
                 raise NotDueError("This round is not due yet.", why="Nobody may know its list before.")
-            case Standing.CLOSED if opened is None and code is None:
+            case SheetState.CLOSED if opened is None and code is None:
                 raise RoundClosedError("This round has closed.", do="Take the next one.")
-            case Standing.DUE if code is None:
+            case SheetState.DUE if code is None:
                 opened = self._opened_by_central(name)
             case _ if opened is None:
                 opened = self._store.open(name, code or "")

@@ -2,7 +2,7 @@
 
 from renzheng.edge.bedside.answering import FaceVerdict
 from renzheng.edge.bedside.looking import Look, Looks
-from renzheng.edge.bedside.opening import RoundsHere
+from renzheng.edge.bedside.opening import DeviceRounds
 from renzheng.edge.device.store.people import NOTICE, People
 from renzheng.models.templates import ModelId
 
@@ -19,7 +19,7 @@ class PatientLooks:
     """
 
     def __init__(
-        self, rounds: RoundsHere, people: People, looks: Looks, model: ModelId, notice_version: str
+        self, rounds: DeviceRounds, people: People, looks: Looks, model: ModelId, notice_version: str
     ) -> None:
         self._rounds = rounds
         self._people = people

@@ -16,15 +16,15 @@ from renzheng.contracts.events import (
 from renzheng.contracts.ids import EventId
 from renzheng.contracts.rounds import Check, Sheet
 from renzheng.edge.bedside import answering
-from renzheng.edge.bedside.answering import Decided, Moment, Said
+from renzheng.edge.bedside.answering import AnswerTime, Decided, SubmittedAnswer
 from renzheng.edge.bedside.calls import AnswerCall, PagePosition, moment
-from renzheng.edge.bedside.store import Kept
-from renzheng.edge.device.clock import Reading
+from renzheng.edge.bedside.store import StoredAnswer
+from renzheng.edge.device.clock import ClockReading
 from renzheng.edge.look.attendance import comparison_fields
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class AnswerRecord:
     """An answer with everything that is known of it.
 
     Args:
@@ -42,11 +42,11 @@ class Given:
     sheet: Sheet
     check: Check
     call: AnswerCall
-    said: Said
-    moment: Moment
+    said: SubmittedAnswer
+    moment: AnswerTime
     decided: Decided
-    before: Kept | None
-    reading: Reading
+    before: StoredAnswer | None
+    reading: ClockReading
     inspector_id: str
 
     @property
@@ -66,7 +66,7 @@ class Given:
         return tuple(identifier.value for identifier in self.said.identifiers)
 
 
-def answered_event(given: Given, device_id: str, engine: str) -> SpotCheckAnswered:
+def answered_event(given: AnswerRecord, device_id: str, engine: str) -> SpotCheckAnswered:
     """Return the event of an answer.
 
     Args:
@@ -107,7 +107,7 @@ def answered_event(given: Given, device_id: str, engine: str) -> SpotCheckAnswer
     )
 
 
-def presence_event(answered: SpotCheckAnswered, given: Given, engine: str) -> Presence | None:
+def presence_event(answered: SpotCheckAnswered, given: AnswerRecord, engine: str) -> Presence | None:
     """Return the presence in the middle of a session that the audit asks for, beside the answer itself.
 
     None where no face was compared and found, or nobody is on dialysis.
@@ -132,9 +132,9 @@ def presence_event(answered: SpotCheckAnswered, given: Given, engine: str) -> Pr
     )
 
 
-def kept_of(given: Given, event_id: EventId) -> Kept:
+def kept_of(given: AnswerRecord, event_id: EventId) -> StoredAnswer:
     """Return what the device's own store keeps of an answer."""
-    return Kept(
+    return StoredAnswer(
         0,
         given.call.answer_id,
         given.check.check_id,

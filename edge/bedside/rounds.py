@@ -7,7 +7,7 @@ from enum import StrEnum
 from renzheng.contracts.rounds import SealedSheet
 
 
-class Standing(StrEnum):
+class SheetState(StrEnum):
     """Where a sheet stands: not due, due and sealed, open for answers, closed."""
 
     NOT_DUE = "not_due"
@@ -16,13 +16,13 @@ class Standing(StrEnum):
     CLOSED = "closed"
 
 
-def standing(sealed: SealedSheet, now: datetime, *, opened: bool) -> Standing:
+def standing(sealed: SealedSheet, now: datetime, *, opened: bool) -> SheetState:
     """Say where a sheet stands at a moment."""
     if now > sealed.closes_at:
-        return Standing.CLOSED
+        return SheetState.CLOSED
     if now < sealed.due_at:
-        return Standing.NOT_DUE
-    return Standing.OPEN if opened else Standing.DUE
+        return SheetState.NOT_DUE
+    return SheetState.OPEN if opened else SheetState.DUE
 
 
 def sheet_id(round_id: str, institution_id: str) -> str:

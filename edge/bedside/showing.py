@@ -2,7 +2,7 @@
 
 from renzheng.edge.bedside.calls import AnswerShown, LookShown
 from renzheng.edge.bedside.looking import Look
-from renzheng.edge.bedside.store import Kept
+from renzheng.edge.bedside.store import StoredAnswer
 
 
 def look_shown(look: Look) -> LookShown:
@@ -19,7 +19,7 @@ def look_shown(look: Look) -> LookShown:
     )
 
 
-def answer_shown(kept: Kept) -> AnswerShown:
+def answer_shown(kept: StoredAnswer) -> AnswerShown:
     """Return what the page is told of an answer that was recorded."""
     return AnswerShown(
         answer_id=kept.answer_id,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from renzheng.contracts.ids import WitnessId
 from renzheng.edge.bedside.errors import TooManyTriesError
 from renzheng.edge.bedside.store import BedsideStore
-from renzheng.edge.device.pins import PinDesk, TriedTooOftenError
+from renzheng.edge.device.pins import PinChecker, TriedTooOftenError
 from renzheng.edge.errors import UnknownWitnessError
 from renzheng.edge.look.watcher import now_ms
 
@@ -27,7 +27,7 @@ class SignIns:
         idle_ms: a session that was silent for this long is over.
     """
 
-    def __init__(self, pins: PinDesk, store: BedsideStore, idle_ms: int) -> None:
+    def __init__(self, pins: PinChecker, store: BedsideStore, idle_ms: int) -> None:
         self._pins = pins
         self._store = store
         self._idle_ms = idle_ms

@@ -21,7 +21,7 @@ MIGRATIONS = Migrations("edge_bedside")
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class StoredAnswer:
     """An answer as it was recorded: `number` counts the answers of this device."""
 
     number: int
@@ -114,17 +114,17 @@ class BedsideStore:
                 return None
         return self._open[name]
 
-    def answer(self, answer_id: str) -> Kept | None:
+    def answer(self, answer_id: str) -> StoredAnswer | None:
         """Find an answer by the id that the page gave it."""
         row = self.store.row("SELECT * FROM bedside_answers WHERE answer_id = ?", answer_id)
         return None if row is None else _kept(row)
 
-    def answers(self, name: str) -> Sequence[Kept]:
+    def answers(self, name: str) -> Sequence[StoredAnswer]:
         """All answers to a sheet, in the order in which they were recorded; of each check the last counts."""
         rows = self.store.rows("SELECT * FROM bedside_answers WHERE sheet_id = ? ORDER BY number", name)
         return [_kept(row) for row in rows]
 
-    def last_answer(self, name: str, check_id: str) -> Kept | None:
+    def last_answer(self, name: str, check_id: str) -> StoredAnswer | None:
         """The answer that counts for a check; None when there is none."""
         row = self.store.row(
             "SELECT * FROM bedside_answers WHERE sheet_id = ? AND check_id = ? ORDER BY number DESC LIMIT 1",
@@ -134,7 +134,7 @@ class BedsideStore:
         return None if row is None else _kept(row)
 
     @staticmethod
-    def putting(name: str, kept: Kept) -> Also:
+    def putting(name: str, kept: StoredAnswer) -> Also:
         """Prepare an answer; `DeviceLog.append` writes it with its event. Its `number` is given then."""
 
         def write(database: Database) -> None:
@@ -179,8 +179,8 @@ class BedsideStore:
         return len(gone)
 
 
-def _kept(row: dict[str, str]) -> Kept:
-    return Kept(
+def _kept(row: dict[str, str]) -> StoredAnswer:
+    return StoredAnswer(
         int(row["number"]),
         row["answer_id"],
         row["check_id"],

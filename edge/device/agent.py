@@ -14,18 +14,18 @@ from joserfc.jwk import OKPKey
 from renzheng.common.metrics import Family
 from renzheng.common.supervised import Workers, health_of
 from renzheng.edge.device.clock import Clock
-from renzheng.edge.device.coverage import Standing
+from renzheng.edge.device.coverage import CoverageStatus
 from renzheng.edge.device.evidence import Evidence
 from renzheng.edge.device.housekeeping import Housekeeper, free_bytes_of, retention_of
 from renzheng.edge.device.keyring import Keyring
 from renzheng.edge.device.link.uplink import SOFTWARE, open_uplink
 from renzheng.edge.device.log import DeviceLog
 from renzheng.edge.device.metrics import of_workers, one, summary
+from renzheng.edge.device.monitor import DeviceEventWriter, DeviceMonitor
 from renzheng.edge.device.store import heartbeat
 from renzheng.edge.device.store.database import Store
 from renzheng.edge.device.store.lock import FolderLock
 from renzheng.edge.device.store.people import open_people
-from renzheng.edge.device.watchman import Teller, Watchman
 from renzheng.edge.settings import Settings
 
 
@@ -60,24 +60,24 @@ class DeviceAgent:
         self.keyring.sweep()
         self.evidence = Evidence(device.data_dir)
         self.people = open_people(self.store, device)
-        self.teller = Teller(settings, self.log, clock)
+        self.event_writer = DeviceEventWriter(settings, self.log, clock)
         self.link = open_uplink(settings, self.log, clock, central_key, software)
         self.housekeeper = Housekeeper(
             self.log,
             self.evidence,
             retention_of(device, device.crop_days if crop_days is None else crop_days),
-            tell=self.teller.evidence_deleted,
+            tell=self.event_writer.evidence_deleted,
             free_bytes=lambda: free_bytes_of(device.data_dir),
             warn=self._warn_of_disk,
         )
-        self.watchman = Watchman(
-            settings, self.log, clock, self.teller, standing=self.standing, tidy=self._tidy
+        self.monitor = DeviceMonitor(
+            settings, self.log, clock, self.event_writer, standing=self.standing, tidy=self._tidy
         )
-        self.workers = Workers(self.watchman.workers)
+        self.workers = Workers(self.monitor.workers)
         if self.link is not None:
             self.workers.add(*self.link.workers)
 
-    def standing(self) -> Standing:
+    def standing(self) -> CoverageStatus:
         """Return what the device can see at this moment, for coverage."""
         raise NotImplementedError
 
@@ -105,21 +105,21 @@ class DeviceAgent:
         """
         self._folder.take()
         self._prepare()
-        self.watchman.begin(self.software)
+        self.monitor.begin(self.software)
         if self.link is not None:
             self.link.start()
         self._begin()
-        self.watchman.start()
+        self.monitor.start()
 
     def beat(self) -> None:
         """Take one heartbeat now; a thread does so at an interval anyway."""
-        self.watchman.beat()
+        self.monitor.beat()
 
     def stop(self, reason: str = "asked_to") -> None:
         """Stop on purpose: closes the coverage, says so, and lets go of the broker in good order."""
-        self.watchman.halt()
+        self.monitor.halt()
         self._halt()
-        self.watchman.end(self.software, reason)
+        self.monitor.end(self.software, reason)
         if self.link is not None:
             self.link.stop()
         self.store.close()
@@ -127,7 +127,7 @@ class DeviceAgent:
 
     def crash(self) -> None:
         """End as a power cut would: nothing is closed, nothing is said. For tests and the demo."""
-        self.watchman.halt()
+        self.monitor.halt()
         self._halt()
         if self.link is not None:
             self.link.drop()

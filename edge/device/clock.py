@@ -26,7 +26,7 @@ _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class ClockReading:
     """One look at the clock; `wall` is aware UTC, `monotonic_ms` counts sleep too."""
 
     wall: datetime
@@ -42,7 +42,7 @@ class Reading:
 class Clock(Protocol):
     """Where time comes from."""
 
-    def read(self) -> Reading:
+    def read(self) -> ClockReading:
         """Read wall clock, boot clock and trust at one moment."""
 
 
@@ -53,13 +53,13 @@ class SystemClock:
         self._boot_id = _BOOT_ID.read_text(encoding="ascii").strip() if _BOOT_ID.exists() else "unknown"
         self._libc = ctypes.CDLL(None, use_errno=True)
 
-    def read(self) -> Reading:
+    def read(self) -> ClockReading:
         """Read the machine's clocks, as one moment: a process held up between two looks has seen no jump."""
         for _ in range(_LOOKS):
             before_ms, wall, after_ms = _boot_ms(), datetime.now(UTC), _boot_ms()
             if after_ms - before_ms <= CLOSE_MS:
                 break
-        return Reading(wall, after_ms, self._boot_id, self._synchronised())
+        return ClockReading(wall, after_ms, self._boot_id, self._synchronised())
 
     def _synchronised(self) -> bool:
         adjtimex: Callable[[ctypes.Array[ctypes.c_char]], int] | None = getattr(self._libc, "adjtimex", None)
@@ -89,7 +89,7 @@ class SteppedClock:
         self._origin = time.monotonic() if runs else None
         self._trusted = trusted
 
-    def read(self) -> Reading:
+    def read(self) -> ClockReading:
         """Read the stepped time."""
         with self._lock:
             ran = (
@@ -98,7 +98,7 @@ class SteppedClock:
                 else timedelta()
             )
             boot_ms = round((self._elapsed + ran).total_seconds() * 1000)
-            return Reading(self._wall + ran, boot_ms, "stepped", self._trusted)
+            return ClockReading(self._wall + ran, boot_ms, "stepped", self._trusted)
 
     def advance(self, by: timedelta) -> None:
         """Let time pass, on both clocks."""
@@ -125,7 +125,7 @@ class ClockChange:
     offset_ms: int | None = None
 
 
-def watch(before: Reading, now: Reading) -> list[ClockChange]:
+def watch(before: ClockReading, now: ClockReading) -> list[ClockChange]:
     """Name what happened to the wall clock between two readings of one boot; of two boots: only its trust."""
     changes = []
     if before.boot_id == now.boot_id:

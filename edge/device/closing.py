@@ -15,8 +15,8 @@ from renzheng.contracts import events, keys
 from renzheng.contracts import log as chain
 from renzheng.contracts.errors import RenzhengError
 from renzheng.contracts.log import Head
-from renzheng.edge.device.clock import Reading
-from renzheng.edge.device.link.words import place_of
+from renzheng.edge.device.clock import ClockReading
+from renzheng.edge.device.link.acknowledgements import place_of
 from renzheng.edge.device.log import DeviceLog
 from renzheng.edge.errors import EventTooLargeError
 
@@ -33,7 +33,7 @@ class Closed:
 
 
 @dataclass(frozen=True, slots=True)
-class Here:
+class NewIdentity:
     """Who the device is from now on.
 
     Args:
@@ -48,7 +48,7 @@ class Here:
     store_id: str | None
 
 
-def close_log(log: DeviceLog, at_central: Head, here: Here, reading: Reading) -> Closed:
+def close_log(log: DeviceLog, at_central: Head, here: NewIdentity, reading: ClockReading) -> Closed:
     """Close the log that is written here and go on after `at_central`, all in one transaction.
 
     Args:
@@ -142,7 +142,7 @@ def _keep(database: Database, head: Head) -> None:
     database.execute("DELETE FROM entries")
 
 
-def _go_on(database: Database, at_central: Head, here: Here, *, keeps_word: bool) -> None:
+def _go_on(database: Database, at_central: Head, here: NewIdentity, *, keeps_word: bool) -> None:
     place = (at_central.sequence, at_central.hash)
     database.execute(
         "UPDATE log_state SET base_sequence = ?, base_hash = ?, acknowledged = ?, acknowledged_hash = ?,"

@@ -23,7 +23,7 @@ class Stretch:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class CoverageStatus:
     """What the device can see at one moment, and why not when it cannot."""
 
     state: CoverageState
@@ -36,7 +36,7 @@ class OpenStretch:
 
     since: datetime
     last_beat: datetime
-    standing: Standing
+    standing: CoverageStatus
 
     def close(self, at: datetime) -> list[Stretch]:
         """End it; an empty stretch is none."""
@@ -58,13 +58,13 @@ class Intervals:
     tell_every: timedelta
 
 
-def begin(now: datetime, standing: Standing) -> OpenStretch:
+def begin(now: datetime, standing: CoverageStatus) -> OpenStretch:
     """Open the first stretch."""
     return OpenStretch(now, now, standing)
 
 
 def beat(
-    open_: OpenStretch, now: datetime, standing: Standing, intervals: Intervals
+    open_: OpenStretch, now: datetime, standing: CoverageStatus, intervals: Intervals
 ) -> tuple[OpenStretch, list[Stretch]]:
     """Take one beat; return the stretch that is open now and those that it closed."""
     if now < open_.last_beat:  # the wall clock went back: what was seen stands, a new stretch begins

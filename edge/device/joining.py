@@ -23,7 +23,7 @@ from renzheng.contracts.log import Head
 from renzheng.contracts.provisioning import JoinAnswer, JoinCode, JoinRequest, ProvisioningError
 from renzheng.edge.device.bulk import MOVED
 from renzheng.edge.device.clock import SystemClock
-from renzheng.edge.device.closing import Closed, Here, close_log
+from renzheng.edge.device.closing import Closed, NewIdentity, close_log
 from renzheng.edge.device.keyring import device_key, new_key
 from renzheng.edge.device.link.uplink import REASSIGNED
 from renzheng.edge.device.log import DeviceLog
@@ -134,7 +134,7 @@ def _go_on(answer: JoinAnswer, data_dir: Path, signing_key: OKPKey, *, again: bo
         log = DeviceLog(store, answer.device_id)
         if again:
             reading = SystemClock().read()
-            here = Here(signing_key, answer.institution_id, answer.store_id)
+            here = NewIdentity(signing_key, answer.institution_id, answer.store_id)
             return close_log(log, at_central, here, reading)
         log.begin_after(at_central)
         return None

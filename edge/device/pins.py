@@ -123,7 +123,7 @@ def _reads(text: str, form: str) -> bool:
     return 1900 <= year <= 2100  # noqa: PLR2004
 
 
-class PinDesk:
+class PinChecker:
     """Checks PINs for a kiosk or an inspector's unit.
 
     Args:

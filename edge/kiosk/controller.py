@@ -11,11 +11,10 @@ from renzheng.contracts.errors import RenzhengError
 from renzheng.edge.errors import CallError
 from renzheng.edge.kiosk import session
 from renzheng.edge.kiosk.attempts import Attempts
-from renzheng.edge.kiosk.looks import Hears, Looks
+from renzheng.edge.kiosk.looks import LookListener, Looks
 from renzheng.edge.kiosk.loop import KioskLoop
 from renzheng.edge.kiosk.pages import Pages
 from renzheng.edge.kiosk.recorder import Recorder
-from renzheng.edge.kiosk.rest import Rest
 from renzheng.edge.kiosk.screen import name_of
 from renzheng.edge.kiosk.session import (
     BeginLook,
@@ -25,6 +24,7 @@ from renzheng.edge.kiosk.session import (
     RecordConsent,
     Rules,
 )
+from renzheng.edge.kiosk.sleep_timer import SleepTimer
 from renzheng.edge.look.outcomes import LookOutcome
 from renzheng.edge.look.watcher import now_ms
 
@@ -67,7 +67,7 @@ class Controller:
         looks: Looks,
         *,
         pages: Pages,
-        rest: Rest,
+        rest: SleepTimer,
         loop: KioskLoop,
     ) -> None:
         self.state: session.State = session.IDLE
@@ -80,7 +80,7 @@ class Controller:
         self._rest = rest
         self._loop = loop
         self._lock = asyncio.Lock()
-        looks.hears = Hears(self._pages.announce, self._look_ended, self.fail)
+        looks.hears = LookListener(self._pages.announce, self._look_ended, self.fail)
 
     @property
     def asleep(self) -> bool:

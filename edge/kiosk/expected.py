@@ -31,7 +31,7 @@ class Group(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class ExpectedPatient:
     """One patient of today's list."""
 
     patient: Patient

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from renzheng.edge.kiosk import session
-from renzheng.edge.kiosk.glimpse import Glimpser
+from renzheng.edge.kiosk.frame_scan import FrameScanner
 from renzheng.edge.kiosk.session import Looking, Scanning
 from renzheng.edge.look.watcher import Frame, Watcher, now_ms
 
@@ -18,13 +18,13 @@ class Frames:
 
     Args:
         watcher: looks at frames while somebody signs in.
-        glimpser: glances at them.
+        scanner: scans them for codes and movement.
         state: the visit's state now.
     """
 
-    def __init__(self, watcher: Watcher, glimpser: Glimpser, state: Callable[[], session.State]) -> None:
+    def __init__(self, watcher: Watcher, scanner: FrameScanner, state: Callable[[], session.State]) -> None:
         self._watcher = watcher
-        self._glimpser = glimpser
+        self._scanner = scanner
         self._state = state
         self._glanced_ms = 0
         self._own: dict[int, int] = {}
@@ -38,7 +38,7 @@ class Frames:
         scanning = isinstance(state, Scanning)
         if scanning or frame.at_ms - self._glanced_ms >= GLANCE_MS:
             self._glanced_ms = frame.at_ms
-            self._glimpser.show(frame, for_code=scanning)
+            self._scanner.show(frame, for_code=scanning)
 
     def show_own(self, jpeg: bytes) -> None:
         """Take a frame of the agent's own camera."""

@@ -12,24 +12,24 @@ from datetime import timedelta
 from renzheng.common.supervised import Worker, frames, named
 from renzheng.contracts.events import CoverageState
 from renzheng.edge.device.clock import Clock
-from renzheng.edge.device.coverage import Standing
+from renzheng.edge.device.coverage import CoverageStatus
 from renzheng.edge.device.evidence import Evidence
 from renzheng.edge.device.store.people import People
 from renzheng.edge.kiosk import session
 from renzheng.edge.kiosk.attempts import Attempts
 from renzheng.edge.kiosk.controller import Controller
 from renzheng.edge.kiosk.display import Delivery, Display
+from renzheng.edge.kiosk.frame_scan import FrameScanner
 from renzheng.edge.kiosk.frames import Frames
-from renzheng.edge.kiosk.glances import Glances
-from renzheng.edge.kiosk.glimpse import Glimpser
 from renzheng.edge.kiosk.latencies import Latencies
 from renzheng.edge.kiosk.lens import Lens
 from renzheng.edge.kiosk.looks import Looks
 from renzheng.edge.kiosk.loop import KioskLoop
 from renzheng.edge.kiosk.pages import Pages
 from renzheng.edge.kiosk.recorder import Recorder
-from renzheng.edge.kiosk.rest import Rest
+from renzheng.edge.kiosk.scan_handler import ScanHandler
 from renzheng.edge.kiosk.screen import CameraCall
+from renzheng.edge.kiosk.sleep_timer import SleepTimer
 from renzheng.edge.kiosk.verifying import Verifying
 from renzheng.edge.kiosk.visitors import Visitors
 from renzheng.edge.kiosk.witnesses import Witnesses
@@ -59,7 +59,7 @@ class Kiosk:
         latencies: how long did sign-ins take?
         looks: what has the look under way shown?
         frames: where does a frame go?
-        glimpser: glances at frames.
+        scanner: scan_handler at frames.
         lens: does the camera see?
         verifying: can this kiosk verify anybody?
         loop: how do other threads reach the kiosk?
@@ -77,7 +77,7 @@ class Kiosk:
     latencies: Latencies
     looks: Looks
     frames: Frames
-    glimpser: Glimpser
+    scanner: FrameScanner
     lens: Lens
     verifying: Verifying
     loop: KioskLoop
@@ -91,13 +91,13 @@ class Kiosk:
     @property
     def workers(self) -> tuple[Worker, Worker]:
         """The threads that look and glance at frames."""
-        return self.watcher.worker, self.glimpser.worker
+        return self.watcher.worker, self.scanner.worker
 
     async def run(self) -> None:
         """Serve until cancelled: keeps time for the session."""
         self.loop.enter()
         self.watcher.start()
-        self.glimpser.start()
+        self.scanner.start()
         try:
             while True:
                 await asyncio.sleep(_TICK_S)
@@ -107,22 +107,22 @@ class Kiosk:
                     LOGGER.error("a tick failed: %s\n%s", named(error), frames(error))  # noqa: TRY400
         finally:
             self.watcher.stop()
-            self.glimpser.stop()
+            self.scanner.stop()
 
     async def _tick(self) -> None:
         self.ticked_ms = now_ms()
         self.pages.note(now_ms())
         if await self.controller.tick():
-            self.glimpser.rest()
+            self.scanner.rest()
 
-    def standing(self) -> Standing:
+    def standing(self) -> CoverageStatus:
         """Return what this kiosk can see at this moment, for coverage."""
         coverage = self.settings.coverage
         if not coverage.page_expected:
-            return Standing(CoverageState.UP)
+            return CoverageStatus(CoverageState.UP)
         seen_ms = self.pages.seen_ms
         if seen_ms is None or now_ms() - seen_ms > coverage.longest_silence_seconds * 1000:
-            return Standing(CoverageState.DOWN, "no_page")
+            return CoverageStatus(CoverageState.DOWN, "no_page")
         seeing = self.lens.standing()
         return self.verifying.standing() if seeing.state is CoverageState.UP else seeing
 
@@ -184,14 +184,14 @@ def build_kiosk(
     verifying = Verifying()
     looks = Looks(settings, people, engine.model, watcher, lens, verifying=verifying)
     attempts = Attempts(recorder, evidence, latencies, verifying)
-    rest = Rest(round(settings.kiosk.sleep_seconds * 1000), now_ms())
+    rest = SleepTimer(round(settings.kiosk.sleep_seconds * 1000), now_ms())
     controller = Controller(
         rules_of(settings.kiosk), recorder, attempts, looks, pages=pages, rest=rest, loop=loop
     )
     visitors = Visitors(settings, people, clock, engine.model)
-    glances = Glances(controller, lens, visitors, pages, loop)
-    glimpser = Glimpser(lambda glimpse: loop.call(glances.take, glimpse))
-    shown = Frames(watcher, glimpser, lambda: controller.state)
+    scan_handler = ScanHandler(controller, lens, visitors, pages, loop)
+    scanner = FrameScanner(lambda scan: loop.call(scan_handler.take, scan))
+    shown = Frames(watcher, scanner, lambda: controller.state)
     return Kiosk(
         settings=settings,
         people=people,
@@ -213,7 +213,7 @@ def build_kiosk(
         latencies=latencies,
         looks=looks,
         frames=shown,
-        glimpser=glimpser,
+        scanner=scanner,
         lens=lens,
         verifying=verifying,
         loop=loop,

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable
 
 from renzheng.contracts.events import CoverageState
-from renzheng.edge.device.coverage import Standing
+from renzheng.edge.device.coverage import CoverageStatus
 from renzheng.edge.kiosk.screen import CameraCall
 from renzheng.edge.kiosk.virtual import virtual_video_devices
 from renzheng.models.liveness.stream import Camera
@@ -58,10 +58,10 @@ class Lens:
         """Whether it is the agent's own and fails: no page will say so."""
         return self._own and self.fails
 
-    def standing(self) -> Standing:
+    def standing(self) -> CoverageStatus:
         """What it can see at this moment, for coverage."""
         if self._report is not None and self.fails:
-            return Standing(CoverageState.DEGRADED, f"camera_{self._report.cause or 'failed'}")
+            return CoverageStatus(CoverageState.DEGRADED, f"camera_{self._report.cause or 'failed'}")
         if self.trouble is not None:
-            return Standing(CoverageState.DEGRADED, f"camera_{self.trouble}")
-        return Standing(CoverageState.UP)
+            return CoverageStatus(CoverageState.DEGRADED, f"camera_{self.trouble}")
+        return CoverageStatus(CoverageState.UP)

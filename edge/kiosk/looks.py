@@ -21,12 +21,12 @@ from renzheng.edge.look.watcher import Caution, Progress, Watcher, now_ms
 from renzheng.edge.settings import Settings
 from renzheng.models.liveness import challenge
 from renzheng.models.liveness.challenge import Plan
-from renzheng.models.liveness.light import Shown
+from renzheng.models.liveness.light import PaintedColour
 from renzheng.models.templates import ModelId
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class LookView:
     """What the look under way has shown so far; see `Progress`."""
 
     frame: int | None = None
@@ -36,7 +36,7 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
-class Hears:
+class LookListener:
     """Who hears of the look under way, on the event loop.
 
     Args:
@@ -73,9 +73,9 @@ class Looks:
         verifying: Verifying,
     ) -> None:
         kiosk = settings.kiosk
-        self.seen = Seen()
+        self.seen = LookView()
         self.watcher = watcher
-        self.hears = Hears(lambda: None, lambda _outcome, _crop: None, lambda _error: None)
+        self.hears = LookListener(lambda: None, lambda _outcome, _crop: None, lambda _error: None)
         self._limit_ms = round(kiosk.attempt_seconds * 1000)
         self._shown_is_needed = kiosk.unshown_liveness == "refuse"
         self._people = people
@@ -89,7 +89,7 @@ class Looks:
         references = await asyncio.to_thread(self._people.references, patient.person_id, self._model)
         caution = await asyncio.to_thread(self._caution_for, patient)
         self._number += 1
-        self.seen = Seen()
+        self.seen = LookView()
         self.watcher.begin(self._number, references, self._limit_ms, caution)
 
     @property
@@ -104,7 +104,7 @@ class Looks:
 
     def clear(self) -> None:
         """Forget what the last look has shown."""
-        self.seen = Seen()
+        self.seen = LookView()
 
     def painted(self, call: PaintedCall) -> None:
         """Keep that the page has painted the next colour of the plan that it was told.
@@ -115,7 +115,7 @@ class Looks:
         plan = self.seen.asked
         if plan is None or plan.nonce != call.nonce or call.step >= len(plan.colours):
             raise CallError("No such colour is asked for now.")
-        self.watcher.painted(plan.nonce, Shown(now_ms(), plan.colours[call.step]))
+        self.watcher.painted(plan.nonce, PaintedColour(now_ms(), plan.colours[call.step]))
 
     def progressed(self, progress: Progress) -> None:
         """Take what the watcher says after a frame."""
@@ -125,7 +125,7 @@ class Looks:
         if progress.fault is not None:
             self.hears.fault(progress.fault)
             return
-        self.seen = Seen(
+        self.seen = LookView(
             self.seen.frame if progress.frame is None else progress.frame,
             progress.first_usable_frame,
             progress.guidance,

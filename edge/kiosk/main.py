@@ -18,7 +18,7 @@ from renzheng.common.metrics import Family, write
 from renzheng.contracts.ids import EventId
 from renzheng.edge.device.agent import DeviceAgent
 from renzheng.edge.device.clock import Clock, SystemClock
-from renzheng.edge.device.coverage import Standing
+from renzheng.edge.device.coverage import CoverageStatus
 from renzheng.edge.device.keyring import device_key
 from renzheng.edge.device.link.uplink import read_central_key, software_with
 from renzheng.edge.device.metrics import each, one
@@ -142,7 +142,7 @@ class Agent(DeviceAgent):
         """The address of the kiosk page."""
         return f"http://127.0.0.1:{self.port}/"
 
-    def standing(self) -> Standing:
+    def standing(self) -> CoverageStatus:
         """Return what the kiosk can see at this moment, for coverage."""
         return self.kiosk.standing()
 

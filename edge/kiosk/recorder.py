@@ -8,7 +8,7 @@ from renzheng.contracts.events import (
     device_source,
 )
 from renzheng.contracts.ids import EventId, WitnessId, new_id
-from renzheng.edge.device.clock import Clock, Reading
+from renzheng.edge.device.clock import Clock, ClockReading
 from renzheng.edge.device.log import DeviceLog
 from renzheng.edge.device.store.database import Also
 from renzheng.edge.device.store.people import People
@@ -73,7 +73,9 @@ class Recorder:
         self._log.append(event, self._session_change(record, session_id, reading))
         return EventId(event.id)
 
-    def _session_change(self, record: RecordAttempt, session_id: str | None, reading: Reading) -> Also | None:
+    def _session_change(
+        self, record: RecordAttempt, session_id: str | None, reading: ClockReading
+    ) -> Also | None:
         if record.kind is Kind.SIGN_IN and session_id is not None:
             return self._people.signed_in(record.patient.person_id, session_id, reading.wall)
         if record.kind is Kind.SIGN_OUT and session_id is not None:

@@ -32,7 +32,7 @@ FROZEN_MS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
+class SceneState:
     """What the thumbnails so far have shown.
 
     Args:
@@ -64,7 +64,7 @@ class Sight:
         return None
 
 
-def observe(sight: Sight, thumbnail: Thumbnail, at_ms: int) -> Sight:
+def observe(sight: SceneState, thumbnail: Thumbnail, at_ms: int) -> SceneState:
     """Take one thumbnail."""
     flat = float(thumbnail.std()) < COVERED_DEVIATION
     flat_since = (at_ms if sight.flat_since_ms is None else sight.flat_since_ms) if flat else None
@@ -78,6 +78,6 @@ def observe(sight: Sight, thumbnail: Thumbnail, at_ms: int) -> Sight:
     return replace(seen, stirred=sight.stirred + 1 if moved else 0, still_since_ms=still_since)
 
 
-def rested(sight: Sight) -> Sight:
+def rested(sight: SceneState) -> SceneState:
     """Forget movement: whoever went away moved, and must not wake what has just gone to sleep."""
     return replace(sight, last=None, stirred=0, still_since_ms=None)

@@ -8,7 +8,7 @@ an hour speak against no patient and no institution. The next look that works en
 import logging
 
 from renzheng.contracts.events import CoverageState
-from renzheng.edge.device.coverage import Standing
+from renzheng.edge.device.coverage import CoverageStatus
 from renzheng.edge.look.attempt import TOO_SLOW
 from renzheng.edge.look.outcomes import NotAcquired, NotShown
 from renzheng.edge.look.watcher import Progress
@@ -43,11 +43,11 @@ class Verifying:
         elif self.trouble == NOT_RECORDED:
             self._change(None)
 
-    def standing(self) -> Standing:
+    def standing(self) -> CoverageStatus:
         """What it can see at this moment as far as looks show, for coverage."""
         if self.trouble is None:
-            return Standing(CoverageState.UP)
-        return Standing(CoverageState.DEGRADED, self.trouble)
+            return CoverageStatus(CoverageState.UP)
+        return CoverageStatus(CoverageState.DEGRADED, self.trouble)
 
     def _change(self, trouble: str | None) -> None:
         if trouble == self.trouble:

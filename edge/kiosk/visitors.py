@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 from renzheng.edge.device.clock import Clock
 from renzheng.edge.device.store.people import NOTICE, Patient, People
 from renzheng.edge.errors import CallError
-from renzheng.edge.kiosk.expected import HISTORY, Listed, group_of
+from renzheng.edge.kiosk.expected import HISTORY, ExpectedPatient, group_of
 from renzheng.edge.kiosk.screen import IdentifyCall
 from renzheng.edge.kiosk.session import Identified, Identifier
 from renzheng.edge.settings import Settings
@@ -31,13 +31,13 @@ class Visitors:
         self._clock = clock
         self._model = model
 
-    def roster(self) -> list[Listed]:
+    def roster(self) -> list[ExpectedPatient]:
         """Return today's patients, and where on the list each stands at this hour."""
         now = self._clock.read().wall.astimezone(self._zone)
         times = self._people.expected_at(now.date())
         past = self._people.past_sessions(now - HISTORY)
         return [
-            Listed(
+            ExpectedPatient(
                 patient,
                 group_of(
                     now,

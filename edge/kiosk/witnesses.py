@@ -4,7 +4,7 @@ import asyncio
 
 from renzheng.contracts.ids import WitnessId
 from renzheng.edge.device.clock import Clock
-from renzheng.edge.device.pins import PinDesk
+from renzheng.edge.device.pins import PinChecker
 from renzheng.edge.device.store.people import People
 from renzheng.edge.kiosk.recorder import Recorder
 from renzheng.edge.kiosk.screen import AbilitiesCall, WitnessCall
@@ -22,7 +22,7 @@ class Witnesses:
 
     def __init__(self, people: People, recorder: Recorder, clock: Clock) -> None:
         self._people = people
-        self._pins = PinDesk(
+        self._pins = PinChecker(
             people.store,
             people,
             wall_ms=lambda: round(clock.read().wall.timestamp() * 1000),

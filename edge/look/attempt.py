@@ -27,7 +27,7 @@ from renzheng.models.decision import Compared, Decision, Match, NonMatch, NoRefe
 from renzheng.models.liveness import challenge
 from renzheng.models.liveness.challenge import ASK_NOTHING, Answering, Plan
 from renzheng.models.liveness.fusion import NOTHING_SHOWN, Verdict, fuse
-from renzheng.models.liveness.light import Shown, Skin
+from renzheng.models.liveness.light import PaintedColour, Skin
 from renzheng.models.liveness.pose import Pose
 from renzheng.models.templates import Template
 
@@ -151,7 +151,7 @@ def begin(now_ms: int, limit_ms: int, plan: Plan = ASK_NOTHING, *, shown_is_need
     return Attempt(now_ms, limit_ms, plan=plan, shown_is_needed=shown_is_needed)
 
 
-def painted(attempt: Attempt, shown: Shown) -> Attempt:
+def painted(attempt: Attempt, shown: PaintedColour) -> Attempt:
     """Take the page's word that it has painted the next colour."""
     if attempt.answering is None:
         return attempt

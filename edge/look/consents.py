@@ -2,7 +2,7 @@
 
 from renzheng.contracts.events import ConsentData, ConsentRecorded, ConsentWithdrawn, device_source
 from renzheng.contracts.ids import EventId
-from renzheng.edge.device.clock import Clock, Reading
+from renzheng.edge.device.clock import Clock, ClockReading
 from renzheng.edge.device.log import DeviceLog
 from renzheng.edge.device.store.people import NOTICE, People
 from renzheng.edge.settings import Settings
@@ -52,7 +52,7 @@ class Consents:
         self._people.destroy_key(person_id)
         return EventId(event.id)
 
-    def _data(self, reading: Reading, *, given: bool, witness_id: str | None) -> ConsentData:
+    def _data(self, reading: ClockReading, *, given: bool, witness_id: str | None) -> ConsentData:
         return ConsentData(
             institution_id=self._settings.device.institution_id,
             clock=reading.as_event_clock(),

@@ -16,7 +16,7 @@ from renzheng.contracts.ids import PersonId
 from renzheng.edge.device.store.people import People
 from renzheng.edge.look.faces import FaceEngine
 from renzheng.models import site
-from renzheng.models.calibration import Calibration, Standing, standing_of
+from renzheng.models.calibration import Calibration, CalibrationStatus, standing_of
 from renzheng.models.calibration_files import latest, save
 from renzheng.models.engine import ENGINES
 from renzheng.models.errors import OperatingPointError
@@ -57,7 +57,7 @@ class SiteGallery:
                 self.calibration = made
             return self.calibration
 
-    def standing(self, fmr: float) -> Standing:
+    def standing(self, fmr: float) -> CalibrationStatus:
         """Return what can be promised now: a rate of false matches, or that a witness is needed."""
         return standing_of(self.calibration or self._engine.card_calibration, fmr)
 

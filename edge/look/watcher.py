@@ -19,7 +19,7 @@ from renzheng.models.decision import Decision
 from renzheng.models.following import Following
 from renzheng.models.liveness.challenge import ASK_NOTHING, Plan
 from renzheng.models.liveness.fusion import Verdict
-from renzheng.models.liveness.light import Shown, skin_of
+from renzheng.models.liveness.light import PaintedColour, skin_of
 from renzheng.models.liveness.network import LivenessNetwork
 from renzheng.models.liveness.pose import pose_of
 from renzheng.models.liveness.stream import Camera
@@ -130,7 +130,7 @@ class Watcher:
         self._tell = tell
         self._calibration = calibration
         self._network = network
-        self._painted: list[tuple[str, Shown]] = []
+        self._painted: list[tuple[str, PaintedColour]] = []
         self._camera = Camera()
         self._condition = threading.Condition()
         self._newest: Frame | None = None
@@ -179,7 +179,7 @@ class Watcher:
         """Take what is known of the camera apart from its pictures, from now on."""
         self._camera = camera
 
-    def painted(self, nonce: str, shown: Shown) -> None:
+    def painted(self, nonce: str, shown: PaintedColour) -> None:
         """Take the page's word that it has painted the next colour of this attempt's plan."""
         with self._condition:
             self._painted.append((nonce, shown))
@@ -304,7 +304,7 @@ def _begun(order: _Order) -> Attempt:
     return attempt.begin(now_ms(), order.limit_ms, caution.plan, shown_is_needed=caution.shown_is_needed)
 
 
-def _with_painted(state: Attempt, painted: Sequence[tuple[str, Shown]]) -> Attempt:
+def _with_painted(state: Attempt, painted: Sequence[tuple[str, PaintedColour]]) -> Attempt:
     """Colours of another attempt's plan are not this one's."""
     for nonce, shown in painted:
         if nonce == state.plan.nonce:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from renzheng.common.supervised import Worker, frames, named
 from renzheng.edge.errors import StoreError
-from renzheng.edge.ward.camera import Taken
+from renzheng.edge.ward.camera import TimedPicture
 from renzheng.edge.ward.shots import WardEngine
 from renzheng.edge.ward.watch import CameraWatch
 
@@ -71,7 +71,7 @@ class Analysts:
         finally:
             watch.lock.release()
 
-    def _next(self) -> tuple[CameraWatch, Taken] | None:
+    def _next(self) -> tuple[CameraWatch, TimedPicture] | None:
         """Take the picture that waits longest, of a camera that nobody looks at; its lock is then held."""
         waiting = [
             (since, number)

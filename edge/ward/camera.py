@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from renzheng.common.supervised import Worker
 from renzheng.contracts.errors import RenzhengError
 from renzheng.contracts.events import CoverageState
-from renzheng.edge.device.coverage import Standing
+from renzheng.edge.device.coverage import CoverageStatus
 from renzheng.edge.settings.ward import CameraSettings
 from renzheng.edge.ward import timeline
 from renzheng.edge.ward.decoder import STARTING_SECONDS, Decoder, DecoderError, Picture
 from renzheng.edge.ward.rtp import AccessUnit
 from renzheng.edge.ward.rtsp import Credentials
-from renzheng.edge.ward.stream import RtspStream, StreamError, Trouble, read_certificate
+from renzheng.edge.ward.stream import CameraTrouble, RtspStream, StreamError, read_certificate
 
 LOGGER = logging.getLogger(__name__)
 FIRST_WAIT_SECONDS = 1.0
@@ -28,7 +28,7 @@ _EARLY_SHARE = 0.85
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class TimedPicture:
     """A picture and when it came, on the steady clock, in seconds."""
 
     picture: Picture
@@ -75,7 +75,7 @@ class Camera:
         self._on_picture = on_picture
         self._first_wait_seconds = first_wait_seconds
         self._lock = threading.Lock()
-        self._newest: Taken | None = None
+        self._newest: TimedPicture | None = None
         self._seen_at_s: float | None = None
         self._trouble: str | None = "connecting"
         self._mark: timeline.Mark | None = None
@@ -99,7 +99,7 @@ class Camera:
             stream.abort()
         self.worker.stop(timeout_seconds=20)
 
-    def take(self) -> Taken | None:
+    def take(self) -> TimedPicture | None:
         """Take the newest picture away; None when there is no new one."""
         with self._lock:
             taken, self._newest = self._newest, None
@@ -111,16 +111,16 @@ class Camera:
         newest = self._newest
         return None if newest is None else newest.at_s
 
-    def standing(self) -> Standing:
+    def standing(self) -> CoverageStatus:
         """Whether pictures come, and why not."""
         if self._trouble is not None:
-            return Standing(CoverageState.DOWN, self._trouble)
+            return CoverageStatus(CoverageState.DOWN, self._trouble)
         now = time.monotonic()
         if self._seen_at_s is None or now - self._seen_at_s > _SILENT_SECONDS:
-            return Standing(CoverageState.DOWN, Trouble.STALLED.value)
+            return CoverageStatus(CoverageState.DOWN, CameraTrouble.STALLED.value)
         if self._restarted_at_s is not None and now - self._restarted_at_s < _SILENT_SECONDS:
-            return Standing(CoverageState.DEGRADED, "camera_restarted")
-        return Standing(CoverageState.UP)
+            return CoverageStatus(CoverageState.DEGRADED, "camera_restarted")
+        return CoverageStatus(CoverageState.UP)
 
     def _turn(self) -> float:
         """Follow the camera until it is lost; how long to rest before the next try."""
@@ -131,7 +131,7 @@ class Camera:
         except StreamError as error:
             self._lost(error.trouble, error)
         except DecoderError as error:
-            self._lost(Trouble.UNDECODABLE, error)
+            self._lost(CameraTrouble.UNDECODABLE, error)
         except RenzhengError as error:
             self._lost("fault", error)
         except Exception:
@@ -149,13 +149,13 @@ class Camera:
 
         A refused password is tried once in the longest time only, or the camera might lock the user out.
         """
-        if self._trouble == Trouble.WRONG_PASSWORD:
+        if self._trouble == CameraTrouble.WRONG_PASSWORD:
             return LONGEST_WAIT_SECONDS
         doubled = self._first_wait_seconds * 2.0 ** min(failures, 10)
         return float(min(doubled, LONGEST_WAIT_SECONDS) * random.uniform(0.5, 1.0))  # noqa: S311 - spreads only
 
-    def _lost(self, trouble: Trouble | str, error: RenzhengError) -> None:
-        name = trouble.value if isinstance(trouble, Trouble) else trouble
+    def _lost(self, trouble: CameraTrouble | str, error: RenzhengError) -> None:
+        name = trouble.value if isinstance(trouble, CameraTrouble) else trouble
         if self.worker.stopping():
             return
         if self._trouble != name:
@@ -229,7 +229,7 @@ class Camera:
         with self._lock:
             self.counts.pictures += 1
             self.counts.replaced += self._newest is not None
-            self._newest = Taken(picture, now)
+            self._newest = TimedPicture(picture, now)
         self._seen_at_s = now
         self._trouble = None
         self._on_picture()

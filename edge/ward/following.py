@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from renzheng.edge.ward import tracks
-from renzheng.edge.ward.shots import Finds, Shot
+from renzheng.edge.ward.shots import DetectedFaces, Shot
 from renzheng.edge.ward.tracks import Track
 
 BEST_SHOTS = 4
@@ -13,7 +13,7 @@ LINGERING_SECONDS = 20.0
 
 
 @dataclass(slots=True)
-class Followed:
+class CollectedTrack:
     """What is gathered of one track.
 
     Args:
@@ -32,22 +32,22 @@ class Followed:
         self.shots = best[:BEST_SHOTS]
 
 
-class Following:
+class TrackCollector:
     """The tracks of one camera; what is gathered of one is let go with it."""
 
     def __init__(self) -> None:
-        self.followed: dict[int, Followed] = {}
+        self.followed: dict[int, CollectedTrack] = {}
         self.ended = 0
         self._tracks = tracks.Tracks()
 
-    def follow(self, finds: Finds, at_s: float) -> Iterator[tuple[Track, Followed]]:
+    def follow(self, finds: DetectedFaces, at_s: float) -> Iterator[tuple[Track, CollectedTrack]]:
         """Take the faces of one picture; yield the tracks of which it is to be told whose they are."""
         advanced = tracks.advance(self._tracks, finds.boxes, at_s, tracks.Rules())
         self._tracks = advanced.tracks
         self._gather(advanced.numbers, finds.shots, at_s)
         for track in advanced.closed:
             self.ended += 1
-            yield track, self.followed.pop(track.number, Followed())
+            yield track, self.followed.pop(track.number, CollectedTrack())
         for track in self._tracks.open:
             followed = self.followed[track.number]
             if not followed.identified and at_s - followed.tried_at_s >= LINGERING_SECONDS:
@@ -56,6 +56,6 @@ class Following:
 
     def _gather(self, numbers: Sequence[int], shots: Sequence[Shot | None], at_s: float) -> None:
         for number, shot in zip(numbers, shots, strict=True):
-            followed = self.followed.setdefault(number, Followed(tried_at_s=at_s))
+            followed = self.followed.setdefault(number, CollectedTrack(tried_at_s=at_s))
             if shot is not None:
                 followed.add(shot)

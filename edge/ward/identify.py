@@ -31,7 +31,7 @@ class Identified:
 
 
 @dataclass(frozen=True, slots=True)
-class NobodyOnTheList:
+class NotOnList:
     """No one on the list reaches the threshold; nothing is kept of whoever it was."""
 
 
@@ -47,7 +47,7 @@ class NotSupported:
     wanted_fmr: float
 
 
-Identification = Identified | NobodyOnTheList | Divided | NotSupported
+Identification = Identified | NotOnList | Divided | NotSupported
 
 
 def identify(gallery: Gallery, shots: Sequence[Template], expected_false_matches: float) -> Identification:
@@ -59,14 +59,14 @@ def identify(gallery: Gallery, shots: Sequence[Template], expected_false_matches
         expected_false_matches: for how many of the list a stranger may be taken, on average.
     """
     if len(gallery) == 0:
-        return NobodyOnTheList()
+        return NotOnList()
     at_fmr = wanted_fmr(expected_false_matches, len(gallery))
     try:
         found = gallery.search(shots, at_fmr=at_fmr, most=1, apart=True)
     except OperatingPointError:
         return NotSupported(at_fmr)
     if not isinstance(found, Found):
-        return NobodyOnTheList()
+        return NotOnList()
     best = found.candidates[0]
     if any(gallery.likest(shot) != best.person_id for shot in shots):
         return Divided()

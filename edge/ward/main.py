@@ -23,7 +23,7 @@ from renzheng.contracts.events import Purpose
 from renzheng.edge.device.agent import DeviceAgent
 from renzheng.edge.device.bulk import open_bulk
 from renzheng.edge.device.clock import Clock, SystemClock
-from renzheng.edge.device.coverage import Standing
+from renzheng.edge.device.coverage import CoverageStatus
 from renzheng.edge.device.inpatients import RosterFetcher
 from renzheng.edge.device.link.uplink import read_central_key, software_with
 from renzheng.edge.device.server import Server
@@ -40,9 +40,9 @@ from renzheng.edge.ward.analysts import Analysts
 from renzheng.edge.ward.camera import FIRST_WAIT_SECONDS, Camera
 from renzheng.edge.ward.decoder import DecoderMissingError
 from renzheng.edge.ward.lists import WardLists
+from renzheng.edge.ward.presence_writer import PresenceWriter, forget_told
 from renzheng.edge.ward.scene import scene_file
 from renzheng.edge.ward.stream import read_credentials
-from renzheng.edge.ward.telling import Telling, forget_told
 from renzheng.edge.ward.watch import CameraWatch
 from renzheng.models.engine import FaceEngine
 
@@ -91,7 +91,7 @@ class WardAgent(DeviceAgent):
             zone=ZoneInfo(device.time_zone),
             notice=(NOTICE, settings.kiosk.notice_version),
         )
-        self.telling = Telling(settings, self.log, self.evidence, clock, engine_name(engine))
+        self.writer = PresenceWriter(settings, self.log, self.evidence, clock, engine_name(engine))
         self.watches = [self._watch(camera, first_wait_seconds) for camera in ward.cameras]
         self.analysts = Analysts(self.watches, _one_at_hand(engine, open_engine), ward.workers)
         self.fetcher = self._roster_fetcher()
@@ -109,7 +109,7 @@ class WardAgent(DeviceAgent):
         """Where health and metrics are served."""
         return self._server.port
 
-    def standing(self) -> Standing:
+    def standing(self) -> CoverageStatus:
         """Return what the cameras together can see."""
         return sight.union({watch.camera.settings.id: watch.standing() for watch in self.watches})
 
@@ -151,7 +151,7 @@ class WardAgent(DeviceAgent):
                 first_wait_seconds=first_wait_seconds,
             ),
             list_of=lambda: self.lists.of(camera.ward),
-            tell=self.telling.tell,
+            tell=self.writer.tell,
             expected_false_matches=ward.expected_false_matches,
             scene_file=scene_file(self.settings.device.data_dir, camera.id),
             rules=sight.Rules(frozen_seconds=ward.frozen_seconds),
@@ -187,7 +187,7 @@ class WardAgent(DeviceAgent):
 
     def metrics(self) -> list[Family]:
         """Return what Prometheus may ask for."""
-        return [*super().metrics(), *reports.metrics(self.watches, self.telling.told)]
+        return [*super().metrics(), *reports.metrics(self.watches, self.writer.told)]
 
     def _app(self) -> FastAPI:
         app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)

@@ -10,7 +10,7 @@ BETWEEN_CROSSINGS = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class LastReport:
     """What was told of a patient last.
 
     Args:
@@ -24,7 +24,7 @@ class Told:
     crossed_at: datetime | None = None
 
 
-def is_due(last: Told | None, now: datetime, direction: Direction | None, interval: timedelta) -> bool:
+def is_due(last: LastReport | None, now: datetime, direction: Direction | None, interval: timedelta) -> bool:
     """Say whether to tell a presence now.
 
     At most once an interval; besides, whenever the patient went through the entrance the other way than was
@@ -38,8 +38,8 @@ def is_due(last: Told | None, now: datetime, direction: Direction | None, interv
     return last.crossed_at is None or now - last.crossed_at >= BETWEEN_CROSSINGS
 
 
-def after(last: Told | None, now: datetime, direction: Direction | None) -> Told:
+def after(last: LastReport | None, now: datetime, direction: Direction | None) -> LastReport:
     """What is told last once a presence has been told now."""
     if direction is not None:
-        return Told(now, direction, now)
-    return Told(now, last.direction, last.crossed_at) if last else Told(now)
+        return LastReport(now, direction, now)
+    return LastReport(now, last.direction, last.crossed_at) if last else LastReport(now)

@@ -7,7 +7,7 @@ import numpy as np
 
 from renzheng.edge.ward import sight
 from renzheng.edge.ward.decoder import Picture
-from renzheng.edge.ward.sight import Condition, Edges, Rules, Sight, Small
+from renzheng.edge.ward.sight import Condition, Edges, PictureHistory, Rules, Small
 
 
 class Scene:
@@ -22,7 +22,9 @@ class Scene:
         self.path = path
         self._rules = rules
         edges = read_scene(path)
-        self._sight = Sight() if edges is None else Sight(scene=edges, looks=rules.settling_looks)
+        self._sight = (
+            PictureHistory() if edges is None else PictureHistory(scene=edges, looks=rules.settling_looks)
+        )
 
     @property
     def condition(self) -> Condition:
@@ -39,12 +41,12 @@ class Scene:
         """
         before = self._sight
         if before.condition is Condition.MOVED and not self.path.exists():
-            before = Sight()  # somebody has said that it hangs where it should
+            before = PictureHistory()  # somebody has said that it hangs where it should
         self._sight = sight.look(before, small, _fingerprint(picture), at_s, self._rules)
         self._keep(before)
         return self._sight.condition
 
-    def _keep(self, before: Sight) -> None:
+    def _keep(self, before: PictureHistory) -> None:
         """Write the scene once it has been learnt; edges at 160 x 90, in which nobody can be known."""
         learnt = self._sight.looks == self._rules.settling_looks and before.looks < self._sight.looks
         if learnt and self._sight.scene is not None:

@@ -52,7 +52,7 @@ class Shot:
 
 
 @dataclass(frozen=True, slots=True)
-class Finds:
+class DetectedFaces:
     """The faces of one picture.
 
     Args:
@@ -82,7 +82,9 @@ class FaceFinder:
         """Begin anew with the background: the camera sees nothing that could be one."""
         self._background = None
 
-    def find(self, engine: WardEngine, picture: Picture, small: Small, *, with_shots: bool) -> Finds | None:
+    def find(
+        self, engine: WardEngine, picture: Picture, small: Small, *, with_shots: bool
+    ) -> DetectedFaces | None:
         """Return the faces of one picture; None for the first one, before which nothing can have moved.
 
         Args:
@@ -97,7 +99,7 @@ class FaceFinder:
         self._background, parts = motion.moving_parts(self._background, small)
         areas = self._areas(parts, picture)
         if not areas:
-            return Finds()
+            return DetectedFaces()
         image = picture.rgb()
         found: list[tuple[Box, Shot | None]] = []
         for left, top, right, bottom in areas:
@@ -106,7 +108,7 @@ class FaceFinder:
                 shot = self._shot(engine, part, detection) if with_shots else None
                 found.append((_moved(detection.box, left, top), shot))
         found = _distinct(found)
-        return Finds([box for box, _ in found], [shot for _, shot in found], searched=True)
+        return DetectedFaces([box for box, _ in found], [shot for _, shot in found], searched=True)
 
     def _areas(self, parts: Sequence[motion.Part], picture: Picture) -> list[motion.Part]:
         """Return the moving parts in pixels of the picture, with some room, within the region."""

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from renzheng.contracts.events import CoverageState
-from renzheng.edge.device.coverage import Standing
+from renzheng.edge.device.coverage import CoverageStatus
 
 SMALL_PX = (160, 90)
 """Columns and rows of the small picture: a face in it has a handful of pixels and cannot be known."""
@@ -54,7 +54,7 @@ class Rules:
 
 
 @dataclass(frozen=True)
-class Sight:
+class PictureHistory:
     """What is remembered of a camera's pictures.
 
     Args:
@@ -74,7 +74,9 @@ class Sight:
     same_since_s: float = 0.0
 
 
-def look(sight: Sight, small: Small, fingerprint: bytes, at_s: float, rules: Rules) -> Sight:
+def look(
+    sight: PictureHistory, small: Small, fingerprint: bytes, at_s: float, rules: Rules
+) -> PictureHistory:
     """Take one picture.
 
     Args:
@@ -95,7 +97,7 @@ def look(sight: Sight, small: Small, fingerprint: bytes, at_s: float, rules: Rul
     return _placed(sight, edges_of(small), rules)
 
 
-def _placed(sight: Sight, edges: Edges, rules: Rules) -> Sight:
+def _placed(sight: PictureHistory, edges: Edges, rules: Rules) -> PictureHistory:
     """Compare the scene with the one that was learnt, or go on learning it."""
     if sight.scene is None:
         return replace(sight, condition=Condition.GOOD, scene=edges, looks=1)
@@ -133,20 +135,20 @@ def in_small(grey: NDArray[np.uint8]) -> Small:
     return np.asarray(cv2.resize(grey, SMALL_PX, interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def union(cameras: dict[str, Standing]) -> Standing:
+def union(cameras: dict[str, CoverageStatus]) -> CoverageStatus:
     """What a device with several cameras could see: all, some or nothing; the cause names the cameras.
 
     A ward of which one entrance is not watched is not a watched ward, so `up` takes every camera.
     """
     if not cameras:
-        return Standing(CoverageState.DOWN, "no_camera")
+        return CoverageStatus(CoverageState.DOWN, "no_camera")
     troubled = {name: one for name, one in cameras.items() if one.state is not CoverageState.UP}
     if not troubled:
-        return Standing(CoverageState.UP)
+        return CoverageStatus(CoverageState.UP)
     causes = sorted(f"{name}:{one.cause or one.state.value}" for name, one in troubled.items())
     cause = ",".join(causes) if len(",".join(causes)) <= _LONGEST_CAUSE else f"{len(causes)}_cameras"
     all_down = all(one.state is CoverageState.DOWN for one in cameras.values())
-    return Standing(CoverageState.DOWN if all_down else CoverageState.DEGRADED, cause)
+    return CoverageStatus(CoverageState.DOWN if all_down else CoverageState.DEGRADED, cause)
 
 
 _LONGEST_CAUSE = 180

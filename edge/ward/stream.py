@@ -25,7 +25,7 @@ _BUFFER_BYTES = 256_000
 _PORT, _TLS_PORT = 554, 322
 
 
-class Trouble(StrEnum):
+class CameraTrouble(StrEnum):
     """Why a camera gives no pictures."""
 
     UNREACHABLE = "unreachable"
@@ -44,7 +44,7 @@ class Trouble(StrEnum):
 class StreamError(FaultError):
     """A camera gives no pictures; `trouble` says why."""
 
-    def __init__(self, trouble: Trouble, what: str, *, do: str = "") -> None:
+    def __init__(self, trouble: CameraTrouble, what: str, *, do: str = "") -> None:
         self.trouble = trouble
         super().__init__(what, why="Nobody can be seen there; that is told as not covered.", do=do)
 
@@ -144,29 +144,33 @@ class RtspStream:
             self._ask("PLAY", base.strip(), {"Range": "npt=0.000-"})
         except UnknownCodecError as error:
             raise StreamError(
-                Trouble.WRONG_CODEC,
+                CameraTrouble.WRONG_CODEC,
                 f"The camera sends {error}, which is not read.",
                 do="Set the camera to H.264 or H.265.",
             ) from None
         except ProtocolError as error:
             raise StreamError(
-                Trouble.NOT_A_CAMERA, f"What answers is no camera: {error}.", do="Check host, port and path."
+                CameraTrouble.NOT_A_CAMERA,
+                f"What answers is no camera: {error}.",
+                do="Check host, port and path.",
             ) from None
         except ssl.SSLCertVerificationError as error:
             raise _wrong_certificate(error.verify_message) from None
         except ssl.SSLError as error:
             raise StreamError(
-                Trouble.NOT_A_CAMERA,
+                CameraTrouble.NOT_A_CAMERA,
                 f"What answers speaks no TLS: {error.reason}.",
                 do="Check the port, and whether the camera has RTSPS switched on.",
             ) from None
         except TimeoutError:
             raise StreamError(
-                Trouble.UNREACHABLE, "The camera does not answer in time.", do="Check cable and address."
+                CameraTrouble.UNREACHABLE,
+                "The camera does not answer in time.",
+                do="Check cable and address.",
             ) from None
         except OSError as error:
             raise StreamError(
-                Trouble.UNREACHABLE,
+                CameraTrouble.UNREACHABLE,
                 f"The camera cannot be reached: {error.strerror or type(error).__name__}.",
                 do="Check cable, power and address.",
             ) from None
@@ -188,7 +192,7 @@ class RtspStream:
             now = time.monotonic()
             if now > key_due:
                 raise StreamError(
-                    Trouble.NO_WHOLE_KEY_FRAME,
+                    CameraTrouble.NO_WHOLE_KEY_FRAME,
                     f"No whole key frame came for {KEY_FRAME_SECONDS:g} s.",
                     do="Check the network, and the camera's key frame interval.",
                 )
@@ -197,7 +201,7 @@ class RtspStream:
             except PacketError as error:
                 bad += 1
                 if bad >= _MOST_BAD_PACKETS:
-                    raise StreamError(Trouble.GARBAGE, f"The stream is no video: {error}.") from None
+                    raise StreamError(CameraTrouble.GARBAGE, f"The stream is no video: {error}.") from None
                 continue
             for unit in units:
                 bad = 0
@@ -217,11 +221,11 @@ class RtspStream:
                 self._alive_due = time.monotonic() + _KEEP_ALIVE_SECONDS
                 self._send("OPTIONS", self._url, {})
         except TimeoutError:
-            raise StreamError(Trouble.STALLED, f"Nothing came for {STALL_SECONDS:g} s.") from None
+            raise StreamError(CameraTrouble.STALLED, f"Nothing came for {STALL_SECONDS:g} s.") from None
         except OSError as error:
-            raise StreamError(Trouble.ENDED, f"The connection broke: {type(error).__name__}.") from None
+            raise StreamError(CameraTrouble.ENDED, f"The connection broke: {type(error).__name__}.") from None
         except ProtocolError as error:
-            raise StreamError(Trouble.GARBAGE, f"The stream cannot be read: {error}.") from None
+            raise StreamError(CameraTrouble.GARBAGE, f"The stream cannot be read: {error}.") from None
         return data
 
     def close(self) -> None:
@@ -280,11 +284,13 @@ class RtspStream:
             raise _wrong_password()
         if head.status == 404:  # noqa: PLR2004 - HTTP's
             raise StreamError(
-                Trouble.NO_SUCH_STREAM, "The camera has no stream at that path.", do="Check the url's path."
+                CameraTrouble.NO_SUCH_STREAM,
+                "The camera has no stream at that path.",
+                do="Check the url's path.",
             )
         if not 200 <= head.status < 300:  # noqa: PLR2004 - HTTP's
             raise StreamError(
-                Trouble.NOT_A_CAMERA,
+                CameraTrouble.NOT_A_CAMERA,
                 f"The camera answers {head.status} to {method}.",
                 do="Check the camera's settings for RTSP over TCP.",
             )
@@ -349,7 +355,7 @@ class RtspStream:
 
 def _wrong_certificate(why: str) -> StreamError:
     return StreamError(
-        Trouble.WRONG_CERTIFICATE,
+        CameraTrouble.WRONG_CERTIFICATE,
         f"The camera's certificate is not believed: {why}.",
         do="Put the camera's own certificate (PEM) into certificate_file, after comparing it at the camera.",
     )
@@ -357,7 +363,7 @@ def _wrong_certificate(why: str) -> StreamError:
 
 def _wrong_password() -> StreamError:
     return StreamError(
-        Trouble.WRONG_PASSWORD,
+        CameraTrouble.WRONG_PASSWORD,
         "The camera refuses user or password.",
         do="Put the camera's own into credentials_file: user on the first line, password on the second.",
     )

@@ -11,15 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from renzheng.contracts.events import CoverageState
-from renzheng.edge.device.coverage import Standing
+from renzheng.edge.device.coverage import CoverageStatus
 from renzheng.edge.ward import sight
-from renzheng.edge.ward.camera import Camera, Taken
+from renzheng.edge.ward.camera import Camera, TimedPicture
 from renzheng.edge.ward.crossing import Direction, direction_of
-from renzheng.edge.ward.following import Followed, Following
+from renzheng.edge.ward.following import CollectedTrack, TrackCollector
 from renzheng.edge.ward.identify import Divided, Identified, NotSupported, identify
 from renzheng.edge.ward.lists import WardList
 from renzheng.edge.ward.scene import Scene
-from renzheng.edge.ward.shots import FaceFinder, Finds, Pixels, WardEngine
+from renzheng.edge.ward.shots import DetectedFaces, FaceFinder, Pixels, WardEngine
 from renzheng.edge.ward.sight import Condition
 from renzheng.edge.ward.tracks import Track
 
@@ -84,7 +84,7 @@ class CameraWatch:
         self.lock = threading.Lock()
         self.fault: str | None = None
         self.scene = Scene(scene_file, rules or sight.Rules())
-        self.following = Following()
+        self.following = TrackCollector()
         self._finder = FaceFinder(camera.settings.region)
         self._backlog = Backlog()
         self._list_of = list_of
@@ -92,13 +92,17 @@ class CameraWatch:
         self._expected_false_matches = expected_false_matches
         self._unsupported = False
 
-    def standing(self) -> Standing:
+    def standing(self) -> CoverageStatus:
         """Return whether somebody could have been seen, and why not."""
         delivered = self.camera.standing()
         if delivered.state is not CoverageState.UP:
             return delivered
         cause = self._blind_because()
-        return Standing(CoverageState.UP) if cause is None else Standing(CoverageState.DEGRADED, cause)
+        return (
+            CoverageStatus(CoverageState.UP)
+            if cause is None
+            else CoverageStatus(CoverageState.DEGRADED, cause)
+        )
 
     def _blind_because(self) -> str | None:
         """Return why a patient could be missed although pictures come; None when there is no reason."""
@@ -112,7 +116,7 @@ class CameraWatch:
             return "list_too_long_to_tell"
         return "overloaded" if self._backlog.share < _LEAST_ANALYSED_SHARE else None
 
-    def analyse(self, engine: WardEngine, taken: Taken) -> None:
+    def analyse(self, engine: WardEngine, taken: TimedPicture) -> None:
         """Look at one picture."""
         began = time.thread_time()
         self._backlog.note(self.camera.counts.replaced)
@@ -128,14 +132,14 @@ class CameraWatch:
         self.numbers.on_time += time.monotonic() - taken.at_s <= period_s
         self.numbers.cpu_seconds += time.thread_time() - began
 
-    def _finds(self, engine: WardEngine, taken: Taken) -> Finds | None:
+    def _finds(self, engine: WardEngine, taken: TimedPicture) -> DetectedFaces | None:
         small = sight.in_small(taken.picture.grey)
         if self.scene.look(taken.picture, small, taken.at_s) is not Condition.GOOD:
             self._finder.forget()
-            return Finds()
+            return DetectedFaces()
         return self._finder.find(engine, taken.picture, small, with_shots=self._list_of() is not None)
 
-    def _resolve(self, track: Track, followed: Followed, taken: Taken) -> None:
+    def _resolve(self, track: Track, followed: CollectedTrack, taken: TimedPicture) -> None:
         """Tell whose a track is, if it is of somebody on the list."""
         list_ = self._list_of()
         if list_ is None or not followed.shots:
@@ -150,7 +154,7 @@ class CameraWatch:
             direction = self._direction(track, taken)
             self._tell(result, self.camera.settings.id, direction, len(shots), followed.shots[0].crop)
 
-    def _direction(self, track: Track, taken: Taken) -> Direction | None:
+    def _direction(self, track: Track, taken: TimedPicture) -> Direction | None:
         line = self.camera.settings.line
         if line is None:
             return None

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from renzheng.models.detection.boxes import Box
-from renzheng.models.liveness.evidence import Said
+from renzheng.models.liveness.evidence import SignalResult
 
 Pixels = NDArray[np.uint8]
 Profile = NDArray[np.float32]
@@ -60,7 +60,7 @@ def bands(profiles: NDArray[np.float32], at_ms: Sequence[int] | None = None) -> 
     return float(np.sqrt(max(0.0, float(np.median(np.sort(pairs, axis=1)[:, 1])))))
 
 
-def say(profiles: NDArray[np.float32], at_ms: Sequence[int] | None = None) -> Said:
+def say(profiles: NDArray[np.float32], at_ms: Sequence[int] | None = None) -> SignalResult:
     """Weigh the bands: from 0.004 on, at most 2.5."""
     found = bands(profiles, at_ms)
-    return Said("bands", -float(np.clip(600 * (found - _COMMON), 0.0, 2.5)), found)
+    return SignalResult("bands", -float(np.clip(600 * (found - _COMMON), 0.0, 2.5)), found)

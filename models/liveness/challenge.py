@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from renzheng.models.liveness import light
-from renzheng.models.liveness.evidence import Family, Said
-from renzheng.models.liveness.light import Answer, Colour, Shown, Skin
+from renzheng.models.liveness.evidence import Family, SignalResult
+from renzheng.models.liveness.light import Answer, Colour, PaintedColour, Skin
 from renzheng.models.liveness.pose import Challenge, Pose, done
 
 
@@ -87,10 +87,10 @@ class Answering:
     before: tuple[Pose, ...]
     poses: tuple[Pose, ...] = ()
     skin: tuple[Skin, ...] = ()
-    shown: tuple[Shown, ...] = ()
+    shown: tuple[PaintedColour, ...] = ()
 
 
-def say(plan: Plan, answering: Answering, *, over: bool) -> tuple[Said, ...]:
+def say(plan: Plan, answering: Answering, *, over: bool) -> tuple[SignalResult, ...]:
     """Weigh the answer so far; only at the end (`over`) does a missing one count against."""
     if plan.challenge is None:
         return ()
@@ -98,14 +98,14 @@ def say(plan: Plan, answering: Answering, *, over: bool) -> tuple[Said, ...]:
     answered = light.answer(answering.skin, answering.shown)
     whole = not plan.colours or len(answering.shown) >= len(plan.colours)
     if not moved:
-        return (Said("challenge", -1.5 if over else 0.0),)
+        return (SignalResult("challenge", -1.5 if over else 0.0),)
     if plan.colours and not whole and not over:
         return ()  # done, but the colours are still running
     return (_moved(), _lit(answered))
 
 
-def _moved() -> Said:
-    return Said("challenge", 0.5, 1.0)
+def _moved() -> SignalResult:
+    return SignalResult("challenge", 0.5, 1.0)
 
 
 _LIT = {Answer.ANSWERED: 1.5, Answer.UNANSWERED: -2.5, Answer.LATE: -2.5}
@@ -114,8 +114,8 @@ measured, or shines everywhere alike, says nothing. What answers later than ligh
 does not answer: whether a tint that comes late is found at all depends on a few pixels of the face's box."""
 
 
-def _lit(answered: Answer) -> Said:
+def _lit(answered: Answer) -> SignalResult:
     as_a_head = answered is Answer.ANSWERED
-    return Said(
+    return SignalResult(
         "colour_light", _LIT.get(answered, 0.0), float(as_a_head), family=Family.LIGHT if as_a_head else None
     )

@@ -13,7 +13,7 @@ class Family(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class SignalResult:
     """One signal's word.
 
     Args:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from renzheng.models.landmarks import Landmarks
-from renzheng.models.liveness.evidence import Family, Said
+from renzheng.models.liveness.evidence import Family, SignalResult
 
 Pixels = NDArray[np.uint8]
 Chip = NDArray[np.float32]
@@ -49,10 +49,10 @@ class Moved:
     lips: int = 0
 
 
-def say(moved: Moved, *, loose: bool) -> Said:
+def say(moved: Moved, *, loose: bool) -> SignalResult:
     """Weigh it; `loose`: more than one rigid body was seen to move."""
     found = moved.lips >= PAIRS or (moved.eyes >= PAIRS and loose)
-    return Said(
+    return SignalResult(
         "expression",
         1.5 if found else 0.0,
         moved.eyes + moved.lips,

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from renzheng.models.detection.boxes import Box
-from renzheng.models.liveness.evidence import Said
+from renzheng.models.liveness.evidence import SignalResult
 
 Pixels = NDArray[np.uint8]
 
@@ -47,6 +47,6 @@ def sides(image: Pixels, box: Box) -> int:
     return sum(bool(side.any()) for side in outside)
 
 
-def say(counted: float) -> Said:
+def say(counted: float) -> SignalResult:
     """Weigh the sides with an edge, the median over a few frames."""
-    return Said("frame_edges", -min(1.5 * max(0.0, counted - _COMMON), _MOST), counted)
+    return SignalResult("frame_edges", -min(1.5 * max(0.0, counted - _COMMON), _MOST), counted)

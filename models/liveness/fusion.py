@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from renzheng.contracts.events import Pad
-from renzheng.models.liveness.evidence import Said
+from renzheng.models.liveness.evidence import SignalResult
 
 BONA_FIDE_AT = 2.0
 """The working point: a face's shape and expression (3.5) may be weakened by one doubt, not by a large one.
@@ -34,7 +34,7 @@ class Verdict:
 
     pad: Pad
     weight: float = 0.0
-    said: tuple[Said, ...] = ()
+    said: tuple[SignalResult, ...] = ()
 
     def codes(self) -> tuple[str, ...]:
         """What each signal said, for the record; signals without a word are left out."""
@@ -44,7 +44,7 @@ class Verdict:
 NOTHING_SHOWN = Verdict(Pad.NOT_SHOWN)
 
 
-def fuse(said: Sequence[Said]) -> Verdict:
+def fuse(said: Sequence[SignalResult]) -> Verdict:
     """Weigh what the signals said."""
     weight = sum(word.weight for word in said)
     if weight <= ATTACK_AT:

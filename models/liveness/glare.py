@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from renzheng.models.detection.boxes import Box
-from renzheng.models.liveness.evidence import Said
+from renzheng.models.liveness.evidence import SignalResult
 
 Pixels = NDArray[np.uint8]
 
@@ -30,6 +30,6 @@ def patch(image: Pixels, box: Box) -> float:
     return float(stats[1:, cv2.CC_STAT_AREA].max(initial=0)) / _SIDE_PX**2
 
 
-def say(share: float) -> Said:
+def say(share: float) -> SignalResult:
     """Weigh the burnt-out patch."""
-    return Said("glare", -0.5 if share > _PLAIN else 0.0, share)
+    return SignalResult("glare", -0.5 if share > _PLAIN else 0.0, share)

@@ -90,7 +90,7 @@ class Skin:
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class PaintedColour:
     """A colour of the sequence, and when the page had painted it."""
 
     at_ms: int
@@ -121,7 +121,7 @@ def _colour(
     return float(red), float(green), float(blue)
 
 
-def answer(skin: Sequence[Skin], shown: Sequence[Shown]) -> Answer:
+def answer(skin: Sequence[Skin], shown: Sequence[PaintedColour]) -> Answer:
     """Tell whether the skin answered the colours that were shown."""
     if len(shown) < _FEWEST_STEPS:
         return Answer.UNMEASURED
@@ -139,7 +139,7 @@ def answer(skin: Sequence[Skin], shown: Sequence[Shown]) -> Answer:
     return Answer.ANSWERED if _as_a_head(during, shown, lag) else Answer.NOT_AS_A_HEAD
 
 
-def _as_a_head(skin: Sequence[Skin], shown: Sequence[Shown], lag_ms: int) -> bool:
+def _as_a_head(skin: Sequence[Skin], shown: Sequence[PaintedColour], lag_ms: int) -> bool:
     """Tell whether the sides answered less than the middle, and what is beside the head hardly."""
     middle = _gain([(each.red, each.green, each.blue) for each in skin], skin, shown, lag_ms)
     sides = _gain([each.sides for each in skin], skin, shown, lag_ms)
@@ -152,7 +152,7 @@ def _as_a_head(skin: Sequence[Skin], shown: Sequence[Shown], lag_ms: int) -> boo
 def _gain(
     colours: Sequence[tuple[float, float, float] | None],
     skin: Sequence[Skin],
-    shown: Sequence[Shown],
+    shown: Sequence[PaintedColour],
     lag_ms: int,
 ) -> float | None:
     """Return by how much a part's colour goes with what was shown; None where it was not taken."""
@@ -164,7 +164,7 @@ def _gain(
     return float((expected * values).sum()) / max(float((expected**2).sum()), 1e-12)
 
 
-def correlation(skin: Sequence[Skin], shown: Sequence[Shown]) -> tuple[float, float]:
+def correlation(skin: Sequence[Skin], shown: Sequence[PaintedColour]) -> tuple[float, float]:
     """Return the highest correlation over the lags, in [-1, 1], and the size of the answer at that lag."""
     during = [each for each in skin if each.at_ms >= shown[0].at_ms]
     seen = _without_drift(_log_colour(during), during)
@@ -192,7 +192,7 @@ _LIGHT = {
 }
 
 
-def _expected(skin: Sequence[Skin], shown: Sequence[Shown], lag_ms: int) -> NDArray[np.float64]:
+def _expected(skin: Sequence[Skin], shown: Sequence[PaintedColour], lag_ms: int) -> NDArray[np.float64]:
     """The light of each frame, of the colour shown so long before, without drift; (frames, 2)."""
     starts = np.array([each.at_ms + lag_ms for each in shown])
     places = np.searchsorted(starts, [each.at_ms for each in skin], side="right") - 1
@@ -200,7 +200,7 @@ def _expected(skin: Sequence[Skin], shown: Sequence[Shown], lag_ms: int) -> NDAr
 
 
 def _correlation(
-    seen: NDArray[np.float64], skin: Sequence[Skin], shown: Sequence[Shown], lag_ms: int
+    seen: NDArray[np.float64], skin: Sequence[Skin], shown: Sequence[PaintedColour], lag_ms: int
 ) -> tuple[float, float]:
     expected = _expected(skin, shown, lag_ms)
     strength = float(np.sqrt((expected**2).sum() * (seen**2).sum()))

@@ -21,7 +21,7 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from renzheng.models.liveness.evidence import Said
+from renzheng.models.liveness.evidence import SignalResult
 
 Points = NDArray[np.float32]
 
@@ -119,9 +119,9 @@ _WEIGHTS = {Shape.BODY: 0.0, Shape.FLAT: -4.0, Shape.LAYERS: 0.0, Shape.UNKNOWN:
 cheeks against the rest, and is taken for a mask."""
 
 
-def say(seen: Motion) -> Said:
+def say(seen: Motion) -> SignalResult:
     """Weigh what moved."""
-    return Said("motion", _WEIGHTS[seen.shape], seen.parallax)
+    return SignalResult("motion", _WEIGHTS[seen.shape], seen.parallax)
 
 
 def assess(track: Track) -> Motion:

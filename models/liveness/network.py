@@ -18,7 +18,7 @@ from renzheng.models.catalogue.files import installed
 from renzheng.models.detection.boxes import Box
 from renzheng.models.embedding import prepared
 from renzheng.models.engine import load_network
-from renzheng.models.liveness.evidence import Said
+from renzheng.models.liveness.evidence import SignalResult
 from renzheng.models.network import Network
 
 Pixels = NDArray[np.uint8]
@@ -39,7 +39,7 @@ class LivenessScore:
     model: str
 
 
-def say(score: float) -> Said:
+def say(score: float) -> SignalResult:
     """Weigh a score: nothing at 0.8, at most 0.5 for a living face and 2 against.
 
     On what the tests draw, at 5 %, half and 95 %: bona fide 0.80, 0.998, 1; phone 0.002, 0.21, 0.56; tablet
@@ -47,7 +47,7 @@ def say(score: float) -> Said:
     """
     kept = min(max(score, 1e-4), 1 - 1e-4)
     against = math.log(kept / (1 - kept)) - math.log(0.8 / 0.2)
-    return Said("network", min(max(0.6 * against, -2.0), 0.5), score)
+    return SignalResult("network", min(max(0.6 * against, -2.0), 0.5), score)
 
 
 class LivenessNetwork:

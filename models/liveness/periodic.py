@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from renzheng.models.detection.boxes import Box
-from renzheng.models.liveness.evidence import Said
+from renzheng.models.liveness.evidence import SignalResult
 
 Pixels = NDArray[np.uint8]
 Spectrum = NDArray[np.float32]
@@ -58,10 +58,10 @@ def peak(power: Spectrum) -> float:
     return max(_peak(channel) for channel in power)
 
 
-def say(power: Spectrum) -> Said:
+def say(power: Spectrum) -> SignalResult:
     """Weigh the highest peak: nothing up to 25 dB, then 0.4 a decibel, at most 2.5: no accusation alone."""
     found = peak(power)
-    return Said("periodic", -float(np.clip(0.4 * (found - _COMMON_DB), 0.0, _MOST)), found)
+    return SignalResult("periodic", -float(np.clip(0.4 * (found - _COMMON_DB), 0.0, _MOST)), found)
 
 
 def _power(channel: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -18,7 +18,7 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from renzheng.models.liveness.evidence import Family, Said
+from renzheng.models.liveness.evidence import Family, SignalResult
 from renzheng.models.liveness.mean_face import forward, unturned
 from renzheng.models.liveness.motion import Track, carry, fit_homography
 
@@ -77,10 +77,12 @@ class Depth:
 UNSEEN = Depth(Relief.UNKNOWN)
 
 
-def say(seen: Depth) -> Said:
+def say(seen: Depth) -> SignalResult:
     """Weigh the depth: a face's speaks for a living face; another depth, or none, accuses nobody."""
     found = seen.relief is Relief.FACE
-    return Said("face_shape", 2.0 if found else 0.0, seen.ratio, found, Family.SHAPE if found else None)
+    return SignalResult(
+        "face_shape", 2.0 if found else 0.0, seen.ratio, found, Family.SHAPE if found else None
+    )
 
 
 def assess(track: Track) -> Depth:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from renzheng.models.liveness.evidence import Said
+from renzheng.models.liveness.evidence import SignalResult
 
 MIN_REPEATS = 2
 """Frames equal to an earlier one, bit by bit, with others in between. A sensor's noise never comes twice: 0
@@ -69,12 +69,12 @@ class Stream:
         self.seen[digest] = self.frames
         self.at_ms.append(at_ms)
 
-    def say(self, known: Camera) -> tuple[Said, ...]:
+    def say(self, known: Camera) -> tuple[SignalResult, ...]:
         """What frames and camera say; they are signs of one thing, so only the strongest counts."""
         said = (
             camera(known),
-            Said("repeated_frames", -6.5 if self.repeats >= MIN_REPEATS else 0.0, self.repeats),
-            Said("frozen_frames", -2.5 if self.frozen >= MIN_FROZEN else 0.0, self.frozen),
+            SignalResult("repeated_frames", -6.5 if self.repeats >= MIN_REPEATS else 0.0, self.repeats),
+            SignalResult("frozen_frames", -2.5 if self.frozen >= MIN_FROZEN else 0.0, self.frozen),
             timing(self.at_ms),
         )
         strongest = min(said, key=lambda word: word.weight)
@@ -83,18 +83,18 @@ class Stream:
         )
 
 
-def timing(at_ms: Sequence[int]) -> Said:
+def timing(at_ms: Sequence[int]) -> SignalResult:
     """Weigh when the frames came: impossible or clockwork intervals speak against a camera."""
     intervals = np.diff(np.asarray(at_ms, dtype=np.float64))
     if len(intervals) < FEWEST_INTERVALS:
-        return Said("timing", 0.0)
+        return SignalResult("timing", 0.0)
     deviation = float(intervals.std())
     impossible = float(np.mean(intervals < SHORTEST_MS)) > 0.3  # noqa: PLR2004 - bursts after a hiccup are no third
-    return Said("timing", -1.5 if impossible or deviation < CLOCKWORK_MS else 0.0, deviation)
+    return SignalResult("timing", -1.5 if impossible or deviation < CLOCKWORK_MS else 0.0, deviation)
 
 
-def camera(known: Camera) -> Said:
+def camera(known: Camera) -> SignalResult:
     """Weigh the camera: its name is a weak sign, as any can be forged; a device without hardware is none."""
     if known.virtual_devices:
-        return Said("virtual_camera", -4.0, len(known.virtual_devices))
-    return Said("virtual_camera", -1.75 if _VIRTUAL.search(known.label) else 0.0)
+        return SignalResult("virtual_camera", -4.0, len(known.virtual_devices))
+    return SignalResult("virtual_camera", -1.75 if _VIRTUAL.search(known.label) else 0.0)

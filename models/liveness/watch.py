@@ -20,7 +20,7 @@ from renzheng.models.liveness import (
     shape,
     stream,
 )
-from renzheng.models.liveness.evidence import Said
+from renzheng.models.liveness.evidence import SignalResult
 from renzheng.models.liveness.fusion import NOTHING_SHOWN, Verdict, fuse
 from renzheng.models.liveness.network import LivenessNetwork
 from renzheng.models.liveness.tracking import Eyes, FaceTracker
@@ -126,7 +126,7 @@ class Watch:
             self._scores.append(self._network.score(image, face).score)
         self._faces += 1
 
-    def _say(self) -> list[Said]:
+    def _say(self) -> list[SignalResult]:
         said = [
             motion.say(self._moved),
             shape.say(self._depth),

@@ -33,14 +33,14 @@ from renzheng.contracts.events import (
     device_source,
 )
 from renzheng.contracts.ids import DeviceId, Shard
-from renzheng.edge.device.clock import Reading, SteppedClock
-from renzheng.edge.device.coverage import Standing
+from renzheng.edge.device.clock import ClockReading, SteppedClock
+from renzheng.edge.device.coverage import CoverageStatus
 from renzheng.edge.device.keyring import Keyring
 from renzheng.edge.device.link.runner import Identity, Link
 from renzheng.edge.device.log import DeviceLog
+from renzheng.edge.device.monitor import DeviceEventWriter, DeviceMonitor
 from renzheng.edge.device.store import heartbeat
 from renzheng.edge.device.store.database import Store
-from renzheng.edge.device.watchman import Teller, Watchman
 from renzheng.edge.settings import LinkSettings, Settings
 
 SHARD = "s1"
@@ -82,7 +82,7 @@ class AgentOrders:
         return self.notes / "refused"
 
 
-def sign_in(device_id: str, number: int, reading: Reading) -> SignIn:
+def sign_in(device_id: str, number: int, reading: ClockReading) -> SignIn:
     """One numbered event."""
     return SignIn(
         source=device_source(device_id),
@@ -139,7 +139,7 @@ def run_agent(orders: AgentOrders) -> None:
 
 
 def _write(orders: AgentOrders, log: DeviceLog, clock: SteppedClock) -> None:
-    watchman = make_watchman(orders, log, clock) if orders.jumps else None
+    monitor = make_monitor(orders, log, clock) if orders.jumps else None
     keyring = Keyring(log.store, orders.folder)
     chance = random.Random(os.getpid())
     told = os.open(orders.told, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
@@ -156,29 +156,29 @@ def _write(orders: AgentOrders, log: DeviceLog, clock: SteppedClock) -> None:
             continue
         os.write(told, f"{head.sequence} {head.hash}\n".encode())
         os.fsync(told)
-        if watchman is not None and number % orders.jumps == 0:
+        if monitor is not None and number % orders.jumps == 0:
             clock.set_wall(timedelta(days=chance.choice((-1, 1))))
-            watchman.beat()
+            monitor.beat()
         if orders.rotates and number % orders.rotates == 0:
             keyring.rotate(log, institution_id="H1", clock=clock)
         time.sleep(chance.uniform(0, orders.pace_seconds))
 
 
-def make_watchman(orders: AgentOrders, log: DeviceLog, clock: SteppedClock) -> Watchman:
-    """The real watchman, which tells the clock's jumps and keeps coverage through them."""
+def make_monitor(orders: AgentOrders, log: DeviceLog, clock: SteppedClock) -> DeviceMonitor:
+    """The real monitor, which tells the clock's jumps and keeps coverage through them."""
     settings = Settings.model_validate(
         {"device": {"device_id": orders.device_id, "institution_id": "H1", "data_dir": orders.folder}}
     )
-    watchman = Watchman(
+    monitor = DeviceMonitor(
         settings,
         log,
         clock,
-        Teller(settings, log, clock),
-        standing=lambda: Standing(CoverageState.UP),
+        DeviceEventWriter(settings, log, clock),
+        standing=lambda: CoverageStatus(CoverageState.UP),
         tidy=lambda _: None,
     )
-    watchman.begin("faults")
-    return watchman
+    monitor.begin("faults")
+    return monitor
 
 
 @dataclass(frozen=True)

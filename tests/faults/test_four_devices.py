@@ -37,7 +37,7 @@ from renzheng.contracts import keys
 from renzheng.contracts.events import Purpose, utc_now
 from renzheng.contracts.log import Head
 from renzheng.edge.device.clock import SystemClock
-from renzheng.edge.device.closing import Here, close_log
+from renzheng.edge.device.closing import NewIdentity, close_log
 from renzheng.edge.device.keyring import device_key, new_key
 from renzheng.edge.device.log import DeviceLog
 from renzheng.edge.device.store.database import Store
@@ -204,7 +204,10 @@ class World:
         (orders.folder / "central.pub.pem").write_text(keys.public_pem(now))
         store = Store(orders.folder / "device.sqlite")
         close_log(
-            DeviceLog(store, orders.device_id), state.head, Here(key, "H1", store_id), SystemClock().read()
+            DeviceLog(store, orders.device_id),
+            state.head,
+            NewIdentity(key, "H1", store_id),
+            SystemClock().read(),
         )
         store.close()
 

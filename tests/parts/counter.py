@@ -18,7 +18,7 @@ from renzheng.contracts.events import (
 )
 from renzheng.edge.device.agent import DeviceAgent
 from renzheng.edge.device.clock import Clock
-from renzheng.edge.device.coverage import Standing
+from renzheng.edge.device.coverage import CoverageStatus
 from renzheng.edge.device.link.uplink import software_with
 from renzheng.edge.look.attendance import comparison_fields
 from renzheng.edge.look.consents import Consents
@@ -57,9 +57,9 @@ class PharmacyCounter(DeviceAgent):
         )
         self.workers.add(self._watcher.worker)
 
-    def standing(self) -> Standing:
+    def standing(self) -> CoverageStatus:
         """It can see whoever stands before it."""
-        return Standing(CoverageState.UP)
+        return CoverageStatus(CoverageState.UP)
 
     def _begin(self) -> None:
         self._watcher.start()

@@ -20,7 +20,7 @@ from renzheng.models.analysis import Analysis, OneFace, PoorQuality
 from renzheng.models.decision import Match, Threshold
 from renzheng.models.following import Following
 from renzheng.models.liveness.challenge import Plan
-from renzheng.models.liveness.light import FILLS, STEP_MS, Colour, Shown, skin_of
+from renzheng.models.liveness.light import FILLS, STEP_MS, Colour, PaintedColour, skin_of
 from renzheng.models.liveness.network import LivenessNetwork
 from renzheng.models.liveness.pose import Challenge, pose_of
 from renzheng.models.liveness.stream import Camera
@@ -79,7 +79,7 @@ def look(
         while painting and asked is not None and painted < len(plan.colours):
             if seen.at_ms - asked < 60 + painted * STEP_MS:
                 break
-            shown = Shown(asked + 60 + painted * STEP_MS, plan.colours[painted])
+            shown = PaintedColour(asked + 60 + painted * STEP_MS, plan.colours[painted])
             state, painted = attempt.painted(state, shown), painted + 1
         state = attempt.observe(state, _observed(number, seen, watch), lambda _: MATCH)
         outcome = attempt.conclude(state, seen.at_ms + 1)

@@ -19,7 +19,7 @@ from renzheng.contracts.errors import RenzhengError
 from renzheng.contracts.ids import DeviceId, Shard
 from renzheng.contracts.topics import Channel, Topic
 from renzheng.edge.device.keyring import Keyring
-from renzheng.edge.device.link import sender, words
+from renzheng.edge.device.link import acknowledgements, sender
 from renzheng.edge.device.link.mqtt import (
     Appended,
     BrokerUnreachableError,
@@ -105,7 +105,7 @@ class Link:
         self._alarm = alarm
         self._happenings: queue.SimpleQueue[Happening] = queue.SimpleQueue()
         self._sender = sender.begin(log.acknowledged())
-        self._heard = words.place_of(log.word())
+        self._heard = acknowledgements.place_of(log.word())
         self._central_key = identity.central_key
         self._elsewhere = messages.read_kept_moved(identity.moved)
         self._at_first_place = False
@@ -366,13 +366,13 @@ class Link:
         if ack.device_id != self._identity.device_id:
             LOGGER.warning("link: an acknowledgement is for another device")
             return
-        match words.standing(self._heard, ack):
-            case words.Standing.STALE:
+        match acknowledgements.standing(self._heard, ack):
+            case acknowledgements.AckStatus.STALE:
                 LOGGER.info("link: an old acknowledgement (%s) came again", ack.place)
                 self._ask()
-            case words.Standing.OTHER_STORE:
+            case acknowledgements.AckStatus.OTHER_STORE:
                 self._unheard(Alarm.OTHER_STORE)
-            case words.Standing.FRESH:
+            case acknowledgements.AckStatus.FRESH:
                 self._answer(ack, payload.decode() if ack.place else None)
 
     def _hear_command(self, payload: bytes, central_key: OKPKey) -> None:

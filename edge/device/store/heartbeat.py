@@ -6,12 +6,12 @@ from datetime import datetime
 from sqlite_utils import Database
 
 from renzheng.contracts.events import CoverageState
-from renzheng.edge.device.coverage import OpenStretch, Standing
+from renzheng.edge.device.coverage import CoverageStatus, OpenStretch
 from renzheng.edge.device.store.database import Also, Store
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class LastBeat:
     """What the last run left behind."""
 
     open_stretch: OpenStretch
@@ -36,14 +36,14 @@ def keep(open_: OpenStretch, *, stopped: bool = False) -> Also:
     return write
 
 
-def last(store: Store) -> Kept | None:
+def last(store: Store) -> LastBeat | None:
     """Read the last beat; None on a device that never ran."""
     row = store.row("SELECT * FROM heartbeat")
     if row is None:
         return None
-    standing = Standing(CoverageState(row["state"]), row["cause"])
+    standing = CoverageStatus(CoverageState(row["state"]), row["cause"])
     since, last_beat = (datetime.fromisoformat(row[name]) for name in ("since", "last_beat"))
-    return Kept(OpenStretch(since, last_beat, standing), bool(row["stopped"]))
+    return LastBeat(OpenStretch(since, last_beat, standing), bool(row["stopped"]))
 
 
 def raise_alarm(store: Store, kind: str, sequence: int | None, at: datetime) -> None:

@@ -6,7 +6,7 @@ from parts.edge import DAY, StandInEngine, eventually, jpeg_of, make_settings, s
 from parts.kiosk import LANDSCAPE, Line, events_of, opened, plain, write_feed
 
 from renzheng.contracts.events import CoverageState
-from renzheng.edge.device.coverage import Standing
+from renzheng.edge.device.coverage import CoverageStatus
 from renzheng.edge.kiosk import frames
 from renzheng.edge.kiosk.main import build_agent
 from renzheng.edge.look import pace, watcher
@@ -170,13 +170,13 @@ def test_a_slow_kiosk_signs_in_and_one_that_is_too_slow_says_so_in_words_and_in_
         assert "机器太慢，没能认出您，这不是您的原因" in kiosk.page.inner_text("section[data-for=other_way]")
         assert "识别太慢" in kiosk.page.inner_text("#notice")
         kiosk.shoot("too-slow")
-        assert agent.kiosk.standing() == Standing(CoverageState.DEGRADED, "too_slow")
-        assert eventually(lambda: agent.watchman._open.standing.cause == "too_slow")
+        assert agent.kiosk.standing() == CoverageStatus(CoverageState.DEGRADED, "too_slow")
+        assert eventually(lambda: agent.monitor._open.standing.cause == "too_slow")
         assert (agent.health()["state"], agent.health()["cause"]) == ("degraded", "too_slow")
         kiosk.go_home()
         agent.engine.takes_ms = 100
         kiosk.touch("[data-person=P1]")
         kiosk.reach("done")
-        assert agent.kiosk.standing() == Standing(CoverageState.UP)
+        assert agent.kiosk.standing() == CoverageStatus(CoverageState.UP)
     (check,) = events_of(agent, "identity_check")
     assert (check["data"]["outcome"], check["data"]["reason"]) == ("not_acquired", "too_slow")

@@ -103,7 +103,7 @@ def test_it_sleeps_without_a_name_and_wakes_when_somebody_comes_but_looks_at_no_
         assert names_in(kiosk.page) == []
         kiosk.shoot("asleep")
         kiosk.reach("idle")
-        assert agent.kiosk.glimpser is not None
+        assert agent.kiosk.scanner is not None
         kiosk.page.wait_for_selector("[data-person=P1]")
     assert agent.kiosk.watcher.handled == 0
     assert agent.engine.asked == agent.engine_asked
@@ -191,4 +191,4 @@ def test_a_covered_camera_is_told_in_the_coverage(make_agent, feed):
         kiosk.touch("[data-person=P1]")
         kiosk.page.get_by_text("摄像头被遮住").wait_for()
         assert agent.kiosk.standing().cause == "camera_covered"
-        assert eventually(lambda: agent.watchman._open.standing.cause == "camera_covered")
+        assert eventually(lambda: agent.monitor._open.standing.cause == "camera_covered")

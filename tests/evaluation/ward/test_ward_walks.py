@@ -14,7 +14,7 @@ import pytest
 
 from renzheng.bench.ward import scenes
 from renzheng.edge.settings.ward import CameraSettings
-from renzheng.edge.ward.camera import Counts, Taken
+from renzheng.edge.ward.camera import Counts, TimedPicture
 from renzheng.edge.ward.decoder import Picture
 from renzheng.edge.ward.lists import WardList
 from renzheng.edge.ward.watch import CameraWatch
@@ -48,7 +48,7 @@ def taken(picture, second):
     """The picture as a camera's key frame; JPEG stands in for intra coding."""
     _, coded = cv2.imencode(".jpg", picture[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 80])
     planes = cv2.cvtColor(cv2.imdecode(coded, cv2.IMREAD_COLOR), cv2.COLOR_BGR2YUV_I420)
-    return Taken(Picture(planes), float(second))
+    return TimedPicture(Picture(planes), float(second))
 
 
 def test_enrolled_people_are_found_and_strangers_are_not_told(people, tmp_path):

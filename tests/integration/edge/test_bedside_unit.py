@@ -29,7 +29,7 @@ from parts.edge import DAY, hurry, jpeg_of
 
 from renzheng.contracts.events import parse_event
 from renzheng.contracts.rounds import Opening, RoundError, seal, unseal
-from renzheng.edge.bedside.fetching import RoundsAtTheDoor
+from renzheng.edge.bedside.fetching import CentralRounds
 from renzheng.edge.bedside.sheets import read_sheet
 from renzheng.edge.device.bulk import Answer
 from renzheng.edge.device.pins import PinError, check_pin
@@ -206,7 +206,7 @@ class DoorThatSays:
 def test_rounds_are_read_as_central_writes_them(sheet):
     sealed = seal(sheet, CODE)
     opening = Opening(round_id=sheet.round_id, code=CODE)
-    door = RoundsAtTheDoor(
+    door = CentralRounds(
         DoorThatSays(
             rounds=f"[{sealed.model_dump_json()}]".encode(),
             openings=f"[{opening.model_dump_json()}]".encode(),
@@ -217,7 +217,7 @@ def test_rounds_are_read_as_central_writes_them(sheet):
 
 @pytest.mark.parametrize("body", [b"", b"{}", b"[{}]", b"<html>", b"[1"])
 def test_what_is_no_list_of_rounds_is_refused_and_nothing_changes(body):
-    door = RoundsAtTheDoor(DoorThatSays(rounds=body, openings=body))
+    door = CentralRounds(DoorThatSays(rounds=body, openings=body))
     for asked in (door.sheets, door.openings):
         with pytest.raises(RoundError, match="no list of rounds"):
             asked()

@@ -9,7 +9,7 @@ import pytest
 
 from renzheng.common.files import keep_private
 from renzheng.edge.device import credentials, pins
-from renzheng.edge.device.pins import PinDesk, PinError, TriedTooOftenError, check_pin
+from renzheng.edge.device.pins import PinChecker, PinError, TriedTooOftenError, check_pin
 from renzheng.edge.device.store import people as people_store
 from renzheng.edge.device.store.database import Store
 from renzheng.edge.device.store.people import People, template_key
@@ -32,7 +32,7 @@ class Desk:
     def open(self):
         self.store = Store(self.folder / "device.sqlite")
         self.people = People(self.store, template_key(self.folder / "template.key"))
-        self.pins = PinDesk(
+        self.pins = PinChecker(
             self.store, self.people, wall_ms=lambda: self.now, tell=lambda *told: self.told.append(told)
         )
 

@@ -22,7 +22,7 @@ from renzheng.edge.kiosk.main import build_agent
 from renzheng.edge.look.engines import choose_engine
 from renzheng.edge.settings import Settings
 from renzheng.edge.settings.sections import Section
-from renzheng.edge.ward.camera import Taken
+from renzheng.edge.ward.camera import TimedPicture
 from renzheng.edge.ward.decoder import Picture
 from renzheng.edge.ward.main import WardAgent
 from renzheng.edge.ward.notice import write_notice
@@ -127,7 +127,7 @@ def a_round_at_the_bedside(folder):
         assert page.post("/api/rounds/fetch").status_code == 200
         assert page.open(sheet, None).status_code == 200
         assert page.answer(sheet, 0, choice="refused").status_code == 200
-        unit.watchman.beat()
+        unit.monitor.beat()
         unit._tidy(utc_now())
     finally:
         unit.stop()
@@ -152,7 +152,7 @@ def a_day_at_the_ward(folder, ca_file):
         agent.refresh()
         agent.health()
         watch = agent.watches[0]
-        taken = Taken(Picture(np.zeros((540, 640), np.uint8)), 0.0)
+        taken = TimedPicture(Picture(np.zeros((540, 640), np.uint8)), 0.0)
         watch.analyse(None, taken)
         assert watch.scene.condition is Condition.DARK
         down = Track(1, (Step(0.0, Box(0, 0, 9, 9)), Step(1.0, Box(0, 340, 9, 349))))

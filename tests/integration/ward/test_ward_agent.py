@@ -236,12 +236,12 @@ def test_what_the_cameras_could_see_is_told_in_stretches(ward):
     ]
     assert eventually(lambda: steps[0] in stretches(agent), within_seconds=60)
     assert eventually(lambda: agent.standing().cause == steps[1][1], within_seconds=60)
-    agent.watchman.beat()  # both cameras are there now: on a busy machine one comes before the other
+    agent.monitor.beat()  # both cameras are there now: on a busy machine one comes before the other
     put_roster(agent, "P-listed")
     agent.refresh()
     assert eventually(lambda: steps[1] in stretches(agent)), stretches(agent)
     assert eventually(lambda: agent.standing().state.value == "up")
-    agent.watchman.beat()
+    agent.monitor.beat()
     server.close()
     assert eventually(lambda: steps[2] in stretches(agent))
     assert eventually(lambda: agent.standing().state.value == "down")

@@ -16,8 +16,8 @@ from renzheng.edge.bedside.answering import (
     Identifier,
     MismatchReason,
     Reason,
-    Said,
-    Why,
+    ResultReason,
+    SubmittedAnswer,
     decide,
     place,
 )
@@ -44,37 +44,53 @@ def found(said, *, moment=None, before=None, **check):
 @pytest.mark.parametrize(
     ("said", "result", "reason"),
     [
-        (Said(Choice.PRESENT, TWO, face=FACE), "present", None),
-        (Said(Choice.PRESENT, (Identifier.WRISTBAND,), face=FACE), "unanswered", Why.IDENTIFIERS_MISSING),
+        (SubmittedAnswer(Choice.PRESENT, TWO, face=FACE), "present", None),
         (
-            Said(Choice.PRESENT, (Identifier.NAME, Identifier.DATE_OF_BIRTH), face=FACE),
+            SubmittedAnswer(Choice.PRESENT, (Identifier.WRISTBAND,), face=FACE),
             "unanswered",
-            Why.IDENTIFIERS_MISSING,
+            ResultReason.IDENTIFIERS_MISSING,
         ),
-        (Said(Choice.PRESENT, TWO, face=OTHER), "unanswered", Reason.FACE_NOT_VERIFIED),
-        (Said(Choice.PRESENT, TWO), "unanswered", Why.WITNESS_MISSING),
-        (Said(Choice.PRESENT, TWO, Reason.MASK, OTHER, "1001"), "present", Reason.MASK),
         (
-            Said(Choice.PRESENT, TWO, Reason.MASK, OTHER, witness_refused=True),
+            SubmittedAnswer(Choice.PRESENT, (Identifier.NAME, Identifier.DATE_OF_BIRTH), face=FACE),
             "unanswered",
-            Why.WITNESS_UNKNOWN,
+            ResultReason.IDENTIFIERS_MISSING,
         ),
-        (Said(Choice.CANNOT_BE_ASKED, TWO, Reason.ASLEEP, witness_id="1001"), "present", Reason.ASLEEP),
+        (SubmittedAnswer(Choice.PRESENT, TWO, face=OTHER), "unanswered", Reason.FACE_NOT_VERIFIED),
+        (SubmittedAnswer(Choice.PRESENT, TWO), "unanswered", ResultReason.WITNESS_MISSING),
+        (SubmittedAnswer(Choice.PRESENT, TWO, Reason.MASK, OTHER, "1001"), "present", Reason.MASK),
         (
-            Said(Choice.CANNOT_BE_ASKED, TWO, Reason.MASK, witness_id="1001"),
+            SubmittedAnswer(Choice.PRESENT, TWO, Reason.MASK, OTHER, witness_refused=True),
             "unanswered",
-            Why.WITNESS_MISSING,
+            ResultReason.WITNESS_UNKNOWN,
         ),
-        (Said(Choice.CANNOT_BE_ASKED, TWO, Reason.ASLEEP), "unanswered", Why.WITNESS_MISSING),
-        (Said(Choice.ABSENT, confirmed=True), "absent", None),
-        (Said(Choice.ABSENT), "unanswered", Why.NOT_CONFIRMED),
-        (Said(Choice.AWAY), "unanswered", Why.NO_BASIS),
-        (Said(Choice.AWAY, has_photograph=True), "away_approved", Why.ORDER_PHOTOGRAPHED),
-        (Said(Choice.REFUSED), "refused", None),
-        (Said(Choice.MISMATCH, face=OTHER), "unanswered", Why.NOT_CONFIRMED),
-        (Said(Choice.MISMATCH, face=OTHER, confirmed=True), "unanswered", Why.NOT_CONFIRMED),
         (
-            Said(Choice.MISMATCH, reason=MismatchReason.OTHER_DOCUMENT, confirmed=True),
+            SubmittedAnswer(Choice.CANNOT_BE_ASKED, TWO, Reason.ASLEEP, witness_id="1001"),
+            "present",
+            Reason.ASLEEP,
+        ),
+        (
+            SubmittedAnswer(Choice.CANNOT_BE_ASKED, TWO, Reason.MASK, witness_id="1001"),
+            "unanswered",
+            ResultReason.WITNESS_MISSING,
+        ),
+        (
+            SubmittedAnswer(Choice.CANNOT_BE_ASKED, TWO, Reason.ASLEEP),
+            "unanswered",
+            ResultReason.WITNESS_MISSING,
+        ),
+        (SubmittedAnswer(Choice.ABSENT, confirmed=True), "absent", None),
+        (SubmittedAnswer(Choice.ABSENT), "unanswered", ResultReason.NOT_CONFIRMED),
+        (SubmittedAnswer(Choice.AWAY), "unanswered", ResultReason.NO_BASIS),
+        (SubmittedAnswer(Choice.AWAY, has_photograph=True), "away_approved", ResultReason.ORDER_PHOTOGRAPHED),
+        (SubmittedAnswer(Choice.REFUSED), "refused", None),
+        (SubmittedAnswer(Choice.MISMATCH, face=OTHER), "unanswered", ResultReason.NOT_CONFIRMED),
+        (
+            SubmittedAnswer(Choice.MISMATCH, face=OTHER, confirmed=True),
+            "unanswered",
+            ResultReason.NOT_CONFIRMED,
+        ),
+        (
+            SubmittedAnswer(Choice.MISMATCH, reason=MismatchReason.OTHER_DOCUMENT, confirmed=True),
             "identity_mismatch",
             MismatchReason.OTHER_DOCUMENT,
         ),
@@ -87,24 +103,24 @@ def test_what_is_said_becomes_what_counts(said, result, reason):
 
 @pytest.mark.parametrize("choice", [Choice.ABSENT, Choice.AWAY])
 def test_a_leave_recorded_before_the_draw_clears_an_absence(choice):
-    said = Said(choice, confirmed=True)
-    assert found(said, away=(leave(),)) == ("away_approved", Why.RECORDED_LEAVE)
+    said = SubmittedAnswer(choice, confirmed=True)
+    assert found(said, away=(leave(),)) == ("away_approved", ResultReason.RECORDED_LEAVE)
 
 
 def test_a_leave_recorded_after_the_draw_is_not_prior():
     late = leave(recorded_at=DRAWN + timedelta(minutes=1))
-    assert found(Said(Choice.ABSENT, confirmed=True), away=(late,)) == ("absent", None)
-    assert found(Said(Choice.AWAY), away=(late,)) == ("unanswered", Why.NO_BASIS)
+    assert found(SubmittedAnswer(Choice.ABSENT, confirmed=True), away=(late,)) == ("absent", None)
+    assert found(SubmittedAnswer(Choice.AWAY), away=(late,)) == ("unanswered", ResultReason.NO_BASIS)
 
 
 def test_a_leave_that_is_over_covers_nothing():
     over = leave().model_copy(update={"returned_at": DAY - timedelta(minutes=30)})
-    assert found(Said(Choice.ABSENT, confirmed=True), away=(over,)) == ("absent", None)
+    assert found(SubmittedAnswer(Choice.ABSENT, confirmed=True), away=(over,)) == ("absent", None)
 
 
 ACCUSING = (
-    Said(Choice.ABSENT, confirmed=True),
-    Said(Choice.MISMATCH, reason=MismatchReason.OTHER_NAME_GIVEN, confirmed=True),
+    SubmittedAnswer(Choice.ABSENT, confirmed=True),
+    SubmittedAnswer(Choice.MISMATCH, reason=MismatchReason.OTHER_NAME_GIVEN, confirmed=True),
 )
 
 
@@ -120,17 +136,20 @@ ACCUSING = (
     ids=["page far off", "device not synchronised", "offset unknown", "before it was due"],
 )
 def test_an_untrusted_clock_accuses_nobody(said, moment):
-    assert found(said, moment=moment) == ("unanswered", Why.CLOCK_UNTRUSTED)
+    assert found(said, moment=moment) == ("unanswered", ResultReason.CLOCK_UNTRUSTED)
 
 
 def test_an_untrusted_clock_does_not_take_a_presence_away():
-    assert found(Said(Choice.PRESENT, TWO, face=FACE), moment=placed(device_trusted=False))[0] == "present"
+    assert (
+        found(SubmittedAnswer(Choice.PRESENT, TWO, face=FACE), moment=placed(device_trusted=False))[0]
+        == "present"
+    )
 
 
 def test_after_the_close_an_answer_is_kept_as_late_and_leaves_what_stood():
     late = placed(at=CLOSES + timedelta(seconds=1))
-    assert found(ACCUSING[0], moment=late) == ("unanswered", Why.LATE)
-    assert found(ACCUSING[0], moment=late, before=SpotCheckResult.PRESENT) == ("present", Why.LATE)
+    assert found(ACCUSING[0], moment=late) == ("unanswered", ResultReason.LATE)
+    assert found(ACCUSING[0], moment=late, before=SpotCheckResult.PRESENT) == ("present", ResultReason.LATE)
     assert found(ACCUSING[0], moment=placed(at=CLOSES)) == ("absent", None)
 
 
@@ -152,7 +171,7 @@ def test_a_moment_is_carried_over_and_never_lies_in_the_future(offset, waited):
 
 @given(
     said=st.builds(
-        Said,
+        SubmittedAnswer,
         choice=st.sampled_from(Choice),
         identifiers=st.lists(st.sampled_from(Identifier), max_size=4).map(tuple),
         reason=st.sampled_from([None, *Reason, *MismatchReason]),

@@ -11,7 +11,7 @@ from renzheng.contracts.events import SpotCheckResult
 from renzheng.contracts.rosters import LeaveKind
 from renzheng.contracts.rounds import seal
 from renzheng.edge.bedside import answering, app
-from renzheng.edge.bedside.rounds import Standing, sheet_id, standing
+from renzheng.edge.bedside.rounds import SheetState, sheet_id, standing
 from renzheng.models.quality import Guidance
 
 CATALOGUES = {
@@ -39,10 +39,10 @@ def test_no_word_is_missing_or_empty(language):
     needed |= {f"choice.{choice.value}" for choice in answering.Choice}
     needed |= {f"identifier.{each.value}" for each in answering.Identifier}
     needed |= {f"reason.{each.value}" for each in (*answering.Reason, *answering.MismatchReason)}
-    needed |= {f"why.{each.value}" for each in answering.Why} | {"why.face_not_verified"}
+    needed |= {f"why.{each.value}" for each in answering.ResultReason} | {"why.face_not_verified"}
     needed |= {f"verdict.{each.value}" for each in answering.FaceVerdict}
     needed |= {f"result.{each.value}" for each in SpotCheckResult}
-    needed |= {f"rounds.{each.value}" for each in Standing}
+    needed |= {f"rounds.{each.value}" for each in SheetState}
     needed |= {f"leave.{kind}" for kind in LeaveKind.__args__}
     needed |= {f"problem.{name}" for _, name in app._PROBLEMS.values() if name not in NEVER_SHOWN}
     page = (app.PAGE / "index.html").read_text(encoding="utf-8")
@@ -81,7 +81,7 @@ def test_a_sheets_name_tells_neither_round_nor_institution():
 def test_where_a_round_stands():
     sealed = seal(make_sheet(), CODE)
     second = timedelta(seconds=1)
-    assert standing(sealed, DUE - second, opened=True) is Standing.NOT_DUE
-    assert standing(sealed, DUE, opened=False) is Standing.DUE
-    assert standing(sealed, CLOSES, opened=True) is Standing.OPEN
-    assert standing(sealed, CLOSES + second, opened=True) is Standing.CLOSED
+    assert standing(sealed, DUE - second, opened=True) is SheetState.NOT_DUE
+    assert standing(sealed, DUE, opened=False) is SheetState.DUE
+    assert standing(sealed, CLOSES, opened=True) is SheetState.OPEN
+    assert standing(sealed, CLOSES + second, opened=True) is SheetState.CLOSED

@@ -13,9 +13,9 @@ from renzheng.edge.look.outcomes import AttackSuspected, Matched, NotAcquired, N
 from renzheng.models.decision import Match, NonMatch, Threshold
 from renzheng.models.decision import NotSure as Unsure
 from renzheng.models.liveness.challenge import ASK_NOTHING, Plan
-from renzheng.models.liveness.evidence import Family, Said
+from renzheng.models.liveness.evidence import Family, SignalResult
 from renzheng.models.liveness.fusion import Verdict
-from renzheng.models.liveness.light import FILLS, STEP_MS, Colour, Shown, Skin
+from renzheng.models.liveness.light import FILLS, STEP_MS, Colour, PaintedColour, Skin
 from renzheng.models.liveness.pose import Challenge, Pose
 from renzheng.models.templates import ModelId, Template
 
@@ -107,7 +107,7 @@ def answer(*, turns, lights, passive=(), steps_painted=8, shift=0):
         now = number * 80
         asked = None if state.answering is None else state.answering.asked_ms
         if asked is not None and painted < steps_painted and now - asked >= 100 + painted * STEP_MS:
-            state = attempt.painted(state, Shown(now, COLOURS[painted]))
+            state = attempt.painted(state, PaintedColour(now, COLOURS[painted]))
             painted += 1
         step = -1 if asked is None else (now - asked - 160) // STEP_MS - shift
         fill = FILLS[COLOURS[step % 8]] if lights and 0 <= step < 8 + shift else (200, 200, 200)
@@ -139,8 +139,8 @@ def test_a_folded_photograph_that_turns_as_asked_and_shines_back_has_no_face_s_d
     assert isinstance(answer(turns=1, lights=True), NotShown)
 
 
-FACE = Said("face_shape", 2.0, shows_depth=True, family=Family.SHAPE)
-DOUBT = (FACE, Said("periodic", -1.5))
+FACE = SignalResult("face_shape", 2.0, shows_depth=True, family=Family.SHAPE)
+DOUBT = (FACE, SignalResult("periodic", -1.5))
 
 
 @pytest.mark.parametrize(
@@ -172,7 +172,7 @@ def test_a_doubt_is_outweighed_by_the_whole_answer():
 
 def test_the_colours_of_another_attempt_answer_nothing():
     state = attempt.begin(0, 12_000, PLAN)
-    assert attempt.painted(state, Shown(100, Colour.MINT)).answering is None
+    assert attempt.painted(state, PaintedColour(100, Colour.MINT)).answering is None
 
 
 @pytest.mark.parametrize("decision", [MATCH, NON_MATCH])

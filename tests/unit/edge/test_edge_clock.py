@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from renzheng.edge.device import clock as clock_module
-from renzheng.edge.device.clock import ClockChange, Reading, SteppedClock, SystemClock, watch
+from renzheng.edge.device.clock import ClockChange, ClockReading, SteppedClock, SystemClock, watch
 
 START = datetime(2026, 3, 2, 8, tzinfo=UTC)
 
@@ -43,7 +43,7 @@ def test_losing_and_finding_the_time_source_is_named(before, now, change):
 
 
 def test_readings_of_two_boots_do_not_compare():
-    first = Reading(START, 5_000, "one", trusted=True)
+    first = ClockReading(START, 5_000, "one", trusted=True)
     assert watch(first, replace(first, wall=START + timedelta(days=2), boot_id="two")) == []
 
 

@@ -7,12 +7,12 @@ from hypothesis import strategies as st
 
 from renzheng.contracts.events import CoverageState
 from renzheng.edge.device import coverage
-from renzheng.edge.device.coverage import Intervals, OpenStretch, Standing, Stretch
+from renzheng.edge.device.coverage import CoverageStatus, Intervals, OpenStretch, Stretch
 
 START = datetime(2026, 3, 2, 6, tzinfo=UTC)
 INTERVALS = Intervals(timedelta(seconds=60), timedelta(minutes=15))
-UP = Standing(CoverageState.UP)
-DARK = Standing(CoverageState.DEGRADED, "dark")
+UP = CoverageStatus(CoverageState.UP)
+DARK = CoverageStatus(CoverageState.DEGRADED, "dark")
 
 
 def at(seconds):

@@ -13,8 +13,8 @@ from renzheng.edge.kiosk import session
 from renzheng.edge.kiosk.controller import Controller
 from renzheng.edge.kiosk.loop import KioskLoop
 from renzheng.edge.kiosk.pages import Pages
-from renzheng.edge.kiosk.rest import Rest
 from renzheng.edge.kiosk.session import Cause, Identifier
+from renzheng.edge.kiosk.sleep_timer import SleepTimer
 from renzheng.edge.look.outcomes import Matched
 from renzheng.models import decision
 from renzheng.models.decision import Threshold
@@ -76,7 +76,7 @@ def written():
 
 @pytest.fixture
 def controller(written):
-    return Controller(RULES, None, written, NoLooks(), pages=Pages(), rest=Rest(0, 0), loop=KioskLoop())
+    return Controller(RULES, None, written, NoLooks(), pages=Pages(), rest=SleepTimer(0, 0), loop=KioskLoop())
 
 
 def in_the_loop(controller, *steps):

@@ -8,9 +8,9 @@ import pytest
 
 from renzheng.bench.site import codes
 from renzheng.edge.kiosk.codes import LONGEST_CODE, read_code
-from renzheng.edge.kiosk.glimpse import thumbnail_of
-from renzheng.edge.kiosk.rest import Rest
-from renzheng.edge.kiosk.sight import COVERED_MS, FROZEN_MS, Sight, observe, rested
+from renzheng.edge.kiosk.frame_scan import thumbnail_of
+from renzheng.edge.kiosk.sight import COVERED_MS, FROZEN_MS, SceneState, observe, rested
+from renzheng.edge.kiosk.sleep_timer import SleepTimer
 
 RANDOM = np.random.default_rng(6)
 ROOM = cv2.GaussianBlur(RANDOM.integers(0, 255, (480, 640, 3), dtype=np.uint8), (0, 0), 25)
@@ -28,7 +28,7 @@ def noisy(picture, deviation=3.0):
 
 
 def watch(pictures, *, every_ms=500, sight=None):
-    sight = sight or Sight()
+    sight = sight or SceneState()
     start = sight.at_ms
     for number, picture in enumerate(pictures):
         sight = observe(sight, thumbnail_of(jpeg(picture)), start + (number + 1) * every_ms)
@@ -78,7 +78,7 @@ def test_a_picture_that_stands_still_to_the_last_level_is_frozen():
 
 
 def test_a_kiosk_sleeps_when_nobody_stirs_and_wakes_once():
-    rest = Rest(sleep_ms=1000, stirred_ms=0)
+    rest = SleepTimer(sleep_ms=1000, stirred_ms=0)
     assert [rest.settle(now) for now in (500, 999, 1000, 1500)] == [False, False, True, False]
     assert rest.asleep
     assert [rest.stir(1600), rest.stir(1700)] == [True, False]
@@ -87,7 +87,7 @@ def test_a_kiosk_sleeps_when_nobody_stirs_and_wakes_once():
 
 
 def test_a_kiosk_told_never_to_sleep_does_not():
-    rest = Rest(sleep_ms=0, stirred_ms=0)
+    rest = SleepTimer(sleep_ms=0, stirred_ms=0)
     assert not rest.settle(10**9)
 
 

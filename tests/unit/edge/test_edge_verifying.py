@@ -4,7 +4,7 @@ import pytest
 
 from renzheng.contracts.errors import FaultError
 from renzheng.contracts.events import CoverageState, Pad
-from renzheng.edge.device.coverage import Standing
+from renzheng.edge.device.coverage import CoverageStatus
 from renzheng.edge.kiosk.verifying import Verifying
 from renzheng.edge.look.outcomes import Matched, NotAcquired, NotShown
 from renzheng.edge.look.pace import LONGEST_MS, Pace
@@ -12,7 +12,7 @@ from renzheng.edge.look.watcher import Progress
 from renzheng.models.decision import Match, Threshold
 
 MATCH = Match(0.95, Threshold(0.9, 1e-3, 1e-4, 2e-3, "card"))
-UP = Standing(CoverageState.UP)
+UP = CoverageStatus(CoverageState.UP)
 WORKED = Progress(1, 1, None, 1, Matched(MATCH, Pad.BONA_FIDE, 600))
 
 
@@ -41,7 +41,7 @@ def pace(every_ms):
 def test_what_keeps_everybody_from_being_verified_is_degraded_until_a_look_works(progress, cause):
     verifying = Verifying()
     verifying.progressed(progress)
-    assert verifying.standing() == Standing(CoverageState.DEGRADED, cause)
+    assert verifying.standing() == CoverageStatus(CoverageState.DEGRADED, cause)
     verifying.progressed(WORKED)
     assert verifying.standing() == UP
 
@@ -56,6 +56,6 @@ def test_what_may_be_the_visitor_s_says_nothing_of_the_kiosk(outcome):
 def test_a_kiosk_that_cannot_write_is_degraded_until_it_can():
     verifying = Verifying()
     verifying.recorded(done=False)
-    assert verifying.standing() == Standing(CoverageState.DEGRADED, "not_recorded")
+    assert verifying.standing() == CoverageStatus(CoverageState.DEGRADED, "not_recorded")
     verifying.recorded(done=True)
     assert verifying.standing() == UP

@@ -21,9 +21,9 @@ from renzheng.models.liveness import (
     periodic,
 )
 from renzheng.models.liveness.challenge import Ability, Plan, draw
-from renzheng.models.liveness.evidence import Family, Said
+from renzheng.models.liveness.evidence import Family, SignalResult
 from renzheng.models.liveness.fusion import ATTACK_AT, BONA_FIDE_AT, NOTHING_SHOWN, fuse
-from renzheng.models.liveness.light import FILLS, STEP_MS, Answer, Shown, Skin
+from renzheng.models.liveness.light import FILLS, STEP_MS, Answer, PaintedColour, Skin
 from renzheng.models.liveness.pose import Challenge, Pose, done, pose_of
 from renzheng.models.liveness.stream import Camera, Stream, timing
 
@@ -35,9 +35,9 @@ def picture(values):
     return np.clip(values, 0, 255).astype(np.uint8)
 
 
-FACE = Said("face_shape", 2.0, shows_depth=True, family=Family.SHAPE)
-EXPRESSION = Said("expression", 1.5, family=Family.EXPRESSION)
-LIGHT = Said("colour_light", 1.5, family=Family.LIGHT)
+FACE = SignalResult("face_shape", 2.0, shows_depth=True, family=Family.SHAPE)
+EXPRESSION = SignalResult("expression", 1.5, family=Family.EXPRESSION)
+LIGHT = SignalResult("colour_light", 1.5, family=Family.LIGHT)
 
 # Fusion ------------------------------------------------------------------------------------------------
 
@@ -48,7 +48,7 @@ def test_silence_is_not_shown():
 
 
 def test_nothing_is_bona_fide_without_depth_however_much_speaks_for_it():
-    assert fuse((Said("network", 9.0), Said("colour_light", 9.0))).pad is Pad.NOT_SHOWN
+    assert fuse((SignalResult("network", 9.0), SignalResult("colour_light", 9.0))).pad is Pad.NOT_SHOWN
 
 
 @pytest.mark.parametrize(
@@ -62,14 +62,16 @@ def test_nothing_is_bona_fide_without_depth_however_much_speaks_for_it():
     ],
 )
 def test_a_living_face_seen_may_be_doubted(doubt, pad):
-    verdict = fuse((FACE, EXPRESSION, Said("periodic", doubt)))
+    verdict = fuse((FACE, EXPRESSION, SignalResult("periodic", doubt)))
     assert verdict.pad is pad
     assert (
         verdict.codes() == ("face_shape:+2.0", "expression:+1.5", f"periodic:{doubt:+.1f}")[: 2 + bool(doubt)]
     )
 
 
-@pytest.mark.parametrize("others", [(), (FACE,), (Said("challenge", 9.0), Said("network", 9.0))])
+@pytest.mark.parametrize(
+    "others", [(), (FACE,), (SignalResult("challenge", 9.0), SignalResult("network", 9.0))]
+)
 def test_one_family_of_signs_is_not_enough_however_often_it_is_seen(others):
     assert fuse((FACE, *others)).pad is Pad.NOT_SHOWN
 
@@ -279,7 +281,7 @@ def sequence(seed):
 
 
 def shown(colours):
-    return [Shown(step * STEP_MS, colour) for step, colour in enumerate(colours)]
+    return [PaintedColour(step * STEP_MS, colour) for step, colour in enumerate(colours)]
 
 
 @pytest.mark.parametrize("seed", range(12))

@@ -10,7 +10,7 @@ from renzheng.models.calibration import Calibration
 from renzheng.models.comparison import plain_space
 from renzheng.models.decision import Threshold
 from renzheng.models.errors import OperatingPointError, TemplateMismatchError
-from renzheng.models.search import Found, Gallery, NobodyHere, top
+from renzheng.models.search import Found, Gallery, NotInGallery, top
 from renzheng.models.templates import KeyId, ModelId, Template
 
 MODEL = ModelId("dlib-resnet:aaaaaaaaaaaa:8")
@@ -51,11 +51,13 @@ def test_the_right_person_comes_first_with_what_a_hit_is_worth() -> None:
 def test_nobody_here_is_an_answer() -> None:
     gallery = Gallery.enrolled([("p1", [template(1)])], CALIBRATION)
     opposite = Template(-template(1).values, MODEL)
-    assert gallery.search([opposite], at_fmr=1e-3) == NobodyHere(POINTS[1], 1, pytest.approx(1e-3))
+    assert gallery.search([opposite], at_fmr=1e-3) == NotInGallery(POINTS[1], 1, pytest.approx(1e-3))
 
 
 def test_an_empty_gallery_holds_nobody() -> None:
-    assert Gallery.enrolled([], CALIBRATION).search([template(1)], at_fmr=1e-3) == NobodyHere(POINTS[1], 0, 0)
+    assert Gallery.enrolled([], CALIBRATION).search([template(1)], at_fmr=1e-3) == NotInGallery(
+        POINTS[1], 0, 0
+    )
 
 
 def test_several_references_and_probes_are_fused() -> None:

@@ -10,7 +10,7 @@ from renzheng.contracts.rosters import Inpatient, InpatientRoster
 from renzheng.edge.ward.identify import (
     Divided,
     Identified,
-    NobodyOnTheList,
+    NotOnList,
     NotSupported,
     identify,
     wanted_fmr,
@@ -76,7 +76,7 @@ def test_a_patient_of_the_list_is_told_with_the_lists_length(people, gallery):
 
 def test_a_track_of_two_people_is_told_as_nobody(people, gallery):
     mixed = [near(people[7], number, 0.2) for number in range(3)] + [near(people[9], 9, 0.2)]
-    assert isinstance(identify(gallery, mixed, 1e-2), Divided | NobodyOnTheList)
+    assert isinstance(identify(gallery, mixed, 1e-2), Divided | NotOnList)
     assert not isinstance(identify(gallery, mixed, 1e-2), Identified)
 
 
@@ -86,7 +86,7 @@ def test_a_list_for_which_nothing_was_measured_is_said_to_be_too_long(people, ga
 
 
 def test_on_an_empty_list_there_is_nobody(people):
-    assert identify(Gallery.enrolled([], CALIBRATION), [people[0]], 1e-3) == NobodyOnTheList()
+    assert identify(Gallery.enrolled([], CALIBRATION), [people[0]], 1e-3) == NotOnList()
 
 
 @pytest.mark.parametrize("length", [5, 20, 50])

@@ -4,15 +4,24 @@ import numpy as np
 import pytest
 
 from renzheng.contracts.events import CoverageState
-from renzheng.edge.device.coverage import Standing
+from renzheng.edge.device.coverage import CoverageStatus
 from renzheng.edge.ward import motion, timeline
-from renzheng.edge.ward.sight import SMALL_PX, Condition, Rules, Sight, edges_of, look, shift_between, union
+from renzheng.edge.ward.sight import (
+    SMALL_PX,
+    Condition,
+    PictureHistory,
+    Rules,
+    edges_of,
+    look,
+    shift_between,
+    union,
+)
 from renzheng.edge.ward.timeline import Mark, restarted
 
 COLUMNS, ROWS = SMALL_PX
-UP = Standing(CoverageState.UP)
-LOST = Standing(CoverageState.DOWN, "unreachable")
-DARK = Standing(CoverageState.DEGRADED, "dark")
+UP = CoverageStatus(CoverageState.UP)
+LOST = CoverageStatus(CoverageState.DOWN, "unreachable")
+DARK = CoverageStatus(CoverageState.DEGRADED, "dark")
 
 
 def scene(seed=1, *, shifted=0, brightness=1.0):
@@ -29,7 +38,7 @@ def noisy(small, seed):
 
 def seen(pictures, *, begin_s=0.0, sight=None, still=False):
     """Look at pictures a second apart; every one has its own fingerprint unless they are still."""
-    sight = sight or Sight()
+    sight = sight or PictureHistory()
     for number, small in enumerate(pictures):
         fingerprint = b"still" if still else str((begin_s, number)).encode()
         sight = look(sight, small, fingerprint, begin_s + number, Rules())
@@ -99,11 +108,11 @@ def test_a_shift_is_measured(pixels):
 @pytest.mark.parametrize(
     ("cameras", "expected"),
     [
-        ({}, Standing(CoverageState.DOWN, "no_camera")),
+        ({}, CoverageStatus(CoverageState.DOWN, "no_camera")),
         ({"a": UP, "b": UP}, UP),
-        ({"a": UP, "b": LOST}, Standing(CoverageState.DEGRADED, "b:unreachable")),
-        ({"a": DARK, "b": LOST}, Standing(CoverageState.DEGRADED, "a:dark,b:unreachable")),
-        ({"a": LOST, "b": LOST}, Standing(CoverageState.DOWN, "a:unreachable,b:unreachable")),
+        ({"a": UP, "b": LOST}, CoverageStatus(CoverageState.DEGRADED, "b:unreachable")),
+        ({"a": DARK, "b": LOST}, CoverageStatus(CoverageState.DEGRADED, "a:dark,b:unreachable")),
+        ({"a": LOST, "b": LOST}, CoverageStatus(CoverageState.DOWN, "a:unreachable,b:unreachable")),
     ],
 )
 def test_what_several_cameras_see_together(cameras, expected):

@@ -9,7 +9,7 @@ from parts.edge import DAY
 
 from renzheng.edge.settings.ward import DoorLine
 from renzheng.edge.ward.crossing import direction_of
-from renzheng.edge.ward.presence import Told, after, is_due
+from renzheng.edge.ward.presence import LastReport, after, is_due
 from renzheng.edge.ward.tracks import Rules, Tracks, advance
 from renzheng.models.detection.boxes import Box
 
@@ -113,13 +113,13 @@ def test_the_way_back_is_the_other_direction(places):
     ("last", "minutes", "direction", "due"),
     [
         (None, 0, None, True),
-        (Told(DAY), 29, None, False),
-        (Told(DAY), 30, None, True),
-        (Told(DAY), 5, "out", True),  # the time outside begins
-        (Told(DAY, "out", DAY), 5, "out", False),
-        (Told(DAY, "out", DAY), 5, "in", True),
-        (Told(DAY, "out", DAY), 0.5, "in", False),  # to and fro in the door
-        (Told(DAY), -60, None, True),  # the clock was set back: not silenced for an hour
+        (LastReport(DAY), 29, None, False),
+        (LastReport(DAY), 30, None, True),
+        (LastReport(DAY), 5, "out", True),  # the time outside begins
+        (LastReport(DAY, "out", DAY), 5, "out", False),
+        (LastReport(DAY, "out", DAY), 5, "in", True),
+        (LastReport(DAY, "out", DAY), 0.5, "in", False),  # to and fro in the door
+        (LastReport(DAY), -60, None, True),  # the clock was set back: not silenced for an hour
     ],
 )
 def test_a_presence_is_told_once_an_interval_and_when_the_patient_goes_the_other_way(
@@ -130,4 +130,4 @@ def test_a_presence_is_told_once_an_interval_and_when_the_patient_goes_the_other
 
 def test_the_last_direction_is_remembered_over_presences_without_one():
     told = after(after(None, DAY, "out"), DAY + INTERVAL, None)
-    assert told == Told(DAY + INTERVAL, "out", DAY)
+    assert told == LastReport(DAY + INTERVAL, "out", DAY)

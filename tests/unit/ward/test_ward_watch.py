@@ -9,10 +9,10 @@ import pytest
 from parts.edge import eventually
 
 from renzheng.contracts.events import CoverageState
-from renzheng.edge.device.coverage import Standing
+from renzheng.edge.device.coverage import CoverageStatus
 from renzheng.edge.settings.ward import CameraSettings
 from renzheng.edge.ward.analysts import Analysts
-from renzheng.edge.ward.camera import Counts, Taken
+from renzheng.edge.ward.camera import Counts, TimedPicture
 from renzheng.edge.ward.decoder import Picture
 from renzheng.edge.ward.following import BEST_SHOTS
 from renzheng.edge.ward.identify import Identified
@@ -81,7 +81,7 @@ class StillCamera:
         self.waiting = []
 
     def standing(self):
-        return Standing(CoverageState.UP)
+        return CoverageStatus(CoverageState.UP)
 
     @property
     def waiting_since(self):
@@ -126,7 +126,7 @@ class Ward:
         grey = np.clip(scene, 0, 255).astype(np.uint8)
         planes = np.full((540, 640), 128, np.uint8)
         planes[:360] = grey
-        self.watch.analyse(self.engine, Taken(Picture(planes), float(self.second)))
+        self.watch.analyse(self.engine, TimedPicture(Picture(planes), float(self.second)))
         self.second += 1
 
     def walk(self, shade, *, up=False):
@@ -175,20 +175,20 @@ def test_without_a_list_nobody_is_even_measured_and_the_camera_does_not_count_as
     ward.walk(PATIENT)
     ward.empty()
     assert ward.told == []
-    assert ward.watch.standing() == Standing(CoverageState.DEGRADED, "no_roster")
+    assert ward.watch.standing() == CoverageStatus(CoverageState.DEGRADED, "no_roster")
 
 
 def test_a_camera_that_was_turned_looks_for_nobody_until_somebody_says_that_it_hangs_right(ward):
     for _ in range(12):
         ward.look(shifted=120)
-    assert ward.watch.standing() == Standing(CoverageState.DEGRADED, "moved")
+    assert ward.watch.standing() == CoverageStatus(CoverageState.DEGRADED, "moved")
     before = ward.engine.surveys
     ward.look((PATIENT, 250, 200, 120), shifted=120)
     assert ward.engine.surveys == before
     ward.watch.scene.path.unlink()  # as `renzheng edge ward settle` does
     for _ in range(14):
         ward.look(shifted=120)
-    assert ward.watch.standing() == Standing(CoverageState.UP)
+    assert ward.watch.standing() == CoverageStatus(CoverageState.UP)
 
 
 def test_a_camera_that_was_turned_while_the_agent_was_off_is_noticed(ward, tmp_path):
@@ -203,7 +203,7 @@ def test_in_the_dark_nobody_is_looked_for(ward):
     ward.look((PATIENT, 250, 200, 120), light=0.05)
     for _ in range(3):
         ward.look(light=0.05)
-    assert ward.watch.standing() == Standing(CoverageState.DEGRADED, "dark")
+    assert ward.watch.standing() == CoverageStatus(CoverageState.DEGRADED, "dark")
     assert ward.engine.surveys == before
 
 
@@ -214,15 +214,15 @@ def test_a_list_that_nothing_measured_supports_is_said_and_not_guessed_at(tmp_pa
     ward.walk(PATIENT)
     ward.empty()
     assert ward.told == []
-    assert ward.watch.standing() == Standing(CoverageState.DEGRADED, "list_too_long_to_tell")
+    assert ward.watch.standing() == CoverageStatus(CoverageState.DEGRADED, "list_too_long_to_tell")
 
 
 def test_pictures_that_nobody_has_time_for_are_said(ward):
     ward.camera.counts.replaced += 30
     ward.look()
-    assert ward.watch.standing() == Standing(CoverageState.DEGRADED, "overloaded")
+    assert ward.watch.standing() == CoverageStatus(CoverageState.DEGRADED, "overloaded")
     ward.empty(30)
-    assert ward.watch.standing() == Standing(CoverageState.UP)
+    assert ward.watch.standing() == CoverageStatus(CoverageState.UP)
 
 
 def test_a_broken_network_degrades_its_camera_and_ends_nothing(ward, caplog):
@@ -232,13 +232,13 @@ def test_a_broken_network_degrades_its_camera_and_ends_nothing(ward, caplog):
     planes[:360] = np.clip(ward.corridor, 0, 255)
     planes[100:250, 200:320] = 200
     for _ in range(2):
-        ward.camera.waiting.append(Taken(Picture(planes.copy()), float(ward.second)))
+        ward.camera.waiting.append(TimedPicture(Picture(planes.copy()), float(ward.second)))
         ward.second += 1
     analysts.start()
     analysts.wake()
     assert eventually(lambda: ward.watch.fault)
     analysts.stop()
-    assert ward.watch.standing() == Standing(CoverageState.DEGRADED, "model_fault")
+    assert ward.watch.standing() == CoverageStatus(CoverageState.DEGRADED, "model_fault")
 
 
 def test_memory_stays_flat_over_many_people(ward):

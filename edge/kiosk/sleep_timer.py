@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 
 @dataclass(slots=True)
-class Rest:
+class SleepTimer:
     """Sleeping and waking.
 
     Args:

@@ -11,7 +11,7 @@ from renzheng.contracts.keys import decode, split
 from renzheng.contracts.messages import Ack, Place
 
 
-class Standing(StrEnum):
+class AckStatus(StrEnum):
     """What an acknowledgement is to a device that has heard another one before."""
 
     FRESH = "fresh"
@@ -19,19 +19,19 @@ class Standing(StrEnum):
     OTHER_STORE = "other_store"
 
 
-def standing(heard: Place | None, ack: Ack) -> Standing:
+def standing(heard: Place | None, ack: Ack) -> AckStatus:
     """Hold an acknowledgement against the latest that was believed.
 
     A word without a place (version 1) is stale for whoever has heard one with a place.
     """
     if heard is None:
-        return Standing.FRESH
+        return AckStatus.FRESH
     if ack.place is None:
-        return Standing.STALE
+        return AckStatus.STALE
     if ack.place.store_id != heard.store_id:
-        return Standing.OTHER_STORE
+        return AckStatus.OTHER_STORE
     later = (ack.place.epoch, ack.place.counter) > (heard.epoch, heard.counter)
-    return Standing.FRESH if later else Standing.STALE
+    return AckStatus.FRESH if later else AckStatus.STALE
 
 
 def place_of(word: str | None) -> Place | None:

@@ -1,4 +1,4 @@
-"""Writes presences: the event, what was told last, and the encrypted crop; of listed patients only."""
+"""Writes presences: the event, the last report, and the encrypted crop; of listed patients only."""
 
 import logging
 from datetime import datetime, timedelta
@@ -18,15 +18,15 @@ from renzheng.edge.look.attendance import comparison_fields
 from renzheng.edge.settings import Settings
 from renzheng.edge.ward.crossing import Direction
 from renzheng.edge.ward.identify import Identified
-from renzheng.edge.ward.presence import Told, after, is_due
+from renzheng.edge.ward.presence import LastReport, after, is_due
 from renzheng.models.decision import Compared
 
 LOGGER = logging.getLogger(__name__)
 _JPEG_QUALITY = 88
 
 
-class Telling:
-    """Tells presences, at most once an interval a patient.
+class PresenceWriter:
+    """Writes presences, at most one an interval for each patient.
 
     Args:
         settings: device, institution, interval.
@@ -102,13 +102,13 @@ class Telling:
             LOGGER.warning("the crop of event %s was not kept: %s", event_id, error.strerror)
 
 
-def told_last(store: Store, person_id: str) -> Told | None:
+def told_last(store: Store, person_id: str) -> LastReport | None:
     """Read what was told of a patient last."""
     row = store.row("SELECT * FROM ward_presences WHERE person_id = ?", person_id)
     if row is None:
         return None
     crossed_at = row["crossed_at"]
-    return Told(
+    return LastReport(
         datetime.fromisoformat(row["seen_at"]),
         row["direction"],
         None if crossed_at is None else datetime.fromisoformat(crossed_at),
@@ -121,7 +121,7 @@ def forget_told(store: Store, before: datetime) -> None:
         database.execute("DELETE FROM ward_presences WHERE seen_at < ?", (before.isoformat(),))
 
 
-def _remember(database: Database, person_id: str, told: Told) -> None:
+def _remember(database: Database, person_id: str, told: LastReport) -> None:
     crossed_at = None if told.crossed_at is None else told.crossed_at.isoformat()
     database.execute(
         "INSERT OR REPLACE INTO ward_presences VALUES (?, ?, ?, ?)",

@@ -1,6 +1,6 @@
-"""The watchman: beats, and tells coverage, clock, starts and stops; the threads around the pure `coverage`.
+"""Heartbeats, coverage, the clock, starts and stops; the threads around the pure `coverage`.
 
-Tidying has a thread of its own: a disk that fails or is slow must not cost a heartbeat.
+Housekeeping has a thread of its own: a disk that fails or is slow must not cost a heartbeat.
 """
 
 import threading
@@ -14,8 +14,8 @@ from renzheng.contracts import events
 from renzheng.contracts.events import CoverageState, device_source
 from renzheng.contracts.ids import EventId
 from renzheng.edge.device import coverage
-from renzheng.edge.device.clock import Clock, Reading, watch
-from renzheng.edge.device.coverage import Intervals, OpenStretch, Standing, Stretch
+from renzheng.edge.device.clock import Clock, ClockReading, watch
+from renzheng.edge.device.coverage import CoverageStatus, Intervals, OpenStretch, Stretch
 from renzheng.edge.device.housekeeping import Reason
 from renzheng.edge.device.log import DeviceLog
 from renzheng.edge.device.store import heartbeat
@@ -26,7 +26,7 @@ _TIDY_SECONDS = 600
 _LONGEST_TIDY_SECONDS = 1800.0
 
 
-class Teller:
+class DeviceEventWriter:
     """Writes events that are about the device, not about a person."""
 
     def __init__(self, settings: Settings, log: DeviceLog, clock: Clock) -> None:
@@ -34,15 +34,15 @@ class Teller:
         self._log = log
         self._clock = clock
 
-    def tell(self, kind: type[Any], data: type[Any], **values: Any) -> None:
+    def write(self, kind: type[Any], data: type[Any], **values: Any) -> None:
         """Append one event of `kind` whose data are `data(**values)`."""
         reading = self._clock.read()
         filled = data(institution_id=self._device.institution_id, clock=reading.as_event_clock(), **values)
         self._log.append(kind(source=device_source(self._device.device_id), time=reading.wall, data=filled))
 
     def evidence_deleted(self, event_ids: Sequence[EventId], reason: Reason) -> None:
-        """Tell that crops are gone."""
-        self.tell(
+        """Record that crops are gone."""
+        self.write(
             events.EvidenceDeleted,
             events.EvidenceDeletedData,
             evidence_event_ids=tuple(event_ids),
@@ -50,14 +50,14 @@ class Teller:
         )
 
 
-class Watchman:
-    """Keeps coverage and watches the clock.
+class DeviceMonitor:
+    """Records coverage, heartbeats and changes of the clock.
 
     Args:
         settings: intervals, purpose.
         log: where events go; the durable heartbeat lies in the same store, in the same transaction.
         clock: when it is.
-        teller: writes the events.
+        event_writer: writes the events.
         standing: what the kiosk can see at this moment.
         tidy: called now and then with the wall clock, for housekeeping, in a thread of its own.
     """
@@ -67,16 +67,16 @@ class Watchman:
         settings: Settings,
         log: DeviceLog,
         clock: Clock,
-        teller: Teller,
+        event_writer: DeviceEventWriter,
         *,
-        standing: Callable[[], Standing],
+        standing: Callable[[], CoverageStatus],
         tidy: Callable[[datetime], object],
     ) -> None:
         self._purpose = settings.device.purpose
         self._beat_seconds = settings.coverage.beat_seconds
         self._store = log.store
         self._clock = clock
-        self._teller = teller
+        self._event_writer = event_writer
         self._standing = standing
         self._tidy = tidy
         self._intervals = Intervals(
@@ -85,9 +85,9 @@ class Watchman:
         )
         self._lock = threading.Lock()
         self._open: OpenStretch | None = None
-        self._reading: Reading | None = None
+        self._reading: ClockReading | None = None
         self._beat_due = 0.0
-        self._thread = Worker("watchman", self._look, every_seconds=_LOOK_SECONDS, longest_wait_seconds=5.0)
+        self._thread = Worker("monitor", self._look, every_seconds=_LOOK_SECONDS, longest_wait_seconds=5.0)
         self._tidying = Worker(
             "housekeeper",
             self._tidy_up,
@@ -100,7 +100,7 @@ class Watchman:
         """Tell the start, and what happened while the agent was away; the first beat."""
         with self._lock, self._store.writing():
             reading = self._clock.read()
-            self._teller.tell(events.DeviceStarted, events.DeviceData, software=software)
+            self._event_writer.write(events.DeviceStarted, events.DeviceData, software=software)
             last = heartbeat.last(self._store)
             if last is not None:
                 self._tell(coverage.resume(last.open_stretch, reading.wall, stopped=last.stopped))
@@ -127,8 +127,10 @@ class Watchman:
             reading = self._clock.read()
             open_, closed = coverage.beat(self._open, reading.wall, self._open.standing, self._intervals)
             self._tell([*closed, *open_.close(reading.wall)])
-            self._keep(coverage.begin(reading.wall, Standing(CoverageState.DOWN)), stopped=True)
-            self._teller.tell(events.DeviceStopped, events.DeviceData, software=software, reason=reason)
+            self._keep(coverage.begin(reading.wall, CoverageStatus(CoverageState.DOWN)), stopped=True)
+            self._event_writer.write(
+                events.DeviceStopped, events.DeviceData, software=software, reason=reason
+            )
             self._open = None
 
     def beat(self) -> None:
@@ -141,7 +143,7 @@ class Watchman:
             with self._store.writing():
                 if self._reading is not None:
                     for change in watch(self._reading, reading):
-                        self._teller.tell(
+                        self._event_writer.write(
                             events.DeviceClock,
                             events.ClockData,
                             change=change.change,
@@ -164,7 +166,7 @@ class Watchman:
 
     def _tell(self, stretches: Sequence[Stretch]) -> None:
         for stretch in stretches:
-            self._teller.tell(
+            self._event_writer.write(
                 events.DeviceCoverage,
                 events.CoverageData,
                 purpose=self._purpose,

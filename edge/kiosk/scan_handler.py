@@ -1,11 +1,11 @@
-"""What glances at frames lead to: the kiosk wakes, staff hear of a covered lens, a QR code names somebody."""
+"""What scanned frames lead to: the kiosk wakes, staff hear of a covered lens, a QR code names somebody."""
 
 import asyncio
 
 from renzheng.contracts.errors import RenzhengError
 from renzheng.edge.errors import UnknownPersonError
 from renzheng.edge.kiosk.controller import Controller
-from renzheng.edge.kiosk.glimpse import Glimpse
+from renzheng.edge.kiosk.frame_scan import FrameScan
 from renzheng.edge.kiosk.lens import Lens
 from renzheng.edge.kiosk.loop import KioskLoop
 from renzheng.edge.kiosk.pages import Pages
@@ -17,8 +17,8 @@ REPEATED_CODE_MS = 3_000
 """A QR code that names nobody is looked up again only after this long: it is still being held there."""
 
 
-class Glances:
-    """Hears of each glance, on the event loop.
+class ScanHandler:
+    """Handles each scanned frame, on the event loop.
 
     Args:
         controller: is told who is named, and that somebody is here.
@@ -39,16 +39,16 @@ class Glances:
         self._refused: tuple[str, int] = ("", 0)
         self._reading = False
 
-    def take(self, glimpse: Glimpse) -> None:
+    def take(self, scan: FrameScan) -> None:
         """Take what one frame showed."""
-        if self._lens.see(glimpse.trouble):
+        if self._lens.see(scan.trouble):
             self._pages.announce()
-        if glimpse.stirs:
+        if scan.stirs:
             self._controller.stir()
         scanning = isinstance(self._controller.state, Scanning)
-        if glimpse.code is not None and scanning and not self._reading and self._is_fresh(glimpse.code):
+        if scan.code is not None and scanning and not self._reading and self._is_fresh(scan.code):
             self._reading = True
-            self._loop.soon(self._read(glimpse.code))
+            self._loop.soon(self._read(scan.code))
 
     def _is_fresh(self, code: str) -> bool:
         refused, at_ms = self._refused

@@ -1,4 +1,4 @@
-"""The thread that glances at frames while nobody is named: for a QR code, for movement, never for a face.
+"""Scans frames while nobody is named: for a QR code, for movement, never for a face.
 
 Only the newest frame is looked at. Nothing of a frame is kept but a thumbnail of 32 x 24 cells.
 """
@@ -16,7 +16,7 @@ from renzheng.edge.kiosk.codes import read_code
 from renzheng.edge.kiosk.sight import (
     THUMBNAIL_HEIGHT,
     THUMBNAIL_WIDTH,
-    Sight,
+    SceneState,
     Thumbnail,
     observe,
     rested,
@@ -30,7 +30,7 @@ _WAIT_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Glimpse:
+class FrameScan:
     """What one frame showed.
 
     Args:
@@ -44,20 +44,20 @@ class Glimpse:
     code: str | None
 
 
-class Glimpser:
-    """Glances at frames in a thread of its own.
+class FrameScanner:
+    """Scans frames in a thread of its own.
 
     Args:
         tell: called in that thread after each frame.
     """
 
-    def __init__(self, tell: Callable[[Glimpse], object]) -> None:
+    def __init__(self, tell: Callable[[FrameScan], object]) -> None:
         self._tell = tell
         self._condition = threading.Condition()
         self._newest: tuple[Frame, bool] | None = None
         self._rested = False
-        self._sight = Sight()
-        self.worker = Worker("glimpser", self._turn)
+        self._sight = SceneState()
+        self.worker = Worker("frame_scanner", self._turn)
 
     def start(self) -> None:
         """Begin."""
@@ -93,7 +93,7 @@ class Glimpser:
         sight = self._sight = observe(self._sight, thumbnail, frame.at_ms)
         image = decode(frame.jpeg) if for_code else None
         code = None if image is None else read_code(image)
-        self._tell(Glimpse(sight.somebody_stirs, sight.trouble, code))
+        self._tell(FrameScan(sight.somebody_stirs, sight.trouble, code))
         if sight.somebody_stirs:
             self._sight = replace(sight, stirred=0)
 
