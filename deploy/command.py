@@ -59,6 +59,9 @@ PARTS: Mapping[str, Part] = {
     "case": Part({"renzheng.central.cases.command": "central"}, "Take a case away, and check one."),
     "claims": Part({"renzheng.central.claims.command": "central"}, "Import claim lines."),
     "audit": Part({"renzheng.central.audit.command": "central"}, "Set attendance against billed lines."),
+    "knowledge": Part(
+        {"renzheng.central.checks.knowledge_command": "central"}, "Look after knowledge points."
+    ),
     "draw": Part({"renzheng.central.draw.verify_command": "central"}, "Verify a published draw."),
     "rules": Part({"renzheng.central.audit.rules_command": "central"}, "Check, test and show the rules."),
     "models": Part({"renzheng.models.command": "edge"}, "Convert, list, check and measure face models."),

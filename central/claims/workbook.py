@@ -200,6 +200,38 @@ def rows(
             raise _damaged(path, f"{chosen.part}: {error}") from error
 
 
+_MERGED = re.compile(rb'<(?:\w+:)?mergeCell\b[^>]*?\bref="([A-Z]{1,3})(\d{1,7}):([A-Z]{1,3})(\d{1,7})"')
+
+
+def merged_down(path: Path, sheet: str) -> Iterator[tuple[int, int, int]]:
+    """Yield the merged cells of a sheet that reach over several rows: column from 0, first and last row.
+
+    Raises:
+        WorkbookError: as `sheets`.
+    """
+    part = next((one.part for one in sheets(path) if one.name == sheet), None)
+    if part is None:
+        return
+    with _opened(path) as archive, archive.open(part) as stream:
+        rest = b""
+        while more := stream.read(_READ):
+            text = rest + more
+            end = 0
+            for found in _MERGED.finditer(text):
+                end = found.end()
+                if found[2] != found[4]:
+                    yield _column(found[1]), int(found[2]), int(found[4])
+            rest = text[max(end, len(text) - 200) :]
+
+
+def _column(letters: bytes) -> int:
+    """Count a column such as AB from 0."""
+    total = 0
+    for letter in letters:
+        total = total * 26 + letter - 64
+    return total - 1
+
+
 class _Told:
     """Tells progress in bytes of the file, from those of the XML that have been read."""
 

@@ -1,0 +1,1 @@
+"""Knowledge points: what may be billed for whom, how often and beside what."""
