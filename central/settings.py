@@ -173,6 +173,8 @@ class Settings(_Settings):
         access_token_file: a file that holds a token by which programs read; while there is no account, people
             sign in with it too.
         accounts_only: everybody needs an account from the first start on, on loopback too.
+        second_factor: who needs one beside the password: nobody, `deciding` (roles that decide,
+            administrators and data protection), or everybody.
         timezone: the time zone of service days where an institution names none.
     """
 
@@ -184,6 +186,7 @@ class Settings(_Settings):
     public_url: str = ""
     access_token_file: Path | None = None
     accounts_only: bool = False
+    second_factor: Literal["optional", "deciding", "everybody"] = "optional"
     timezone: str = "Asia/Shanghai"
     broker: BrokerSettings = BrokerSettings()
     audit: AuditSettings = AuditSettings()
@@ -226,6 +229,11 @@ class Settings(_Settings):
     def key_file(self) -> Path:
         """Central's signing key (PKCS #8, PEM, mode 600)."""
         return self.data_dir / "keys" / "central.pem"
+
+    @property
+    def second_factor_key_file(self) -> Path:
+        """The key under which secrets of one-time codes are sealed (32 bytes, mode 600)."""
+        return self.data_dir / "keys" / "second_factor.key"
 
     @property
     def checkpoints_dir(self) -> Path:

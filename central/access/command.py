@@ -220,3 +220,34 @@ def give_token(
         shown = accounts.give_token(connection, name, utc_now(), days=days, scopes=scope)
         _note(connection, "account_token_given", name)
     Terminal().print(say("token {0}", shown))
+
+
+@app.command("factors")
+def show_factors(
+    name: Name,
+    config: Config = CONFIG,
+    remove: Annotated[
+        bool, typer.Option("--remove", help="Take them away, from somebody who has lost them; ends sessions.")
+    ] = False,
+) -> None:
+    """Say which second factors an account has, or take them away."""
+    from renzheng.central.access import accounts, factors
+
+    _, database = _store(config)
+    with database.writing() as connection:
+        accounts.must_read(connection, name)
+        held = factors.of_account(connection, name)
+        if remove:
+            factors.remove_all(connection, name)
+            accounts.sign_out(connection, name, utc_now())
+            _note(connection, "account_factors_removed", name)
+    Terminal().print(
+        say(
+            "codes of an app: {0}, passkeys: {1}, recovery codes: {2}",
+            int(held.codes),
+            held.passkeys,
+            held.recovery,
+        )
+    )
+    if remove:
+        Terminal().print(say("they are taken away"))

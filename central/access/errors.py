@@ -21,3 +21,7 @@ class AccessLogError(InputError):
 
 class UndeclaredRouteError(FaultError):
     """A route does not name the permission that it needs, so the service does not start."""
+
+
+class PasskeyError(InputError):
+    """A passkey cannot be registered, or does not hold."""

@@ -33,6 +33,7 @@ class Permission(StrEnum):
     """What a page, a route or a command needs."""
 
     OWN = "own"
+    FACTORS = "factors"
     STATISTICS = "statistics"
     VERDICTS = "verdicts"
     FINDINGS = "findings"
@@ -75,6 +76,7 @@ class Terms:
 _P = Permission
 TERMS: Mapping[Permission, Terms] = {
     _P.OWN: Terms(purpose="own"),
+    _P.FACTORS: Terms(step_up=True, purpose="own"),
     _P.STATISTICS: Terms(),
     _P.VERDICTS: Terms(persons=True),
     _P.FINDINGS: Terms(persons=True),
@@ -99,7 +101,9 @@ TERMS: Mapping[Permission, Terms] = {
     _P.CASES_DRAFT: Terms(persons=True, step_up=True, purpose="cases"),
 }
 
-_EVERYBODY = frozenset({_P.OWN, _P.ROLES})
+BEFORE_A_SECOND_FACTOR = frozenset({_P.OWN, _P.FACTORS})
+"""What somebody may who needs a second factor and has none yet."""
+_EVERYBODY = frozenset({_P.OWN, _P.FACTORS, _P.ROLES})
 _CASES = frozenset({_P.CASES, _P.CASES_STEP})
 """Which step of a case a role does is the cases' own table (`cases.acts`)."""
 _BUREAU = _EVERYBODY | {_P.EMERGENCY_ASK}
@@ -153,6 +157,7 @@ ALWAYS_APART: frozenset[frozenset[Role]] = frozenset(
 the second is done (`separation`)."""
 
 SHARED_TOKEN = frozenset(Permission) - {
+    _P.FACTORS,
     _P.ACCOUNTS,
     _P.ACCESS_LOG,
     _P.EMERGENCY_ASK,

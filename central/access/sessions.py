@@ -18,7 +18,7 @@ TABLE = schema.account_sessions
 IDLE = timedelta(minutes=15)
 LONGEST = timedelta(hours=10)
 CONFIRMED = timedelta(minutes=5)
-"""How long a shown password stands for exports, releases and decisions."""
+"""How long a shown password, code or passkey stands for exports, releases and decisions."""
 SEEN_EVERY = timedelta(seconds=30)
 """A session's last use is kept no finer than this, so that a page does not cost a second write."""
 
@@ -30,19 +30,54 @@ class Session:
     Args:
         session_id: by which its owner can end it; no secret.
         account: whose, with the roles of an emergency under way.
-        confirmed: the person has shown a password within the last minutes.
+        confirmed: the person has shown who they are within the last minutes.
+        id_token: of the identity provider by which it began; None without one.
     """
 
     session_id: str
     account: Account
     confirmed: bool
+    id_token: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Came:
+    """Where somebody comes from.
+
+    Args:
+        address: of the network.
+        browser: as it names itself.
+        session: what the browser shows already; that session ends when another begins.
+    """
+
+    address: str = ""
+    browser: str = ""
+    session: str = ""
 
 
 def begin(
-    connection: sa.Connection, account_id: str, now: datetime, *, address: str = "", browser: str = ""
+    connection: sa.Connection,
+    account_id: str,
+    now: datetime,
+    came: Came = Came(),
+    *,
+    way: str = "",
+    id_token: str | None = None,
 ) -> str:
-    """Begin a session for somebody who has just shown who they are; return what the browser will show."""
+    """Begin a session for somebody who has just shown who they are; return what the browser will show.
+
+    Args:
+        connection: a writing transaction.
+        account_id: whose.
+        now: when.
+        came: from where.
+        way: by what they are known.
+        id_token: of the identity provider.
+    """
     shown, now_us = new_session(), to_us(now)
+    if came.session:
+        before = (TABLE.c.session_hash == hashed(came.session)) & TABLE.c.ended_at.is_(None)
+        connection.execute(sa.update(TABLE).where(before).values(ended_at=now_us))
     connection.execute(
         sa.insert(TABLE).values(
             session_hash=hashed(shown),
@@ -51,8 +86,10 @@ def begin(
             began_at=now_us,
             seen_at=now_us,
             confirmed_at=now_us,
-            address=address,
-            browser=browser[:200],
+            address=came.address,
+            browser=came.browser[:200],
+            way=way,
+            id_token=id_token,
         )
     )
     return shown
@@ -72,7 +109,7 @@ def find(connection: sa.Connection, shown: str, now: datetime) -> tuple[Session,
         return None
     extra = emergency.roles_now(connection, found.account_id, now)
     confirmed = row.confirmed_at > to_us(now - CONFIRMED) and row.seen_at > to_us(now - CONFIRMED)
-    session = Session(row.session_id, replace(found, roles=found.roles | extra), confirmed)
+    session = Session(row.session_id, replace(found, roles=found.roles | extra), confirmed, row.id_token)
     return session, row.seen_at <= to_us(now - SEEN_EVERY)
 
 
@@ -83,7 +120,7 @@ def touch(connection: sa.Connection, session_id: str, now: datetime) -> None:
 
 
 def confirm(connection: sa.Connection, session_id: str, now: datetime) -> None:
-    """Keep that the session's owner has shown the password again."""
+    """Keep that the session's owner has shown again who they are."""
     same = TABLE.c.session_id == session_id
     values = {"confirmed_at": to_us(now), "seen_at": to_us(now)}
     connection.execute(sa.update(TABLE).where(same).values(values))
@@ -96,10 +133,22 @@ def end(connection: sa.Connection, session_id: str, account_id: str, now: dateti
     return connection.execute(ended).rowcount > 0
 
 
+def end_others(connection: sa.Connection, session_id: str, account_id: str, now: datetime) -> None:
+    """End every session of an account but one, as when the ways in change."""
+    others = (TABLE.c.account_id == account_id) & (TABLE.c.session_id != session_id)
+    ended = sa.update(TABLE).where(others, TABLE.c.ended_at.is_(None)).values(ended_at=to_us(now))
+    connection.execute(ended)
+
+
 def of_account(connection: sa.Connection, account_id: str, now: datetime) -> Sequence[Mapping[str, Any]]:
     """List an account's sessions that hold, the latest first."""
     query = sa.select(
-        TABLE.c.session_id, TABLE.c.began_at, TABLE.c.seen_at, TABLE.c.address, TABLE.c.browser
+        TABLE.c.session_id,
+        TABLE.c.began_at,
+        TABLE.c.seen_at,
+        TABLE.c.address,
+        TABLE.c.browser,
+        TABLE.c.way,
     ).where(TABLE.c.account_id == account_id, _holding(now))
     rows = connection.execute(query.order_by(TABLE.c.seen_at.desc())).mappings()
     return [dict(row) for row in rows]

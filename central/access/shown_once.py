@@ -1,6 +1,6 @@
 """Makes what is shown once (codes, tokens, sessions), and the hash under which the store knows it.
 
-Each has 160 random bits or more, so that one round of SHA-256 is enough to keep it from being guessed back.
+Each has 118 random bits or more, so that one round of SHA-256 is enough to keep it from being guessed back.
 """
 
 import hashlib
@@ -12,10 +12,10 @@ _CODE_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
 _CODE_LENGTH = 32
 
 
-def new_code() -> str:
-    """Make a one-time code: 32 letters and digits in groups of four."""
-    letters = "".join(secrets.choice(_CODE_LETTERS) for _ in range(_CODE_LENGTH))
-    return "-".join(letters[place : place + 4] for place in range(0, _CODE_LENGTH, 4))
+def new_code(length: int = _CODE_LENGTH) -> str:
+    """Make a one-time code: letters and digits in groups of four."""
+    letters = "".join(secrets.choice(_CODE_LETTERS) for _ in range(length))
+    return "-".join(letters[place : place + 4] for place in range(0, length, 4))
 
 
 def new_token() -> str:

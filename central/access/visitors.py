@@ -5,9 +5,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from renzheng.central.access import access_log, accounts, sessions
+import sqlalchemy as sa
+
+from renzheng.central.access import access_log, accounts, factors, sessions
 from renzheng.central.access.access_log import Access
-from renzheng.central.access.roles import SHARED_TOKEN, Permission
+from renzheng.central.access.factors import Policy
+from renzheng.central.access.roles import BEFORE_A_SECOND_FACTOR, SHARED_TOKEN, Permission
+from renzheng.central.access.sessions import Session
 from renzheng.central.store.database import Database
 
 
@@ -21,7 +25,9 @@ class Visitor:
         permissions: what they may.
         institutions: whose rows they see; None for all.
         session_id: the session by which they are known; None with a token.
-        confirmed: they have just shown a password, or are a program.
+        confirmed: they have just shown who they are, or are a program.
+        lacks_factor: they need a second factor, and may do nothing but set one up.
+        id_token: of the identity provider by which they signed in.
     """
 
     account_id: str
@@ -30,6 +36,8 @@ class Visitor:
     institutions: frozenset[str] | None = None
     session_id: str | None = None
     confirmed: bool = True
+    lacks_factor: bool = False
+    id_token: str | None = None
 
 
 BY_SHARED_TOKEN = Visitor("(access token)", (), SHARED_TOKEN)
@@ -44,10 +52,13 @@ class Visitors:
     Args:
         database: the store.
         clock: when it is.
+        policy: who needs a second factor.
     """
 
-    def __init__(self, database: Database, clock: Callable[[], datetime]) -> None:
-        self._database, self._clock = database, clock
+    def __init__(
+        self, database: Database, clock: Callable[[], datetime], policy: Policy = "optional"
+    ) -> None:
+        self._database, self._clock, self._policy = database, clock, policy
         self._claimed = False
         self._lock = threading.Lock()
 
@@ -72,6 +83,7 @@ class Visitors:
         now = self._clock()
         with self._database.reading() as connection:
             found = sessions.find(connection, shown, now)
+            lacks = found is not None and self._lacks_factor(connection, found[0])
         if found is None:
             return None
         session, keep = found
@@ -80,60 +92,19 @@ class Visitors:
                 sessions.touch(connection, session.session_id, now)
         own = session.account
         return Visitor(
-            own.account_id,
-            sorted(own.roles),
-            own.permissions,
-            own.scope,
-            session.session_id,
-            session.confirmed,
+            account_id=own.account_id,
+            roles=sorted(own.roles),
+            permissions=own.permissions & BEFORE_A_SECOND_FACTOR if lacks else own.permissions,
+            institutions=own.scope,
+            session_id=session.session_id,
+            confirmed=session.confirmed,
+            lacks_factor=lacks,
+            id_token=session.id_token,
         )
 
-    def sign_in(self, account_id: str, password: str, *, address: str, browser: str) -> str | None:
-        """Begin a session for whoever shows the right password; return what the browser will show."""
-        with self._database.reading() as connection:
-            kept = accounts.kept_password(connection, account_id)
-        if not accounts.knows_password(kept, password):
-            return None
-        return self._begin(account_id, address, browser, "signed_in")
-
-    def first(self, code: str, password: str, *, address: str, browser: str) -> str | None:
-        """Choose a password by a one-time code and begin a session; None when the code does not hold.
-
-        Raises:
-            PasswordError: the password cannot be taken; the code still holds.
-        """
-        with self._database.writing() as connection:
-            account_id = accounts.use_code(connection, code, password, self._clock())
-        return account_id and self._begin(account_id, address, browser, "password_chosen")
-
-    def account_of_code(self, code: str) -> str | None:
-        """Name the account of a one-time code that still holds."""
-        with self._database.reading() as connection:
-            return accounts.account_of_code(connection, code, self._clock())
-
-    def _begin(self, account_id: str, address: str, browser: str, act: str) -> str:
-        now = self._clock()
-        with self._database.writing() as connection:
-            shown = sessions.begin(connection, account_id, now, address=address, browser=browser)
-            told = Access(account_id, (), address, act, "-", "own", "changed")
-            access_log.append(connection, told, now)
-        return shown
-
-    def confirm(self, visitor: Visitor, password: str) -> bool:
-        """Take the password of somebody who is signed in once more."""
-        with self._database.reading() as connection:
-            kept = accounts.kept_password(connection, visitor.account_id)
-        if visitor.session_id is None or not accounts.knows_password(kept, password):
-            return False
-        with self._database.writing() as connection:
-            sessions.confirm(connection, visitor.session_id, self._clock())
-        return True
-
-    def end(self, visitor: Visitor, session_id: str) -> bool:
-        """End one of a visitor's own sessions."""
-        now = self._clock()
-        with self._database.writing() as connection:
-            return sessions.end(connection, session_id, visitor.account_id, now)
+    def _lacks_factor(self, connection: sa.Connection, session: Session) -> bool:
+        own = session.account
+        return factors.needed(self._policy, own.roles) and not factors.of_account(connection, own.account_id)
 
     def note(self, access: Access) -> None:
         """Write into the access log; returns once it is durable.

@@ -704,6 +704,41 @@ account_sessions = _table(
     Column("ended_at", _Big),
     Column("address", Text, nullable=False),
     Column("browser", Text, nullable=False),
+    Column("way", Text, nullable=False, server_default=""),  # by what the person was known; empty before
+    Column("id_token", Text),  # of the identity provider, so that signing out there can name the session
+    rowid=False,
+)
+
+# Second factors. The secret of one-time codes has to be read back: it is sealed under a key beside the store.
+account_totp = _table(
+    "account_totp",
+    Column("account_id", Text, ForeignKey("accounts.account_id"), primary_key=True),
+    Column("sealed", LargeBinary, nullable=False),
+    Column("made_at", _Big, nullable=False),
+    Column("confirmed_at", _Big),  # when the first right code was shown; it counts from then on
+    Column("last_step", _Big, nullable=False),  # of the last code that was taken: no earlier one is
+    Column("failures", _Big, nullable=False),
+    Column("failed_at", _Big, nullable=False),
+    rowid=False,
+)
+
+account_recovery_codes = _table(
+    "account_recovery_codes",
+    Column("code_hash", Text, primary_key=True),
+    Column("account_id", Text, ForeignKey("accounts.account_id"), nullable=False, index=True),
+    Column("made_at", _Big, nullable=False),
+    rowid=False,
+)
+
+account_passkeys = _table(
+    "account_passkeys",
+    Column("credential_id", Text, primary_key=True),  # base64url
+    Column("account_id", Text, ForeignKey("accounts.account_id"), nullable=False, index=True),
+    Column("label", Text, nullable=False),
+    Column("public_key", LargeBinary, nullable=False),  # COSE
+    Column("sign_count", _Big, nullable=False),
+    Column("made_at", _Big, nullable=False),
+    Column("used_at", _Big),
     rowid=False,
 )
 

@@ -20,6 +20,8 @@ from fastapi import Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse, RedirectResponse
 
+from renzheng.central.access.ceremonies import LASTS
+from renzheng.central.access.sessions import Came
 from renzheng.central.access.visitors import BY_SHARED_TOKEN, IN_TROUBLE, ON_THIS_MACHINE, Visitor, Visitors
 from renzheng.central.errors import SettingsError
 from renzheng.central.store.faults import describe
@@ -34,10 +36,13 @@ FEWEST_CHARACTERS = 8
 SESSION_COOKIE = "__Host-renzheng"
 """With `Secure`, so over plain HTTP on loopback only browsers take it that trust that address (Chromium,
 Firefox); everywhere else the console is behind TLS."""
-OPEN_PATHS = frozenset({"/sign-in", "/first", "/api/v1/health", "/health"})
+STEP_COOKIE = "__Host-renzheng-step"
+"""What a browser shows between the two steps of a sign-in."""
+PAGES_OF_FORMS = frozenset({"/sign-in", "/sign-in/second", "/sign-in/passkey", "/first"})
+OPEN_PATHS = PAGES_OF_FORMS | {"/api/v1/health", "/health"}
 OPEN_FOLDER = "/static/"
-PAGES_OF_FORMS = ("/sign-in", "/first")
-MOST_FORM_BYTES = 4096
+MOST_FORM_BYTES = 16_384
+"""A passkey of a TPM fits."""
 Next = Callable[[Request], Awaitable[Response]]
 
 
@@ -201,12 +206,10 @@ class Gate:
         """Say whether this is the token; takes as long whatever it is."""
         return self._token is not None and hmac.compare_digest(shown.encode(), self._token.encode())
 
-    async def sign_in(self, request: Request) -> Response | None:
-        """Take the sign-in form; None when what is in it does not hold."""
+    async def sign_in_by_token(self, request: Request) -> Response | None:
+        """Take the form with the shared token; None when it does not hold."""
         form = await read_form(request)
-        target = _own(form.get("next", "/"))
-        if form.get("account") and self._visitors is not None:
-            return await self._sign_in_person(request, self._visitors, form, target)
+        target = own_address(form.get("next", "/"))
         holds = self.is_token(form.get("token", "")) and not await self._is_claimed()
         if not holds:
             return None if await self._guesses.fail(address_of(request)) else too_many()
@@ -216,64 +219,6 @@ class Gate:
             COOKIE, self._cookie, httponly=True, samesite="strict", secure=request.url.scheme == "https"
         )
         return answer
-
-    async def _sign_in_person(
-        self, request: Request, visitors: Visitors, form: Mapping[str, str], target: str
-    ) -> Response | None:
-        account_id, password = form["account"].strip()[:64], form.get("password", "")
-        shown = await run_in_threadpool(
-            lambda: visitors.sign_in(
-                account_id, password, address=address_of(request), browser=_browser(request)
-            )
-        )
-        if shown is None:
-            return None if await self._guesses.fail(address_of(request), account_id) else too_many()
-        self._guesses.forget(address_of(request), account_id)
-        return with_session(RedirectResponse(target, status_code=303), shown)
-
-    async def first(self, request: Request, form: Mapping[str, str]) -> Response | None:
-        """Take the form of a first sign-in; None when its code does not hold.
-
-        Raises:
-            PasswordError: the password cannot be taken.
-        """
-        visitors = self._visitors
-        if visitors is None:
-            return None
-        shown = await run_in_threadpool(
-            lambda: visitors.first(
-                form.get("code", ""),
-                form.get("password", ""),
-                address=address_of(request),
-                browser=_browser(request),
-            )
-        )
-        if shown is None:
-            return None if await self._guesses.fail(address_of(request)) else too_many()
-        return with_session(RedirectResponse("/", status_code=303), shown)
-
-    async def end_session(self, visitor: Visitor, session_id: str) -> bool:
-        """End one of a visitor's own sessions."""
-        visitors = self._visitors
-        return visitors is not None and await run_in_threadpool(visitors.end, visitor, session_id)
-
-    async def account_of_code(self, request: Request, code: str) -> str | None:
-        """Name the account that a one-time code is for; a wrong one counts as a guess."""
-        found = await run_in_threadpool(self._visitors.account_of_code, code) if self._visitors else None
-        if found is None and code:
-            await self._guesses.fail(address_of(request))
-        return found
-
-    async def confirm(self, request: Request) -> Response | None:
-        """Take the password of somebody who is signed in once more; None when it is not the right one."""
-        form, visitor = await read_form(request), request.state.visitor
-        visitors = self._visitors
-        if visitors is None or not await run_in_threadpool(
-            lambda: visitors.confirm(visitor, form.get("password", ""))
-        ):
-            held = await self._guesses.fail(address_of(request), visitor.account_id)
-            return None if held else too_many()
-        return RedirectResponse(_own(form.get("next", "/")), status_code=303)
 
 
 _FORBIDDEN, _WRONG = 403, 400
@@ -293,6 +238,15 @@ async def read_form(request: Request) -> Mapping[str, str]:
 def with_session(answer: Response, shown: str) -> Response:
     """Give a browser its session."""
     answer.set_cookie(SESSION_COOKIE, shown, httponly=True, samesite="strict", secure=True, path="/")
+    answer.delete_cookie(STEP_COOKIE, path="/", secure=True, httponly=True, samesite="strict")
+    return answer
+
+
+def with_step(answer: Response, step: str) -> Response:
+    """Give a browser what it shows until its sign-in is done."""
+    answer.set_cookie(
+        STEP_COOKIE, step, httponly=True, samesite="strict", secure=True, path="/", max_age=LASTS.seconds
+    )
     return answer
 
 
@@ -333,10 +287,12 @@ def too_many() -> Response:
     )
 
 
-def _own(target: str) -> str:
+def own_address(target: str) -> str:
     """Return where to go on, if that is an address of ours."""
     return target if target.startswith("/") and not target.startswith(("//", "/\\")) else "/"
 
 
-def _browser(request: Request) -> str:
-    return request.headers.get("user-agent", "")
+def came_from(request: Request) -> Came:
+    """Return from where a request comes, with the session that it shows."""
+    browser = request.headers.get("user-agent", "")
+    return Came(address_of(request), browser, request.cookies.get(SESSION_COOKIE, ""))

@@ -18,7 +18,9 @@ from joserfc.jwk import OKPKey
 from starlette.exceptions import HTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
+from renzheng.central.access.one_time_codes import Sealer
 from renzheng.central.access.roles import Permission
+from renzheng.central.access.signing_in import SigningIn
 from renzheng.central.access.visitors import Visitors
 from renzheng.central.cases.errors import CaseError
 from renzheng.central.cases.keeping import Cases
@@ -37,6 +39,7 @@ from renzheng.central.web import (
     access_pages,
     attempt_pages,
     draw_pages,
+    factor_pages,
     rate_pages,
     sign_in_pages,
     stay_pages,
@@ -92,7 +95,8 @@ def build_app(
     )
     guesses = Guesses(count=lambda: metrics.add("renzheng_access_wrong_tokens_total"))
     token = read_token(settings.access_token_file)
-    gate = Gate(token, guesses, Visitors(database, clock), accounts_only=settings.accounts_only)
+    visitors = Visitors(database, clock, settings.second_factor)
+    gate = Gate(token, guesses, visitors, accounts_only=settings.accounts_only)
     app.middleware("http")(gate)
     app.middleware("http")(_with_headers)
     if settings.host in LOOPBACK:  # a page elsewhere cannot reach us under another name (DNS rebinding)
@@ -110,7 +114,14 @@ def build_app(
     app.include_router(subject_pages.build_router(database, settings, lists))
     app.include_router(attempt_pages.build_router(database, settings, clock, service))
     app.include_router(data_pages.build_router(settings, ZoneInfo(settings.timezone)))
-    app.include_router(sign_in_pages.build_router(gate))
+    signing, party = (
+        SigningIn(database, clock, Sealer(settings.second_factor_key_file)),
+        sign_in_pages.party_of(settings.public_url),
+    )
+    app.include_router(sign_in_pages.build_router(gate, signing, guesses, party))
+    app.include_router(
+        factor_pages.build_router(database, clock, signing, party, ZoneInfo(settings.timezone))
+    )
     for part in (stay_pages, draw_pages, rate_pages, access_pages):
         app.include_router(part.build_router(database, settings, clock))
     app.mount("/static", StaticFiles(directory=STATIC), name="static")

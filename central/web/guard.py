@@ -87,7 +87,8 @@ async def guard(request: Request) -> None:
     """Let a request through to its route if its visitor may; a dependency of every route.
 
     Raises:
-        HTTPException: 403 when they may not, or 303 to where a page asks for the password again.
+        HTTPException: 403 when they may not, or 303 to where a page asks for a password, code or passkey
+            again, or for a second factor to be set up.
     """
     permission = getattr(request.scope.get("endpoint"), MARK, None)
     visitor = visitor_of(request)
@@ -97,11 +98,15 @@ async def guard(request: Request) -> None:
         raise HTTPException(403, "This address is not open.")
     use = Use(visitor, permission, Viewer(visitor.institutions))
     request.state.use = use
+    if visitor.lacks_factor and permission not in visitor.permissions:
+        if request.url.path.startswith("/api/") or request.method not in READING:
+            raise HTTPException(403, "Set up a second factor at /access/factors first.")
+        raise HTTPException(303, headers={"Location": "/access/factors"})
     if permission not in visitor.permissions:
         raise HTTPException(403, "Your roles do not allow this.")
     if use.terms.step_up and not visitor.confirmed:
         if request.url.path.startswith("/api/") or request.method not in READING:
-            raise HTTPException(403, "Confirm your password at /confirm first.")
+            raise HTTPException(403, "Confirm at /confirm first that it is you.")
         wanted = f"{request.url.path}?{request.url.query}" if request.url.query else request.url.path
         raise HTTPException(303, headers={"Location": f"/confirm?next={quote(wanted)}"})
     look_as(use.viewer)

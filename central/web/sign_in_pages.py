@@ -1,5 +1,6 @@
-"""The pages on which somebody becomes known: sign in, first sign-in by a code, the password once more."""
+"""The pages on which somebody becomes known: sign in, second factor, first sign-in by a code, once more."""
 
+from collections.abc import Callable
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
@@ -7,27 +8,67 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from renzheng.central.access.errors import PasswordError
+from renzheng.central.access.one_time_codes import Shown
+from renzheng.central.access.passkeys import RelyingParty, relying_party
 from renzheng.central.access.roles import Permission
-from renzheng.central.web.access import SESSION_COOKIE, Gate, read_form
+from renzheng.central.access.signing_in import Asked, Given, Halfway, Signed, SigningIn
+from renzheng.central.access.visitors import Visitor
+from renzheng.central.web.access import (
+    SESSION_COOKIE,
+    STEP_COOKIE,
+    Gate,
+    came_from,
+    own_address,
+    read_form,
+    too_many,
+    with_session,
+    with_step,
+)
 from renzheng.central.web.console.pages import render
-from renzheng.central.web.guard import needs, open_to_all, visitor_of
+from renzheng.central.web.guard import address_of, needs, open_to_all, visitor_of
+from renzheng.central.web.guesses import Guesses
+
+LONGEST_NAME = 64
+Party = Callable[[Request], RelyingParty | None]
 
 
-def build_router(gate: Gate) -> APIRouter:
-    """Build the pages over the gate that takes what is typed into them."""
+def party_of(public_url: str) -> Party:
+    """Return what names the relying party of passkeys for a request."""
+
+    def party(request: Request) -> RelyingParty | None:
+        return relying_party(public_url or f"{request.url.scheme}://{request.url.netloc}")
+
+    return party
+
+
+def build_router(gate: Gate, signing: SigningIn, guesses: Guesses, party: Party) -> APIRouter:
+    """Build the pages.
+
+    Args:
+        gate: takes the shared token.
+        signing: takes what people show.
+        guesses: slows down whoever shows what does not hold.
+        party: for whom passkeys are made.
+    """
     router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
-    _add_sign_in(router, gate)
-    _add_first(router, gate)
-    _add_confirm(router, gate)
+    _add_sign_in(router, gate, signing, guesses, party)
+    _add_second(router, signing, guesses, party)
+    _add_passkey(router, signing, guesses, party)
+    _add_first(router, signing, guesses)
+    _add_confirm(router, signing, guesses, party)
     return router
 
 
-def _add_sign_in(router: APIRouter, gate: Gate) -> None:
+def _go_on(done: Signed | Halfway) -> Response:
+    if isinstance(done, Halfway):
+        return with_step(RedirectResponse("/sign-in/second", status_code=303), done.step)
+    return with_session(RedirectResponse(own_address(done.target), status_code=303), done.shown)
+
+
+def _add_sign_in(router: APIRouter, gate: Gate, signing: SigningIn, guesses: Guesses, party: Party) -> None:
     def show(request: Request, *, status: int = 200, target: str = "/", refused: bool = False) -> Response:
-        by_token = gate.has_token and not request.state.claimed
-        return render(
-            request, "sign_in.html", status=status, target=target, refused=refused, by_token=by_token
-        )
+        told = {"by_token": gate.has_token and not request.state.claimed, "by_passkey": bool(party(request))}
+        return render(request, "sign_in.html", status=status, target=target, refused=refused, **told)
 
     @router.get("/sign-in")
     @open_to_all
@@ -37,23 +78,103 @@ def _add_sign_in(router: APIRouter, gate: Gate) -> None:
     @router.post("/sign-in")
     @open_to_all
     async def sign_in(request: Request) -> Response:
-        target = (await read_form(request)).get("next", "/")
-        return await gate.sign_in(request) or show(request, status=403, target=target, refused=True)
+        form = await read_form(request)
+        target = form.get("next", "/")
+        if form.get("account"):
+            answer = await _take_password(request, form["account"].strip()[:LONGEST_NAME], target)
+        else:
+            answer = await gate.sign_in_by_token(request)
+        return answer or show(request, status=403, target=target, refused=True)
+
+    async def _take_password(request: Request, account_id: str, target: str) -> Response | None:
+        password, came = (await read_form(request)).get("password", ""), came_from(request)
+        done = await run_in_threadpool(signing.by_password, account_id, password, came, target)
+        if done is None:
+            return None if await guesses.fail(address_of(request), account_id) else too_many()
+        guesses.forget(address_of(request), account_id)
+        return _go_on(done)
 
     @router.post("/sign-out")
     @needs(Permission.OWN)
     async def sign_out(request: Request) -> Response:
         visitor = visitor_of(request)
         if visitor is not None and visitor.session_id is not None:
-            await gate.end_session(visitor, visitor.session_id)
+            await run_in_threadpool(signing.end, visitor, visitor.session_id)
         answer = RedirectResponse("/sign-in", status_code=303)
         answer.delete_cookie(SESSION_COOKIE, secure=True, httponly=True, samesite="strict")
         return answer
 
 
-def _add_first(router: APIRouter, gate: Gate) -> None:
+def _add_second(router: APIRouter, signing: SigningIn, guesses: Guesses, party: Party) -> None:
+    def show(request: Request, *, status: int = 200, problem: str = "") -> Response:
+        step = request.cookies.get(STEP_COOKIE, "")
+        halfway = signing.halfway(step)
+        if halfway is None:
+            return RedirectResponse("/sign-in", status_code=303)
+        asked = signing.ask(step, halfway.account_id, party(request))
+        return render(
+            request, "second.html", status=status, asked=asked, named=halfway.account_id, problem=problem
+        )
+
+    @router.get("/sign-in/second")
+    @open_to_all
+    def show_second(request: Request) -> Response:
+        return show(request)
+
+    @router.post("/sign-in/second")
+    @open_to_all
+    async def take_second(request: Request) -> Response:
+        form, step, came = await read_form(request), request.cookies.get(STEP_COOKIE, ""), came_from(request)
+        halfway = signing.halfway(step)
+        if form.get("credential"):
+            done = await run_in_threadpool(
+                signing.second_by_passkey, step, form["credential"], party(request), came
+            )
+        else:
+            done = await run_in_threadpool(signing.second_by_code, step, form.get("code", ""), came)
+        if isinstance(done, Signed):
+            return _go_on(done)
+        whose = halfway.account_id if halfway else ""
+        if not await guesses.fail(address_of(request), whose):
+            return too_many()
+        return await run_in_threadpool(lambda: show(request, status=403, problem=done.value))
+
+
+def _add_passkey(router: APIRouter, signing: SigningIn, guesses: Guesses, party: Party) -> None:
+    def show(request: Request, target: str, *, status: int = 200, refused: bool = False) -> Response:
+        where = party(request)
+        if where is None:
+            return RedirectResponse("/sign-in", status_code=303)
+        step, options = signing.ask_alone(came_from(request), target, where)
+        page = render(request, "passkey.html", status=status, options=options, target=target, refused=refused)
+        return with_step(page, step)
+
+    @router.get("/sign-in/passkey")
+    @open_to_all
+    def show_passkey(request: Request) -> Response:
+        return show(request, request.query_params.get("next", "/"))
+
+    @router.post("/sign-in/passkey")
+    @open_to_all
+    async def take_passkey(request: Request) -> Response:
+        form, step = await read_form(request), request.cookies.get(STEP_COOKIE, "")
+        done = await run_in_threadpool(
+            signing.by_passkey, step, form.get("credential", ""), party(request), came_from(request)
+        )
+        if done is not None:
+            guesses.forget(address_of(request))
+            return _go_on(done)
+        if not await guesses.fail(address_of(request)):
+            return too_many()
+        target = form.get("next", "/")
+        return await run_in_threadpool(lambda: show(request, target, status=403, refused=True))
+
+
+def _add_first(router: APIRouter, signing: SigningIn, guesses: Guesses) -> None:
     async def show(request: Request, code: str, **more: Any) -> Response:
-        account = await gate.account_of_code(request, code)
+        account = await run_in_threadpool(signing.account_of_code, code)
+        if account is None and code:
+            await guesses.fail(address_of(request))
         status = more.pop("status", 200 if account else 403)
         told = {"problem": "", **more}
         return await run_in_threadpool(
@@ -73,21 +194,41 @@ def _add_first(router: APIRouter, gate: Gate) -> None:
         if form.get("password") != form.get("again"):
             return await show(request, code, status=400, problem="again")
         try:
-            return await gate.first(request, form) or await show(request, code, status=403)
+            done = await run_in_threadpool(
+                signing.by_first_code, code, form.get("password", ""), came_from(request)
+            )
         except PasswordError:
             return await show(request, code, status=400, problem="password")
+        if done is not None:
+            return _go_on(done)
+        held = await guesses.fail(address_of(request))
+        return await show(request, "", status=403) if held else too_many()
 
 
-def _add_confirm(router: APIRouter, gate: Gate) -> None:
+def _add_confirm(router: APIRouter, signing: SigningIn, guesses: Guesses, party: Party) -> None:
+    def who(request: Request) -> Visitor:
+        visitor = visitor_of(request)
+        assert visitor is not None, "the guard lets nobody through without one"
+        return visitor
+
+    def show(request: Request, target: str, *, status: int = 200, problem: str = "") -> Response:
+        asked: Asked = signing.ask_again(who(request), address_of(request), party(request))
+        return render(request, "confirm.html", status=status, target=target, problem=problem, asked=asked)
+
     @router.get("/confirm")
     @needs(Permission.OWN)
     def show_confirm(request: Request) -> Response:
-        target = request.query_params.get("next", "/")
-        return render(request, "confirm.html", target=target, refused=False)
+        return show(request, request.query_params.get("next", "/"))
 
     @router.post("/confirm")
     @needs(Permission.OWN)
     async def confirm(request: Request) -> Response:
-        target = (await read_form(request)).get("next", "/")
-        answer = await gate.confirm(request)
-        return answer or render(request, "confirm.html", status=400, target=target, refused=True)
+        form, visitor, where = await read_form(request), who(request), party(request)
+        given = Given(form.get("password", ""), form.get("code", ""), form.get("credential", ""))
+        target, address = form.get("next", "/"), address_of(request)
+        shown = await run_in_threadpool(signing.confirm, visitor, given, where, address)
+        if shown is Shown.RIGHT:
+            return RedirectResponse(own_address(target), status_code=303)
+        if not await guesses.fail(address, visitor.account_id):
+            return too_many()
+        return await run_in_threadpool(lambda: show(request, target, status=400, problem=shown.value))

@@ -20,8 +20,9 @@ from renzheng.central.web.server import WebServer
 pytestmark = pytest.mark.chromium
 NOW = dt.datetime(2026, 3, 4, 15, tzinfo=dt.UTC)
 PASSWORD = "five green lamps by the river"
+ROLES = {"chief": Role.ADMINISTRATOR, "chen": Role.DATA_PROTECTION, "zhao": Role.ADMINISTRATOR}
 PAGES = {
-    "chief": ("/access/accounts", "/access/roles", "/access/emergencies", "/access/me"),
+    "chief": ("/access/factors", "/access/accounts", "/access/roles", "/access/emergencies", "/access/me"),
     "chen": ("/access/log",),
 }
 
@@ -32,7 +33,7 @@ def console(tmp_path_factory):
     database = Database(stores.lay(settings.database))
     codes = {}
     with database.writing() as connection:
-        for name, role in (("chief", Role.ADMINISTRATOR), ("chen", Role.DATA_PROTECTION)):
+        for name, role in ROLES.items():
             accounts.add(connection, New(name, frozenset({role})), "test", NOW)
             codes[name] = accounts.give_code(connection, name, NOW)
         seen = [f"P{number}" for number in range(300)]
@@ -68,6 +69,45 @@ def test_from_the_one_time_address_to_the_pages(console, page, name):
     page.goto(f"{url}/access/me")
     page.click("main .head button")
     page.wait_for_url(f"{url}/sign-in")
+
+
+def test_a_passkey_of_a_real_browser(console, page):
+    url, codes = console
+    url = url.replace("127.0.0.1", "localhost")  # browsers make no passkeys for an address of numbers
+    cdp = page.context.new_cdp_session(page)
+    cdp.send("WebAuthn.enable")
+    options = {"protocol": "ctap2", "transport": "internal", "hasResidentKey": True}
+    options |= {"hasUserVerification": True, "isUserVerified": True, "automaticPresenceSimulation": True}
+    cdp.send("WebAuthn.addVirtualAuthenticator", {"options": options})
+    page.goto(f"{url}/first?code={codes['zhao']}")
+    page.fill("#password", PASSWORD)
+    page.fill("#again", PASSWORD)
+    page.click("main button")
+    page.goto(f"{url}/access/factors?lang=en")
+    page.fill("[name=label]", "this laptop")
+    page.click("form[data-passkey] button")
+    page.wait_for_selector("td >> text=this laptop")
+    inspect(page, "access-factors-set-up-en")
+    page.goto(f"{url}/access/me")
+    page.click("main .head button")
+    page.wait_for_url(f"{url}/sign-in")
+    page.click("main a[href^='/sign-in/passkey']")
+    inspect(page, "access-passkey-en")
+    page.click("form[data-passkey] button")
+    page.wait_for_url(f"{url}/problems")
+    page.goto(f"{url}/confirm")
+    inspect(page, "access-confirm-en")
+    page.click("form[data-passkey] button")
+    page.wait_for_url(f"{url}/problems")
+    page.goto(f"{url}/access/me")
+    page.click("main .head button")
+    page.fill("#account", "zhao")
+    page.fill("#password", PASSWORD)
+    page.click("main button")
+    page.wait_for_url(f"{url}/sign-in/second")
+    inspect(page, "access-second-en")
+    page.click("form[data-passkey] button")
+    page.wait_for_url(f"{url}/problems")
 
 
 def inspect(page, name):

@@ -54,7 +54,7 @@ class Client:
 
     def sign_in(self, token):
         request = self.request("/sign-in", {}, f"token={token}".encode())
-        answer = asyncio.run(self.gate.sign_in(request))
+        answer = asyncio.run(self.gate.sign_in_by_token(request))
         if answer is not None:
             self.cookie = answer.headers["set-cookie"].split(";")[0]
         return answer
