@@ -1,16 +1,18 @@
-"""A case as one file that anybody can check without the service.
+"""A case as one file that anybody can check without the service; docs/case-bundle.md specifies it.
 
-A ZIP of JSON: `manifest.json` names every other file with its SHA-256; `case.json` is the case with its
-doubts; `journal.json` the entries as they were hashed, with hashes and signatures; `evidence/DOUBT.json` the
-frozen evidence; `central.json` central's public keys. The same case gives the same bytes, and no other bytes
-are a bundle.
+A ZIP of JSON: `manifest.json` names every other file with its SHA-256 and `manifest.jws` is central's
+signature over it; `case.json` is the case with its doubts; `journal.json` the entries as they were hashed,
+with hashes and signatures; `evidence/DOUBT.json` the frozen evidence; `batches/SHA256.jws` the devices'
+signed batches that it names; `checkpoints.json` the paths from their heads to central's checkpoints;
+`central.json` central's public keys. The same case gives the same bytes, and no other bytes are a bundle.
 """
 
 import hashlib
 import io
 import zipfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +20,16 @@ import orjson
 from joserfc.errors import JoseError
 from joserfc.jwk import OKPKey
 
-from renzheng.central.cases import freezing, journal, records
+from renzheng.central.cases import freezing, journal, judging, records
+from renzheng.central.cases.checking_log import LogOfADoubt, Shown
 from renzheng.central.cases.doubts import Case, Doubt
 from renzheng.central.cases.errors import BundleError, JournalError
-from renzheng.contracts import keys, log
-from renzheng.contracts.errors import InputError
+from renzheng.contracts import keys
 
-FORMAT = "renzheng case bundle v1"
-MANIFEST, CASE, JOURNAL, CENTRAL = "manifest.json", "case.json", "journal.json", "central.json"
+FORMAT = "renzheng case bundle v2"
+KIND = "case-bundle"
+MANIFEST, SIGNATURE, CASE = "manifest.json", "manifest.jws", "case.json"
+JOURNAL, CENTRAL, CHECKPOINTS = "journal.json", "central.json", "checkpoints.json"
 MOST_BYTES = 500_000_000
 _TIME = (1980, 1, 1, 0, 0, 0)
 """The earliest that a ZIP can say; a bundle says no other, so that its bytes depend on the case alone."""
@@ -40,7 +44,9 @@ class Checked:
         doubts: likewise.
         entries: how many steps were done again.
         evidence: how many doubts' evidence has the hash that the journal names.
-        log_entries: how many entries of devices have the hash that they are named by.
+        log: how far the entries of devices are shown.
+        judged: lines whose verdict comes to the same from the frozen rows and parameters.
+        not_judged: lines for which not all that their verdict rests on was frozen.
         pinned: the signatures are by a key that the caller named, and not merely by one of the bundle's own.
     """
 
@@ -48,16 +54,35 @@ class Checked:
     doubts: Mapping[str, Doubt]
     entries: int
     evidence: int
-    log_entries: int
+    log: Shown
+    judged: int
+    not_judged: int
     pinned: bool
 
 
-def write(
+@dataclass(frozen=True, slots=True)
+class Proofs:
+    """What shows the devices' entries in frozen evidence.
+
+    Args:
+        batches: as devices have signed them, by SHA-256.
+        paths: audit paths by the size of the checkpoint and the index of the leaf.
+    """
+
+    batches: Mapping[str, bytes] = field(default_factory=dict)
+    paths: Mapping[tuple[int, int], Sequence[bytes]] = field(default_factory=dict)
+
+
+NO_PROOFS = Proofs()
+
+
+def write(  # noqa: PLR0917 - the parts of a case
     case: Case,
     doubts: Sequence[Doubt],
     kept: Sequence[journal.Kept],
     evidence: Mapping[str, bytes],
     by: Sequence[OKPKey],
+    proofs: Proofs = NO_PROOFS,
 ) -> bytes:
     """Write a bundle.
 
@@ -66,7 +91,8 @@ def write(
         doubts: all of it.
         kept: its journal.
         evidence: frozen, by doubt.
-        by: central's keys, those with which it signed before among them.
+        by: central's keys, those with which it signed before among them; the first one signs.
+        proofs: what shows the devices' entries in the evidence.
     """
     files = {
         CASE: records.canonical(
@@ -79,14 +105,26 @@ def write(
             ]
         ),
         CENTRAL: records.canonical([keys.public_pem(key) for key in by]),
+        CHECKPOINTS: records.canonical(
+            [
+                {"size": size, "index": index, "path": [one.hex() for one in path]}
+                for (size, index), path in sorted(proofs.paths.items())
+            ]
+        ),
         **{f"evidence/{doubt_id}.json": frozen for doubt_id, frozen in evidence.items()},
+        **{f"batches/{digest}.jws": envelope for digest, envelope in proofs.batches.items()},
     }
     manifest = {
         "format": FORMAT,
         "case": case.case_id,
         "files": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
     }
-    return _packed({**files, MANIFEST: records.canonical(manifest)})
+    written = records.canonical(manifest)
+    return _packed({**files, MANIFEST: written, SIGNATURE: keys.sign(_signed(written), by[0], KIND)})
+
+
+def _signed(manifest: bytes) -> bytes:
+    return records.canonical({"manifest_sha256": hashlib.sha256(manifest).hexdigest()})
 
 
 def _packed(files: Mapping[str, bytes]) -> bytes:
@@ -110,28 +148,39 @@ def verify(path: Path, by: Sequence[OKPKey] = ()) -> Checked:
     """
     files = _files(path)
     manifest = _json(files, MANIFEST)
+    known = list(by) or _own_keys(files)
+    _must_be_signed(files, known)
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise BundleError(f"{MANIFEST} is not of the form {FORMAT!r}.")
     named = dict(manifest.get("files") or {})
-    others = sorted((set(files) - {MANIFEST}) ^ set(named))
+    others = sorted((set(files) - {MANIFEST, SIGNATURE}) ^ set(named))
     if others:
         raise BundleError(f"{others[0]} is missing, or was added.")
     for name, digest in sorted(named.items()):
         if hashlib.sha256(files[name]).hexdigest() != digest:
             raise BundleError(f"{name} is not what it was when the bundle was made.")
-    checked = _checked(files, str(manifest.get("case")), by)
+    checked = _checked(files, str(manifest.get("case")), known, pinned=bool(by))
     if _packed(files) != path.read_bytes():
         raise BundleError(f"{path.name} is not packed as it was written; something was put around it.")
     return checked
 
 
-def _checked(files: Mapping[str, bytes], case_id: str, by: Sequence[OKPKey]) -> Checked:
-    known = list(by)
-    if not known:
-        try:
-            known = [keys.load_public_key(pem) for pem in _json(files, CENTRAL)]
-        except (JoseError, ValueError, TypeError) as error:
-            raise BundleError(f"{CENTRAL} holds no public keys.") from error
+def _own_keys(files: Mapping[str, bytes]) -> list[OKPKey]:
+    try:
+        return [keys.load_public_key(pem) for pem in _json(files, CENTRAL)]
+    except (JoseError, ValueError, TypeError) as error:
+        raise BundleError(f"{CENTRAL} holds no public keys.") from error
+
+
+def _must_be_signed(files: Mapping[str, bytes], known: Sequence[OKPKey]) -> None:
+    for key in known:
+        with suppress(keys.SignatureError):
+            if keys.open_signed(files.get(SIGNATURE, b""), key, KIND) == _signed(files[MANIFEST]):
+                return
+    raise BundleError(f"{MANIFEST} is not signed by central as it is; its signature is {SIGNATURE}.")
+
+
+def _checked(files: Mapping[str, bytes], case_id: str, known: Sequence[OKPKey], *, pinned: bool) -> Checked:
     try:
         entries = journal.verify(case_id, _kept(files), known)
         made = journal.replay(entries)
@@ -144,30 +193,74 @@ def _checked(files: Mapping[str, bytes], case_id: str, by: Sequence[OKPKey]) -> 
     }
     if made.case is None or shown != orjson.loads(records.canonical(again)):
         raise BundleError(f"{CASE} is not what the journal comes to.")
-    evidence = log_entries = 0
-    for name, doubt in sorted(made.doubts.items()):
-        if doubt.evidence_sha256 is None:
-            continue
-        file = f"evidence/{name}.json"
+    frozen = {f"evidence/{one.doubt_id}.json": one for one in made.doubts.values() if one.evidence_sha256}
+    proofs = _proofs(files)
+    _must_be_named(files, frozen, proofs)
+    log, judged = Shown(), [0, 0]
+    for file, doubt in sorted(frozen.items()):
         if file not in files or freezing.sha256(files[file]) != doubt.evidence_sha256:
             raise BundleError(f"{file} is not the evidence that was frozen when the doubt was confirmed.")
-        evidence += 1
-        log_entries += _check_log(file, _json(files, file))
-    return Checked(made.case, made.doubts, len(entries), evidence, log_entries, pinned=bool(by))
-
-
-def _check_log(file: str, frozen: Any) -> int:
-    """Check that each entry of a device has the hash by which its chain names it."""
-    for one in frozen["log"]:
+        document = _json(files, file)
         try:
-            hashed = log.read_entry(one["line"].encode()).hash
-        except InputError as error:
-            raise BundleError(f"{file}: an entry of {one['device_id']} cannot be read.") from error
-        if hashed != one["hash"]:
-            raise BundleError(
-                f"{file}: entry {one['sequence']} of {one['device_id']} is not what was signed."
-            )
-    return len(frozen["log"])
+            log += LogOfADoubt(
+                file, document, proofs.batches, proofs.paths, made.case.institution_id, known
+            ).check()
+            for line in document["lines"]:
+                judged[not _is_judged(file, doubt, line)] += 1
+        except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+            raise BundleError(f"{file} cannot be read.") from error
+    return Checked(made.case, made.doubts, len(entries), len(frozen), log, judged[0], judged[1], pinned)
+
+
+def _is_judged(file: str, doubt: Doubt, line: Mapping[str, Any]) -> bool:
+    """Judge a line again; False when what its verdict rests on is not all there.
+
+    Raises:
+        BundleError: it comes to something else than when it was frozen.
+    """
+    frozen, verdict = line.get("judged"), line.get("verdict")
+    if not frozen or not verdict:
+        return False
+    try:
+        again = judging.judge_again(doubt.institution_id, line["line_id"], frozen)
+    except judging.ParameterMissingError as error:
+        raise BundleError(
+            f"{file}: the parameters of a day that {line['line_id']} needs were not frozen."
+        ) from error
+    said = frozen["comes_to"]
+    if (said and (said["verdict"], said["reason"])) != (again and (again.verdict, again.reason)):
+        raise BundleError(f"{file}: the line {line['line_id']} comes to another verdict than was frozen.")
+    return again is not None and (again.verdict, again.reason) == (verdict["verdict"], verdict["reason"])
+
+
+def _proofs(files: Mapping[str, bytes]) -> Proofs:
+    try:
+        paths = {
+            (one["size"], one["index"]): [bytes.fromhex(part) for part in one["path"]]
+            for one in _json(files, CHECKPOINTS)
+        }
+    except (KeyError, TypeError, ValueError) as error:
+        raise BundleError(f"{CHECKPOINTS} cannot be read.") from error
+    batches = {}
+    for name, content in files.items():
+        if name.startswith("batches/"):
+            digest = hashlib.sha256(content).hexdigest()
+            if name != f"batches/{digest}.jws":
+                raise BundleError(f"{name} is not named by its hash.")
+            batches[digest] = content
+    return Proofs(batches, paths)
+
+
+def _must_be_named(files: Mapping[str, bytes], frozen: Mapping[str, Doubt], proofs: Proofs) -> None:
+    """Refuse files that nothing names: a bundle holds what it needs and no more."""
+    usual = {MANIFEST, SIGNATURE, CASE, JOURNAL, CENTRAL, CHECKPOINTS}
+    for name in sorted(set(files) - usual - set(frozen)):
+        if not name.startswith("batches/"):
+            raise BundleError(f"{name} belongs to no doubt of the case.")
+    documents = [_json(files, name) for name in frozen if name in files]
+    named = {one["sha256"] for document in documents for one in document.get("batches", ())}
+    for digest in sorted(set(proofs.batches) - named):
+        raise BundleError(f"batches/{digest}.jws is named by no evidence.")
 
 
 def _kept(files: Mapping[str, bytes]) -> list[journal.Kept]:

@@ -40,7 +40,8 @@ def bundle(
     by = [key, *read_former(settings.key_file).public.values()]
     with database.reading() as connection:
         parts = reading.whole(connection, case)
-    write_whole(out, write(*parts, by))
+        proofs = reading.proofs_of(connection, parts[-1])
+    write_whole(out, write(*parts, by, proofs))
     Terminal().print(say("{0} holds the case.", out))
 
 
@@ -64,9 +65,21 @@ def verify(
     terminal = Terminal()
     terminal.print(
         say(
-            "{0} steps done again, {1} doubts, {2} of them with frozen evidence, {3} entries of devices: "
-            "nothing was changed.",
-            found.entries, len(found.doubts), found.evidence, found.log_entries,
+            "{0} steps done again, {1} doubts, {2} of them with frozen evidence: nothing was changed.",
+            found.entries, len(found.doubts), found.evidence,
+        )
+    )  # fmt: skip
+    terminal.print(
+        say(
+            "{0} entries of devices: {1} with the device's signature, {2} under a checkpoint of central's; "
+            "{3} in batches of other institutions' devices, which this file leaves out.",
+            found.log.entries, found.log.signed, found.log.covered, found.log.left_out,
+        )
+    )  # fmt: skip
+    terminal.print(
+        say(
+            "{0} lines judged again come to the same verdict; {1} rest on more than was frozen.",
+            found.judged, found.not_judged,
         )
     )  # fmt: skip
     if not found.pinned:

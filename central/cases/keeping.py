@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from joserfc.jwk import OKPKey
 
 from renzheng.central.access.roles import Role
-from renzheng.central.cases import acts, drafting, freezing, journal, reading, records
+from renzheng.central.cases import acts, drafting, freezing, frozen_log, journal, reading, records
 from renzheng.central.cases.candidates import candidates
 from renzheng.central.cases.doubts import Case, CaseState, Doubt, Flag, Opinion, State
 from renzheng.central.cases.drafting import Candidate
@@ -231,9 +231,11 @@ class Cases:
         query = sa.select(EVIDENCE.c.evidence).where(EVIDENCE.c.doubt_id == step.doubt.doubt_id)
         frozen = connection.execute(query).scalar()
         if step.act == "confirm" and not step.doubt.confirmed and step.doubt.state is State.DRAFTED:
-            frozen = freezing.freeze(
+            made = freezing.freeze(
                 connection, step.doubt, self._pack(), self._zone_of(connection, step.doubt)
             )
+            frozen = made.evidence
+            frozen_log.keep(connection, made.log)
             connection.execute(sa.delete(EVIDENCE).where(EVIDENCE.c.doubt_id == step.doubt.doubt_id))
             connection.execute(sa.insert(EVIDENCE).values(doubt_id=step.doubt.doubt_id, evidence=frozen))
             more.update(evidence_sha256=freezing.sha256(frozen), fund_fen=freezing.fund_fen(frozen))

@@ -1,17 +1,20 @@
 """Reads cases, doubts, journals and evidence; of an institution's people only what they may see."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from zoneinfo import ZoneInfo
 
+import orjson
 import sqlalchemy as sa
 
 from renzheng.central.access.roles import BY_INSTITUTION, Role
-from renzheng.central.cases import journal, records
+from renzheng.central.cases import frozen_log, journal, records
+from renzheng.central.cases.bundle import Proofs
 from renzheng.central.cases.doubts import NEVER_ISSUED, Case, Doubt
 from renzheng.central.cases.drafting import LineKey
 from renzheng.central.cases.errors import NotFoundError
 from renzheng.central.cases.guards import Actor
 from renzheng.central.store import schema
+from renzheng.central.verify.publish import audit_paths
 
 CASES, DOUBTS, LINES = schema.cases, schema.doubts, schema.doubt_lines
 EVIDENCE, JOURNAL = schema.doubt_evidence, schema.case_journal
@@ -151,6 +154,24 @@ def whole(
     evidence = {row.doubt_id: row.evidence for row in connection.execute(query)}
     kept = read_journal(connection, case_id)
     return records.read(Case, record), doubts_of(connection, case_id), kept, evidence
+
+
+def proofs_of(connection: sa.Connection, evidence: Mapping[str, bytes], reader: str | None = None) -> Proofs:
+    """Read what shows the devices' entries in the frozen evidence of a case.
+
+    Args:
+        connection: the store.
+        evidence: by doubt.
+        reader: the institution that takes the case away, which gets the batches of its own devices; None for
+            the bureau, which gets all.
+    """
+    documents = [orjson.loads(frozen) for frozen in evidence.values()]
+    places = {
+        (one["checkpoint"]["size"], one["index"])
+        for document in documents
+        for one in document.get("covered", ())
+    }
+    return Proofs(frozen_log.kept(connection, documents, reader), audit_paths(connection, places))
 
 
 def institution_of(connection: sa.Connection, case: Case, usual: ZoneInfo) -> tuple[str, ZoneInfo]:

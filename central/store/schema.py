@@ -844,6 +844,13 @@ doubt_evidence = _table(
     Column("evidence", LargeBinary, nullable=False),  # as it was hashed, JSON
 )
 
+# Devices' signed batches that frozen evidence names, each once whatever names it.
+frozen_batches = _table(
+    "frozen_batches",
+    Column("sha256", Text, primary_key=True),
+    Column("envelope", LargeBinary, nullable=False),  # as the device signed it, compressed (zlib)
+)
+
 doubt_votes = _table(
     "doubt_votes",
     Column("doubt_id", Text, ForeignKey("doubts.doubt_id"), primary_key=True),

@@ -102,6 +102,37 @@ def root_of(leaf_hashes: Iterable[bytes]) -> bytes:
     return tree.root()
 
 
+def path_to(leaf_hashes: Sequence[bytes], index: int) -> list[bytes]:
+    """Return the audit path of a leaf (RFC 6962, section 2.1.1), the nearest neighbour first."""
+    if len(leaf_hashes) <= 1:
+        return []
+    left = 1 << (len(leaf_hashes) - 1).bit_length() - 1
+    if index < left:
+        return [*path_to(leaf_hashes[:left], index), root_of(leaf_hashes[left:])]
+    return [*path_to(leaf_hashes[left:], index - left), root_of(leaf_hashes[:left])]
+
+
+def root_by(leaf_hash: bytes, index: int, size: int, path: Sequence[bytes]) -> bytes | None:
+    """Return the root that a leaf and its audit path come to; None for a path of another length.
+
+    Args:
+        leaf_hash: of the leaf.
+        index: its place, from 0.
+        size: leaves of the tree.
+        path: as `path_to` gives it.
+    """
+    if size <= 1:
+        return leaf_hash if (size, index, len(path)) == (1, 0, 0) else None
+    if not path or not 0 <= index < size:
+        return None
+    left = 1 << (size - 1).bit_length() - 1
+    if index < left:
+        below = root_by(leaf_hash, index, left, path[:-1])
+        return below and _join(below, path[-1])
+    below = root_by(leaf_hash, index - left, size - left, path[:-1])
+    return below and _join(path[-1], below)
+
+
 def _join(left: bytes, right: bytes) -> bytes:
     return hashlib.sha256(b"\x01" + left + right).digest()
 

@@ -7,7 +7,7 @@ later backup holds too, and devices may let go of their own.
 """
 
 import base64
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from itertools import islice
@@ -28,6 +28,7 @@ from renzheng.central.verify.checkpoint import (
     CheckpointError,
     Leaf,
     Tree,
+    path_to,
     read_note,
     root_of,
     sign_note,
@@ -255,6 +256,19 @@ def _keep_heads(connection: sa.Connection, added: Sequence[Leaf]) -> None:
         values = {"sequence": leaf.head.sequence, "hash": leaf.head.hash}
         if connection.execute(same.values(values)).rowcount == 0:
             connection.execute(sa.insert(table).values(device_id=leaf.device_id, safe_sequence=0, **values))
+
+
+def audit_paths(
+    connection: sa.Connection, places: Iterable[tuple[int, int]]
+) -> dict[tuple[int, int], list[bytes]]:
+    """Return the audit paths of leaves by the size of a checkpoint and the leaf's index in its tree."""
+    wanted = sorted(set(places))
+    if not wanted:
+        return {}
+    hashes = [leaf.hash() for leaf in islice(_leaves(connection), wanted[-1][0])]
+    return {
+        (size, index): path_to(hashes[:size], index) for size, index in wanted if index < size <= len(hashes)
+    }
 
 
 def _leaves(connection: sa.Connection) -> Iterator[Leaf]:

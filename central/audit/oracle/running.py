@@ -54,17 +54,23 @@ def parameters_of(region: str | None, pack: Pack) -> Callable[[dt.date], Paramet
 
     def on(day: dt.date) -> Parameters:
         if day not in known:
-            values: dict[str, Decimal] = {}
-            for name in ("line-bed-day", "line-haemodialysis"):
-                overrides = pack.overrides(region, name)
-                values.update(resolve(pack.rules[name].header, overrides, day))
-            known[day] = _parameters(values)
+            known[day] = as_parameters(values_on(region, pack, day))
         return known[day]
 
     return on
 
 
-def _parameters(values: Mapping[str, Decimal]) -> Parameters:
+def values_on(region: str | None, pack: Pack, day: dt.date) -> Mapping[str, Decimal]:
+    """Return the parameters of a day by the names that the two rules of line verdicts give them."""
+    values: dict[str, Decimal] = {}
+    for name in ("line-bed-day", "line-haemodialysis"):
+        values.update(resolve(pack.rules[name].header, pack.overrides(region, name), day))
+    return values
+
+
+def as_parameters(values: Mapping[str, Decimal]) -> Parameters:
+    """Take the parameters of the line rules, by their names there, as the oracle has them."""
+
     def time(name: str, unit: str) -> dt.timedelta:
         return dt.timedelta(**{unit: float(values[f"{name}_{unit}"])})
 

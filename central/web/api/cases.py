@@ -18,7 +18,7 @@ from starlette.concurrency import run_in_threadpool
 
 from renzheng.central.access import accounts
 from renzheng.central.access.roles import Permission, Role
-from renzheng.central.cases import bundle, letters, lists, reading
+from renzheng.central.cases import bundle, frozen_log, letters, lists, reading
 from renzheng.central.cases.amounts import fen
 from renzheng.central.cases.doubts import Case, Doubt
 from renzheng.central.cases.errors import (
@@ -359,8 +359,11 @@ def _add_proofs(
         with database.reading() as connection:
             reading.case_of(connection, actor, case_id)
             case, doubts, kept, evidence = reading.whole(connection, case_id)
+            reader = case.institution_id if reading.is_of_a_hospital(actor) else None
+            proofs = reading.proofs_of(connection, evidence, reader)
         viewer.note_persons(one.person_id for one in doubts)
-        made = bundle.write(case, doubts, kept, evidence, signed_by())
+        viewer.note_persons(frozen_log.persons_in(proofs.batches.values()))
+        made = bundle.write(case, doubts, kept, evidence, signed_by(), proofs)
         headers = {"Content-Disposition": f'attachment; filename="case-{case.month}-{case_id}.zip"'}
         return Response(made, media_type="application/zip", headers=headers)
 

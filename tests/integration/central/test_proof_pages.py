@@ -3,14 +3,22 @@
 import html
 import re
 import urllib.parse
+from dataclasses import replace
 from datetime import timedelta
 
+import orjson
 import pyarrow.parquet as pq
 import pytest
-from parts.audited import audited_console
+import sqlalchemy as sa
+from parts.audited import ZONE, audited_console
+from parts.cases import a_doubt
 from parts.language import wrong_words
 
 from renzheng.bench.simulate.county import FIRST_DAY, simulate_county
+from renzheng.central.cases import freezing
+from renzheng.central.cases.doubts import Billed
+from renzheng.central.cases.judging import judge_again
+from renzheng.central.store import schema
 from renzheng.central.texts import texts
 from renzheng.rules.pack import load_pack
 
@@ -95,3 +103,25 @@ def test_a_line_says_what_would_change_it(county):
 def test_what_is_not_there_is_answered_so(county):
     assert county.get("/what-if?line=none&institution=none")[0] == 404
     assert county.get("/findings/none")[0] == 404
+
+
+def test_contradicted_lines_are_judged_again_from_what_a_case_freezes(county):
+    again = {}
+    rules = load_pack()
+    lines = [row for row in county.verdicts if row["verdict"] == "contradicted"]
+    with county.database.reading() as connection:
+        run = connection.execute(sa.select(schema.audit_runs.c.run_id)).scalar_one()
+        for row in one_of_each(lines, "rule_id", "reason"):
+            doubt = replace(
+                a_doubt(), institution_id=row["institution_id"], rule_id=row["rule_id"], run_id=run,
+                rule_version=row["rule_version"], lines=(Billed(row["line_id"], 1),),
+            )  # fmt: skip
+            frozen = orjson.loads(freezing.freeze(connection, doubt, rules, ZONE).evidence)
+            (line,) = frozen["lines"]
+            assert line["judged"]["parameters"]
+            again[row["reason"]] = judge_again(row["institution_id"], row["line_id"], line["judged"])
+            assert again[row["reason"]].verdict == line["judged"]["comes_to"]["verdict"]
+    assert len(again) > 3
+    assert sum(one.verdict == "contradicted" and one.reason == reason for reason, one in again.items()) > (
+        len(again) * 0.8
+    )

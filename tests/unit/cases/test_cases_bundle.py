@@ -1,87 +1,148 @@
 """A case's file: the same bytes for the same case, and every altered byte refused by name."""
 
-import datetime as dt
+import copy
+import io
 import zipfile
+from dataclasses import replace
 
 import pytest
-from parts.cases import Desk, a_doubt
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from parts.case_bundle import evidence_of, pack
 
-from renzheng.central.cases import acts, bundle, freezing, journal, records
+from renzheng.central.cases import bundle
 from renzheng.central.cases.errors import BundleError
+from renzheng.central.verify.checkpoint import path_to, root_by, root_of
 from renzheng.contracts import keys
 
-FROZEN = b'{"lines":[],"log":[]}'
-NOW = dt.datetime(2026, 4, 7, 1, tzinfo=dt.UTC)
+CENTRAL, DEVICE = keys.generate_key(), keys.generate_key()
+DOCUMENT, PROOFS = evidence_of(DEVICE, CENTRAL)
+MADE = pack(CENTRAL, DOCUMENT, PROOFS)
+NAMES = sorted(zipfile.ZipFile(io.BytesIO(MADE)).namelist())
 
 
 @pytest.fixture(scope="module")
-def key():
-    return keys.generate_key()
+def place(tmp_path_factory):
+    return tmp_path_factory.mktemp("bundle") / "case.zip"
 
 
-@pytest.fixture(scope="module")
-def packed(key):
-    """A case in which one doubt was confirmed and then withdrawn."""
-    desk = Desk(a_doubt(1))
-    kept, previous = [], journal.NOTHING
-
-    def write(act, who, *, doubt_id="", body=None, more=None, after):
-        nonlocal previous
-        actor = desk.people[who]
-        entry = journal.Entry(
-            len(kept) + 1, NOW, actor, act, doubt_id, body or {}, more or {}, after, previous
-        )
-        kept.append(journal.keep("C1", entry, key))
-        previous = kept[-1].hash
-
-    drafted = {
-        "case": records.plain(desk.case),
-        "doubts": [records.plain(one) for one in desk.doubts.values()],
-    }
-    write("draft", "auditor", more=drafted, after=journal.outcome(desk.case))
-    hashed = freezing.sha256(FROZEN)
-    after = desk.do("auditor", "confirm", evidence=hashed)
-    write("confirm", "auditor", doubt_id="D1", more={"evidence_sha256": hashed}, after=journal.outcome(after))
-    after = desk.do("auditor", "withdraw", evidence=hashed, reason="后来的记录支持")
-    body = {"reason": "后来的记录支持"}
-    write("withdraw", "auditor", doubt_id="D1", body=body, after=journal.outcome(after))
-    assert after.state is acts.State.WITHDRAWN
-    return desk.case, list(desk.doubts.values()), kept, {"D1": FROZEN}
+def check(place, content, by=(CENTRAL,)):
+    place.write_bytes(content)
+    return bundle.verify(place, list(by))
 
 
-def test_a_bundle_is_checked_without_the_service_and_is_the_same_each_time(packed, key, tmp_path):
-    made = bundle.write(*packed, [key])
-    assert made == bundle.write(*packed, [key])
-    path = tmp_path / "case.zip"
-    path.write_bytes(made)
-    found = bundle.verify(path, [key])
+def repacked(change=lambda files: files):
+    with zipfile.ZipFile(io.BytesIO(MADE)) as packed:
+        files = {name: packed.read(name) for name in packed.namelist()}
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w") as packed:
+        for name, content in sorted(change(files).items()):
+            packed.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), content)
+    return made.getvalue()
+
+
+def test_a_bundle_is_checked_without_the_service_and_is_the_same_each_time(place):
+    assert pack(CENTRAL, DOCUMENT, PROOFS) == MADE == repacked()
+    found = check(place, MADE)
     assert (found.entries, found.evidence, found.pinned) == (3, 1, True)
-    assert not bundle.verify(path).pinned
+    assert (found.judged, found.not_judged) == (1, 0)
+    assert (found.log.entries, found.log.signed, found.log.covered, found.log.left_out) == (1, 1, 1, 0)
+    assert not check(place, MADE, by=()).pinned
     with pytest.raises(BundleError, match="not signed by central"):
-        bundle.verify(path, [keys.generate_key()])
+        check(place, MADE, by=[keys.generate_key()])
+
+
+@settings(max_examples=150, deadline=None)
+@given(at=st.integers(0, len(MADE) - 1), bit=st.integers(0, 7))
+def test_no_bit_of_the_file_can_be_turned(place, at, bit):
+    turned = bytearray(MADE)
+    turned[at] ^= 1 << bit
+    with pytest.raises(BundleError):
+        check(place, bytes(turned))
+
+
+@settings(max_examples=60, deadline=None)
+@given(name=st.sampled_from(NAMES), share=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
+def test_a_bit_turned_in_a_file_names_the_file(place, name, share, bit):
+    def turn(files):
+        content = bytearray(files[name])
+        content[int(share * len(content))] ^= 1 << bit
+        return {**files, name: bytes(content)}
+
+    with pytest.raises(BundleError, match=name.replace(".", r"\.")):
+        check(place, repacked(turn))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_file_that_is_missing_is_named(place, name):
+    without = repacked(lambda files: {one: content for one, content in files.items() if one != name})
+    with pytest.raises(BundleError, match=name.replace(".", r"\.")):
+        check(place, without)
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+@pytest.mark.parametrize("name", ["evidence/D2.json", "case.json", "../case.json"])
+def test_a_file_that_was_added_or_is_there_twice_is_refused(place, name):
+    place.write_bytes(MADE)
+    with zipfile.ZipFile(place, "a") as written:
+        written.writestr(name, "{}")
+    with pytest.raises(BundleError):
+        bundle.verify(place, [CENTRAL])
+
+
+@pytest.mark.parametrize("around", [lambda made: made + b"\0", lambda made: b"\0" + made, lambda _: b"PK"])
+def test_what_stands_around_a_bundle_is_refused(place, around):
+    with pytest.raises(BundleError):
+        check(place, around(MADE))
+
+
+def changed(where):
+    """Return the evidence with one change, packed anew by central's own key: only its content can speak."""
+    document = copy.deepcopy(DOCUMENT)
+    where(document)
+    return document
 
 
 @pytest.mark.parametrize(
-    "name", ["case.json", "journal.json", "evidence/D1.json", "central.json", "manifest.json"]
+    ("where", "says"),
+    [
+        (
+            lambda of: of["lines"][0]["judged"].update(comes_to={"verdict": "supported", "reason": "x"}),
+            "verdict",
+        ),
+        (lambda of: of["lines"][0]["judged"]["tables"].update(coverage=[]), "another verdict"),
+        (lambda of: of["lines"][0]["judged"].update(parameters=[]), "were not frozen"),
+        (
+            lambda of: of["log"][0].update(line=of["log"][0]["line"].replace("P2", "P7")),
+            "not what was signed",
+        ),
+        (lambda of: of["keys"][0].update(public_pem=keys.public_pem(CENTRAL)), "not signed by its key"),
+        (lambda of: of["keys"][0].update(until_sequence=4), "key that may not"),
+        (lambda of: of["covered"][0].update(head=5), "does not (cover|lead)"),
+        (lambda of: of["covered"][0].update(index=0), "lacks the path"),
+        (lambda of: of["batches"].pop(), "named by no evidence"),
+        (lambda of: of.pop("log"), "cannot be read"),
+    ],
 )
-def test_each_file_that_was_altered_is_named(packed, key, tmp_path, name):
-    path, other = tmp_path / "case.zip", tmp_path / "other.zip"
-    path.write_bytes(bundle.write(*packed, [key]))
-    with zipfile.ZipFile(path) as read, zipfile.ZipFile(other, "w") as written:
-        for one in read.namelist():
-            content = read.read(one)
-            written.writestr(one, content[:-1] + bytes([content[-1] ^ 1]) if one == name else content)
-    with pytest.raises(BundleError, match=name):
-        bundle.verify(other, [key])
+def test_evidence_that_does_not_hold_is_refused_even_when_central_signs_it(place, where, says):
+    with pytest.raises(BundleError, match=says):
+        check(place, pack(CENTRAL, changed(where), PROOFS))
 
 
-def test_what_was_added_and_what_is_no_bundle_is_refused(packed, key, tmp_path):
-    path = tmp_path / "case.zip"
-    path.write_bytes(bundle.write(*packed, [key]))
-    with zipfile.ZipFile(path, "a") as written:
-        written.writestr("evidence/D2.json", "{}")
-    with pytest.raises(BundleError, match=r"evidence/D2\.json"):
-        bundle.verify(path, [key])
-    path.write_bytes(b"PK")
-    with pytest.raises(BundleError, match="no bundle"):
-        bundle.verify(path)
+def test_batches_of_other_institutions_may_be_left_out_and_only_they(place):
+    none = replace(PROOFS, batches={})
+    with pytest.raises(BundleError, match=r"batches/.* is missing"):
+        check(place, pack(CENTRAL, DOCUMENT, none))
+    elsewhere, _ = evidence_of(DEVICE, CENTRAL, institution="H2")
+    found = check(place, pack(CENTRAL, elsewhere, none)).log
+    assert (found.entries, found.signed, found.covered, found.left_out) == (1, 0, 0, 1)
+
+
+@pytest.mark.parametrize("size", range(1, 12))
+def test_the_path_of_each_leaf_leads_to_the_root(size):
+    hashes = [bytes([one]) * 32 for one in range(size)]
+    for index in range(size):
+        path = path_to(hashes, index)
+        assert root_by(hashes[index], index, size, path) == root_of(hashes)
+        assert root_by(hashes[index], index, size, [*path, b"\0" * 32]) is None
+        assert root_by(b"\1" * 31 + b"\0", index, size, path) != root_of(hashes)
