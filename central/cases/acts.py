@@ -22,7 +22,7 @@ from renzheng.central.cases.doubts import (
 )
 from renzheng.central.cases.due import Due
 from renzheng.central.cases.errors import BodyError, MayNotError, StepRefusedError
-from renzheng.central.cases.guards import Actor, Body, Step, refusal
+from renzheng.central.cases.guards import Actor, Body, Step, refusal, says_something
 
 PERIOD = re.compile(r"20\d\d-(0[1-9]|1[0-2])")
 REFERRED_TO = ("inspection", "enforcement", "police", "discipline", "health")
@@ -60,7 +60,7 @@ def _assign(step: Step) -> Doubt:
 
 
 def _answer(step: Step) -> Doubt:
-    if not step.body.text.strip():
+    if not says_something(step.body.text):
         raise BodyError("An answer without words says nothing.", do='Send {"text": "..."}.')
     kept = (*step.doubt.attachments, *step.body.attachments)
     return replace(step.doubt, state=State.ANSWERED, answer=step.body.text, attachments=kept)
@@ -308,8 +308,7 @@ def issue(
     drafted = [one for one in doubts if one.state is State.DRAFTED]
     if case.state is not CaseState.DRAFTED or not drafted:
         raise StepRefusedError("state", "It was issued before, or holds nothing to issue.")
-    if case.institution_id in actor.institutions | actor.ties:
-        raise StepRefusedError("own_institution", f"{actor.account} has a tie to the institution.")
+    _must_have_no_tie(case, actor)
     waiting = [one.doubt_id for one in drafted if not one.confirmed]
     if waiting:
         raise StepRefusedError(
@@ -335,6 +334,11 @@ def issue(
         due_explained=due.explained,
     )
     return after, sent
+
+
+def _must_have_no_tie(case: Case, actor: Actor) -> None:
+    if case.institution_id in actor.institutions | actor.ties:
+        raise StepRefusedError("own_institution", f"{actor.account} has a tie to the institution.")
 
 
 def receive(case: Case, actor: Actor, now: datetime, due: Due) -> Case:
@@ -392,6 +396,7 @@ def close(case: Case, doubts: Sequence[Doubt], actor: Actor, now: datetime) -> C
     must_be_allowed(CASE_ACTS["close"], actor, "close")
     if case.state is CaseState.CLOSED:
         raise StepRefusedError("closed", "The case is closed.")
+    _must_have_no_tie(case, actor)
     left = [one for one in doubts if one.state not in ENDED]
     if left:
         raise StepRefusedError("state", f"{len(left)} doubts have not ended, {left[0].doubt_id} among them.")

@@ -42,6 +42,8 @@ class CaseState(StrEnum):
 
 ENDED = frozenset({State.DROPPED, State.DEDUCTED, State.RETURNED, State.CLEARED, State.WITHDRAWN})
 OPEN = frozenset(State) - ENDED
+CHARGED = frozenset({State.DEDUCTED, State.RETURNED})
+"""Money was deducted for its lines; what was returned of it opens none of them again."""
 NEVER_ISSUED = frozenset({State.DRAFTED, State.DROPPED})
 """What an institution does not see: it was never told of it."""
 WITH_THE_INSTITUTION = frozenset({State.ISSUED, State.ASSIGNED, State.ANSWERED})

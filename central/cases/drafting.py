@@ -8,7 +8,7 @@ was deducted under none.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from renzheng.central.cases.doubts import OPEN, Billed, Doubt, Flag, State
+from renzheng.central.cases.doubts import CHARGED, OPEN, Billed, Doubt, Flag, State
 
 LineKey = tuple[str, str]
 """Institution and line: two institutions may use one number."""
@@ -102,7 +102,7 @@ def _is_free(
                 _add_flag(drafted.on_kept.setdefault(doubt.doubt_id, []), one.flag)
                 drafted.left.append(Left(one, line.line_id, "line_taken", doubt.doubt_id))
             return False
-        if doubt.state in {State.DEDUCTED, State.RETURNED}:
+        if doubt.state in CHARGED:
             if not same_rule:
                 drafted.left.append(Left(one, line.line_id, "line_taken", doubt.doubt_id))
             return False

@@ -8,7 +8,18 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from renzheng.central.access.roles import Role
-from renzheng.central.cases.doubts import OPEN, Case, CaseState, Decision, Doubt, Opinion, Position, State
+from renzheng.central.cases.doubts import (
+    CHARGED,
+    OPEN,
+    Case,
+    CaseState,
+    Decision,
+    Doubt,
+    Opinion,
+    Position,
+    State,
+)
+from renzheng.contracts.ids import is_unseen
 
 FEWEST_MEMBERS = 3
 
@@ -93,6 +104,11 @@ class Step:
 NEEDS_A_REASON = frozenset({"drop", "withdraw", "review", "vote", "return", "refer"})
 
 
+def says_something(text: str) -> bool:
+    """Say whether anything of a text is seen in print; blanks and characters without width are not."""
+    return not all(is_unseen(one) for one in text)
+
+
 def _closed(step: Step) -> str | None:
     if step.case.state is CaseState.CLOSED and step.act != "return":
         return "The case is closed: it can be read, and money can be returned."
@@ -100,7 +116,8 @@ def _closed(step: Step) -> str | None:
 
 
 def _own_institution(step: Step) -> str | None:
-    if step.duty and step.doubt.institution_id in step.actor.institutions | step.actor.ties:
+    tied = step.doubt.institution_id in step.actor.institutions | step.actor.ties
+    if tied and (step.duty or step.act == "panel"):
         return f"{step.actor.account} belongs to the institution, or has declared a tie to it."
     return None
 
@@ -146,7 +163,7 @@ def _evidence_changed(step: Step) -> str | None:
 
 
 def _reason_missing(step: Step) -> str | None:
-    if step.act in NEEDS_A_REASON and not step.body.reason.strip():
+    if step.act in NEEDS_A_REASON and not says_something(step.body.reason):
         return f"To {step.act} needs a reason."
     return None
 
@@ -165,7 +182,7 @@ def _amount_raised(step: Step) -> str | None:
 def _line_taken(step: Step) -> str | None:
     if step.act not in {"confirm", "deduct"}:
         return None
-    holding = OPEN if step.act == "confirm" else {State.DEDUCTED}
+    holding = OPEN if step.act == "confirm" else CHARGED
     taken = sorted(one.doubt_id for one in step.rivals if one.state in holding and _before(one, step.doubt))
     return f"A line of it is held by the doubt {taken[0]}." if taken else None
 
@@ -174,7 +191,7 @@ def _before(one: Doubt, other: Doubt) -> bool:
     """Say which of two doubts on a line holds it: the one further on, then the larger, then the older."""
 
     def rank(doubt: Doubt) -> tuple[bool, bool, int, str]:
-        return doubt.state is not State.DEDUCTED, not doubt.confirmed, -doubt.at_stake_fen, doubt.doubt_id
+        return doubt.state not in CHARGED, not doubt.confirmed, -doubt.at_stake_fen, doubt.doubt_id
 
     return rank(one) < rank(other)
 

@@ -18,11 +18,10 @@ ROLES_OF_ACTS = {
 }  # fmt: skip
 
 
-def refused(desk, guard, act, *args, **more):
+def refused(_desk, guard, act, *args, **more):
     with pytest.raises(StepRefusedError) as caught:
         act(*args, **more)
     assert caught.value.guard == guard, caught.value
-    assert desk is not None
 
 
 def test_a_contested_doubt_goes_its_whole_way_to_money():
@@ -154,6 +153,25 @@ def test_guards_refuse_in_other_ways_too():
     desk = Desk().to_deducted()
     refused(desk, "amount_raised", desk.do, "finance", "return", amount_fen=40_001, reason="x")
     refused(desk, "state", desk.do, "auditor", "withdraw", reason="x")
+
+
+@pytest.mark.parametrize("reason", ["", " \t\n", "\u3000\u00a0", "\u200b\u200d", "\u3164"])
+def test_a_reason_that_leaves_no_trace_in_print_is_none(reason):
+    refused(None, "reason_missing", Desk().do, "auditor", "drop", reason=reason)
+
+
+def test_who_has_a_tie_neither_chooses_the_panel_nor_closes_the_case():
+    desk = Desk().to_panel().with_tie("auditor-2")
+    refused(desk, "own_institution", desk.panel, "doctor-a", "doctor-b", "doctor-c", who="auditor-2")
+    desk = Desk().to_deducted().with_tie("auditor-2")
+    refused(desk, "own_institution", desk.close, "auditor-2")
+
+
+def test_a_line_whose_money_was_returned_in_part_is_not_deducted_again():
+    desk = Desk().to_final()
+    desk.do("approver", "finalise")
+    rival = a_doubt(2, state=State.RETURNED)
+    refused(desk, "line_taken", desk.do, "finance", "deduct", period="2026-05", rivals=(rival,))
 
 
 def test_nothing_is_issued_before_every_doubt_was_looked_at_and_nothing_twice():
