@@ -18,6 +18,7 @@ from renzheng.central.draw.rounds import Rounds
 from renzheng.central.ingest_process import must_have_key
 from renzheng.central.metrics import Metrics
 from renzheng.central.nightly.night import Night
+from renzheng.central.privacy.service import PrivacyService
 from renzheng.central.settings import Settings
 from renzheng.central.shards import Shards
 from renzheng.central.site.authority import Authority
@@ -94,12 +95,14 @@ class Central:
         standing = Standing(self._watch.problems, self.workers, self._own_database, self._sign_ins)
         console = build_app(self.database, settings, clock, self.metrics, standing)
         self._web = WebServer(console, settings.host, settings.port)
+        self.privacy = PrivacyService(self._own_database, settings, self._key, clock)
         self._door = self._make_door()
         self._adt = self._make_adt()
         self._rounds = RoundKeeper(Rounds(self._own_database, self._key, settings.checkpoints_dir), clock)
         self.workers.add(self._watch.worker)
         self.workers.add(self._sign_ins.worker)
         self.workers.add(self._rounds.worker)
+        self.workers.add(self.privacy.worker)
         self.workers.add(self._web.worker)
         if self._door:
             self.workers.add(self._door.worker)
@@ -152,7 +155,7 @@ class Central:
             with self._own_database.reading() as connection:
                 return openings_for(connection, device_id, self.clock(), self._key)
 
-        return Counter(give_inpatients, give_sheets, give_openings)
+        return Counter(give_inpatients, give_sheets, give_openings, self.privacy)
 
     @property
     def door_url(self) -> str | None:
@@ -189,6 +192,7 @@ class Central:
             if self._adt:
                 self._adt.start()
             self._rounds.start()
+            self.privacy.worker.start()
             self._shards.start()
             self._watch.worker.start()
             self._sign_ins.worker.start()
@@ -212,6 +216,7 @@ class Central:
 
     def _stop_serving(self) -> None:
         self._rounds.stop()
+        self.privacy.worker.stop(timeout_seconds=10)
         if self._adt:
             self._adt.stop()
         if self._door:

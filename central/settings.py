@@ -271,6 +271,11 @@ class Settings(_Settings):
         return self.data_dir / "lists"
 
     @property
+    def shares_dir(self) -> Path:
+        """Folder of the halves of persons' keys (`central/privacy/shares.py`); in no backup."""
+        return self.data_dir / "person-shares"
+
+    @property
     def runs_dir(self) -> Path:
         """Folder of the audit runs: the tables that each read and what it wrote."""
         return self.data_dir / "runs"

@@ -218,13 +218,37 @@ class SpotCheckData(Data):
     received_at: UtcDatetime | None = None
 
 
+Guardian = Literal["mother", "father", "other"]
+
+
 class ConsentData(Data):
-    """A consent, its refusal or its withdrawal, for one version of one notice."""
+    """A consent, its refusal or its withdrawal, for one version of one notice.
+
+    Args:
+        guardian: who consents for a person under 14 (PIPL art. 31); the relation, no name.
+        withdrawal_id: the withdrawal that central had told this device of; None where it was asked here.
+        withdrawn_at: when it was asked, where that was elsewhere.
+    """
 
     notice: Text
     notice_version: Text
     given: bool
     witness_id: Text | None = None
+    guardian: Guardian | None = None
+    withdrawal_id: Text | None = None
+    withdrawn_at: UtcDatetime | None = None
+
+
+class NoticeSeenData(Data):
+    """A notice stood on the screen before a person was asked.
+
+    Args:
+        text_sha256: of the words, in every language, so that a version always means the same ones.
+    """
+
+    notice: Text
+    notice_version: Text
+    text_sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
 class EnrolmentData(Data):
@@ -420,6 +444,13 @@ class ConsentWithdrawn(_PersonEvent):
     data: ConsentData
 
 
+class NoticeSeen(_PersonEvent):
+    """A person was shown a notice; consent and refusal follow it as events of their own."""
+
+    type: Literal["renzheng.v1.notice.seen"] = "renzheng.v1.notice.seen"
+    data: NoticeSeenData
+
+
 class EnrolmentCaptured(_PersonEvent):
     """References were captured."""
 
@@ -505,6 +536,7 @@ Event = (
     | SpotCheckAnswered
     | ConsentRecorded
     | ConsentWithdrawn
+    | NoticeSeen
     | EnrolmentCaptured
     | DeviceCoverage
     | DeviceStarted

@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from datetime import date
 from functools import lru_cache
 from typing import NewType
 
@@ -113,6 +114,16 @@ def normalised_id(text: str) -> str:
     Importers, kiosks and the audit all use it.
     """
     return tidy_id(tidy_id(text).upper())
+
+
+def birth_date_of(text: str) -> date | None:
+    """Return the date of birth in a citizen number; None for any other id, of which it is not known."""
+    if not is_citizen_number(text):
+        return None
+    try:
+        return date(int(text[6:10]), int(text[10:12]), int(text[12:14]))
+    except ValueError:
+        return None
 
 
 def is_citizen_number(text: str) -> bool:

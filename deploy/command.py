@@ -57,6 +57,10 @@ PARTS: Mapping[str, Part] = {
         "Run the central service, and the site's broker.",
     ),
     "case": Part({"renzheng.central.cases.command": "central"}, "Take a case away, and check one."),
+    "privacy": Part(
+        {"renzheng.central.privacy.command": "central"},
+        "Keep to the law on persons' data: withdrawals, retention, rights, filing.",
+    ),
     "claims": Part({"renzheng.central.claims.command": "central"}, "Import claim lines."),
     "audit": Part({"renzheng.central.audit.command": "central"}, "Set attendance against billed lines."),
     "knowledge": Part(
@@ -93,6 +97,7 @@ NEEDED: Mapping[str, str] = {
     "renzheng.central.command": "sqlalchemy",
     "renzheng.deploy.broker.command": "sqlalchemy",
     "renzheng.central.site.command": "sqlalchemy",
+    "renzheng.central.privacy.command": "sqlalchemy",
     "renzheng.central.audit.command": "duckdb",
 }
 """A package that a module's commands import only when they run; where it is missing they are not shown."""

@@ -5,7 +5,7 @@ import signal
 import threading
 from datetime import date, time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -15,6 +15,7 @@ from renzheng.edge.device.command import log_app
 from renzheng.edge.ward.command import app as ward_app
 
 if TYPE_CHECKING:
+    from renzheng.contracts.events import Guardian
     from renzheng.edge.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, help="Run the agent of one clinic machine.")
@@ -60,6 +61,9 @@ def enrol(  # noqa: PLR0917 - Typer's options
     consented: Annotated[
         bool, typer.Option(help="The patient's consent is on paper; it is recorded.")
     ] = False,
+    guardian: Annotated[
+        str | None, typer.Option(help="Who consents for a child under 14: mother, father or other.")
+    ] = None,
     roster: Annotated[str | None, typer.Option(help="Expect the patient on this day (2026-03-31).")] = None,
     at: Annotated[
         str | None, typer.Option(help="Expect the patient at this local time of that day (07:30).")
@@ -78,10 +82,24 @@ def enrol(  # noqa: PLR0917 - Typer's options
             card_number=card,
             photographs=[image.read_bytes() for image in images],
             consented=consented,
+            guardian=_guardian(guardian),
             on_roster=_day(roster),
             expected_at=_time(at),
         )
     print(f"enrolled {person}: {len(images)} reference(s), event {event_id}")
+
+
+def _guardian(text: str | None) -> "Guardian | None":
+    from typing import get_args
+
+    from renzheng.contracts.events import Guardian
+
+    for one in get_args(Guardian):
+        if text == one:
+            return cast("Guardian", one)
+    if text is None:
+        return None
+    raise InputError(f"{text!r} is no guardian.", do="Say mother, father or other.")
 
 
 def _time(text: str | None) -> time | None:
@@ -104,12 +122,12 @@ def withdraw(
     person: Annotated[str, typer.Option(help="Who takes the consent back.")],
     number: Annotated[str | None, typer.Option("--witness", help="Who was told.")] = None,
 ) -> None:
-    """Take a consent back: deletes the person's references and crops on this device, and says so."""
+    """Take a consent back: deletes the person's references and crops here; central tells the others."""
     from renzheng.edge.kiosk.main import build_agent
     from renzheng.edge.settings import load_settings
 
     agent = build_agent(_apart(load_settings(config)))
-    print(f"withdrawn: event {agent.withdraw_consent(person, witness_id=number)}")
+    print(f"withdrawn: event {agent.withdraw_consent(person, witness_id=number).event_id}")
 
 
 def _apart(settings: "Settings") -> "Settings":
@@ -187,17 +205,32 @@ def restore(
     file: Annotated[Path, typer.Argument(help="What `renzheng edge backup` has written.", exists=True)],
     passphrase_file: Passphrase,
 ) -> None:
-    """Add whom a backup knows, after a lost disk; the agent must not run. What is here stays as it is."""
+    """Add whom a backup knows, after a lost disk; the agent must not run. What is here stays as it is.
+
+    Central's door is asked first: references of who has withdrawn since do not come back, and without its
+    answer none does.
+    """
+    from renzheng.contracts.events import utc_now
     from renzheng.contracts.sealing import read_passphrase
+    from renzheng.edge.device.keyring import Keyring
     from renzheng.edge.device.people_backup import restore as restore_people
+    from renzheng.edge.device.privacy import ask_what_may_come_back
+    from renzheng.edge.device.store.database import Store
     from renzheng.edge.settings import load_settings
 
-    device, passphrase = load_settings(config).device, read_passphrase(passphrase_file)
-    done = restore_people(device, file, passphrase)
+    settings, passphrase = load_settings(config), read_passphrase(passphrase_file)
+    device = settings.device
+    store = Store(device.data_dir / "device.sqlite")
+    try:
+        ask = ask_what_may_come_back(settings, Keyring(store, device.data_dir), utc_now())
+        done = restore_people(device, file, passphrase, ask)
+    finally:
+        store.close()
     print(f"{done.people} people and {done.references} references of {done.taken_at:%Y-%m-%d %H:%M} UTC")
     if done.refused:
         print(f"{done.refused} of them have taken their consent back since: their references were left out")
-    print("Whoever took a consent back since then, on a disk that is lost: renzheng edge withdraw")
+    if done.unopened:
+        print(f"{done.unopened} must be enrolled again: central has no half of their key, or was not asked")
 
 
 @app.command()

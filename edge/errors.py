@@ -31,6 +31,10 @@ class CredentialTakenError(InputError):
     """An e-credential is another patient's already."""
 
 
+class GuardianNeededError(InputError):
+    """A person under 14 does not consent alone; a guardian does (PIPL art. 31)."""
+
+
 class PhotographRefusedError(InputError):
     """A photograph cannot serve as a reference; `reason` says why."""
 

@@ -53,6 +53,8 @@ class Permission(StrEnum):
     ACCESS_LOG = "access_log"
     EMERGENCY_ASK = "emergency_ask"
     EMERGENCY_ALLOW = "emergency_allow"
+    PRIVACY = "privacy"
+    PRIVACY_CHANGE = "privacy_change"
     CASES = "cases"
     CASES_STEP = "cases_step"
     CASES_DRAFT = "cases_draft"
@@ -96,6 +98,8 @@ TERMS: Mapping[Permission, Terms] = {
     _P.ACCESS_LOG: Terms(persons=True, purpose="data_protection"),
     _P.EMERGENCY_ASK: Terms(purpose="emergency"),
     _P.EMERGENCY_ALLOW: Terms(step_up=True, purpose="emergency"),
+    _P.PRIVACY: Terms(persons=True, purpose="data_protection"),
+    _P.PRIVACY_CHANGE: Terms(persons=True, step_up=True, purpose="data_protection"),
     _P.CASES: Terms(persons=True, purpose="cases"),
     _P.CASES_STEP: Terms(persons=True, step_up=True, purpose="cases"),
     _P.CASES_DRAFT: Terms(persons=True, step_up=True, purpose="cases"),
@@ -129,7 +133,7 @@ MATRIX: Mapping[Role, frozenset[Permission]] = {
     Role.DOCTOR: _EVERYBODY | _CASES,
     Role.INTERNAL_CONTROL: _BUREAU
     | {_P.STATISTICS, _P.VERDICTS, _P.FINDINGS, _P.ATTEMPTS, _P.RUNS, _P.ROUNDS, _P.CASES},
-    Role.DATA_PROTECTION: _BUREAU | {_P.ACCESS_LOG, _P.EMERGENCY_ALLOW},
+    Role.DATA_PROTECTION: _BUREAU | {_P.ACCESS_LOG, _P.EMERGENCY_ALLOW, _P.PRIVACY, _P.PRIVACY_CHANGE},
     Role.THIRD_PARTY: _EVERYBODY | {_P.VERDICTS, _P.FINDINGS},
 }
 
@@ -162,6 +166,8 @@ SHARED_TOKEN = frozenset(Permission) - {
     _P.ACCESS_LOG,
     _P.EMERGENCY_ASK,
     _P.EMERGENCY_ALLOW,
+    _P.PRIVACY,
+    _P.PRIVACY_CHANGE,
 }
 """What the token of `access_token_file` may, and whoever is on this machine while there is no account yet."""
 

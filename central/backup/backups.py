@@ -126,6 +126,7 @@ def restore(settings: Settings, backup: Path, passphrase: str | None, now: datet
         replaced = aside.of(settings.data_dir)
         if replaced is not None:
             _keep_newer_key(replaced / "keys", settings.key_file)
+            _keep_in_place(replaced, settings.shares_dir)
         stores.put_store(settings.database, backup / _COPY[backend])
     except (OSError, RenzhengError) as error:
         aside.put_back()
@@ -193,6 +194,14 @@ def _keep_newer_key(replaced: Path, key_file: Path) -> None:
     if backed_up in former:
         shutil.rmtree(key_file.parent)
         shutil.copytree(replaced, key_file.parent)
+
+
+def _keep_in_place(replaced: Path, folder: Path) -> None:
+    """Bring back what is in no backup and is not to lie in two places."""
+    kept = replaced / folder.name
+    if kept.exists():
+        shutil.rmtree(folder, ignore_errors=True)
+        put(kept, folder)
 
 
 def _unwritten(out: Path, error: OSError) -> BackupError:

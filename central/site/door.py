@@ -8,6 +8,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Protocol
 
 from fastapi import FastAPI, Request, Response
 from fastapi.concurrency import run_in_threadpool
@@ -17,6 +18,15 @@ from renzheng.central.errors import RegistrationError, SiteError
 from renzheng.central.site.calls import Call, Caller, Callers
 from renzheng.central.site.joining import Joining
 from renzheng.common.limits import BodyLimits, RequestLimits
+from renzheng.contracts.privacy import (
+    MOST_ANSWER_BYTES,
+    PRIVACY_PATH,
+    RESTORE_PATH,
+    SHARES_PATH,
+    PrivacyError,
+    RestoreAnswer,
+    Waiting,
+)
 from renzheng.contracts.provisioning import JOIN_PATH, ProvisioningError
 from renzheng.contracts.requests import (
     CERTIFICATE_PATH,
@@ -36,6 +46,22 @@ _SHEETS = TypeAdapter(list[SealedSheet])
 _OPENINGS = TypeAdapter(list[Opening])
 
 
+class PersonsData(Protocol):
+    """What devices are told, and tell, about persons' data."""
+
+    def waiting(self, device_id: str) -> Waiting:
+        """Return what waits for a device."""
+
+    def take_answer(self, device_id: str, body: bytes) -> None:
+        """Take an answer to an order."""
+
+    def take_shares(self, device_id: str, body: bytes) -> None:
+        """Take halves of persons' keys."""
+
+    def answer_restore(self, institution_id: str, body: bytes) -> RestoreAnswer:
+        """Say what may come back from a backup."""
+
+
 @dataclass(frozen=True, slots=True)
 class Counter:
     """What is handed out over the door.
@@ -44,11 +70,13 @@ class Counter:
         inpatients: the roster of an institution on a local day.
         sheets: the sealed sheets addressed to a device, of rounds that are not closed.
         openings: the codes of those that are due.
+        persons: withdrawals and other orders about persons' data.
     """
 
     inpatients: Callable[[str, date], InpatientRoster]
     sheets: Callable[[str], Sequence[SealedSheet]]
     openings: Callable[[str], Sequence[Opening]]
+    persons: PersonsData
 
 
 def build_door(
@@ -66,10 +94,11 @@ def build_door(
         answer.headers["Cache-Control"] = "no-store"
         return answer
 
-    app.add_middleware(RequestLimits, limits=BodyLimits(MOST_BYTES))
+    app.add_middleware(RequestLimits, limits=BodyLimits(MOST_BYTES, {PRIVACY_PATH: MOST_ANSWER_BYTES}))
     _add_joining(app, joining)
     _add_renewing(app, joining, callers)
     _add_fetching(app, callers, counter)
+    _add_taking(app, callers, counter.persons)
     return app
 
 
@@ -129,9 +158,41 @@ def _add_fetching(app: FastAPI, callers: Callers, counter: Counter) -> None:
     def send_rounds(request: Request) -> Response:
         return answer(request, lambda caller: _SHEETS.dump_json(list(counter.sheets(caller.device_id))))
 
+    @app.get(PRIVACY_PATH)
+    def send_orders(request: Request) -> Response:
+        return answer(request, lambda caller: _json(counter.persons.waiting(caller.device_id)))
+
     @app.get(OPENINGS_PATH)
     def send_openings(request: Request) -> Response:
         return answer(request, lambda caller: _OPENINGS.dump_json(list(counter.openings(caller.device_id))))
+
+
+def _add_taking(app: FastAPI, callers: Callers, persons: PersonsData) -> None:
+    async def take(request: Request, done: Callable[[Caller, bytes], BaseModel | None]) -> Response:
+        body = await read_body(request, MOST_ANSWER_BYTES)
+        if body is None:
+            return Response("That is larger than any answer.", status_code=413)
+        call = Call(request.headers.get("authorization"), request.method, target_of(request), body)
+        try:
+            caller = await run_in_threadpool(callers.admit, call)
+            said = await run_in_threadpool(done, caller, body)
+        except RequestError as error:
+            return Response(f"{error.what} {error.do}", status_code=401, media_type="text/plain")
+        except PrivacyError as error:
+            return Response(error.what, status_code=400, media_type="text/plain")
+        return Response(b"{}" if said is None else _json(said), media_type="application/json")
+
+    @app.post(PRIVACY_PATH)
+    async def take_answer(request: Request) -> Response:
+        return await take(request, lambda caller, body: persons.take_answer(caller.device_id, body))
+
+    @app.post(SHARES_PATH)
+    async def take_shares(request: Request) -> Response:
+        return await take(request, lambda caller, body: persons.take_shares(caller.device_id, body))
+
+    @app.post(RESTORE_PATH)
+    async def answer_restore(request: Request) -> Response:
+        return await take(request, lambda caller, body: persons.answer_restore(caller.institution_id, body))
 
 
 def _json(model: BaseModel) -> bytes:

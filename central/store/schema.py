@@ -879,3 +879,58 @@ attachments = _table(
     Column("sha256", Text, nullable=False),
     Column("content", LargeBinary, nullable=False),
 )
+
+# Consents withdrawn: each makes an order for every device that was in use (`central/privacy`).
+withdrawals = _table(
+    "withdrawals",
+    Column("withdrawal_id", Text, primary_key=True),  # of one asked at a device, its event's id
+    Column("person_id", Text, nullable=False, index=True),
+    Column("withdrawn_at", _Big, nullable=False),
+    Column("learned_at", _Big, nullable=False),
+    Column("origin", Text, nullable=False),  # console, shell, device
+    Column("asked_by", Text, nullable=False),  # the account, or the device
+    Column("institution_id", Text),
+    Column("shares_destroyed", Integer),  # how many halves of keys; empty while that is to be done
+)
+
+# What a device is to do about a person's data, and its signed answer.
+privacy_orders = _table(
+    "privacy_orders",
+    Column("order_id", Text, primary_key=True),
+    Column("device_id", Text, ForeignKey("devices.device_id"), nullable=False),
+    Column("act", Text, nullable=False),
+    Column("subject_id", Text, nullable=False, index=True),  # the withdrawal
+    Column("person_id", Text, nullable=False),
+    Column("issued_at", _Big, nullable=False),
+    Column("issued_order", LargeBinary, nullable=False),
+    Column("answered_at", _Big),
+    Column("outcome", Text),
+    Column("certificate", Text),  # as the device signed it; empty where a person settled it
+    Column("settled_by", Text),
+    Column("settled_reason", Text),
+    Index("ix_privacy_orders_device_id_answered_at", "device_id", "answered_at"),
+)
+
+# What each person said to each version of a notice on each device, drawn from the log (`privacy.learning`).
+consents = _table(
+    "consents",
+    Column("person_id", Text, primary_key=True),
+    Column("device_id", Text, primary_key=True),
+    Column("notice", Text, primary_key=True),
+    Column("notice_version", Text, primary_key=True),
+    Column("institution_id", Text, nullable=False),
+    Column("seen_at", _Big),
+    Column("said_at", _Big),
+    Column("given", Integer),
+    Column("guardian", Text),
+    Column("text_sha256", Text),
+    Column("withdrawn_at", _Big),
+    rowid=False,
+)
+
+privacy_cursors = _table(
+    "privacy_cursors",
+    Column("device_id", Text, primary_key=True),
+    Column("sequence", _Big, nullable=False),
+    rowid=False,
+)

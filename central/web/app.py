@@ -40,6 +40,7 @@ from renzheng.central.web import (
     attempt_pages,
     draw_pages,
     factor_pages,
+    privacy_pages,
     rate_pages,
     sign_in_pages,
     stay_pages,
@@ -122,7 +123,7 @@ def build_app(
     app.include_router(
         factor_pages.build_router(database, clock, signing, party, ZoneInfo(settings.timezone))
     )
-    for part in (stay_pages, draw_pages, rate_pages, access_pages):
+    for part in (stay_pages, draw_pages, rate_pages, access_pages, privacy_pages):
         app.include_router(part.build_router(database, settings, clock))
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
 
@@ -170,7 +171,7 @@ def _cases_of(database: Database, settings: Settings, clock: Callable[[], dateti
 
 
 _ELSEWHERE = 303
-_FORMS = ("/sign-in", "/first", "/confirm", "/access", "/views")
+_FORMS = ("/sign-in", "/first", "/confirm", "/access", "/privacy", "/views")
 LIMITS = BodyLimits(
     routes={
         **dict.fromkeys(_FORMS, MOST_FORM_BYTES),

@@ -16,12 +16,14 @@ from renzheng.common.supervised import Workers, health_of
 from renzheng.edge.device.clock import Clock
 from renzheng.edge.device.coverage import CoverageStatus
 from renzheng.edge.device.evidence import Evidence
+from renzheng.edge.device.forgetting import Forgetting, Forgotten
 from renzheng.edge.device.housekeeping import Housekeeper, free_bytes_of, retention_of
 from renzheng.edge.device.keyring import Keyring
 from renzheng.edge.device.link.uplink import SOFTWARE, open_uplink
 from renzheng.edge.device.log import DeviceLog
 from renzheng.edge.device.metrics import of_workers, one, summary
 from renzheng.edge.device.monitor import DeviceEventWriter, DeviceMonitor
+from renzheng.edge.device.privacy import open_privacy
 from renzheng.edge.device.store import heartbeat
 from renzheng.edge.device.store.database import Store
 from renzheng.edge.device.store.lock import FolderLock
@@ -70,16 +72,30 @@ class DeviceAgent:
             free_bytes=lambda: free_bytes_of(device.data_dir),
             warn=self._warn_of_disk,
         )
+        self.forgetting = Forgetting(settings, self.log, self.people, clock, self.housekeeper)
+        self.privacy = open_privacy(settings, self.keyring, self.forgetting, self.people, clock)
         self.monitor = DeviceMonitor(
             settings, self.log, clock, self.event_writer, standing=self.standing, tidy=self._tidy
         )
         self.workers = Workers(self.monitor.workers)
         if self.link is not None:
             self.workers.add(*self.link.workers)
+        if self.privacy is not None:
+            self.workers.add(self.privacy.worker)
 
     def standing(self) -> CoverageStatus:
         """Return what the device can see at this moment, for coverage."""
         raise NotImplementedError
+
+    def withdraw_consent(self, person_id: str, *, witness_id: str | None = None) -> Forgotten:
+        """Take a consent back: references at once, then the crops, each told in the log.
+
+        Central learns of it from the log and tells every other device.
+
+        Raises:
+            UnknownPersonError: there is no such patient.
+        """
+        return self.forgetting.withdraw(person_id, witness_id=witness_id)
 
     def _prepare(self) -> None:
         """Do what must be done before the start is told."""
@@ -108,6 +124,8 @@ class DeviceAgent:
         self.monitor.begin(self.software)
         if self.link is not None:
             self.link.start()
+        if self.privacy is not None:
+            self.privacy.worker.start()
         self._begin()
         self.monitor.start()
 
@@ -119,6 +137,8 @@ class DeviceAgent:
         """Stop on purpose: closes the coverage, says so, and lets go of the broker in good order."""
         self.monitor.halt()
         self._halt()
+        if self.privacy is not None:
+            self.privacy.worker.stop(timeout_seconds=5)
         self.monitor.end(self.software, reason)
         if self.link is not None:
             self.link.stop()
@@ -129,6 +149,8 @@ class DeviceAgent:
         """End as a power cut would: nothing is closed, nothing is said. For tests and the demo."""
         self.monitor.halt()
         self._halt()
+        if self.privacy is not None:
+            self.privacy.worker.stop(timeout_seconds=5)
         if self.link is not None:
             self.link.drop()
         self.store.close()

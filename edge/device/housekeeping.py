@@ -1,13 +1,15 @@
 """Space and retention: what may go, in which order, and when. Deciding is pure; `Housekeeper` carries it out.
 
-Never deleted: an entry that central has not acknowledged. Kept besides, for as long as there is room: what
-central would lack if it were restored (`DeviceLog.safe`). When space is short, crops go first (oldest first,
-each loss told in an event), then entries that are safe at central, last those that it has only acknowledged.
+Never deleted: an entry that central has not acknowledged, and a crop that central holds for an open case.
+Kept besides, for as long as there is room: what central would lack if it were restored (`DeviceLog.safe`).
+When space is short, crops go first (oldest first, each loss told in an event), then entries that are safe at
+central, last those that it has only acknowledged.
 """
 
 import logging
 import shutil
 from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -16,6 +18,7 @@ from typing import Literal
 from renzheng.contracts.ids import EventId
 from renzheng.edge.device.evidence import Evidence
 from renzheng.edge.device.log import DeviceLog
+from renzheng.edge.device.store.holds import CropHolds
 from renzheng.edge.settings import DeviceSettings
 
 LOGGER = logging.getLogger(__name__)
@@ -65,8 +68,15 @@ class Plan:
     short: bool
 
 
-def plan(crops: Sequence[Crop], free_bytes: int, now: datetime, retention: Retention) -> Plan:
-    """Decide what goes; `crops` are oldest first."""
+def plan(
+    crops: Sequence[Crop],
+    free_bytes: int,
+    now: datetime,
+    retention: Retention,
+    held: AbstractSet[EventId] = frozenset(),
+) -> Plan:
+    """Decide what goes; `crops` are oldest first, and those that are `held` do not go."""
+    crops = [crop for crop in crops if crop[0] not in held]
     expired = tuple(event_id for event_id, taken, _ in crops if now - taken >= retention.crops)
     missing = retention.free_bytes - free_bytes
     shed: list[EventId] = []
@@ -90,6 +100,7 @@ class Housekeeper:
         tell: writes an event about deleted crops.
         free_bytes: how much space there is.
         warn: called with whether space is short, whenever that changes.
+        holds: which crops stay as evidence in cases that are not decided.
     """
 
     def __init__(
@@ -101,6 +112,7 @@ class Housekeeper:
         tell: Callable[[tuple[EventId, ...], Reason], None],
         free_bytes: Callable[[], int],
         warn: Callable[[bool], None],
+        holds: CropHolds | None = None,
     ) -> None:
         self._log = log
         self._evidence = evidence
@@ -108,11 +120,14 @@ class Housekeeper:
         self._tell = tell
         self._free_bytes = free_bytes
         self._warn = warn
+        self._holds = holds or CropHolds(log.store)
         self.short = False
 
     def tidy(self, now: datetime) -> Plan:
         """Look once, and let go of what may go."""
-        decided = plan(self._evidence.oldest_first(), self._free_bytes(), now, self._retention)
+        crops = self._evidence.oldest_first()
+        decided = plan(crops, self._free_bytes(), now, self._retention, self._holds.kept())
+        self._delete(self._holds.due([event_id for event_id, _, _ in crops]), "consent_withdrawn")
         self._delete(decided.expired, "retention")
         self._delete(decided.shed, "disk_full")
         pruned = self._prune(decided.entries_before, unsafe=False)
@@ -136,10 +151,21 @@ class Housekeeper:
             pruned += taken
         return pruned
 
-    def delete_crops(self, event_ids: Iterable[EventId]) -> None:
-        """Delete the crops of a person who took their consent back."""
-        held = {event_id for event_id, _, _ in self._evidence.oldest_first()}
-        self._delete(tuple(event_id for event_id in event_ids if event_id in held), "consent_withdrawn")
+    def delete_crops(self, event_ids: Iterable[EventId]) -> tuple[int, int]:
+        """Delete the crops of a person who took their consent back, but for those that a hold keeps.
+
+        The latter go as soon as nothing holds them any more.
+
+        Returns:
+            How many were deleted, and how many are held.
+        """
+        here = {event_id for event_id, _, _ in self._evidence.oldest_first()}
+        asked = [event_id for event_id in event_ids if event_id in here]
+        held = self._holds.kept() & set(asked)
+        self._holds.let_go_later(held)
+        gone = tuple(event_id for event_id in asked if event_id not in held)
+        self._delete(gone, "consent_withdrawn")
+        return len(gone), len(held)
 
     def _delete(self, event_ids: tuple[EventId, ...], reason: Reason) -> None:
         """Delete first, tell after: on a full disk the event needs the room that the crops gave up."""

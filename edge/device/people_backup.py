@@ -1,10 +1,16 @@
 """Whom a device knows, as one sealed file: people, references, consents, witnesses and open sessions.
 
 The log is not in it: central has it, and a log that is set back is a fork. A device that lost its disk joins
-again under its name and then restores this. Faces are in the file, so it is never written in the clear.
+again under its name and then restores this.
+
+References are in it as they are in the database: each under its person's key, one half of which is in this
+file and the other at central (`device/privacy.py`). So the file alone opens no face, and a withdrawal, which
+destroys central's half, reaches every copy of it. A restore asks central's door first: without its answer no
+reference comes back, and those of who has withdrawn never do.
 """
 
 import base64
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -17,14 +23,19 @@ from sqlite_utils.utils import sqlite3  # type: ignore[attr-defined] # pysqlite3
 from renzheng.common.files import write_new
 from renzheng.contracts import sealing
 from renzheng.contracts.errors import InputError
+from renzheng.contracts.privacy import RestoreAnswer, RestoreAsked
 from renzheng.edge.device.store.database import Store
 from renzheng.edge.device.store.lock import FolderLock
 from renzheng.edge.device.store.people import People, device_key
+from renzheng.edge.device.store.person_keys import key_of
 from renzheng.edge.errors import StoreError
 from renzheng.edge.settings import DeviceSettings
-from renzheng.models.protection import TemplateKey, seal, unseal
+from renzheng.models.errors import TemplateDamagedError
+from renzheng.models.protection import TemplateKey, unseal
 
-_FORM = 1
+_FORM = 2
+_FORM_WITH_ONE_KEY = 1
+"""Files of earlier versions, in which one key opens every reference: read, no longer written."""
 TABLES = (
     "patients",
     "roster",
@@ -52,13 +63,19 @@ class Restored:
         taken_at: when the backup was taken.
         people: how many people it holds.
         references: how many references were added.
-        refused: people whose references were left out, as they have taken their consent back here since.
+        refused: people whose references were left out, as they have taken their consent back since.
+        unopened: people whose references were left out, as central has no half of their key or was not asked.
     """
 
     taken_at: datetime
     people: int
     references: int
     refused: int
+    unopened: int = 0
+
+
+Ask = Callable[[RestoreAsked], RestoreAnswer]
+"""Asks central what may come back."""
 
 
 def take(device: DeviceSettings, out: Path, passphrase: str, now: datetime) -> int:
@@ -74,10 +91,6 @@ def take(device: DeviceSettings, out: Path, passphrase: str, now: datetime) -> i
         people = People(store, key)
         with store.writing():  # one moment for all tables
             rows = {name: store.rows(f"SELECT * FROM {name}") for name in _here(store)}  # noqa: S608 - ours
-            for row in rows.get(_REFERENCES, []):  # the file has one key for all; it is sealed as a whole
-                row["template"] = seal(
-                    people.unsealed(row["template"], row["person_id"]), key, row["person_id"]
-                )
             older = people.older_numbers()
     finally:
         store.close()
@@ -99,14 +112,22 @@ def take(device: DeviceSettings, out: Path, passphrase: str, now: datetime) -> i
     return len(rows["patients"])
 
 
-def restore(device: DeviceSettings, backup: Path, passphrase: str) -> Restored:
+def restore(device: DeviceSettings, backup: Path, passphrase: str, ask: Ask | None = None) -> Restored:
     """Add whom a backup knows to whom this device knows; what is here already stays as it is.
+
+    Args:
+        device: this device.
+        backup: the file.
+        passphrase: under which it is sealed.
+        ask: central's door; without it no reference comes back, as nobody knows who has withdrawn since.
 
     Raises:
         PeopleBackupError: it is no such backup, or another institution's.
         SealError: another passphrase, or the file was changed.
         FolderInUseError: the agent runs.
         StoreError: the store cannot be written; nothing was.
+        BulkUnreachableError: the door does not answer; nothing was written.
+        BulkRefusedError: it answers something else.
     """
     content = _read(backup, passphrase)
     if content["institution_id"] != device.institution_id:
@@ -115,31 +136,41 @@ def restore(device: DeviceSettings, backup: Path, passphrase: str) -> Restored:
             why="Faces are kept where their consent was given.",
             do="Restore it on a device of that institution.",
         )
+    people_in = tuple(sorted({row["person_id"] for row in content["tables"].get(_REFERENCES, [])}))
+    told = ask(RestoreAsked(device_id=content["device_id"], people=people_in)) if ask else None
     with FolderLock(device.data_dir):
         store = Store(device.data_dir / "device.sqlite")
         try:
             with store.writing() as database:
-                return _add(store, database, content, People(store, device_key(device)))
+                return _add(store, database, content, People(store, device_key(device)), told)
         except sqlite3.Error as error:
             raise StoreError(f"The people cannot be restored: {error}.") from error
         finally:
             store.close()
 
 
-def _add(store: Store, database: Database, content: dict[str, Any], people: People) -> Restored:
+def _add(
+    store: Store, database: Database, content: dict[str, Any], people: People, told: RestoreAnswer | None
+) -> Restored:
     tables = {name: [_row(row) for row in rows] for name, rows in content["tables"].items()}
-    withdrawn = {
-        row["person_id"]
-        for row in store.rows("SELECT person_id FROM consents GROUP BY person_id HAVING max(given) = 0")
-    }
-    references = [row for row in tables.get(_REFERENCES, []) if row["person_id"] not in withdrawn]
+    rows = store.rows("SELECT person_id FROM consents GROUP BY person_id HAVING max(given) = 0")
+    withdrawn = {row["person_id"] for row in rows} | _barred(content["form"], told)
+    held, references = tables.get(_REFERENCES, []), []
     if content["template_key"] is not None:
         old = TemplateKey(base64.b64decode(content["template_key"]))
         people.know_numbers(old, [bytes.fromhex(one) for one in content.get("older_numbers", [])])
-        for row in references:
+        for row in held:
             person_id = row["person_id"]
-            row["template"] = people.sealed(unseal(row["template"], old, person_id), person_id)
-    left_out = {row["person_id"] for row in tables.get(_REFERENCES, [])} & withdrawn
+            key = _key_of(content["form"], person_id, old, told)
+            if person_id in withdrawn or key is None:
+                continue
+            try:
+                template = unseal(row["template"], key, person_id)
+            except TemplateDamagedError:  # central's half is of a later key: the person was enrolled anew
+                continue
+            row["template"] = people.sealed(template, person_id)
+            references.append(row)
+    left_out = {row["person_id"] for row in held} - {row["person_id"] for row in references}
     tables[_REFERENCES] = references
     added = 0
     for name in _here(store):
@@ -151,14 +182,34 @@ def _add(store: Store, database: Database, content: dict[str, Any], people: Peop
                 tuple(row.values()),
             )
             added += done.rowcount if name == _REFERENCES else 0
+    for person_id in withdrawn:
+        database.execute("UPDATE consents SET given = 0 WHERE person_id = ?", (person_id,))
     taken_at = datetime.fromisoformat(content["taken_at"])
-    return Restored(taken_at, len(tables.get("patients", [])), added, len(left_out))
+    refused = len(left_out & withdrawn)
+    return Restored(taken_at, len(tables.get("patients", [])), added, refused, len(left_out) - refused)
+
+
+def _barred(form: int, told: RestoreAnswer | None) -> set[str]:
+    """Whose references never come back; of who has consented anew since, central has a half again."""
+    if told is None:
+        return set()
+    return {one for one in told.withdrawn if form == _FORM_WITH_ONE_KEY or one not in told.shares}
+
+
+def _key_of(form: int, person_id: str, old: TemplateKey, told: RestoreAnswer | None) -> TemplateKey | None:
+    """Find what opens a person's references; None where central was not asked, or has no half of the key."""
+    if told is None:
+        return None
+    if form == _FORM_WITH_ONE_KEY:
+        return old
+    half = told.shares.get(person_id)
+    return None if half is None else key_of(base64.b64decode(half), old)
 
 
 def _read(backup: Path, passphrase: str) -> dict[str, Any]:
     try:
         content = orjson.loads(sealing.unseal(backup.read_bytes(), passphrase))
-        known = content["form"] == _FORM and set(content["tables"]) <= set(TABLES)
+        known = content["form"] in (_FORM, _FORM_WITH_ONE_KEY) and set(content["tables"]) <= set(TABLES)
     except OSError as error:
         raise PeopleBackupError(f"{backup} cannot be read: {error.strerror}.") from error
     except (ValueError, KeyError, TypeError):

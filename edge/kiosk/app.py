@@ -29,6 +29,7 @@ from renzheng.edge.device.pages import POLICY, answer_errors, is_own, serve_page
 from renzheng.edge.device.pins import TriedTooOftenError
 from renzheng.edge.errors import (
     CallError,
+    GuardianNeededError,
     PhotographRefusedError,
     UnknownPersonError,
     UnknownWitnessError,
@@ -72,6 +73,7 @@ _PROBLEMS: dict[type[RenzhengError], tuple[int, str]] = {
     TriedTooOftenError: (403, "unknown_witness"),
     PhotographRefusedError: (422, "photograph_refused"),
     CallError: (409, "wrong_moment"),
+    GuardianNeededError: (409, "guardian_needed"),
 }
 
 

@@ -23,6 +23,7 @@ from renzheng.edge.kiosk.session import (
     RecordAttempt,
     RecordConsent,
     Rules,
+    ShowNotice,
 )
 from renzheng.edge.kiosk.sleep_timer import SleepTimer
 from renzheng.edge.look.outcomes import LookOutcome
@@ -167,6 +168,8 @@ class Controller:
                 self.result = replace(self.result, event_id=event_id)
             case RecordConsent():
                 await asyncio.to_thread(self._recorder.consent, effect)
+            case ShowNotice(patient):
+                await asyncio.to_thread(self._recorder.notice_seen, patient)
             case BeginLook(visit):
                 self.result = Result()
                 await self._looks.begin(visit.patient)

@@ -77,6 +77,7 @@ class Enrolling:
         Raises:
             UnknownWitnessError: number or PIN is not right.
             CallError: the patient has not consented.
+            GuardianNeededError: the patient is under 14, and no guardian is named.
         """
         witness_id = await self._witnesses.check(call.witness_id, call.pin.get_secret_value())
         if not call.consented:
@@ -93,7 +94,9 @@ class Enrolling:
         people.put_on_roster(today, [patient.person_id])
         if call.cannot:
             people.put_abilities(patient.person_id, EVERY_ABILITY - call.cannot)
-        self._recorder.consent(RecordConsent(patient, given=True), witness_id=witness_id)
+        self._recorder.consent(
+            RecordConsent(patient, given=True), witness_id=witness_id, guardian=call.guardian
+        )
         return _Under(patient, witness_id, now_ms())
 
     async def take(self, jpeg: bytes) -> dict[str, Any]:

@@ -15,7 +15,6 @@ from fastapi import FastAPI
 from joserfc.jwk import OKPKey
 
 from renzheng.common.metrics import Family, write
-from renzheng.contracts.ids import EventId
 from renzheng.edge.device.agent import DeviceAgent
 from renzheng.edge.device.clock import Clock, SystemClock
 from renzheng.edge.device.coverage import CoverageStatus
@@ -196,17 +195,6 @@ class Agent(DeviceAgent):
             ),
             each("attempts_total", "counter", "Finished attempts.", ("kind", "outcome"), attempts),
         ]
-
-    def withdraw_consent(self, person_id: str, *, witness_id: str | None = None) -> EventId:
-        """Take a consent back: references at once, then the crops, each told in the log.
-
-        Raises:
-            UnknownPersonError: there is no such patient.
-        """
-        self.people.by_id(person_id)
-        event_id = self.recorder.withdrawal(person_id, witness_id=witness_id)
-        self.housekeeper.delete_crops(self.log.events_about(person_id))
-        return event_id
 
 
 def build_agent(

@@ -4,6 +4,7 @@ from renzheng.contracts import events
 from renzheng.contracts.events import (
     AttendanceData,
     DevicePinRefused,
+    Guardian,
     PinRefusedData,
     device_source,
 )
@@ -11,7 +12,8 @@ from renzheng.contracts.ids import EventId, WitnessId, new_id
 from renzheng.edge.device.clock import Clock, ClockReading
 from renzheng.edge.device.log import DeviceLog
 from renzheng.edge.device.store.database import Also
-from renzheng.edge.device.store.people import People
+from renzheng.edge.device.store.people import Patient, People
+from renzheng.edge.kiosk.notices import notice_sha256
 from renzheng.edge.kiosk.session import Kind, RecordAttempt, RecordConsent
 from renzheng.edge.look.attendance import comparison_fields
 from renzheng.edge.look.consents import Consents
@@ -99,10 +101,14 @@ class Recorder:
             )
         )
 
-    def withdrawal(self, person_id: str, *, witness_id: str | None = None) -> EventId:
-        """Write that a patient takes the consent back; their references are gone with the same commit."""
-        return self.consents.withdraw(person_id, witness_id=witness_id)
+    def consent(
+        self, record: RecordConsent, *, witness_id: str | None = None, guardian: Guardian | None = None
+    ) -> EventId:
+        """Write a consent or a refusal; raises as `Consents.record`."""
+        return self.consents.record(
+            record.patient.person_id, given=record.given, witness_id=witness_id, guardian=guardian
+        )
 
-    def consent(self, record: RecordConsent, *, witness_id: str | None = None) -> EventId:
-        """Write a consent or a refusal."""
-        return self.consents.record(record.patient.person_id, given=record.given, witness_id=witness_id)
+    def notice_seen(self, patient: Patient) -> EventId:
+        """Write that the notice stands before a patient."""
+        return self.consents.seen(patient.person_id, notice_sha256())

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
+from renzheng.contracts.events import Guardian
 from renzheng.edge.kiosk import session
 from renzheng.edge.kiosk.session import Cause, Identifier
 from renzheng.models.liveness import light
@@ -213,6 +214,7 @@ class EnrolCall(_Message):
 
     Args:
         cannot: what the patient is not to be asked for; empty leaves what is known of them.
+        guardian: who consents for a child under 14.
     """
 
     person_id: ShortText
@@ -222,3 +224,4 @@ class EnrolCall(_Message):
     pin: Annotated[SecretStr, Field(min_length=1, max_length=64)]
     consented: bool
     cannot: frozenset[Ability] = frozenset()
+    guardian: Guardian | None = None

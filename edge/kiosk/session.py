@@ -75,6 +75,7 @@ class Cause(StrEnum):
     TOO_SLOW = "too_slow"
     FACE_DECLINED = "face_declined"
     PREVIOUS_SESSION_OPEN = "previous_session_open"
+    GUARDIAN_NEEDED = "guardian_needed"
 
 
 WITNESSED_CAUSES = (
@@ -193,6 +194,7 @@ class Identified:
         consent: what the patient said to the present notice; None when never asked.
         now: wall clock, to tell how long a session has been open.
         enrol_again: see `Visit`.
+        child: the patient is under 14, and so does not consent alone.
     """
 
     patient: Patient
@@ -202,6 +204,7 @@ class Identified:
     consent: bool | None
     now: datetime
     enrol_again: bool = False
+    child: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,6 +315,13 @@ class RecordConsent:
 
 
 @dataclass(frozen=True, slots=True)
+class ShowNotice:
+    """The notice stands before a patient: write it, durably, before it is shown."""
+
+    patient: Patient
+
+
+@dataclass(frozen=True, slots=True)
 class BeginLook:
     """Begin a new attempt for this visit."""
 
@@ -323,7 +333,7 @@ class EndLook:
     """Let go of an attempt that is no longer wanted."""
 
 
-Effect = RecordAttempt | RecordConsent | BeginLook | EndLook
+Effect = RecordAttempt | RecordConsent | ShowNotice | BeginLook | EndLook
 
 
 @dataclass(frozen=True, slots=True)
@@ -394,8 +404,10 @@ def _welcome(named: Identified, now_ms: int, rules: Rules) -> Step:
             return Step(OtherWay(fresh, until, cause=Cause.PREVIOUS_SESSION_OPEN))
         if age < rules.already:
             return Step(AlreadyIn(visit, until))
+    if named.consent is None and named.child:
+        return Step(OtherWay(visit, until, cause=Cause.GUARDIAN_NEEDED))
     if named.consent is None:
-        return Step(Consenting(visit, until))
+        return Step(Consenting(visit, until), (ShowNotice(visit.patient),))
     return _towards_look(visit, now_ms, rules)
 
 

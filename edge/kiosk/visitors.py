@@ -9,6 +9,7 @@ from renzheng.edge.errors import CallError
 from renzheng.edge.kiosk.expected import HISTORY, ExpectedPatient, group_of
 from renzheng.edge.kiosk.screen import IdentifyCall
 from renzheng.edge.kiosk.session import Identified, Identifier
+from renzheng.edge.look.consents import needs_guardian
 from renzheng.edge.settings import Settings
 from renzheng.models.templates import ModelId
 
@@ -71,12 +72,14 @@ class Visitors:
         return self._known(self._people.by_credential(code), Identifier.E_CREDENTIAL)
 
     def _known(self, patient: Patient, identifier: Identifier) -> Identified:
+        now = self._clock.read().wall
         return Identified(
             patient=patient,
             identifier=identifier,
             open_session=self._people.open_session(patient.person_id),
             has_reference=bool(self._people.references(patient.person_id, self._model)),
             consent=self._people.consented(patient.person_id, *self._notice),
-            now=self._clock.read().wall,
+            now=now,
+            child=needs_guardian(patient.person_id, now.astimezone(self._zone).date()),
             enrol_again=self._people.has_other_references(patient.person_id, self._model),
         )

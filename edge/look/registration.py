@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, time
 
+from renzheng.contracts.events import Guardian
 from renzheng.contracts.ids import EventId
 from renzheng.edge.device.clock import Clock, SystemClock
 from renzheng.edge.device.log import DeviceLog
@@ -34,6 +35,7 @@ class Registration:
         card_number: str,
         photographs: Sequence[bytes],
         consented: bool = False,
+        guardian: Guardian | None = None,
         on_roster: date | None = None,
         expected_at: time | None = None,
     ) -> EventId:
@@ -45,12 +47,14 @@ class Registration:
             card_number: kept as a hash, shown masked.
             photographs: image files' bytes.
             consented: the patient's consent to the present notice is on paper; it is recorded as an event.
+            guardian: who consents for a child under 14.
             on_roster: a local day on which to expect the patient.
             expected_at: the local time on that day, if it is known.
 
         Raises:
             PhotographRefusedError: one of the photographs cannot serve; nothing is kept.
             ImageError: one of them is no image.
+            GuardianNeededError: a child under 14, and no guardian is named.
         """
         templates = [
             take_template(
@@ -62,7 +66,7 @@ class Registration:
         if on_roster is not None:
             self.people.put_on_roster(on_roster, [patient.person_id], expected_at=expected_at)
         if consented:
-            self.consents.record(patient.person_id, given=True)
+            self.consents.record(patient.person_id, given=True, guardian=guardian)
         return self.enrolment.enrol(patient.person_id, templates, source="photograph")
 
 

@@ -83,12 +83,14 @@ class BulkSettings(_Section):
         ca_file: the site's CA (PEM); the link's when None.
         timeout_seconds: for one whole call.
         fetch_seconds: how often today's roster of inpatients is fetched.
+        privacy_seconds: how often central is asked for withdrawals and other orders about persons' data.
     """
 
     url: str | None = None
     ca_file: Path | None = None
     timeout_seconds: Annotated[float, Field(ge=1, le=300)] = 20
     fetch_seconds: Annotated[float, Field(ge=10, le=86_400)] = 300
+    privacy_seconds: Annotated[float, Field(ge=5, le=300)] = 60
 
     anchored = field_validator("ca_file")(_anchored)
 

@@ -56,6 +56,7 @@ NAVIGATION: Mapping[str, Permission] = {
     "quarantine": Permission.DEVICES,
     "data": Permission.IMPORTS,
     "runs": Permission.RUNS,
+    "privacy": Permission.PRIVACY,
     "accounts": Permission.ACCOUNTS,
     "access_log": Permission.ACCESS_LOG,
 }

@@ -300,3 +300,13 @@ def _pins(database: Database) -> None:
 def _expected_at(database: Database) -> None:
     database.execute("ALTER TABLE roster ADD COLUMN expected_at TEXT")  # local time, HH:MM
     database.execute("CREATE INDEX sessions_by_time ON sessions (signed_in_at)")
+
+
+@MIGRATIONS(name="0011_privacy")
+def _privacy(database: Database) -> None:
+    database.execute(
+        "CREATE TABLE privacy_answers (order_id TEXT PRIMARY KEY, answered_at TEXT NOT NULL,"
+        " answer BLOB NOT NULL) STRICT"
+    )
+    database.execute("CREATE TABLE held_crops (event_id TEXT PRIMARY KEY) STRICT")
+    database.execute("CREATE TABLE due_crops (event_id TEXT PRIMARY KEY) STRICT")

@@ -447,15 +447,76 @@ class People:
         refused = self.put_consent(person_id, notice, version, given=False, at=at)
 
         def write(database: Database) -> None:
+            # An older version's consent must not read as one that is still given.
+            database.execute("UPDATE consents SET given = 0 WHERE person_id = ?", (person_id,))
             refused(database)
             database.execute("DELETE FROM person_references WHERE person_id = ?", (person_id,))
 
         return write
 
-    def destroy_key(self, person_id: str) -> None:
-        """Destroy a person's key and what the WAL still holds of them; after the commit of `forget_face`."""
+    def forget_older(self, person_id: str, withdrawn_at: datetime) -> Also:
+        """Prepare a withdrawal that a later consent has followed: newer references stay, for a new key.
+
+        Until `destroy_key` they are sealed under the device's key alone.
+        """
+
+        def write(database: Database) -> None:
+            for row in self.store.rows(
+                "SELECT reference_id, template, captured_at FROM person_references WHERE person_id = ?",
+                person_id,
+            ):
+                if datetime.fromisoformat(row["captured_at"]) <= withdrawn_at:
+                    database.execute(
+                        "DELETE FROM person_references WHERE reference_id = ?", (row["reference_id"],)
+                    )
+                else:
+                    sealed = seal(self.unsealed(row["template"], person_id), self._key, person_id)
+                    database.execute(
+                        "UPDATE person_references SET template = ? WHERE reference_id = ?",
+                        (sealed, row["reference_id"]),
+                    )
+
+        return write
+
+    def destroy_key(self, person_id: str) -> bool:
+        """Destroy a person's key and what the WAL still holds of them; after what has prepared it.
+
+        Returns:
+            Whether the WAL was emptied; a reader may keep it for a moment.
+        """
         self._keys.destroy(person_id)
-        self.store.forget_deleted()
+        with self.store.writing() as database:
+            if self.count_references(person_id):
+                self._seal_anew(database, person_id)
+        return self.store.forget_deleted()
+
+    def count_references(self, person_id: str) -> int:
+        """How many references of a person are here, of any model."""
+        row = self.store.row("SELECT COUNT(*) AS n FROM person_references WHERE person_id = ?", person_id)
+        return 0 if row is None else int(row["n"])
+
+    def has_key(self, person_id: str) -> bool:
+        """Whether a person has a key here."""
+        return self._keys.share(person_id) is not None
+
+    def consented_since(self, person_id: str, moment: datetime) -> bool:
+        """Whether a person has consented after a moment, and has not refused since."""
+        rows = self.store.rows("SELECT given, recorded_at FROM consents WHERE person_id = ?", person_id)
+        later = [row for row in rows if datetime.fromisoformat(row["recorded_at"]) > moment]
+        return bool(later) and bool(max(later, key=lambda row: row["recorded_at"])["given"])
+
+    def knows(self, person_id: str) -> bool:
+        """Whether a person is entered here, or was ever asked."""
+        for table in ("patients", "consents"):
+            if self.store.row(f"SELECT 1 FROM {table} WHERE person_id = ?", person_id):  # noqa: S608 - ours
+                return True
+        return False
+
+    def shares(self) -> dict[str, bytes]:
+        """The halves of keys to be kept apart from backups, of everybody with references here."""
+        rows = self.store.rows("SELECT DISTINCT person_id FROM person_references ORDER BY person_id")
+        found = {row["person_id"]: self._keys.share(row["person_id"]) for row in rows}
+        return {person: share for person, share in found.items() if share is not None}
 
     def open_session(self, person_id: str) -> OpenSession | None:
         """The person's session that was signed in and never out; None when there is none."""

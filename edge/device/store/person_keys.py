@@ -2,7 +2,7 @@
 
 References are sealed under a key that is derived from the device's and the person's. Without the person's
 file neither a copy of the database nor the device's key opens them, so copies made before a withdrawal die
-with it, as long as this folder is not in them.
+with it. This folder is in no backup: central keeps the same half apart from its own (`device/privacy.py`).
 """
 
 import hashlib
@@ -31,11 +31,15 @@ class PersonKeys:
 
     def find(self, person_id: str) -> TemplateKey | None:
         """The key under which a person's references are sealed; None when there is none (any more)."""
+        salt = self.share(person_id)
+        return None if salt is None else key_of(salt, self._key)
+
+    def share(self, person_id: str) -> bytes | None:
+        """The half of a person's key that is kept apart from backups; nothing opens by it alone."""
         try:
-            salt = self._path(person_id).read_bytes()
+            return self._path(person_id).read_bytes()
         except FileNotFoundError:
             return None
-        return self._derived(salt)
 
     def find_or_make(self, person_id: str) -> TemplateKey:
         """The same; a person without one gets it.
@@ -49,7 +53,7 @@ class PersonKeys:
         salt = secrets.token_bytes(SECRET_BYTES)
         path = self._path(person_id)
         write_whole(path, salt)
-        return self._derived(salt)
+        return key_of(salt, self._key)
 
     def destroy(self, person_id: str) -> None:
         """Overwrite and delete a person's key; nothing happens when there is none."""
@@ -59,7 +63,9 @@ class PersonKeys:
         name = hashlib.sha256(self._key.derive(b"person name") + person_id.encode()).hexdigest()
         return self._folder / f"{name}.key"
 
-    def _derived(self, salt: bytes) -> TemplateKey:
-        info = b"renzheng.template.v1.person"
-        derived = HKDF(algorithm=hashes.SHA256(), length=SECRET_BYTES, salt=salt, info=info)
-        return TemplateKey(derived.derive(self._key.secret))
+
+def key_of(share: bytes, device: TemplateKey) -> TemplateKey:
+    """Put a person's key together from its two halves."""
+    info = b"renzheng.template.v1.person"
+    derived = HKDF(algorithm=hashes.SHA256(), length=SECRET_BYTES, salt=share, info=info)
+    return TemplateKey(derived.derive(device.secret))

@@ -66,6 +66,7 @@ $("form").onsubmit = async (event) => {
   const answer = await act("/enrol/begin", {
     person_id: $("person").value, surname: $("surname").value, card_number: $("card").value,
     witness_id: $("witness").value, pin: $("pin").value, consented: $("consented").checked,
+    guardian: $("guardian").value || null,
     cannot: [...document.querySelectorAll("#cannot input:checked")].map((box) => box.value),
   });
   if (answer.problem === "offline") { setAway(true); fail("offline"); return; }

@@ -3,27 +3,35 @@
 import datetime as dt
 
 import pytest
+import sqlalchemy as sa
 from parts import pictures, stores
 from parts.browser import chromium_page
 from parts.chromium import axe_of
+from parts.devices import LogWriter
 
 from renzheng.central.access import access_log, accounts
 from renzheng.central.access.access_log import Access
 from renzheng.central.access.accounts import New
 from renzheng.central.access.roles import Role
 from renzheng.central.metrics import Metrics
+from renzheng.central.privacy import withdrawals
+from renzheng.central.privacy.withdrawals import Withdrawal
 from renzheng.central.settings import make_settings
+from renzheng.central.store import devices, schema
 from renzheng.central.store.database import Database
+from renzheng.central.store.devices import Device, Institution
 from renzheng.central.web.app import build_app
 from renzheng.central.web.server import WebServer
+from renzheng.contracts.events import Purpose
 
 pytestmark = pytest.mark.chromium
 NOW = dt.datetime(2026, 3, 4, 15, tzinfo=dt.UTC)
 PASSWORD = "five green lamps by the river"
+WITHDRAWAL = "W1"
 ROLES = {"chief": Role.ADMINISTRATOR, "chen": Role.DATA_PROTECTION, "zhao": Role.ADMINISTRATOR}
 PAGES = {
     "chief": ("/access/factors", "/access/accounts", "/access/roles", "/access/emergencies", "/access/me"),
-    "chen": ("/access/log",),
+    "chen": ("/access/log", "/privacy", f"/privacy/withdrawals/{WITHDRAWAL}"),
 }
 
 
@@ -40,11 +48,29 @@ def console(tmp_path_factory):
         for persons in (seen, seen[:1]):
             told = Access("li.wei", ("auditor",), "10.0.0.1", "verdicts", "/days", "audit", "shown", persons)
             access_log.append(connection, told, NOW)
+        put_withdrawal(connection)
     server = WebServer(build_app(database, settings, lambda: NOW, Metrics()), "127.0.0.1", 0)
     server.start()
     yield server.url, codes
     server.stop()
     database.close()
+
+
+def put_withdrawal(connection):
+    """Let a consent be taken back of which one device of two has certified."""
+    for number in (1, 2):
+        devices.put_institution(connection, Institution(f"H{number}", "Dialysis centre", "371122"))
+        device = Device(f"kiosk-{number}", f"H{number}", "0", Purpose.DIALYSIS)
+        devices.register(connection, device, LogWriter(device.device_id).public_key, NOW)
+        row = {
+            "person_id": "P1", "device_id": device.device_id, "notice": "face_recognition",
+            "notice_version": "1", "institution_id": f"H{number}", "seen_at": 1, "said_at": 2, "given": 1,
+        }  # fmt: skip
+        connection.execute(sa.insert(schema.consents).values(row))
+    withdrawals.begin(connection, Withdrawal(WITHDRAWAL, "P1", NOW, "device", "kiosk-1", "H1"), NOW)
+    table = schema.privacy_orders
+    answered = {"answered_at": 1, "outcome": "destroyed", "certificate": "eyJ." * 60}
+    connection.execute(sa.update(table).where(table.c.device_id == "kiosk-1").values(answered))
 
 
 @pytest.fixture(scope="module")

@@ -16,8 +16,15 @@ from websockets.sync.client import connect
 from renzheng.contracts.log import read_entry
 from renzheng.edge.device.log import DeviceLog
 from renzheng.edge.device.store.database import Store
-from renzheng.edge.errors import FolderInUseError, PhotographRefusedError, SettingsError, StoreError
+from renzheng.edge.errors import (
+    FolderInUseError,
+    GuardianNeededError,
+    PhotographRefusedError,
+    SettingsError,
+    StoreError,
+)
 from renzheng.edge.kiosk.main import build_agent
+from renzheng.edge.kiosk.notices import notice_sha256
 from renzheng.edge.look import watcher
 from renzheng.edge.look.watcher import now_ms
 
@@ -421,3 +428,23 @@ def test_a_door_that_cannot_be_asked_keeps_no_kiosk_from_starting(tmp_path, cloc
     assert answer.json()["moving"] is True
     assert "link-kiosk-01" in answer.json()["workers"]
     agent.stop()
+
+
+def test_a_child_under_fourteen_is_not_asked_alone_and_a_guardian_is_named(agent, page):
+    child = "110101201501010011"
+    agent.people.put_patient(child, surname="李", card_number="622200009999")
+    assert identify(page, person_id=child).json()["cause"] == "guardian_needed"
+    with pytest.raises(GuardianNeededError):
+        agent.recorder.consents.record(child, given=True)
+    agent.recorder.consents.record(child, given=False)
+    agent.recorder.consents.record(child, given=True, guardian="mother")
+    said = [event["data"] for event in of_type(agent, "consent.recorded")][-2:]
+    assert [(one["given"], one.get("guardian")) for one in said] == [(False, None), (True, "mother")]
+
+
+def test_that_a_notice_was_seen_is_written_before_the_answer(agent, page):
+    agent.people.put_patient("P9", surname="王", card_number="622200009998")
+    assert identify(page, person_id="P9").json()["screen"] == "consent"
+    (seen,) = of_type(agent, "notice.seen")
+    assert (seen["subject"], seen["data"]["notice_version"]) == ("P9", "1")
+    assert seen["data"]["text_sha256"] == notice_sha256()

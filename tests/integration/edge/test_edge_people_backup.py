@@ -1,10 +1,12 @@
 """Whom a device knows outlives its disk; who has taken a consent back stays forgotten."""
 
+import base64
 import shutil
 
 import pytest
 from parts.edge import DAY, StandInEngine, jpeg_of, make_settings, stepped_clock
 
+from renzheng.contracts.privacy import RestoreAnswer
 from renzheng.contracts.sealing import SealError
 from renzheng.edge.device.people_backup import PeopleBackupError, restore, take
 from renzheng.edge.errors import FolderInUseError
@@ -37,6 +39,12 @@ def kept(tmp_path):
     agent.store.close()
 
 
+def central_of(agent):
+    """Answer as central does that has the halves of this device's keys."""
+    shares = {who: base64.b64encode(half).decode() for who, half in agent.people.shares().items()}
+    return lambda _asked: RestoreAnswer(shares=shares, withdrawn={})
+
+
 def model_of(agent):
     return agent.store.row("SELECT model_id FROM person_references")["model_id"]
 
@@ -50,22 +58,24 @@ def test_people_come_back_under_the_new_disks_own_key(kept, tmp_path):
     new = make_agent(tmp_path / "new")
     with pytest.raises(SealError):
         restore(new.settings.device, out, "six other words of a list")
-    done = restore(new.settings.device, out, WORDS)
+    central = central_of(old)
+    done = restore(new.settings.device, out, WORDS, central)
     assert (done.people, done.references, done.refused) == (2, 2, 0)
     (after,) = new.people.references("P1", model_of(new))
     assert (after.values == before[0].values).all()
     assert new.people.witness("1001", "2468") == "1001"
     assert new.people.by_credential("a code").person_id == "P1"
     assert new.people.by_card("62220000P2").person_id == "P2"
-    assert restore(new.settings.device, out, WORDS).references == 0  # twice does no harm
+    assert restore(new.settings.device, out, WORDS, central).references == 0  # twice does no harm
     assert new.log.head().sequence == 0
     new.store.close()
 
 
 def test_who_took_the_consent_back_stays_forgotten(kept):
     old, out = kept
+    central = central_of(old)
     old.withdraw_consent("P1")
-    done = restore(old.settings.device, out, WORDS)
+    done = restore(old.settings.device, out, WORDS, central)
     assert (done.references, done.refused) == (0, 1)
     assert old.people.references("P1", model_of(old)) == []
     assert not old.people.consented(

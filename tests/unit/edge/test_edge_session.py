@@ -61,6 +61,10 @@ def looking(*, failed=0, open_session=None, **changed):
     return session.Looking(replace(visit, **changed), 45_000)
 
 
+def split(taken):
+    return taken.state, taken.effects
+
+
 def other_way(**changed):
     return session.OtherWay(looking(**changed).visit, 45_000)
 
@@ -70,6 +74,8 @@ def other_way(**changed):
     [
         (identified(), session.Looking, None),
         (identified(consent=None), session.Consenting, None),
+        (identified(consent=None, child=True), session.OtherWay, Cause.GUARDIAN_NEEDED),
+        (identified(consent=True, child=True), session.Looking, None),
         (identified(consent=False), session.OtherWay, Cause.FACE_DECLINED),
         (identified(has_reference=False), session.OtherWay, Cause.NO_REFERENCE),
         (identified(open_session=OPEN), session.Looking, None),
@@ -151,7 +157,8 @@ def test_a_sign_out_names_the_session_it_ends():
     [(True, True, None, 1), (True, False, Outcome.DECLINED, 0)],
 )
 def test_consent_is_recorded_and_a_refusal_leads_the_other_way(state, given, outcome, looks):
-    asked = step(session.IDLE, identified(consent=None), 0, RULES).state
+    asked, shown = split(step(session.IDLE, identified(consent=None), 0, RULES))
+    assert shown == (session.ShowNotice(PATIENT),), "that the notice stands there is written first"
     taken = step(asked, session.ConsentAnswered(given), 0, RULES)
     assert RecordConsent(PATIENT, given) in taken.effects
     assert sum(isinstance(effect, BeginLook) for effect in taken.effects) == looks

@@ -1,0 +1,143 @@
+"""What devices ask about persons' data at the door, and the thread that reads on in the log."""
+
+import base64
+import binascii
+import logging
+from collections.abc import Callable
+from datetime import datetime
+from typing import TypeVar
+
+import sqlalchemy as sa
+from joserfc.jwk import OKPKey
+from pydantic import BaseModel, ValidationError
+from sqlalchemy.exc import SQLAlchemyError
+
+from renzheng.central.privacy import learning, orders, withdrawals
+from renzheng.central.privacy.shares import PersonShares
+from renzheng.central.settings import Settings
+from renzheng.central.store import schema
+from renzheng.central.store.database import Database
+from renzheng.central.store.times import from_us
+from renzheng.common.supervised import Worker
+from renzheng.contracts.errors import RenzhengError
+from renzheng.contracts.once import read_once
+from renzheng.contracts.privacy import (
+    SHARE_BYTES,
+    Answer,
+    PrivacyError,
+    RestoreAnswer,
+    RestoreAsked,
+    Shares,
+    Waiting,
+)
+
+logger = logging.getLogger(__name__)
+EVERY_SECONDS = 15.0
+MOST_READS = 40
+"""Reads of each log in one turn: 200,000 entries, when a log is read for the first time."""
+_M = TypeVar("_M", bound=BaseModel)
+
+
+class PrivacyService:
+    """Persons' data between central and its devices.
+
+    Args:
+        database: the store.
+        settings: where the halves of persons' keys lie.
+        key: central's signing key.
+        clock: when it is.
+    """
+
+    def __init__(
+        self, database: Database, settings: Settings, key: OKPKey, clock: Callable[[], datetime]
+    ) -> None:
+        self._database = database
+        self._key = key
+        self._clock = clock
+        self.shares = PersonShares(settings.shares_dir)
+        self.worker = Worker(
+            "privacy",
+            self.settle,
+            every_seconds=EVERY_SECONDS,
+            expected=(RenzhengError, OSError, SQLAlchemyError),
+        )
+
+    def waiting(self, device_id: str) -> Waiting:
+        """Return what waits for a device."""
+        with self._database.reading() as connection:
+            return Waiting(orders=orders.waiting(connection, device_id, self._key))
+
+    def take_answer(self, device_id: str, body: bytes) -> None:
+        """Take a device's answer to an order.
+
+        Raises:
+            PrivacyError: it cannot be read, or does not hold.
+        """
+        answer = _read(Answer, body)
+        with self._database.writing() as connection:
+            order, certificate = orders.take_certificate(
+                connection, device_id, answer.certificate, self._clock()
+            )
+        logger.info("device %s answered order %s: %s", device_id, order.order_id, certificate.outcome)
+
+    def take_shares(self, device_id: str, body: bytes) -> None:
+        """Keep halves of keys, but for people about whom an order waits for this device.
+
+        Raises:
+            PrivacyError: they cannot be read.
+        """
+        told = _read(Shares, body).shares
+        try:
+            halves = {who: base64.b64decode(half, validate=True) for who, half in told.items()}
+        except binascii.Error:
+            halves = {"": b""}
+        if any(len(half) != SHARE_BYTES for half in halves.values()):
+            raise PrivacyError("A half of a person's key has 32 bytes.")
+        with self._database.reading() as connection:
+            barred = orders.unanswered_people(connection, device_id, halves)
+        self.shares.put(device_id, {who: half for who, half in halves.items() if who not in barred})
+
+    def answer_restore(self, institution_id: str, body: bytes) -> RestoreAnswer:
+        """Say whose references may come back from a backup of a device of the same institution.
+
+        Raises:
+            PrivacyError: the question cannot be read, or the device is another institution's.
+        """
+        asked = _read(RestoreAsked, body)
+        devices = schema.devices
+        query = sa.select(devices.c.institution_id).where(devices.c.device_id == asked.device_id)
+        with self._database.reading() as connection:
+            if connection.execute(query).scalar() != institution_id:
+                raise PrivacyError("The backup is of no device of this institution.")
+            withdrawn = withdrawals.latest_of(connection, asked.people)
+            barred = orders.unanswered_people(connection, asked.device_id, asked.people)
+        shares = self.shares.find(asked.device_id, [one for one in asked.people if one not in barred])
+        return RestoreAnswer(
+            shares={who: base64.b64encode(half).decode() for who, half in shares.items()},
+            withdrawn={who: from_us(at) for who, at in withdrawn.items()},
+        )
+
+    def settle(self) -> None:
+        """Read on in the log, and destroy the halves of keys of whoever has withdrawn."""
+        for _ in range(MOST_READS):
+            if not learning.learn(self._database, self._clock()):
+                break
+        self._destroy_shares()
+
+    def _destroy_shares(self) -> None:
+        table = schema.withdrawals
+        query = sa.select(table.c.withdrawal_id, table.c.person_id).where(table.c.shares_destroyed.is_(None))
+        with self._database.reading() as connection:
+            due = connection.execute(query).all()
+        for withdrawal_id, person_id in due:
+            gone = self.shares.destroy(person_id)
+            with self._database.writing() as connection:
+                own = table.c.withdrawal_id == withdrawal_id
+                connection.execute(sa.update(table).where(own).values(shares_destroyed=gone))
+
+
+def _read(model: type[_M], body: bytes) -> _M:
+    try:
+        return read_once(model, body)
+    except ValidationError:
+        raise PrivacyError("What the device sent about persons' data cannot be read.") from None
