@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from renzheng.central.archive.checking import Checked
     from renzheng.central.store.database import Database
-    from renzheng.central.verify.check import BadEntry, Good
+    from renzheng.central.verify.check import BadEntry, LogVerified
 
 app = typer.Typer(no_args_is_help=True)
 Config = Annotated[Path, typer.Option("--config", help="Central's configuration file.")]
@@ -122,7 +122,7 @@ def _show_store(
     return _show(found)
 
 
-def _show(found: "Sequence[Good | BadEntry]") -> "list[BadEntry]":
+def _show(found: "Sequence[LogVerified | BadEntry]") -> "list[BadEntry]":
     """Tell how each log is; return what does not hold."""
     from renzheng.central.verify.check import BadEntry
 

@@ -12,9 +12,9 @@ from renzheng.central.adt.receiving import Receiver
 from renzheng.central.adt.roster import inpatients, institution_zone
 from renzheng.central.attempts.publishing import Publisher
 from renzheng.central.claims.source import Options
-from renzheng.central.draw.handing import openings_for, sheets_for
-from renzheng.central.draw.keeper import RoundKeeper
+from renzheng.central.draw.delivery import openings_for, sheets_for
 from renzheng.central.draw.rounds import Rounds
+from renzheng.central.draw.scheduler import RoundScheduler
 from renzheng.central.ingest_process import must_have_key
 from renzheng.central.metrics import Metrics
 from renzheng.central.nightly.night import Night
@@ -30,7 +30,7 @@ from renzheng.central.site.succession import read_former, read_move
 from renzheng.central.store import devices
 from renzheng.central.store.database import Database
 from renzheng.central.store.devices import Device, Institution
-from renzheng.central.watch.standing import Standing
+from renzheng.central.watch.service_status import ServiceStatus
 from renzheng.central.watch.watch import Watch
 from renzheng.central.web.app import build_app
 from renzheng.central.web.server import WebServer
@@ -92,13 +92,13 @@ class Central:
             refused=self._shards.refused,
         )
         self._sign_ins = Publisher(self._own_database, settings, clock)
-        standing = Standing(self._watch.problems, self.workers, self._own_database, self._sign_ins)
+        standing = ServiceStatus(self._watch.problems, self.workers, self._own_database, self._sign_ins)
         console = build_app(self.database, settings, clock, self.metrics, standing)
         self._web = WebServer(console, settings.host, settings.port)
         self.privacy = PrivacyService(self._own_database, settings, self._key, clock)
         self._door = self._make_door()
         self._adt = self._make_adt()
-        self._rounds = RoundKeeper(Rounds(self._own_database, self._key, settings.checkpoints_dir), clock)
+        self._rounds = RoundScheduler(Rounds(self._own_database, self._key, settings.checkpoints_dir), clock)
         self.workers.add(self._watch.worker)
         self.workers.add(self._sign_ins.worker)
         self.workers.add(self._rounds.worker)

@@ -13,7 +13,7 @@ from renzheng.central.metrics import Metrics
 from renzheng.central.settings import BrokerSettings, Settings
 from renzheng.central.site.setup import CENTRAL_NAME, certify_consumer
 from renzheng.central.store.database import Database
-from renzheng.central.store.identity import Former
+from renzheng.central.store.identity import FormerKeys
 from renzheng.common.supervised import Worker
 
 
@@ -37,7 +37,7 @@ class Shards:
         settings: Settings,
         shards: Sequence[str],
         key: OKPKey,
-        former: Former,
+        former: FormerKeys,
         *,
         clock: Callable[[], datetime],
         metrics: Metrics,

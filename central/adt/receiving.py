@@ -8,17 +8,17 @@ from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
-from renzheng.central.adt import desk
+from renzheng.central.adt import stay_journal
 from renzheng.central.adt.callers import ANYBODY, Caller
-from renzheng.central.adt.desk import Origin, Told
 from renzheng.central.adt.messages import acknowledge, masked, read_text, surname_of
 from renzheng.central.adt.outcomes import Ending, Outcome
+from renzheng.central.adt.stay_journal import Origin, ReportedEvent
 from renzheng.central.claims.encoding import detect_encoding
 from renzheng.central.claims.formats import Format
 from renzheng.central.claims.hl7_adt import Hl7Source, read_names
 from renzheng.central.claims.hl7_files import read_messages
 from renzheng.central.claims.importer import open_source
-from renzheng.central.claims.rejects import Place, Problem, Reason, Remark
+from renzheng.central.claims.rejects import Problem, Reason, RowPlace, RowProblem
 from renzheng.central.claims.rows import Draft
 from renzheng.central.claims.source import Ignored, InputFile, Item, Options
 from renzheng.central.claims.stay_events import Rename, StayEvent
@@ -72,7 +72,7 @@ class Receiver:
                 ending = _foreign(connection, caller, "its certificate may speak for no institution", now)
             elif isinstance(text, tuple):
                 ending = text[1]
-                desk.note(connection, origin, ending, now)
+                stay_journal.note(connection, origin, ending, now)
             else:
                 ending = self._take_message(connection, text.segments, caller, origin, now)
         return acknowledge(header, ending, new_id(), now)
@@ -84,7 +84,7 @@ class Receiver:
                 _foreign(connection, caller, "its certificate may speak for no institution", self._clock())
                 return
             ending = Ending(Outcome.FRAMING, why[:_LOST])
-            desk.note(connection, Origin(MLLP, payload=content), ending, self._clock())
+            stay_journal.note(connection, Origin(MLLP, payload=content), ending, self._clock())
 
     def read_file(self, path: Path, file_format: Format) -> Mapping[Outcome, int]:
         """Take every message or row about stays in a file; return how many came to what.
@@ -123,7 +123,7 @@ class Receiver:
     def _of_hl7(self, file: InputFile, zones: Callable[[str], tzinfo]) -> Iterator[_One]:
         encoding = detect_encoding(file.path, self._options.encoding)
         for line, segments in read_messages(file, encoding, lambda _: None):
-            place = Place(file.name, line)
+            place = RowPlace(file.name, line)
             if isinstance(segments, Reason):
                 yield [_unread(segments)], Origin(FILE, "", f"{file.name}:{line}"), ()
             else:
@@ -136,7 +136,7 @@ class Receiver:
         for found in source.check([file]):
             for item in source.read(found, zones, lambda _: None):
                 about_stays = isinstance(item, StayEvent) or (
-                    isinstance(item, Remark) and item.table == "stays"
+                    isinstance(item, RowProblem) and item.table == "stays"
                 )
                 if about_stays:
                     place = item.place  # type: ignore[union-attr]  # both have one
@@ -150,11 +150,11 @@ class Receiver:
         origin: Origin,
         now: datetime,
     ) -> Ending:
-        items = self._hl7.read_message(segments, Place(MLLP, 1), self._zones(connection))
+        items = self._hl7.read_message(segments, RowPlace(MLLP, 1), self._zones(connection))
         spoken_for = {item.institution_id for item in items if isinstance(item, StayEvent | Rename)}
         if not all(map(caller.may_speak_for, spoken_for)):
             ending = _foreign(connection, caller, "it spoke for another's institution", now)
-            desk.note(connection, origin, ending, now)
+            stay_journal.note(connection, origin, ending, now)
             return ending
         return _take_items(connection, items, origin, read_names(segments), now)
 
@@ -176,8 +176,8 @@ def _only(options: Options, names: Sequence[str]) -> Options:
     return Options(**{name: getattr(options, name) for name in names}, zone=options.zone)
 
 
-def _unread(reason: Reason) -> Remark:
-    return Remark("stays", Place("", 0), Problem("", reason))
+def _unread(reason: Reason) -> RowProblem:
+    return RowProblem("stays", RowPlace("", 0), Problem("", reason))
 
 
 def _take_items(
@@ -193,8 +193,8 @@ def _take_items(
     for number, item in enumerate(items):
         if isinstance(item, StayEvent):
             name = names[number if len(names) == len(items) else 0] if names else ("", "")
-            told = Told(item, origin.source, surname_of(*name), masked(item.person_id))
-            endings.append(desk.take(connection, told, now))
+            told = ReportedEvent(item, origin.source, surname_of(*name), masked(item.person_id))
+            endings.append(stay_journal.take(connection, told, now))
             event = item
         elif (ending := _take_other(connection, item, now)) is not None:
             endings.append(ending)
@@ -202,7 +202,7 @@ def _take_items(
     if event is not None:
         message_id = event.message_id or origin.message_id
         origin = Origin(origin.source, origin.trigger or event.kind.value, message_id, origin.payload)
-    desk.note(connection, origin, ending, now, event)
+    stay_journal.note(connection, origin, ending, now, event)
     return ending
 
 
@@ -212,8 +212,8 @@ _NOTHING = Ending(Outcome.IGNORED, "nothing in it is about a stay")
 def _take_other(connection: sa.Connection, item: Item, now: datetime) -> Ending | None:
     """Take what is no event of a stay; None for what only the audit's tables hold."""
     if isinstance(item, Rename):
-        return desk.rename(connection, item, now)
-    if isinstance(item, Remark):
+        return stay_journal.rename(connection, item, now)
+    if isinstance(item, RowProblem):
         problem = item.problem
         refused = Ending(Outcome.REJECTED, f"{problem.field} {problem.reason.value}".strip())
         return None if problem.reason.is_warning else refused

@@ -15,8 +15,8 @@ from joserfc.jwk import OKPKey
 
 from renzheng.central.archive.form import Archive, Reader, open_archive
 from renzheng.central.errors import ArchiveError, StoreError
-from renzheng.central.verify.archived import Word, open_word
-from renzheng.central.verify.check import BadEntry, Fault, Good, LogCheck, Lost, Start, StoredBatch
+from renzheng.central.verify.archived import ArchiveNote, open_word
+from renzheng.central.verify.check import BadEntry, Fault, LogCheck, LogVerified, Lost, Start, StoredBatch
 from renzheng.central.verify.checkpoint import Checkpoint, CheckpointError, Tree
 from renzheng.central.verify.publish import OF_CENTRAL, hold_note, leaves_of, read_kept_note
 from renzheng.central.verify.store import named_damage, read_keys, read_lost, stored_batch
@@ -40,7 +40,7 @@ class Checked:
     """
 
     archives: list[Archive] = field(default_factory=list)
-    results: list[Good | BadEntry] = field(default_factory=list)
+    results: list[LogVerified | BadEntry] = field(default_factory=list)
     ends: dict[str, Start] = field(default_factory=dict)
     checkpoints: int = 0
     beyond: dict[str, int] = field(default_factory=dict)
@@ -170,7 +170,7 @@ def _check_checkpoints(
 class _Device:
     """One device in an archive: its rows in every file."""
 
-    def __init__(self, archive: Archive, files: Mapping[str, Reader], name: str, word: Word) -> None:
+    def __init__(self, archive: Archive, files: Mapping[str, Reader], name: str, word: ArchiveNote) -> None:
         self._files, self.name, self.word = files, name, word
         own_keys = read_keys(row for part in self._of("keys") for row in part)
         self.lost = _own_lost([row for part in self._of("lost") for row in part], name, archive.by)
@@ -203,7 +203,7 @@ def _check_devices(
     progress: Callable[[int], None],
     *,
     from_first: bool,
-) -> Iterator[Good | BadEntry]:
+) -> Iterator[LogVerified | BadEntry]:
     """Check every device of an archive, and that nothing in it is of another."""
     files = {name: Reader(archive, name) for name in ("keys", "entries", "batches", "lost")}
     count = 0
@@ -233,7 +233,7 @@ def _check_devices(
         yield BadEntry("-", 0, Fault.ARCHIVE, "The files do not hold as many rows as the manifest says.")
 
 
-def _misplaced(archive: Archive, word: Word, device_id: str, before: Start | None) -> BadEntry | None:
+def _misplaced(archive: Archive, word: ArchiveNote, device_id: str, before: Start | None) -> BadEntry | None:
     """Say what is wrong with the place of a device's piece."""
     told, first = archive.manifest, word.base + 1
     if (word.device_id, word.archive_id, word.store_id) != (device_id, told.archive_id, told.store_id):
@@ -246,7 +246,7 @@ def _misplaced(archive: Archive, word: Word, device_id: str, before: Start | Non
 
 def _check_device(
     device: _Device, leaves: dict[int, str], progress: Callable[[int], None]
-) -> Good | BadEntry:
+) -> LogVerified | BadEntry:
     """Walk one device's entries; each that a published leaf names must be the one it names."""
     for part in device.entries():
         fault = device.check.take(part) or _other_leaf(device.name, part, leaves)

@@ -23,7 +23,7 @@ from renzheng.central.store.database import Database
 from renzheng.central.store.hashes import same_hash
 from renzheng.central.store.times import to_us
 from renzheng.central.verify import store
-from renzheng.central.verify.archived import Word, open_word
+from renzheng.central.verify.archived import ArchiveNote, open_word
 from renzheng.central.verify.check import BadEntry, Fault
 
 ENTRIES, BATCHES = schema.log_entries, schema.log_batches
@@ -103,7 +103,7 @@ def hold_joined(database: Database, checked: Checked) -> list[BadEntry]:
     return bad
 
 
-def _must_be_ours(database: Database, archive: Archive, words: Sequence[Word], last_year: int) -> None:
+def _must_be_ours(database: Database, archive: Archive, words: Sequence[ArchiveNote], last_year: int) -> None:
     """Refuse an archive that is not this store's next to be pruned."""
     told = archive.manifest
     if told.year > last_year:
@@ -118,7 +118,7 @@ def _must_be_ours(database: Database, archive: Archive, words: Sequence[Word], l
             raise _refused("its manifest is not the one that was recorded")
 
 
-def _adopt(connection: sa.Connection, archive: Archive, words: Sequence[Word]) -> None:
+def _adopt(connection: sa.Connection, archive: Archive, words: Sequence[ArchiveNote]) -> None:
     """Record an archive of this store that it does not know, as after a crash or a restore."""
     told, latest = archive.manifest, archived.latest(connection)
     if (latest.archive_id if latest else None) != told.after:
@@ -135,7 +135,9 @@ def _adopt(connection: sa.Connection, archive: Archive, words: Sequence[Word]) -
     archived.record(connection, recorded, rows)
 
 
-def _hold_rows(database: Database, archive: Archive, words: Sequence[Word], progress: Progress) -> None:
+def _hold_rows(
+    database: Database, archive: Archive, words: Sequence[ArchiveNote], progress: Progress
+) -> None:
     """Hold every row of the archive against the store's; what was pruned already is passed over."""
     files = {name: Reader(archive, name) for name in ("keys", "entries", "batches", "lost")}
     for word in words:
@@ -147,7 +149,9 @@ def _hold_rows(database: Database, archive: Archive, words: Sequence[Word], prog
             _hold_device(connection, files, word, progress)
 
 
-def _hold_device(connection: sa.Connection, files: dict[str, Reader], word: Word, progress: Progress) -> None:
+def _hold_device(
+    connection: sa.Connection, files: dict[str, Reader], word: ArchiveNote, progress: Progress
+) -> None:
     name, span = word.device_id, (word.base, word.upto)
     entries = (row for part in store.entries(connection, name, *span) for row in part)
     batches = (row for part in store.batches(connection, name, *span) for row in part)
@@ -196,11 +200,11 @@ def _skip(files: dict[str, Reader], device_id: str) -> None:
             pass
 
 
-def _is_pruned(connection: sa.Connection, word: Word) -> bool:
+def _is_pruned(connection: sa.Connection, word: ArchiveNote) -> bool:
     return archived.upto(connection, word.device_id, pruned=True) >= word.upto
 
 
-def _must_be_prunable(connection: sa.Connection, word: Word) -> None:
+def _must_be_prunable(connection: sa.Connection, word: ArchiveNote) -> None:
     """Refuse a device whose archived entries are not safe, or do not go on from what was pruned before."""
     name = word.device_id
     if devices.safe_sequence(connection, name) < word.upto:
@@ -218,7 +222,7 @@ def _must_be_prunable(connection: sa.Connection, word: Word) -> None:
         )
 
 
-def _prune_device(database: Database, word: Word, now_us: int, progress: Progress) -> int:
+def _prune_device(database: Database, word: ArchiveNote, now_us: int, progress: Progress) -> int:
     """Let a device's log begin after the archive, then delete what lies before; return how many entries."""
     name = word.device_id
     with database.writing() as connection:
@@ -234,7 +238,7 @@ def _prune_device(database: Database, word: Word, now_us: int, progress: Progres
     return deleted
 
 
-def _hashes(connection: sa.Connection, word: Word) -> list[tuple[int, str]]:
+def _hashes(connection: sa.Connection, word: ArchiveNote) -> list[tuple[int, str]]:
     """Read the hashes that are about to go, of one device and year."""
     span = ENTRIES.c.sequence.between(word.base + 1, word.upto)
     query = sa.select(ENTRIES.c.sequence, ENTRIES.c.hash).where(ENTRIES.c.device_id == word.device_id, span)

@@ -23,10 +23,10 @@ from renzheng.central.backup.folders import begin_folder
 from renzheng.central.errors import ArchiveError, LogFaultError
 from renzheng.central.store import archived, devices, identity, schema
 from renzheng.central.store.database import Database
-from renzheng.central.store.identity import Former
+from renzheng.central.store.identity import FormerKeys
 from renzheng.central.store.times import to_us
 from renzheng.central.verify import store
-from renzheng.central.verify.archived import Word, open_word, sign_word
+from renzheng.central.verify.archived import ArchiveNote, open_word, sign_word
 from renzheng.central.verify.check import BadEntry, Start, StoredBatch
 from renzheng.central.verify.publish import leaves_of, tree_at
 from renzheng.common.files import hash_file, put, sync
@@ -39,7 +39,7 @@ class Signer:
     """Central's key, and those with which it signed before."""
 
     key: OKPKey
-    former: Former = field(default_factory=Former)
+    former: FormerKeys = field(default_factory=FormerKeys)
 
     @property
     def all(self) -> list[OKPKey]:
@@ -253,8 +253,8 @@ def _hash(connection: sa.Connection, device_id: str, sequence: int) -> str:
     return connection.execute(sa.select(table.c.hash).where(place)).scalar() or ""
 
 
-def _word(work: _Work, device_id: str, begins: Start, ends: Start) -> Word:
-    return Word(
+def _word(work: _Work, device_id: str, begins: Start, ends: Start) -> ArchiveNote:
+    return ArchiveNote(
         store_id=work.own.store_id,
         archive_id=work.archive_id,
         year=work.year,

@@ -72,7 +72,7 @@ class HourChoice:
 
 
 @dataclass(frozen=True)
-class Taken:
+class TakenTime:
     """The time that a line takes from a session; 0 when the session shows none, and is all there is."""
 
     line: int
@@ -85,7 +85,7 @@ Assignment = Mapping[int, tuple[str, ...]]
 """The sessions of each line that has any."""
 
 
-def give_time(choices: Iterable[HourChoice]) -> Iterator[Taken]:
+def give_time(choices: Iterable[HourChoice]) -> Iterator[TakenTime]:
     """Give each line by the hour the time it asks for, the earliest line first, from the nearest sessions.
 
     Sessions of its window come before late ones; what one line does not need is left for the next. A line
@@ -103,10 +103,10 @@ def give_time(choices: Iterable[HourChoice]) -> Iterator[Taken]:
             if used > 0:
                 left[choice.session] -= used
                 lacking -= used
-                yield Taken(choice.line, choice.session, used, choice.late)
+                yield TakenTime(choice.line, choice.session, used, choice.late)
         if lacking > 0:
             silent = (choice for choice in mine if choice.shown_us == 0 and not choice.late)
-            yield from (Taken(choice.line, choice.session, 0, late=False) for choice in silent)
+            yield from (TakenTime(choice.line, choice.session, 0, late=False) for choice in silent)
 
 
 def assign(choices: Iterable[Choice]) -> Assignment:

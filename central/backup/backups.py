@@ -30,7 +30,7 @@ _COPY = {"sqlite": "store.sqlite", "postgresql": "store.dump"}
 
 
 @dataclass(frozen=True, slots=True)
-class Tried:
+class TriedBackup:
     """What a backup holds that was tried out."""
 
     manifest: Manifest
@@ -100,7 +100,7 @@ def _take(
     return target
 
 
-def restore(settings: Settings, backup: Path, passphrase: str | None, now: datetime) -> Tried:
+def restore(settings: Settings, backup: Path, passphrase: str | None, now: datetime) -> TriedBackup:
     """Put a backup in the place of what is there, which is kept beside, and begin a new epoch.
 
     Devices then send again what the backup lacks. Central must not run.
@@ -149,7 +149,7 @@ def restore(settings: Settings, backup: Path, passphrase: str | None, now: datet
 
 def try_out(
     settings: Settings, backup: Path, passphrase: str | None, progress: Callable[[int], None] = lambda _: None
-) -> Tried:
+) -> TriedBackup:
     """Restore a backup where nobody sees it, check every entry, signature and checkpoint, and throw it away.
 
     Raises:
@@ -162,7 +162,7 @@ def try_out(
         folder = Path(name)
         folders.put_folders(backup, folder / "data", passphrase)
         by = verifying_keys(folder / "data" / "keys" / "central.pem")
-        with stores.Scratch(settings.database, folder, f"{folder.name}".replace("_", "-")) as scratch:
+        with stores.ScratchStore(settings.database, folder, f"{folder.name}".replace("_", "-")) as scratch:
             stores.put_store(scratch.address, backup / _COPY[manifest.backend])
             database = Database(scratch.address)
             try:
@@ -181,7 +181,7 @@ def try_out(
             do="Take the backup before it; the devices send what it lacks.",
         )
     entries = sum(one.entries for one in found if not isinstance(one, BadEntry))
-    return Tried(manifest, len(found), entries, checkpoints)
+    return TriedBackup(manifest, len(found), entries, checkpoints)
 
 
 def _keep_newer_key(replaced: Path, key_file: Path) -> None:

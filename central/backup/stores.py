@@ -47,7 +47,7 @@ def put_store(address: str, copy: Path) -> None:
         _run(url, "pg_restore", told)
 
 
-class Scratch:
+class ScratchStore:
     """A place for a store that is thrown away again: a file in `folder`, or a database on the same server."""
 
     def __init__(self, address: str, folder: Path, name: str) -> None:

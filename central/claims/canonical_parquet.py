@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from renzheng.central.claims.mapped import table_of
-from renzheng.central.claims.rejects import Place
+from renzheng.central.claims.rejects import RowPlace
 from renzheng.central.claims.rows import Draft, ZoneOf
 from renzheng.central.claims.source import Advance, InputFile, Item, Missing, Options
 from renzheng.contracts.errors import InputError
@@ -53,7 +53,7 @@ class ParquetSource:
         for batch in parquet.iter_batches(_BATCH_ROWS):
             for values in batch.to_pylist():
                 row_number += 1
-                yield Draft(table, Place(file.name, row_number), values, zone=UTC)
+                yield Draft(table, RowPlace(file.name, row_number), values, zone=UTC)
             advance(size * row_number // rows - told)
             told = size * row_number // rows
 

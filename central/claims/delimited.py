@@ -17,7 +17,7 @@ from pathlib import Path
 
 from renzheng.central.claims import workbook
 from renzheng.central.claims.encoding import REPLACEMENT, Damaged, detect_encoding, read_lines
-from renzheng.central.claims.rejects import Place, Problem, Reason, shown
+from renzheng.central.claims.rejects import Problem, Reason, RowPlace, shown
 from renzheng.central.claims.workbook import is_workbook
 from renzheng.contracts.errors import InputError
 from renzheng.contracts.ids import tidy_id
@@ -35,7 +35,7 @@ class HeaderError(InputError):
 class Record:
     """One row of a file, by column name as in its header."""
 
-    place: Place
+    place: RowPlace
     fields: dict[str, str]
 
 
@@ -43,7 +43,7 @@ class Record:
 class BadLine:
     """A line of which nothing can be taken."""
 
-    place: Place
+    place: RowPlace
     problem: Problem
 
 
@@ -209,10 +209,10 @@ def _sheet_rows(
         fields = [_unwrapped(cell) if cell[:1] in _WRAPPED else cell for cell in cells[:width]]
         if any(cell.strip() for cell in cells[width:]):
             problem = Problem("", Reason.FIELD_COUNT, f"{len(cells)} of {width}")
-            yield BadLine(Place(name, number), problem)
+            yield BadLine(RowPlace(name, number), problem)
         elif any(fields):
             fields += [""] * (width - len(fields))
-            yield Record(Place(name, number), dict(zip(columns, fields, strict=True)))
+            yield Record(RowPlace(name, number), dict(zip(columns, fields, strict=True)))
 
 
 _WRAPPED = ("=", "'")
@@ -249,7 +249,7 @@ def _rows(
     width, shapes = len(columns), _Shapes(len(columns))
     while line := (waiting.popleft() if waiting else next(lines, None)):
         number, text = line
-        place = Place(name, number)
+        place = RowPlace(name, number)
         if isinstance(text, Reason):
             yield BadLine(place, Problem("", text))
             continue

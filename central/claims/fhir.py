@@ -16,10 +16,10 @@ from renzheng.central.claims.fhir_stays import Stays
 from renzheng.central.claims.hl7_persons import People
 from renzheng.central.claims.json_stream import read_values
 from renzheng.central.claims.mapping_file import FhirSettings, read_settings
-from renzheng.central.claims.rejects import Place, Problem, Reason, Remark
+from renzheng.central.claims.rejects import Problem, Reason, RowPlace, RowProblem
+from renzheng.central.claims.repeated_keys import RepeatedKeys, holds_twice
 from renzheng.central.claims.rows import Draft, ZoneOf
 from renzheng.central.claims.source import Advance, Ignored, InputFile, Item, Options
-from renzheng.central.claims.twice import Twice, holds_twice
 from renzheng.contracts.ids import normalised_id
 
 _POINTED_AT = ("Organization", "Location", "Practitioner", "PractitionerRole", "Procedure")
@@ -62,10 +62,10 @@ class FhirSource:
     def read(self, file: InputFile, zone_of: ZoneOf, advance: Advance) -> Iterator[Item]:
         """Read one file; references are resolved within a bundle, or to what was read before."""
         for line, value in read_values(file.path, encoding=self._options.encoding, advance=advance):
-            place = Place(file.name, line)
+            place = RowPlace(file.name, line)
             if not isinstance(value, dict):
                 reason = value if isinstance(value, Reason) else Reason.NOT_PARSABLE
-                yield Remark("claim_lines", place, Problem("", reason))
+                yield RowProblem("claim_lines", place, Problem("", reason))
                 continue
             resources = list(resources_of(value))
             self._known.begin()
@@ -82,7 +82,7 @@ class FhirSource:
         del zone_of
         yield from self._people.drafts()
 
-    def _items(self, resource: Resource, url: str, place: Place, zone_of: ZoneOf) -> Iterator[Item]:
+    def _items(self, resource: Resource, url: str, place: RowPlace, zone_of: ZoneOf) -> Iterator[Item]:
         kind = resource.get("resourceType")
         for contained in nodes(resource.get("contained")):
             named = _named(contained)
@@ -100,16 +100,16 @@ class FhirSource:
         elif isinstance(kind, str):
             yield Ignored(kind)
         else:
-            yield Remark("claim_lines", place, Problem("resourceType", Reason.UNKNOWN_MESSAGE))
+            yield RowProblem("claim_lines", place, Problem("resourceType", Reason.UNKNOWN_MESSAGE))
 
-    def _doubted(self, resource: Resource, url: str, place: Place, zone_of: ZoneOf) -> Iterator[Item]:
+    def _doubted(self, resource: Resource, url: str, place: RowPlace, zone_of: ZoneOf) -> Iterator[Item]:
         """Refuse a resource in which a key stands twice; of a claim, only the items in which one does."""
         kind = resource.get("resourceType")
         if kind not in BILLS:
-            yield Remark(_TABLES.get(kind, "claim_lines"), place, _TWICE)
+            yield RowProblem(_TABLES.get(kind, "claim_lines"), place, _TWICE)
             return
         items = nodes(resource.get("item"))
-        is_whole = isinstance(resource, Twice) or holds_twice({**resource, "item": []})
+        is_whole = isinstance(resource, RepeatedKeys) or holds_twice({**resource, "item": []})
         sound = [] if is_whole else [one for one in items if not holds_twice(one)]
         if sound:
             yield from self._items({**resource, "item": sound}, url, place, zone_of)
@@ -118,15 +118,15 @@ class FhirSource:
             {**resource, "id": resource.get("id") or _bare(url), "item": broken}, place, zone_of
         )
 
-    def _refused(self, claim: Resource, place: Place, zone_of: ZoneOf) -> Iterator[Item]:
+    def _refused(self, claim: Resource, place: RowPlace, zone_of: ZoneOf) -> Iterator[Item]:
         """Yield a claim's lines as refused, with what they bill."""
         reader = Claims(self._ids, self._settings, frozenset(self._hourly), zone_of)
         drafts = [item for item in reader.items(claim, place) if isinstance(item, Draft)]
         yield from [replace(draft, problems=(*draft.problems, _TWICE)) for draft in drafts]
         if not drafts:
-            yield Remark("claim_lines", place, _TWICE)
+            yield RowProblem("claim_lines", place, _TWICE)
 
-    def _patient(self, patient: Resource, url: str, place: Place, zone_of: ZoneOf) -> Iterator[Item]:
+    def _patient(self, patient: Resource, url: str, place: RowPlace, zone_of: ZoneOf) -> Iterator[Item]:
         zone = zone_of(self._options.institution or "")
         for item in read_patient(patient, url, self._ids, self._people, zone, place):
             if not isinstance(item, Draft) or self._is_new(item):
@@ -139,7 +139,7 @@ class FhirSource:
         self._links.add(pair)
         return is_new
 
-    def _claim(self, claim: Resource, place: Place, zone_of: ZoneOf) -> Iterator[Item]:
+    def _claim(self, claim: Resource, place: RowPlace, zone_of: ZoneOf) -> Iterator[Item]:
         """Yield a claim's lines; a Claim and its ExplanationOfBenefit are billed once, as what came first."""
         kind = text(claim.get("resourceType"))
         reader = Claims(self._ids, self._settings, frozenset(self._hourly), zone_of)

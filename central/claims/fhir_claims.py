@@ -18,7 +18,7 @@ from renzheng.central.claims.fhir_stays import INPATIENT
 from renzheng.central.claims.fhir_times import billed_at
 from renzheng.central.claims.mapping_file import FhirSettings
 from renzheng.central.claims.nhsa_lines import join_id
-from renzheng.central.claims.rejects import Place, Problem, Reason, shown
+from renzheng.central.claims.rejects import Problem, Reason, RowPlace, shown
 from renzheng.central.claims.rows import Draft, ZoneOf
 from renzheng.central.claims.source import Ignored, Item
 from renzheng.central.claims.withdrawn import ClaimName, ClaimWithdrawal
@@ -54,7 +54,7 @@ class Claims:
     def __init__(self, ids: Ids, settings: FhirSettings, hourly: frozenset[str], zone_of: ZoneOf) -> None:
         self._ids, self._settings, self._hourly, self._zone_of = ids, settings, hourly, zone_of
 
-    def items(self, claim: Resource, place: Place) -> Iterator[Item]:
+    def items(self, claim: Resource, place: RowPlace) -> Iterator[Item]:
         """Yield what a claim brings."""
         reader = _Claim(claim, self._ids, self._settings, self._hourly, self._zone_of, place)
         kind, status, use = text(claim.get("resourceType")), text(claim.get("status")), text(claim.get("use"))
@@ -87,7 +87,7 @@ class _Claim:
         settings: FhirSettings,
         hourly: frozenset[str],
         zone_of: ZoneOf,
-        place: Place,
+        place: RowPlace,
     ) -> None:
         self._claim, self._ids, self._settings, self._hourly, self._place = (
             claim,

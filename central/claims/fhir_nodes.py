@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from renzheng.central.claims.rejects import Problem
-from renzheng.central.claims.twice import Twice, within
+from renzheng.central.claims.repeated_keys import RepeatedKeys, within
 
 Resource = Mapping[str, Any]
 
@@ -69,11 +69,11 @@ def resources_of(value: Resource, url: str = "") -> Iterator[tuple[str, Resource
         yield url, value
         return
     entries = nodes(value.get("entry"))
-    if isinstance(value, Twice) and not entries:
-        yield url, Twice()
+    if isinstance(value, RepeatedKeys) and not entries:
+        yield url, RepeatedKeys()
     for entry in entries:
         resource = entry.get("resource")
         if isinstance(resource, dict):
             yield from resources_of(within(resource, value, entry), text(entry.get("fullUrl")))
-        elif isinstance(entry, Twice):
-            yield url, Twice()
+        elif isinstance(entry, RepeatedKeys):
+            yield url, RepeatedKeys()

@@ -7,8 +7,8 @@ from typing import Any
 from renzheng.central.claims.fhir_nodes import FieldProblem, Resource, node, nodes, text
 from renzheng.central.claims.fhir_references import Ids
 from renzheng.central.claims.fhir_times import is_partial, read
-from renzheng.central.claims.hl7_persons import Described, People
-from renzheng.central.claims.rejects import Place, Problem, Reason, Remark, shown
+from renzheng.central.claims.hl7_persons import DescribedPerson, People
+from renzheng.central.claims.rejects import Problem, Reason, RowPlace, RowProblem, shown
 from renzheng.central.claims.rows import Draft
 from renzheng.central.claims.source import Item
 
@@ -24,15 +24,15 @@ _LONG_AGO = datetime(1900, 1, 1, tzinfo=UTC)
 
 
 def read_patient(  # noqa: PLR0917 - what it is read with
-    patient: Resource, url: str, ids: Ids, people: People, zone: tzinfo, place: Place
+    patient: Resource, url: str, ids: Ids, people: People, zone: tzinfo, place: RowPlace
 ) -> Iterator[Item]:
     """Keep what a Patient tells of a person; yield what is to be said, and numbers that gave way."""
     person_id = ids.of_person(patient, url)
     if not person_id:
-        yield Remark("persons", place, Problem("Patient.id", Reason.MISSING))
+        yield RowProblem("persons", place, Problem("Patient.id", Reason.MISSING))
         return
     problems: list[Problem] = []
-    described = Described(
+    described = DescribedPerson(
         _SEXES.get(text(patient.get("gender")), "U"),
         _day("Patient.birthDate", patient.get("birthDate"), zone, Reason.PARTIAL_DATE, problems),
         _day(
@@ -46,7 +46,7 @@ def read_patient(  # noqa: PLR0917 - what it is read with
     if patient.get("deceasedBoolean") is True and not patient.get("deceasedDateTime"):
         problems.append(Problem("Patient.deceasedBoolean", Reason.DEATH_NOT_DATED))
     people.note(person_id, described, _updated(patient, zone), place)
-    yield from (Remark("persons", place, problem) for problem in problems)
+    yield from (RowProblem("persons", place, problem) for problem in problems)
     yield from _links(patient, person_id, ids, place)
 
 
@@ -69,7 +69,7 @@ def _updated(patient: Resource, zone: tzinfo) -> datetime:
     return moment.at if moment else _LONG_AGO
 
 
-def _links(patient: Resource, person_id: str, ids: Ids, place: Place) -> Iterator[Item]:
+def _links(patient: Resource, person_id: str, ids: Ids, place: RowPlace) -> Iterator[Item]:
     """Yield numbers that gave way: `replaced-by` names the one that holds, `replaces` one that does not."""
     for link in nodes(patient.get("link")):
         other = ids.person(link.get("other"), patient)

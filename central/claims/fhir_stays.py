@@ -23,7 +23,7 @@ from renzheng.central.claims.fhir_nodes import (
 from renzheng.central.claims.fhir_references import Ids
 from renzheng.central.claims.fhir_times import read, span
 from renzheng.central.claims.hl7_fields import UNSTATED
-from renzheng.central.claims.rejects import Place, Problem, Reason, Remark, shown
+from renzheng.central.claims.rejects import Problem, Reason, RowPlace, RowProblem, shown
 from renzheng.central.claims.rows import ZoneOf
 from renzheng.central.claims.source import Ignored, Item
 from renzheng.central.claims.stay_events import StayEvent, StayEventKind
@@ -43,7 +43,7 @@ class Stays:
         self._ids = ids
         self._zone_of = zone_of
 
-    def items(self, encounter: Resource, place: Place) -> Iterator[Item]:
+    def items(self, encounter: Resource, place: RowPlace) -> Iterator[Item]:
         """Yield what an encounter brings."""
         told = classes(encounter)
         was_inpatient = any(_is_inpatient(one) for one in nodes(encounter.get("classHistory")))
@@ -55,7 +55,7 @@ class Stays:
             try:
                 yield from _Stay(encounter, self._ids, self._zone_of, place).events()
             except FieldProblem as problem:
-                yield Remark("stays", place, problem.problem, self._known(encounter))
+                yield RowProblem("stays", place, problem.problem, self._known(encounter))
 
     def _known(self, encounter: Resource) -> dict[str, object]:
         return {
@@ -68,7 +68,7 @@ class Stays:
 class _Stay:
     """One encounter with the stay that it belongs to."""
 
-    def __init__(self, encounter: Resource, ids: Ids, zone_of: ZoneOf, place: Place) -> None:
+    def __init__(self, encounter: Resource, ids: Ids, zone_of: ZoneOf, place: RowPlace) -> None:
         self._encounter, self._ids, self._place = encounter, ids, place
         provider = ids.institution(encounter.get("serviceProvider"), encounter) or ids.usual_institution
         self._institution_id = _id("Encounter.serviceProvider", provider)

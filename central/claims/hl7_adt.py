@@ -26,7 +26,7 @@ from renzheng.central.claims.hl7_triggers import (
     table_of,
 )
 from renzheng.central.claims.mapping_file import Hl7Settings, read_settings
-from renzheng.central.claims.rejects import Place, Problem, Reason, Remark, shown
+from renzheng.central.claims.rejects import Problem, Reason, RowPlace, RowProblem, shown
 from renzheng.central.claims.rows import Draft, ZoneOf
 from renzheng.central.claims.source import Advance, Ignored, InputFile, Item, Options
 from renzheng.central.claims.stay_events import Rename, StayEventKind
@@ -55,9 +55,9 @@ class Hl7Source:
         """Read one file."""
         encoding = detect_encoding(file.path, self._options.encoding)
         for line, segments in read_messages(file, encoding, advance):
-            place = Place(file.name, line)
+            place = RowPlace(file.name, line)
             if isinstance(segments, Reason):
-                yield Remark("stays", place, Problem("", segments))
+                yield RowProblem("stays", place, Problem("", segments))
                 continue
             for item in self._of_message(segments, place, zone_of, notes_people=True):
                 if not (isinstance(item, Draft) and self._is_repeated(item)):
@@ -68,16 +68,16 @@ class Hl7Source:
         del zone_of
         yield from self._people.drafts()
 
-    def read_message(self, segments: Sequence[str], place: Place, zone_of: ZoneOf) -> Sequence[Item]:
+    def read_message(self, segments: Sequence[str], place: RowPlace, zone_of: ZoneOf) -> Sequence[Item]:
         """Read one message, given as its segments; `place` is where it stood, for remarks."""
         return self._of_message(segments, place, zone_of, notes_people=False)
 
     def _of_message(
-        self, segments: Sequence[str], place: Place, zone_of: ZoneOf, *, notes_people: bool
+        self, segments: Sequence[str], place: RowPlace, zone_of: ZoneOf, *, notes_people: bool
     ) -> Sequence[Item]:
         message = _parsed(segments)
         if message is None:
-            return [Remark("stays", place, Problem("MSH", Reason.NOT_PARSABLE, shown(segments[0])))]
+            return [RowProblem("stays", place, Problem("MSH", Reason.NOT_PARSABLE, shown(segments[0])))]
         kind, trigger = message.get("MSH-9.1"), trigger_of(message)
         if kind != "ADT":
             return [Ignored(f"{kind or '?'}^{trigger or '?'}")]
@@ -88,7 +88,7 @@ class Hl7Source:
                 found += self._note_person(part, place, zone_of)
         return found
 
-    def _of_part(self, message: Message, trigger: str, place: Place, zone_of: ZoneOf) -> list[Item]:
+    def _of_part(self, message: Message, trigger: str, place: RowPlace, zone_of: ZoneOf) -> list[Item]:
         """Read the part of a message about one patient; nothing of it is taken if a field is wrong."""
         try:
             reader = Reader(message, self._settings, self._options.institution, zone_of)
@@ -98,10 +98,10 @@ class Hl7Source:
                 return [Ignored(f"ADT^{trigger or '?'}")]
             table = table_of(trigger)
             known = known_of(message, self._settings, self._options.institution, table)
-            return [Remark(table, place, problem.problem, known)]
-        return [*found, *(Remark("stays", place, problem) for problem in reader.left_out)]
+            return [RowProblem(table, place, problem.problem, known)]
+        return [*found, *(RowProblem("stays", place, problem) for problem in reader.left_out)]
 
-    def _note_person(self, message: Message, place: Place, zone_of: ZoneOf) -> list[Item]:
+    def _note_person(self, message: Message, place: RowPlace, zone_of: ZoneOf) -> list[Item]:
         """Keep what a message tells of a person; what cannot be read is left out and named."""
         try:
             reader = Reader(message, self._settings, self._options.institution, zone_of)
@@ -109,7 +109,7 @@ class Hl7Source:
             self._people.note(reader.person(), described, reader.recorded().at, place)
         except FieldProblem:
             return []  # said of the message already
-        return [Remark("persons", place, problem) for problem in described.problems]
+        return [RowProblem("persons", place, problem) for problem in described.problems]
 
     def _is_repeated(self, draft: Draft) -> bool:
         """Whether the same merge was told before: it is one, whatever its time."""
@@ -155,7 +155,7 @@ class _Meaning:
 
     reader: Reader
     trigger: str
-    place: Place
+    place: RowPlace
 
     def items(self) -> Iterator[Item]:
         """Yield all of it, or that it has no meaning here."""

@@ -5,7 +5,7 @@ from datetime import datetime
 from renzheng.central.claims.hl7_message import Message, Path, Segment, read_path
 from renzheng.central.claims.hl7_times import Moment, read_moment, zone_of_message
 from renzheng.central.claims.mapping_file import Hl7Settings
-from renzheng.central.claims.rejects import Place, Problem, Reason, shown
+from renzheng.central.claims.rejects import Problem, Reason, RowPlace, shown
 from renzheng.central.claims.rows import TIMES, ZoneOf
 from renzheng.central.claims.stay_events import StayEvent, StayEventKind
 from renzheng.central.claims.values import ValueProblem, read_id, read_text
@@ -60,7 +60,7 @@ class Reader:
         temporary, assigned = ([self.get(f"{field}.{n}") for n in (1, 2, 3)] for field in ("PV1-11", "PV1-3"))
         return any(temporary) and temporary != assigned
 
-    def event(self, kind: StayEventKind, place: Place, *, visit_id: str = "") -> StayEvent:
+    def event(self, kind: StayEventKind, place: RowPlace, *, visit_id: str = "") -> StayEvent:
         """Return the stay event that the message tells of."""
         recorded, admitted = self.recorded(), self._time("PV1-44")
         happened = self._time("EVN-6")

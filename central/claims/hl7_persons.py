@@ -10,7 +10,7 @@ from datetime import date, datetime, tzinfo
 
 from renzheng.central.claims.hl7_message import Message
 from renzheng.central.claims.hl7_times import is_partial, read_moment
-from renzheng.central.claims.rejects import Place, Problem, Reason, shown
+from renzheng.central.claims.rejects import Problem, Reason, RowPlace, shown
 from renzheng.central.claims.rows import Draft
 from renzheng.central.claims.values import ValueProblem
 
@@ -20,7 +20,7 @@ SOURCES = {"person_id": "PID-3", "sex": "PID-8", "birth_date": "PID-7", "death_d
 
 
 @dataclass(frozen=True, slots=True)
-class Described:
+class DescribedPerson:
     """What one message tells of a person; None is not told, an empty death that there was none."""
 
     sex: str | None
@@ -29,7 +29,7 @@ class Described:
     problems: tuple[Problem, ...] = ()
 
 
-def describe(message: Message, zone: tzinfo) -> Described:
+def describe(message: Message, zone: tzinfo) -> DescribedPerson:
     """Read a message's PID segment; a date without a day is not completed, it is left out and named."""
     problems: list[Problem] = []
     birth = _day(message, "PID-7", zone, Reason.PARTIAL_DATE, problems)
@@ -39,7 +39,7 @@ def describe(message: Message, zone: tzinfo) -> Described:
         problems.append(Problem("PID-29", Reason.DEATH_NOT_DATED))
     if indicator == "N" and not message.get("PID-29"):
         death = _ALIVE
-    return Described(_SEXES.get(message.get("PID-8").upper()), birth, death, tuple(problems))
+    return DescribedPerson(_SEXES.get(message.get("PID-8").upper()), birth, death, tuple(problems))
 
 
 def _day(message: Message, path: str, zone: tzinfo, partial: Reason, problems: list[Problem]) -> str | None:
@@ -62,7 +62,7 @@ class People:
         self._database = sqlite3.connect("")  # a temporary file of SQLite's
         self._database.execute(_TABLE)
 
-    def note(self, person_id: str, described: Described, told_at: datetime, place: Place) -> None:
+    def note(self, person_id: str, described: DescribedPerson, told_at: datetime, place: RowPlace) -> None:
         """Take what a message tells; whichever message was recorded later holds."""
         told = (described.sex, described.birth, described.death)
         if any(one is not None for one in told):
@@ -78,7 +78,7 @@ class People:
                 "birth_date": None if birth is None else date.fromisoformat(birth),
                 "death_date": date.fromisoformat(death) if death else None,
             }
-            yield Draft("persons", Place(file, line), values, self._sources)
+            yield Draft("persons", RowPlace(file, line), values, self._sources)
         self._database.execute("DELETE FROM people")
 
 

@@ -22,14 +22,14 @@ from renzheng.central.claims.hl7_adt import Hl7Source
 from renzheng.central.claims.mapped import MappedSource
 from renzheng.central.claims.nhsa import NhsaSource
 from renzheng.central.claims.platform import PlatformSource
-from renzheng.central.claims.rejects import Remark
+from renzheng.central.claims.rejects import RowProblem
 from renzheng.central.claims.rows import Draft, ZoneOf, finish, refused
 from renzheng.central.claims.settle import (
     HISTORY,
     JOURNAL,
     REPLACED,
     Billed,
-    Settled,
+    SettledTable,
     begin_rejects,
     begin_remarks,
     billed,
@@ -372,7 +372,7 @@ def _stage(item: Item, staging: Staging, zone_of: ZoneOf) -> None:
     if isinstance(item, Draft):
         staging.count(item.table)
         staging.take(finish(item, zone_of))
-    elif isinstance(item, Remark):
+    elif isinstance(item, RowProblem):
         staging.read[item.table] += not item.problem.reason.is_warning  # a remark is no row of its own
         if item.problem.reason.is_warning:
             staging.remark(item.table, item.place, item.problem)
@@ -434,7 +434,7 @@ def _settle(  # noqa: PLR0917 - what an import is made of
     zone_of: ZoneOf,
     zones: Mapping[str, str],
 ) -> _Outcome:
-    settled: dict[str, Settled] = {}
+    settled: dict[str, SettledTable] = {}
     lines: Path | None = None
     fills: Collection[str] = getattr(source, "fills", ())
     with database(staging.folder) as connection:
@@ -466,7 +466,7 @@ def _settle(  # noqa: PLR0917 - what an import is made of
         write_rejects(connection, out)
         said = _said(connection)
         tables = {
-            name: _summarise(said.get(name, _Said()), name, staging, settled.get(name, Settled()))
+            name: _summarise(said.get(name, _Said()), name, staging, settled.get(name, SettledTable()))
             for name in sorted(staging.read.keys() | settled.keys() | staging.refused.keys())
         }
         rejected = tuple(Rejected(*row) for row in rejected_by_institution(connection))
@@ -524,7 +524,7 @@ def _said(connection: duckdb.DuckDBPyConnection) -> dict[str, _Said]:
     return said
 
 
-def _summarise(said: _Said, name: str, staging: Staging, settled: Settled) -> TableSummary:
+def _summarise(said: _Said, name: str, staging: Staging, settled: SettledTable) -> TableSummary:
     return TableSummary(
         read=staging.read[name],
         added=settled.added,

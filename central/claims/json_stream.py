@@ -9,7 +9,7 @@ from typing import Any, TextIO
 
 from renzheng.central.claims.encoding import Encoding, detect_encoding, read_lines
 from renzheng.central.claims.rejects import Reason
-from renzheng.central.claims.twice import mark_twice
+from renzheng.central.claims.repeated_keys import mark_twice
 
 _CHUNK = 1 << 20
 _VALUE_LIMIT = 256 << 20
@@ -25,7 +25,7 @@ def _refuse(name: str) -> Any:
 
 
 _DECODER = json.JSONDecoder(parse_float=Decimal, parse_constant=_refuse, object_pairs_hook=mark_twice)
-"""Numbers with a point stay exact; NaN and infinities are refused; a key twice is marked (`Twice`)."""
+"""Numbers with a point stay exact; NaN and infinities are refused; a key twice is marked (`RepeatedKeys`)."""
 
 
 def is_json(path: Path) -> bool:

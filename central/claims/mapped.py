@@ -29,10 +29,10 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from renzheng.central.claims.delimited import BadLine, HeaderError, Record, Table, open_table
 from renzheng.central.claims.mapping_file import read_toml, validated
 from renzheng.central.claims.nhsa_lines import join_id
-from renzheng.central.claims.rejects import Problem, Reason, Remark, shown
+from renzheng.central.claims.rejects import Problem, Reason, RowProblem, shown
 from renzheng.central.claims.rows import Draft, LocalTime, ZoneOf
 from renzheng.central.claims.source import Advance, Ignored, InputFile, Item, Missing, Options
-from renzheng.central.claims.typing_habits import Habits
+from renzheng.central.claims.typing_habits import RowNormaliser
 from renzheng.central.claims.values import ValueProblem
 from renzheng.central.claims.workbook import is_workbook, sheets
 from renzheng.contracts.tables import INPUT_TABLES, ColumnType
@@ -194,9 +194,9 @@ class MappedSource:
             yield Ignored("sheet without the columns that are needed")
         # a sheet's times have no offset, nor can they: they are those of the institution
         zone = LocalTime.INSTITUTION if opened.separator == "" else LocalTime.REFUSED
-        for row, problems in Habits(opened, self._kinds(table)).rows():
+        for row, problems in RowNormaliser(opened, self._kinds(table)).rows():
             if isinstance(row, BadLine):
-                yield Remark(table, row.place, row.problem, self._constants())
+                yield RowProblem(table, row.place, row.problem, self._constants())
             elif self._plan is None:
                 yield Draft(table, row.place, row.fields, problems=problems, zone=zone)
             else:

@@ -27,17 +27,17 @@ from renzheng.central.claims.nhsa_messages import (
     text_of,
 )
 from renzheng.central.claims.nhsa_people import People, diagnoses, operations
-from renzheng.central.claims.nhsa_table import TRANSACTIONS, Transaction, Use, find, plain_number
+from renzheng.central.claims.nhsa_table import TRANSACTIONS, Transaction, TransactionUse, find, plain_number
 from renzheng.central.claims.nhsa_visits import read_registration, read_stay
-from renzheng.central.claims.rejects import Place, Problem, Reason, Remark, shown
+from renzheng.central.claims.rejects import Problem, Reason, RowPlace, RowProblem, shown
+from renzheng.central.claims.repeated_keys import ContainsRepeatedKeys
 from renzheng.central.claims.rows import ZoneOf
 from renzheng.central.claims.source import Advance, Ignored, InputFile, Item, Missing, Options
 from renzheng.central.claims.stay_events import LineUpload
-from renzheng.central.claims.twice import Doubtful
 from renzheng.central.claims.values import ValueProblem, read_time
 from renzheng.contracts.errors import UsageError
 
-_READ = {number: one for number, one in TRANSACTIONS.items() if one.use is not Use.COUNTED}
+_READ = {number: one for number, one in TRANSACTIONS.items() if one.use is not TransactionUse.COUNTED}
 _OWN_FIELDS: Sequence[tuple[str, frozenset[str]]] = (
     ("2204", frozenset({"feedetl_sn"})),
     ("4205", frozenset({"bkkp_sn"})),
@@ -60,18 +60,18 @@ _OWN_NODES: Mapping[str, str] = {
     "selinfodetail": "3505",
 }
 """Nodes that name their transaction, for a bare `input`; `mdtrtinfo` has two."""
-_TABLES: Mapping[Use, str] = {
-    Use.STAY: "stays",
-    Use.PERSON: "persons",
-    Use.SETTLEMENT: nhsa_settlements.TABLE,
-    Use.SETTLEMENT_CANCELLATION: nhsa_settlements.TABLE,
-    Use.SETTLEMENT_LIST: nhsa_settlements.TABLE,
-    Use.REVERSED_MESSAGE: nhsa_settlements.TABLE,
-    Use.LINE_CANCELLATION: nhsa_cancellations.TABLE,
-    Use.REGISTRATION: "registrations",
-    Use.VISIT: "registrations",
+_TABLES: Mapping[TransactionUse, str] = {
+    TransactionUse.STAY: "stays",
+    TransactionUse.PERSON: "persons",
+    TransactionUse.SETTLEMENT: nhsa_settlements.TABLE,
+    TransactionUse.SETTLEMENT_CANCELLATION: nhsa_settlements.TABLE,
+    TransactionUse.SETTLEMENT_LIST: nhsa_settlements.TABLE,
+    TransactionUse.REVERSED_MESSAGE: nhsa_settlements.TABLE,
+    TransactionUse.LINE_CANCELLATION: nhsa_cancellations.TABLE,
+    TransactionUse.REGISTRATION: "registrations",
+    TransactionUse.VISIT: "registrations",
 }
-_TAKES_BACK = frozenset({Use.LINE_CANCELLATION, Use.SETTLEMENT_CANCELLATION})
+_TAKES_BACK = frozenset({TransactionUse.LINE_CANCELLATION, TransactionUse.SETTLEMENT_CANCELLATION})
 _FIRST_PARTS = 50
 _TWICE = Problem("", Reason.KEY_TWICE)
 
@@ -145,7 +145,7 @@ class NhsaSource:
         usual = self._transaction(table.columns)
         for row in table.rows:
             if isinstance(row, BadLine):
-                yield Remark(_table(find(usual)), row.place, row.problem)
+                yield RowProblem(_table(find(usual)), row.place, row.problem)
             else:
                 number = plain_number(row.fields.get("infno")) or usual
                 yield from self._message(Message(number, row.fields, {}), row.place, zone_of)
@@ -158,25 +158,25 @@ class NhsaSource:
     def _read_json(self, file: InputFile, zone_of: ZoneOf, advance: Advance) -> Iterator[Item]:
         number = 0
         for line, value in read_values(file.path, encoding=self._options.encoding, advance=advance):
-            place = Place(file.name, line)
+            place = RowPlace(file.name, line)
             if not isinstance(value, dict | list):
                 reason = value if isinstance(value, Reason) else Reason.NOT_PARSABLE
-                yield Remark("claim_lines", place, Problem("", reason))
+                yield RowProblem("claim_lines", place, Problem("", reason))
                 continue
             parts = list(read_messages(value))
             if not parts and value:
-                yield Remark("claim_lines", place, Problem("", Reason.NOT_PARSABLE))
+                yield RowProblem("claim_lines", place, Problem("", Reason.NOT_PARSABLE))
             for part in parts:
                 if isinstance(part, Message):
                     part = self._answers.of(part, file.name, number)  # noqa: PLW2901 - the same, with its answer
                     yield from self._message(part, place, zone_of)
                 elif part.is_doubtful:
-                    yield Remark("claim_lines", place, _TWICE)
+                    yield RowProblem("claim_lines", place, _TWICE)
                 else:
                     self._answer(part, place, zone_of)
                 number += 1
 
-    def _answer(self, answer: Answer, place: Place, zone_of: ZoneOf) -> None:
+    def _answer(self, answer: Answer, place: RowPlace, zone_of: ZoneOf) -> None:
         """Read an answer that stands apart: persons are all that can be had of it without its message."""
         for record in records_of(answer.nodes.get("baseinfo")):
             self._people.see(Fields(record, self._options.institution or "-", zone_of), record, place)
@@ -202,7 +202,7 @@ class NhsaSource:
             return "2401" if "adm_bed" in fields or "adm_dept_codg" in fields else "2203"
         return named or self._transaction(tuple(fields))
 
-    def _message(self, message: Message, place: Place, zone_of: ZoneOf) -> Iterator[Item]:
+    def _message(self, message: Message, place: RowPlace, zone_of: ZoneOf) -> Iterator[Item]:
         number = self._number(message)
         transaction = find(number)
         if message.is_doubtful:
@@ -211,30 +211,30 @@ class NhsaSource:
         code = message.answer.code if message.answer is not None else message.head.get("infcode")
         if is_failure(code):
             problem = Problem("infcode", Reason.REFUSED_BY_BUREAU, shown(code))
-            yield Remark(_table(transaction), place, problem)
+            yield RowProblem(_table(transaction), place, problem)
             return
         hidden = _lines_elsewhere(transaction, message)
         yield from self._unknown_lines(number, message, hidden, place)
-        if transaction is not None and transaction.use is Use.LINES:
+        if transaction is not None and transaction.use is TransactionUse.LINES:
             yield from self._lines(transaction, message, place, zone_of)
-        elif transaction is not None and transaction.use is not Use.COUNTED:
+        elif transaction is not None and transaction.use is not TransactionUse.COUNTED:
             yield from self._other(transaction, message, place, zone_of)
         elif transaction is not None:
             yield Ignored(f"{number} {transaction.name}".strip())
         elif not hidden:
-            yield Remark("claim_lines", place, Problem("infno", Reason.UNKNOWN_MESSAGE, shown(number)))
+            yield RowProblem("claim_lines", place, Problem("infno", Reason.UNKNOWN_MESSAGE, shown(number)))
 
-    def _doubted(self, transaction: Transaction | None, message: Message, place: Place) -> Iterator[Item]:
+    def _doubted(self, transaction: Transaction | None, message: Message, place: RowPlace) -> Iterator[Item]:
         """Refuse a message in which a key stands twice, with what its lines bill."""
         nodes = [message.head, *message.body.values()]
         records = [record for node in nodes if holds_lines(node) for record in records_of(node)]
         for record in records:
             yield draft_line(plain_fields(message.head, record), place, self._defaults, (_TWICE,))
         if not records:
-            yield Remark(_table(transaction), place, _TWICE)
+            yield RowProblem(_table(transaction), place, _TWICE)
 
     def _lines(
-        self, transaction: Transaction, message: Message, place: Place, zone_of: ZoneOf
+        self, transaction: Transaction, message: Message, place: RowPlace, zone_of: ZoneOf
     ) -> Iterator[Item]:
         main = transaction.nodes[0]
         nodes = {
@@ -245,23 +245,25 @@ class NhsaSource:
         elif not nodes and main in message.body:
             yield Ignored(f"{transaction.number} {main}: 无明细 no lines in it")
         elif not nodes:
-            yield Remark("claim_lines", place, _other_nodes(transaction, message.body))
+            yield RowProblem("claim_lines", place, _other_nodes(transaction, message.body))
         around = [message.body[name] for name in ("mdtrtinfo",) if isinstance(message.body.get(name), dict)]
         for name, node in nodes.items():
             if name not in {*transaction.nodes, "input"}:
-                yield Remark("claim_lines", place, _other_nodes(transaction, {name: node}, Reason.OTHER_NODE))
+                yield RowProblem(
+                    "claim_lines", place, _other_nodes(transaction, {name: node}, Reason.OTHER_NODE)
+                )
             for record in node if isinstance(node, list) else records_of(node):
-                if isinstance(record, Doubtful):
+                if isinstance(record, ContainsRepeatedKeys):
                     fields = plain_fields(message.head, *around, record)
                     yield draft_line(fields, place, self._defaults, (_TWICE,))
                 elif isinstance(record, dict):
                     fields = plain_fields(message.head, *around, record)
                     yield from self._line(transaction, fields, place, zone_of)
                 else:
-                    yield Remark("claim_lines", place, Problem(name, Reason.NOT_PARSABLE, shown(record)))
+                    yield RowProblem("claim_lines", place, Problem(name, Reason.NOT_PARSABLE, shown(record)))
 
     def _unknown_lines(
-        self, number: str, message: Message, nodes: Sequence[object], place: Place
+        self, number: str, message: Message, nodes: Sequence[object], place: RowPlace
     ) -> Iterator[Item]:
         """Refuse lines in a transaction that has none, each with what it bills: a number is soon changed."""
         problem = Problem("infno", Reason.UNKNOWN_VALUE, shown(number))
@@ -269,7 +271,7 @@ class NhsaSource:
             yield draft_line(plain_fields(message.head, record), place, self._defaults, (problem,))
 
     def _line(
-        self, transaction: Transaction, fields: Mapping[str, object], place: Place, zone_of: ZoneOf
+        self, transaction: Transaction, fields: Mapping[str, object], place: RowPlace, zone_of: ZoneOf
     ) -> Iterator[Item]:
         draft = draft_line(
             {**fields, "infno": fields.get("infno") or transaction.number}, place, self._defaults
@@ -282,7 +284,7 @@ class NhsaSource:
             yield LineUpload(place, read.institution_id, str(draft.values["line_id"]), named, read.sent_at())
 
     def _other(
-        self, transaction: Transaction, message: Message, place: Place, zone_of: ZoneOf
+        self, transaction: Transaction, message: Message, place: RowPlace, zone_of: ZoneOf
     ) -> Iterator[Item]:
         """Read a message that is not about lines; a list of records in its node is one each."""
         answer = _from_answer(transaction, message.answer)
@@ -290,7 +292,7 @@ class NhsaSource:
         others = [node for node in message.body.values() if isinstance(node, dict)] if main is None else []
         records = [plain_fields(*others)] if main is None else records_of(main)
         if main is None and not _names_a_visit(transaction, message, *records, answer):
-            yield Remark(_table(transaction), place, _other_nodes(transaction, message.body))
+            yield RowProblem(_table(transaction), place, _other_nodes(transaction, message.body))
             return
         for record in records:
             fields = {**answer, **plain_fields(answer, message.head, record)}
@@ -301,44 +303,44 @@ class NhsaSource:
         transaction: Transaction,
         fields: Mapping[str, object],
         body: Mapping[str, Any],
-        place: Place,
+        place: RowPlace,
         zone_of: ZoneOf,
     ) -> Iterator[Item]:
         read = Fields(fields, self._options.institution, zone_of)
         number = transaction.number
         match transaction.use:
-            case Use.PERSON:
+            case TransactionUse.PERSON:
                 yield from self._person(fields, place, zone_of)
-            case Use.REGISTRATION:
+            case TransactionUse.REGISTRATION:
                 yield from read_registration(read, place)
-            case Use.VISIT:
+            case TransactionUse.VISIT:
                 first = next(iter(records_of(body.get("diseinfo"))), {})
                 named = Fields(plain_fields(first, fields), self._options.institution, zone_of)
                 yield from read_registration(named, place)
-            case Use.STAY:
+            case TransactionUse.STAY:
                 yield from read_stay(number, read, place)
                 self._deaths(number, fields, place, zone_of)
-            case Use.LINE_CANCELLATION:
+            case TransactionUse.LINE_CANCELLATION:
                 yield from nhsa_cancellations.read_cancellation(number, read, place)
-            case Use.SETTLEMENT:
+            case TransactionUse.SETTLEMENT:
                 self._people.see(Fields(fields, self._options.institution or "-", zone_of), fields, place)
                 codes = records_of(body.get("drug_trac_info") or body.get("drugtracinfo"))
                 yield from nhsa_settlements.read_settlement(number, read, fields, place, codes)
-            case Use.SETTLEMENT_CANCELLATION:
+            case TransactionUse.SETTLEMENT_CANCELLATION:
                 yield from nhsa_settlements.read_settlement_cancellation(read, place)
-            case Use.SETTLEMENT_LIST:
+            case TransactionUse.SETTLEMENT_LIST:
                 yield from nhsa_settlements.read_settlement_list(read, fields, place)
             case _:
                 yield from nhsa_settlements.read_reversed_message(read, fields, place)
         yield from self._medical(transaction, fields, body, place)
 
     def _medical(
-        self, transaction: Transaction, fields: Mapping[str, object], body: Mapping[str, Any], place: Place
+        self, transaction: Transaction, fields: Mapping[str, object], body: Mapping[str, Any], place: RowPlace
     ) -> Iterator[Item]:
         """Yield a visit's diagnoses and operations; without `psn_no` they are nobody's."""
         fields = {**fields, INSTITUTION: filled(fields, INSTITUTION) or self._options.institution}
         if (
-            transaction.use in {Use.VISIT, Use.STAY, Use.SETTLEMENT_LIST}
+            transaction.use in {TransactionUse.VISIT, TransactionUse.STAY, TransactionUse.SETTLEMENT_LIST}
             and filled(fields, "psn_no") is not None
         ):
             diseases = records_of(body.get("diseinfo")) + records_of(body.get("opspdiseinfo"))
@@ -346,14 +348,14 @@ class NhsaSource:
             done = [*records_of(body.get("oprninfo")), *records_of(body.get("opspdiseinfo"))]
             yield from operations(fields, done, place)
 
-    def _person(self, fields: Mapping[str, object], place: Place, zone_of: ZoneOf) -> Iterator[Item]:
+    def _person(self, fields: Mapping[str, object], place: RowPlace, zone_of: ZoneOf) -> Iterator[Item]:
         read = Fields(fields, self._options.institution or "-", zone_of)
         if read.person(needed=False):
             self._people.see(read, fields, place)
         else:
             yield Ignored("1101 人员信息 person: 无应答 without its answer")
 
-    def _deaths(self, number: str, fields: Mapping[str, object], place: Place, zone_of: ZoneOf) -> None:
+    def _deaths(self, number: str, fields: Mapping[str, object], place: RowPlace, zone_of: ZoneOf) -> None:
         read = Fields(fields, self._options.institution, zone_of)
         if number == "2402":
             self._people.see_discharge(read, fields, place)
@@ -374,9 +376,9 @@ def _order(found: Sequence[tuple[str, Mapping[str, object]]]) -> tuple[int, date
 
 def _lines_elsewhere(transaction: Transaction | None, message: Message) -> list[object]:
     """Return the nodes with fee lines in a message that should have none."""
-    if transaction is not None and transaction.use is Use.LINES:
+    if transaction is not None and transaction.use is TransactionUse.LINES:
         return []
-    if not message.body and (transaction is None or transaction.use is Use.COUNTED):
+    if not message.body and (transaction is None or transaction.use is TransactionUse.COUNTED):
         told = {name: value for name, value in message.head.items() if text_of(value)}
         return [message.head] if holds_lines(told) else []
     own = () if transaction is None else transaction.nodes
@@ -396,7 +398,7 @@ def _names_a_visit(transaction: Transaction, message: Message, *parts: Mapping[s
     ids = {"mdtrt_id", "setl_id", "psn_no", "omsgid"} & {*transaction.needs}
     if not message.body and not ids.isdisjoint(message.head):
         return True
-    return transaction.use is Use.PERSON or any(
+    return transaction.use is TransactionUse.PERSON or any(
         filled(part, name) is not None for part in (message.head, *parts) for name in ids
     )
 

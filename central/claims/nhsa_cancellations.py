@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 
 from renzheng.central.claims.nhsa_fields import Fields
 from renzheng.central.claims.nhsa_lines import line_id_of
-from renzheng.central.claims.rejects import Place
+from renzheng.central.claims.rejects import RowPlace
 from renzheng.central.claims.source import Item
 from renzheng.central.claims.stay_events import LineCancellation
 
@@ -19,7 +19,7 @@ TABLE = "cancellations"
 ALL = "0000"
 
 
-def read_cancellation(transaction: str, read: Fields, place: Place) -> Iterator[Item]:
+def read_cancellation(transaction: str, read: Fields, place: RowPlace) -> Iterator[Item]:
     """Read one 2205 or 2302."""
     named = LINE_CANCELLATIONS[transaction]
     visit_id = read.code("mdtrt_id")

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import date, datetime, tzinfo
 from decimal import Decimal
 
-from renzheng.central.claims.rejects import Place, Problem, Reason, Remark, shown
+from renzheng.central.claims.rejects import Problem, Reason, RowPlace, RowProblem, shown
 from renzheng.central.claims.rows import ZoneOf
 from renzheng.central.claims.values import (
     ValueProblem,
@@ -115,7 +115,7 @@ class Fields:
         """Note a problem with a field."""
         self.problems.append(Problem(name, reason, shown("" if raw is None else raw)))
 
-    def remarks(self, table: str, place: Place) -> list[Remark]:
+    def remarks(self, table: str, place: RowPlace) -> list[RowProblem]:
         """Return the problems as refusals, with what could be read."""
         known = {
             name: value
@@ -127,4 +127,4 @@ class Fields:
             if (value := filled(self._fields, field)) is not None
         }
         known.setdefault("institution_id", self.institution_id)
-        return [Remark(table, place, problem, known) for problem in self.problems]
+        return [RowProblem(table, place, problem, known) for problem in self.problems]

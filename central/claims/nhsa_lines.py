@@ -13,7 +13,7 @@ from decimal import Decimal
 
 from renzheng.central.claims.nhsa_fields import INSTITUTION, filled
 from renzheng.central.claims.nhsa_table import SELF_PAID, plain_number
-from renzheng.central.claims.rejects import Place, Problem, Reason, shown
+from renzheng.central.claims.rejects import Problem, Reason, RowPlace, shown
 from renzheng.central.claims.rows import Draft
 from renzheng.central.claims.values import ValueProblem, read_id
 from renzheng.contracts.ids import normalised_id, tidy_id
@@ -97,7 +97,7 @@ def line_id_of(institution: str, visit: str, number: str) -> str:
 
 
 def draft_line(
-    fields: Mapping[str, object], place: Place, defaults: LineDefaults, problems: tuple[Problem, ...] = ()
+    fields: Mapping[str, object], place: RowPlace, defaults: LineDefaults, problems: tuple[Problem, ...] = ()
 ) -> Draft:
     """Turn one fee line, by lower-case NHSA field names, into a draft of a claim line."""
     found = list(problems)

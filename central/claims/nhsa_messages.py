@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 from renzheng.central.claims.nhsa_table import plain_number
-from renzheng.central.claims.twice import Doubtful, Twice, mark_twice
+from renzheng.central.claims.repeated_keys import ContainsRepeatedKeys, RepeatedKeys, mark_twice
 
 _DEEPEST = 8
 LINE_FIELDS = frozenset({"fee_ocur_time", "det_item_fee_sumamt", "cnt", "med_list_codg", "pric"})
@@ -51,7 +51,8 @@ class Message:
         head: the plain fields of its envelope.
         body: the nodes of `input`; a list that has no name of its own is called `input`.
         answer: the bureau's; None when it is not with the message.
-        is_doubtful: whether a key stands twice in it, other than in single lines (which are `Doubtful`).
+        is_doubtful: whether a key stands twice in it, other than in single lines (which are
+            `ContainsRepeatedKeys`).
     """
 
     number: str
@@ -80,8 +81,8 @@ def text_of(value: object) -> str:
 def folded(value: Any) -> Any:
     """Return the same with field names in small letters, and JSON within text taken out of it.
 
-    Objects in which a key stands twice, other than with one value in two spellings, are `Twice`; those around
-    them `Doubtful`.
+    Objects in which a key stands twice, other than with one value in two spellings, are `RepeatedKeys`;
+    those around them `ContainsRepeatedKeys`.
     """
     return _folded(value, 0, [])
 
@@ -94,10 +95,10 @@ def _folded(value: Any, depth: int, twice: list[None]) -> Any:
             str(name).strip().lower(): one if _is_simple(one) else _folded(one, depth + 1, twice)
             for name, one in value.items()
         }
-        if isinstance(value, Twice) or (len(found) < len(value) and _differ(value, found)):
+        if isinstance(value, RepeatedKeys) or (len(found) < len(value) and _differ(value, found)):
             twice.append(None)
-            return Twice(found)
-        return found if len(twice) == before else Doubtful(found)
+            return RepeatedKeys(found)
+        return found if len(twice) == before else ContainsRepeatedKeys(found)
     if isinstance(value, list):
         return [_folded(one, depth + 1, twice) for one in value]
     if isinstance(value, str) and depth < _DEEPEST and value[:1] in {"{", "["}:
@@ -154,16 +155,18 @@ def _of_object(value: dict[str, Any]) -> Iterator[Message | Answer]:
         yield _answer(value)
     elif wrapped := [one for one in value.values() if _wraps(one)]:
         parts = list(_joined([part for one in wrapped for part in _parts(one)], wrapped))
-        yield from [replace(part, is_doubtful=True) for part in parts] if isinstance(value, Twice) else parts
+        yield from (
+            [replace(part, is_doubtful=True) for part in parts] if isinstance(value, RepeatedKeys) else parts
+        )
     else:
         yield Message("", _plain(value), _nodes(value), is_doubtful=_is_doubtful(value))
 
 
 def _is_doubtful(value: Any) -> bool:
     """Return whether a key stands twice in here, other than in single lines."""
-    if isinstance(value, Twice):
+    if isinstance(value, RepeatedKeys):
         return True
-    if isinstance(value, Doubtful):
+    if isinstance(value, ContainsRepeatedKeys):
         return any(_is_doubtful(one) for one in value.values() if not _is_lines(one))
     return isinstance(value, list) and any(map(_is_doubtful, value))
 

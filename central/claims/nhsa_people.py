@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 
 from renzheng.central.claims.nhsa_fields import Fields, filled
-from renzheng.central.claims.rejects import Place
+from renzheng.central.claims.rejects import RowPlace
 from renzheng.central.claims.rows import Draft
 
 _SEXES = {"1": "M", "2": "F"}
@@ -47,7 +47,7 @@ _PERSONS: Mapping[str, str] = {
 
 @dataclass(slots=True)
 class _Person:
-    place: Place
+    place: RowPlace
     sex: str = "U"
     born: date | None = None
 
@@ -57,9 +57,9 @@ class People:
     """What the messages of an import say of persons, each named once at its end; the latest word counts."""
 
     known: dict[str, _Person] = field(default_factory=dict)
-    deaths: dict[tuple[str, str], tuple[Place, str, date]] = field(default_factory=dict)
+    deaths: dict[tuple[str, str], tuple[RowPlace, str, date]] = field(default_factory=dict)
 
-    def see(self, read: Fields, fields: Mapping[str, object], place: Place) -> None:
+    def see(self, read: Fields, fields: Mapping[str, object], place: RowPlace) -> None:
         """Take in `gend` and `brdy` (1101's `baseinfo`, a settlement's `setlinfo`)."""
         person_id = read.person(needed=False)
         if not person_id:
@@ -69,7 +69,7 @@ class People:
         born = read.day("brdy")
         person.born = person.born if born in {None, _FILLER} else born
 
-    def see_discharge(self, read: Fields, fields: Mapping[str, object], place: Place) -> None:
+    def see_discharge(self, read: Fields, fields: Mapping[str, object], place: RowPlace) -> None:
         """Take in the death that a discharge (2402) tells of; a later discharge of the visit replaces it.
 
         Systems fill `die_date` for the living, too: it counts only with the way of leaving that says so, and
@@ -99,13 +99,13 @@ class People:
             yield _person(place, person_id, "U", None, day)
 
 
-def _person(place: Place, person_id: str, sex: str, born: date | None, died: date | None) -> Draft:
+def _person(place: RowPlace, person_id: str, sex: str, born: date | None, died: date | None) -> Draft:
     values = {"person_id": person_id, "sex": sex, "birth_date": born, "death_date": died}
     return Draft("persons", place, values, _PERSONS)
 
 
 def diagnoses(
-    fields: Mapping[str, object], records: Sequence[Mapping[str, object]], place: Place
+    fields: Mapping[str, object], records: Sequence[Mapping[str, object]], place: RowPlace
 ) -> Iterator[Draft]:
     """Yield the diagnoses of a visit, those marked as no longer valid left out."""
     for record in records:
@@ -117,7 +117,7 @@ def diagnoses(
 
 
 def operations(
-    fields: Mapping[str, object], records: Sequence[Mapping[str, object]], place: Place
+    fields: Mapping[str, object], records: Sequence[Mapping[str, object]], place: RowPlace
 ) -> Iterator[Draft]:
     """Yield the operations of a visit."""
     for record in records:

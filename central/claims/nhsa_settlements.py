@@ -10,7 +10,7 @@ from decimal import Decimal
 
 from renzheng.central.claims.nhsa_fields import Fields, filled
 from renzheng.central.claims.nhsa_lines import line_id_of
-from renzheng.central.claims.rejects import Place, Problem, Reason, Remark, shown
+from renzheng.central.claims.rejects import Problem, Reason, RowPlace, RowProblem, shown
 from renzheng.central.claims.source import Ignored, Item
 from renzheng.central.claims.stay_events import (
     LineCode,
@@ -33,7 +33,7 @@ def read_settlement(
     transaction: str,
     read: Fields,
     fields: Mapping[str, object],
-    place: Place,
+    place: RowPlace,
     codes: Iterable[Mapping[str, object]] = (),
 ) -> Iterator[Item]:
     """Read one 2207 or 2304, with the traceability codes it carries."""
@@ -80,7 +80,7 @@ def _fund(read: Fields, fields: Mapping[str, object]) -> Decimal | None:
 
 
 def _codes(
-    read: Fields, visit_id: str, settlement_id: str, place: Place, codes: Iterable[Mapping[str, object]]
+    read: Fields, visit_id: str, settlement_id: str, place: RowPlace, codes: Iterable[Mapping[str, object]]
 ) -> Iterator[Item]:
     """Yield one traceability code a line.
 
@@ -94,7 +94,7 @@ def _codes(
         )
         if not number or code is None:
             name = "drug_trac_codg" if number else "feedetl_sn"
-            yield Remark(TABLE, place, Problem(name, Reason.DESCRIPTION_NOT_READ, shown(code or number)))
+            yield RowProblem(TABLE, place, Problem(name, Reason.DESCRIPTION_NOT_READ, shown(code or number)))
         elif str(record.get("trdn_flag") or "").strip() == _SPLIT:
             yield Ignored(SPLIT_PACK)
         elif number in with_code:
@@ -105,7 +105,7 @@ def _codes(
             yield LineCode(place, read.institution_id, line_id, str(code).strip(), settlement_id)
 
 
-def read_settlement_cancellation(read: Fields, place: Place) -> Iterator[Item]:
+def read_settlement_cancellation(read: Fields, place: RowPlace) -> Iterator[Item]:
     """Read one 2208 or 2305: its own `setl_id` is the settlement that it takes back."""
     settlement_id = read.id("setl_id")
     if read.problems:
@@ -114,7 +114,7 @@ def read_settlement_cancellation(read: Fields, place: Place) -> Iterator[Item]:
         yield SettlementCancellation(place, read.institution_id, settlement_id=settlement_id)
 
 
-def read_reversed_message(read: Fields, fields: Mapping[str, object], place: Place) -> Iterator[Item]:
+def read_reversed_message(read: Fields, fields: Mapping[str, object], place: RowPlace) -> Iterator[Item]:
     """Read one 2601, which takes back a whole message: of those, settlements matter."""
     about = str(fields.get("oinfno") or "").strip()
     if about[:4] not in {"2207", "2304"}:
@@ -127,7 +127,7 @@ def read_reversed_message(read: Fields, fields: Mapping[str, object], place: Pla
         yield SettlementCancellation(place, read.institution_id, message_id=message_id)
 
 
-def read_settlement_list(read: Fields, fields: Mapping[str, object], place: Place) -> Iterator[Item]:
+def read_settlement_list(read: Fields, fields: Mapping[str, object], place: RowPlace) -> Iterator[Item]:
     """Read the head of one 4101: its settlement's days, and the stay. `hi_no` is no `psn_no`."""
     visit_id, settlement_id = read.code("mdtrt_id"), read.id("setl_id")
     begins, ends = _days(read)
@@ -139,7 +139,7 @@ def read_settlement_list(read: Fields, fields: Mapping[str, object], place: Plac
     yield Settlement(place, read.institution_id, visit_id, settlement_id, from_at=begins, to_at=ends)
     if not person_id:
         value = "hi_no" if filled(fields, "hi_no") is not None else ""
-        yield Remark(TABLE, place, Problem("psn_no", Reason.NO_PERSON, value))
+        yield RowProblem(TABLE, place, Problem("psn_no", Reason.NO_PERSON, value))
     elif admitted_at is not None:
         yield StayEvent(
             place,

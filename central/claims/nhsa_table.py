@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 
-class Use(Enum):
+class TransactionUse(Enum):
     """What the importer does with a transaction."""
 
     PERSON = "person"
@@ -42,7 +42,7 @@ class Transaction:
 
     number: str
     name: str
-    use: Use
+    use: TransactionUse
     nodes: tuple[str, ...] = ("data",)
     needs: tuple[str, ...] = ()
     answer: tuple[str, ...] = ()
@@ -60,22 +60,24 @@ _STOCK = {
 }
 
 _ALL = (
-    Transaction("1101", "人员信息 person", Use.PERSON, answer=("baseinfo",), needs=("psn_no",)),
-    Transaction("2201", "挂号 registration", Use.REGISTRATION, answer=("data", "result"), needs=_VISIT),
-    Transaction("2202", "挂号撤销 registration cancelled", Use.COUNTED),
-    Transaction("2203", "门诊就诊 outpatient visit", Use.VISIT, ("mdtrtinfo", "diseinfo"), _VISIT),
-    Transaction("2204", "门诊费用明细 outpatient lines", Use.LINES, ("feedetail",), _LINE),
+    Transaction("1101", "人员信息 person", TransactionUse.PERSON, answer=("baseinfo",), needs=("psn_no",)),
+    Transaction(
+        "2201", "挂号 registration", TransactionUse.REGISTRATION, answer=("data", "result"), needs=_VISIT
+    ),
+    Transaction("2202", "挂号撤销 registration cancelled", TransactionUse.COUNTED),
+    Transaction("2203", "门诊就诊 outpatient visit", TransactionUse.VISIT, ("mdtrtinfo", "diseinfo"), _VISIT),
+    Transaction("2204", "门诊费用明细 outpatient lines", TransactionUse.LINES, ("feedetail",), _LINE),
     Transaction(
         "2205",
         "门诊费用明细撤销 outpatient lines cancelled",
-        Use.LINE_CANCELLATION,
+        TransactionUse.LINE_CANCELLATION,
         needs=(*_VISIT, "chrg_bchno"),
     ),
-    Transaction("2206", "门诊预结算 outpatient trial settlement", Use.COUNTED),
+    Transaction("2206", "门诊预结算 outpatient trial settlement", TransactionUse.COUNTED),
     Transaction(
         "2207",
         "门诊结算 outpatient settlement",
-        Use.SETTLEMENT,
+        TransactionUse.SETTLEMENT,
         ("data", "drug_trac_info"),
         ("setl_id", "mdtrt_id"),
         ("setlinfo",),
@@ -83,56 +85,63 @@ _ALL = (
     Transaction(
         "2208",
         "门诊结算撤销 outpatient settlement cancelled",
-        Use.SETTLEMENT_CANCELLATION,
+        TransactionUse.SETTLEMENT_CANCELLATION,
         needs=("setl_id",),
     ),
-    Transaction("2301", "住院费用明细 inpatient lines", Use.LINES, ("feedetail",), _LINE),
+    Transaction("2301", "住院费用明细 inpatient lines", TransactionUse.LINES, ("feedetail",), _LINE),
     Transaction(
         "2302",
         "住院费用明细撤销 inpatient lines cancelled",
-        Use.LINE_CANCELLATION,
+        TransactionUse.LINE_CANCELLATION,
         needs=(*_VISIT, "feedetl_sn"),
     ),
-    Transaction("2303", "住院预结算 inpatient trial settlement", Use.COUNTED),
+    Transaction("2303", "住院预结算 inpatient trial settlement", TransactionUse.COUNTED),
     Transaction(
         "2304",
         "住院结算 inpatient settlement",
-        Use.SETTLEMENT,
+        TransactionUse.SETTLEMENT,
         ("data", "drug_trac_info"),
         ("setl_id", "mdtrt_id"),
         ("setlinfo",),
     ),
     Transaction(
-        "2305", "住院结算撤销 inpatient settlement cancelled", Use.SETTLEMENT_CANCELLATION, needs=("setl_id",)
+        "2305",
+        "住院结算撤销 inpatient settlement cancelled",
+        TransactionUse.SETTLEMENT_CANCELLATION,
+        needs=("setl_id",),
     ),
     Transaction(
         "2401",
         "入院登记 admission",
-        Use.STAY,
+        TransactionUse.STAY,
         ("mdtrtinfo", "diseinfo", "agnterinfo"),
         (*_VISIT, "begntime"),
         ("result", "data"),
     ),
-    Transaction("2402", "出院登记 discharge", Use.STAY, ("dscginfo", "diseinfo"), (*_VISIT, "endtime")),
-    Transaction("2403", "住院信息变更 amendment of a stay", Use.STAY, ("adminfo", "diseinfo"), _VISIT),
-    Transaction("2404", "入院撤销 admission cancelled", Use.STAY, needs=(*_VISIT, "inf_time")),
-    Transaction("2405", "出院撤销 discharge cancelled", Use.STAY, needs=(*_VISIT, "inf_time")),
-    Transaction("2601", "冲正 message reversed", Use.REVERSED_MESSAGE, needs=("omsgid",)),
+    Transaction(
+        "2402", "出院登记 discharge", TransactionUse.STAY, ("dscginfo", "diseinfo"), (*_VISIT, "endtime")
+    ),
+    Transaction(
+        "2403", "住院信息变更 amendment of a stay", TransactionUse.STAY, ("adminfo", "diseinfo"), _VISIT
+    ),
+    Transaction("2404", "入院撤销 admission cancelled", TransactionUse.STAY, needs=(*_VISIT, "inf_time")),
+    Transaction("2405", "出院撤销 discharge cancelled", TransactionUse.STAY, needs=(*_VISIT, "inf_time")),
+    Transaction("2601", "冲正 message reversed", TransactionUse.REVERSED_MESSAGE, needs=("omsgid",)),
     Transaction(
         "4101",
         "结算清单 settlement list",
-        Use.SETTLEMENT_LIST,
+        TransactionUse.SETTLEMENT_LIST,
         ("setlinfo", "payinfo", "opspdiseinfo", "diseinfo", "iteminfo", "oprninfo", "icuinfo", "bldinfo"),
         ("setl_id", "mdtrt_id"),
     ),
     Transaction(
         "4205",
         "自费病人明细 lines of a patient who pays himself",
-        Use.LINES,
+        TransactionUse.LINES,
         ("feedetail", "mdtrtinfo", "diseinfo"),
         _LINE,
     ),
-    *(Transaction(number, name, Use.COUNTED, nodes) for number, (name, nodes) in _STOCK.items()),
+    *(Transaction(number, name, TransactionUse.COUNTED, nodes) for number, (name, nodes) in _STOCK.items()),
 )
 
 TRANSACTIONS: Mapping[str, Transaction] = {one.number: one for one in _ALL}
@@ -152,7 +161,7 @@ def find(number: str) -> Transaction | None:
     if number in TRANSACTIONS:
         return TRANSACTIONS[number]
     if len(number) == 4 and number.isdigit() and number[:2] in _COUNTED_FAMILIES:  # noqa: PLR2004 - NHSA's form
-        return Transaction(number, "", Use.COUNTED, ())
+        return Transaction(number, "", TransactionUse.COUNTED, ())
     return None
 
 

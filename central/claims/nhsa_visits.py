@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 
 from renzheng.central.claims.nhsa_fields import Fields
-from renzheng.central.claims.rejects import Place
+from renzheng.central.claims.rejects import RowPlace
 from renzheng.central.claims.source import Item
 from renzheng.central.claims.stay_events import StayEvent, StayEventKind, VisitFact
 from renzheng.central.claims.values import read_time
@@ -21,7 +21,7 @@ _NO_TIME = read_time("1900-01-01T00:00:00Z", None)
 _Where = tuple[str | None, str | None, str | None]
 
 
-def read_registration(read: Fields, place: Place) -> Iterator[Item]:
+def read_registration(read: Fields, place: RowPlace) -> Iterator[Item]:
     """Read one 2201 or 2203: who was seen by whom."""
     visit_id = read.code("mdtrt_id")
     read.person()
@@ -38,7 +38,7 @@ def read_registration(read: Fields, place: Place) -> Iterator[Item]:
         yield fact
 
 
-def read_stay(transaction: str, read: Fields, place: Place) -> Iterator[Item]:
+def read_stay(transaction: str, read: Fields, place: RowPlace) -> Iterator[Item]:
     """Read one 2401 to 2405."""
     kind = STAY_KINDS[transaction]
     visit_id, person_id = read.code("mdtrt_id"), read.person()
@@ -54,7 +54,7 @@ def read_stay(transaction: str, read: Fields, place: Place) -> Iterator[Item]:
 
 
 def _events(
-    kind: StayEventKind, read: Fields, place: Place, visit_id: str, person_id: str
+    kind: StayEventKind, read: Fields, place: RowPlace, visit_id: str, person_id: str
 ) -> list[StayEvent]:
     """Return what 2401, 2402 or 2403 say; a row that has both times tells of admission and discharge."""
     admitted_at = read.time("begntime", needed=kind is StayEventKind.ADMIT)
@@ -95,7 +95,7 @@ def _events(
 
 
 def _cancellation(
-    kind: StayEventKind, read: Fields, place: Place, visit_id: str, person_id: str
+    kind: StayEventKind, read: Fields, place: RowPlace, visit_id: str, person_id: str
 ) -> list[StayEvent]:
     """Return what 2404 or 2405 say: of whom and of which visit; when, only the envelope says."""
     recorded_at = read.time("inf_time", needed=True)

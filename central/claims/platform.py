@@ -21,7 +21,7 @@ from renzheng.central.claims.mapped import sheets_of
 from renzheng.central.claims.mapping_file import PlatformSettings, read_settings
 from renzheng.central.claims.nhsa_lines import MED_TYPES
 from renzheng.central.claims.platform_tables import KINDS, KNOWN, TABLES, PlatformTable, is_heading, table_of
-from renzheng.central.claims.rejects import Place, Problem, Reason, Remark, shown
+from renzheng.central.claims.rejects import Problem, Reason, RowPlace, RowProblem, shown
 from renzheng.central.claims.rows import Draft, ZoneOf
 from renzheng.central.claims.settlements import SETTLEMENTS, TOLD
 from renzheng.central.claims.source import (
@@ -35,7 +35,7 @@ from renzheng.central.claims.source import (
     Options,
 )
 from renzheng.central.claims.staging import Spool, database
-from renzheng.central.claims.typing_habits import Habits
+from renzheng.central.claims.typing_habits import RowNormaliser
 from renzheng.central.claims.values import ValueProblem, read_time
 from renzheng.central.claims.withdrawn import LineWithdrawal
 from renzheng.contracts.ids import normalised_id, tidy_id
@@ -101,9 +101,9 @@ class PlatformSource:
             yield Ignored(f"file {file.name}")
             return
         spool = self._spool(table)
-        for row, problems in Habits(self._open(file, advance), KINDS).rows():
+        for row, problems in RowNormaliser(self._open(file, advance), KINDS).rows():
             if isinstance(row, BadLine):
-                yield Remark(table.target, row.place, row.problem)
+                yield RowProblem(table.target, row.place, row.problem)
             elif is_heading(table, row.fields):
                 yield Counted("heading rows")
             else:
@@ -151,7 +151,7 @@ class PlatformSource:
             if self._has("fee_list_d"):
                 yield from _differing(connection)
             for place, line_id, settlement_id, *at in connection.execute(sql.WITHDRAWN).fetchall():
-                yield LineWithdrawal(Place(*at), place, line_id, settlement_id)
+                yield LineWithdrawal(RowPlace(*at), place, line_id, settlement_id)
             for kind, rows in connection.execute(sql.COUNTS).fetchall():
                 yield Counted(kind, rows)
 
@@ -329,16 +329,16 @@ def _item_code(row: Mapping[str, Any]) -> tuple[str | None, tuple[Problem, ...]]
     return code or row["medins_list_codg"], ()
 
 
-def _differing(connection: duckdb.DuckDBPyConnection) -> Iterator[Remark]:
+def _differing(connection: duckdb.DuckDBPyConnection) -> Iterator[RowProblem]:
     """Name the settlements whose total is not the sum of their lines."""
     for batch in connection.sql(sql.DIFFERING.format(told=TOLD)).to_arrow_reader(_ROWS):
         for row in batch.to_pylist():
             problem = Problem("medfee_sumamt", Reason.SETTLEMENT_DIFFERS, shown(row["told"]))
-            yield Remark(SETTLEMENTS, _place(row), problem)
+            yield RowProblem(SETTLEMENTS, _place(row), problem)
 
 
-def _place(row: Mapping[str, Any]) -> Place:
-    return Place(row["_file"], row["_line"])
+def _place(row: Mapping[str, Any]) -> RowPlace:
+    return RowPlace(row["_file"], row["_line"])
 
 
 def _problems(row: Mapping[str, Any], fields: Any) -> tuple[Problem, ...]:

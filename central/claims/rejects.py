@@ -308,7 +308,7 @@ _SHOWN = 120
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class RowPlace:
     """Where a row stood: file name, and its first line (1-based; row number in Parquet)."""
 
     file: str
@@ -325,7 +325,7 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True)
-class Remark:
+class RowProblem:
     """A problem with its place and the table the row was meant for.
 
     Args:
@@ -334,7 +334,7 @@ class Remark:
     """
 
     table: str
-    place: Place
+    place: RowPlace
     problem: Problem
     known: Mapping[str, object] = field(default_factory=dict)
 

@@ -8,7 +8,7 @@ from enum import Enum
 from functools import cache
 from typing import Any
 
-from renzheng.central.claims.rejects import Place, Problem, Reason, Remark, shown
+from renzheng.central.claims.rejects import Problem, Reason, RowPlace, RowProblem, shown
 from renzheng.central.claims.values import (
     MAX_TEXT,
     ValueProblem,
@@ -86,7 +86,7 @@ class Draft:
     """
 
     table: str
-    place: Place
+    place: RowPlace
     values: Mapping[str, object]
     sources: Mapping[str, str] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
@@ -98,7 +98,7 @@ class Row:
     """A row that its table can take; `warnings` are worth knowing, not in the way."""
 
     table: str
-    place: Place
+    place: RowPlace
     values: dict[str, Any]
     warnings: tuple[Problem, ...] = ()
 
@@ -113,7 +113,7 @@ class Refused:
     """
 
     table: str
-    place: Place
+    place: RowPlace
     problems: tuple[Problem, ...]
     values: Mapping[str, Any] = field(default_factory=dict)
     day: date | None = None
@@ -137,7 +137,7 @@ def finish(draft: Draft, zone_of: ZoneOf) -> Row | Refused:
     return Row(draft.table, draft.place, values, tuple(problems))
 
 
-def refused(remark: Remark, zone_of: ZoneOf) -> Refused:
+def refused(remark: RowProblem, zone_of: ZoneOf) -> Refused:
     """Return a reader's own refusal as one with typed values, as far as they can be read."""
     table = INPUT_TABLES.get(remark.table)
     if table is None or not remark.known:

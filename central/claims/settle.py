@@ -26,7 +26,7 @@ class OutputError(InputError):
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
+class SettledTable:
     """How many rows a table gained, had word for word, refused as repeats, and took in another's place."""
 
     added: int = 0
@@ -87,7 +87,7 @@ def settle_table(
     *,
     sources: Mapping[str, str] | None = None,
     fills: bool = False,
-) -> Settled:
+) -> SettledTable:
     """Merge one staged table into `out`; what is to be said of repeated rows goes to the table `remarks`.
 
     Of several rows with one key in one file the first is kept. In a table of `CORRECTED`, a later file's row
@@ -157,7 +157,7 @@ def settle_table(
     replaced = gave_way + outcomes.get("replaced", 0)
     put(merged, target)
     added = rows - refused - unchanged - replaced
-    return Settled(added, unchanged + withdrawn, refused + cancelled, replaced)
+    return SettledTable(added, unchanged + withdrawn, refused + cancelled, replaced)
 
 
 def _any(database: duckdb.DuckDBPyConnection, rows: str) -> bool:

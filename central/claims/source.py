@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from renzheng.central.claims.rejects import Remark
+from renzheng.central.claims.rejects import RowProblem
 from renzheng.central.claims.rows import Draft, ZoneOf
 from renzheng.central.claims.stay_events import (
     LineCancellation,
@@ -38,7 +38,16 @@ class Counted:
 
 Told = Settlement | SettlementCancellation | LineCode | ClaimWithdrawal | ClaimName | LineWithdrawal
 Item = (
-    Draft | Remark | StayEvent | Rename | VisitFact | LineCancellation | LineUpload | Told | Ignored | Counted
+    Draft
+    | RowProblem
+    | StayEvent
+    | Rename
+    | VisitFact
+    | LineCancellation
+    | LineUpload
+    | Told
+    | Ignored
+    | Counted
 )
 Advance = Callable[[int], None]
 

@@ -17,7 +17,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from renzheng.central.claims.rejects import NO_EVIDENCE, Place, Problem
+from renzheng.central.claims.rejects import NO_EVIDENCE, Problem, RowPlace
 from renzheng.central.claims.rows import Refused, Row
 from renzheng.contracts.tables import INPUT_TABLES, REJECTS, Table, arrow_schema
 
@@ -162,7 +162,7 @@ class Staging:
         """Count one row read for a table."""
         self.read[table] += 1
 
-    def position(self, place: Place) -> tuple[int, str, int]:
+    def position(self, place: RowPlace) -> tuple[int, str, int]:
         """Give the next ordinal, with the place."""
         self._ordinal += 1
         return self._ordinal, place.file, place.line
@@ -172,7 +172,7 @@ class Staging:
         spool = self._spools.get(name) or self._spool(name, schema())
         spool.add(values)
 
-    def remark(self, table: str, place: Place, *problems: Problem) -> None:
+    def remark(self, table: str, place: RowPlace, *problems: Problem) -> None:
         """Stage what there is to say about a row."""
         for problem in problems:
             self._remarks.add(

@@ -11,7 +11,7 @@ from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 
-from renzheng.central.claims.rejects import Place, Problem, Reason, Remark
+from renzheng.central.claims.rejects import Problem, Reason, RowPlace, RowProblem
 from renzheng.central.claims.rows import Draft
 
 
@@ -70,7 +70,7 @@ class StayEvent:
         approved_by: who approved a leave.
     """
 
-    place: Place
+    place: RowPlace
     kind: StayEventKind
     institution_id: str
     visit_id: str
@@ -92,7 +92,7 @@ class StayEvent:
 class VisitFact:
     """What a registration says of the lines of a visit: where they belong that do not say so themselves."""
 
-    place: Place
+    place: RowPlace
     institution_id: str
     visit_id: str
     department: str | None = None
@@ -113,7 +113,7 @@ class Settlement:
         message_id: of the message, by which a reversal may name it.
     """
 
-    place: Place
+    place: RowPlace
     institution_id: str
     visit_id: str
     settlement_id: str
@@ -130,7 +130,7 @@ class Settlement:
 class SettlementCancellation:
     """A settlement taken back, named by its number or by its message."""
 
-    place: Place
+    place: RowPlace
     institution_id: str
     settlement_id: str | None = None
     message_id: str | None = None
@@ -140,7 +140,7 @@ class SettlementCancellation:
 class LineCode:
     """The traceability code of a line, told by its settlement."""
 
-    place: Place
+    place: RowPlace
     institution_id: str
     line_id: str
     code: str
@@ -159,7 +159,7 @@ class Rename:
         at: when it was told.
     """
 
-    place: Place
+    place: RowPlace
     of: str
     institution_id: str
     before: str
@@ -177,7 +177,7 @@ class LineCancellation:
         sent_at: when the message was sent.
     """
 
-    place: Place
+    place: RowPlace
     institution_id: str
     visit_id: str
     line_id: str | None = None
@@ -189,7 +189,7 @@ class LineCancellation:
 class LineUpload:
     """How a line came: in which charging batch, which a cancellation or a settlement may name, and when."""
 
-    place: Place
+    place: RowPlace
     institution_id: str
     line_id: str
     batch: str | None = None
@@ -205,12 +205,12 @@ class Folded:
     """
 
     drafts: tuple[Draft, ...]
-    remarks: tuple[Remark, ...]
+    remarks: tuple[RowProblem, ...]
     ended_by: StayEvent | None = None
 
 
 _Location = tuple[str | None, str | None, str | None]
-_ANYWHERE = Place("", 0)
+_ANYWHERE = RowPlace("", 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,7 +259,7 @@ def fold(events: Iterable[StayEvent]) -> Folded:
     and one remark says so, unless nothing told of more than a registration or of ways within the house.
     """
     stay = _Stay()
-    remarks: list[Remark] = []
+    remarks: list[RowProblem] = []
     seen: set[StayEvent] = set()
     ordered = sorted(events, key=_turn)
     for event in ordered:
@@ -295,8 +295,8 @@ def _turn(event: StayEvent) -> tuple[bool, datetime, bool, datetime]:
     return event.kind is StayEventKind.AMEND, event.recorded_at, not begins, event.at
 
 
-def _remark(event: StayEvent, reason: Reason, value: str) -> Remark:
-    return Remark("stays", event.place, Problem("", reason, value))
+def _remark(event: StayEvent, reason: Reason, value: str) -> RowProblem:
+    return RowProblem("stays", event.place, Problem("", reason, value))
 
 
 def _draft(stay: _Stay, ordered: list[StayEvent], admitted_at: datetime) -> Draft:

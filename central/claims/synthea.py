@@ -12,7 +12,7 @@ from typing import Literal
 
 from renzheng.central.claims.delimited import BadLine, Record, open_table
 from renzheng.central.claims.nhsa_lines import join_id
-from renzheng.central.claims.rejects import Remark
+from renzheng.central.claims.rejects import RowProblem
 from renzheng.central.claims.rows import Draft, ZoneOf
 from renzheng.central.claims.source import Advance, ColumnsError, Ignored, InputFile, Item, Options
 
@@ -82,7 +82,7 @@ class SyntheaSource:
         table = open_table(file.path, encoding=self._options.encoding, advance=advance, name=file.name)
         for row in table.rows:
             if isinstance(row, BadLine):
-                yield Remark(_TABLES[kind], row.place, row.problem)
+                yield RowProblem(_TABLES[kind], row.place, row.problem)
             else:
                 yield self._item(kind, row)
 

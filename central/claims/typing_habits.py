@@ -35,7 +35,7 @@ class _Span:
     last: date
 
 
-class Habits:
+class RowNormaliser:
     """Reads a table's rows with their numbers and times made plain.
 
     Args:

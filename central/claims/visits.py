@@ -20,7 +20,7 @@ import duckdb
 import pyarrow as pa
 
 from renzheng.central.claims.files import count, literal, note_made
-from renzheng.central.claims.rejects import Place
+from renzheng.central.claims.rejects import RowPlace
 from renzheng.central.claims.rows import ZoneOf, finish, refused
 from renzheng.central.claims.settle import JOURNAL
 from renzheng.central.claims.staging import Staging
@@ -214,6 +214,6 @@ def _event(row: dict[str, Any]) -> StayEvent:
         name: value.astimezone(UTC) if isinstance(value, datetime) else value for name, value in row.items()
     }
     del values["arrival"]
-    place = Place(values.pop("file"), values.pop("line"))
+    place = RowPlace(values.pop("file"), values.pop("line"))
     kind = StayEventKind(values.pop("kind"))
     return StayEvent(place=place, kind=kind, **values)

@@ -19,7 +19,7 @@ import duckdb
 import pyarrow as pa
 
 from renzheng.central.claims.files import count, literal
-from renzheng.central.claims.rejects import Place
+from renzheng.central.claims.rejects import RowPlace
 from renzheng.central.claims.staging import Staging
 from renzheng.common.files import put
 
@@ -50,7 +50,7 @@ class ClaimWithdrawal:
         by_claim: likewise, the claim that replaces it; None where it is cancelled.
     """
 
-    place: Place
+    place: RowPlace
     institution_id: str
     claim: str
     by_claim: str | None = None
@@ -74,7 +74,7 @@ class ClaimName:
 class LineWithdrawal:
     """A line, or all lines of a settlement, billed no more: one of the two ids is told."""
 
-    place: Place
+    place: RowPlace
     institution_id: str
     line_id: str | None = None
     settlement_id: str | None = None

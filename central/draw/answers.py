@@ -15,7 +15,7 @@ from renzheng.contracts.events import SpotCheckResult
 from renzheng.contracts.rosters import Away
 
 
-class Standing(StrEnum):
+class RateCategory(StrEnum):
     """How a check counts in the in-bed rate."""
 
     PRESENT = "present"
@@ -83,12 +83,12 @@ class Discharge:
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
+class SettledCheck:
     """A check, the answer that counts, how it counts, and earlier answers that it overturned."""
 
     check: DrawnCheck
     answer: Answer | None
-    standing: Standing
+    standing: RateCategory
     overturned: tuple[Answer, ...] = ()
 
 
@@ -98,7 +98,7 @@ def settle_checks(
     leaves: Mapping[tuple[str, str], Sequence[Away]],
     discharged: Mapping[tuple[str, str], Discharge],
     now_us: int,
-) -> list[Settled]:
+) -> list[SettledCheck]:
     """Say how each check counts at a moment.
 
     Args:
@@ -120,7 +120,7 @@ def settle_checks(
         latest = mine[-1] if mine else None
         overturned = tuple(one for one in mine if latest and one.result is not latest.result)
         standing = _stand(check, latest, leaves, discharged, now_us)
-        settled.append(Settled(check, latest, standing, overturned))
+        settled.append(SettledCheck(check, latest, standing, overturned))
     return settled
 
 
@@ -130,22 +130,22 @@ def _stand(
     leaves: Mapping[tuple[str, str], Sequence[Away]],
     discharged: Mapping[tuple[str, str], Discharge],
     now_us: int,
-) -> Standing:
+) -> RateCategory:
     visit = (check.institution_id, check.visit_id)
     moment = check.closes_at if answer is None else answer.answered_at
     missing = answer is None or answer.result is SpotCheckResult.ABSENT
     end = discharged.get(visit)
     known_from = None if end is None else max(end.ended_at, end.told_at)
     if check.left_out is not None:
-        return Standing.VOID
+        return RateCategory.VOID
     if check.away is None and missing and known_from is not None and known_from <= check.drawn_at:
-        return Standing.VOID
+        return RateCategory.VOID
     if missing and known_from is not None and known_from <= moment:
-        return Standing.DISCHARGED
+        return RateCategory.DISCHARGED
     if answer is None:
-        return Standing.OPEN if now_us <= check.closes_at else Standing.UNANSWERED
+        return RateCategory.OPEN if now_us <= check.closes_at else RateCategory.UNANSWERED
     if answer.result is SpotCheckResult.ABSENT and _was_covered(leaves.get(visit, ()), check, moment):
-        return Standing.COVERED
+        return RateCategory.COVERED
     return _STANDS[answer.result]
 
 
@@ -163,10 +163,10 @@ def _was_covered(leaves: Sequence[Away], check: DrawnCheck, moment_us: int) -> b
 
 
 _STANDS = {
-    SpotCheckResult.PRESENT: Standing.PRESENT,
-    SpotCheckResult.ABSENT: Standing.ABSENT,
-    SpotCheckResult.AWAY_APPROVED: Standing.COVERED,
-    SpotCheckResult.IDENTITY_MISMATCH: Standing.MISMATCH,
-    SpotCheckResult.REFUSED: Standing.REFUSED,
-    SpotCheckResult.UNANSWERED: Standing.UNANSWERED,
+    SpotCheckResult.PRESENT: RateCategory.PRESENT,
+    SpotCheckResult.ABSENT: RateCategory.ABSENT,
+    SpotCheckResult.AWAY_APPROVED: RateCategory.COVERED,
+    SpotCheckResult.IDENTITY_MISMATCH: RateCategory.MISMATCH,
+    SpotCheckResult.REFUSED: RateCategory.REFUSED,
+    SpotCheckResult.UNANSWERED: RateCategory.UNANSWERED,
 }

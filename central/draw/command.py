@@ -111,7 +111,7 @@ def publish(config: Config = CONFIG) -> None:
 @app.command()
 def code(round_id: Annotated[str, typer.Argument(help="The round.")], config: Config = CONFIG) -> None:
     """Show the code of a round that is due, to be read out where there is no network."""
-    from renzheng.central.draw.handing import opening_code
+    from renzheng.central.draw.delivery import opening_code
     from renzheng.central.errors import DrawError
     from renzheng.contracts import keys
 

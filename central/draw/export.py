@@ -8,7 +8,14 @@ import sqlalchemy as sa
 
 from renzheng.central.adt import renaming
 from renzheng.central.adt.roster import Visit, leaves_of
-from renzheng.central.draw.answers import Answer, Discharge, DrawnCheck, Settled, Standing, settle_checks
+from renzheng.central.draw.answers import (
+    Answer,
+    Discharge,
+    DrawnCheck,
+    RateCategory,
+    SettledCheck,
+    settle_checks,
+)
 from renzheng.central.draw.sheets import read_away
 from renzheng.central.store import schema
 from renzheng.contracts import tables as canonical
@@ -19,7 +26,7 @@ CHECKS, ANSWERS, STAYS = schema.round_checks, schema.spot_checks, schema.stays
 
 def read_settled(
     connection: sa.Connection, now_us: int, *, round_id: str = "", institution_id: str = ""
-) -> list[Settled]:
+) -> list[SettledCheck]:
     """Read the checks of opened rounds, each with how it counts now."""
     query = sa.select(CHECKS).order_by(CHECKS.c.due_at, CHECKS.c.round_id, CHECKS.c.check_id)
     for column, value in ((CHECKS.c.round_id, round_id), (CHECKS.c.institution_id, institution_id)):
@@ -106,13 +113,13 @@ def _answers(connection: sa.Connection, round_id: str) -> list[Answer]:
     ]
 
 
-def _is_told(one: Settled, published: set[str]) -> bool:
-    if one.check.purpose != Purpose.INPATIENT.value or one.standing is Standing.VOID:
+def _is_told(one: SettledCheck, published: set[str]) -> bool:
+    if one.check.purpose != Purpose.INPATIENT.value or one.standing is RateCategory.VOID:
         return False
     return one.answer is not None or one.check.round_id in published
 
 
-def _row(one: Settled) -> dict[str, Any]:
+def _row(one: SettledCheck) -> dict[str, Any]:
     check, answer = one.check, one.answer
     return {
         "check_id": check.check_id,

@@ -32,7 +32,9 @@ from renzheng.central.draw.documents import (
     units_of,
 )
 from renzheng.central.draw.frame import FrozenFrame, Person, Wanted, as_text, freeze
-from renzheng.central.draw.keeping import (
+from renzheng.central.draw.public_values import check_value, source_of
+from renzheng.central.draw.sampling import Drawn, draw
+from renzheng.central.draw.sealing import (
     SHARE_BYTES,
     Officer,
     make_officer,
@@ -43,8 +45,6 @@ from renzheng.central.draw.keeping import (
     unwrap_code,
     wrap_code,
 )
-from renzheng.central.draw.public_values import check_value, source_of
-from renzheng.central.draw.sampling import Drawn, draw
 from renzheng.central.draw.sheets import Sealing, make_sheets
 from renzheng.central.draw.verifying import sample_rows
 from renzheng.central.errors import DrawError

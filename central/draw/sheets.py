@@ -43,7 +43,7 @@ class SealedFor:
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class RoundSheets:
     """The sheets of a round, its checks as rows of the store, and whose stay had ended meanwhile."""
 
     sheets: Sequence[SealedFor]
@@ -51,7 +51,7 @@ class Made:
     left_out: frozenset[Person]
 
 
-def make_sheets(connection: sa.Connection, sealing: Sealing, sample: Sequence[Person]) -> Made:
+def make_sheets(connection: sa.Connection, sealing: Sealing, sample: Sequence[Person]) -> RoundSheets:
     """Make and seal the sheets of a sample, with beds and leaves as they are known now.
 
     Who has been discharged since the frame was frozen stays in the record and out of the sheets: nobody goes
@@ -86,7 +86,7 @@ def make_sheets(connection: sa.Connection, sealing: Sealing, sample: Sequence[Pe
             away=absences,
         )
         by_institution.setdefault(person.institution_id, []).append(check)
-    return Made(_seal_all(connection, sealing, by_institution), checks, frozenset(left_out))
+    return RoundSheets(_seal_all(connection, sealing, by_institution), checks, frozenset(left_out))
 
 
 def away_json(absences: tuple[Away, ...]) -> str:

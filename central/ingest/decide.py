@@ -35,7 +35,7 @@ class Problem(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class OpenedBatch:
     """A batch whose signature and inner chain hold; not yet set against the device's head.
 
     `before` is the hash that the first entry says it follows.
@@ -84,7 +84,7 @@ class Commit:
     head: Head
 
 
-def open_message(device: DeviceState | None, envelope: bytes) -> Opened | Refused:
+def open_message(device: DeviceState | None, envelope: bytes) -> OpenedBatch | Refused:
     """Verify a message that came on a device's topic.
 
     Args:
@@ -122,7 +122,7 @@ def _find_key(device: DeviceState, header: log.BatchHeader, envelope: bytes) -> 
     return key.public
 
 
-def _open(envelope: bytes, said: log.BatchHeader, public: OKPKey) -> Opened | Refused:
+def _open(envelope: bytes, said: log.BatchHeader, public: OKPKey) -> OpenedBatch | Refused:
     try:
         batch = log.open_batch(envelope, public)
         first = log.read_entry(batch.lines[0])
@@ -135,10 +135,10 @@ def _open(envelope: bytes, said: log.BatchHeader, public: OKPKey) -> Opened | Re
     except log.LogError as error:
         return Refused(Problem.MALFORMED, error.what)
     parts = (batch.header, batch.signature)
-    return Opened(said.key_id, first.previous, entries, *parts, said.ack_version)
+    return OpenedBatch(said.key_id, first.previous, entries, *parts, said.ack_version)
 
 
-def place(head: Head, opened: Opened, stored: Mapping[int, str]) -> Commit | AlreadyStored | Refused:
+def place(head: Head, opened: OpenedBatch, stored: Mapping[int, str]) -> Commit | AlreadyStored | Refused:
     """Set an opened batch against the device's head.
 
     Args:
@@ -164,7 +164,7 @@ def place(head: Head, opened: Opened, stored: Mapping[int, str]) -> Commit | Alr
     return Commit(fresh, Head(fresh[-1].sequence, fresh[-1].hash))
 
 
-def follow_rotation(device: DeviceState, opened: Opened, upto: int) -> DeviceState | Refused:
+def follow_rotation(device: DeviceState, opened: OpenedBatch, upto: int) -> DeviceState | Refused:
     """Take a batch's change of key, if it has one, into the device's state.
 
     Args:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from renzheng.central.ingest import quick
-from renzheng.central.ingest.project import Flaw
+from renzheng.central.ingest.project import EventFlaw
 from renzheng.contracts import events
 from renzheng.contracts.events import Purpose
 from renzheng.contracts.ids import is_bureau
@@ -48,7 +48,7 @@ MAY: Mapping[type, May] = {
 """By event type: whether a device of a purpose, of a bureau or not, may say it. Other types: any device."""
 
 
-def unentitled(event: Any, institution_id: str, purpose: str) -> Flaw | None:
+def unentitled(event: Any, institution_id: str, purpose: str) -> EventFlaw | None:
     """Return the flaw of an event that its device may not say; None when it may.
 
     Args:
@@ -59,4 +59,4 @@ def unentitled(event: Any, institution_id: str, purpose: str) -> Flaw | None:
     may = MAY.get(type(event))
     if may is None or may(event, purpose, is_bureau(institution_id)):
         return None
-    return Flaw(f"{FOREIGN}: a device registered for {purpose} may not say this type of event.")
+    return EventFlaw(f"{FOREIGN}: a device registered for {purpose} may not say this type of event.")

@@ -21,7 +21,7 @@ Row = tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Flaw:
+class EventFlaw:
     """Why the event of an entry cannot be used; names fields, never their values."""
 
     detail: str
@@ -34,7 +34,7 @@ class Projection(NamedTuple):
     row: Row
 
 
-def read_event(link: Link, device_id: str, institution_id: str) -> Any | Flaw:
+def read_event(link: Link, device_id: str, institution_id: str) -> Any | EventFlaw:
     """Read the event of an entry that came from `device_id`, which stands in `institution_id`.
 
     Returns:
@@ -47,33 +47,33 @@ def read_event(link: Link, device_id: str, institution_id: str) -> Any | Flaw:
         event = quick.read(link.event_json)
     except EventError as error:
         read_entry(link.line)
-        return Flaw(error.what)
+        return EventFlaw(error.what)
     except OverflowError:
-        return Flaw("A moment lies outside what a calendar can hold.")
+        return EventFlaw("A moment lies outside what a calendar can hold.")
     if event.source != events.device_source(device_id):
-        return Flaw("source: the event names another device.")
+        return EventFlaw("source: the event names another device.")
     elsewhere = event.data.institution_id != institution_id
     if elsewhere and not (is_bureau(institution_id) and type(event) in _OF_INSPECTORS):
-        return Flaw("data.institution_id: the device is registered at another institution.")
+        return EventFlaw("data.institution_id: the device is registered at another institution.")
     if b"\\u0000" in link.line:
-        return Flaw("A text holds the character NUL, which no table can.")
+        return EventFlaw("A text holds the character NUL, which no table can.")
     return event
 
 
-def carried(event: Any, device_id: str, institution_id: str) -> Any | Flaw:
+def carried(event: Any, device_id: str, institution_id: str) -> Any | EventFlaw:
     """Read the event that an entry carries over from a closed log; any other event is returned as it is."""
     if type(event) is not _CARRIED:
         return event
     try:
         entry = read_entry(event.data.line.encode())
     except BrokenChainError:
-        return Flaw("data.line: what is carried over is no entry.")
+        return EventFlaw("data.line: what is carried over is no entry.")
     if entry.sequence != event.data.sequence:
-        return Flaw("data.line: the entry that is carried over says another sequence.")
+        return EventFlaw("data.line: the entry that is carried over says another sequence.")
     inner = read_event(
         Link(entry.sequence, entry.hash, entry.line, dumps(entry.event)), device_id, institution_id
     )
-    return Flaw("data.line: carried over twice.") if type(inner) is _CARRIED else inner
+    return EventFlaw("data.line: carried over twice.") if type(inner) is _CARRIED else inner
 
 
 def is_carried(line: bytes) -> bool:
@@ -81,13 +81,13 @@ def is_carried(line: bytes) -> bool:
     return _CARRIED_TYPE in line and read_entry(line).event.get("type") == _CARRIED_TYPE.decode()
 
 
-def project(event: Any, device_id: str, sequence: int, received_us: int) -> Projection | Flaw | None:
+def project(event: Any, device_id: str, sequence: int, received_us: int) -> Projection | EventFlaw | None:
     """Make the row of an event that `read_event` read; None when its type has no table of its own."""
     make = _PROJECTIONS.get(type(event))
     return make(event, device_id, sequence, received_us) if make else None
 
 
-_Make = Callable[[Any, str, int, int], Projection | Flaw]
+_Make = Callable[[Any, str, int, int], Projection | EventFlaw]
 
 
 def _attendance(event_type: str) -> _Make:
@@ -152,10 +152,10 @@ def _spot_check(event: Any, device_id: str, sequence: int, received_us: int) -> 
     return Projection("spot_checks", row)
 
 
-def _clock(event: Any, device_id: str, sequence: int, received_us: int) -> Projection | Flaw:
+def _clock(event: Any, device_id: str, sequence: int, received_us: int) -> Projection | EventFlaw:
     offset_ms = event.data.offset_ms
     if offset_ms is not None and abs(offset_ms) > INT64_MAX:
-        return Flaw("data.offset_ms: no clock is that wrong.")
+        return EventFlaw("data.offset_ms: no clock is that wrong.")
     trusted = int(event.data.clock.trusted)
     row = (device_id, sequence, event.data.change, offset_ms, trusted, int(event.time), received_us)
     return Projection("device_clocks", row)

@@ -36,7 +36,7 @@ _BOUNDS: Mapping[type, str] = {
 }
 
 
-class Moment(int):
+class EventTime(int):
     """A moment of an event: microseconds since 1970 in UTC."""
 
     __slots__ = ()
@@ -63,11 +63,11 @@ def read(event_json: bytes) -> Any:
     return msgspec.convert(event, struct_of(type(event)), from_attributes=True, dec_hook=_moment)
 
 
-def _moment(_wanted: type, value: Any) -> Moment:
+def _moment(_wanted: type, value: Any) -> EventTime:
     if isinstance(value, datetime):
-        return Moment(to_us(value))
+        return EventTime(to_us(value))
     if isinstance(value, str) and _UTC.fullmatch(value):
-        return Moment(to_us(datetime.fromisoformat(value)))
+        return EventTime(to_us(datetime.fromisoformat(value)))
     raise ValueError("not in the form in which events are written")
 
 
@@ -119,7 +119,7 @@ def _typed(annotation: Any, metadata: Iterable[Any]) -> Any:
     if origin is Annotated:
         return _typed(inner[0], [*inner[1:], *bounds])
     if (annotation, *bounds) == get_args(UtcDatetime):
-        return Moment
+        return EventTime
     if origin in (Union, types.UnionType):
         plain: Any = Union[tuple(_typed(one, ()) for one in inner)]  # noqa: UP007 - made at run time
     elif origin is tuple and inner[1:] == (...,):

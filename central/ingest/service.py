@@ -20,22 +20,30 @@ import sqlalchemy as sa
 from joserfc.jwk import OKPKey
 
 from renzheng.central.errors import StoreError
-from renzheng.central.ingest import carrying, decide, spot_check_answers, words
+from renzheng.central.ingest import carrying, decide, device_status, spot_check_answers
 from renzheng.central.ingest.decide import (
     AlreadyStored,
     Commit,
-    Opened,
+    OpenedBatch,
     Problem,
     Refused,
 )
 from renzheng.central.ingest.entitlement import unentitled
-from renzheng.central.ingest.project import Flaw, Projection, Row, carried, is_carried, project, read_event
+from renzheng.central.ingest.project import (
+    EventFlaw,
+    Projection,
+    Row,
+    carried,
+    is_carried,
+    project,
+    read_event,
+)
 from renzheng.central.metrics import Metrics
 from renzheng.central.store import archived, bulk, devices, log, refusals, schema, status
 from renzheng.central.store.database import Database
 from renzheng.central.store.device_state import DeviceState
 from renzheng.central.store.faults import StoreRefusesError, describe, is_of_store
-from renzheng.central.store.identity import Former
+from renzheng.central.store.identity import FormerKeys
 from renzheng.central.store.times import from_us, to_us
 from renzheng.common.supervised import frames, named
 from renzheng.contracts.log import BrokenChainError, Head, Link, genesis
@@ -88,7 +96,7 @@ class PreparedMessage:
 
     message: Message
     topic: Topic | None
-    content: Opened | Refused | Status
+    content: OpenedBatch | Refused | Status
     rows: Mapping[int, tuple[Projection | None, str | None]] = field(default_factory=dict)
 
 
@@ -108,7 +116,7 @@ class _Work:
     received_us: int
     states: dict[str, DeviceState]
     gaps: set[str]
-    speaker: words.Speaker
+    speaker: device_status.Speaker
     entries: list[Row] = field(default_factory=list)
     batches: list[Row] = field(default_factory=list)
     projected: dict[str, list[Row]] = field(default_factory=dict)
@@ -139,14 +147,14 @@ class Ingest:
         key: OKPKey,
         clock: Callable[[], datetime],
         metrics: Metrics | None = None,
-        former: Former | None = None,
+        former: FormerKeys | None = None,
     ) -> None:
         self._database = database
         self._key = key
         self._clock = clock
         self._metrics = metrics or Metrics()
         self._held: dict[str, tuple[float, str]] = {}
-        self._speaker = words.Speaker(key, former or Former())
+        self._speaker = device_status.Speaker(key, former or FormerKeys())
 
     def take(self, messages: Sequence[Message]) -> list[Reply]:
         """Commit a group of messages and return the answers, one to each message that carries log entries.
@@ -340,12 +348,16 @@ def _prepare(
 
 def _row(link: Link, device: DeviceState, received_us: int) -> tuple[Projection | None, str | None]:
     event = read_event(link, device.device_id, device.institution_id)
-    if not isinstance(event, Flaw):
+    if not isinstance(event, EventFlaw):
         event = carried(event, device.device_id, device.institution_id)
-    if not isinstance(event, Flaw):
+    if not isinstance(event, EventFlaw):
         event = unentitled(event, device.institution_id, device.purpose) or event
-    found = event if isinstance(event, Flaw) else project(event, device.device_id, link.sequence, received_us)
-    return (None, found.detail) if isinstance(found, Flaw) else (found, None)
+    found = (
+        event
+        if isinstance(event, EventFlaw)
+        else project(event, device.device_id, link.sequence, received_us)
+    )
+    return (None, found.detail) if isinstance(found, EventFlaw) else (found, None)
 
 
 def _read_status(message: Message, topic: Topic, device: DeviceState | None) -> Status | Refused:
@@ -417,7 +429,7 @@ def _hear_status(
     connection: sa.Connection, work: _Work, topic: Topic, device: DeviceState, said: Status
 ) -> None:
     """Answer a status with what central holds; the device's word may tell that central was set back."""
-    heard = words.hear(connection, work.speaker, device, said, work.received_us)
+    heard = device_status.hear(connection, work.speaker, device, said, work.received_us)
     work.speaker = heard.speaker
     if heard.device is not device:
         work.states[device.device_id] = heard.device
@@ -433,7 +445,7 @@ def _hear_status(
 
 
 def _decide(
-    connection: sa.Connection, work: _Work, device: DeviceState, opened: Opened
+    connection: sa.Connection, work: _Work, device: DeviceState, opened: OpenedBatch
 ) -> Commit | AlreadyStored | Refused:
     key = device.keys.get(opened.key_id)
     if device.revoked or key is None or key.revoked:
@@ -456,7 +468,7 @@ def _decide(
 def _accept(work: _Work, device: DeviceState, prepared: PreparedMessage, commit: Commit) -> None:
     device_id = device.device_id
     opened = prepared.content
-    assert isinstance(opened, Opened)
+    assert isinstance(opened, OpenedBatch)
     pending = work.pending.setdefault(device_id, {})
     for link in commit.entries:
         row, flaw = prepared.rows.get(link.sequence) or _row(link, device, work.received_us)
@@ -501,7 +513,7 @@ def _refuse(work: _Work, prepared: PreparedMessage, refused: Refused) -> None:
         work.gaps.add(device_id)
     work.counts.append(refused.problem.value)
     if topic is not None and topic.channel is Channel.LOG:
-        _answer(work, topic, refused, words.understood(message.payload))
+        _answer(work, topic, refused, device_status.understood(message.payload))
 
 
 def _answer(work: _Work, topic: Topic, refused: Refused | None, version: int) -> None:

@@ -22,7 +22,7 @@ _DRAWN = ("round_id", "institution_id", "visit_id", "person_id")
 
 
 @dataclass(frozen=True, slots=True)
-class Foreign:
+class ForeignAnswer:
     """An answer that somebody gave who was not entitled to."""
 
     device_id: str
@@ -31,12 +31,12 @@ class Foreign:
 
 
 @dataclass(slots=True)
-class Sorted:
+class SortedAnswers:
     """Answers by what becomes of them; rows in the order of `spot_checks`."""
 
     entitled: list[tuple[Any, ...]] = field(default_factory=list)
     undrawn: list[tuple[Any, ...]] = field(default_factory=list)
-    foreign: list[Foreign] = field(default_factory=list)
+    foreign: list[ForeignAnswer] = field(default_factory=list)
 
 
 def why_foreign(check: Mapping[str, Any], answer: Mapping[str, Any]) -> str | None:
@@ -57,7 +57,7 @@ def why_foreign(check: Mapping[str, Any], answer: Mapping[str, Any]) -> str | No
     return None
 
 
-def sort_out(connection: sa.Connection, rows: Rows) -> Sorted:
+def sort_out(connection: sa.Connection, rows: Rows) -> SortedAnswers:
     """Sort answers by who was entitled to give them.
 
     Args:
@@ -65,7 +65,7 @@ def sort_out(connection: sa.Connection, rows: Rows) -> Sorted:
         rows: rows of `spot_checks`.
     """
     checks = _checks(connection, {row[_NAMES.index("check_id")] for row in rows})
-    sorted_out = Sorted()
+    sorted_out = SortedAnswers()
     for row in rows:
         answer = dict(zip(_NAMES, row, strict=True))
         check = checks.get(answer["check_id"])
@@ -75,7 +75,7 @@ def sort_out(connection: sa.Connection, rows: Rows) -> Sorted:
         elif why is None:
             sorted_out.entitled.append(row)
         else:
-            sorted_out.foreign.append(Foreign(answer["device_id"], answer["sequence"], why))
+            sorted_out.foreign.append(ForeignAnswer(answer["device_id"], answer["sequence"], why))
     return sorted_out
 
 

@@ -27,7 +27,8 @@ from renzheng.central.audit.connection import connect
 from renzheng.central.audit.sources import Source, canonical_nulls, find_sources, quoted
 from renzheng.central.draw.export import spot_checks
 from renzheng.central.errors import NightError
-from renzheng.central.nightly import telling
+from renzheng.central.nightly import store_export
+from renzheng.central.nightly.affected_days import touched_days
 from renzheng.central.nightly.manifest import Manifest, Part
 from renzheng.central.nightly.partitions import (
     CHECKS,
@@ -38,7 +39,6 @@ from renzheng.central.nightly.partitions import (
     keyed,
     offsets_table,
 )
-from renzheng.central.nightly.touching import touched_days
 from renzheng.common.files import put
 from renzheng.contracts import tables as canonical
 from renzheng.contracts.ids import new_id
@@ -202,7 +202,7 @@ class _Refresh:
                 self._take_imported(name, sources[name], imported)
             if name == "institutions":
                 self._prepare_places()
-        devices = telling.heads(store)
+        devices = store_export.heads(store)
         self._take_told(store, devices)
         self._add(f"held_{CHECKS}", spot_checks(store))
         self._take_dayed(CHECKS, f"SELECT {_columns(CHECKS)} FROM held_{CHECKS}")
@@ -232,7 +232,7 @@ class _Refresh:
     def _take_shared(self, name: str, source: Source, store: sa.Connection) -> None:
         """Take in a table that imports and the store both fill: of the same thing one of them speaks."""
         columns = _columns(name)
-        held = telling.held(store, name)
+        held = store_export.held(store, name)
         self._add(f"held_{name}", held)
         if source.select is None and not held.num_rows:
             self._drop(name)
@@ -330,7 +330,7 @@ class _Refresh:
         news = {device: span for device, span in news.items() if span[1] > span[0]}
         for name in (table for table in FROM_STORE if table != CHECKS):
             made = self._making / f"{name}.parquet"
-            rows = telling.write_told(store, name, news, made)
+            rows = store_export.write_told(store, name, news, made)
             if rows:
                 told = keyed(name, f"SELECT * FROM read_parquet('{quoted(made)}')")
                 self._db.execute(f"CREATE OR REPLACE TABLE told_{name} AS {told}")

@@ -15,13 +15,13 @@ from zoneinfo import ZoneInfo
 import orjson
 import sqlalchemy as sa
 
-from renzheng.central.adt import desk
+from renzheng.central.adt import stay_journal
 from renzheng.central.audit import readback
 from renzheng.central.audit.request import AuditRequest, AuditResult
 from renzheng.central.audit.run import run_audit
 from renzheng.central.draw.rounds import Rounds
 from renzheng.central.errors import NightError
-from renzheng.central.nightly import debts, results
+from renzheng.central.nightly import owed_days, results
 from renzheng.central.nightly.lake import Lake, Window
 from renzheng.central.nightly.manifest import Manifest
 from renzheng.central.nightly.report import REPORT, write_report
@@ -132,7 +132,7 @@ class Night:
         with self.alone(), self._settled() as connection:
             manifest = self._lake().refresh(connection, self._settings.tables_dir)
             today = self._clock().astimezone(zone).date()
-            never = debts.owed(connection, debts.billed_in(manifest), today)
+            never = owed_days.owed(connection, owed_days.billed_in(manifest), today)
             return sorted({*never, *self._late(connection, manifest)})
 
     def wanted(self, asked: datetime, done: Sequence[tuple[date, date]]) -> list[tuple[date, date]]:
@@ -144,7 +144,7 @@ class Night:
         with self._database.reading() as connection:
             answered = audits.answered_since(connection, yesterday, to_us(asked))
         days = {*self.owed_days()} | (set() if answered else {yesterday})
-        return debts.spans(debts.without(days, done))
+        return owed_days.spans(owed_days.without(days, done))
 
     def _late(self, connection: sa.Connection, manifest: Manifest) -> list[date]:
         spoken = audits.summaries_of_days(connection, limit=LATE_DAYS_LOOKED_AT)
@@ -228,7 +228,7 @@ class Night:
             key = keys.load_private_key(self._settings.key_file.read_bytes())
             Rounds(self._database, key, self._settings.checkpoints_dir).settle(self._clock())
         with self._database.writing() as connection:
-            desk.forget(connection, self._clock())
+            stay_journal.forget(connection, self._clock())
             refusals.forget(connection, to_us(self._clock() - refusals.KEPT_FOR))
         with self._database.reading() as connection:
             yield connection
@@ -321,7 +321,7 @@ def _under_way() -> NightError:
 class _Holding(threading.local):
     """The store's lock, as far as the present thread holds it."""
 
-    lock: locks.Held | None = None
+    lock: locks.HeldLock | None = None
 
 
 class _Steps:

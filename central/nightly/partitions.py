@@ -33,7 +33,7 @@ BIAS_DAYS = 100_000
 
 
 @dataclass(frozen=True, slots=True)
-class Dayed:
+class DayColumns:
     """How a partitioned table tells days.
 
     Args:
@@ -48,24 +48,24 @@ class Dayed:
 
 
 _DOUBTFUL = "CASE WHEN NOT clock_trusted THEN epoch_us(received_at) END"
-DAYED: Mapping[str, Dayed] = {
+DAYED: Mapping[str, DayColumns] = {
     # the clock of an untrusted event may be years off: the audit also looks for it on the day it was received
-    "attendance": Dayed(
+    "attendance": DayColumns(
         "epoch_us(occurred_at)",
         f"least(epoch_us(occurred_at), {_DOUBTFUL})",
         f"greatest(epoch_us(occurred_at), {_DOUBTFUL})",
     ),
-    "coverage": Dayed(
+    "coverage": DayColumns(
         "epoch_us(from_at)", "epoch_us(from_at)", "greatest(epoch_us(from_at), epoch_us(to_at) - 1)"
     ),
-    "spot_checks": Dayed(
+    "spot_checks": DayColumns(
         "epoch_us(coalesce(answered_at, drawn_at))",
         "epoch_us(drawn_at)",
         "epoch_us(coalesce(answered_at, drawn_at))",
     ),
-    "machine_sessions": Dayed("epoch_us(started_at)", "epoch_us(started_at)", "epoch_us(ended_at)"),
+    "machine_sessions": DayColumns("epoch_us(started_at)", "epoch_us(started_at)", "epoch_us(ended_at)"),
     # a reversal lies with the line that it takes back, or a later day's reversal would not reach the audit
-    "claim_lines": Dayed("root_us", "root_us", "root_us"),
+    "claim_lines": DayColumns("root_us", "root_us", "root_us"),
 }
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from renzheng.central.draw.answers import Settled, Standing
+from renzheng.central.draw.answers import RateCategory, SettledCheck
 from renzheng.contracts.events import Purpose
 from renzheng.models.evaluation.metrics import Rate, rate
 
@@ -18,7 +18,7 @@ MOST_FURTHER = 1_000_000
 """Above it no number of checks is called enough: the share lies on the threshold."""
 MOST_ASKED = 200
 """Further checks beyond which nobody is asked for them: so many more would hardly tell."""
-COUNTED = (Standing.PRESENT, Standing.ABSENT, Standing.MISMATCH)
+COUNTED = (RateCategory.PRESENT, RateCategory.ABSENT, RateCategory.MISMATCH)
 
 
 class Call(StrEnum):
@@ -46,7 +46,7 @@ class InBed:
         further: how many further checks would be needed to be sure; None when none would do.
     """
 
-    counts: Mapping[Standing, int]
+    counts: Mapping[RateCategory, int]
     share: Rate
     threshold: float
     further: int | None
@@ -66,10 +66,10 @@ class InBed:
         return Call.SURE if self.share.low >= self.threshold else Call.FINE
 
 
-def in_bed(checks: Iterable[Settled], threshold: float) -> InBed:
+def in_bed(checks: Iterable[SettledCheck], threshold: float) -> InBed:
     """Work out the rate of some checks; those in dialysis sessions are no bed checks and do not count."""
     counts = Counter(one.standing for one in checks if one.check.purpose == Purpose.INPATIENT.value)
-    present = counts[Standing.PRESENT]
+    present = counts[RateCategory.PRESENT]
     answered = sum(counts[one] for one in COUNTED)
     return InBed(
         dict(counts), rate(present, answered), threshold, further_checks(present, answered, threshold)

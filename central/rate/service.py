@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
-from renzheng.central.draw.answers import Settled
+from renzheng.central.draw.answers import SettledCheck
 from renzheng.central.draw.export import read_settled
 from renzheng.central.rate.core import Call, InBed, in_bed
 from renzheng.central.store import schema, viewer
@@ -76,7 +76,7 @@ def threshold_of(region: str | None, rules_dir: Path | None, day: date) -> float
 
 def rates(connection: sa.Connection, asked: Asked, now_us: int) -> Sequence[InstitutionRate]:
     """Work out the rate of every institution that was checked; who is summoned comes first."""
-    by_institution: dict[str, list[Settled]] = defaultdict(list)
+    by_institution: dict[str, list[SettledCheck]] = defaultdict(list)
     for one in read_settled(connection, now_us):
         if asked.first <= _day(one, asked.zone) <= asked.last:
             by_institution[one.check.institution_id].append(one)
@@ -107,12 +107,14 @@ def rates(connection: sa.Connection, asked: Asked, now_us: int) -> Sequence[Inst
     )
 
 
-def _grouped(checks: Sequence[Settled], key: Callable[[Settled], str]) -> Mapping[str, list[Settled]]:
-    groups: dict[str, list[Settled]] = defaultdict(list)
+def _grouped(
+    checks: Sequence[SettledCheck], key: Callable[[SettledCheck], str]
+) -> Mapping[str, list[SettledCheck]]:
+    groups: dict[str, list[SettledCheck]] = defaultdict(list)
     for one in checks:
         groups[key(one)].append(one)
     return dict(sorted(groups.items()))
 
 
-def _day(one: Settled, zone: ZoneInfo) -> date:
+def _day(one: SettledCheck, zone: ZoneInfo) -> date:
     return from_us(one.check.due_at).astimezone(zone).date()

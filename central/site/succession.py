@@ -17,7 +17,7 @@ from renzheng.central.errors import SiteError
 from renzheng.central.settings import Settings
 from renzheng.central.store import schema
 from renzheng.central.store.database import Database
-from renzheng.central.store.identity import Former
+from renzheng.central.store.identity import FormerKeys
 from renzheng.common.files import write_whole
 from renzheng.contracts import keys
 from renzheng.contracts.messages import (
@@ -113,7 +113,7 @@ def must_be_settled(settings: Settings) -> None:
         )
 
 
-def read_former(key_file: Path) -> Former:
+def read_former(key_file: Path) -> FormerKeys:
     """Read the keys that signed before, and the words that lead from the oldest to the one that signs now.
 
     A word that a crash left without the key that it names leads nowhere and is passed over.
@@ -136,7 +136,7 @@ def read_former(key_file: Path) -> Former:
     if reached is not None and keys.key_id(reached) != keys.key_id(now):
         successions.pop()
     moved = key_file.parent / MOVED
-    return Former(known, successions, moved.read_bytes() if moved.exists() else None)
+    return FormerKeys(known, successions, moved.read_bytes() if moved.exists() else None)
 
 
 def verifying_keys(key_file: Path) -> Sequence[OKPKey]:

@@ -18,7 +18,7 @@ PROOFS = frozenset({"fork", "altered", "signature", "wrong_device", "foreign_ans
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundProblem:
     """A state that holds now; `subject` is the device, or what else it is about."""
 
     subject: str
@@ -30,7 +30,7 @@ class Found:
 def reconcile(
     connection: sa.Connection,
     kinds: Collection[str],
-    found: Iterable[Found],
+    found: Iterable[FoundProblem],
     now_us: int,
     mine: Callable[[str, str], bool] = lambda _problem, _subject: True,
 ) -> Mapping[tuple[str, str], int]:
@@ -67,14 +67,14 @@ def reconcile(
     return since
 
 
-def open_of(connection: sa.Connection, kinds: Collection[str]) -> list[Found]:
+def open_of(connection: sa.Connection, kinds: Collection[str]) -> list[FoundProblem]:
     """Read the open alarms of some kinds."""
     open_ = sa.select(ALARMS).where(ALARMS.c.resolved_at.is_(None), ALARMS.c.problem.in_(kinds))
     rows = connection.execute(open_.order_by(ALARMS.c.first_at))
-    return [Found(row.device_id, row.problem, row.detail, row.first_at) for row in rows]
+    return [FoundProblem(row.device_id, row.problem, row.detail, row.first_at) for row in rows]
 
 
-def keep_closed(connection: sa.Connection, one: Found, now_us: int) -> None:
+def keep_closed(connection: sa.Connection, one: FoundProblem, now_us: int) -> None:
     """Keep an alarm that could not be written while it lasted."""
     connection.execute(sa.insert(ALARMS).values(**_values(one, now_us), resolved_at=now_us))
 
@@ -95,7 +95,7 @@ def close(connection: sa.Connection, alarm_id: int, now_us: int) -> bool:
     return bool(connection.execute(sa.update(ALARMS).where(wanted).values(resolved_at=now_us)).rowcount)
 
 
-def _values(one: Found, now_us: int) -> dict[str, object]:
+def _values(one: FoundProblem, now_us: int) -> dict[str, object]:
     return {
         "device_id": one.subject,
         "problem": one.problem,

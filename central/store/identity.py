@@ -23,7 +23,7 @@ WORDS_A_RUN = 2**32
 
 
 @dataclass(frozen=True, slots=True)
-class Former:
+class FormerKeys:
     """Keys with which central signed before.
 
     Args:
@@ -102,7 +102,7 @@ def begin_epoch(connection: sa.Connection, above: int, reason: str, now_us: int)
 
 
 @dataclass(frozen=True, slots=True)
-class Lost:
+class LostEntries:
     """Entries of a device that nobody has any more.
 
     Args:
@@ -117,7 +117,7 @@ class Lost:
     word: str
 
 
-def keep_lost(connection: sa.Connection, lost: Lost, epoch: int, now_us: int) -> None:
+def keep_lost(connection: sa.Connection, lost: LostEntries, epoch: int, now_us: int) -> None:
     """Keep as evidence what nobody has any more, and let the device's log go on behind it."""
     connection.execute(
         sa.insert(schema.lost_entries).values(

@@ -39,7 +39,7 @@ _TAKE = sa.text("SELECT pg_try_advisory_lock(:class, :number)")
 _SHARE = sa.text("SELECT pg_advisory_lock_shared(:class, :number)")
 
 
-class Held:
+class HeldLock:
     """A lock while it is held.
 
     Args:
@@ -67,18 +67,18 @@ class Held:
 
 
 @contextmanager
-def alone(database: Database, name: str) -> Iterator[Held | None]:
+def alone(database: Database, name: str) -> Iterator[HeldLock | None]:
     """Hold a lock of the store for a block; None where another process, or another thread, holds it."""
     if database.backend == "postgresql":
         with _session(database) as session:
             with session.begin():
                 taken = session.execute(_TAKE, {"class": CLASS, "number": NUMBERS[name]}).scalar_one()
-            yield Held(database, session) if taken else None
+            yield HeldLock(database, session) if taken else None
     elif (path := _path(database, name)) is None:
-        yield Held(database, None)
+        yield HeldLock(database, None)
     else:
         with _open(path) as file:
-            yield Held(database, None) if take_lock(file) else None
+            yield HeldLock(database, None) if take_lock(file) else None
 
 
 @contextmanager

@@ -493,7 +493,7 @@ saved_views = _table(
 )
 
 # What messages, files and forms told of inpatient stays, in the order of arrival; `stays` and `leaves` follow
-# from it (`adt.desk`) and can be made again. A bed move is an event of kind `transfer`.
+# from it (`adt.stay_journal`) and can be made again. A bed move is an event of kind `transfer`.
 stay_events = _table(
     "stay_events",
     Column("event_number", _Big, primary_key=True),

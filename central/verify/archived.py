@@ -49,7 +49,7 @@ class Signed(BaseModel):
         return orjson.dumps(self.model_dump(mode="json"), option=orjson.OPT_SORT_KEYS | orjson.OPT_INDENT_2)
 
 
-class Word(Signed):
+class ArchiveNote(Signed):
     """Entries `base` + 1 to `upto` of a device lie in an archive.
 
     Args:
@@ -79,12 +79,12 @@ class Word(Signed):
         return Start(Head(self.upto, self.upto_hash), self.upto_keys)
 
 
-def sign_word(word: Word, key: OKPKey) -> str:
+def sign_word(word: ArchiveNote, key: OKPKey) -> str:
     """Sign a word with central's key."""
     return keys.sign(word.to_json(), key, KIND).decode()
 
 
-def open_word(envelope: str, by: Sequence[OKPKey]) -> Word:
+def open_word(envelope: str, by: Sequence[OKPKey]) -> ArchiveNote:
     """Verify and read a word.
 
     Args:
@@ -96,7 +96,7 @@ def open_word(envelope: str, by: Sequence[OKPKey]) -> Word:
     """
     for key in by:
         with suppress(InputError):
-            return Word.read(keys.open_signed(envelope.encode(), key, KIND))
+            return ArchiveNote.read(keys.open_signed(envelope.encode(), key, KIND))
     raise ArchiveError(
         "The word on what lies in an archive is not signed by central's key.",
         why="Then nothing shows that entries were archived and not just deleted.",

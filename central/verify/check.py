@@ -45,7 +45,7 @@ class BadEntry:
 
 
 @dataclass(frozen=True, slots=True)
-class Good:
+class LogVerified:
     """A log that holds, with its length; the first `archived` entries lie in archives and were not walked."""
 
     device_id: str
@@ -174,7 +174,7 @@ class LogCheck:
         self._head = Head(sequence, previous)
         return self._verify_whole_batches()
 
-    def end(self) -> BadEntry | Good:
+    def end(self) -> BadEntry | LogVerified:
         """Say how it ended, after the last entry."""
         unsigned = self._verify_whole_batches() or self._unsigned()
         if unsigned:
@@ -189,7 +189,7 @@ class LogCheck:
             )
         if self._head != self._acknowledged:
             return self._bad(self._head.sequence, Fault.FORKED, "The last entry is not the acknowledged one.")
-        return Good(self._device_id, self._head.sequence, self._archived)
+        return LogVerified(self._device_id, self._head.sequence, self._archived)
 
     def reached(self) -> Start:
         """Return where the walk is: a later piece begins there."""

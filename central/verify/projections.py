@@ -13,11 +13,19 @@ import sqlalchemy as sa
 
 from renzheng.central.ingest.carrying import KNOWN
 from renzheng.central.ingest.entitlement import unentitled
-from renzheng.central.ingest.project import Flaw, Projection, Row, carried, is_carried, project, read_event
+from renzheng.central.ingest.project import (
+    EventFlaw,
+    Projection,
+    Row,
+    carried,
+    is_carried,
+    project,
+    read_event,
+)
 from renzheng.central.ingest.spot_check_answers import FOREIGN
 from renzheng.central.store import archived, schema
 from renzheng.central.store.database import Database
-from renzheng.central.verify.check import BadEntry, Fault, Good
+from renzheng.central.verify.check import BadEntry, Fault, LogVerified
 from renzheng.central.verify.store import chosen_devices, entries, named_damage
 from renzheng.contracts.log import BrokenChainError, Link, read_entry
 
@@ -32,7 +40,7 @@ def check_projections(
     device_id: str | None = None,
     progress: Callable[[int], None] = lambda _: None,
     earlier: Earlier | None = None,
-) -> Iterator[Good | BadEntry]:
+) -> Iterator[LogVerified | BadEntry]:
     """Check the rows drawn from one device's log, or from all in order; the first wrong one is named.
 
     Args:
@@ -52,7 +60,7 @@ def check_projections(
 
 def _check(
     connection: sa.Connection, device: Any, progress: Callable[[int], None], earlier: Earlier | None
-) -> Good | BadEntry:
+) -> LogVerified | BadEntry:
     device_id = device.device_id
     pruned = archived.upto(connection, device_id, pruned=True)
     last, kept = earlier(device_id) if earlier and pruned else (pruned, iter(()))
@@ -72,7 +80,7 @@ def _check(
         progress(len(fresh))
         last = end
     held = _held(connection, device_id, last, None)
-    return _unfounded(device_id, held) if held else Good(device_id, last, begun)
+    return _unfounded(device_id, held) if held else LogVerified(device_id, last, begun)
 
 
 def _unfounded(device_id: str, held: Places) -> BadEntry:
@@ -101,7 +109,7 @@ def _compare(entry: Any, device: Any, held: Places) -> str | None:
         return "The stored line is not an entry."
     if _is_foreign(made, entry) or _came_before(entry):
         return None
-    if isinstance(made, Flaw) != (entry.flaw is not None):
+    if isinstance(made, EventFlaw) != (entry.flaw is not None):
         return "The entry's flaw is not the one that its event has."
     if not isinstance(made, Projection):
         return None
@@ -117,7 +125,7 @@ def _compare(entry: Any, device: Any, held: Places) -> str | None:
     )
 
 
-def _is_foreign(made: Projection | Flaw | None, entry: Any) -> bool:
+def _is_foreign(made: Projection | EventFlaw | None, entry: Any) -> bool:
     """Whether an entry is an answer to a spot check that central refused to count."""
     is_answer = isinstance(made, Projection) and made.table == "spot_checks"
     return is_answer and (entry.flaw or "").startswith(FOREIGN)
@@ -128,17 +136,17 @@ def _came_before(entry: Any) -> bool:
     return entry.flaw == KNOWN and is_carried(bytes(entry.line))
 
 
-def _project(entry: Any, device: Any) -> Projection | Flaw | None:
+def _project(entry: Any, device: Any) -> Projection | EventFlaw | None:
     line = bytes(entry.line)
     link = Link(entry.sequence, entry.hash, line, orjson.dumps(read_entry(line).event))
     event = read_event(link, entry.device_id, device.institution_id)
-    if not isinstance(event, Flaw):
+    if not isinstance(event, EventFlaw):
         event = carried(event, entry.device_id, device.institution_id)
-    if not isinstance(event, Flaw):
+    if not isinstance(event, EventFlaw):
         event = unentitled(event, device.institution_id, device.purpose) or event
     return (
         event
-        if isinstance(event, Flaw)
+        if isinstance(event, EventFlaw)
         else project(event, entry.device_id, entry.sequence, entry.received_at)
     )
 

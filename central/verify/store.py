@@ -11,7 +11,7 @@ from renzheng.central.errors import StoreError
 from renzheng.central.store import identity, schema
 from renzheng.central.store.database import Database
 from renzheng.central.verify.archived import pruned_start
-from renzheng.central.verify.check import BadEntry, Good, LogCheck, Lost, Start, StoredBatch, StoredKey
+from renzheng.central.verify.check import BadEntry, LogCheck, LogVerified, Lost, Start, StoredBatch, StoredKey
 from renzheng.contracts import keys
 from renzheng.contracts.log import Head
 from renzheng.contracts.messages import Ack
@@ -54,7 +54,7 @@ def check_store(
     device_id: str | None = None,
     progress: Callable[[int], None] = lambda _: None,
     by: Sequence[OKPKey] = (),
-) -> Iterator[Good | BadEntry]:
+) -> Iterator[LogVerified | BadEntry]:
     """Check what a store holds of one device, or of all in order.
 
     Args:
@@ -73,7 +73,7 @@ def check_store(
 
 def check_device(
     database: Database, device_id: str, progress: Callable[[int], None], by: Sequence[OKPKey] = ()
-) -> Good | BadEntry:
+) -> LogVerified | BadEntry:
     """Check one device's log, all of it as of one moment."""
     with database.reading() as connection:
         start = pruned_start(connection, device_id, by)

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from renzheng.central.ingest.consumer import Connected
 from renzheng.central.metrics import Labels, Metrics
-from renzheng.central.nightly import debts
+from renzheng.central.nightly import owed_days
 from renzheng.central.nightly.manifest import NAME as MANIFEST
 from renzheng.central.settings import Settings
 from renzheng.central.site.setup import consumer_names
@@ -129,13 +129,13 @@ class Watch:
     def _keep(self, seen: Sequence[Problem], now_us: int) -> Mapping[tuple[str, str], int]:
         refused = [one for one in self._known if (one.kind, one.subject) == ("store_refuses", SITE)]
         with self._database.writing() as connection:
-            found = [alarms.Found(one.subject, one.kind, one.detail, one.since_us) for one in seen]
+            found = [alarms.FoundProblem(one.subject, one.kind, one.detail, one.since_us) for one in seen]
             since = alarms.reconcile(connection, KINDS, found, now_us, self._is_mine)
             last_times.note(connection, {f"{SHARD}{shard}" for shard in self._shards}, now_us)
             if not self._whole:
                 return since
             for one in refused:  # it could not be written while it lasted
-                over = alarms.Found(one.subject, one.kind, one.detail, one.since_us)
+                over = alarms.FoundProblem(one.subject, one.kind, one.detail, one.since_us)
                 alarms.keep_closed(connection, over, now_us)
             refusals.expire(connection, now_us)
             alarms.age(connection, now_us - to_span(QUIET), now_us, kinds=KINDS)
@@ -175,7 +175,7 @@ class Watch:
         seen += problems.of_broker_size(rows, reading.broker_devices(connection), now_us)
         zone = ZoneInfo(self._settings.timezone)
         billed = self._billed_days()
-        owed = debts.owed(connection, billed, now.astimezone(zone).date())
+        owed = owed_days.owed(connection, billed, now.astimezone(zone).date())
         self._metrics.put("renzheng_days_not_audited", len(owed))
         in_use = min((row["registered_at"] for row in rows), default=None)
         last = billed[-1] if billed else None
@@ -190,7 +190,7 @@ class Watch:
             return ()
         seen = (found.st_mtime_ns, found.st_ino)
         if seen != self._lake_seen:
-            self._billed, self._lake_seen = debts.billed_days(self._settings.lake_dir), seen
+            self._billed, self._lake_seen = owed_days.billed_days(self._settings.lake_dir), seen
         return self._billed
 
     def _certificates(self, now_us: int) -> list[Problem]:

@@ -33,7 +33,7 @@ from renzheng.central.store.database import Database
 from renzheng.central.store.faults import describe
 from renzheng.central.store.times import to_us
 from renzheng.central.watch.problems import KINDS
-from renzheng.central.watch.standing import Standing
+from renzheng.central.watch.service_status import ServiceStatus
 from renzheng.central.watch.watch import gauges_of_workers
 from renzheng.central.web import (
     access_pages,
@@ -81,10 +81,10 @@ def build_app(
     settings: Settings,
     clock: Callable[[], datetime],
     metrics: Metrics,
-    standing: Standing | None = None,
+    standing: ServiceStatus | None = None,
 ) -> FastAPI:
     """Build the application over a store."""
-    service = standing or Standing()
+    service = standing or ServiceStatus()
     app = FastAPI(
         title="renzheng central",
         version="1",

@@ -16,7 +16,7 @@ from renzheng.central.settings import Settings
 from renzheng.central.store import schema, viewer
 from renzheng.central.store.database import Database
 from renzheng.central.texts import Texts, texts
-from renzheng.central.watch.standing import Standing
+from renzheng.central.watch.service_status import ServiceStatus
 from renzheng.central.web.console.pages import Text, choose_language, render
 from renzheng.central.web.guard import needs
 from renzheng.models.evaluation.metrics import Rate
@@ -61,7 +61,7 @@ def scale_of(rates: Sequence[Rate | None], steps: Sequence[float]) -> Scale:
 
 
 def build_router(
-    database: Database, settings: Settings, clock: Callable[[], datetime], standing: Standing
+    database: Database, settings: Settings, clock: Callable[[], datetime], standing: ServiceStatus
 ) -> APIRouter:
     """Build the page over a store."""
     router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)

@@ -15,10 +15,10 @@ from fastapi.responses import HTMLResponse
 from joserfc.jwk import OKPKey
 
 from renzheng.central.access.roles import Permission
-from renzheng.central.draw.answers import Settled, Standing
+from renzheng.central.draw.answers import RateCategory, SettledCheck
+from renzheng.central.draw.delivery import opening_code
 from renzheng.central.draw.documents import units_of
 from renzheng.central.draw.export import read_settled
-from renzheng.central.draw.handing import opening_code
 from renzheng.central.draw.reading import count_rounds, read_round, read_rounds
 from renzheng.central.draw.rounds import Rounds
 from renzheng.central.draw.verifying import Holds, verify_round
@@ -83,7 +83,7 @@ def build_router(database: Database, settings: Settings, clock: Callable[[], dat
             code=code,
             groups=_grouped(checks),
             counts=Counter(one.standing for one in checks),
-            standing=Standing,
+            standing=RateCategory,
             holds=_holds(row, signing_key()),
             when=Times(zone),
         )
@@ -127,9 +127,9 @@ def _file(content: bytes, name: str) -> Response:
     return Response(content + b"\n", media_type=JSON, headers=headers)
 
 
-def _grouped(checks: Sequence[Settled]) -> Sequence[Mapping[str, Any]]:
+def _grouped(checks: Sequence[SettledCheck]) -> Sequence[Mapping[str, Any]]:
     """Count the checks of each ward by how they stand."""
-    groups: dict[tuple[str, str, str], Counter[Standing]] = {}
+    groups: dict[tuple[str, str, str], Counter[RateCategory]] = {}
     for one in checks:
         key = (one.check.institution_id, one.check.ward, one.check.purpose)
         groups.setdefault(key, Counter())[one.standing] += 1

@@ -14,7 +14,7 @@ from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.responses import HTMLResponse
 
 from renzheng.central.access.roles import Permission
-from renzheng.central.draw.answers import Standing
+from renzheng.central.draw.answers import RateCategory
 from renzheng.central.pictures import drawing
 from renzheng.central.rate.charts import bar, over_time
 from renzheng.central.rate.core import MOST_ASKED, Call
@@ -28,12 +28,12 @@ from renzheng.central.web.guard import needs
 
 DAYS_BACK = 90
 APART = (
-    Standing.COVERED,
-    Standing.REFUSED,
-    Standing.UNANSWERED,
-    Standing.DISCHARGED,
-    Standing.OPEN,
-    Standing.VOID,
+    RateCategory.COVERED,
+    RateCategory.REFUSED,
+    RateCategory.UNANSWERED,
+    RateCategory.DISCHARGED,
+    RateCategory.OPEN,
+    RateCategory.VOID,
 )
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _TEXT_COLUMNS = 4
@@ -66,7 +66,7 @@ def build_router(database: Database, settings: Settings, clock: Callable[[], dat
             asked=asked,
             bar=bar,
             apart=APART,
-            standing=Standing,
+            standing=RateCategory,
             most_further=MOST_ASKED,
         )
 
@@ -104,7 +104,7 @@ def build_router(database: Database, settings: Settings, clock: Callable[[], dat
                 chart = over_time(months, one.rate.threshold)
                 return render(
                     request, "rate_one.html", one=one, chart=chart, asked=asked, bar=bar, apart=APART,
-                    standing=Standing, most_further=MOST_ASKED,
+                    standing=RateCategory, most_further=MOST_ASKED,
                 )  # fmt: skip
         raise HTTPException(404)
 
@@ -114,7 +114,9 @@ def build_router(database: Database, settings: Settings, clock: Callable[[], dat
 def _funnel(found: Sequence[InstitutionRate], t: Texts) -> drawing.Figure | None:
     """Draw every ward's rate against its number of checks; None when nobody was checked."""
     wards = [
-        drawing.Rate(f"{one.name} {part.ward}", part.rate.counts.get(Standing.PRESENT, 0), part.rate.answered)
+        drawing.Rate(
+            f"{one.name} {part.ward}", part.rate.counts.get(RateCategory.PRESENT, 0), part.rate.answered
+        )
         for one in found
         for part in one.wards
         if part.rate.answered
@@ -131,7 +133,7 @@ def _heads(t: Texts) -> list[str]:
         "institution", "rate.name", "rate.ward", "rate.call", "rate.rate", "rate.low", "rate.high",
         "rate.threshold", "rate.counted", "rate.further",
     )  # fmt: skip
-    return [*(t(key) for key in keys), *(t(f"standing.{one.value}") for one in Standing)]
+    return [*(t(key) for key in keys), *(t(f"standing.{one.value}") for one in RateCategory)]
 
 
 def _rows(found: Sequence[InstitutionRate], t: Texts) -> Iterator[list[Any]]:
@@ -149,7 +151,7 @@ def _rows(found: Sequence[InstitutionRate], t: Texts) -> Iterator[list[Any]]:
                 rate.threshold,
                 rate.answered,
                 further_text(rate.further, t),
-                *(rate.counts.get(standing, 0) for standing in Standing),
+                *(rate.counts.get(standing, 0) for standing in RateCategory),
             ]
 
 

@@ -12,13 +12,13 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from renzheng.central.access.roles import Permission
-from renzheng.central.adt import desk
-from renzheng.central.adt.desk import Origin, Told
+from renzheng.central.adt import stay_journal
 from renzheng.central.adt.messages import masked, surname_of
 from renzheng.central.adt.outcomes import Ending, Outcome
 from renzheng.central.adt.reading import count_outcomes, read_outcomes, read_stays
 from renzheng.central.adt.roster import institution_zone
-from renzheng.central.claims.rejects import Place
+from renzheng.central.adt.stay_journal import Origin, ReportedEvent
+from renzheng.central.claims.rejects import RowPlace
 from renzheng.central.claims.stay_events import StayEvent, StayEventKind
 from renzheng.central.claims.values import ValueProblem, read_id, read_text
 from renzheng.central.errors import RosterFormError
@@ -115,9 +115,9 @@ def _take(connection: sa.Connection, form: Mapping[str, str], zone: ZoneInfo, no
     if not viewer.sees(event.institution_id):
         raise _wrong("institution")
     viewer.note_persons([event.person_id])
-    told = Told(event, FORM, surname_of(form.get("name", ""), ""), masked(event.person_id))
-    ending = desk.take(connection, told, now)
-    desk.note(connection, Origin(FORM, event.kind.value), ending, now, event)
+    told = ReportedEvent(event, FORM, surname_of(form.get("name", ""), ""), masked(event.person_id))
+    ending = stay_journal.take(connection, told, now)
+    stay_journal.note(connection, Origin(FORM, event.kind.value), ending, now, event)
     return ending
 
 
@@ -134,7 +134,7 @@ def read_form(form: Mapping[str, str], zone: ZoneInfo, now: datetime) -> StayEve
     if leave_kind not in LEAVE_KINDS:
         raise _wrong("leave_kind")
     return StayEvent(
-        place=Place(FORM, 0),
+        place=RowPlace(FORM, 0),
         kind=StayEventKind(kind),
         institution_id=_id(form, "institution"),
         visit_id=_id(form, "visit"),

@@ -21,7 +21,7 @@ from parts import stores
 
 from renzheng.central.store import devices, schema
 from renzheng.central.store.database import Database
-from renzheng.central.verify.check import Good
+from renzheng.central.verify.check import LogVerified
 from renzheng.central.verify.store import check_store
 from renzheng.contracts import keys
 from renzheng.contracts.events import Purpose, utc_now
@@ -240,7 +240,7 @@ class Rig:
         account = Account()
         for agent in self.agents:
             self._hold(agent.orders, account)
-        bad = [one for one in check_store(self.database) if not isinstance(one, Good)]
+        bad = [one for one in check_store(self.database) if not isinstance(one, LogVerified)]
         account.faulty_logs += [f"central {one.device_id} {one.sequence} {one.fault}" for one in bad]
         with self.database.reading() as connection:
             for row in connection.execute(sa.select(schema.alarms)):

@@ -17,7 +17,7 @@ from parts.devices import LogWriter
 from renzheng.central.ingest.service import Ingest, Message
 from renzheng.central.store import schema
 from renzheng.central.store.database import Database
-from renzheng.central.verify.check import Good
+from renzheng.central.verify.check import LogVerified
 from renzheng.central.verify.store import check_device
 from renzheng.contracts import keys
 from renzheng.contracts.events import utc_now
@@ -141,5 +141,7 @@ def holds(database, writer):
         lines = list(connection.execute(query.order_by(table.c.sequence)).scalars())
     assert lines == [entry.line for entry in writer.entries[: len(lines)]]
     if lines:
-        assert check_device(database, writer.device_id, lambda _: None) == Good(writer.device_id, len(lines))
+        assert check_device(database, writer.device_id, lambda _: None) == LogVerified(
+            writer.device_id, len(lines)
+        )
     return len(lines)

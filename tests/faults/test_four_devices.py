@@ -29,7 +29,7 @@ from renzheng.central.site import succession
 from renzheng.central.store import devices, identity, schema
 from renzheng.central.store.database import Database
 from renzheng.central.store.times import to_us
-from renzheng.central.verify.check import Good
+from renzheng.central.verify.check import LogVerified
 from renzheng.central.verify.projections import check_projections
 from renzheng.central.verify.publish import check_checkpoints, take_checkpoint
 from renzheng.central.verify.store import check_store
@@ -285,8 +285,8 @@ class World:
             "forged": sorted(held.keys() - meant),
             "stuck": self.stuck,
             "accused": sorted({(row.device_id, row.problem) for row in alarms if row.problem not in RIGHTLY}),
-            "bad": [one for one in check_store(self.database) if not isinstance(one, Good)]
-            + [one for one in check_projections(self.database) if not isinstance(one, Good)],
+            "bad": [one for one in check_store(self.database) if not isinstance(one, LogVerified)]
+            + [one for one in check_projections(self.database) if not isinstance(one, LogVerified)],
         }
 
 

@@ -17,7 +17,7 @@ from parts.devices import LogWriter
 from renzheng.central.ingest.service import Ingest, Message
 from renzheng.central.store import devices, reading, schema
 from renzheng.central.store.database import Database
-from renzheng.central.verify.check import BadEntry, Good
+from renzheng.central.verify.check import BadEntry, LogVerified
 from renzheng.central.verify.checkpoint import CheckpointError
 from renzheng.central.verify.projections import check_projections
 from renzheng.central.verify.publish import check_checkpoints, check_kept_note, take_checkpoint
@@ -194,7 +194,7 @@ def test_tampering_on_the_wire_is_an_alarm(database, honest, tamper, counts):
         kept = connection.execute(sa.select(schema.quarantine.c.payload)).scalars().all()
     assert alarm["problem"] == ON_THE_WIRE[tamper]
     assert kept == [batch]
-    assert all(isinstance(one, Good) for one in check_store(database))
+    assert all(isinstance(one, LogVerified) for one in check_store(database))
     counts.tamper(f"wire: {tamper.__name__}", alarm["problem"])
 
 
@@ -420,7 +420,7 @@ def test_a_central_rolled_back_under_a_device(rig, pruned, counts):
         assert rig.drain()
         assert {one.partition(":")[0] for one in device_alarms(agent)} == {"forgotten"}
         assert alarms_of(rig) - {"gap"} == {"lost_at_central"}
-        assert all(isinstance(one, Good) for one in check_store(rig.database))
+        assert all(isinstance(one, LogVerified) for one in check_store(rig.database))
         counts.tamper("central rolled back, device has pruned", "device: forgotten; central: lost_at_central")
     else:
         assert rig.grows()
@@ -448,7 +448,7 @@ def test_tampering_with_what_the_audit_reads_is_named(database, honest, counts):
     table = schema.attendance
     with database.writing() as connection:
         connection.execute(sa.update(table).where(table.c.sequence == 7).values(outcome="manual"))
-    assert all(isinstance(one, Good) for one in check_store(database))
+    assert all(isinstance(one, LogVerified) for one in check_store(database))
     (bad,) = [one for one in check_projections(database) if isinstance(one, BadEntry)]
     assert (bad.sequence, bad.fault) == (7, "projection")
     counts.tamper("central's store: a row that the audit reads", f"log verify --thorough: {bad.fault}")

@@ -18,7 +18,7 @@ Plan = Literal["supported", "served", "left"]
 
 
 @dataclass(frozen=True)
-class Wish:
+class Demand:
     """A line that looks for sessions.
 
     Args:
@@ -39,7 +39,7 @@ def gap(session: Session, at: dt.datetime) -> dt.timedelta:
     return max(NOTHING, session.start - at, at - session.ended_at)
 
 
-def assign(wishes: Sequence[Wish]) -> list[list[Session]]:
+def assign(wishes: Sequence[Demand]) -> list[list[Session]]:
     """Return the sessions of each wish, in the order of the wishes."""
     found: dict[int, list[Session]] = {}
     for group in _tangles(wishes):
@@ -49,7 +49,7 @@ def assign(wishes: Sequence[Wish]) -> list[list[Session]]:
     return [found[place] for place in range(len(wishes))]
 
 
-def _tangles(wishes: Sequence[Wish]) -> list[list[int]]:
+def _tangles(wishes: Sequence[Demand]) -> list[list[int]]:
     """Part the wishes into groups that have no session in common."""
     groups: list[tuple[set[str], list[int]]] = []
     for place, wish in enumerate(wishes):
@@ -64,7 +64,7 @@ def _tangles(wishes: Sequence[Wish]) -> list[list[int]]:
     return [members for _, members in groups]
 
 
-def _best(wishes: Sequence[Wish]) -> list[list[Session]]:
+def _best(wishes: Sequence[Demand]) -> list[list[Session]]:
     """Try every plan for the wishes, and take the best assignment that follows one."""
     best: tuple[tuple[int, int, int], list[list[Session]]] | None = None
     for plans in itertools.product(*(_open_to(wish) for wish in wishes)):
@@ -78,7 +78,7 @@ def _best(wishes: Sequence[Wish]) -> list[list[Session]]:
     return best[1]
 
 
-def _open_to(wish: Wish) -> Iterator[Plan]:
+def _open_to(wish: Demand) -> Iterator[Plan]:
     """Return what may be tried for a wish; `served` means served but not supported."""
     if sum(session.supporting for session in wish.choices) >= wish.needed:
         yield "supported"
@@ -87,7 +87,7 @@ def _open_to(wish: Wish) -> Iterator[Plan]:
     yield "left"
 
 
-def _follow(wishes: Sequence[Wish], plans: Sequence[Plan]) -> tuple[int, list[list[Session]]] | None:
+def _follow(wishes: Sequence[Demand], plans: Sequence[Plan]) -> tuple[int, list[list[Session]]] | None:
     """Find the cheapest way to follow a plan, with its cost; None when there is none.
 
     A cost is the gap, and below the smallest gap a bit for each pair: the earliest line's earliest session
@@ -151,7 +151,7 @@ def _cheapest(  # noqa: C901 - the method is known in this form
     return taken
 
 
-def _leftovers(wishes: Sequence[Wish], ways: list[list[Session]]) -> list[list[Session]]:
+def _leftovers(wishes: Sequence[Demand], ways: list[list[Session]]) -> list[list[Session]]:
     """Give lines that need several sessions, and could not have all, what is free: their verdict shows it."""
     used = {session.id for way in ways for session in way}
     for wish, way in zip(wishes, ways, strict=True):

@@ -94,7 +94,7 @@ class Billed:
 
 
 @dataclass(frozen=True)
-class Loss:
+class ReversalLoss:
     """What one reversal adds to a line, mostly below zero; it need not say what the fund gets back."""
 
     quantity: Decimal
@@ -102,15 +102,15 @@ class Loss:
     fund_amount: Decimal | None
 
 
-def _loss(row: Row, depth: int) -> Loss:
+def _loss(row: Row, depth: int) -> ReversalLoss:
     """Return what a row adds to its root: a reversal lowers whatever its sign, the next adds as written."""
     quantity, amount, fund = row["quantity"], row["amount"], row["fund_amount"]
     if depth % 2:
         quantity, amount, fund = -abs(quantity), -abs(amount), None if fund is None else -abs(fund)
-    return Loss(quantity, amount, fund)
+    return ReversalLoss(quantity, amount, fund)
 
 
-def _fund_back(row: Row, losses: Sequence[Loss]) -> Decimal | None:
+def _fund_back(row: Row, losses: Sequence[ReversalLoss]) -> Decimal | None:
     """Return what reversals add to the fund's part of a bill.
 
     One that does not say takes the fund's share of the bill with it. The fund paid at least nothing of what
@@ -138,7 +138,7 @@ def billed(case: Case) -> Billed:
     rows = case.rows("claim_lines")
     roots = _roots(rows)
     by_key = {_key(row): row for row in rows}
-    loses: dict[LineKey, list[Loss]] = defaultdict(list)
+    loses: dict[LineKey, list[ReversalLoss]] = defaultdict(list)
     for row in rows:
         if _key(row) in roots:
             root, depth = roots[_key(row)]
@@ -194,7 +194,7 @@ def _reversed_by(row: Row, by_key: Mapping[LineKey, Row]) -> Row | None:
     return alike[0] if len(alike) == 1 else None
 
 
-def _line(case: Case, row: Row, lost: Sequence[Loss]) -> Line:
+def _line(case: Case, row: Row, lost: Sequence[ReversalLoss]) -> Line:
     quantity, amount = row["quantity"], row["amount"]
     taken_back = False
     if lost:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from renzheng.central.audit.oracle.assignment import HourShare, HourWish, Wish, assign, gap, give_hours
+from renzheng.central.audit.oracle.assignment import Demand, HourShare, HourWish, assign, gap, give_hours
 from renzheng.central.audit.oracle.billing import Line
 from renzheng.central.audit.oracle.case import Case, verified
 from renzheng.central.audit.oracle.coverage import covered, share, suffices
@@ -368,7 +368,7 @@ class DialysisJudge:
             self._assign_hours([line for line in group if line.hourly], used)
 
     def _assign_window(self, group: Sequence[Line]) -> None:
-        wishes = [Wish(line.at, line.key[1], line.needed, tuple(line.choices)) for line in group]
+        wishes = [Demand(line.at, line.key[1], line.needed, tuple(line.choices)) for line in group]
         for line, sessions in zip(group, assign(wishes), strict=True):
             line.sessions = sessions
 
@@ -376,7 +376,7 @@ class DialysisJudge:
         used = {session.id for line in group for session in line.sessions}
         lacking = [line for line in group if len(line.sessions) < line.needed]
         wishes = [
-            Wish(
+            Demand(
                 line.at,
                 line.key[1],
                 line.needed - len(line.sessions),

@@ -13,7 +13,7 @@ from renzheng.central.settings import Settings
 from renzheng.central.store import reading
 from renzheng.central.store.database import Database
 from renzheng.central.store.reading import Choice
-from renzheng.central.watch.standing import Standing
+from renzheng.central.watch.service_status import ServiceStatus
 from renzheng.central.web.api import models
 from renzheng.central.web.guard import needs, open_to_all
 from renzheng.central.web.scoped import seen_of
@@ -24,10 +24,10 @@ Text = Annotated[str, Query(max_length=200)]
 Id = Annotated[str, Path(min_length=1, max_length=200)]
 
 
-def build_router(database: Database, settings: Settings, standing: Standing | None = None) -> APIRouter:
+def build_router(database: Database, settings: Settings, standing: ServiceStatus | None = None) -> APIRouter:
     """Build the routes over a store."""
     router = APIRouter()
-    _add_service(router, database, standing or Standing())
+    _add_service(router, database, standing or ServiceStatus())
     _add_devices(router, database)
     _add_verdicts(router, database, settings)
     _add_findings(router, database)
@@ -39,7 +39,7 @@ def _missing(kind: str) -> HTTPException:
     return HTTPException(404, f"There is no such {kind}.")
 
 
-def _add_service(router: APIRouter, database: Database, standing: Standing) -> None:
+def _add_service(router: APIRouter, database: Database, standing: ServiceStatus) -> None:
     @router.get("/health", tags=["service"])
     @open_to_all
     def read_health() -> models.Health:

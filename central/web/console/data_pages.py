@@ -50,7 +50,7 @@ COMMANDS: Mapping[str, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class ImportedTable:
     """One table as it lies among the imports.
 
     Args:
@@ -114,17 +114,17 @@ def explained(reason: str, *, language: Language) -> str:
     return chinese if language == "zh" else english
 
 
-def held_table(folder: Path, name: str) -> Held:
+def held_table(folder: Path, name: str) -> ImportedTable:
     """Look a table up among the imports."""
     files = _files(folder, name)
     command = COMMANDS.get(name, "").replace("TABLES", str(folder))
     optional = INPUT_TABLES[name].optional
     if name in FROM_STORE:
-        return Held(name, "devices", None, None, "", optional)
+        return ImportedTable(name, "devices", None, None, "", optional)
     if not files:
-        return Held(name, "missing", None, None, command, optional)
+        return ImportedTable(name, "missing", None, None, command, optional)
     changed = datetime.fromtimestamp(max(path.stat().st_mtime for path in files), UTC)
-    return Held(name, "there", _count(files), changed, command, optional)
+    return ImportedTable(name, "there", _count(files), changed, command, optional)
 
 
 def _files(folder: Path, name: str) -> Sequence[Path]:

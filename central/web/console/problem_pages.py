@@ -15,7 +15,7 @@ from renzheng.central.store.database import Database
 from renzheng.central.store.faults import describe
 from renzheng.central.store.times import to_us
 from renzheng.central.watch.problems import KINDS
-from renzheng.central.watch.standing import Standing
+from renzheng.central.watch.service_status import ServiceStatus
 from renzheng.central.web.console.pages import Times, ago_from, render
 from renzheng.central.web.guard import needs
 
@@ -23,7 +23,7 @@ ORDER = ("critical", "warning")
 
 
 def build_router(
-    database: Database, settings: Settings, clock: Callable[[], datetime], standing: Standing
+    database: Database, settings: Settings, clock: Callable[[], datetime], standing: ServiceStatus
 ) -> APIRouter:
     """Build the page; it opens while the store does not."""
     router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)

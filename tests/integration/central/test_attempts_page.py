@@ -26,7 +26,7 @@ from renzheng.central.nightly.manifest import Manifest, Part
 from renzheng.central.settings import make_settings
 from renzheng.central.store import schema, viewer
 from renzheng.central.store.database import Database
-from renzheng.central.watch.standing import Standing
+from renzheng.central.watch.service_status import ServiceStatus
 from renzheng.central.web.app import build_app
 from renzheng.central.web.server import WebServer
 from renzheng.contracts import keys, log, tables
@@ -94,7 +94,7 @@ class Site:
         fill(self.database)
         lay_persons(self.settings.lake_dir, 20)
         self.publisher = Publisher(self.database, self.settings, utc_now)
-        standing = Standing(sign_ins=self.publisher)
+        standing = ServiceStatus(sign_ins=self.publisher)
         app = build_app(self.database, self.settings, utc_now, Metrics(), standing)
         self.web = WebServer(app, "127.0.0.1", 0)
 

@@ -21,17 +21,17 @@ from renzheng.central.archive.form import TABLES, Manifest, Writer, hash_file, o
 from renzheng.central.archive.writing import Signer, archive, clean_cut
 from renzheng.central.backup import backups
 from renzheng.central.errors import ArchiveError, LogFaultError
+from renzheng.central.ingest.device_status import Former
 from renzheng.central.ingest.service import Ingest, Message
-from renzheng.central.ingest.words import Former
 from renzheng.central.log_command import app as log_command
 from renzheng.central.metrics import Metrics
 from renzheng.central.settings import make_settings
 from renzheng.central.store import archived, identity, locks, schema
 from renzheng.central.store.database import Database
-from renzheng.central.store.identity import Lost
+from renzheng.central.store.identity import LostEntries
 from renzheng.central.store.times import to_us
 from renzheng.central.verify.archived import open_word, sign_word
-from renzheng.central.verify.check import BadEntry, Fault, Good, StoredBatch
+from renzheng.central.verify.check import BadEntry, Fault, LogVerified, StoredBatch
 from renzheng.central.verify.checkpoint import Checkpoint, CheckpointError, read_note, sign_note
 from renzheng.central.verify.projections import check_projections
 from renzheng.central.verify.publish import check_checkpoints, check_kept_note, take_checkpoint
@@ -82,7 +82,7 @@ def build(database, folder):
     word = sign_ack(Ack(device_id="kiosk-2", upto=75, head_hash=two.head.hash), KEY).decode()
     with database.writing() as connection:
         held = log.Head(60, two.entries[59].hash)
-        identity.keep_lost(connection, Lost("kiosk-2", held, two.head, word), 1, to_us(summer))
+        identity.keep_lost(connection, LostEntries("kiosk-2", held, two.head, word), 1, to_us(summer))
     send(database, one, 90, summer)
     send(database, two, 20, summer)
     notes = [note(summer)]
@@ -133,7 +133,7 @@ def count(database, table=ENTRIES):
 
 def good(year, name):
     before = {2025: 0, 2026: ENDS[name][2025]}
-    return Good(name, ENDS[name][year], before[year])
+    return LogVerified(name, ENDS[name][year], before[year])
 
 
 def test_archives_verify_by_themselves_and_join(made):
@@ -419,7 +419,7 @@ def test_a_pruned_store_holds_and_so_does_everything_that_reads_it(made, databas
     rows = count(database, schema.attendance)
     assert pruned(database, made) == pruning.Pruned(2025, 2, 341 + 80)
     assert (count(database), count(database, schema.attendance)) == (30 + 20, rows)
-    after = [Good("kiosk-1", 371, 341), Good("kiosk-2", 115, 95)]
+    after = [LogVerified("kiosk-1", 371, 341), LogVerified("kiosk-2", 115, 95)]
     assert list(check_store(database, by=[KEY])) == after
     assert list(check_projections(database)) == after
     assert check_checkpoints(database, KEY) == 5
@@ -428,7 +428,10 @@ def test_a_pruned_store_holds_and_so_does_everything_that_reads_it(made, databas
     assert pruning.hold_joined(database, joined) == []
     assert prune(database, made.folders[0]).entries == 0
     assert prune(database, made.folders[1], 2026).entries == 40
-    assert list(check_store(database, by=[KEY])) == [Good("kiosk-1", 371, 361), Good("kiosk-2", 115, 115)]
+    assert list(check_store(database, by=[KEY])) == [
+        LogVerified("kiosk-1", 371, 361),
+        LogVerified("kiosk-2", 115, 115),
+    ]
     (one, two) = pruning.hold_joined(database, check_archives(made.folders[:1], [KEY]))
     assert (one.sequence, one.fault, two.sequence) == (342, Fault.MISSING, 96)
 
@@ -445,7 +448,7 @@ def test_devices_go_on_after_a_pruning_and_a_second_history_is_still_told(made, 
     assert take(database, writer, [over], NOW)[0].upto == 371  # it learns where central is
     (answer,) = take(database, writer, [writer.batch(writer.entries[371:])], NOW)
     assert answer.upto == 376
-    assert list(check_store(database, "kiosk-1", by=[KEY])) == [Good("kiosk-1", 376, 341)]
+    assert list(check_store(database, "kiosk-1", by=[KEY])) == [LogVerified("kiosk-1", 376, 341)]
     other = LogWriter("kiosk-1")
     other.entries, other.key = writer.entries[:309], writer.key
     other.many(3)
@@ -457,17 +460,17 @@ def test_rows_drawn_from_archived_entries_are_held_against_the_archives(made, da
     pruned(database, made)
     prune(database, made.folders[1], 2026)
     archives = check_archives(made.folders, [KEY]).archives
-    whole = [Good("kiosk-1", 371), Good("kiosk-2", 115)]
+    whole = [LogVerified("kiosk-1", 371), LogVerified("kiosk-2", 115)]
     assert list(check_projections(database, earlier=EntriesOf(archives))) == whole
     assert list(check_projections(database, "kiosk-2", earlier=EntriesOf(archives))) == whole[1:]
     later = list(check_projections(database, earlier=EntriesOf(archives[1:])))
-    assert later == [Good("kiosk-1", 371, 341), Good("kiosk-2", 115, 95)]
+    assert later == [LogVerified("kiosk-1", 371, 341), LogVerified("kiosk-2", 115, 95)]
     rows = schema.attendance
     for change in (sa.update(rows).values(outcome="manual"), sa.delete(rows)):
         with database.writing() as connection:
             connection.execute(change.where(rows.c.sequence == 90, rows.c.device_id == "kiosk-2"))
         (_, passed_over) = check_projections(database)
-        assert isinstance(passed_over, Good)
+        assert isinstance(passed_over, LogVerified)
         (_, found) = check_projections(database, earlier=EntriesOf(archives))
         assert (found.sequence, found.fault) == (90, Fault.PROJECTION)
 
@@ -494,8 +497,11 @@ def test_a_kill_while_pruning_leaves_a_store_that_holds(made, database, monkeypa
     monkeypatch.setattr(pruning, "_delete", killed)
     with pytest.raises(KeyboardInterrupt):
         pruned(database, made)
-    assert list(check_store(database, by=[KEY])) == [Good("kiosk-1", 371, 341), Good("kiosk-2", 115)]
-    assert all(isinstance(one, Good) for one in check_projections(database))
+    assert list(check_store(database, by=[KEY])) == [
+        LogVerified("kiosk-1", 371, 341),
+        LogVerified("kiosk-2", 115),
+    ]
+    assert all(isinstance(one, LogVerified) for one in check_projections(database))
     assert check_checkpoints(database, KEY) == 5
     monkeypatch.setattr(pruning, "_delete", delete)
     pruned(database, made)
@@ -531,7 +537,7 @@ def test_a_word_of_another_device_or_place_is_none(made, database):
         connection.execute(sa.update(table).where(mine).values(word=other))
     (first, second) = check_store(database, by=[KEY])
     assert first.fault is Fault.ARCHIVE
-    assert second == Good("kiosk-2", 115, 95)
+    assert second == LogVerified("kiosk-2", 115, 95)
 
 
 def test_a_store_that_forgot_its_archive_takes_it_back(made, database):
@@ -541,7 +547,10 @@ def test_a_store_that_forgot_its_archive_takes_it_back(made, database):
     with pytest.raises(ArchiveError, match="does not know it"):
         prune(database, made.folders[1], 2026)
     assert pruned(database, made).entries == 421
-    assert list(check_store(database, by=[KEY])) == [Good("kiosk-1", 371, 341), Good("kiosk-2", 115, 95)]
+    assert list(check_store(database, by=[KEY])) == [
+        LogVerified("kiosk-1", 371, 341),
+        LogVerified("kiosk-2", 115, 95),
+    ]
 
 
 def manifest_of(made, number):
@@ -564,7 +573,10 @@ def test_postgresql_is_archived_and_pruned_as_sqlite_is(postgresql_server, tmp_p
         prune(database, folder)
     elsewhere.close()
     assert prune(database, folder) == pruning.Pruned(2025, 2, 421)
-    assert list(check_store(database, by=[KEY])) == [Good("kiosk-1", 371, 341), Good("kiosk-2", 115, 95)]
+    assert list(check_store(database, by=[KEY])) == [
+        LogVerified("kiosk-1", 371, 341),
+        LogVerified("kiosk-2", 115, 95),
+    ]
     assert check_checkpoints(database, KEY) == 5
     assert pruning.hold_joined(database, check_archives([folder], [KEY])) == []
     database.close()

@@ -18,7 +18,7 @@ from renzheng.central.settings import read_settings
 from renzheng.central.site import succession
 from renzheng.central.store import identity, schema
 from renzheng.central.store.database import Database
-from renzheng.central.verify.check import Good
+from renzheng.central.verify.check import LogVerified
 from renzheng.central.verify.publish import take_checkpoint
 from renzheng.central.verify.store import check_store
 from renzheng.contracts import keys, log
@@ -91,7 +91,7 @@ def test_what_is_restored_is_what_was_backed_up_in_a_new_epoch(site, tmp_path):
     tried = site.restore(backup, "six random words of a list")
     assert (tried.devices, tried.entries, tried.checkpoints) == (1, 30, 1)
     database = site.open()
-    assert list(check_store(database)) == [Good("kiosk-1", 30)]
+    assert list(check_store(database)) == [LogVerified("kiosk-1", 30)]
     with database.reading() as connection:
         own = identity.read(connection)
         assert connection.execute(sa.select(schema.epochs.c.reason)).scalars().all() == ["restored"]
@@ -152,7 +152,7 @@ def test_a_restore_that_cannot_be_finished_leaves_what_was_there(site, tmp_path,
     assert not list(tmp_path.glob("data.before-*"))
     assert not (site.settings.data_dir / "half").exists()
     database = site.open()
-    assert list(check_store(database)) == [Good("kiosk-1", 10)]
+    assert list(check_store(database)) == [LogVerified("kiosk-1", 10)]
     database.close()
 
 

@@ -10,8 +10,8 @@ from renzheng.central.ingest.service import Ingest, Message
 from renzheng.central.main import make_signing_key
 from renzheng.central.site import succession
 from renzheng.central.store import schema
-from renzheng.central.store.identity import Former
-from renzheng.central.verify.check import BadEntry, Fault, Good
+from renzheng.central.store.identity import FormerKeys
+from renzheng.central.verify.check import BadEntry, Fault, LogVerified
 from renzheng.central.verify.store import check_store
 from renzheng.contracts import keys, log
 from renzheng.contracts.events import utc_now
@@ -145,9 +145,9 @@ def test_what_nobody_has_any_more_is_evidence_and_the_log_goes_on(database, writ
     (alarm,) = rows(database, schema.alarms)
     assert alarm.problem == "lost_at_central"
     assert "entries 11 to 25" in alarm.detail
-    assert list(check_store(database)) == [Good("kiosk-1", 25)]
+    assert list(check_store(database)) == [LogVerified("kiosk-1", 25)]
     assert central.take(writer, 26, 40)[0].upto == 40
-    assert list(check_store(database)) == [Good("kiosk-1", 40)]
+    assert list(check_store(database)) == [LogVerified("kiosk-1", 40)]
 
 
 def test_another_history_behind_what_is_lost_is_named_by_the_log_check(database, writer):
@@ -222,7 +222,7 @@ def test_a_change_of_key_that_a_crash_cut_short_leads_nowhere(database, tmp_path
     first = make_signing_key(path)
     lost = succession.rotate(database, path, utc_now())
     path.write_bytes(keys.private_pem(first))  # the last step had not been done
-    assert succession.read_former(path) == Former({}, [])
+    assert succession.read_former(path) == FormerKeys({}, [])
     last = succession.rotate(database, path, utc_now())
     former = succession.read_former(path)
     assert [keys.key_id(open_central_key(one, first)) for one in former.successions] == [keys.key_id(last)]

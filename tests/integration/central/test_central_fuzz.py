@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from parts.central import register
 from parts.devices import LogWriter
 
-from renzheng.central.ingest.decide import Opened, open_message
+from renzheng.central.ingest.decide import OpenedBatch, open_message
 from renzheng.central.ingest.service import Ingest, Message
 from renzheng.central.store import reading, schema
 from renzheng.central.store.database import Database
@@ -156,7 +156,7 @@ def test_a_million_malformed_messages(tmp_path):
     opened = 0
     for _ in range(1_000_000):
         payload = malformed(rng)
-        opened += isinstance(open_message(device, payload), Opened) and payload != TRUE
+        opened += isinstance(open_message(device, payload), OpenedBatch) and payload != TRUE
     assert opened == 0
     database = Database(f"sqlite:///{tmp_path / 'c.sqlite'}")
     database.migrate()

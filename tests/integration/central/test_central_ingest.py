@@ -20,7 +20,7 @@ from renzheng.central.store import devices, reading, refusals, schema
 from renzheng.central.store.database import MIGRATIONS, Database
 from renzheng.central.store.faults import StoreRefusesError, describe
 from renzheng.central.store.times import to_us
-from renzheng.central.verify.check import BadEntry, Fault, Good
+from renzheng.central.verify.check import BadEntry, Fault, LogVerified
 from renzheng.central.verify.store import check_store
 from renzheng.contracts import keys, log
 from renzheng.contracts.events import DeviceKeyRotated, KeyRotationData, device_source, utc_now
@@ -418,7 +418,7 @@ def test_a_device_changes_its_key(database, ingest, writer, together):
     answers = [ack for group in groups for ack in acks(ingest.take(messages(writer, group)))]
     assert [(ack.upto, ack.problem) for ack in answers] == [(6, None), (11, None)]
     assert [ack.problem for ack in acks(ingest.take(messages(writer, [first])))] == [None]
-    assert list(check_store(database)) == [Good("kiosk-1", 11)]
+    assert list(check_store(database)) == [LogVerified("kiosk-1", 11)]
     writer.key = old
     writer.many(1)
     (answer,) = acks(ingest.take(messages(writer, [writer.batch(writer.entries[11:])])))

@@ -24,7 +24,7 @@ from parts.night_store import (
 from renzheng.central.command import night as night_command
 from renzheng.central.errors import NightError
 from renzheng.central.main import make_signing_key
-from renzheng.central.nightly import debts
+from renzheng.central.nightly import owed_days
 from renzheng.central.nightly.manifest import Manifest
 from renzheng.central.nightly.night import Night, NightReport
 from renzheng.central.settings import write_settings
@@ -218,7 +218,7 @@ def test_every_billed_day_that_no_run_answered_is_owed_however_long_ago(site):
     assert owed(night) == [20, 23, 24]
     speak(database, settings, march(23))
     assert owed(night) == [20, 24]
-    assert debts.spans([march(1), *night.owed_days(), march(21)]) == [
+    assert owed_days.spans([march(1), *night.owed_days(), march(21)]) == [
         (march(24), march(24)),
         (march(20), march(21)),
         (march(1), march(1)),

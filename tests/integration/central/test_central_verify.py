@@ -14,7 +14,7 @@ from renzheng.central.errors import StoreError
 from renzheng.central.ingest.service import Ingest, Message
 from renzheng.central.store import devices, schema
 from renzheng.central.store.database import PAGE_BYTES, Database
-from renzheng.central.verify.check import BadEntry, Fault, Good
+from renzheng.central.verify.check import BadEntry, Fault, LogVerified
 from renzheng.central.verify.checkpoint import (
     Checkpoint,
     CheckpointError,
@@ -120,7 +120,10 @@ def test_a_true_log_holds(database, stored):
     other.many(7)
     take(database, other, other.batches())
     walked = []
-    assert list(check_store(database, progress=walked.append)) == [Good("kiosk-1", 250), Good("kiosk-2", 7)]
+    assert list(check_store(database, progress=walked.append)) == [
+        LogVerified("kiosk-1", 250),
+        LogVerified("kiosk-2", 7),
+    ]
     assert sum(walked) == 257
 
 
@@ -128,7 +131,7 @@ def test_a_log_that_came_in_overlapping_pieces_holds(database, writer):
     writer.many(90)
     cuts = [(0, 30), (20, 60), (0, 60), (55, 90)]
     take(database, writer, [writer.batch(writer.entries[a:b]) for a, b in cuts])
-    assert list(check_store(database)) == [Good("kiosk-1", 90)]
+    assert list(check_store(database)) == [LogVerified("kiosk-1", 90)]
 
 
 @pytest.mark.parametrize("name", TAMPERINGS)
@@ -191,7 +194,7 @@ def test_a_rewritten_history_breaks_the_checkpoint_even_if_it_is_consistent_in_i
         genesis = {"head_sequence": 0, "head_hash": LogWriter().head.hash}
         connection.execute(sa.update(DEVICES).values(genesis))
     take(database, forged, forged.batches())
-    assert list(check_store(database)) == [Good("kiosk-1", 250)]
+    assert list(check_store(database)) == [LogVerified("kiosk-1", 250)]
     with pytest.raises(CheckpointError, match="Entry 250 of kiosk-1"):
         check_checkpoints(database, KEY)
     with database.writing() as connection:
@@ -254,7 +257,7 @@ def test_rows_that_were_drawn_from_the_log_hold(database, stored):
     stored.covered(MORNING, MORNING.replace(hour=3))
     stored.append_json(b'{"type":"unheard"}')
     take(database, stored, [stored.batch(stored.entries[250:])])
-    assert list(check_projections(database)) == [Good("kiosk-1", 252)]
+    assert list(check_projections(database)) == [LogVerified("kiosk-1", 252)]
 
 
 ROWS = schema.attendance

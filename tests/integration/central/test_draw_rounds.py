@@ -11,9 +11,9 @@ from parts.devices import LogWriter
 from typer.testing import CliRunner
 
 from renzheng.central.command import app as central_app
+from renzheng.central.draw.delivery import opening_code, openings_for, sheets_for
 from renzheng.central.draw.documents import PublishedRound, read_document
 from renzheng.central.draw.frame import DIALYSIS_WARD, Wanted
-from renzheng.central.draw.handing import opening_code, openings_for, sheets_for
 from renzheng.central.draw.reading import read_rounds
 from renzheng.central.draw.rounds import Plan, Rounds, Secret
 from renzheng.central.draw.verify_command import app as verify_app

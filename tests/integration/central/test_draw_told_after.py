@@ -7,7 +7,7 @@ from parts import stores
 from parts.adt import message
 from parts.rounds import HOSPITALS, HOUR, Bureau
 
-from renzheng.central.draw.answers import Standing
+from renzheng.central.draw.answers import RateCategory
 from renzheng.central.draw.export import read_settled, spot_checks
 from renzheng.central.store.database import Database
 from renzheng.central.store.times import to_us
@@ -77,5 +77,5 @@ def test_a_return_taken_back_a_leave_dated_back_and_a_merge_leave_absences_as_th
     found, rows = ward.settled()
     assert len(found) == rows > 6
     standings = list(found.values())
-    assert set(standings[0::3]) == set(standings[1::3]) == {Standing.ABSENT}
-    assert set(standings[2::3]) == {Standing.DISCHARGED}
+    assert set(standings[0::3]) == set(standings[1::3]) == {RateCategory.ABSENT}
+    assert set(standings[2::3]) == {RateCategory.DISCHARGED}

@@ -15,7 +15,7 @@ from parts import stores
 from parts.adt import Hospital, message
 from parts.edge import eventually
 
-from renzheng.central.adt import desk, framing
+from renzheng.central.adt import framing, stay_journal
 from renzheng.central.adt.framing import Broken, Framer, frame
 from renzheng.central.adt.listener import AdtListener
 from renzheng.central.adt.messages import acknowledge, read_text, surname_of
@@ -225,7 +225,7 @@ def test_what_was_not_taken_is_forgotten_after_thirty_days(site):
     site.tell(message("A01", "20260305090000", 37, visit=""))
     for days, left in ((29, 1), (31, 0)):
         with site.database.writing() as connection:
-            desk.forget(connection, site.now + dt.timedelta(days=days))
+            stay_journal.forget(connection, site.now + dt.timedelta(days=days))
         assert sum(row.payload is not None for row in site.rows("stay_messages")) == left
     assert site.outcomes() == [Outcome.REJECTED]
 

@@ -12,7 +12,7 @@ from cryptography import x509
 from parts.central import running_central
 from parts.devices import LogWriter
 
-from renzheng.central.draw.keeping import wrap_code
+from renzheng.central.draw.sealing import wrap_code
 from renzheng.central.site.authority import Authority
 from renzheng.central.site.setup import make_site
 from renzheng.central.store import devices, schema

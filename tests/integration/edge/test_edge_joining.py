@@ -21,7 +21,7 @@ from renzheng.central.site.setup import make_site
 from renzheng.central.store import devices, schema
 from renzheng.central.store.database import Database
 from renzheng.central.store.devices import Device, Institution
-from renzheng.central.verify.check import Good
+from renzheng.central.verify.check import LogVerified
 from renzheng.central.verify.projections import check_projections
 from renzheng.central.verify.store import check_store
 from renzheng.contracts import keys
@@ -161,7 +161,7 @@ def sign_in(session):
 def holds(site):
     (chained,) = check_store(site.database)
     (drawn,) = check_projections(site.database)
-    return isinstance(chained, Good) and isinstance(drawn, Good)
+    return isinstance(chained, LogVerified) and isinstance(drawn, LogVerified)
 
 
 def test_a_device_that_lost_its_disk_goes_on_behind_what_central_has(site, tmp_path):

@@ -12,7 +12,7 @@ from renzheng.central.ingest.decide import (
     Commit,
     DeviceKey,
     DeviceState,
-    Opened,
+    OpenedBatch,
     Problem,
     Refused,
     open_message,
@@ -36,7 +36,7 @@ def state(writer=WRITER, *, head=None, revoked=False, key_revoked=False):
 
 def opened(first, last, writer=WRITER):
     found = open_message(state(writer), writer.batch(writer.entries[first - 1 : last]))
-    assert isinstance(found, Opened)
+    assert isinstance(found, OpenedBatch)
     return found
 
 

@@ -4,7 +4,7 @@ import orjson
 import pytest
 from parts.devices import MORNING, LogWriter
 
-from renzheng.central.ingest.project import Flaw, Projection, project, read_event
+from renzheng.central.ingest.project import EventFlaw, Projection, project, read_event
 from renzheng.central.store.schema import metadata
 from renzheng.central.store.times import to_us
 from renzheng.contracts.events import ClockData, CoverageState, DeviceClock, device_source
@@ -68,11 +68,11 @@ def changed(**fields):
 )
 def test_an_event_that_cannot_be_used_is_a_flaw(entry):
     found = read(entry)
-    assert isinstance(found, Flaw)
+    assert isinstance(found, EventFlaw)
     assert found.detail
 
 
 def test_a_flaw_names_no_value():
     found = read(changed(subject=["Zhang San"]))
-    assert isinstance(found, Flaw)
+    assert isinstance(found, EventFlaw)
     assert "Zhang" not in found.detail

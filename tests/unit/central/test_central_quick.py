@@ -254,7 +254,7 @@ def test_rows_say_what_the_event_says(event_json):
     line = b'{"sequence":7,"previous":"%b","event":%b}' % (b"0" * 64, event_json)
     link = log.Link(7, "", line, event_json)
     found = project.read_event(link, event.device_id, event.data.institution_id)
-    if isinstance(found, project.Flaw):
+    if isinstance(found, project.EventFlaw):
         assert b"\\u0000" in event_json
         return
     made = project.project(found, event.device_id, 7, 9)

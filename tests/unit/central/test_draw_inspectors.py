@@ -3,7 +3,7 @@
 import pytest
 from parts.devices import MORNING, LogWriter
 
-from renzheng.central.ingest.project import Flaw, read_event
+from renzheng.central.ingest.project import EventFlaw, read_event
 from renzheng.contracts.events import (
     AttendanceData,
     Clock,
@@ -35,7 +35,7 @@ SEEN = AttendanceData(
 def flaw_of(event, registered_at):
     entry = LogWriter("tablet-1").append_json(event.to_json())
     (link,) = walk(Head(0, entry.previous), [entry.line])
-    return isinstance(read_event(link, "tablet-1", registered_at), Flaw)
+    return isinstance(read_event(link, "tablet-1", registered_at), EventFlaw)
 
 
 @pytest.mark.parametrize(("model", "data"), [(SpotCheckAnswered, ANSWER), (Presence, SEEN)])

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sqlalchemy.exc import OperationalError
 
-from renzheng.central.draw.keeper import RoundKeeper
+from renzheng.central.draw.scheduler import RoundScheduler
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
@@ -29,7 +29,7 @@ class Settling:
 
 def test_it_looks_at_once_and_again_until_it_is_stopped():
     rounds = Settling()
-    keeper = RoundKeeper(rounds, lambda: NOW, every_seconds=0.01)
+    keeper = RoundScheduler(rounds, lambda: NOW, every_seconds=0.01)
     keeper.start()
     assert rounds.third.wait(60)
     keeper.stop()
@@ -41,4 +41,4 @@ def test_it_looks_at_once_and_again_until_it_is_stopped():
 
 
 def test_one_that_was_never_started_can_be_stopped():
-    RoundKeeper(Settling(), lambda: NOW).stop()
+    RoundScheduler(Settling(), lambda: NOW).stop()

@@ -7,7 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from renzheng.central.draw.answers import Answer, Discharge, DrawnCheck, Settled, Standing, settle_checks
+from renzheng.central.draw.answers import (
+    Answer,
+    Discharge,
+    DrawnCheck,
+    RateCategory,
+    SettledCheck,
+    settle_checks,
+)
 from renzheng.central.rate.core import Call, further_checks, in_bed
 from renzheng.central.rate.service import threshold_of
 from renzheng.central.store.times import from_us, to_us
@@ -41,12 +48,12 @@ def stand(answers, *, leaves=(), discharged=None, now=CLOSES + 1, check=CHECK):
 @pytest.mark.parametrize(
     ("result", "standing"),
     [
-        ("present", Standing.PRESENT),
-        ("absent", Standing.ABSENT),
-        ("away_approved", Standing.COVERED),
-        ("identity_mismatch", Standing.MISMATCH),
-        ("refused", Standing.REFUSED),
-        ("unanswered", Standing.UNANSWERED),
+        ("present", RateCategory.PRESENT),
+        ("absent", RateCategory.ABSENT),
+        ("away_approved", RateCategory.COVERED),
+        ("identity_mismatch", RateCategory.MISMATCH),
+        ("refused", RateCategory.REFUSED),
+        ("unanswered", RateCategory.UNANSWERED),
     ],
 )
 def test_an_answer_counts_as_what_it_says(result, standing):
@@ -54,31 +61,31 @@ def test_an_answer_counts_as_what_it_says(result, standing):
 
 
 def test_no_answer_is_unanswered_once_the_round_has_closed_and_never_absent():
-    assert stand([], now=CLOSES) == Standing.OPEN
-    assert stand([], now=CLOSES + 1) == Standing.UNANSWERED
+    assert stand([], now=CLOSES) == RateCategory.OPEN
+    assert stand([], now=CLOSES + 1) == RateCategory.UNANSWERED
 
 
 @pytest.mark.parametrize("at", [DUE - 1, CLOSES + 1])
 def test_an_answer_outside_its_hours_does_not_count(at):
-    assert stand([told("absent", at)]) == Standing.UNANSWERED
+    assert stand([told("absent", at)]) == RateCategory.UNANSWERED
 
 
 def test_of_several_answers_the_last_counts_whatever_order_they_come_in():
     answers = [told("absent", DUE + HOUR), told("present", DUE + 2 * HOUR), told("refused", DUE + HOUR - 1)]
-    assert stand(answers) == stand(answers[::-1]) == Standing.PRESENT
+    assert stand(answers) == stand(answers[::-1]) == RateCategory.PRESENT
     same_moment = [told("absent", place=("tablet", 3)), told("present", place=("tablet", 4))]
-    assert stand(same_moment) == stand(same_moment[::-1]) == Standing.PRESENT
+    assert stand(same_moment) == stand(same_moment[::-1]) == RateCategory.PRESENT
 
 
 @pytest.mark.parametrize(
     ("leaves", "standing"),
     [
-        ([leave(DRAWN - 1)], Standing.COVERED),
-        ([leave(DRAWN)], Standing.ABSENT),
-        ([leave(DUE)], Standing.ABSENT),
-        ([leave(DRAWN - 1, back_at=DUE)], Standing.ABSENT),
-        ([leave(DRAWN - 1, left_at=DUE + 2 * HOUR)], Standing.ABSENT),
-        ([leave(DUE), leave(DRAWN - HOUR)], Standing.COVERED),
+        ([leave(DRAWN - 1)], RateCategory.COVERED),
+        ([leave(DRAWN)], RateCategory.ABSENT),
+        ([leave(DUE)], RateCategory.ABSENT),
+        ([leave(DRAWN - 1, back_at=DUE)], RateCategory.ABSENT),
+        ([leave(DRAWN - 1, left_at=DUE + 2 * HOUR)], RateCategory.ABSENT),
+        ([leave(DUE), leave(DRAWN - HOUR)], RateCategory.COVERED),
     ],
 )
 def test_only_a_leave_recorded_before_the_draw_covers_an_absence(leaves, standing):
@@ -88,11 +95,11 @@ def test_only_a_leave_recorded_before_the_draw_covers_an_absence(leaves, standin
 @pytest.mark.parametrize(
     ("known", "leaves", "standing"),
     [
-        ([leave(DRAWN - 1)], [leave(DRAWN - 1)], Standing.COVERED),
-        ([leave(DRAWN - 1)], [leave(DUE, left_at=DUE)], Standing.COVERED),  # corrected since
-        ([leave(DRAWN - 1)], [leave(DRAWN - 1, back_at=DUE)], Standing.ABSENT),
-        ([leave(DRAWN - 1)], [], Standing.ABSENT),
-        ([], [leave(DRAWN - 1)], Standing.ABSENT),
+        ([leave(DRAWN - 1)], [leave(DRAWN - 1)], RateCategory.COVERED),
+        ([leave(DRAWN - 1)], [leave(DUE, left_at=DUE)], RateCategory.COVERED),  # corrected since
+        ([leave(DRAWN - 1)], [leave(DRAWN - 1, back_at=DUE)], RateCategory.ABSENT),
+        ([leave(DRAWN - 1)], [], RateCategory.ABSENT),
+        ([], [leave(DRAWN - 1)], RateCategory.ABSENT),
     ],
 )
 def test_what_was_known_at_the_draw_covers_while_it_holds(known, leaves, standing):
@@ -103,14 +110,14 @@ def test_what_was_known_at_the_draw_covers_while_it_holds(known, leaves, standin
 @pytest.mark.parametrize(
     ("answers", "discharged", "standing"),
     [
-        ([told("absent")], (DRAWN - HOUR, DRAWN), Standing.VOID),
-        ([], (DRAWN - 1, DRAWN - 1), Standing.VOID),
-        ([told("absent")], (DRAWN - HOUR, DRAWN + 1), Standing.DISCHARGED),
-        ([told("absent")], (DUE, DUE + HOUR), Standing.DISCHARGED),
-        ([], (DUE, DUE), Standing.DISCHARGED),
-        ([told("absent")], (DUE, DUE + HOUR + 1), Standing.ABSENT),
-        ([told("absent")], (DUE + 2 * HOUR, DUE), Standing.ABSENT),
-        ([told("present")], (DUE, DUE), Standing.PRESENT),
+        ([told("absent")], (DRAWN - HOUR, DRAWN), RateCategory.VOID),
+        ([], (DRAWN - 1, DRAWN - 1), RateCategory.VOID),
+        ([told("absent")], (DRAWN - HOUR, DRAWN + 1), RateCategory.DISCHARGED),
+        ([told("absent")], (DUE, DUE + HOUR), RateCategory.DISCHARGED),
+        ([], (DUE, DUE), RateCategory.DISCHARGED),
+        ([told("absent")], (DUE, DUE + HOUR + 1), RateCategory.ABSENT),
+        ([told("absent")], (DUE + 2 * HOUR, DUE), RateCategory.ABSENT),
+        ([told("present")], (DUE, DUE), RateCategory.PRESENT),
     ],
 )
 def test_who_had_gone_home_before_the_draw_is_void_and_a_discharge_told_since_stands_apart(
@@ -121,7 +128,9 @@ def test_who_had_gone_home_before_the_draw_is_void_and_a_discharge_told_since_st
 
 def checks(purpose="inpatient", **counts):
     own = DrawnCheck("C", "R", "H1", "W", "V1", "P1", purpose, DRAWN, DUE, CLOSES)
-    return [Settled(own, None, Standing(name)) for name, count in counts.items() for _ in range(count)]
+    return [
+        SettledCheck(own, None, RateCategory(name)) for name, count in counts.items() for _ in range(count)
+    ]
 
 
 @pytest.mark.parametrize(

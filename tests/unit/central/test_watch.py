@@ -14,14 +14,14 @@ from renzheng.central.metrics import Metrics
 from renzheng.central.settings import make_settings
 from renzheng.central.site.setup import make_site
 from renzheng.central.store import alarms, reading, refusals
-from renzheng.central.store.alarms import Found
+from renzheng.central.store.alarms import FoundProblem
 from renzheng.central.store.database import Database
 from renzheng.central.store.faults import StoreRefusesError
 from renzheng.central.store.times import to_us
 from renzheng.central.texts import texts
 from renzheng.central.watch import problems
 from renzheng.central.watch.problems import KINDS, Audited, Problem
-from renzheng.central.watch.standing import Standing
+from renzheng.central.watch.service_status import ServiceStatus
 from renzheng.central.watch.watch import Watch
 from renzheng.central.web.app import build_app
 from renzheng.central.web.server import WebServer
@@ -156,7 +156,7 @@ def open_alarms(store):
 
 
 def test_an_alarm_opens_once_keeps_its_beginning_and_closes(store):
-    silent = Found("kiosk-1", "device_silent", "", 100)
+    silent = FoundProblem("kiosk-1", "device_silent", "", 100)
     for now in (1_000, 2_000):
         with store.writing() as connection:
             since = alarms.reconcile(connection, KINDS, [silent], now)
@@ -235,8 +235,8 @@ def test_a_shard_of_a_process_of_its_own_is_watched_there_and_missed_when_it_is_
     assert named(store, "broker_unreachable", "no_consumer") == {("broker_unreachable", "shard 1")}
     (told,) = [one for one in site.problems() if one.kind == "broker_unreachable"]
     assert told.elsewhere, "told on the pages, and no reason to start this process again"
-    assert Standing(site.problems).well()
-    assert not Standing(shard.problems).well()
+    assert ServiceStatus(site.problems).well()
+    assert not ServiceStatus(shard.problems).well()
     now[0] += timedelta(seconds=61)  # the process of shard 1 has died
     site.look()
     assert named(store, "broker_unreachable", "no_consumer") == {("no_consumer", "shard 1")}
@@ -279,7 +279,7 @@ def test_pages_metrics_and_health_while_the_store_does_not_answer(tmp_path):
     empty = Database(f"sqlite:///{tmp_path / 'empty.sqlite'}")  # no table is there: every query fails
     worker = Worker("ingest-0", lambda: None, every_seconds=3600)
     wrong = [Problem("store_refuses", "central", NOW_US, "OperationalError (disk I/O error)")]
-    standing = Standing(lambda: wrong, Workers([worker]), empty)
+    standing = ServiceStatus(lambda: wrong, Workers([worker]), empty)
     settings = make_settings({"data_dir": str(tmp_path)})
     server = WebServer(build_app(empty, settings, lambda: NOW, Metrics(), standing), "127.0.0.1", 0)
     server.start()

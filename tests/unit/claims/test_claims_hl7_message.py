@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from renzheng.central.claims.hl7_adt import Hl7Source
 from renzheng.central.claims.hl7_message import Delimiters, MessageError, parse
-from renzheng.central.claims.rejects import Place
+from renzheng.central.claims.rejects import RowPlace
 from renzheng.central.claims.source import Options
 from renzheng.central.claims.values import read_time
 
@@ -95,5 +95,5 @@ def test_no_message_breaks_the_reader(segments, trigger, text):
     header = f"MSH|^~\\&|HIS|H1|||20260301090000||ADT^{trigger}|1|P|2.4"
     utc = read_time("2026-03-01T00:00:00Z", None).tzinfo
     source.read_message(
-        [header, *segments, f"PID|1||{text}", f"PV1|1|I|{text}"], Place("a", 1), lambda _: utc
+        [header, *segments, f"PID|1||{text}", f"PV1|1|I|{text}"], RowPlace("a", 1), lambda _: utc
     )

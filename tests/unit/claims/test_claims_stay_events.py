@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from renzheng.central.claims.rejects import Place
+from renzheng.central.claims.rejects import RowPlace
 from renzheng.central.claims.stay_events import StayEvent, StayEventKind, fold
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
@@ -14,7 +14,9 @@ KINDS = st.sampled_from([kind for kind in StayEventKind if kind is not StayEvent
 
 def event(kind, hours, number, bed=None):
     moment = START + timedelta(hours=hours)
-    return StayEvent(Place("a", number), kind, "H", "V", "P", moment, moment, message_id=str(number), bed=bed)
+    return StayEvent(
+        RowPlace("a", number), kind, "H", "V", "P", moment, moment, message_id=str(number), bed=bed
+    )
 
 
 @given(st.lists(KINDS, max_size=9), st.randoms(use_true_random=False))
@@ -61,7 +63,7 @@ def ended(kind, hours, number, end=None):
     at = START + timedelta(hours=end if end is not None else hours)
     told = START + timedelta(hours=hours)
     changed = {"discharged_at": at} if kind is StayEventKind.UPDATE else {}
-    return StayEvent(Place("a", number), kind, "H", "V", "P", at, told, message_id=str(number), **changed)
+    return StayEvent(RowPlace("a", number), kind, "H", "V", "P", at, told, message_id=str(number), **changed)
 
 
 def test_a_discharge_was_told_by_the_first_message_since_which_it_holds():

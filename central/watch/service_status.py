@@ -1,4 +1,4 @@
-"""What the web applications are told of the process that they live in."""
+"""The state of the service process, as the web applications show it."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from renzheng.common.supervised import Workers
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class ServiceStatus:
     """How the service is.
 
     Args:

@@ -3,18 +3,18 @@
 from typing import Any
 
 
-class Doubtful(dict[str, Any]):
+class ContainsRepeatedKeys(dict[str, Any]):
     """An object with one in it, at whatever depth, that names a key twice."""
 
 
-class Twice(Doubtful):
+class RepeatedKeys(ContainsRepeatedKeys):
     """An object that names a key twice itself; it holds the last value, to be shown, not to be believed."""
 
 
 def mark_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Make an object of its pairs, as `object_pairs_hook` has them."""
     found = dict(pairs)
-    return found if len(found) == len(pairs) else Twice(pairs)
+    return found if len(found) == len(pairs) else RepeatedKeys(pairs)
 
 
 def holds_twice(value: Any) -> bool:
@@ -22,7 +22,7 @@ def holds_twice(value: Any) -> bool:
     waiting = [value]
     while waiting:
         one = waiting.pop()
-        if isinstance(one, Twice):
+        if isinstance(one, RepeatedKeys):
             return True
         if isinstance(one, dict):
             waiting += [inner for inner in one.values() if isinstance(inner, dict | list)]
@@ -33,4 +33,4 @@ def holds_twice(value: Any) -> bool:
 
 def within(value: dict[str, Any], *around: object) -> dict[str, Any]:
     """Return an object, marked if one that it stands in is: another may have stood in its place."""
-    return Twice(value) if any(isinstance(one, Twice) for one in around) else value
+    return RepeatedKeys(value) if any(isinstance(one, RepeatedKeys) for one in around) else value

@@ -1,4 +1,4 @@
-"""What the night owes: every billed day up to yesterday that no run has answered."""
+"""The days that a night must audit: every billed day up to yesterday that no run has answered."""
 
 from collections.abc import Iterable, Sequence
 from datetime import date, timedelta

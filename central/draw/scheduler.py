@@ -14,7 +14,7 @@ logger = logging.getLogger(__name__)
 EVERY_SECONDS = 20.0
 
 
-class RoundKeeper:
+class RoundScheduler:
     """A thread that settles what has become due.
 
     Args:

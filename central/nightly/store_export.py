@@ -1,4 +1,4 @@
-"""Reads from the store what the lake takes in: what devices told, and what it knows of people and stays."""
+"""Exports rows of the store to the lake: events of devices, people and stays."""
 
 from collections.abc import Mapping, Sequence
 from datetime import date

@@ -6,7 +6,7 @@ from datetime import datetime
 import sqlalchemy as sa
 from joserfc.jwk import OKPKey
 
-from renzheng.central.draw.keeping import unwrap_code
+from renzheng.central.draw.sealing import unwrap_code
 from renzheng.central.store import schema
 from renzheng.central.store.times import to_us
 from renzheng.contracts.rounds import Opening, SealedSheet

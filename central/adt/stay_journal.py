@@ -1,4 +1,4 @@
-"""Takes what hospitals tell of stays into the store; stays and leaves follow from all of it.
+"""The journal of what hospitals report of stays; stays and leaves follow from all of it.
 
 Every event goes into the journal `stay_events`; the stay and the leaves of its visit are then made anew from
 all events of that visit, by the importers' own replay (`claims.stay_events.fold`). So messages may come late,
@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from renzheng.central.adt import renaming
 from renzheng.central.adt.messages import masked
 from renzheng.central.adt.outcomes import Ending, Outcome
-from renzheng.central.claims.rejects import Place, Reason
+from renzheng.central.claims.rejects import Reason, RowPlace
 from renzheng.central.claims.stay_events import Folded, Rename, StayEvent, StayEventKind, fold
 from renzheng.central.store import schema
 from renzheng.central.store.times import from_us, to_us
@@ -38,7 +38,7 @@ _NAMED = {
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class ReportedEvent:
     """One event as it was told.
 
     Args:
@@ -63,7 +63,7 @@ class Origin:
     payload: bytes = b""
 
 
-def take(connection: sa.Connection, told: Told, now: datetime) -> Ending:
+def take(connection: sa.Connection, told: ReportedEvent, now: datetime) -> Ending:
     """Take one event; the stay and the leaves of its visit follow at once.
 
     Args:
@@ -181,7 +181,7 @@ def _content(event: StayEvent) -> dict[str, Any]:
     }
 
 
-def _keep(connection: sa.Connection, told: Told, now: datetime) -> int:
+def _keep(connection: sa.Connection, told: ReportedEvent, now: datetime) -> int:
     values = {
         **_content(told.event),
         "source": told.source,
@@ -203,7 +203,7 @@ def _event(row: Mapping[str, Any]) -> StayEvent:
     """Make a row of the journal an event again; its place is its number there."""
     values: dict[str, Any] = {name: None if row[name] is None else from_us(row[name]) for name in _TIMES}
     values |= {name: row[name] for name in ("institution_id", "visit_id", "person_id", *_TEXTS)}
-    place = Place("journal", row["event_number"])
+    place = RowPlace("journal", row["event_number"])
     return StayEvent(place=place, kind=StayEventKind(row["kind"]), **values)
 
 
@@ -278,7 +278,7 @@ def _leave_row(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _ending(  # noqa: PLR0917 - each is a witness of what happened
-    connection: sa.Connection, number: int, told: Told, folded: Folded, wrong: bool, now: datetime
+    connection: sa.Connection, number: int, told: ReportedEvent, folded: Folded, wrong: bool, now: datetime
 ) -> Ending:
     for remark in folded.remarks:
         of_this = remark.place.line == number or remark.problem.reason is Reason.NO_ADMISSION

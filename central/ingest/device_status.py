@@ -15,7 +15,7 @@ from joserfc.jwk import OKPKey
 
 from renzheng.central.store import identity, refusals
 from renzheng.central.store.device_state import DeviceState
-from renzheng.central.store.identity import Former, Identity, Lost
+from renzheng.central.store.identity import FormerKeys, Identity, LostEntries
 from renzheng.contracts import keys, messages
 from renzheng.contracts.errors import InputError
 from renzheng.contracts.log import Head, read_batch_header
@@ -31,7 +31,7 @@ class Speaker:
     """Who gives acknowledgements, and how many it has given; begun with the first transaction."""
 
     key: OKPKey
-    former: Former
+    former: FormerKeys
     identity: Identity | None = None
     _given: list[int] = field(default_factory=lambda: [0])
 
@@ -78,7 +78,7 @@ class Speaker:
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class StatusOutcome:
     """What follows from a status: who speaks now, the device's state, changes of key it does not know."""
 
     speaker: Speaker
@@ -88,11 +88,11 @@ class Heard:
 
 def hear(
     connection: sa.Connection, speaker: Speaker, device: DeviceState, said: Status, now_us: int
-) -> Heard:
+) -> StatusOutcome:
     """Hold a device's status against the store."""
     word = speaker.own_word(said.word, device.device_id) if said.word else None
     if word is None or word.place is None or speaker.identity is None:
-        return Heard(speaker, device, speaker.former.successions)  # it may know any key
+        return StatusOutcome(speaker, device, speaker.former.successions)  # it may know any key
     latest = speaker.identity.place(speaker.given)
     if identity.set_back(connection, latest, word, device.head):
         logger.error("the store was set back: device %s holds a later word of it", device.device_id)
@@ -107,21 +107,21 @@ def hear(
             device = _go_on(connection, speaker.identity, device, lost, now_us)
     known = keys.read_header(str(said.word).encode()).get("kid")
     behind = known != keys.key_id(speaker.key)
-    return Heard(speaker, device, speaker.former.successions if behind else ())
+    return StatusOutcome(speaker, device, speaker.former.successions if behind else ())
 
 
-def _lost(device: DeviceState, said: Status, word: Ack) -> Lost | None:
+def _lost(device: DeviceState, said: Status, word: Ack) -> LostEntries | None:
     """Tell what nobody has any more; central's own word shows that it once had it."""
     goes_on = _goes_on(device, str(said.resume))
     if goes_on is None or not device.head.sequence < goes_on.sequence <= word.upto:
         return None
     if goes_on.sequence == word.upto and goes_on.hash != word.head_hash:
         return None
-    return Lost(device.device_id, device.head, goes_on, str(said.word))
+    return LostEntries(device.device_id, device.head, goes_on, str(said.word))
 
 
 def _go_on(
-    connection: sa.Connection, own: Identity, device: DeviceState, lost: Lost, now_us: int
+    connection: sa.Connection, own: Identity, device: DeviceState, lost: LostEntries, now_us: int
 ) -> DeviceState:
     """Let a log go on behind what is lost, which is kept as such."""
     identity.keep_lost(connection, lost, own.epoch, now_us)
