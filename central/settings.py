@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -161,6 +162,44 @@ class AuditSettings(_Settings):
     keep_runs: Annotated[int, Field(ge=1, le=10_000)] = 30
 
 
+class OidcSettings(_Settings):
+    """The bureau's own identity provider (OpenID Connect); people sign in there.
+
+    Args:
+        issuer: its address, `https` but on loopback; nothing is asked of any other.
+        client_id: as which central is registered there.
+        client_secret_file: a file with the client's secret; None for a public client.
+        name: what the link on the sign-in page calls it.
+        scopes: asked for beside `openid`.
+        account_claim: the claim by which a new account is named.
+        roles_claim: the claim with roles, a text or a list of them.
+        roles: from its values to roles; other values give none.
+        institution_claim: the claim with the institutions of hospital offices, doctors and third parties.
+        asks_for_second_factor: it asks for one itself, so that central need not.
+        ca_file: the CA of its certificate (PEM) where the machine does not know it.
+    """
+
+    issuer: str
+    client_id: Annotated[str, Field(min_length=1)]
+    client_secret_file: Path | None = None
+    name: str = "OpenID Connect"
+    scopes: tuple[str, ...] = ("profile",)
+    account_claim: str = "preferred_username"
+    roles_claim: str = "roles"
+    roles: Annotated[dict[str, str], Field(min_length=1)]
+    institution_claim: str = "institution"
+    asks_for_second_factor: bool = False
+    ca_file: Path | None = None
+
+    @field_validator("issuer")
+    @classmethod
+    def _issuer_is_known_to_be_itself(cls, issuer: str) -> str:
+        place = urlsplit(issuer)
+        if place.scheme != "https" and not (place.scheme == "http" and place.hostname in LOOPBACK):
+            raise ValueError("the issuer's address begins with https://, but on loopback")
+        return issuer
+
+
 class Settings(_Settings):
     """Everything the central service is told.
 
@@ -194,6 +233,7 @@ class Settings(_Settings):
     adt: AdtSettings = AdtSettings()
     backup: BackupSettings = BackupSettings()
     archive: ArchiveSettings = ArchiveSettings()
+    oidc: OidcSettings | None = None
 
     @field_validator("shards")
     @classmethod
@@ -218,6 +258,12 @@ class Settings(_Settings):
     def _open_only_with_a_token(self) -> Self:
         if self.host not in LOOPBACK and self.access_token_file is None and not self.accounts_only:
             raise ValueError("a host other than loopback needs accounts_only = true, or access_token_file")
+        return self
+
+    @model_validator(mode="after")
+    def _provider_knows_where_to_send_back(self) -> Self:
+        if self.oidc is not None and not self.public_url:
+            raise ValueError("oidc needs public_url: the identity provider sends people back to it")
         return self
 
     @property
@@ -321,6 +367,7 @@ def _absolute(settings: Settings, folder: Path) -> Settings:
             "broker": fixed(settings.broker),
             "audit": fixed(settings.audit),
             "adt": fixed(settings.adt),
+            "oidc": fixed(settings.oidc) if settings.oidc else None,
         }
     )
 
@@ -340,6 +387,8 @@ def _toml(value: object) -> str:
         return "true" if value else "false"
     if isinstance(value, list):
         return f"[{', '.join(_toml(item) for item in value)}]"
+    if isinstance(value, dict):
+        return f"{{ {', '.join(f'{_toml(key)} = {_toml(item)}' for key, item in value.items())} }}"
     if isinstance(value, str):
         escaped = value.replace("\\", "\\\\").replace('"', '\\"')
         return f'"{escaped}"'

@@ -96,10 +96,14 @@ def add(connection: sa.Connection, new: New, by: str, now: datetime) -> None:
     connection.execute(sa.insert(ACCOUNTS).values(made))
     for role in sorted(new.roles):
         _put_role(connection, new.account_id, role, by, now)
-    for tie, named in (("registered", new.institutions), ("declared", new.ties)):
-        for institution_id in sorted(named):
-            values = {"account_id": new.account_id, "institution_id": institution_id, "tie": tie}
-            connection.execute(sa.insert(TIES).values(values))
+    _put_ties(connection, new.account_id, "registered", new.institutions)
+    _put_ties(connection, new.account_id, "declared", new.ties)
+
+
+def _put_ties(connection: sa.Connection, account_id: str, tie: str, named: frozenset[str]) -> None:
+    for institution_id in sorted(named):
+        values = {"account_id": account_id, "institution_id": institution_id, "tie": tie}
+        connection.execute(sa.insert(TIES).values(values))
 
 
 def _must_fit(account_id: str, roles: frozenset[Role], institutions: frozenset[str]) -> None:
@@ -155,6 +159,33 @@ def take_away(connection: sa.Connection, account_id: str, role: Role) -> None:
     if role is Role.ADMINISTRATOR:
         _must_leave_another(connection, account_id)
     connection.execute(sa.delete(ROLES).where(ROLES.c.account_id == account_id, ROLES.c.role == role.value))
+
+
+def set_roles(  # noqa: PLR0917 - who, what, by whom and when
+    connection: sa.Connection,
+    account_id: str,
+    roles: frozenset[Role],
+    institutions: frozenset[str],
+    by: str,
+    now: datetime,
+) -> None:
+    """Give an account exactly these roles and institutions.
+
+    Raises:
+        AccountError: they do not go together, or nobody else could make accounts.
+    """
+    found = must_read(connection, account_id)
+    _must_fit(account_id, roles, institutions)
+    if Role.ADMINISTRATOR in found.roles - roles:
+        _must_leave_another(connection, account_id)
+    gone = (ROLES.c.account_id == account_id) & ROLES.c.role.in_(sorted(found.roles - roles))
+    connection.execute(sa.delete(ROLES).where(gone))
+    for role in sorted(roles - found.roles):
+        _put_role(connection, account_id, role, by, now)
+    if institutions != found.institutions:
+        registered = (TIES.c.account_id == account_id) & (TIES.c.tie == "registered")
+        connection.execute(sa.delete(TIES).where(registered))
+        _put_ties(connection, account_id, "registered", institutions)
 
 
 def disable(connection: sa.Connection, account_id: str, now: datetime) -> None:

@@ -25,3 +25,7 @@ class UndeclaredRouteError(FaultError):
 
 class PasskeyError(InputError):
     """A passkey cannot be registered, or does not hold."""
+
+
+class ProviderError(InputError):
+    """What the identity provider says, or somebody says in its name, does not hold."""

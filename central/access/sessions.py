@@ -32,12 +32,14 @@ class Session:
         account: whose, with the roles of an emergency under way.
         confirmed: the person has shown who they are within the last minutes.
         id_token: of the identity provider by which it began; None without one.
+        way: by what its owner was known, words apart by a space.
     """
 
     session_id: str
     account: Account
     confirmed: bool
     id_token: str | None = None
+    way: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +111,9 @@ def find(connection: sa.Connection, shown: str, now: datetime) -> tuple[Session,
         return None
     extra = emergency.roles_now(connection, found.account_id, now)
     confirmed = row.confirmed_at > to_us(now - CONFIRMED) and row.seen_at > to_us(now - CONFIRMED)
-    session = Session(row.session_id, replace(found, roles=found.roles | extra), confirmed, row.id_token)
+    session = Session(
+        row.session_id, replace(found, roles=found.roles | extra), confirmed, row.id_token, row.way
+    )
     return session, row.seen_at <= to_us(now - SEEN_EVERY)
 
 

@@ -68,7 +68,7 @@ class SigningIn:
             kept = accounts.kept_password(connection, account_id)
         if not accounts.knows_password(kept, password):
             return None
-        return self._go_on(account_id, came, target, "password")
+        return self.go_on(account_id, came, target, "password")
 
     def by_first_code(self, code: str, password: str, came: Came) -> Signed | Halfway | None:
         """Choose a password by a one-time code; None when the code does not hold.
@@ -82,20 +82,40 @@ class SigningIn:
             account_id = accounts.use_code(connection, code, password, self._clock())
             if account_id is not None:
                 self._write(connection, account_id, came.address, "password_chosen")
-        return account_id and self._go_on(account_id, came, "/", "password")  # type: ignore[return-value]
+        return self.go_on(account_id, came, "/", "password") if account_id else None
 
     def account_of_code(self, code: str) -> str | None:
         """Name the account of a one-time code that still holds."""
         with self._database.reading() as connection:
             return accounts.account_of_code(connection, code, self._clock())
 
-    def _go_on(self, account_id: str, came: Came, target: str, way: str) -> Signed | Halfway:
+    def go_on(
+        self,
+        account_id: str,
+        came: Came,
+        target: str,
+        way: str,
+        *,
+        id_token: str | None = None,
+        second: bool = True,
+    ) -> Signed | Halfway:
+        """Begin a session for somebody who is known by a first factor, or ask for the second.
+
+        Args:
+            account_id: who.
+            came: from where.
+            target: where to go on.
+            way: by what they are known.
+            id_token: of the identity provider.
+            second: a second factor that they have is asked for.
+        """
         with self._database.reading() as connection:
             held = factors.of_account(connection, account_id)
-        if not held:
-            return Signed(self.begin(account_id, came, way), target)
+        if not held or not second:
+            return Signed(self.begin(account_id, came, way, id_token), target)
         step = new_session()
-        self.ceremonies.put(step, Ceremony(came.address, account_id, target, way), self._clock())
+        notes = (id_token,) if id_token else ()
+        self.ceremonies.put(step, Ceremony(came.address, account_id, target, way, notes=notes), self._clock())
         return Halfway(step)
 
     def begin(self, account_id: str, came: Came, way: str, id_token: str | None = None) -> str:
@@ -104,6 +124,11 @@ class SigningIn:
             shown = sessions.begin(connection, account_id, self._clock(), came, way=way, id_token=id_token)
             self._write(connection, account_id, came.address, "signed_in", way)
         return shown
+
+    def write(self, account_id: str, address: str, act: str, what: str) -> None:
+        """Write into the access log what became of somebody's sign-in."""
+        with self._database.writing() as connection:
+            self._write(connection, account_id, address, act, what)
 
     def _write(
         self, connection: sa.Connection, account_id: str, address: str, act: str, what: str = "-"
@@ -154,7 +179,8 @@ class SigningIn:
         done = self.ceremonies.take(step, self._clock())
         if done is None:
             return Shown.WRONG  # two answers at once: the first has it
-        return Signed(self.begin(done.account_id, came, way), done.target)
+        id_token = done.notes[0] if done.notes else None
+        return Signed(self.begin(done.account_id, came, way, id_token), done.target)
 
     def second_by_passkey(
         self, step: str, credential: str, party: RelyingParty | None, came: Came
@@ -180,9 +206,8 @@ class SigningIn:
         except PasskeyError as error:
             whose = error.attributes.get("counter") or account_id
             if whose:
-                with self._database.writing() as connection:
-                    what = "passkey_counter" if error.attributes.get("counter") else "passkey"
-                    self._write(connection, str(whose), address, "second_factor_refused", what)
+                what = "passkey_counter" if error.attributes.get("counter") else "passkey"
+                self.write(str(whose), address, "second_factor_refused", what)
             return None
 
     def ask_alone(self, came: Came, target: str, party: RelyingParty) -> tuple[str, str]:

@@ -39,7 +39,7 @@ Firefox); everywhere else the console is behind TLS."""
 STEP_COOKIE = "__Host-renzheng-step"
 """What a browser shows between the two steps of a sign-in."""
 PAGES_OF_FORMS = frozenset({"/sign-in", "/sign-in/second", "/sign-in/passkey", "/first"})
-OPEN_PATHS = PAGES_OF_FORMS | {"/api/v1/health", "/health"}
+OPEN_PATHS = PAGES_OF_FORMS | {"/sign-in/provider", "/sign-in/provider/back"} | {"/api/v1/health", "/health"}
 OPEN_FOLDER = "/static/"
 MOST_FORM_BYTES = 16_384
 """A passkey of a TPM fits."""

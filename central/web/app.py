@@ -19,6 +19,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from renzheng.central.access.one_time_codes import Sealer
+from renzheng.central.access.provider import Provider
 from renzheng.central.access.roles import Permission
 from renzheng.central.access.signing_in import SigningIn
 from renzheng.central.access.visitors import Visitors
@@ -41,6 +42,7 @@ from renzheng.central.web import (
     draw_pages,
     factor_pages,
     privacy_pages,
+    provider_pages,
     rate_pages,
     sign_in_pages,
     stay_pages,
@@ -96,7 +98,9 @@ def build_app(
     )
     guesses = Guesses(count=lambda: metrics.add("renzheng_access_wrong_tokens_total"))
     token = read_token(settings.access_token_file)
-    visitors = Visitors(database, clock, settings.second_factor)
+    oidc = settings.oidc
+    trusted = frozenset({provider_pages.WAY} if oidc and oidc.asks_for_second_factor else ())
+    visitors = Visitors(database, clock, settings.second_factor, trusted)
     gate = Gate(token, guesses, visitors, accounts_only=settings.accounts_only)
     app.middleware("http")(gate)
     app.middleware("http")(_with_headers)
@@ -115,14 +119,7 @@ def build_app(
     app.include_router(subject_pages.build_router(database, settings, lists))
     app.include_router(attempt_pages.build_router(database, settings, clock, service))
     app.include_router(data_pages.build_router(settings, ZoneInfo(settings.timezone)))
-    signing, party = (
-        SigningIn(database, clock, Sealer(settings.second_factor_key_file)),
-        sign_in_pages.party_of(settings.public_url),
-    )
-    app.include_router(sign_in_pages.build_router(gate, signing, guesses, party))
-    app.include_router(
-        factor_pages.build_router(database, clock, signing, party, ZoneInfo(settings.timezone))
-    )
+    _add_signing_in(app, gate, guesses, database, settings, clock)
     for part in (stay_pages, draw_pages, rate_pages, access_pages, privacy_pages):
         app.include_router(part.build_router(database, settings, clock))
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
@@ -151,6 +148,25 @@ def build_app(
 
     check_routes(app, is_open)
     return app
+
+
+def _add_signing_in(  # noqa: PLR0917 - what they all stand on
+    app: FastAPI,
+    gate: Gate,
+    guesses: Guesses,
+    database: Database,
+    settings: Settings,
+    clock: Callable[[], datetime],
+) -> None:
+    """Add the pages on which people become known, and keep their second factors."""
+    signing = SigningIn(database, clock, Sealer(settings.second_factor_key_file))
+    party, zone = sign_in_pages.party_of(settings.public_url), ZoneInfo(settings.timezone)
+    provider = Provider(settings.oidc, settings.public_url, clock) if settings.oidc else None
+    app.include_router(sign_in_pages.build_router(gate, signing, guesses, party, provider))
+    app.include_router(factor_pages.build_router(database, clock, signing, party, zone))
+    if provider is not None:
+        returning = provider_pages.Returning(database, clock, signing, provider)
+        app.include_router(provider_pages.build_router(returning, guesses))
 
 
 def _cases_of(database: Database, settings: Settings, clock: Callable[[], datetime]) -> APIRouter:

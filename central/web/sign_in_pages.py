@@ -1,5 +1,6 @@
 """The pages on which somebody becomes known: sign in, second factor, first sign-in by a code, once more."""
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -7,9 +8,10 @@ from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import HTMLResponse, RedirectResponse
 
-from renzheng.central.access.errors import PasswordError
+from renzheng.central.access.errors import PasswordError, ProviderError
 from renzheng.central.access.one_time_codes import Shown
 from renzheng.central.access.passkeys import RelyingParty, relying_party
+from renzheng.central.access.provider import Provider
 from renzheng.central.access.roles import Permission
 from renzheng.central.access.signing_in import Asked, Given, Halfway, Signed, SigningIn
 from renzheng.central.access.visitors import Visitor
@@ -41,7 +43,9 @@ def party_of(public_url: str) -> Party:
     return party
 
 
-def build_router(gate: Gate, signing: SigningIn, guesses: Guesses, party: Party) -> APIRouter:
+def build_router(
+    gate: Gate, signing: SigningIn, guesses: Guesses, party: Party, provider: Provider | None = None
+) -> APIRouter:
     """Build the pages.
 
     Args:
@@ -49,13 +53,15 @@ def build_router(gate: Gate, signing: SigningIn, guesses: Guesses, party: Party)
         signing: takes what people show.
         guesses: slows down whoever shows what does not hold.
         party: for whom passkeys are made.
+        provider: at which people may sign in too.
     """
     router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
-    _add_sign_in(router, gate, signing, guesses, party)
+    _add_sign_in(router, gate, signing, guesses, party, provider)
+    _add_sign_out(router, signing, provider)
     _add_second(router, signing, guesses, party)
     _add_passkey(router, signing, guesses, party)
     _add_first(router, signing, guesses)
-    _add_confirm(router, signing, guesses, party)
+    _add_confirm(router, signing, guesses, party, provider)
     return router
 
 
@@ -65,9 +71,20 @@ def _go_on(done: Signed | Halfway) -> Response:
     return with_session(RedirectResponse(own_address(done.target), status_code=303), done.shown)
 
 
-def _add_sign_in(router: APIRouter, gate: Gate, signing: SigningIn, guesses: Guesses, party: Party) -> None:
+def _add_sign_in(  # noqa: PLR0917 - what it shows and whom it asks
+    router: APIRouter,
+    gate: Gate,
+    signing: SigningIn,
+    guesses: Guesses,
+    party: Party,
+    provider: Provider | None,
+) -> None:
     def show(request: Request, *, status: int = 200, target: str = "/", refused: bool = False) -> Response:
-        told = {"by_token": gate.has_token and not request.state.claimed, "by_passkey": bool(party(request))}
+        told = {
+            "by_token": gate.has_token and not request.state.claimed,
+            "by_passkey": bool(party(request)),
+            "by_provider": provider.settings.name if provider else "",
+        }
         return render(request, "sign_in.html", status=status, target=target, refused=refused, **told)
 
     @router.get("/sign-in")
@@ -94,13 +111,25 @@ def _add_sign_in(router: APIRouter, gate: Gate, signing: SigningIn, guesses: Gue
         guesses.forget(address_of(request), account_id)
         return _go_on(done)
 
+
+def _add_sign_out(router: APIRouter, signing: SigningIn, provider: Provider | None) -> None:
+    def there(request: Request, visitor: Visitor | None) -> Response:
+        """Go on to where the identity provider ends its session too; a form may not be redirected there."""
+        address = ""
+        if provider is not None and visitor is not None and visitor.id_token:
+            with contextlib.suppress(ProviderError):
+                address = provider.signing_out(visitor.id_token)
+        if not address:
+            return RedirectResponse("/sign-in", status_code=303)
+        return render(request, "signed_out.html", address=address)
+
     @router.post("/sign-out")
     @needs(Permission.OWN)
     async def sign_out(request: Request) -> Response:
         visitor = visitor_of(request)
         if visitor is not None and visitor.session_id is not None:
             await run_in_threadpool(signing.end, visitor, visitor.session_id)
-        answer = RedirectResponse("/sign-in", status_code=303)
+        answer = await run_in_threadpool(there, request, visitor)
         answer.delete_cookie(SESSION_COOKIE, secure=True, httponly=True, samesite="strict")
         return answer
 
@@ -205,7 +234,9 @@ def _add_first(router: APIRouter, signing: SigningIn, guesses: Guesses) -> None:
         return await show(request, "", status=403) if held else too_many()
 
 
-def _add_confirm(router: APIRouter, signing: SigningIn, guesses: Guesses, party: Party) -> None:
+def _add_confirm(
+    router: APIRouter, signing: SigningIn, guesses: Guesses, party: Party, provider: Provider | None
+) -> None:
     def who(request: Request) -> Visitor:
         visitor = visitor_of(request)
         assert visitor is not None, "the guard lets nobody through without one"
@@ -213,7 +244,9 @@ def _add_confirm(router: APIRouter, signing: SigningIn, guesses: Guesses, party:
 
     def show(request: Request, target: str, *, status: int = 200, problem: str = "") -> Response:
         asked: Asked = signing.ask_again(who(request), address_of(request), party(request))
-        return render(request, "confirm.html", status=status, target=target, problem=problem, asked=asked)
+        told = {"by_provider": provider.settings.name if provider and who(request).id_token else ""}
+        values = {"target": target, "problem": problem, "asked": asked, **told}
+        return render(request, "confirm.html", status=status, **values)
 
     @router.get("/confirm")
     @needs(Permission.OWN)
