@@ -187,9 +187,15 @@ class Choice(Strict):
 
 
 class RegionFile(Strict):
-    """A region's own values of parameters and its choices, by rule; the national pack stays untouched."""
+    """A region's own values of parameters and its choices, by rule; the national pack stays untouched.
+
+    `cases` holds its own numbers of case work (`casework.yaml`), `working_days` the days on which it works
+    though the nation does not, or the other way round.
+    """
 
     region: Annotated[str, Field(pattern=r"^\d{6}$")]
     title: Bilingual
     parameters: dict[str, dict[str, tuple[DatedValue, ...]]] = {}
     rules: dict[str, Choice] = {}
+    cases: dict[Name, tuple[DatedValue, ...]] = {}
+    working_days: dict[dt.date, bool] = {}

@@ -1,8 +1,10 @@
 """Load a rule pack: rules, knowledge tables and regions, with every problem and its place."""
 
+import datetime as dt
 import hashlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TypeVar
@@ -11,7 +13,7 @@ from joserfc.jwk import OKPKey
 from pydantic import BaseModel, ValidationError
 
 from renzheng.contracts.ids import KeyId
-from renzheng.rules import known, signing
+from renzheng.rules import casework, known, signing
 from renzheng.rules.dialect import offences
 from renzheng.rules.errors import RulePackError, UnsignedPackError
 from renzheng.rules.header import Choice, DatedValue, Header, RegionFile, Status
@@ -111,6 +113,16 @@ class Pack:
         """Return what a region decided about one rule; nothing when the region has no file."""
         mine = self.regions.get(region) if region else None
         return mine.file.rules.get(rule, Choice()) if mine else Choice()
+
+    def casework(self, region: str | None, day: dt.date) -> dict[str, Decimal]:
+        """Return the numbers of case work on a day, a region's own on top of the national ones."""
+        mine = self.regions.get(region) if region else None
+        return casework.resolve(mine.file.cases if mine else {}, day)
+
+    def working_days(self, region: str | None) -> Mapping[dt.date, bool]:
+        """Return the days of which a region says itself whether they are working days."""
+        mine = self.regions.get(region) if region else None
+        return mine.file.working_days if mine else {}
 
     def for_region(self, region: str | None) -> "Pack":
         """Return the pack as it holds in a region: with its own rules, and its knowledge.
@@ -322,6 +334,7 @@ def _of_region(code: str, region: Region, rules: Mapping[str, Rule]) -> Iterator
     for rule, values in file.parameters.items():
         names = mine[rule].header.parameters if rule in mine else {}
         yield from (f"{place}: there is no parameter {rule}.{name}" for name in values if name not in names)
+    yield from (f"{place}: {problem}" for problem in casework.problems_of(file.cases))
     for chosen, choice in file.rules.items():
         if chosen not in mine:
             yield f"{place}: there is no rule {chosen}"

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
-from renzheng.rules.header import Choice, DatedValue, Header, Off
+from renzheng.rules.header import Choice, DatedValue, Header, Off, Parameter
 
 NO_CHOICE = Choice()
 
@@ -37,13 +37,19 @@ def resolve(
     A region's value counts from its own date on; before that, and where it says nothing, the national one.
     Before a parameter's first date its first value holds.
     """
-    values = {}
-    for name, parameter in header.parameters.items():
-        national = [value for value in parameter.values if value.since <= day] or [parameter.values[0]]
-        regional = [value for value in overrides.get(name, ()) if value.since <= day]
-        chosen = max(regional, key=lambda value: value.since) if regional else national[-1]
-        values[name] = chosen.value
-    return values
+    return {
+        name: value_on(parameter, overrides.get(name, ()), day).value
+        for name, parameter in header.parameters.items()
+    }
+
+
+def value_on(parameter: Parameter, overrides: Iterable[DatedValue], day: dt.date) -> DatedValue:
+    """Return the value of one parameter that holds on a day, with its date and reference."""
+    regional = [value for value in overrides if value.since <= day]
+    if regional:
+        return max(regional, key=lambda value: value.since)
+    national = [value for value in parameter.values if value.since <= day] or [parameter.values[0]]
+    return national[-1]
 
 
 def segments(

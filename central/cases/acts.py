@@ -84,8 +84,20 @@ def _submit(step: Step) -> Doubt:
         accepted_fen=accepted,
         statement=body.text or doubt.answer,
         attachments=(*doubt.attachments, *body.attachments),
-        late=step.case.due_at is not None and step.now >= step.case.due_at,
+        late=step.is_late,
+        owed_since=None,
     )
+
+
+def _ask(step: Step) -> Doubt:
+    if not step.body.text.strip():
+        raise BodyError("Nothing is named that the bureau is asked for.", do='Send {"text": "..."}.')
+    return replace(step.doubt, owed=step.body.text, owed_since=step.now)
+
+
+def _supply(step: Step) -> Doubt:
+    kept = (*step.doubt.attachments, *step.body.attachments)
+    return replace(step.doubt, owed_since=None, attachments=kept)
 
 
 def _overdue(step: Step) -> Doubt:
@@ -230,6 +242,8 @@ ACTS: Mapping[str, Act] = {
     "assign": _act(_HOSPITAL, [State.ISSUED], _assign),
     "answer": _act([Role.DOCTOR, *_HOSPITAL], [State.ASSIGNED], _answer),
     "submit": _act(_HOSPITAL, WITH_THE_INSTITUTION, _submit),
+    "ask": _act(_HOSPITAL, WITH_THE_INSTITUTION, _ask),
+    "supply": _act([Role.AUDITOR], WITH_THE_INSTITUTION, _supply, "audit"),
     "overdue": _act([Role.AUDITOR], WITH_THE_INSTITUTION, _overdue, "audit"),
     "review": replace(
         _act([Role.REVIEWER], [State.SUBMITTED, State.OVERDUE, State.FIRST_REVIEW], _review), duty=_stage

@@ -137,6 +137,11 @@ class Doubt:
         referrals: where it was sent on to.
         fund_fen: the fund's share of the lines, when the bill says it.
         issued: the institution was asked.
+        due_at: until when the next step is to be done; None where the case says it, and where nothing is due.
+        due_explained: how that date was counted, in Chinese.
+        clock_from: when that time began.
+        owed: the document that the institution has asked the bureau for.
+        owed_since: since when the bureau owes it; meanwhile the institution's time stands still.
     """
 
     doubt_id: str
@@ -179,6 +184,11 @@ class Doubt:
     referrals: tuple[Referral, ...] = ()
     fund_fen: int | None = None
     issued: bool = False
+    due_at: datetime | None = None
+    due_explained: str | None = None
+    clock_from: datetime | None = None
+    owed: str | None = None
+    owed_since: datetime | None = None
 
     @property
     def contested(self) -> bool:

@@ -56,7 +56,8 @@ class Due:
     explained: str
 
 
-def _named(day: date) -> str:
+def named(day: date) -> str:
+    """Write a day in Chinese."""
     return f"{day.year}年{day.month}月{day.day}日"
 
 
@@ -80,7 +81,7 @@ def due_after(moment: datetime, days: int, zone: ZoneInfo, worked: WorkingDays) 
         else:
             off.append(day)
     at = datetime.combine(day + timedelta(days=1), time(), zone)
-    said = f"自{_named(first)}次日起计{days}个工作日，至{_named(day)}24时止"
+    said = f"自{named(first)}次日起计{days}个工作日，至{named(day)}24时止"
     if off:
         said += f"；其间不计的休息日{len(off)}天：{'、'.join(f'{one.month}月{one.day}日' for one in off)}"
     if provisional:

@@ -19,6 +19,7 @@ from renzheng.central.cases.doubts import (
     Position,
     State,
 )
+from renzheng.central.cases.terms import term_of
 from renzheng.contracts.ids import is_unseen
 
 FEWEST_MEMBERS = 3
@@ -92,6 +93,12 @@ class Step:
     cleared: bool = False
     tied: frozenset[str] = frozenset()
     votes: tuple[Opinion, ...] = ()
+
+    @property
+    def is_late(self) -> bool:
+        """The date until which the institution may answer has passed, and its time was not standing still."""
+        term = term_of(self.doubt, self.case)
+        return term is not None and term.due is not None and self.now >= term.due.at
 
     @property
     def asked_fen(self) -> int | None:
@@ -209,8 +216,18 @@ def _not_received(step: Step) -> str | None:
 
 
 def _not_due(step: Step) -> str | None:
-    if step.act == "overdue" and (step.case.due_at is None or step.now < step.case.due_at):
+    if step.act == "overdue" and not step.is_late:
         return "The date has not passed."
+    return None
+
+
+def _document_owed(step: Step) -> str | None:
+    if step.act == "overdue" and step.doubt.owed_since is not None:
+        return "The bureau owes the institution a document; meanwhile its time stands still."
+    if step.act == "ask" and step.doubt.owed_since is not None:
+        return "The bureau owes a document already; ask for further ones when it has come."
+    if step.act == "supply" and step.doubt.owed_since is None:
+        return "Nothing is owed."
     return None
 
 
@@ -245,6 +262,7 @@ GUARDS: Mapping[str, Callable[[Step], str | None]] = {
     "line_taken": _line_taken,
     "reopened": _reopened,
     "not_received": _not_received,
+    "document_owed": _document_owed,
     "not_due": _not_due,
     "panel_even": _panel_even,
     "panel_conflict": _panel_conflict,

@@ -256,6 +256,8 @@ def _on_a_doubt(made: Replayed, entry: Entry) -> dict[str, Any]:
         after = acts.take(step)
         if "fund_fen" in entry.more:
             after = replace(after, fund_fen=entry.more["fund_fen"])
+        if "term" in entry.more:
+            after = records.read(Doubt, {**records.plain(after), **entry.more["term"]})
     made.doubts[entry.doubt_id] = after
     return outcome(after)
 

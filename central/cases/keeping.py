@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -17,9 +18,10 @@ from renzheng.central.cases import acts, drafting, freezing, frozen_log, journal
 from renzheng.central.cases.candidates import candidates
 from renzheng.central.cases.doubts import Case, CaseState, Doubt, Flag, Opinion, State
 from renzheng.central.cases.drafting import Candidate
-from renzheng.central.cases.due import Due, WorkingDays, due_after
+from renzheng.central.cases.due import Due, WorkingDays
 from renzheng.central.cases.errors import BodyError, NotFoundError, StaleError, StepRefusedError
 from renzheng.central.cases.guards import Actor, Body, Step
+from renzheng.central.cases.terms import Clock, term_of
 from renzheng.central.store import schema
 from renzheng.central.store.database import Database
 from renzheng.central.store.locks import CLASS, NUMBERS
@@ -32,17 +34,6 @@ EVIDENCE, VOTES, JOURNAL = schema.doubt_evidence, schema.doubt_votes, schema.cas
 NIGHT = Actor("(nightly run)", frozenset({Role.AUDITOR}))
 _LOCK = sa.text("SELECT pg_advisory_xact_lock(:class, :number)")
 Changed = tuple[Case, Sequence[Doubt]]
-
-
-@dataclass(frozen=True, slots=True)
-class Lengths:
-    """How many working days each stage has; parameters by region and date, as those of rules are."""
-
-    statement: int = 10
-    first_review: int = 5
-    re_review: int = 5
-    panel: int = 10
-    final: int = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,24 +60,20 @@ class Cases:
         pack: the rules, whose text is frozen with the evidence.
         zone: the site's; days are counted in it, and institutions without one of their own use it.
         clock: when it is.
-        lengths: of the stages, in working days.
-        worked: which days are working days.
+        region: whose time limits and working days hold; None for the national ones.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - what every step needs
         self,
         database: Database,
         key: Callable[[], OKPKey],
         pack: Callable[[], Pack],
         zone: ZoneInfo,
         clock: Callable[[], datetime],
-        *,
-        lengths: Lengths | None = None,
-        worked: WorkingDays | None = None,
+        region: str | None = None,
     ) -> None:
         self._database, self._key, self._pack = database, key, pack
-        self._zone, self._clock = zone, clock
-        self._lengths, self._worked = lengths or Lengths(), worked or WorkingDays()
+        self._zone, self._clock, self._region = zone, clock, region
 
     # drafting
 
@@ -173,6 +160,11 @@ class Cases:
                 connection.execute(_LOCK, {"class": CLASS, "number": NUMBERS["cases"]})
             yield connection
 
+    def _terms(self) -> Clock:
+        pack = self._pack()
+        numbers = partial(pack.casework, self._region)
+        return Clock(numbers, self._zone, WorkingDays(pack.working_days(self._region)))
+
     def _now(self) -> datetime:
         return self._clock().astimezone(UTC)
 
@@ -219,7 +211,11 @@ class Cases:
             if act == "vote":
                 said = {}
                 more.update(_seal(connection, step, last=after.state is not State.PANEL))
+            after = self._terms().moved(doubt, after, case, step.now)
+            if (term := _term(after)) != _term(doubt):
+                more["term"] = term
             _put_doubt(connection, after)
+            _put_due(connection, case, [after])
             self._write(
                 connection, case, actor, act, doubt_id=doubt_id, body=said, more=more,
                 after=journal.outcome(after), now=step.now,
@@ -307,7 +303,7 @@ class Cases:
     ) -> Case:
         acts.must_be_allowed(acts.CASE_ACTS[act], actor, act)
         now = self._now()
-        due = due_after(now, self._lengths.statement, self._zone, self._worked)
+        due = self._terms().due("statement", now)
         with self._writing() as connection:
             case = reading.case_of(connection, actor, case_id)
             _must_be_newest(case.version, seen)
@@ -318,6 +314,8 @@ class Cases:
             _put_case(connection, after)
             for one in moved:
                 _put_doubt(connection, one)
+            if act in {"issue", "receive"}:
+                _put_due(connection, after, moved or doubts)
             more = {"due": {"at": due.at, "explained": due.explained}} if act in {"issue", "receive"} else {}
             said = records.said(body) if body else {}
             self._write(
@@ -469,6 +467,23 @@ def _doubt_row(one: Doubt) -> dict[str, Any]:
 def _put_doubt(connection: sa.Connection, one: Doubt) -> None:
     values = _doubt_row(one)
     connection.execute(sa.update(DOUBTS).where(DOUBTS.c.doubt_id == one.doubt_id).values(values))
+
+
+def _term(one: Doubt) -> dict[str, Any]:
+    return {"due_at": one.due_at, "due_explained": one.due_explained, "clock_from": one.clock_from}
+
+
+def _put_due(connection: sa.Connection, case: Case, doubts: Sequence[Doubt]) -> None:
+    """Keep when the next step on each doubt is due, so that lists can be sorted by it."""
+    by_moment: dict[int | None, list[str]] = {}
+    for one in doubts:
+        term = term_of(one, case)
+        at = to_us(term.due.at) if term and term.due else None
+        by_moment.setdefault(at, []).append(one.doubt_id)
+    for at, ids in by_moment.items():
+        for first in range(0, len(ids), 400):
+            chosen = DOUBTS.c.doubt_id.in_(ids[first : first + 400])
+            connection.execute(sa.update(DOUBTS).where(chosen).values(due_at=at))
 
 
 def _put_case(connection: sa.Connection, case: Case) -> None:

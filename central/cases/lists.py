@@ -21,6 +21,10 @@ CASE_COLUMNS: Mapping[str, Any] = {
     "institution_id": CASES.c.institution_id,
     "state": CASES.c.state,
     "due_at": CASES.c.due_at,
+    "due_next": sa.select(sa.func.min(DOUBTS.c.due_at))
+    .where(DOUBTS.c.case_id == CASES.c.case_id)
+    .correlate(CASES)
+    .scalar_subquery(),
 }
 DOUBT_COLUMNS: Mapping[str, Any] = {
     "amount": DOUBTS.c.amount_fen,
@@ -30,6 +34,7 @@ DOUBT_COLUMNS: Mapping[str, Any] = {
     "rule_id": DOUBTS.c.rule_id,
     "person_id": DOUBTS.c.person_id,
     "state": DOUBTS.c.state,
+    "due_at": DOUBTS.c.due_at,
 }
 _MONEY = [
     DOUBTS.c[name]
@@ -63,6 +68,7 @@ class DoubtChoice:
     state: str = ""
     rule_id: str = ""
     person_id: str = ""
+    due_before: datetime | None = None
     sort: str = "-amount"
     limit: int = 100
     offset: int = 0
@@ -133,6 +139,8 @@ def doubts(
     for name in ("case_id", "institution_id", "month", "state", "rule_id", "person_id"):
         if value := getattr(chosen, name):
             conditions.append(DOUBTS.c[name] == value)
+    if chosen.due_before is not None:
+        conditions.append(DOUBTS.c.due_at < to_us(_aware(chosen.due_before)))
     total = connection.execute(sa.select(sa.func.count()).select_from(DOUBTS).where(*conditions)).scalar_one()
     query = sa.select(DOUBTS.c.record, CASES.c.record.label("of")).join(
         CASES, CASES.c.case_id == DOUBTS.c.case_id
@@ -154,7 +162,8 @@ def _order(sort: str, columns: Mapping[str, Any]) -> list[Any]:
     if name not in columns:
         raise BodyError(f"{sort[:40]!r} is no column to sort by.", do=f"One of {', '.join(columns)}.")
     column = columns[name]
-    return [column.desc() if sort.startswith("-") else column.asc()]
+    ordered = [column.desc() if sort.startswith("-") else column.asc()]
+    return [column.is_(None), *ordered] if name in {"due_at", "due_next"} else ordered
 
 
 def _aware(moment: datetime) -> datetime:

@@ -826,6 +826,7 @@ doubts = _table(
     Column("returned_fen", _Big, nullable=False),
     Column("doctor", Text),
     Column("record", LargeBinary, nullable=False),  # the whole doubt, as JSON
+    Column("due_at", _Big, index=True),  # the next step; empty where none is due, or the clock stands still
     Index("ix_doubts_month_institution_id_state", "month", "institution_id", "state"),
     rowid=False,
 )

@@ -182,7 +182,7 @@ def _cases_of(database: Database, settings: Settings, clock: Callable[[], dateti
         return load_pack(rules.rules_dir).for_region(rules.region)
 
     zone = ZoneInfo(settings.timezone)
-    cases = Cases(database, key, pack, zone, clock)
+    cases = Cases(database, key, pack, zone, clock, region=settings.audit.region)
     return case_routes.build_router(database, cases, clock, signed_by, zone)
 
 

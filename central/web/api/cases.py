@@ -32,6 +32,7 @@ from renzheng.central.cases.errors import (
 from renzheng.central.cases.guards import Actor, Body
 from renzheng.central.cases.keeping import Cases
 from renzheng.central.cases.money import Ledger, Overturn
+from renzheng.central.cases.terms import term_of
 from renzheng.central.store import schema, viewer
 from renzheng.central.store.database import Database
 from renzheng.central.store.times import to_us
@@ -147,7 +148,7 @@ def shown_doubt(doubt: Doubt, case: Case, overturned: float | None) -> dict[str,
         "state": doubt.state,
         "version": doubt.version,
         "confirmed": doubt.confirmed,
-        "due_at": case.due_at,
+        **shown_term(doubt, case),
         "evidence_sha256": doubt.evidence_sha256,
         "also_flagged_by": [
             {"rule_id": one.rule_id, "rule_version": one.rule_version, "reason": one.reason,
@@ -181,6 +182,19 @@ def shown_doubt(doubt: Doubt, case: Case, overturned: float | None) -> dict[str,
             for one in doubt.referrals
         ],
     }  # fmt: skip
+
+
+def shown_term(doubt: Doubt, case: Case) -> dict[str, Any]:
+    """Return until when the next step is to be done, which, and how that was counted."""
+    term = term_of(doubt, case)
+    due = term.due if term else None
+    return {
+        "due_at": due and due.at,
+        "due_explained": due and due.explained,
+        "due_stage": term and term.stage,
+        "owed": doubt.owed if doubt.owed_since else None,
+        "owed_since": doubt.owed_since,
+    }
 
 
 def shown_case(case: Case, counted: lists.Counted | None = None) -> dict[str, Any]:
@@ -248,6 +262,7 @@ def _add_lists(router: APIRouter, database: Database) -> None:
         state: Text = "",
         rule_id: Text = "",
         person_id: Text = "",
+        due_before: datetime | None = None,
         sort: Text = "-amount",
         limit: Limit = 100,
         offset: Offset = 0,
@@ -255,8 +270,9 @@ def _add_lists(router: APIRouter, database: Database) -> None:
         """List doubts, the largest first."""
         actor = actor_of(database, request)
         chosen = lists.DoubtChoice(
-            case, institution_id, month, state, rule_id, person_id, sort=sort, limit=limit, offset=offset
-        )
+            case, institution_id, month, state, rule_id, person_id,
+            due_before=due_before, sort=sort, limit=limit, offset=offset,
+        )  # fmt: skip
         with database.reading() as connection:
             total, found = lists.doubts(connection, actor, chosen)
             rates = lists.overturn_rates(connection)

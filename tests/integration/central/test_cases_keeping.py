@@ -36,8 +36,9 @@ class Clock:
 def desk(database, tmp_path):
     lay(database, tmp_path)
     key = keys.generate_key()
-    cases = Cases(database, lambda: key, lambda: Pack({}, {}, {}), ZONE, Clock())
-    cases.key, cases.database = key, database
+    clock = Clock()
+    cases = Cases(database, lambda: key, lambda: Pack({}, {}, {}), ZONE, clock)
+    cases.key, cases.database, cases.clock = key, database, clock
     return cases
 
 
@@ -110,6 +111,35 @@ def test_the_journal_is_signed_and_makes_the_case_again(desk):
     assert [(one.rule_id, one.issued, one.overturned) for one in fared] == [
         ("line-haemodialysis", 1, 0), ("machine-overlap", 1, 1),
     ]  # fmt: skip
+
+
+def test_each_step_sets_when_the_next_is_due_and_the_clock_stops_while_a_document_is_owed(desk):
+    case, (large, small) = drafted(desk)
+    for one in (large, small):
+        act(desk, "auditor", one, "confirm")
+    desk.issue(PEOPLE["auditor"], case.case_id)
+    due = desk.receive(PEOPLE["office"], case.case_id).due_at
+
+    def listed():
+        chosen = lists.DoubtChoice(case_id=case.case_id, sort="due_at")
+        with desk.database.reading() as connection:
+            return [one.doubt_id for one, _ in lists.doubts(connection, PEOPLE["auditor"], chosen)[1]]
+
+    act(desk, "office", large, "ask", text="请提供机器日志的来源")
+    assert listed() == [small.doubt_id, large.doubt_id], "what stands still is due last"
+    desk.clock.now += dt.timedelta(days=9)
+    after = act(desk, "auditor", large, "supply", text="见附件")
+    assert after.due_at > due
+    assert "停止计算" in after.due_explained
+    assert listed() == [small.doubt_id, large.doubt_id]
+    after = act(desk, "office", small, "submit", position="contest")
+    assert "计5个工作日" in after.due_explained
+    after = act(desk, "reviewer", small, "review", decision="clear", reason="有记录")
+    after = act(desk, "approver", small, "finalise", amount_fen=0)
+    assert after.due_at is None
+    made = journal.replay(journal.verify(case.case_id, kept_of(desk, case.case_id), [desk.key]))
+    with desk.database.reading() as connection:
+        assert made.doubts == {one.doubt_id: one for one in reading.doubts_of(connection, case.case_id)}
 
 
 def test_a_changed_moved_or_missing_entry_of_a_journal_is_refused(desk):

@@ -15,6 +15,7 @@ ROLES_OF_ACTS = {
     "confirm": "auditor", "drop": "auditor", "assign": "office", "answer": "office", "submit": "office",
     "overdue": "auditor", "review": "reviewer", "vote": "doctor-a", "finalise": "approver",
     "deduct": "finance", "return": "finance", "withdraw": "auditor", "refer": "auditor",
+    "ask": "office", "supply": "auditor",
 }  # fmt: skip
 
 
@@ -121,6 +122,7 @@ REFUSED = {
         desk.do("auditor", "confirm"), desk.issue(), desk.do("auditor", "overdue"),
     ),
     "not_due": lambda desk: desk.to_issued().do("auditor", "overdue"),
+    "document_owed": lambda desk: desk.to_issued().do("auditor", "supply"),
     "panel_even": lambda desk: desk.to_panel().panel("doctor-a", "doctor-b"),
     "panel_conflict": lambda desk: desk.to_panel().panel(
         "doctor-a", "doctor-b", "doctor-c", conflicts={"doctor-b": "同事"}
