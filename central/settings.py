@@ -134,6 +134,24 @@ class ArchiveSettings(_Settings):
     keep_years: Annotated[int, Field(ge=1, le=100)] = 1
 
 
+class RetentionSettings(_Settings):
+    """How long central keeps what it deletes by itself, in days; the whole table: `/privacy/retention`.
+
+    Args:
+        stay_names_days: names and numbers of inpatients, after their discharge.
+        consents_days: what was said to a notice and holds no longer.
+        withdrawals_days: withdrawals and the certificates of their devices.
+        sessions_days: sessions of accounts, after they were last used.
+        backups_days: backups that are older are named until somebody destroys them.
+    """
+
+    stay_names_days: Annotated[int, Field(ge=30, le=3660)] = 365
+    consents_days: Annotated[int, Field(ge=1095, le=7320)] = 1095
+    withdrawals_days: Annotated[int, Field(ge=1095, le=7320)] = 1095
+    sessions_days: Annotated[int, Field(ge=1, le=3660)] = 90
+    backups_days: Annotated[int, Field(ge=1, le=3660)] = 90
+
+
 class AuditSettings(_Settings):
     """What the nightly run reads besides the store.
 
@@ -234,6 +252,7 @@ class Settings(_Settings):
     backup: BackupSettings = BackupSettings()
     archive: ArchiveSettings = ArchiveSettings()
     oidc: OidcSettings | None = None
+    retention: RetentionSettings = RetentionSettings()
 
     @field_validator("shards")
     @classmethod

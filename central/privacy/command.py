@@ -88,6 +88,26 @@ def list_withdrawals(
 
 
 @app.command()
+def retention(config: Config = CONFIG) -> None:
+    """Show what is kept, for how long and until when; by what it is deleted, and who decides on the days."""
+    from rich.table import Table
+
+    from renzheng.central.privacy import retention as keeping
+
+    settings, database = _store(config)
+    with database.reading() as connection:
+        rows = keeping.overview(connection, settings)
+    table = Table("kept", "days", "deleted by", "decided by", "rows", "oldest until", box=None)
+    for row in rows:
+        item, until = row["item"], row["until"]
+        days = "-" if item.days is None else f"{item.days:g}"
+        count = "-" if row["count"] is None else str(row["count"])
+        shown = "-" if until is None else f"{until:%Y-%m-%d}"
+        table.add_row(item.key, days, item.by, item.changed_by, count, shown)
+    Terminal().print(table)
+
+
+@app.command()
 def settle(
     order: Annotated[str, typer.Argument(help="The order, as the page of the withdrawal names it.")],
     reason: Annotated[str, typer.Option(help="What was seen instead: a disk that was destroyed, and where.")],

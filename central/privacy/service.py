@@ -6,13 +6,14 @@ import logging
 from collections.abc import Callable
 from datetime import datetime
 from typing import TypeVar
+from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 from joserfc.jwk import OKPKey
 from pydantic import BaseModel, ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 
-from renzheng.central.privacy import learning, orders, withdrawals
+from renzheng.central.privacy import holds, learning, orders, retention, withdrawals
 from renzheng.central.privacy.shares import PersonShares
 from renzheng.central.settings import Settings
 from renzheng.central.store import schema
@@ -52,6 +53,8 @@ class PrivacyService:
         self, database: Database, settings: Settings, key: OKPKey, clock: Callable[[], datetime]
     ) -> None:
         self._database = database
+        self._settings = settings
+        self._zone = ZoneInfo(settings.timezone)
         self._key = key
         self._clock = clock
         self.shares = PersonShares(settings.shares_dir)
@@ -65,7 +68,10 @@ class PrivacyService:
     def waiting(self, device_id: str) -> Waiting:
         """Return what waits for a device."""
         with self._database.reading() as connection:
-            return Waiting(orders=orders.waiting(connection, device_id, self._key))
+            return Waiting(
+                orders=orders.waiting(connection, device_id, self._key),
+                holds=holds.told(connection, device_id, self._key, self._clock()),
+            )
 
     def take_answer(self, device_id: str, body: bytes) -> None:
         """Take a device's answer to an order.
@@ -123,6 +129,17 @@ class PrivacyService:
             if not learning.learn(self._database, self._clock()):
                 break
         self._destroy_shares()
+        self._delete_due()
+
+    def _delete_due(self) -> None:
+        """Delete once a local day what is kept no longer; a store that was restored does so at once."""
+        now = self._clock()
+        with self._database.reading() as connection:
+            last = retention.last_deletion(connection)
+        if last is None or last.astimezone(self._zone).date() < now.astimezone(self._zone).date():
+            with self._database.writing() as connection:
+                said = retention.delete_due(connection, self._settings, self._key, now)
+            logger.info("nightly deletion: %s", {one["item"]: one["deleted"] for one in said["items"]})
 
     def _destroy_shares(self) -> None:
         table = schema.withdrawals

@@ -935,3 +935,11 @@ privacy_cursors = _table(
     Column("sequence", _Big, nullable=False),
     rowid=False,
 )
+
+# Certificates of nightly deletions, each with the hash of the one before (`privacy.retention`).
+deletion_certificates = _table(
+    "deletion_certificates",
+    Column("number", _Big, primary_key=True),
+    Column("at", _Big, nullable=False),
+    Column("certificate", Text, nullable=False),
+)

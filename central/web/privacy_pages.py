@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
@@ -11,7 +12,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 
 from renzheng.central.access.roles import Permission
 from renzheng.central.access.visitors import Visitor
-from renzheng.central.privacy import consents, orders, withdrawals
+from renzheng.central.privacy import consents, holds, orders, retention, withdrawals
 from renzheng.central.settings import Settings
 from renzheng.central.store import viewer
 from renzheng.central.store.database import Database
@@ -37,6 +38,7 @@ def build_router(database: Database, settings: Settings, clock: Clock) -> APIRou
     zone = ZoneInfo(settings.timezone)
     _add_consents(router, database, zone)
     _add_withdrawals(router, database, clock, zone)
+    _add_retention(router, database, settings, clock, zone)
     return router
 
 
@@ -117,6 +119,22 @@ def _add_withdrawals(router: APIRouter, database: Database, clock: Clock, zone: 
             return "/privacy"
 
         return await run_in_threadpool(take, request, write)
+
+
+def _add_retention(
+    router: APIRouter, database: Database, settings: Settings, clock: Clock, zone: ZoneInfo
+) -> None:
+    @router.get("/privacy/retention")
+    @needs(Permission.PRIVACY)
+    def show_retention(request: Request) -> Response:
+        with database.reading() as connection:
+            values: dict[str, Any] = {
+                "rows": retention.overview(connection, settings),
+                "certificates": retention.certificates(connection),
+                "held": len(holds.held_people(connection)),
+                "backups": retention.overdue_backups(connection, settings, clock()),
+            }
+        return render(request, "retention.html", when=Times(zone), **values)
 
 
 def said_of(request: Request, error: RenzhengError) -> str:
