@@ -11,6 +11,7 @@ from renzheng.central.adt.listener import AdtListener
 from renzheng.central.adt.receiving import Receiver
 from renzheng.central.adt.roster import inpatients, institution_zone
 from renzheng.central.attempts.publishing import Publisher
+from renzheng.central.checks.site import HISTORY_SECONDS, fill_history
 from renzheng.central.claims.source import Options
 from renzheng.central.draw.delivery import openings_for, sheets_for
 from renzheng.central.draw.rounds import Rounds
@@ -35,7 +36,7 @@ from renzheng.central.watch.watch import Watch
 from renzheng.central.web.app import build_app
 from renzheng.central.web.server import WebServer
 from renzheng.common.files import warn_of_open_folder, write_whole
-from renzheng.common.supervised import Workers
+from renzheng.common.supervised import Worker, Workers
 from renzheng.contracts import keys
 from renzheng.contracts.events import utc_now
 from renzheng.contracts.rosters import InpatientRoster
@@ -104,6 +105,8 @@ class Central:
         self.workers.add(self._rounds.worker)
         self.workers.add(self.privacy.worker)
         self.workers.add(self._web.worker)
+        self._history = Worker("check history", lambda: fill_history(settings), every_seconds=HISTORY_SECONDS)
+        self.workers.add(self._history)
         if self._door:
             self.workers.add(self._door.worker)
         if self._adt:
@@ -196,6 +199,7 @@ class Central:
             self._shards.start()
             self._watch.worker.start()
             self._sign_ins.worker.start()
+            self._history.start()
         except BaseException:
             self._stop_serving()
             raise
@@ -217,6 +221,7 @@ class Central:
     def _stop_serving(self) -> None:
         self._rounds.stop()
         self.privacy.worker.stop(timeout_seconds=10)
+        self._history.stop()
         if self._adt:
             self._adt.stop()
         if self._door:

@@ -218,6 +218,18 @@ class OidcSettings(_Settings):
         return issuer
 
 
+class CheckSettings(_Settings):
+    """What this site has decided about checks before and during treatment.
+
+    Args:
+        blocks: points of power `block` may block, once their announced day has come; else they warn.
+        deadline_ms: a check that takes longer is answered with "no advice".
+    """
+
+    blocks: bool = False
+    deadline_ms: Annotated[int, Field(ge=50, le=10_000)] = 800
+
+
 class Settings(_Settings):
     """Everything the central service is told.
 
@@ -253,6 +265,7 @@ class Settings(_Settings):
     archive: ArchiveSettings = ArchiveSettings()
     oidc: OidcSettings | None = None
     retention: RetentionSettings = RetentionSettings()
+    checks: CheckSettings = CheckSettings()
 
     @field_validator("shards")
     @classmethod
@@ -339,6 +352,16 @@ class Settings(_Settings):
     def shares_dir(self) -> Path:
         """Folder of the halves of persons' keys (`central/privacy/shares.py`); in no backup."""
         return self.data_dir / "person-shares"
+
+    @property
+    def knowledge_dir(self) -> Path:
+        """Folder of the site's knowledge packs."""
+        return self.data_dir / "knowledge"
+
+    @property
+    def checks_dir(self) -> Path:
+        """Folder of what checks read and keep: the history, and what was asked, advised and answered."""
+        return self.data_dir / "checks"
 
     @property
     def runs_dir(self) -> Path:

@@ -38,10 +38,13 @@ class BodyLimits:
     Args:
         default: for every route that is not named.
         routes: by the beginning of the path; the longest beginning that fits counts.
+        advising: beginnings of paths at which care waits for an advice: what is refused there is answered as
+            "no advice" (200), with a code.
     """
 
     default: int = SMALL_BODY_BYTES
     routes: Mapping[str, int] = field(default_factory=dict)
+    advising: tuple[str, ...] = ()
 
     def of(self, path: str) -> int:
         """Return the most bytes that a body sent to this path may have."""
@@ -82,8 +85,9 @@ class RequestLimits:
             await self._app(scope, receive, send)
             return
         most = self._limits.of(scope["path"])
+        advising = scope["path"].startswith(self._limits.advising)
         if _declared(scope) > most:
-            await _refuse(_TOO_LARGE, receive, send)
+            await _refuse(_TOO_LARGE, receive, send, advising=advising)
             return
         body = bytearray()
         try:
@@ -94,7 +98,7 @@ class RequestLimits:
             if refused is None:
                 await self._app(scope, _replayed(whole, receive), self._sending(send))
             elif refused:
-                await _refuse(refused, receive, send)
+                await _refuse(refused, receive, send, advising=advising)
         finally:
             self._held -= len(body)
 
@@ -155,13 +159,17 @@ _WORDS = {
 }
 
 
-async def _refuse(status: int, receive: Receive, send: Send) -> None:
+async def _refuse(status: int, receive: Receive, send: Send, *, advising: bool) -> None:
     """Answer, then let a caller finish a little of what it is sending: a reset would take the answer back."""
     word, what = _WORDS[status]
-    content = json.dumps({"problem": word, "error": {"what": what}}).encode()
+    told: dict[str, Any] = {"problem": word, "error": {"what": what}}
+    if advising:
+        told = {"check_id": None, "advices": [], "not_checked": [{"what": "all", "code": word}], "code": word}
+    content = json.dumps(told).encode()
     length = (b"content-length", str(len(content)).encode())
     headers = [(b"content-type", b"application/json"), length, (b"connection", b"close")]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
+    start = {"type": "http.response.start", "status": 200 if advising else status, "headers": headers}
+    await send(start)
     await send({"type": "http.response.body", "body": content, "more_body": True})
     if status == _TOO_LARGE:
         await _linger(receive)

@@ -58,6 +58,7 @@ class Permission(StrEnum):
     CASES = "cases"
     CASES_STEP = "cases_step"
     CASES_DRAFT = "cases_draft"
+    CHECKS = "checks"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +104,7 @@ TERMS: Mapping[Permission, Terms] = {
     _P.CASES: Terms(persons=True, purpose="cases"),
     _P.CASES_STEP: Terms(persons=True, step_up=True, purpose="cases"),
     _P.CASES_DRAFT: Terms(persons=True, step_up=True, purpose="cases"),
+    _P.CHECKS: Terms(persons=True, purpose="checks"),
 }
 
 BEFORE_A_SECOND_FACTOR = frozenset({_P.OWN, _P.FACTORS})
@@ -129,8 +131,9 @@ MATRIX: Mapping[Role, frozenset[Permission]] = {
     Role.INSPECTOR: _BUREAU,
     Role.HOSPITAL_OFFICE: _EVERYBODY
     | _CASES
-    | {_P.STATISTICS, _P.VERDICTS, _P.FINDINGS, _P.EXPORTS, _P.STAYS, _P.STAYS_CHANGE, _P.ATTEMPTS},
-    Role.DOCTOR: _EVERYBODY | _CASES,
+    | {_P.STATISTICS, _P.VERDICTS, _P.FINDINGS, _P.EXPORTS, _P.STAYS, _P.STAYS_CHANGE, _P.ATTEMPTS}
+    | {_P.CHECKS},
+    Role.DOCTOR: _EVERYBODY | _CASES | {_P.CHECKS},
     Role.INTERNAL_CONTROL: _BUREAU
     | {_P.STATISTICS, _P.VERDICTS, _P.FINDINGS, _P.ATTEMPTS, _P.RUNS, _P.ROUNDS, _P.CASES},
     Role.DATA_PROTECTION: _BUREAU | {_P.ACCESS_LOG, _P.EMERGENCY_ALLOW, _P.PRIVACY, _P.PRIVACY_CHANGE},

@@ -25,6 +25,7 @@ from renzheng.central.access.signing_in import SigningIn
 from renzheng.central.access.visitors import Visitors
 from renzheng.central.cases.errors import CaseError
 from renzheng.central.cases.keeping import Cases
+from renzheng.central.checks.site import checks_of
 from renzheng.central.lists.lists import Lists
 from renzheng.central.metrics import Labels, Metrics
 from renzheng.central.settings import LOOPBACK, Settings
@@ -49,6 +50,7 @@ from renzheng.central.web import (
 )
 from renzheng.central.web.access import MOST_FORM_BYTES, Gate, Next, is_open, read_token
 from renzheng.central.web.api import cases as case_routes
+from renzheng.central.web.api import checks as check_routes_of
 from renzheng.central.web.api import routes
 from renzheng.central.web.console import (
     data_pages,
@@ -111,6 +113,8 @@ def build_app(
     _handle_errors(app)
     app.include_router(routes.build_router(database, settings, service), prefix="/api/v1")
     app.include_router(_cases_of(database, settings, clock), prefix="/api/v1")
+    door = check_routes_of.Door(checks_of(settings, clock), settings.checks.deadline_ms / 1000)
+    app.include_router(check_routes_of.build_router(door, lambda: to_us(clock())), prefix="/api/v1")
     app.include_router(problem_pages.build_router(database, settings, clock, service))
     lists = Lists(settings.months_dir)
     app.include_router(pages.build_router(database, settings, clock, lists))
@@ -192,7 +196,9 @@ LIMITS = BodyLimits(
     routes={
         **dict.fromkeys(_FORMS, MOST_FORM_BYTES),
         "/api/v1/attachments": case_routes.MOST_ATTACHMENT_BYTES + MOST_FORM_BYTES,
-    }
+        "/api/v1/checks": check_routes_of.MOST_BYTES,
+    },
+    advising=("/api/v1/checks",),
 )
 
 

@@ -1,0 +1,185 @@
+"""What a check is asked, as it comes in: read strictly, or answered with a code."""
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from renzheng.contracts.ids import normalised_id, tidy_id
+from renzheng.rules.knowledge.facts import EPOCH, Encounter, Line, Patient
+
+MOST_ITEMS = 2_000
+"""More than any order or settlement has; a check of more is not made."""
+EARLIEST, AHEAD = dt.date(2000, 1, 1), dt.timedelta(days=400)
+"""Service days outside these come from a clock that is wrong."""
+Id = Annotated[str, Field(min_length=1, max_length=200)]
+Text = Annotated[str, Field(max_length=500)]
+Amount = Annotated[Decimal, Field(ge=-(10**12), le=10**12)]
+INSURANCES: Mapping[str, str] = {
+    "310": "employee", "320": "employee", "340": "employee", "390": "resident", "380": "resident",
+    "410": "work_injury", "510": "maternity",
+    "employee": "employee", "resident": "resident", "work_injury": "work_injury", "maternity": "maternity",
+    "职工": "employee", "居民": "resident", "工伤": "work_injury", "生育": "maternity",
+}  # fmt: skip
+"""Kinds of insurance by the platform's code (insutype) or name."""
+SEXES: Mapping[str, str] = {"M": "M", "F": "F", "1": "M", "2": "F", "男": "M", "女": "F"}
+
+
+class NotReadableError(ValueError):
+    """What was asked cannot be read; its text is a code."""
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore", str_strip_whitespace=True)
+
+
+class PatientAsked(_Model):
+    """Whom the check is about."""
+
+    person_id: Text | None = None
+    sex: Text | None = None
+    birth_date: dt.date | None = None
+
+    @field_validator("birth_date", mode="before")
+    @classmethod
+    def _blank_is_none(cls, value: Any) -> Any:
+        return value or None
+
+
+class EncounterAsked(_Model):
+    """In which visit."""
+
+    visit_id: Id
+    visit_type: Text | None = None
+    insurance: Text | None = None
+    diagnoses: Annotated[tuple[Text, ...], Field(max_length=200)] = ()
+
+    @field_validator("diagnoses", mode="before")
+    @classmethod
+    def _codes_only(cls, value: Any) -> Any:
+        if not isinstance(value, list | tuple):
+            return value or ()
+        return [one.get("code", "") if isinstance(one, dict) else one for one in value]
+
+
+class ItemAsked(_Model):
+    """One item that is ordered or billed."""
+
+    id: Id
+    code: Id
+    name: Text | None = None
+    quantity: Amount = Decimal(1)
+    amount: Amount = Decimal(0)
+    at: dt.datetime
+    doctor_id: Text | None = None
+    department: Text | None = None
+
+
+class CheckAsked(_Model):
+    """A check."""
+
+    stage: Literal["before", "during"]
+    institution_id: Id
+    patient: PatientAsked
+    encounter: EncounterAsked
+    items: tuple[ItemAsked, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What was asked, as the evaluator takes it.
+
+    Args:
+        lines: at hand.
+        not_checked: items that are left out, each with a code.
+    """
+
+    patient: Patient
+    encounter: Encounter
+    lines: tuple[Line, ...]
+    not_checked: tuple[tuple[str, str], ...]
+
+
+def read_asked(value: Any) -> CheckAsked:
+    """Read the JSON of a check.
+
+    Raises:
+        NotReadableError: `too_many_items` or `not_valid`.
+    """
+    if isinstance(value, dict) and isinstance(value.get("items"), list) and len(value["items"]) > MOST_ITEMS:
+        raise NotReadableError("too_many_items")
+    try:
+        return CheckAsked.model_validate(value)
+    except (ValidationError, RecursionError) as error:
+        raise NotReadableError("not_valid") from error
+
+
+def as_read(
+    asked: CheckAsked, national: Mapping[str, str], zone: ZoneInfo, level: int | None, today: dt.date
+) -> Read:
+    """Turn what was asked into values.
+
+    Args:
+        asked: the check.
+        national: own item codes, each with the national one.
+        zone: of the institution; a time without an offset is its wall clock.
+        level: of the institution.
+        today: its day.
+    """
+    institution = normalised_id(asked.institution_id)
+    lines, left_out = [], []
+    for item in asked.items:
+        local = _local(item.at, zone)
+        if local is None or not EARLIEST <= local.date() <= today + AHEAD:
+            left_out.append((item.id, "time_implausible"))
+            continue
+        code = normalised_id(item.code)
+        lines.append(
+            Line(
+                id=tidy_id(item.id) or item.id,
+                code=national.get(code, code),
+                quantity_e4=int(item.quantity * 10_000),
+                amount_fen=int(item.amount * 100),
+                at_us=_microseconds(local),
+                institution_id=institution,
+                visit_id=normalised_id(asked.encounter.visit_id),
+                at_hand=True,
+                name=item.name or "",
+            )
+        )
+    encounter = Encounter(
+        institution,
+        normalised_id(asked.encounter.visit_id),
+        asked.encounter.visit_type if asked.encounter.visit_type in _VISIT_TYPES else None,
+        INSURANCES.get(asked.encounter.insurance or ""),
+        tuple(one for one in asked.encounter.diagnoses if one),
+        level,
+    )
+    return Read(_patient(asked.patient), encounter, tuple(lines), tuple(left_out))
+
+
+_VISIT_TYPES = frozenset({"outpatient", "inpatient", "pharmacy"})
+
+
+def _patient(asked: PatientAsked) -> Patient:
+    born = asked.birth_date
+    return Patient(
+        normalised_id(asked.person_id or ""),
+        SEXES.get((asked.sex or "").upper()),
+        (born - EPOCH).days if born else None,
+    )
+
+
+def _local(at: dt.datetime, zone: ZoneInfo) -> dt.datetime | None:
+    try:
+        return at if at.tzinfo is None else at.astimezone(zone).replace(tzinfo=None)
+    except (OverflowError, ValueError):
+        return None
+
+
+def _microseconds(local: dt.datetime) -> int:
+    return (local - dt.datetime(1970, 1, 1)) // dt.timedelta(microseconds=1)  # noqa: DTZ001 - a wall clock

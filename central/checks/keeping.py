@@ -1,0 +1,161 @@
+"""What was asked, advised and answered, in one SQLite file; an answer is synced before it is acknowledged."""
+
+import threading
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pysqlite3.dbapi2 as sqlite3
+
+from renzheng.common.files import make_private_file
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS checks (
+  check_id TEXT PRIMARY KEY, at_us INTEGER NOT NULL, institution_id TEXT NOT NULL, account_id TEXT NOT NULL,
+  stage TEXT NOT NULL, code TEXT NOT NULL, asked BLOB NOT NULL
+) STRICT;
+CREATE INDEX IF NOT EXISTS checks_at ON checks (at_us);
+CREATE TABLE IF NOT EXISTS advices (
+  advice_id TEXT PRIMARY KEY, check_id TEXT NOT NULL, point TEXT NOT NULL, version TEXT NOT NULL,
+  shown INTEGER NOT NULL, told BLOB NOT NULL
+) STRICT;
+CREATE INDEX IF NOT EXISTS advices_of_check ON advices (check_id);
+CREATE TABLE IF NOT EXISTS advised (key TEXT PRIMARY KEY, at_us INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS answers (
+  advice_id TEXT NOT NULL, at_us INTEGER NOT NULL, account_id TEXT NOT NULL,
+  action TEXT NOT NULL, reason TEXT NOT NULL,
+  PRIMARY KEY (advice_id, at_us, action)
+) STRICT;
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One check as it is kept.
+
+    Args:
+        check_id: its id.
+        at_us: when, in microseconds since 1970.
+        institution_id: of whom it is.
+        account_id: who asked.
+        stage: before or during.
+        code: how it went.
+        asked: the request.
+        advices: each as it was told, and whether it was shown.
+        keys: of the shown ones, by which they are not shown again.
+    """
+
+    check_id: str
+    at_us: int
+    institution_id: str
+    account_id: str
+    stage: str
+    code: str
+    asked: Mapping[str, Any]
+    advices: Sequence[tuple[Mapping[str, Any], bool]]
+    keys: Collection[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What somebody did about an advice: `followed` or `overridden`, with a reason or without."""
+
+    advice_id: str
+    action: str
+    reason: str
+
+
+class Keeper:
+    """Keeps checks and answers.
+
+    Args:
+        path: the file; it is made where there is none.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._lock = path, threading.Lock()
+
+    @cached_property
+    def _connection(self) -> sqlite3.Connection:
+        """Open the file when it is first used, with the lock held."""
+        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_private_file(self._path)
+        opened = sqlite3.connect(self._path, check_same_thread=False, isolation_level=None, timeout=5)
+        opened.execute("PRAGMA journal_mode=WAL")
+        opened.executescript(SCHEMA)
+        return opened
+
+    def advised(self, keys: Collection[str], since_us: int) -> set[str]:
+        """Return those of these keys that were shown since then."""
+        if not keys:
+            return set()
+        places = ",".join("?" * len(keys))
+        with self._lock:
+            rows = self._connection.execute(
+                f"SELECT key FROM advised WHERE key IN ({places}) AND at_us >= ?",  # noqa: S608 - places only
+                (*keys, since_us),
+            ).fetchall()
+        return {key for (key,) in rows}
+
+    def keep(self, check: Check) -> None:
+        """Keep a check; a power cut may lose the last ones, which nobody has answered."""
+        told = [
+            (one["id"], check.check_id, one["point"], one["version"], int(shown), orjson.dumps(one))
+            for one, shown in check.advices
+        ]
+        row = (
+            check.check_id, check.at_us, check.institution_id, check.account_id, check.stage, check.code,
+            orjson.dumps(check.asked),
+        )  # fmt: skip
+        with self._lock:
+            self._begin("NORMAL")
+            with self._connection:
+                self._connection.execute("INSERT INTO checks VALUES (?,?,?,?,?,?,?)", row)
+                self._connection.executemany("INSERT INTO advices VALUES (?,?,?,?,?,?)", told)
+                self._connection.executemany(
+                    "INSERT OR REPLACE INTO advised VALUES (?,?)", [(key, check.at_us) for key in check.keys]
+                )
+
+    def institution_of(self, check_id: str) -> str | None:
+        """Return of which institution a check is; None where there is no such check."""
+        with self._lock:
+            row = self._connection.execute(
+                "SELECT institution_id FROM checks WHERE check_id = ?", (check_id,)
+            ).fetchone()
+        return str(row[0]) if row else None
+
+    def check_of(self, advice_id: str) -> str | None:
+        """Return the check of an advice; None where there is no such advice."""
+        with self._lock:
+            row = self._connection.execute(
+                "SELECT check_id FROM advices WHERE advice_id = ?", (advice_id,)
+            ).fetchone()
+        return str(row[0]) if row else None
+
+    def answer(self, answers: Sequence[Answer], account_id: str, at_us: int) -> None:
+        """Keep what was done about advices; returns once it is on the disk."""
+        rows = [(one.advice_id, at_us, account_id, one.action, one.reason) for one in answers]
+        with self._lock:
+            self._begin("FULL")
+            with self._connection:
+                self._connection.executemany("INSERT OR IGNORE INTO answers VALUES (?,?,?,?,?)", rows)
+
+    def answers(self, advice_id: str) -> list[tuple[str, str]]:
+        """Return action and reason of every answer to an advice, oldest first."""
+        with self._lock:
+            rows: list[tuple[str, str]] = self._connection.execute(
+                "SELECT action, reason FROM answers WHERE advice_id = ? ORDER BY at_us", (advice_id,)
+            ).fetchall()
+        return rows
+
+    def _begin(self, synchronous: str) -> None:
+        self._connection.execute(f"PRAGMA synchronous={synchronous}")
+        self._connection.execute("BEGIN IMMEDIATE")
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._connection.close()

@@ -1,0 +1,185 @@
+"""The routes of checks: what waits for an answer is never held up, so every answer is one."""
+
+import logging
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import anyio
+import orjson
+from fastapi import APIRouter, HTTPException, Path, Request
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from renzheng.central.access.roles import Permission
+from renzheng.central.checks.asked import CheckAsked, NotReadableError, read_asked
+from renzheng.central.checks.keeping import Answer
+from renzheng.central.checks.service import Checks, nothing
+from renzheng.central.store import viewer
+from renzheng.central.web.guard import needs, visitor_of
+from renzheng.contracts.ids import normalised_id
+
+logger = logging.getLogger(__name__)
+MOST_BYTES = 4_000_000
+MOST_AT_ONCE, THREADS = 64, 4
+Id = Annotated[str, Path(min_length=1, max_length=200)]
+
+
+class Advice(BaseModel):
+    """What a check advises; see docs/checks.md."""
+
+    id: str
+    point: str
+    version: str
+    kind: str
+    power: str
+    items: list[str]
+    amount: float
+    text_zh: str
+    text_en: str
+    basis: str
+    source: str
+    clears: dict[str, str]
+    override_reasons: list[dict[str, str]]
+
+
+class NotChecked(BaseModel):
+    """What was not checked, and why, as a code."""
+
+    what: str
+    code: str
+
+
+class CheckAnswer(BaseModel):
+    """The answer to a check; `check_id` is null where none was kept."""
+
+    check_id: str | None
+    advices: list[Advice]
+    not_checked: list[NotChecked]
+    code: str
+
+
+class AnswerAsked(BaseModel):
+    """What somebody did about an advice."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    advice: Annotated[str, Field(min_length=1, max_length=200)]
+    action: Annotated[str, Field(pattern="^(followed|overridden)$")]
+    reason: Annotated[str, Field(max_length=2000)] | dict[str, str] | None = None
+
+
+class Taken(BaseModel):
+    """Whether an answer was taken: `ok`, or why not."""
+
+    code: str
+
+
+class Door:
+    """Makes checks beside the event loop, a few at a time and none for longer than the deadline.
+
+    Args:
+        checks: makes them.
+        deadline_seconds: after which the answer is "no advice".
+    """
+
+    def __init__(self, checks: Checks, deadline_seconds: float) -> None:
+        self.checks, self._deadline = checks, deadline_seconds
+        self._limiter = anyio.CapacityLimiter(THREADS)
+        self._waiting = 0
+
+    async def answer(self, content: bytes, account_id: str) -> dict[str, Any]:
+        """Answer the bytes of a request."""
+        if self._waiting >= MOST_AT_ONCE:
+            return nothing("overloaded")
+        self._waiting += 1
+        try:
+            with anyio.move_on_after(self._deadline):
+                return await anyio.to_thread.run_sync(
+                    self._made, content, account_id, limiter=self._limiter, abandon_on_cancel=True
+                )
+            return nothing("late")
+        finally:
+            self._waiting -= 1
+
+    def _made(self, content: bytes, account_id: str) -> dict[str, Any]:
+        try:
+            asked = read_asked(_json(content))
+        except NotReadableError as error:
+            return nothing(str(error))
+        must_be_theirs(asked)
+        viewer.note_persons([asked.patient.person_id and normalised_id(asked.patient.person_id)])
+        return self.checks.check(asked, account_id)
+
+
+def must_be_theirs(asked: CheckAsked) -> None:
+    """See that the caller speaks for the institution.
+
+    Raises:
+        HTTPException: 404, as for whatever is another's.
+    """
+    if not viewer.sees(normalised_id(asked.institution_id)):
+        raise HTTPException(404, "There is no such institution.")
+
+
+def _json(content: bytes) -> Any:
+    try:
+        return orjson.loads(content)
+    except ValueError as error:
+        raise NotReadableError("not_json") from error
+
+
+def _inlined(part: Any, shapes: dict[str, Any]) -> Any:
+    """Put shapes in the place of their references: the API's description has them nowhere else."""
+    if isinstance(part, dict):
+        if "$ref" in part:
+            return _inlined(shapes[part["$ref"].rpartition("/")[2]], shapes)
+        return {name: _inlined(value, shapes) for name, value in part.items() if name != "$defs"}
+    return [_inlined(one, shapes) for one in part] if isinstance(part, list) else part
+
+
+def _body(model: type[BaseModel]) -> dict[str, Any]:
+    schema = model.model_json_schema()
+    inlined = _inlined(schema, schema.get("$defs", {}))
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": inlined}}}}
+
+
+def build_router(door: Door, now_us: Callable[[], int]) -> APIRouter:
+    """Build the routes."""
+    router = APIRouter(tags=["checks"])
+
+    @router.post("/checks", response_model=CheckAnswer, openapi_extra=_body(CheckAsked))
+    @needs(Permission.CHECKS)
+    async def check(request: Request) -> Any:
+        """Check an order or a settlement; the answer is always one, and may be "no advice" with a code."""
+        return await door.answer(await request.body(), _who(request))
+
+    @router.post("/checks/{check_id}/answers", response_model=Taken, openapi_extra=_body(AnswerAsked))
+    @needs(Permission.CHECKS)
+    async def answer(check_id: Id, request: Request) -> Any:
+        """Tell what was done about an advice: followed, or overridden with a reason."""
+        content, account = await request.body(), _who(request)
+        return await anyio.to_thread.run_sync(_taken, door.checks, check_id, content, account, now_us())
+
+    return router
+
+
+def _who(request: Request) -> str:
+    visitor = visitor_of(request)
+    return visitor.account_id if visitor else "-"
+
+
+def _taken(checks: Checks, check_id: str, content: bytes, account_id: str, at_us: int) -> dict[str, str]:
+    keeper = checks.keeper
+    institution = keeper.institution_of(check_id)
+    if institution is None or not viewer.sees(institution):
+        raise HTTPException(404, "There is no such check.")
+    try:
+        told = AnswerAsked.model_validate(_json(content))
+    except NotReadableError as error:
+        return {"code": str(error)}
+    except ValidationError:
+        return {"code": "not_valid"}
+    if keeper.check_of(told.advice) != check_id:
+        raise HTTPException(404, "There is no such advice.")
+    reason = told.reason.get("code", "") if isinstance(told.reason, dict) else told.reason or ""
+    keeper.answer([Answer(told.advice, told.action, reason)], account_id, at_us)
+    return {"code": "ok"}

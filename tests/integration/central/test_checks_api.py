@@ -1,0 +1,230 @@
+"""`POST /api/v1/checks`: advices in force, nothing twice, and an answer whatever comes in."""
+
+import asyncio
+import datetime as dt
+import json
+from dataclasses import replace
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from parts import stores
+from parts.asking import Asking
+from parts.libraries import HD, HP
+
+from renzheng.central.access import accounts
+from renzheng.central.access.accounts import New
+from renzheng.central.access.roles import Role
+from renzheng.central.checks.filling import fill
+from renzheng.central.checks.history import History
+from renzheng.central.checks.site import fill_history
+from renzheng.central.main import make_signing_key
+from renzheng.central.metrics import Metrics
+from renzheng.central.settings import make_settings
+from renzheng.central.store.database import Database
+from renzheng.central.web.app import build_app
+from renzheng.contracts import keys
+from renzheng.contracts.tables import CLAIM_LINES, PERSONS, arrow_schema
+from renzheng.rules.knowledge.packfile import KnowledgePack, write_pack
+from renzheng.rules.knowledge.points import Kind, Point, Power
+
+NOW = dt.datetime(2026, 3, 4, 4, tzinfo=dt.UTC)
+PAIR = Point(
+    "7-pair-HP-HD",
+    Kind.PAIR,
+    (HP, HD),
+    "血液灌流 / 血液透析",
+    1,
+    "day",
+    words="单日",
+    batch="7",
+    power=Power.WARN,
+)
+WOMEN = Point("1-sex-W", Kind.SEX, ("W",), "产前检查", "F", power=Power.WARN)
+BLOCKED = Point(
+    "8-frequency-B",
+    Kind.FREQUENCY,
+    ("B",),
+    "床位",
+    1,
+    "day",
+    power=Power.BLOCK,
+    power_from=dt.date(2026, 3, 1),
+)
+DARK = Point("1-sex-D", Kind.SEX, ("D",), "观察项目", "F")
+CHEAP = [replace(WOMEN, id=f"1-sex-W{n}", items=(f"W{n}",)) for n in range(4)]
+
+
+class Site:
+    """A central over a store, with two hospitals' programs."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.settings = make_settings({"data_dir": str(folder), "checks": {"blocks": True}})
+        make_signing_key(self.settings.key_file)
+        self.key = keys.load_private_key(self.settings.key_file.read_bytes())
+        self.put([PAIR, WOMEN, BLOCKED, DARK, *CHEAP])
+        self.database = Database(stores.lay(self.settings.database))
+        self.app = build_app(self.database, self.settings, lambda: NOW, Metrics())
+        self.tokens = {}
+        with self.database.writing() as connection:
+            for name, role, at in (
+                ("his-1", "hospital_office", "H1"),
+                ("his-2", "hospital_office", "H2"),
+                ("au", "auditor", ""),
+            ):
+                new = New(name, frozenset({Role(role)}), frozenset({at} - {""}), kind="program")
+                accounts.add(connection, new, "test", NOW)
+                self.tokens[name] = accounts.give_token(connection, name, NOW)
+
+    def put(self, points, *, key=None, name="national.knowledge"):
+        self.settings.knowledge_dir.mkdir(parents=True, exist_ok=True)
+        write_pack(KnowledgePack(tuple(points)), self.settings.knowledge_dir / name, key or self.key)
+
+    def ask(self, body, *, who="his-1", path="/api/v1/checks"):
+        content = body if isinstance(body, bytes) else json.dumps(body).encode()
+        caller = Asking(self.app, self.tokens.get(who, who))
+        return asyncio.run(caller.ask("POST", path, content, {"content-type": "application/json"}))
+
+    def check(self, body, **more):
+        answer = self.ask(body, **more)
+        assert answer.status == 200, answer.text
+        return json.loads(answer.body)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    return Site(tmp_path_factory.mktemp("site"))
+
+
+def item(name, code, when="2026-03-04T10:00:00+08:00", **more):
+    return {"id": name, "code": code, "quantity": 1, "amount": 100, "at": when, "doctor_id": "D1", **more}
+
+
+def asked(*items, person="P9", visit="V1", institution="H1", **patient):
+    return {
+        "stage": "before",
+        "institution_id": institution,
+        "patient": {"person_id": person, "sex": "M", "birth_date": "1960-05-01", **patient},
+        "encounter": {"visit_id": visit, "visit_type": "outpatient"},
+        "items": list(items),
+    }
+
+
+def test_haemoperfusion_beside_haemodialysis_is_advised_once_and_answered(site):
+    body = asked(item("1", HP, amount=700), item("2", HD, amount=400.5))
+    told = site.check(body)
+    (advice,) = told["advices"]
+    assert (told["code"], told["not_checked"]) == ("ok", [{"what": "history", "code": "person_unknown"}])
+    assert (advice["point"], advice["version"], advice["power"]) == (PAIR.id, PAIR.version, "warn")
+    assert (sorted(advice["items"]), advice["amount"], advice["basis"]) == (["1", "2"], 400.5, "单日")
+    assert "血液透析" in advice["text_zh"]
+    assert advice["clears"]["en"]
+    assert site.check(body)["advices"] == [], "not twice for one order and doctor"
+    assert (
+        len(site.check(asked(item("1", HP, doctor_id="D2"), item("2", HD, doctor_id="D2")))["advices"]) == 1
+    )
+    path = f"/api/v1/checks/{told['check_id']}/answers"
+    done = {"advice": advice["id"], "action": "overridden", "reason": "two_treatments"}
+    assert site.check(done, path=path) == {"code": "ok"}
+    assert site.check({**done, "action": "shrugged"}, path=path) == {"code": "not_valid"}
+    assert site.check(b"{", path=path) == {"code": "not_json"}
+    assert site.ask({**done, "advice": "x"}, path=path).status == 404
+    assert site.ask(done, path=path, who="his-2").status == 404
+    assert site.ask(done, path="/api/v1/checks/none/answers").status == 404
+
+
+def test_three_at_most_dearest_first_the_dark_unseen_and_a_block_only_when_all_agrees(site):
+    items = [item(f"w{n}", f"W{n}", amount=10 * (n + 1)) for n in range(4)] + [item("d", "D", amount=9999)]
+    told = site.check(asked(*items, visit="V2"))
+    assert [one["amount"] for one in told["advices"]] == [40, 30, 20]
+    assert [one["amount"] for one in site.check(asked(*items, visit="V2"))["advices"]] == [10]
+    (advice,) = site.check(asked(item("b", "B", quantity=2), visit="V3"))["advices"]
+    assert advice["power"] == "block"
+    assert advice["amount"] == 50
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (b'{"stage": "before", "instit', "not_json"),
+        (b"", "not_json"),
+        (b"[]", "not_valid"),
+        (b'{"stage": "before", "stage": "during"}', "malformed"),
+        (b" " * 5_000_000, "too_large"),
+        ({"stage": "later"}, "not_valid"),
+        (asked(*[item(str(n), "A") for n in range(2_001)]), "too_many_items"),
+        (asked(item("1", HP), person=""), "unknown_patient"),
+        (asked(), "nothing_to_check"),
+        (asked(item("1", "nobody knows"), visit="V7"), "ok"),
+    ],
+)
+def test_whatever_comes_in_is_answered_with_a_code_and_without_advice(site, body, code):
+    told = site.check(body)
+    assert (told["code"], told["advices"]) == (code, [])
+
+
+def test_a_clock_of_1970_leaves_its_item_out_and_says_so(site):
+    told = site.check(asked(item("1", HP, "1970-01-01T00:00:00Z"), item("2", HD), visit="V8"))
+    assert (told["advices"], told["not_checked"][0]) == ([], {"what": "1", "code": "time_implausible"})
+    far = [item("1", HP, "9999-12-31T23:59:59-23:00"), item("2", HP, "0001-01-01T00:00:00+14:00")]
+    assert [one["code"] for one in site.check(asked(*far, visit="V8"))["not_checked"]][:1] == [
+        "time_implausible"
+    ]
+
+
+def test_only_those_who_may_ask_and_only_for_their_institution(site):
+    assert site.ask(asked(item("1", HP)), who="his-2").status == 404
+    assert site.ask(asked(item("1", HP)), who="au").status == 403
+    assert site.ask(asked(item("1", HP)), who="wrong token").status == 401
+
+
+def test_what_is_not_known_of_the_patient_is_not_checked(site):
+    told = site.check(asked(item("1", "W"), sex=None, visit="V9"))
+    assert {"what": "sex", "code": "sex_unknown"} in told["not_checked"]
+    assert told["advices"] == []
+
+
+def test_a_pack_that_nobody_has_signed_is_watched_only_and_a_broken_one_holds_up_nothing(tmp_path):
+    site = Site(tmp_path)
+    site.put([PAIR], key=keys.generate_key())
+    (site.settings.knowledge_dir / "broken").write_bytes(b"\x00")
+    told = site.check(asked(item("1", HP), item("2", HD)))
+    assert told["advices"] == []
+    assert {"what": "national.knowledge", "code": "pack_not_signed"} in told["not_checked"]
+    assert {"what": "broken", "code": "pack_unreadable"} in told["not_checked"]
+
+
+def table(folder, kind, rows):
+    folder.mkdir(parents=True, exist_ok=True)
+    filled = [{column.name: row.get(column.name) for column in kind.columns} for row in rows]
+    pq.write_table(pa.Table.from_pylist(filled, arrow_schema(kind)), folder / f"{kind.name}.parquet")
+
+
+def billed(name, code, at, **more):
+    return {
+        "line_id": name, "institution_id": "H1", "visit_id": "V1", "person_id": "P1",
+        "visit_type": "outpatient",
+        "item_code": code, "service_time": at, "quantity": 1, "amount": 400, **more,
+    }  # fmt: skip
+
+
+def test_what_was_imported_is_history_and_reversals_take_it_back(site):
+    at = dt.datetime(2026, 3, 3, 16, 30, tzinfo=dt.UTC)  # half past midnight of the fourth, there
+    lines = [
+        billed("L1", HD, at),
+        billed("L2", HD, at, person_id="P2"),
+        billed("L3", HD, at, person_id="P2", quantity=-1, amount=-400, reverses_line_id="L2"),
+    ]
+    table(site.settings.tables_dir, CLAIM_LINES, lines)
+    table(site.settings.tables_dir, PERSONS, [{"person_id": "P1", "sex": "M"}])
+    fill_history(site.settings)
+    path = site.settings.checks_dir / "history.sqlite"
+    assert not fill(site.settings.tables_dir, path, "Asia/Shanghai"), "nothing has changed"
+    (line,) = History(path).lines("P1", 0, {HD})
+    assert (line.id, line.quantity_e4, line.amount_fen) == ("L1", 10_000, 40_000)
+    assert History(path).lines("P2", 0, {HD}) == []
+    told = site.check(asked(item("9", HP), person="p1", visit="V20", sex=None))
+    assert [(one["items"], one["amount"]) for one in told["advices"]] == [(["9"], 400)]
+    assert told["not_checked"] == []
+    assert site.check(asked(item("9", HP), person="P2", visit="V20"))["advices"] == []
