@@ -224,10 +224,13 @@ class CheckSettings(_Settings):
     Args:
         blocks: points of power `block` may block, once their announced day has come; else they warn.
         deadline_ms: a check that takes longer is answered with "no advice".
+        scenarios: the stage of each `trig_scen` of the national interface, as the region has it; else 3101 is
+            before and 3102 during.
     """
 
     blocks: bool = False
     deadline_ms: Annotated[int, Field(ge=50, le=10_000)] = 800
+    scenarios: dict[str, Literal["before", "during"]] = {}
 
 
 class Settings(_Settings):

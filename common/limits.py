@@ -16,6 +16,7 @@ Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
+Advising = Callable[[str], Mapping[str, Any]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 SMALL_BODY_BYTES = 16_384
@@ -38,18 +39,23 @@ class BodyLimits:
     Args:
         default: for every route that is not named.
         routes: by the beginning of the path; the longest beginning that fits counts.
-        advising: beginnings of paths at which care waits for an advice: what is refused there is answered as
-            "no advice" (200), with a code.
+        advising: by the beginning of the path, where care waits for an advice: what a request that is refused
+            is answered (200), given the code of the refusal.
     """
 
     default: int = SMALL_BODY_BYTES
     routes: Mapping[str, int] = field(default_factory=dict)
-    advising: tuple[str, ...] = ()
+    advising: Mapping[str, Callable[[str], Mapping[str, Any]]] = field(default_factory=dict)
 
     def of(self, path: str) -> int:
         """Return the most bytes that a body sent to this path may have."""
         fitting = [begin for begin in self.routes if path.startswith(begin)]
         return self.routes[max(fitting, key=len)] if fitting else self.default
+
+    def advising_at(self, path: str) -> "Advising | None":
+        """Return what answers a refused request at a path where care waits for it; None elsewhere."""
+        fitting = [begin for begin in self.advising if path.startswith(begin)]
+        return self.advising[max(fitting, key=len)] if fitting else None
 
 
 class RequestLimits:
@@ -85,9 +91,9 @@ class RequestLimits:
             await self._app(scope, receive, send)
             return
         most = self._limits.of(scope["path"])
-        advising = scope["path"].startswith(self._limits.advising)
+        advising = self._limits.advising_at(scope["path"])
         if _declared(scope) > most:
-            await _refuse(_TOO_LARGE, receive, send, advising=advising)
+            await _refuse(_TOO_LARGE, receive, send, advising)
             return
         body = bytearray()
         try:
@@ -98,7 +104,7 @@ class RequestLimits:
             if refused is None:
                 await self._app(scope, _replayed(whole, receive), self._sending(send))
             elif refused:
-                await _refuse(refused, receive, send, advising=advising)
+                await _refuse(refused, receive, send, advising)
         finally:
             self._held -= len(body)
 
@@ -159,12 +165,10 @@ _WORDS = {
 }
 
 
-async def _refuse(status: int, receive: Receive, send: Send, *, advising: bool) -> None:
+async def _refuse(status: int, receive: Receive, send: Send, advising: Advising | None) -> None:
     """Answer, then let a caller finish a little of what it is sending: a reset would take the answer back."""
     word, what = _WORDS[status]
-    told: dict[str, Any] = {"problem": word, "error": {"what": what}}
-    if advising:
-        told = {"check_id": None, "advices": [], "not_checked": [{"what": "all", "code": word}], "code": word}
+    told = advising(word) if advising else {"problem": word, "error": {"what": what}}
     content = json.dumps(told).encode()
     length = (b"content-length", str(len(content)).encode())
     headers = [(b"content-type", b"application/json"), length, (b"connection", b"close")]

@@ -1,7 +1,7 @@
 """What a check is asked, as it comes in: read strictly, or answered with a code."""
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Annotated, Any, Literal
@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from renzheng.central.checks.history import level_of
 from renzheng.contracts.ids import normalised_id, tidy_id
 from renzheng.rules.knowledge.facts import EPOCH, Encounter, Line, Patient
 
@@ -57,6 +58,7 @@ class EncounterAsked(_Model):
     visit_type: Text | None = None
     insurance: Text | None = None
     diagnoses: Annotated[tuple[Text, ...], Field(max_length=200)] = ()
+    institution_level: Text | None = None
 
     @field_validator("diagnoses", mode="before")
     @classmethod
@@ -77,16 +79,18 @@ class ItemAsked(_Model):
     at: dt.datetime
     doctor_id: Text | None = None
     department: Text | None = None
+    visit_id: Text | None = None
 
 
 class CheckAsked(_Model):
-    """A check."""
+    """A check; `earlier` are items that the caller knows of before, beside what history has."""
 
     stage: Literal["before", "during"]
     institution_id: Id
     patient: PatientAsked
     encounter: EncounterAsked
     items: tuple[ItemAsked, ...]
+    earlier: tuple[ItemAsked, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,12 +99,14 @@ class Read:
 
     Args:
         lines: at hand.
+        earlier: of before, as the caller tells them.
         not_checked: items that are left out, each with a code.
     """
 
     patient: Patient
     encounter: Encounter
     lines: tuple[Line, ...]
+    earlier: tuple[Line, ...]
     not_checked: tuple[tuple[str, str], ...]
 
 
@@ -110,8 +116,10 @@ def read_asked(value: Any) -> CheckAsked:
     Raises:
         NotReadableError: `too_many_items` or `not_valid`.
     """
-    if isinstance(value, dict) and isinstance(value.get("items"), list) and len(value["items"]) > MOST_ITEMS:
-        raise NotReadableError("too_many_items")
+    if isinstance(value, dict):
+        for name in ("items", "earlier"):
+            if isinstance(value.get(name), list) and len(value[name]) > MOST_ITEMS:
+                raise NotReadableError("too_many_items")
     try:
         return CheckAsked.model_validate(value)
     except (ValidationError, RecursionError) as error:
@@ -130,36 +138,39 @@ def as_read(
         level: of the institution.
         today: its day.
     """
-    institution = normalised_id(asked.institution_id)
-    lines, left_out = [], []
-    for item in asked.items:
-        local = _local(item.at, zone)
-        if local is None or not EARLIEST <= local.date() <= today + AHEAD:
-            left_out.append((item.id, "time_implausible"))
-            continue
-        code = normalised_id(item.code)
-        lines.append(
-            Line(
+    institution, visit = normalised_id(asked.institution_id), normalised_id(asked.encounter.visit_id)
+    left_out: list[tuple[str, str]] = []
+
+    def lines(items: Iterable[ItemAsked], *, at_hand: bool) -> Iterator[Line]:
+        for item in items:
+            local = _local(item.at, zone)
+            if local is None or not EARLIEST <= local.date() <= today + AHEAD:
+                left_out.append((item.id, "time_implausible"))
+                continue
+            code = normalised_id(item.code)
+            yield Line(
                 id=tidy_id(item.id) or item.id,
                 code=national.get(code, code),
                 quantity_e4=int(item.quantity * 10_000),
                 amount_fen=int(item.amount * 100),
                 at_us=_microseconds(local),
                 institution_id=institution,
-                visit_id=normalised_id(asked.encounter.visit_id),
-                at_hand=True,
+                visit_id=normalised_id(item.visit_id) if item.visit_id else visit,
+                at_hand=at_hand,
                 name=item.name or "",
             )
-        )
+
+    told = asked.encounter
     encounter = Encounter(
         institution,
-        normalised_id(asked.encounter.visit_id),
-        asked.encounter.visit_type if asked.encounter.visit_type in _VISIT_TYPES else None,
-        INSURANCES.get(asked.encounter.insurance or ""),
-        tuple(one for one in asked.encounter.diagnoses if one),
-        level,
+        visit,
+        told.visit_type if told.visit_type in _VISIT_TYPES else None,
+        INSURANCES.get(told.insurance or ""),
+        tuple(one for one in told.diagnoses if one),
+        level_of(told.institution_level) or level,
     )
-    return Read(_patient(asked.patient), encounter, tuple(lines), tuple(left_out))
+    at_hand, earlier = tuple(lines(asked.items, at_hand=True)), tuple(lines(asked.earlier, at_hand=False))
+    return Read(_patient(asked.patient), encounter, at_hand, earlier, tuple(left_out))
 
 
 _VISIT_TYPES = frozenset({"outpatient", "inpatient", "pharmacy"})

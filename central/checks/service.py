@@ -120,7 +120,7 @@ class Checks:
         related = knowledge.related(codes)
         wanted = related | {own for own, national in knowledge.codes.items() if national in related}
         lines = self._history.lines(read.patient.person_id, first, wanted)
-        return [replace(line, code=knowledge.national(line.code)) for line in lines]
+        return [*(replace(line, code=knowledge.national(line.code)) for line in lines), *read.earlier]
 
     def _advices(self, hits: Iterable[Hit], asked: CheckAsked, today: dt.date) -> Iterable[dict[str, Any]]:
         """Put hits into words; those of one point at one check are one advice."""
@@ -141,6 +141,7 @@ class Checks:
                 "kind": hit.point.kind.value,
                 "power": power.value,
                 "items": list(dict.fromkeys(items)),
+                "limited": len({one.id for one in hit.lines if one.at_hand and one.id in names}),
                 "amount": _yuan(hit.amount_fen),
                 "text_zh": words.text[0],
                 "text_en": words.text[1],

@@ -41,6 +41,8 @@ STEP_COOKIE = "__Host-renzheng-step"
 PAGES_OF_FORMS = frozenset({"/sign-in", "/sign-in/second", "/sign-in/passkey", "/first"})
 OPEN_PATHS = PAGES_OF_FORMS | {"/sign-in/provider", "/sign-in/provider/back"} | {"/api/v1/health", "/health"}
 OPEN_FOLDER = "/static/"
+OF_PROGRAMS = ("/api/", "/nhsa/")
+"""Beginnings of addresses that programs call, and are answered in JSON."""
 MOST_FORM_BYTES = 16_384
 """A passkey of a TPM fits."""
 Next = Callable[[Request], Awaitable[Response]]
@@ -189,7 +191,7 @@ class Gate:
 
     def _ask(self, request: Request) -> Response:
         path = request.url.path
-        if path.startswith(("/api/", "/metrics")):
+        if path.startswith((*OF_PROGRAMS, "/metrics")):
             what = "This API asks for a bearer token."
             return JSONResponse(
                 {"error": {"what": what}}, status_code=401, headers={"WWW-Authenticate": "Bearer"}

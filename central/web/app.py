@@ -25,6 +25,7 @@ from renzheng.central.access.signing_in import SigningIn
 from renzheng.central.access.visitors import Visitors
 from renzheng.central.cases.errors import CaseError
 from renzheng.central.cases.keeping import Cases
+from renzheng.central.checks.service import nothing
 from renzheng.central.checks.site import checks_of
 from renzheng.central.lists.lists import Lists
 from renzheng.central.metrics import Labels, Metrics
@@ -48,10 +49,10 @@ from renzheng.central.web import (
     sign_in_pages,
     stay_pages,
 )
-from renzheng.central.web.access import MOST_FORM_BYTES, Gate, Next, is_open, read_token
+from renzheng.central.web.access import MOST_FORM_BYTES, OF_PROGRAMS, Gate, Next, is_open, read_token
 from renzheng.central.web.api import cases as case_routes
 from renzheng.central.web.api import checks as check_routes_of
-from renzheng.central.web.api import routes
+from renzheng.central.web.api import nhsa_checks, routes
 from renzheng.central.web.console import (
     data_pages,
     list_pages,
@@ -115,6 +116,7 @@ def build_app(
     app.include_router(_cases_of(database, settings, clock), prefix="/api/v1")
     door = check_routes_of.Door(checks_of(settings, clock), settings.checks.deadline_ms / 1000)
     app.include_router(check_routes_of.build_router(door, lambda: to_us(clock())), prefix="/api/v1")
+    app.include_router(nhsa_checks.build_router(door, clock, settings.checks.scenarios))
     app.include_router(problem_pages.build_router(database, settings, clock, service))
     lists = Lists(settings.months_dir)
     app.include_router(pages.build_router(database, settings, clock, lists))
@@ -197,8 +199,13 @@ LIMITS = BodyLimits(
         **dict.fromkeys(_FORMS, MOST_FORM_BYTES),
         "/api/v1/attachments": case_routes.MOST_ATTACHMENT_BYTES + MOST_FORM_BYTES,
         "/api/v1/checks": check_routes_of.MOST_BYTES,
+        "/nhsa/": check_routes_of.MOST_BYTES,
     },
-    advising=("/api/v1/checks",),
+    advising={
+        "/api/v1/checks": nothing,
+        "/nhsa/310": nhsa_checks.refused_before,
+        "/nhsa/3103": nhsa_checks.feedback_refused_before,
+    },
 )
 
 
@@ -237,7 +244,7 @@ def _handle_errors(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def _invalid(request: Request, error: RequestValidationError) -> Response:
-        if not request.url.path.startswith("/api/"):
+        if not request.url.path.startswith(OF_PROGRAMS):
             named = [str(item["loc"][-1])[:60] for item in error.errors()[:5]]
             return pages.error_page(request, 400, named)
         # The stock handler echoes the input, and answers 500 to a number such as 1e999.
@@ -277,7 +284,7 @@ def _handle_errors(app: FastAPI) -> None:
 
 def _answer(request: Request, status: int, what: str, **more: Any) -> Response:
     """Answer programs with JSON, and people with a page in their language."""
-    if request.url.path.startswith("/api/"):
+    if request.url.path.startswith(OF_PROGRAMS):
         return _error(status, what, **more)
     return pages.error_page(request, status)
 

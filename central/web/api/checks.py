@@ -86,45 +86,56 @@ class Door:
         self._limiter = anyio.CapacityLimiter(THREADS)
         self._waiting = 0
 
-    async def answer(self, content: bytes, account_id: str) -> dict[str, Any]:
-        """Answer the bytes of a request."""
+    async def within(self, made: Callable[[], dict[str, Any] | str]) -> dict[str, Any] | str:
+        """Return what is made within the deadline; else, or where it gives one, a code."""
         if self._waiting >= MOST_AT_ONCE:
-            return nothing("overloaded")
+            return "overloaded"
         self._waiting += 1
         try:
             with anyio.move_on_after(self._deadline):
-                return await anyio.to_thread.run_sync(
-                    self._made, content, account_id, limiter=self._limiter, abandon_on_cancel=True
-                )
-            return nothing("late")
+                return await anyio.to_thread.run_sync(made, limiter=self._limiter, abandon_on_cancel=True)
+            return "late"
         finally:
             self._waiting -= 1
 
-    def _made(self, content: bytes, account_id: str) -> dict[str, Any]:
-        try:
-            asked = read_asked(_json(content))
-        except NotReadableError as error:
-            return nothing(str(error))
-        must_be_theirs(asked)
-        viewer.note_persons([asked.patient.person_id and normalised_id(asked.patient.person_id)])
-        return self.checks.check(asked, account_id)
+
+def _made(checks: Checks, content: bytes, account_id: str) -> dict[str, Any] | str:
+    try:
+        asked = read_asked(parsed(content))
+    except NotReadableError as error:
+        return str(error)
+    if not is_theirs(asked.institution_id):
+        raise HTTPException(404, "There is no such institution.")
+    note_person(asked)
+    return checks.check(asked, account_id)
 
 
-def must_be_theirs(asked: CheckAsked) -> None:
-    """See that the caller speaks for the institution.
+def is_theirs(institution_id: str) -> bool:
+    """Return whether the caller speaks for an institution."""
+    return viewer.sees(normalised_id(institution_id))
+
+
+def note_person(asked: CheckAsked) -> None:
+    """Keep, for the access log, whose history is read."""
+    viewer.note_persons([asked.patient.person_id and normalised_id(asked.patient.person_id)])
+
+
+def parsed(content: bytes) -> Any:
+    """Read JSON.
 
     Raises:
-        HTTPException: 404, as for whatever is another's.
+        NotReadableError: it is none.
     """
-    if not viewer.sees(normalised_id(asked.institution_id)):
-        raise HTTPException(404, "There is no such institution.")
-
-
-def _json(content: bytes) -> Any:
     try:
         return orjson.loads(content)
     except ValueError as error:
         raise NotReadableError("not_json") from error
+
+
+def who(request: Request) -> str:
+    """Return the caller's account."""
+    visitor = visitor_of(request)
+    return visitor.account_id if visitor else "-"
 
 
 def _inlined(part: Any, shapes: dict[str, Any]) -> Any:
@@ -150,21 +161,18 @@ def build_router(door: Door, now_us: Callable[[], int]) -> APIRouter:
     @needs(Permission.CHECKS)
     async def check(request: Request) -> Any:
         """Check an order or a settlement; the answer is always one, and may be "no advice" with a code."""
-        return await door.answer(await request.body(), _who(request))
+        content, account = await request.body(), who(request)
+        made = await door.within(lambda: _made(door.checks, content, account))
+        return made if isinstance(made, dict) else nothing(made)
 
     @router.post("/checks/{check_id}/answers", response_model=Taken, openapi_extra=_body(AnswerAsked))
     @needs(Permission.CHECKS)
     async def answer(check_id: Id, request: Request) -> Any:
         """Tell what was done about an advice: followed, or overridden with a reason."""
-        content, account = await request.body(), _who(request)
+        content, account = await request.body(), who(request)
         return await anyio.to_thread.run_sync(_taken, door.checks, check_id, content, account, now_us())
 
     return router
-
-
-def _who(request: Request) -> str:
-    visitor = visitor_of(request)
-    return visitor.account_id if visitor else "-"
 
 
 def _taken(checks: Checks, check_id: str, content: bytes, account_id: str, at_us: int) -> dict[str, str]:
@@ -173,7 +181,7 @@ def _taken(checks: Checks, check_id: str, content: bytes, account_id: str, at_us
     if institution is None or not viewer.sees(institution):
         raise HTTPException(404, "There is no such check.")
     try:
-        told = AnswerAsked.model_validate(_json(content))
+        told = AnswerAsked.model_validate(parsed(content))
     except NotReadableError as error:
         return {"code": str(error)}
     except ValidationError:

@@ -17,6 +17,7 @@ from renzheng.central.access.accounts import New
 from renzheng.central.access.roles import Role
 from renzheng.central.checks.filling import fill
 from renzheng.central.checks.history import History
+from renzheng.central.checks.keeping import Keeper
 from renzheng.central.checks.site import fill_history
 from renzheng.central.main import make_signing_key
 from renzheng.central.metrics import Metrics
@@ -228,3 +229,81 @@ def test_what_was_imported_is_history_and_reversals_take_it_back(site):
     assert [(one["items"], one["amount"]) for one in told["advices"]] == [(["9"], 400)]
     assert told["not_checked"] == []
     assert site.check(asked(item("9", HP), person="P2", visit="V20"))["advices"] == []
+
+
+def order(name, code, when="2026-03-04 10:00:00", *, now="1", amount="100.00"):
+    return {
+        "rx_id": name, "hilist_code": code, "hilist_name": f"项目{name}", "cnt": "1.0000", "sumamt": amount,
+        "drord_begn_date": when, "drord_dr_codg": "D1", "curr_drord_flag": now,
+    }  # fmt: skip
+
+
+def message(number, *orders, person="P30", visit="N1", institution="H1", **more):
+    encounter = {
+        "mdtrt_id": visit, "medins_id": institution, "med_mdtrt_type": "1", "insutype": "310",
+        "medins_lv": "2",
+        "fsi_diagnose_dtos": [{"dise_codg": "N18.600"}], "fsi_order_dtos": list(orders),
+    }  # fmt: skip
+    patient = {
+        "patn_id": person, "gend": "1", "brdy": "1960-05-01", "curr_mdtrt_id": visit,
+        "fsi_encounter_dtos": [encounter],
+    }  # fmt: skip
+    data = {"patient_dtos": [patient], "trig_scen": "2", "syscode": "HIS", "task_id": "T1", **more}
+    return {
+        "infno": number,
+        "msgid": "H1202603041000000001",
+        "fixmedins_code": institution,
+        "input": {"data": data},
+    }
+
+
+@pytest.mark.parametrize("number", ["3101", "3102"])
+def test_the_national_interface_gets_its_own_envelope_and_nodes(site, number):
+    orders = [order("1", HP, amount="700"), order("2", HD, now="0")]
+    told = site.check(message(number, *orders, visit=f"N{number}"), path=f"/nhsa/{number}")
+    assert (told["infcode"], told["inf_refmsgid"], told["err_msg"]) == (0, "H1202603041000000001", "")
+    (result,) = told["output"]["result"]
+    assert {
+        "jr_id", "rule_id", "rule_name", "vola_cont", "patn_id", "mdtrt_id", "judge_result_detail_dtos",
+        "vola_amt", "vola_amt_stas", "sev_deg", "vola_evid", "vola_bhvr_type", "task_id",
+    } <= set(result)  # fmt: skip
+    named = [result[name] for name in ("rule_id", "patn_id", "task_id", "vola_amt")]
+    assert named == [PAIR.id, "P30", "T1", 100]
+    details = [(one["rx_id"], one["vola_item_type"]) for one in result["judge_result_detail_dtos"]]
+    assert details == [("1", "2")], "the order at hand is involved; what it includes was ordered before"
+    warn = {"warn_rslt_id": result["jr_id"], "dspo_way": "1", "dspo_way_rea": "急诊"}
+    feedback = {"infno": "3103", "msgid": "M2", "input": {"data": {"warn_type": "1", "warns": [warn]}}}
+    assert site.check(feedback, path="/nhsa/3103")["infcode"] == 0
+    kept = Keeper(site.settings.checks_dir / "checks.sqlite")
+    assert kept.answers(result["jr_id"]) == [("overridden", "急诊")], "on the disk, for whoever opens it"
+    kept.close()
+    assert site.check(feedback, path="/nhsa/3103", who="his-2")["infcode"] == -1
+    for wrong in ({"dspo_way_rea": ""}, {"warn_rslt_id": "x"}, {"dspo_way": "9"}):
+        refused = {**feedback, "input": {"data": {"warns": [{**warn, **wrong}]}}}
+        assert site.check(refused, path="/nhsa/3103")["infcode"] == -1
+
+
+@pytest.mark.parametrize(
+    ("body", "warning"),
+    [
+        (b'{"infno": "3101", "inp', "not_json"),
+        (b" " * 5_000_000, "too_large"),
+        ({"infno": "3101", "input": {}}, "not_valid"),
+        (message("3101", order("1", HP), institution="H2"), "institution_not_yours"),
+        (message("3101", order("1", HP), patient_dtos=[{}] * 21), "too_many_patients"),
+        (message("3101", order("1", HP, "")), "not_valid"),
+        (
+            message("3101", order("1", HP, "1970-01-01 00:00:00")),
+            "time_implausible,person_unknown,nothing_to_check",
+        ),
+    ],
+)
+def test_a_message_that_cannot_be_checked_is_taken_without_result_and_says_why(site, body, warning):
+    told = site.check(body, path="/nhsa/3101")
+    assert (told["infcode"], told["output"], told["warn_msg"]) == (0, {"result": []}, warning)
+
+
+def test_feedback_that_cannot_be_kept_is_not_acknowledged(site):
+    for body in (b"{", b" " * 5_000_000, {"input": {"data": {"warns": []}}}):
+        assert site.check(body, path="/nhsa/3103")["infcode"] == -1
+    assert site.ask(message("3101"), path="/nhsa/3101", who="wrong").status == 401

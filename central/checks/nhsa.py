@@ -1,0 +1,229 @@
+"""Transactions 3101, 3102 and 3103 of the national interface: envelope and nodes in, checks and answers out.
+
+Fields as published with hospital systems that send them (openhis, `FsiViolation3101Result` and kin); the
+words of `sev_deg` are those that a region's platform answers, where its dictionary is not known.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from renzheng.central.checks.asked import CheckAsked, NotReadableError, read_asked
+from renzheng.central.checks.keeping import Answer
+from renzheng.contracts.ids import new_id
+
+STAGES: Mapping[str, str] = {"3101": "before", "3102": "during"}
+FEEDBACK = "3103"
+MOST_PATIENTS = 20
+_LONGEST = 500
+_VISITS: Mapping[str, str] = {"1": "outpatient", "2": "inpatient", "3": "pharmacy"}
+"""`med_mdtrt_type`: 1 outpatient, 2 inpatient, 3 purchase, 4 other."""
+_GONE_ON, _CHANGED = "1", "2"
+_RULES: Mapping[str, str] = {
+    "sex": "限定性别",
+    "age": "限定年龄",
+    "insurance": "限定保险类型",
+    "visit": "限定就医方式",
+    "level": "限定机构等级",
+    "diagnosis": "限定诊断",
+    "pair": "重复收费",
+    "frequency": "限定频次",
+    "period": "限定疗程",
+    "companion": "缺少关联项目",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class PatientCheck:
+    """One patient's check, and by which ids the caller knows it."""
+
+    asked: CheckAsked
+    patient: str
+    visit: str
+
+
+def envelope(value: Any) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """Return head and data of a message: `input.data`, or `input` where it has no `data`.
+
+    Raises:
+        NotReadableError: it has none.
+    """
+    if not isinstance(value, dict):
+        raise NotReadableError("not_valid")
+    inner = value.get("input", value)
+    data = inner.get("data", inner) if isinstance(inner, dict) else inner
+    if isinstance(data, list) and len(data) == 1:
+        data = data[0]
+    if not isinstance(data, dict):
+        raise NotReadableError("not_valid")
+    return value, data
+
+
+def scenario(data: Mapping[str, Any], number: str, stages: Mapping[str, str]) -> str:
+    """Return the stage of a message: as the region says for its `trig_scen`, else by its transaction."""
+    return stages.get(_text(data.get("trig_scen")), STAGES[number])
+
+
+def checks_in(head: Mapping[str, Any], data: Mapping[str, Any], stage: str) -> list[PatientCheck]:
+    """Read the checks of a message, one for each patient.
+
+    Orders that are not the present one (`curr_drord_flag`), and those of other visits, are what came before.
+
+    Raises:
+        NotReadableError: it cannot be read, as a code.
+    """
+    patients = _list(data.get("patient_dtos"))
+    if not patients:
+        raise NotReadableError("not_valid")
+    if len(patients) > MOST_PATIENTS:
+        raise NotReadableError("too_many_patients")
+    return [_check(head, patient, stage) for patient in patients]
+
+
+def _check(head: Mapping[str, Any], patient: Mapping[str, Any], stage: str) -> PatientCheck:
+    encounters = _list(patient.get("fsi_encounter_dtos"))
+    wanted = _text(patient.get("curr_mdtrt_id"))
+    present = next((one for one in encounters if _text(one.get("mdtrt_id")) == wanted), None)
+    if present is None:
+        if not encounters:
+            raise NotReadableError("not_valid")
+        present = encounters[-1]
+    orders = _list(present.get("fsi_order_dtos"))
+    flagged = [one for one in orders if _text(one.get("curr_drord_flag")) == "1"]
+    at_hand = flagged or orders
+    earlier = [_item(one, present) for one in orders if one not in at_hand]
+    for other in encounters:
+        if other is not present:
+            earlier += [_item(one, other) for one in _list(other.get("fsi_order_dtos"))]
+    visit = _text(present.get("mdtrt_id"))
+    value = {
+        "stage": stage,
+        "institution_id": _text(present.get("medins_id")) or _text(head.get("fixmedins_code")),
+        "patient": {
+            "person_id": _text(patient.get("patn_id")),
+            "sex": _text(patient.get("gend")),
+            "birth_date": _text(patient.get("brdy"))[:10] or None,
+        },
+        "encounter": {
+            "visit_id": visit,
+            "visit_type": _VISITS.get(_text(present.get("med_mdtrt_type"))),
+            "insurance": _text(present.get("insutype")) or None,
+            "diagnoses": [
+                code
+                for one in _list(present.get("fsi_diagnose_dtos"))
+                if (code := _text(one.get("dise_codg")))
+            ],
+            "institution_level": _text(present.get("medins_lv")) or None,
+        },
+        "items": [_item(one, present) for one in at_hand],
+        "earlier": earlier,
+    }
+    return PatientCheck(read_asked(value), _text(patient.get("patn_id")), visit)
+
+
+def _item(order: Mapping[str, Any], encounter: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "id": _text(order.get("rx_id")),
+        "code": _text(order.get("hilist_code")) or _text(order.get("hosplist_code")),
+        "name": _text(order.get("hilist_name")) or _text(order.get("hosplist_name")) or None,
+        "quantity": _text(order.get("cnt")) or "1",
+        "amount": _text(order.get("sumamt")) or "0",
+        "at": _text(order.get("drord_begn_date")) or None,
+        "doctor_id": _text(order.get("drord_dr_codg")) or None,
+        "department": _text(order.get("drord_dept_codg")) or None,
+        "visit_id": _text(encounter.get("mdtrt_id")) or None,
+    }
+
+
+def results(one: PatientCheck, answer: Mapping[str, Any], task_id: str) -> Iterator[dict[str, Any]]:
+    """Write the advices of a check as the interface's `result`."""
+    for advice in answer["advices"]:
+        details = [
+            {
+                "jrd_id": new_id(),
+                "patn_id": one.patient,
+                "mdtrt_id": one.visit,
+                "rx_id": item,
+                "vola_item_type": "1" if at < advice["limited"] else "2",
+                "vola_amt": advice["amount"] if at == 0 else 0,
+            }
+            for at, item in enumerate(advice["items"])
+        ]
+        yield {
+            "jr_id": advice["id"],
+            "rule_id": advice["point"],
+            "rule_name": _RULES.get(advice["kind"], advice["kind"]),
+            "vola_cont": advice["text_zh"][:_LONGEST],
+            "patn_id": one.patient,
+            "mdtrt_id": one.visit,
+            "judge_result_detail_dtos": details,
+            "vola_amt": advice["amount"],
+            "vola_amt_stas": "1",
+            "sev_deg": "明确违规" if advice["power"] == "block" else "高度可疑",
+            "vola_evid": advice["basis"][:_LONGEST],
+            "vola_bhvr_type": "1",
+            "task_id": task_id,
+            "is_feedback": 1,
+        }
+
+
+def answered(
+    head: Mapping[str, Any], output: Mapping[str, Any], now: str, *, warning: str = ""
+) -> dict[str, Any]:
+    """Write an answer that took the message; `warning` is a code, where not all was checked."""
+    return _answer(head, 0, "", warning, output, now)
+
+
+def refused(head: Mapping[str, Any], code: str, now: str) -> dict[str, Any]:
+    """Write an answer that did not take a message 3103, so that it is sent again."""
+    return _answer(head, -1, code, "", {}, now)
+
+
+def _answer(  # noqa: PLR0917 - the parts of an answer
+    head: Mapping[str, Any], code: int, error: str, warning: str, output: Mapping[str, Any], now: str
+) -> dict[str, Any]:
+    return {
+        "infcode": code,
+        "inf_refmsgid": _text(head.get("msgid")),
+        "refmsg_time": _text(head.get("inf_time")),
+        "respond_time": now,
+        "err_msg": error,
+        "warn_msg": warning,
+        "output": output,
+    }
+
+
+def feedback_in(data: Mapping[str, Any]) -> list[Answer]:
+    """Read what was done about advices.
+
+    Raises:
+        NotReadableError: it cannot be read, or goes on without a reason, as a code.
+    """
+    answers = []
+    for one in _list(data.get("warns")):
+        advice, way, reason = (_text(one.get(name)) for name in ("warn_rslt_id", "dspo_way", "dspo_way_rea"))
+        if not advice or way not in {_GONE_ON, _CHANGED}:
+            raise NotReadableError("not_valid")
+        if way == _GONE_ON and not reason:
+            raise NotReadableError("reason_missing")
+        answers.append(Answer(advice, "overridden" if way == _GONE_ON else "followed", reason[:2000]))
+    if not answers:
+        raise NotReadableError("not_valid")
+    return answers
+
+
+def warning_of(answers: Iterable[Mapping[str, Any]]) -> str:
+    """Return, as codes, what was not checked."""
+    codes = [one["code"] for answer in answers for one in answer["not_checked"]]
+    codes += [answer["code"] for answer in answers if answer["code"] != "ok"]
+    return ",".join(dict.fromkeys(codes))[:_LONGEST]
+
+
+def _list(value: Any) -> Sequence[Mapping[str, Any]]:
+    if isinstance(value, dict):
+        return [value]
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+
+
+def _text(value: Any) -> str:
+    return "" if value is None or isinstance(value, dict | list | bool) else str(value).strip()
