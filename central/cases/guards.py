@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from renzheng.central.access.roles import Role
+from renzheng.central.access.separation import excluding
 from renzheng.central.cases.doubts import (
     CHARGED,
     OPEN,
@@ -157,10 +158,11 @@ def _state(step: Step) -> str | None:
 def _same_person(step: Step) -> str | None:
     if not step.duty:
         return None
-    for account, duty in step.doubt.acted:
-        if account == step.actor.account and duty != step.duty:
-            return f"{account} has done the {duty.replace('_', ' ')} of this doubt; another person goes on."
-    return None
+    account = step.actor.account
+    done = excluding("doubt", (duty for who, duty in step.doubt.acted if who == account), step.duty)
+    if done is None:
+        return None
+    return f"{account} has done the {done.replace('_', ' ')} of this doubt; another person goes on."
 
 
 def _evidence_changed(step: Step) -> str | None:

@@ -89,15 +89,22 @@ def _discharges(connection: sa.Connection) -> dict[tuple[str, str], Discharge]:
 
 
 def _answers(connection: sa.Connection, round_id: str) -> list[Answer]:
-    """Read the answers of entitled devices, given by inspectors whom the bureau knows."""
-    known = schema.inspectors
+    """Read the answers of entitled devices, given by inspectors whom the bureau knows.
+
+    Whoever drew a round inspects no bed of it: such an answer does not count.
+    """
+    known, drew = schema.inspectors, schema.duties_done
+    by_officer = sa.exists().where(
+        drew.c.thing == sa.literal("round:").concat(ANSWERS.c.round_id),
+        drew.c.account_id.in_((known.c.inspector_id, known.c.name)),
+    )
     by_inspector = (
         (known.c.inspector_id == ANSWERS.c.inspector_id)
         & (known.c.since <= ANSWERS.c.answered_at)
         & (known.c.until.is_(None) | (known.c.until >= ANSWERS.c.answered_at))
     )
     addressed = (CHECKS.c.check_id == ANSWERS.c.check_id) & (CHECKS.c.device_id == ANSWERS.c.device_id)
-    query = sa.select(ANSWERS).join(CHECKS, addressed).join(known, by_inspector)
+    query = sa.select(ANSWERS).join(CHECKS, addressed).join(known, by_inspector).where(~by_officer)
     if round_id:
         query = query.where(ANSWERS.c.round_id == round_id)
     return [

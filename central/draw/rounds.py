@@ -18,6 +18,7 @@ import orjson
 import sqlalchemy as sa
 from joserfc.jwk import OKPKey
 
+from renzheng.central.access import separation
 from renzheng.central.draw.documents import (
     COMMITMENT_KIND,
     NO_COMMITMENT,
@@ -172,6 +173,7 @@ class Rounds:
             row = _row(plan, commitment, signed, frame, salt)
             sealed = seal_share(share, officers, round_id)
             connection.execute(sa.insert(ROUNDS).values(**row, sealed_share=sealed))
+            _keep_duties(connection, round_id, "commit", officers, now)
         path = self._publish(
             f"draw-{number + 1}.json",
             {"commitment": commitment, "commitment_sha256": digest(commitment), "signature": signed},
@@ -193,6 +195,7 @@ class Rounds:
             _check_moment(row, now)
             commitment = orjson.loads(row["commitment"])
             _check_promises(commitment, officers)
+            _keep_duties(connection, round_id, "seal", officers, now)
             check_value(commitment["public_value"]["description"], public_value)
             share = open_share(bytes(row["sealed_share"]), officers, round_id)
             shares = [share, *(officer.share for officer in officers)]
@@ -360,6 +363,14 @@ def _moment_us(text: str) -> int:
 def _officers(typed: tuple[Secret, Secret], round_id: str) -> tuple[Officer, Officer]:
     first, second = (make_officer(secret.name, secret.text, round_id) for secret in typed)
     return first, second
+
+
+def _keep_duties(
+    connection: sa.Connection, round_id: str, duty: str, officers: tuple[Officer, Officer], now: datetime
+) -> None:
+    """Keep who drew a round, so that no answer of theirs in it counts (`export`)."""
+    for officer in officers:
+        separation.do(connection, ("round", round_id), duty, officer.name, now)
 
 
 def _one_line(text: str) -> str:

@@ -290,8 +290,12 @@ def too_many() -> Response:
 
 
 def own_address(target: str) -> str:
-    """Return where to go on, if that is an address of ours."""
-    return target if target.startswith("/") and not target.startswith(("//", "/\\")) else "/"
+    """Return where to go on, if that is an address of ours.
+
+    Browsers take a backslash for a slash and leave out control characters, so none of them is taken.
+    """
+    ours = target.startswith("/") and not target.startswith("//") and "\\" not in target
+    return target if ours and target.isprintable() else "/"
 
 
 def came_from(request: Request) -> Came:

@@ -45,7 +45,7 @@ class Bureau:
             devices.put_institution(connection, Institution("bureau:371121", "医保局", "371121"))
             tablet = Device("tablet-1", "bureau:371121", "s1", Purpose.INPATIENT, "检查员一号")
             devices.register(connection, tablet, LogWriter("tablet-1").public_key, now)
-            inspectors.add(connection, "I-7", "王检查", to_us(now))
+            inspectors.add(connection, "I-7", "赵检查", to_us(now))
 
     def admit_everybody(self):
         """Fill every bed of every hospital, by ADT."""

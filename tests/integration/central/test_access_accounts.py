@@ -11,7 +11,7 @@ from renzheng.central.access import access_log, accounts, emergency, separation,
 from renzheng.central.access.access_log import Access, Wanted
 from renzheng.central.access.accounts import New
 from renzheng.central.access.errors import AccessLogError, AccountError, DutyError, PasswordError
-from renzheng.central.access.roles import Role
+from renzheng.central.access.roles import ALWAYS_APART, BY_INSTITUTION, Role
 from renzheng.central.main import make_signing_key
 from renzheng.central.settings import make_settings, write_settings
 from renzheng.central.store import schema
@@ -169,6 +169,20 @@ def test_a_checkpoint_binds_the_log(database, tmp_path):
             check_leaf(connection, access_log.LEAF)
     with pytest.raises(CheckpointError, match="access/log"):
         check_checkpoints(database, key)
+
+
+@ON_SQLITE
+def test_every_pair_of_roles_that_nobody_holds_together_is_refused_when_granted(database):
+    with database.writing() as connection:
+        for number, pair in enumerate(ALWAYS_APART):
+            first, second = sorted(pair)
+            own = {"H1"} if first in BY_INSTITUTION else set()
+            make(connection, f"a{number}", first, institutions=frozenset(own))
+            with pytest.raises(AccountError):
+                accounts.grant(connection, f"a{number}", second, "test", NOW)
+            with pytest.raises(AccountError, match="both"):
+                make(connection, f"b{number}", first, second, institutions=frozenset({"H1"}))
+            assert accounts.read(connection, f"a{number}").roles == {first}
 
 
 @ON_SQLITE

@@ -5,10 +5,13 @@ import datetime as dt
 import pytest
 from parts import stores
 from parts.adt import message
-from parts.rounds import HOSPITALS, HOUR, Bureau
+from parts.rounds import HOSPITALS, HOUR, OFFICERS, Bureau
 
+from renzheng.central.access import separation
+from renzheng.central.access.errors import DutyError
 from renzheng.central.draw.answers import RateCategory
 from renzheng.central.draw.export import read_settled, spot_checks
+from renzheng.central.store import inspectors
 from renzheng.central.store.database import Database
 from renzheng.central.store.times import to_us
 from renzheng.contracts import keys
@@ -79,3 +82,22 @@ def test_a_return_taken_back_a_leave_dated_back_and_a_merge_leave_absences_as_th
     standings = list(found.values())
     assert set(standings[0::3]) == set(standings[1::3]) == {RateCategory.ABSENT}
     assert set(standings[2::3]) == {RateCategory.DISCHARGED}
+
+
+def test_whoever_drew_a_round_inspects_no_bed_of_it(tmp_path):
+    bureau = Ward(tmp_path, dt.datetime(2026, 11, 20, 1, tzinfo=dt.UTC)).bureau
+    round_id = bureau.commit(wards=1, per_ward=2)
+    bureau.draw(round_id)
+    check = bureau.open()[0]
+    bureau.answer(check, "present")
+
+    def counted():
+        with bureau.database.reading() as connection:
+            return [one.answer is not None for one in read_settled(connection, to_us(bureau.now))]
+
+    assert sorted(counted()) == [False, True]
+    with bureau.database.writing() as connection:
+        with pytest.raises(DutyError, match="commit"):
+            separation.do(connection, ("round", round_id), "inspect", OFFICERS[1].name, bureau.now)
+        inspectors.add(connection, "I-7", OFFICERS[1].name, 0)
+    assert counted() == [False, False]
