@@ -47,18 +47,24 @@ class Backtest:
     cases: Mapping[tuple[str, str], int]
 
 
-def backtest(request: AuditRequest, changed: Path, cases: Path | None = None) -> Backtest:
+def backtest(
+    request: AuditRequest,
+    changed: Path,
+    cases: Path | None = None,
+    decided: Mapping[str, str] | None = None,
+) -> Backtest:
     """Audit the same tables with the pack of the request and with a changed one, and compare.
 
     Args:
         request: tables, period and the pack so far; its `out` is not used.
         changed: the changed pack, folder or rule file; only rules that it holds are compared.
         cases: CSV with the columns `id` (of a finding or a line) and `decision` (upheld or overturned).
+        decided: the same of closed cases, by id; a row of `cases` goes before.
 
     Raises:
         TablesUnusableError: the cases cannot be read.
     """
-    decisions = _read_cases(cases) if cases else {}
+    decisions = {**(decided or {}), **(_read_cases(cases) if cases else {})}
     with tempfile.TemporaryDirectory() as folder:
         before, after = Path(folder) / "before", Path(folder) / "after"
         run_audit(dataclasses.replace(request, out=before))

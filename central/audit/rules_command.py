@@ -6,6 +6,7 @@ It stands here and not in the package of the rules because running a rule takes 
 import datetime as dt
 import enum
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -232,6 +233,9 @@ def backtest(  # noqa: PLR0917 - each is an option
     cases: Annotated[
         Path | None, typer.Option(help="Adjudicated cases: CSV with id and decision (upheld, overturned).")
     ] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="Central's configuration file: its decided doubts are the truth.")
+    ] = None,
     against: Annotated[Path | None, typer.Option(help="The pack so far; the national one.")] = None,
     region: Annotated[str | None, typer.Option(help="Region whose parameters hold.")] = None,
 ) -> None:
@@ -240,7 +244,7 @@ def backtest(  # noqa: PLR0917 - each is an option
         tables_dir, from_.date(), to.date(), Path(), rules=_existing(against), region=region
     )
     with Terminal(stderr=True).status("two audits of the same tables ..."):
-        result = compare(request, _existing(changed) or changed, cases)
+        result = compare(request, _existing(changed) or changed, cases, _decided(config))
     table = Table("rule", "kept", "gained", "lost")
     for change in result.rules:
         table.add_row(change.rule_id, str(change.kept), str(change.gained), str(change.lost))
@@ -249,6 +253,21 @@ def backtest(  # noqa: PLR0917 - each is an option
         typer.echo(f"{lines:,} line(s): {was} → {becomes}")
     for (decision, now), count in sorted(result.cases.items()):
         typer.echo(f"{count:,} case(s) {decision}: {now} by the changed pack")
+
+
+def _decided(config: Path | None) -> Mapping[str, str]:
+    if config is None:
+        return {}
+    from renzheng.central.settings import read_settings
+    from renzheng.central.store.adjudicated import decisions
+    from renzheng.central.store.database import Database
+
+    database = Database(read_settings(config).database)
+    try:
+        with database.reading() as connection:
+            return decisions(connection)
+    finally:
+        database.close()
 
 
 def _existing(path: Path | None) -> Path | None:

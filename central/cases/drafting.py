@@ -5,7 +5,7 @@ cleared, withdrawn or deducted is not drafted again under the same version of th
 was deducted under none.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from renzheng.central.cases.doubts import CHARGED, OPEN, Billed, Doubt, Flag, State
@@ -62,15 +62,23 @@ class Drafted:
     left: list[Left] = field(default_factory=list)
 
 
-def draft(candidates: Iterable[Candidate], kept: Mapping[LineKey, Sequence[Doubt]]) -> Drafted:
+def draft(
+    candidates: Iterable[Candidate],
+    kept: Mapping[LineKey, Sequence[Doubt]],
+    silent: Collection[tuple[str, str]] = (),
+) -> Drafted:
     """Choose among candidates, the largest amount first.
 
     Args:
         candidates: of one or more institutions; their order does not matter.
         kept: the doubts there are on each line.
+        silent: rules and versions that have lost the power to draft anything.
     """
     drafted, held = Drafted(), dict[LineKey, int]()
     for one in sorted(candidates, key=_largest_first):
+        if (one.rule_id, one.rule_version) in silent:
+            drafted.left += [Left(one, line.line_id, "rule_power", "") for line in one.lines]
+            continue
         free = [line for line in one.lines if _is_free(one, line, kept, held, drafted)]
         if not free:
             continue

@@ -79,6 +79,7 @@ class Step:
         cleared: a line of it was cleared before under the same version of the rule.
         tied: members of the panel with a tie to the institution.
         votes: sealed votes that are in.
+        power: how far the doubt's rule may go (`powers`).
     """
 
     act: str
@@ -94,6 +95,7 @@ class Step:
     cleared: bool = False
     tied: frozenset[str] = frozenset()
     votes: tuple[Opinion, ...] = ()
+    power: str = "block"
 
     @property
     def is_late(self) -> bool:
@@ -172,8 +174,17 @@ def _evidence_changed(step: Step) -> str | None:
 
 
 def _reason_missing(step: Step) -> str | None:
-    if step.act in NEEDS_A_REASON and not says_something(step.body.reason):
+    needed = step.act in NEEDS_A_REASON or (step.act == "confirm" and step.power == "warn")
+    if needed and not says_something(step.body.reason):
         return f"To {step.act} needs a reason."
+    return None
+
+
+def _rule_power(step: Step) -> str | None:
+    if step.act == "confirm" and step.power == "bureau":
+        return (
+            "Its rule was overturned too often: it is shown to the bureau only until an approver restores it."
+        )
     return None
 
 
@@ -259,6 +270,7 @@ GUARDS: Mapping[str, Callable[[Step], str | None]] = {
     "state": _state,
     "same_person": _same_person,
     "evidence_changed": _evidence_changed,
+    "rule_power": _rule_power,
     "reason_missing": _reason_missing,
     "amount_raised": _amount_raised,
     "line_taken": _line_taken,

@@ -14,13 +14,13 @@ import sqlalchemy as sa
 from joserfc.jwk import OKPKey
 
 from renzheng.central.access.roles import Role
-from renzheng.central.cases import acts, drafting, freezing, frozen_log, journal, reading, records
+from renzheng.central.cases import acts, drafting, freezing, frozen_log, journal, powers, reading, records
 from renzheng.central.cases.candidates import candidates
 from renzheng.central.cases.doubts import Case, CaseState, Doubt, Flag, Opinion, State
 from renzheng.central.cases.drafting import Candidate
 from renzheng.central.cases.due import Due, WorkingDays
 from renzheng.central.cases.errors import BodyError, NotFoundError, StaleError, StepRefusedError
-from renzheng.central.cases.guards import Actor, Body, Step
+from renzheng.central.cases.guards import Actor, Body, Step, says_something
 from renzheng.central.cases.terms import Clock, term_of
 from renzheng.central.store import schema
 from renzheng.central.store.database import Database
@@ -90,7 +90,9 @@ class Cases:
         with self._writing() as connection:
             chosen = list(candidates(connection, month, institution_id))
             lines = {(one.institution_id, line.line_id) for one in chosen for line in one.lines}
-            drafted = drafting.draft(chosen, reading.doubts_on(connection, lines))
+            held = powers.powers(connection)
+            silent = {rule for rule, one in held.items() if one.power == powers.BUREAU}
+            drafted = drafting.draft(chosen, reading.doubts_on(connection, lines), silent)
             self._flag_kept(connection, actor, drafted.on_kept)
             touched = self._keep_drafted(connection, actor, month, drafted)
             found = {case.case_id: case for case in touched}
@@ -199,6 +201,7 @@ class Cases:
             step = Step(
                 act, chosen.duty(doubt), chosen.origins, case, doubt, actor, body, self._now(),
                 rivals=rivals, cleared=any(_was_cleared_as(one, doubt) for one in rivals),
+                power=_power_of(connection, doubt),
             )  # fmt: skip
             more: dict[str, Any] = {}
             step = self._with_evidence(connection, step, more)
@@ -220,7 +223,32 @@ class Cases:
                 connection, case, actor, act, doubt_id=doubt_id, body=said, more=more,
                 after=journal.outcome(after), now=step.now,
             )  # fmt: skip
+            if act in {"finalise", "return"}:
+                self._settle_rule(connection, actor, after, step.now)
         return after
+
+    def _settle_rule(self, connection: sa.Connection, actor: Actor, doubt: Doubt, now: datetime) -> None:
+        """Take power from the doubt's rule when too many of its doubts are overturned."""
+        rule = doubt.rule_id, doubt.rule_version
+        numbers = self._pack().casework(self._region, now.astimezone(self._zone).date())
+        powers.settle(connection, rule, numbers, actor, now, self._key())
+
+    def restore_rule(self, actor: Actor, rule_id: str, rule_version: str, reason: str) -> powers.Power:
+        """Give a rule that has lost power its full power again; counting begins anew.
+
+        Raises:
+            MayNotError: the actor is no approver.
+            StepRefusedError: there is no reason, or the rule has its full power.
+        """
+        acts.must_be_allowed(frozenset({Role.APPROVER}), actor, "restore a rule")
+        if not says_something(reason):
+            raise StepRefusedError("reason_missing", "To restore a rule needs a reason.")
+        with self._writing() as connection:
+            rule = rule_id, rule_version
+            held = powers.powers(connection).get(rule)
+            if held is None or held.power == powers.FULL:
+                raise StepRefusedError("state", "The rule has its full power.")
+            return powers.change(connection, rule, powers.FULL, actor, reason, self._now(), self._key())
 
     def _with_evidence(self, connection: sa.Connection, step: Step, more: dict[str, Any]) -> Step:
         """Freeze the evidence of a doubt that is confirmed; otherwise hash what was frozen."""
@@ -353,6 +381,11 @@ class Cases:
         kept = journal.keep(case.case_id, entry, self._key())
         values = {"case_id": case.case_id, "number": entry.number, "entry": kept.entry, "hash": kept.hash}
         connection.execute(sa.insert(JOURNAL).values(**values, signature=kept.signature))
+
+
+def _power_of(connection: sa.Connection, doubt: Doubt) -> str:
+    held = powers.powers(connection).get((doubt.rule_id, doubt.rule_version))
+    return held.power if held else powers.FULL
 
 
 def _was_cleared_as(one: Doubt, other: Doubt) -> bool:

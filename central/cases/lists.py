@@ -1,17 +1,17 @@
 """Lists of cases and doubts, and what they come to: for whoever asks, only what they may see."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
 from renzheng.central.cases import records
-from renzheng.central.cases.doubts import Case, CaseState, Doubt, State
+from renzheng.central.cases.doubts import OPEN, Case, CaseState, Doubt, State
 from renzheng.central.cases.errors import BodyError
 from renzheng.central.cases.guards import Actor
-from renzheng.central.cases.money import Ledger, Overturn, ledger_of, overturns
+from renzheng.central.cases.money import Ledger, Overturn, fund_of, ledger_of, overturns
 from renzheng.central.cases.reading import CASES, DOUBTS, seen_by
 from renzheng.central.store.times import to_us
 from renzheng.central.texts import texts
@@ -36,13 +36,15 @@ DOUBT_COLUMNS: Mapping[str, Any] = {
     "state": DOUBTS.c.state,
     "due_at": DOUBTS.c.due_at,
 }
-_MONEY = [
-    DOUBTS.c[name]
-    for name in (
-        "institution_id", "month", "state", "issued", "contested", "at_stake_fen", "billed_fen", "fund_fen",
-        "accepted_fen", "deducted_fen", "returned_fen",
-    )
-]  # fmt: skip
+_BOXES = [DOUBTS.c[name] for name in ("institution_id", "month", "state", "issued", "contested")]
+_SUMS = [
+    sa.func.sum(DOUBTS.c[name]).label(name)
+    for name in ("at_stake_fen", "billed_fen", "accepted_fen", "deducted_fen", "returned_fen")
+]
+OWED = sa.case(
+    (DOUBTS.c.deducted_fen > 0, DOUBTS.c.deducted_fen - DOUBTS.c.returned_fen), else_=DOUBTS.c.amount_fen
+)
+"""What is owed of a decided doubt, in fen: nothing of one that was overturned."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +152,16 @@ def doubts(
     return total, [(records.read(Doubt, row.record), records.read(Case, row.of)) for row in rows]
 
 
+def doubts_alike(connection: sa.Connection, actor: Actor, doubt: Doubt) -> list[Doubt]:
+    """Read the open doubts of the shape of one: same rule in the same version, for the same reason."""
+    same = [DOUBTS.c[name] == getattr(doubt, name) for name in ("rule_id", "rule_version", "reason")]
+    query = sa.select(DOUBTS.c.record).where(
+        *same, *seen_by(actor, DOUBTS), DOUBTS.c.state.in_(sorted(OPEN)), DOUBTS.c.doubt_id != doubt.doubt_id
+    )
+    found = connection.execute(query.order_by(DOUBTS.c.at_stake_fen.desc(), DOUBTS.c.doubt_id)).scalars()
+    return [records.read(Doubt, record) for record in found]
+
+
 def doubts_seen(connection: sa.Connection, actor: Actor, case_id: str) -> list[Doubt]:
     """Read the doubts of a case that an actor sees, the largest first."""
     query = sa.select(DOUBTS.c.record).where(DOUBTS.c.case_id == case_id, *seen_by(actor, DOUBTS))
@@ -179,25 +191,41 @@ def ledgers(connection: sa.Connection, actor: Actor, institution_id: str, month:
         if value:
             conditions.append(DOUBTS.c[name] == value)
     by_place: dict[tuple[str, str], list[Any]] = {}
-    for row in connection.execute(sa.select(*_MONEY).where(*conditions)):
+    boxes = sa.select(*_BOXES, *_SUMS, sa.literal(0).label("fund_fen")).where(*conditions).group_by(*_BOXES)
+    for row in connection.execute(boxes):
         by_place.setdefault((row.institution_id, row.month), []).append(row)
-    rows = [(place, ledger_of(held)) for place, held in sorted(by_place.items())]
-    return Ledgers(rows, ledger_of(one for held in by_place.values() for one in held))
+    shares = _fund_shares(connection, conditions)
+    rows = [
+        (place, replace(ledger_of(held), fund=fund_of(shares.get(place, ()))))
+        for place, held in sorted(by_place.items())
+    ]
+    every = ledger_of(one for held in by_place.values() for one in held)
+    return Ledgers(rows, replace(every, fund=fund_of(one for held in shares.values() for one in held)))
+
+
+def _fund_shares(
+    connection: sa.Connection, conditions: Sequence[sa.ColumnElement[bool]]
+) -> dict[tuple[str, str], list[Any]]:
+    """Read the deducted doubts, whose fund share is counted one by one."""
+    columns = [
+        DOUBTS.c[name] for name in ("institution_id", "month", "deducted_fen", "fund_fen", "billed_fen")
+    ]
+    by_place: dict[tuple[str, str], list[Any]] = {}
+    for row in connection.execute(sa.select(*columns).where(*conditions, DOUBTS.c.deducted_fen > 0)):
+        by_place.setdefault((row.institution_id, row.month), []).append(row)
+    return by_place
 
 
 def overturns_of(connection: sa.Connection, month: str = "") -> Sequence[Overturn]:
     """Count per rule and reason what was issued, contested, decided and overturned."""
     decided = DOUBTS.c.decided_at.is_not(None)
-    owed = sa.case(
-        (DOUBTS.c.deducted_fen > 0, DOUBTS.c.deducted_fen - DOUBTS.c.returned_fen), else_=DOUBTS.c.amount_fen
-    )
     query = sa.select(
         DOUBTS.c.rule_id,
         DOUBTS.c.reason,
         sa.func.count(),
         sa.func.sum(DOUBTS.c.contested),
         sa.func.sum(sa.case((decided, 1), else_=0)),
-        sa.func.sum(sa.case((decided & (owed == 0), 1), else_=0)),
+        sa.func.sum(sa.case((decided & (OWED == 0), 1), else_=0)),
     ).where(DOUBTS.c.issued == 1)
     if month:
         query = query.where(DOUBTS.c.month == month)

@@ -91,7 +91,7 @@ class Ledger:
 def ledger_of(doubts: Iterable[Money]) -> Ledger:
     """Add up doubts of an institution and a month, or of any."""
     sums = dict.fromkeys(Ledger.__slots__, 0)
-    unknown = False
+    shares: list[Money] = []
     for one in doubts:
         sums["at_stake"] += one.at_stake_fen
         if one.state in NEVER_ISSUED:
@@ -110,14 +110,39 @@ def ledger_of(doubts: Iterable[Money]) -> Ledger:
             sums["deducted"] += one.deducted_fen
             sums["returned"] += one.returned_fen
             sums["cleared"] += one.at_stake_fen - one.deducted_fen
-            unknown = unknown or (one.deducted_fen > 0 and one.fund_fen is None)
-            sums["fund"] += _share(one)
+            shares.append(one)
         else:
             sums["undecided"] += one.at_stake_fen
-    return Ledger(**{**sums, "fund": None if unknown else sums["fund"]})  # type: ignore[arg-type]
+    return Ledger(**{**sums, "fund": fund_of(shares)})  # type: ignore[arg-type]
 
 
-def _share(doubt: Money) -> int:
+class Share(Protocol):
+    """What is looked at of a deducted doubt for the fund's part of it."""
+
+    @property
+    def billed_fen(self) -> int:
+        """What its lines were billed at."""
+
+    @property
+    def fund_fen(self) -> int | None:
+        """The fund's share of that."""
+
+    @property
+    def deducted_fen(self) -> int:
+        """What was deducted."""
+
+
+def fund_of(doubts: Iterable[Share]) -> int | None:
+    """Add up the fund's part of deductions, in fen; None when the bill of one line does not say it."""
+    total = 0
+    for one in doubts:
+        if one.deducted_fen > 0 and one.fund_fen is None:
+            return None
+        total += _share(one)
+    return total
+
+
+def _share(doubt: Share) -> int:
     """Return the fund's part of a deduction, as its part of what the lines cost the fund at most."""
     if not doubt.fund_fen:
         return 0

@@ -870,6 +870,22 @@ case_journal = _table(
     rowid=False,
 )
 
+# How far a rule may go, change by change: chained and signed like a case's journal.
+rule_powers = _table(
+    "rule_powers",
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("rule_id", Text, nullable=False),
+    Column("rule_version", Text, nullable=False),
+    Column("power", Text, nullable=False),
+    Column("at", _Big, nullable=False),
+    Column("account_id", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("entry", LargeBinary, nullable=False),
+    Column("hash", Text, nullable=False),
+    Column("signature", LargeBinary, nullable=False),
+    rowid=False,
+)
+
 attachments = _table(
     "attachments",
     Column("attachment_id", Text, primary_key=True),

@@ -50,9 +50,9 @@ from renzheng.central.web import (
     stay_pages,
 )
 from renzheng.central.web.access import MOST_FORM_BYTES, OF_PROGRAMS, Gate, Next, is_open, read_token
+from renzheng.central.web.api import case_rules, nhsa_checks, routes
 from renzheng.central.web.api import cases as case_routes
 from renzheng.central.web.api import checks as check_routes_of
-from renzheng.central.web.api import nhsa_checks, routes
 from renzheng.central.web.console import (
     data_pages,
     list_pages,
@@ -189,7 +189,9 @@ def _cases_of(database: Database, settings: Settings, clock: Callable[[], dateti
 
     zone = ZoneInfo(settings.timezone)
     cases = Cases(database, key, pack, zone, clock, region=settings.audit.region)
-    return case_routes.build_router(database, cases, clock, signed_by, zone)
+    router = case_routes.build_router(database, cases, clock, signed_by, zone)
+    case_rules.add_to(router, database, cases)
+    return router
 
 
 _ELSEWHERE = 303

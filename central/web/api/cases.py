@@ -407,7 +407,7 @@ def _add_steps(router: APIRouter, database: Database, cases: Cases) -> None:
 
     def _draft(request: Request, body: Mapping[str, Any]) -> dict[str, Any]:
         actor = actor_of(database, request)
-        drafted = cases.draft(actor, _text(body, "month"), _text(body, "institution_id"))
+        drafted = cases.draft(actor, text_of(body, "month"), text_of(body, "institution_id"))
         with database.reading() as connection:
             shown = [_whole_case(connection, actor, one) for one in drafted.cases]
         left = [
@@ -521,11 +521,16 @@ async def _content(request: Request) -> bytes:
 
 async def _done(request: Request, do: Callable[[Mapping[str, Any]], dict[str, Any]]) -> Response:
     """Read the body, do the step off the event loop, and answer."""
-    body = _read_body(await request.body())
+    body = read_body(await request.body())
     return answered(await run_in_threadpool(do, body))
 
 
-def _read_body(content: bytes) -> Mapping[str, Any]:
+def read_body(content: bytes) -> Mapping[str, Any]:
+    """Read what was sent with a step.
+
+    Raises:
+        BodyError: it is no object in JSON.
+    """
     if not content.strip():
         return {}
     try:
@@ -537,7 +542,12 @@ def _read_body(content: bytes) -> Mapping[str, Any]:
     return found
 
 
-def _text(body: Mapping[str, Any], name: str) -> str:
+def text_of(body: Mapping[str, Any], name: str) -> str:
+    """Read a text of a body; empty when it is left out.
+
+    Raises:
+        BodyError: it is none, or too long.
+    """
     value = body.get(name)
     if value is None:
         return ""
@@ -570,7 +580,7 @@ def _body(body: Mapping[str, Any]) -> Body:
     medical = body.get("medical", False)
     if not isinstance(medical, bool):
         raise BodyError("medical is true or false.")
-    texts: dict[str, Any] = {name: _text(body, name) for name in _TEXTS}
+    texts: dict[str, Any] = {name: text_of(body, name) for name in _TEXTS}
     for name in ("decision", "position"):
         texts[name] = texts[name] or None
     return Body(

@@ -11,13 +11,19 @@ import sqlalchemy as sa
 from parts.cases import PEOPLE
 from parts.cases_store import lay
 
-from renzheng.central.cases import journal, keeping, lists, reading
+from renzheng.central.cases import journal, keeping, lists, powers, reading
 from renzheng.central.cases.doubts import CaseState, State
-from renzheng.central.cases.errors import JournalError, NotFoundError, StaleError, StepRefusedError
+from renzheng.central.cases.errors import (
+    JournalError,
+    MayNotError,
+    NotFoundError,
+    StaleError,
+    StepRefusedError,
+)
 from renzheng.central.cases.guards import Body
 from renzheng.central.cases.keeping import Cases
 from renzheng.central.cases.money import ledger_of
-from renzheng.central.store import audits, schema
+from renzheng.central.store import adjudicated, audits, schema
 from renzheng.contracts import keys
 from renzheng.rules.pack import Pack
 
@@ -140,6 +146,52 @@ def test_each_step_sets_when_the_next_is_due_and_the_clock_stops_while_a_documen
     made = journal.replay(journal.verify(case.case_id, kept_of(desk, case.case_id), [desk.key]))
     with desk.database.reading() as connection:
         assert made.doubts == {one.doubt_id: one for one in reading.doubts_of(connection, case.case_id)}
+
+
+def clear(desk, doubt):
+    """Take a confirmed and issued doubt to its clearing."""
+    act(desk, "office", doubt, "submit", position="contest")
+    act(desk, "reviewer", doubt, "review", decision="clear", reason="有记录")
+    return act(desk, "approver", doubt, "finalise", amount_fen=0)
+
+
+class Strict(Pack):
+    """A pack by which one decision is enough to conclude something."""
+
+    def casework(self, region, day):
+        return {**super().casework(region, day), "overturn_fewest": 1}
+
+
+def test_a_rule_that_is_overturned_too_often_loses_power_by_itself_and_is_restored_by_an_approver(desk):
+    desk._pack, rule = (lambda: Strict({}, {}, {})), ("line-haemodialysis", "3")
+    case, (large, small) = drafted(desk)
+    _, (other,) = drafted(desk, "H2")
+    for one in (large, small):
+        act(desk, "auditor", one, "confirm")
+    desk.issue(PEOPLE["auditor"], case.case_id)
+    clear(desk, small)
+    with desk.database.reading() as connection:
+        assert powers.powers(connection)[rule].power == "warn"
+        alike = lists.doubts_alike(connection, PEOPLE["auditor"], small)
+        assert [one.doubt_id for one in alike] == [other.doubt_id]
+        assert adjudicated.decisions(connection) == {"L2": "overturned"}
+    with pytest.raises(StepRefusedError, match="needs a reason"):
+        act(desk, "auditor", other, "confirm")
+    with desk.database.writing() as connection:
+        powers.change(connection, rule, "bureau", PEOPLE["approver"], "又两次", desk.clock(), desk.key)
+    with pytest.raises(StepRefusedError, match="shown to the bureau only"):
+        act(desk, "auditor", other, "confirm", reason="看过")
+    left = desk.draft(PEOPLE["auditor"], "2026-03").left
+    assert "rule_power" in {one.guard for one in left}
+    with pytest.raises(StepRefusedError, match="needs a reason"):
+        desk.restore_rule(PEOPLE["approver"], *rule, " ")
+    with pytest.raises(MayNotError):
+        desk.restore_rule(PEOPLE["auditor"], *rule, "数据已更正")
+    assert desk.restore_rule(PEOPLE["approver"], *rule, "数据已更正").power == "block"
+    act(desk, "auditor", other, "confirm")
+    with desk.database.reading() as connection:
+        entries = journal.verify("rules", powers.read_journal(connection), [desk.key])
+    assert [one.after["power"] for one in entries] == ["warn", "bureau", "block"]
 
 
 def test_a_changed_moved_or_missing_entry_of_a_journal_is_refused(desk):

@@ -1,6 +1,7 @@
 """The steps of a doubt and every guard with a refused example, by the contract's tables."""
 
 import datetime as dt
+from dataclasses import replace
 
 import pytest
 from parts.cases import NOW, Desk, a_doubt
@@ -121,6 +122,7 @@ REFUSED = {
     "not_received": lambda desk: (
         desk.do("auditor", "confirm"), desk.issue(), desk.do("auditor", "overdue"),
     ),
+    "rule_power": lambda desk: acts.take(replace(desk.step("auditor", "confirm"), power="bureau")),
     "not_due": lambda desk: desk.to_issued().do("auditor", "overdue"),
     "document_owed": lambda desk: desk.to_issued().do("auditor", "supply"),
     "panel_even": lambda desk: desk.to_panel().panel("doctor-a", "doctor-b"),
