@@ -143,6 +143,9 @@ class RetentionSettings(_Settings):
         withdrawals_days: withdrawals and the certificates of their devices.
         sessions_days: sessions of accounts, after they were last used.
         backups_days: backups that are older are named until somebody destroys them.
+        accounts_years: how long what accounts rest on is kept by law, from the end of its year; 30 years for
+            vouchers and ledgers (Measures on accounting files, order 79 of the Ministry of Finance, 2015).
+        answer_working_days: within which a person's request is answered.
     """
 
     stay_names_days: Annotated[int, Field(ge=30, le=3660)] = 365
@@ -150,6 +153,8 @@ class RetentionSettings(_Settings):
     withdrawals_days: Annotated[int, Field(ge=1095, le=7320)] = 1095
     sessions_days: Annotated[int, Field(ge=1, le=3660)] = 90
     backups_days: Annotated[int, Field(ge=1, le=3660)] = 90
+    accounts_years: Annotated[int, Field(ge=1, le=100)] = 30
+    answer_working_days: Annotated[int, Field(ge=1, le=60)] = 15
 
 
 class AuditSettings(_Settings):

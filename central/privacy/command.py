@@ -1,12 +1,13 @@
 """``renzheng privacy``: withdrawals, retention, rights and filing, from central's shell."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from renzheng.common.terminal import Terminal
-from renzheng.common.words import say
+from renzheng.common.words import language, say
 from renzheng.contracts.events import utc_now
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
     from renzheng.central.settings import Settings
     from renzheng.central.store.database import Database
+    from renzheng.rules.pack import Pack
 
 app = typer.Typer(no_args_is_help=True)
 Config = Annotated[Path, typer.Option("--config", help="Central's configuration file.")]
@@ -122,3 +124,114 @@ def settle(
         person = orders.settle(connection, order, SHELL, reason, utc_now())
         _note(connection, "order_settled", f"{order}: {reason}"[:500], person, changed=True)
     Terminal().print(say("{0} is settled by hand", order))
+
+
+def _pack(settings: "Settings") -> "Pack":
+    from renzheng.rules.pack import load_pack
+
+    return load_pack(settings.audit.rules_dir).for_region(settings.audit.region)
+
+
+Out = Annotated[Path, typer.Option("--out", help="A new file; readable by its owner alone.")]
+
+
+@app.command()
+def export(person: Person, out: Out = Path("person-copy.html"), config: Config = CONFIG) -> None:
+    """Write everything that central holds of a person as one page in Chinese, for that person to read."""
+    from renzheng.central.access.command import SHELL
+    from renzheng.central.privacy import requests, rights
+    from renzheng.common.files import write_new
+
+    settings, database = _store(config)
+    now = utc_now()
+    with database.writing() as connection:
+        asked = requests.record(connection, settings, ("copy", person, SHELL), now)
+        _note(connection, "person_exported", str(out), person)
+        page = rights.copy_of(connection, person, _pack(settings), settings, now)
+        write_new(out, page.encode())
+        requests.close(connection, asked, "answered", "", now)
+    Terminal().print(say("the copy of {0} is in {1}", person, out))
+
+
+@app.command()
+def delete(person: Person, config: Config = CONFIG) -> None:
+    """Delete what may go of a person; what must be kept is named with the reason and until when."""
+    from renzheng.central.access.command import SHELL
+    from renzheng.central.privacy import requests, rights
+    from renzheng.central.texts import texts
+
+    settings, database = _store(config)
+    now, t = utc_now(), texts("zh" if language(os.environ) == "zh" else "en")
+    with database.writing() as connection:
+        asked = requests.record(connection, settings, ("delete", person, SHELL), now)
+        done = rights.delete(connection, settings, person, SHELL, now)
+        kept = [f"{t('retention.item.' + one.what)}: {one.rows}, {one.until or '-'}" for one in done.kept]
+        requests.close(connection, asked, "refused" if kept else "answered", "; ".join(kept), now)
+        _note(connection, "person_deleted", done.withdrawal_id, person, changed=True)
+    console = Terminal()
+    console.print(say("withdrawal {0}; names erased from {1} stays", done.withdrawal_id, done.names))
+    for one in done.kept:
+        what = t(f"retention.item.{one.what}")
+        if one.until is None:
+            console.print(say("not deleted: {0} ({1}), until the case is decided", what, one.rows))
+        else:
+            console.print(say("not deleted: {0} ({1}), kept by law until {2}", what, one.rows, one.until))
+
+
+@app.command("who-looked")
+def who_looked(person: Person, config: Config = CONFIG) -> None:
+    """Say who has read or changed a person's data; the request itself is recorded."""
+    from renzheng.central.access.command import SHELL
+    from renzheng.central.access_log_command import who_looked as tell
+    from renzheng.central.privacy import requests
+
+    settings, database = _store(config)
+    now = utc_now()
+    with database.writing() as connection:
+        asked = requests.record(connection, settings, ("who_looked", person, SHELL), now)
+    tell(person, config, 200)
+    with database.writing() as connection:
+        requests.close(connection, asked, "answered", "", utc_now())
+
+
+@app.command()
+def explain(
+    line: Annotated[str, typer.Argument(help="The line's number, as billed.")],
+    institution: Annotated[str, typer.Option(help="Whose line, where several use the number.")] = "",
+    out: Out = Path("explanation.html"),
+    config: Config = CONFIG,
+) -> None:
+    """Explain the automated verdict of a line to the person it is about, on one page in Chinese."""
+    from renzheng.central.access.command import SHELL
+    from renzheng.central.privacy import requests, rights
+    from renzheng.common.files import write_new
+
+    settings, database = _store(config)
+    now = utc_now()
+    with database.writing() as connection:
+        page, row = rights.explanation_of(connection, line, institution, _pack(settings))
+        asked = requests.record(connection, settings, ("explain", row["person_id"], SHELL), now)
+        _note(connection, "line_explained", f"{line} {institution}".strip(), row["person_id"])
+        write_new(out, page.encode())
+        requests.close(connection, asked, "answered", "", now)
+    Terminal().print(say("the explanation of line {0} is in {1}", line, out))
+
+
+@app.command("requests")
+def count_requests(config: Config = CONFIG) -> None:
+    """Count the requests of persons: open, overdue, answered in time and late, refused. Nobody is named."""
+    from renzheng.central.privacy import requests
+
+    _, database = _store(config)
+    with database.reading() as connection:
+        count = requests.counted(connection, utc_now())
+    Terminal().print(
+        say(
+            "{0} open, {1} overdue, {2} answered in time, {3} late, {4} refused",
+            count["open"],
+            count["overdue"],
+            count["in_time"],
+            count["late"],
+            count["refused"],
+        )
+    )

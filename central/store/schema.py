@@ -959,3 +959,19 @@ deletion_certificates = _table(
     Column("at", _Big, nullable=False),
     Column("certificate", Text, nullable=False),
 )
+
+# Requests of persons about their own data (`privacy.requests`).
+privacy_requests = _table(
+    "privacy_requests",
+    Column("request_id", Text, primary_key=True),
+    Column("person_id", Text, nullable=False),
+    Column("kind", Text, nullable=False),  # copy, delete, who_looked, explain
+    Column("asked_at", _Big, nullable=False),
+    Column("taken_by", Text, nullable=False),
+    Column("due_at", _Big, nullable=False),
+    Column("due_explained", Text, nullable=False),
+    Column("answered_at", _Big),
+    Column("outcome", Text),  # answered, refused
+    Column("reason", Text),
+    rowid=False,
+)

@@ -12,7 +12,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 
 from renzheng.central.access.roles import Permission
 from renzheng.central.access.visitors import Visitor
-from renzheng.central.privacy import consents, holds, orders, retention, withdrawals
+from renzheng.central.privacy import consents, holds, orders, requests, retention, withdrawals
 from renzheng.central.settings import Settings
 from renzheng.central.store import viewer
 from renzheng.central.store.database import Database
@@ -36,31 +36,33 @@ def build_router(database: Database, settings: Settings, clock: Clock) -> APIRou
     """Build the pages over a store."""
     router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
     zone = ZoneInfo(settings.timezone)
-    _add_consents(router, database, zone)
+    _add_consents(router, database, clock, zone)
     _add_withdrawals(router, database, clock, zone)
     _add_retention(router, database, settings, clock, zone)
     return router
 
 
-def _add_consents(router: APIRouter, database: Database, zone: ZoneInfo) -> None:
+def _add_consents(router: APIRouter, database: Database, clock: Clock, zone: ZoneInfo) -> None:
     @router.get("/privacy")
     @needs(Permission.PRIVACY)
     def show_consents(request: Request, page: PageNumber = 1) -> Response:
-        return _show(request, database, zone, page)
+        return _show(request, database, (clock(), zone), page)
 
 
 def _show(
     request: Request,
     database: Database,
-    zone: ZoneInfo,
+    when: tuple[datetime, ZoneInfo],
     page: int = 1,
     *,
     status: int = 200,
     problem: str = "",
 ) -> Response:
+    now, zone = when
     with database.reading() as connection:
         total, rows = withdrawals.listed(connection, ROWS_A_PAGE, (page - 1) * ROWS_A_PAGE)
         said = consents.counted(connection)
+        asked = requests.counted(connection, now)
     viewer.note(rows)
     return render(
         request,
@@ -68,6 +70,7 @@ def _show(
         status=status,
         rows=rows,
         consents=said,
+        requests=asked,
         total=total,
         problem=problem,
         pages=page_addresses(request, page, total),
@@ -95,7 +98,7 @@ def _add_withdrawals(router: APIRouter, database: Database, clock: Clock, zone: 
             with database.writing() as connection:
                 onward = write(connection)
         except RenzhengError as error:
-            return _show(request, database, zone, status=400, problem=said_of(request, error))
+            return _show(request, database, (clock(), zone), status=400, problem=said_of(request, error))
         return RedirectResponse(onward, status_code=303)
 
     @router.get("/privacy/withdrawals/{withdrawal_id}")

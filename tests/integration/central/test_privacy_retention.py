@@ -6,6 +6,7 @@ import orjson
 import pytest
 import sqlalchemy as sa
 from parts.privacy import BEGIN, Office
+from parts.privacy_rows import filled
 
 from renzheng.central.errors import SettingsError
 from renzheng.central.privacy import retention, withdrawals
@@ -21,16 +22,6 @@ def office(tmp_path):
     made = Office(tmp_path)
     yield made
     made.close()
-
-
-def filled(table, **row):
-    """Fill a row up to what its table asks for."""
-
-    def empty(column):
-        kind = column.type.python_type
-        return None if column.nullable else kind()
-
-    return {column.name: row.get(column.name, empty(column)) for column in table.c}
 
 
 def put(office, table, **row):
