@@ -183,9 +183,16 @@ def _eyes(image: _Image, name: str) -> tuple[NDArray[np.float64], NDArray[np.flo
     return eyes[0], eyes[1]
 
 
+@lru_cache(maxsize=8)
+def _grid(height: int, width: int) -> tuple[_Map, _Map]:
+    """Give each pixel's column and row."""
+    x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
+    return x, y
+
+
 def _depth_map(size: tuple[int, int], pose: _Pose) -> _Map:
     """Height of the head over the plane behind it, in pixels: mostly the mean face, a little an ellipsoid."""
-    x, y = np.meshgrid(np.arange(size[0], dtype=np.float32), np.arange(size[1], dtype=np.float32))
+    x, y = _grid(size[1], size[0])
     across, down = (x - pose.x) / pose.eyes, (y - pose.y) / pose.eyes
     inside = 1 - (across / 1.35) ** 2 - ((down - 0.35) / 1.9) ** 2
     head = 1.1 * np.sqrt(np.clip(inside, 0, None))
@@ -213,6 +220,9 @@ def expression_at(turn: float, phase: float) -> Expression:
 
 def alive(picture: _Image, pose: _Pose, expression: Expression) -> _Image:
     """Move lids, lips and gaze in the photograph, BGR, where dlib's points say that they are."""
+    top, bottom, left, right = _around_the_face(picture.shape, pose)
+    whole, picture = picture.copy(), picture[top:bottom, left:right]
+    pose = _Pose(pose.x - left, pose.y - top, pose.eyes)
     drawn = picture.astype(np.float32)
     for side in (-0.5, 0.5):
         eye = _oval(picture.shape, pose, (side, 0.0), (0.2, 0.1))
@@ -225,7 +235,15 @@ def alive(picture: _Image, pose: _Pose, expression: Expression) -> _Image:
     open_px = max(0.01, 0.11 * expression.lips)
     mouth = _oval(picture.shape, pose, (0.0, 1.1), (0.26, open_px))
     drawn += min(1.0, 4 * expression.lips) * mouth * (_other_mouth(picture, pose) - drawn)
-    return np.asarray(np.clip(drawn, 0, 255), dtype=np.uint8)
+    whole[top:bottom, left:right] = np.clip(drawn, 0, 255)
+    return whole
+
+
+def _around_the_face(shape: tuple[int, ...], pose: _Pose) -> tuple[int, int, int, int]:
+    """Give rows and columns within which eyes, mouth and chin lie; nothing else of the picture changes."""
+    top, bottom = round(pose.y - 0.5 * pose.eyes), round(pose.y + 2 * pose.eyes)
+    left, right = round(pose.x - pose.eyes), round(pose.x + pose.eyes)
+    return max(0, top), min(shape[0], bottom), max(0, left), min(shape[1], right)
 
 
 def _other_mouth(picture: _Image, pose: _Pose) -> NDArray[np.float32]:
@@ -241,7 +259,7 @@ def _other_mouth(picture: _Image, pose: _Pose) -> NDArray[np.float32]:
 
 def _oval(shape: tuple[int, ...], pose: _Pose, place: tuple[float, float], half: tuple[float, float]) -> _Map:
     """A soft oval, 1 inside, around a place of the face; all in interocular distances."""
-    x, y = np.meshgrid(np.arange(shape[1], dtype=np.float32), np.arange(shape[0], dtype=np.float32))
+    x, y = _grid(*shape[:2])
     across, down = (x - pose.x) / pose.eyes - place[0], (y - pose.y) / pose.eyes - place[1]
     outside = (across / half[0]) ** 2 + (down / half[1]) ** 2
     return np.asarray(np.clip(3 - 2.5 * outside, 0, 1)[:, :, None], dtype=np.float32)
@@ -251,8 +269,7 @@ def _moved(picture: _Image, pose: _Pose, depth: _Map, *, turn: float, phase: flo
     """One frame at `turn` of the period, in radians."""
     if motion == "still":
         return picture
-    height, width = depth.shape
-    x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
+    x, y = _grid(*depth.shape)
     sway_x = 0.06 * pose.eyes * np.sin(turn + phase)
     sway_y = 0.04 * pose.eyes * np.sin(2 * turn + phase)
     if motion == "flat":

@@ -38,6 +38,8 @@ told = [[one.event["data"]["outcome"], one.usable_face_to_green_ms] for one in p
 """
 
 
+# `long`: test_demo.py plays the whole day, tests/e2e/edge has the pages in a browser
+@pytest.mark.long
 def test_a_patient_one_who_declines_and_somebody_else_before_the_pages(tmp_path):
     command = [sys.executable, "-c", SCENES, tmp_path, PORTRAITS, *KINDS]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS - 20, check=False)

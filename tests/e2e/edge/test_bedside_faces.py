@@ -40,6 +40,8 @@ def unit(tmp_path, engine):
     unit.stop()
 
 
+# `long`: test_bedside_round.py and test_bedside_offline.py show it by a stand-in of the engine
+@pytest.mark.long
 def test_a_patient_is_verified_at_once_or_later_and_another_is_not_called_an_impostor(tmp_path, unit, films):
     feed = films.show(tmp_path / "feed.y4m", MINE, seconds=6)
     with tablet(unit.url, feed) as held:

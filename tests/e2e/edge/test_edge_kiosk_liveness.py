@@ -36,6 +36,8 @@ def agent(tmp_path, engine, attempt_seconds):
     agent.stop()
 
 
+# `long`: test_edge_kiosk.py has a photograph and a waved one before the page, test_edge_pad.py every kind
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("species", "seed"),
     [
@@ -88,6 +90,8 @@ def test_whoever_holds_still_is_asked_for_a_movement_in_coloured_light_and_then_
     assert events_of(agent, "sign_in") == []
 
 
+# `long`: the look itself does so in tests/unit/edge
+@pytest.mark.long
 def test_whoever_can_do_nothing_is_asked_nothing(agent, tmp_path, films):
     agent.people.put_abilities("P1", frozenset())
     feed = tmp_path / "feed.y4m"

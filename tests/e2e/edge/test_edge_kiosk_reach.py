@@ -122,7 +122,7 @@ def test_one_switch_goes_from_control_to_control_and_presses(make_agent, feed):
     assert [event["data"]["given"] for event in events_of(agent, "consent.recorded")] == [True, True]
 
 
-@pytest.mark.parametrize("screen", ["idle", "consent"])
+@pytest.mark.parametrize("screen", [pytest.param("idle", marks=pytest.mark.long), "consent"])
 def test_from_a_wheelchair_everything_is_in_the_lower_part(make_agent, feed, screen):
     with opened(make_agent(comfort=("low",)), feed, viewport=PORTRAIT) as kiosk:
         if screen == "consent":
@@ -163,7 +163,8 @@ def test_for_the_left_hand_the_controls_change_sides(make_agent, feed):
 
 
 @pytest.mark.espeak
-@pytest.mark.parametrize("language", ["zh", "en"])
+# `long`: the other language; its clips are rendered and counted in the tests of the voices
+@pytest.mark.parametrize("language", ["zh", pytest.param("en", marks=pytest.mark.long)])
 def test_titles_choices_and_guidance_are_spoken_once_and_the_clip_really_plays(make_agent, feed, language):
     with opened(make_agent(), feed, language=language) as kiosk:
         kiosk.touch("[data-person=P2]")

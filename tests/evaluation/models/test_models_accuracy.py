@@ -51,6 +51,8 @@ def test_more_references_help(people: Photographs, by_dlib: list[Sample]) -> Non
     assert three >= one
 
 
+# `long`: the library's own engine is measured above, and every network runs in tests/integration/models
+@pytest.mark.long
 def test_two_networks_together_find_nearly_everyone(people: Photographs) -> None:
     if not all(installed(card(name)) for name in ("yunet", "mobilefacenet")):
         pytest.skip("RENZHENG_MODEL_DIR names no folder with YuNet and MobileFaceNet: fused goes unmeasured")

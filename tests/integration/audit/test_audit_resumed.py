@@ -42,7 +42,7 @@ def unbroken(tables, tmp_path_factory):
 @pytest.mark.parametrize(
     "killed_at",
     [
-        ("load", "coverage_days", "write", "weekly-cap"),
+        ("coverage_days", "weekly-cap"),
         pytest.param(
             ("load", "sign_outs", "coverage_days", "bed_elsewhere", "write", "weekly-cap"),
             marks=pytest.mark.long,

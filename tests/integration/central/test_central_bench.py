@@ -5,6 +5,8 @@ import pytest
 from renzheng.bench.sync.sync import run
 
 
+# `long`: a measurement on the side; what it measures has tests of its own
+@pytest.mark.long
 @pytest.mark.mosquitto
 @pytest.mark.postgresql
 def test_bench_sync_gives_its_figures():

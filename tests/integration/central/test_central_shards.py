@@ -45,6 +45,17 @@ Night(Database(settings.database), settings, utc_now).run(dt.date(2026, 3, 2), d
 """
 
 
+# several centrals are for PostgreSQL; `long`: over one file
+on_its_store = pytest.mark.parametrize(
+    "database_url",
+    [
+        pytest.param("postgresql", marks=pytest.mark.postgresql),
+        pytest.param("sqlite", marks=pytest.mark.long),
+    ],
+    indirect=True,
+)
+
+
 @pytest.fixture
 def centrals(tmp_path, database_url):
     """Two centrals over one store, each with a data folder of its own."""
@@ -63,6 +74,7 @@ def states(store):
         return sorted(run["state"] for run in reading.runs(connection))
 
 
+@on_its_store
 def test_one_of_two_centrals_runs_the_night_and_a_holder_that_dies_frees_it(centrals):
     (first, second), store = centrals
     bill(first, line("P1", 2))
@@ -89,6 +101,7 @@ def test_one_of_two_centrals_runs_the_night_and_a_holder_that_dies_frees_it(cent
     assert (report.first, states(store)) == (FIRST, ["done"])
 
 
+@on_its_store
 def test_who_waited_for_another_central_does_not_audit_yesterday_again(centrals):
     (settings, _), store = centrals
     bill(settings, line("P1", 2))

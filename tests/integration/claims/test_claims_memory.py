@@ -100,6 +100,8 @@ def test_a_log_of_messages_and_answers_takes_hardly_more_memory_when_it_is_four_
     assert large - small < 64 * 1024, (small, large)
 
 
+# `long`: the same stream as above, of other messages
+@pytest.mark.long
 def test_a_log_of_settlements_takes_hardly_more_memory_when_it_is_four_times_as_long(tmp_path):
     small, large = (_json_kib(tmp_path, number, "lines", _settlement) for number in (4_000, 16_000))
     assert large - small < 64 * 1024, (small, large)

@@ -5,6 +5,8 @@ import pytest
 from renzheng.bench.site.fleet import run
 
 
+# `long`: a measurement on the side; what it measures has tests of its own
+@pytest.mark.long
 @pytest.mark.mosquitto
 def test_bench_fleet_gives_its_figures():
     said = []

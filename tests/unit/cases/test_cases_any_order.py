@@ -1,5 +1,7 @@
 """Whatever is tried in whatever order: no guard is got round, and money always agrees."""
 
+import os
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from parts.cases import PEOPLE, Desk, a_doubt
@@ -50,7 +52,7 @@ def attempt(desk, who, act, doubt_id, body):
     return True
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=600 if os.environ.get("FAULTS") == "long" else 60, deadline=None)
 @given(tries=TRIES, begin=st.sampled_from(range(len(BEGINNINGS))))
 def test_no_order_of_steps_gets_round_a_guard(tries, begin):
     desk = Desk(a_doubt(1), a_doubt(2))
