@@ -36,12 +36,17 @@ def overview() -> None:
 @app.command("verify")
 def verify_log(config: Config = CONFIG) -> None:
     """Check every entry of the access log, and hold it against the latest checkpoint."""
-    from renzheng.central.access import access_log
+    from renzheng.central.access import access_log, log_retention
+    from renzheng.central.settings import read_settings
+    from renzheng.central.site.succession import read_former
     from renzheng.central.verify.publish import check_leaf
+    from renzheng.contracts import keys
 
-    database = _store(config)
+    database, key_file = _store(config), read_settings(config).key_file
+    own = keys.load_private_key(key_file.read_bytes())
     with database.reading() as connection:
-        end = access_log.verify(connection)
+        begins = log_retention.beginning(connection, own, *read_former(key_file).public.values())
+        end = access_log.verify(connection, beginning=begins)
         bound = check_leaf(connection, access_log.LEAF)
     Terminal().print(say("{0} entries hold; the checkpoints bind the first {1}", end.sequence, bound))
 

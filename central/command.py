@@ -425,6 +425,7 @@ def night(
     Of several centrals over one store one runs; the others wait, and take over should it die.
     One run that fails keeps no other back; the command then ends with its exit status, and is tried again.
     """
+    from renzheng.central.access import log_retention
     from renzheng.central.nightly.night import Night
     from renzheng.central.settings import read_settings
     from renzheng.central.store.database import Database
@@ -470,6 +471,8 @@ def night(
             days = f"{report.first} to {report.last}"
             console.print(f"run {report.run_id}: {days}, kept in {report.folder}")
         key = keys.load_private_key(settings.key_file.read_bytes())
+        with database.writing() as connection:
+            log_retention.prune(connection, key, utc_now())
         _, note = take_checkpoint(
             database, settings.log_origin, key, settings.checkpoints_dir, utc_now(), settings.backup.interval
         )

@@ -1,7 +1,7 @@
 """The access log: who read or changed what of whom, from where, what for and when.
 
 An entry is JSON with the SHA-256 of its predecessor; the daily checkpoint signs the last one, so that nobody
-can take one out or change it afterwards without its showing. They are due three years; nothing removes any.
+can take one out or change it afterwards without its showing. They are kept three years (`log_retention`).
 """
 
 import hashlib
@@ -20,10 +20,12 @@ from renzheng.central.store.locks import CLASS, NUMBERS
 from renzheng.central.store.times import to_us
 from renzheng.contracts.log import Head
 
-TABLE, PERSONS = schema.access_log, schema.access_log_persons
+TABLE, PERSONS, PAST = schema.access_log, schema.access_log_persons, schema.access_log_past
 LEAF = "access/log"
 """Names the chain among the heads of a checkpoint, as no device can be named."""
 NOTHING = "0" * 64
+START = Head(0, NOTHING)
+"""From where a chain goes on of which nothing is gone yet."""
 MANY_PERSONS = 200
 """An entry of so many persons or more is shown as bulk reading."""
 _AT_ONCE = 2_000
@@ -99,17 +101,29 @@ def head(connection: sa.Connection) -> Head:
     """Read the end of the chain; number 0 while there is no entry."""
     query = sa.select(TABLE.c.number, TABLE.c.hash).order_by(TABLE.c.number.desc()).limit(1)
     row = connection.execute(query).first()
-    return Head(row.number, row.hash) if row else Head(0, NOTHING)
+    return Head(row.number, row.hash) if row else START
 
 
 def hashes(connection: sa.Connection, numbers: Sequence[int]) -> Mapping[int, str]:
-    """Read the hashes of some entries."""
-    query = sa.select(TABLE.c.number, TABLE.c.hash).where(TABLE.c.number.in_(numbers))
-    return {row.number: row.hash for row in connection.execute(query)}
+    """Read the hashes of some entries; of those that are gone, the hashes that are kept."""
+    found: dict[int, str] = {}
+    for table in (PAST, TABLE):
+        query = sa.select(table.c.number, table.c.hash).where(table.c.number.in_(numbers))
+        found |= {row.number: row.hash for row in connection.execute(query)}
+    return found
 
 
-def verify(connection: sa.Connection, progress: Callable[[int], None] = lambda _: None) -> Head:
+def verify(
+    connection: sa.Connection,
+    progress: Callable[[int], None] = lambda _: None,
+    beginning: Head = START,
+) -> Head:
     """Check every entry: its hash, its place in the chain, and what is searched for beside it.
+
+    Args:
+        connection: a transaction.
+        progress: hears how many more were checked.
+        beginning: from where the chain goes on (`log_retention.beginning`).
 
     Returns:
         The end of the chain, to be held against a checkpoint.
@@ -117,7 +131,7 @@ def verify(connection: sa.Connection, progress: Callable[[int], None] = lambda _
     Raises:
         AccessLogError: an entry was changed, taken out or put in; `number` is the first one that is wrong.
     """
-    last = Head(0, NOTHING)
+    last = beginning
     rows = iter(connection.execute(sa.select(TABLE).order_by(TABLE.c.number)).yield_per(_AT_ONCE))
     while part := list(islice(rows, _AT_ONCE)):
         found = _persons_of(connection, part[0].number, part[-1].number)

@@ -43,6 +43,8 @@ class Account:
         ties: institutions to which it has declared a tie.
         disabled: it may do nothing.
         has_password: somebody has chosen one.
+        valid_from: from when on it holds, in microseconds; None: from the start.
+        valid_until: until when; None: without an end.
     """
 
     account_id: str
@@ -52,6 +54,14 @@ class Account:
     ties: frozenset[str]
     disabled: bool
     has_password: bool
+    valid_from: int | None = None
+    valid_until: int | None = None
+
+    def holds(self, now: datetime) -> bool:
+        """Say whether it may be used now."""
+        begun = self.valid_from is None or self.valid_from <= to_us(now)
+        over = self.valid_until is not None and self.valid_until <= to_us(now)
+        return begun and not over and not self.disabled
 
     @property
     def permissions(self) -> frozenset[Permission]:
@@ -73,6 +83,8 @@ class New:
     institutions: frozenset[str] = frozenset()
     ties: frozenset[str] = frozenset()
     kind: Kind = "person"
+    valid_from: datetime | None = None
+    valid_until: datetime | None = None
 
 
 def add(connection: sa.Connection, new: New, by: str, now: datetime) -> None:
@@ -92,12 +104,24 @@ def add(connection: sa.Connection, new: New, by: str, now: datetime) -> None:
             do="List them: renzheng central account list; give it a role: renzheng central account role",
         )
     _must_fit(new.account_id, new.roles, new.institutions)
+    if Role.THIRD_PARTY in new.roles and new.valid_until is None:
+        raise _without_an_end(new.account_id)
+    dates = {"valid_from": new.valid_from, "valid_until": new.valid_until}
     made = {"account_id": new.account_id, "kind": new.kind, "made_at": to_us(now), "made_by": by}
-    connection.execute(sa.insert(ACCOUNTS).values(made))
+    kept = {name: to_us(date) for name, date in dates.items() if date is not None}
+    connection.execute(sa.insert(ACCOUNTS).values({**made, **kept}))
     for role in sorted(new.roles):
         _put_role(connection, new.account_id, role, by, now)
     _put_ties(connection, new.account_id, "registered", new.institutions)
     _put_ties(connection, new.account_id, "declared", new.ties)
+
+
+def _without_an_end(account_id: str) -> AccountError:
+    return AccountError(
+        f"{account_id} would be a third party's account without an end.",
+        why="A third party sees what its contract names, between its dates.",
+        do="Make the account with the contract's last day: --until",
+    )
 
 
 def _put_ties(connection: sa.Connection, account_id: str, tie: str, named: frozenset[str]) -> None:
@@ -143,6 +167,8 @@ def grant(connection: sa.Connection, account_id: str, role: Role, by: str, now: 
     found = must_read(connection, account_id)
     if role in found.roles:
         return
+    if role is Role.THIRD_PARTY and found.valid_until is None:
+        raise _without_an_end(account_id)
     _must_fit(account_id, found.roles | {role}, found.institutions)
     _put_role(connection, account_id, role, by, now)
 
@@ -295,6 +321,8 @@ def _read(connection: sa.Connection, chosen: sa.ColumnElement[bool]) -> Sequence
             ties=frozenset(named.get((row.account_id, "declared"), ())),
             disabled=row.disabled_at is not None,
             has_password=row.password_hash is not None,
+            valid_from=row.valid_from,
+            valid_until=row.valid_until,
         )
         for row in rows
     ]
@@ -387,10 +415,13 @@ def choose_password(connection: sa.Connection, account_id: str, password: str, n
     connection.execute(sa.update(ACCOUNTS).where(ACCOUNTS.c.account_id == account_id).values(values))
 
 
-def kept_password(connection: sa.Connection, account_id: str) -> str | None:
+def kept_password(connection: sa.Connection, account_id: str, now: datetime) -> str | None:
     """Read the hash of the password by which an account may sign in; None when it may not."""
-    usable = ACCOUNTS.c.disabled_at.is_(None) & (ACCOUNTS.c.account_id == account_id)
-    return connection.execute(sa.select(ACCOUNTS.c.password_hash).where(usable)).scalar_one_or_none()
+    found = read(connection, account_id)
+    if found is None or not found.holds(now):
+        return None
+    same = ACCOUNTS.c.account_id == account_id
+    return connection.execute(sa.select(ACCOUNTS.c.password_hash).where(same)).scalar_one_or_none()
 
 
 def knows_password(kept: str | None, shown: str) -> bool:
@@ -437,7 +468,7 @@ def account_of_token(
     )
     row = connection.execute(query).first()
     found = read(connection, row.account_id) if row else None
-    if row is None or found is None or found.disabled:
+    if row is None or found is None or not found.holds(now):
         return None
     scopes = found.permissions if row.scopes is None else frozenset(map(Permission, orjson.loads(row.scopes)))
     return found, found.permissions & scopes

@@ -1,5 +1,6 @@
 """`renzheng central account`: who may sign in, and in which roles."""
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -21,6 +22,7 @@ Config = Annotated[Path, typer.Option("--config", help="Central's configuration 
 CONFIG = Path("central.toml")
 Name = Annotated[str, typer.Argument(help="The account's name.")]
 Days = Annotated[int, typer.Option(min=1, max=3660, help="For how many days the token holds.")]
+DAY = ["%Y-%m-%d"]
 SHELL = "command line"
 """Who made an account, where it was made from a shell: whoever may read central's store."""
 
@@ -85,6 +87,13 @@ def add(  # noqa: PLR0917 - each is an option
         list[Permission] | None,
         typer.Option(help="The token is for this permission only; may be given again."),
     ] = None,
+    since: Annotated[
+        datetime | None, typer.Option("--from", formats=DAY, help="The account holds from this day on (UTC).")
+    ] = None,
+    until: Annotated[
+        datetime | None,
+        typer.Option(formats=DAY, help="Its last day (UTC); a third party's account needs one."),
+    ] = None,
 ) -> None:
     """Make an account; prints a one-time sign-in address, or a bearer token, that is shown once."""
     from renzheng.central.access import accounts
@@ -92,7 +101,15 @@ def add(  # noqa: PLR0917 - each is an option
 
     settings, database = _store(config)
     kind: Kind = "program" if token else "person"
-    new = New(name, frozenset(role), frozenset(institution or ()), frozenset(tie or ()), kind)
+    new = New(
+        name,
+        frozenset(role),
+        frozenset(institution or ()),
+        frozenset(tie or ()),
+        kind,
+        since.replace(tzinfo=UTC) if since else None,
+        until.replace(tzinfo=UTC) + timedelta(days=1) if until else None,
+    )
     now = utc_now()
     with database.writing() as connection:
         accounts.add(connection, new, SHELL, now)

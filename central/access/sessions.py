@@ -107,7 +107,7 @@ def find(connection: sa.Connection, shown: str, now: datetime) -> tuple[Session,
     query = sa.select(TABLE).where(TABLE.c.session_hash == hashed(shown), _holding(now))
     row = connection.execute(query).first()
     found = accounts.read(connection, row.account_id) if row else None
-    if row is None or found is None or found.disabled:
+    if row is None or found is None or not found.holds(now):
         return None
     extra = emergency.roles_now(connection, found.account_id, now)
     confirmed = row.confirmed_at > to_us(now - CONFIRMED) and row.seen_at > to_us(now - CONFIRMED)

@@ -65,7 +65,7 @@ class SigningIn:
     def by_password(self, account_id: str, password: str, came: Came, target: str) -> Signed | Halfway | None:
         """Take a password; None when it is not the right one, which takes as long without an account."""
         with self._database.reading() as connection:
-            kept = accounts.kept_password(connection, account_id)
+            kept = accounts.kept_password(connection, account_id, self._clock())
         if not accounts.knows_password(kept, password):
             return None
         return self.go_on(account_id, came, target, "password")
@@ -146,7 +146,7 @@ class SigningIn:
         """Return what is asked for of an account, with a new challenge for a ceremony under way."""
         with self._database.reading() as connection:
             held = factors.of_account(connection, account_id)
-            has_password = accounts.kept_password(connection, account_id) is not None
+            has_password = accounts.kept_password(connection, account_id, self._clock()) is not None
             options = ""
             if party is not None and held.passkeys:
                 challenge = new_challenge()
@@ -225,7 +225,7 @@ class SigningIn:
             return None
         with self._database.reading() as connection:
             found = accounts.read(connection, account_id)
-        if found is None or found.disabled:
+        if found is None or not found.holds(self._clock()):
             return None
         return Signed(self.begin(account_id, came, "passkey"), done.target)
 
@@ -254,7 +254,7 @@ class SigningIn:
 
     def _is_password(self, account_id: str, password: str) -> bool:
         with self._database.reading() as connection:
-            kept = accounts.kept_password(connection, account_id)
+            kept = accounts.kept_password(connection, account_id, self._clock())
         return accounts.knows_password(kept, password)
 
     def end(self, visitor: Visitor, session_id: str) -> bool:

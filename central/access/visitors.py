@@ -114,11 +114,11 @@ class Visitors:
             return False
         return factors.needed(self._policy, own.roles) and not factors.of_account(connection, own.account_id)
 
-    def note(self, access: Access) -> None:
-        """Write into the access log; returns once it is durable.
+    def note(self, access: Access) -> int:
+        """Write into the access log; return the entry's number once it is durable.
 
         Raises:
             sqlalchemy.exc.SQLAlchemyError: the store did not take it.
         """
         with self._database.writing() as connection:
-            access_log.append(connection, access, self._clock())
+            return access_log.append(connection, access, self._clock())

@@ -650,6 +650,8 @@ accounts = _table(
     Column("password_hash", Text),  # argon2id, in the PHC's form; empty until one is chosen
     Column("password_at", _Big),
     Column("subject", Text, unique=True),  # as the bureau's identity provider names the person
+    Column("valid_from", _Big),  # a third party's account holds between its contract's dates
+    Column("valid_until", _Big),
     rowid=False,
 )
 
@@ -757,6 +759,16 @@ access_log_persons = _table(
     "access_log_persons",
     Column("person_id", Text, primary_key=True),
     Column("number", _Big, primary_key=True, autoincrement=False),
+    rowid=False,
+)
+
+# What is left of entries older than three years: the hashes that checkpoints have bound, and the signed notes
+# from which the chain goes on (`access.log_retention`).
+access_log_past = _table(
+    "access_log_past",
+    Column("number", _Big, primary_key=True, autoincrement=False),
+    Column("hash", Text, nullable=False),
+    Column("note", Text),  # JWS by central's key, beside the last entry that is gone
     rowid=False,
 )
 

@@ -9,6 +9,7 @@ the more there is of it (`guesses`).
 import hashlib
 import hmac
 import logging
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from itertools import pairwise
 from pathlib import Path
@@ -133,10 +134,12 @@ class Gate:
         if written is None or (answer.status_code >= _WRONG and not refused):
             return answer
         try:
-            await run_in_threadpool(self._visitors.note, written)
+            number = await run_in_threadpool(self._visitors.note, written)
         except sa.exc.SQLAlchemyError as error:
             logger.error("the access log did not take an entry: %s", describe(error))  # noqa: TRY400
             return not_written(path=request.url.path)
+        if use.terms.purpose == "export":
+            name_entry(answer, number)
         if hasattr(answer, "body_iterator"):
             answer.body_iterator = self._to_the_end(answer.body_iterator, use, request)
         return answer
@@ -224,6 +227,15 @@ class Gate:
 
 
 _FORBIDDEN, _WRONG = 403, 400
+_NAME = re.compile(r'filename="([^"]*?)((?:\.\w+)?)"')
+
+
+def name_entry(answer: Response, number: int) -> None:
+    """Let an export carry the number of its entry in the access log: in its file's name, and as a header."""
+    answer.headers["X-Access-Log-Entry"] = str(number)
+    named = answer.headers.get("Content-Disposition")
+    if named:
+        answer.headers["Content-Disposition"] = _NAME.sub(rf'filename="\1-entry-{number}\2"', named)
 
 
 def is_open(path: str) -> bool:

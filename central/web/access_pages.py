@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from urllib.parse import unquote
 from zoneinfo import ZoneInfo
@@ -133,9 +133,25 @@ def _add_accounts(router: APIRouter, database: Database, settings: Settings, clo
 
 def _add_account(connection: sa.Connection, form: Form, by: str, now: datetime) -> str | None:
     named = {name: frozenset(form.get(name, "").split()) for name in ("institutions", "ties")}
-    new = New(form.get("account", "").strip(), frozenset({_role(form)}), named["institutions"], named["ties"])
+    until = _day(form.get("until", ""))
+    new = New(
+        form.get("account", "").strip(),
+        frozenset({_role(form)}),
+        named["institutions"],
+        named["ties"],
+        valid_until=until + timedelta(days=1) if until else None,
+    )
     accounts.add(connection, new, by, now)
     return accounts.give_code(connection, new.account_id, now)
+
+
+def _day(text: str) -> datetime | None:
+    if not text:
+        return None
+    try:
+        return datetime.combine(date.fromisoformat(text), time(), UTC)
+    except ValueError:
+        raise HTTPException(400) from None
 
 
 def _give_role(connection: sa.Connection, form: Form, by: str, now: datetime) -> str | None:

@@ -10,6 +10,7 @@ from parts.asking import Asking
 
 from renzheng.central.access import access_log, accounts
 from renzheng.central.access.accounts import New
+from renzheng.central.access.roles import Role
 from renzheng.central.main import make_signing_key
 from renzheng.central.metrics import Metrics
 from renzheng.central.settings import make_settings
@@ -92,7 +93,8 @@ class Site:
 
     def account(self, name, *roles, institution=()):
         with self.database.writing() as connection:
-            new = New(name, frozenset(roles), frozenset(institution))
+            ends = NOW + dt.timedelta(days=90) if Role.THIRD_PARTY in roles else None
+            new = New(name, frozenset(roles), frozenset(institution), valid_until=ends)
             accounts.add(connection, new, "test", self.now)
             return accounts.give_token(connection, name, self.now)
 

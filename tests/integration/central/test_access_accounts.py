@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy as sa
 from parts.command_line import run
 
-from renzheng.central.access import access_log, accounts, emergency, separation, sessions
+from renzheng.central.access import access_log, accounts, emergency, log_retention, separation, sessions
 from renzheng.central.access.access_log import Access, Wanted
 from renzheng.central.access.accounts import New
 from renzheng.central.access.errors import AccessLogError, AccountError, DutyError, PasswordError
@@ -44,7 +44,7 @@ def test_a_one_time_code_is_good_once_and_the_password_then(database):
         assert accounts.use_code(connection, code, PASSWORD, NOW + dt.timedelta(hours=25)) is None
         assert accounts.use_code(connection, code.upper(), PASSWORD, NOW) == "li.wei"
         assert accounts.use_code(connection, code, PASSWORD, NOW) is None
-        kept = accounts.kept_password(connection, "li.wei")
+        kept = accounts.kept_password(connection, "li.wei", NOW)
         everything = str([connection.execute(sa.select(t)).all() for t in schema.metadata.sorted_tables])
     assert accounts.knows_password(kept, PASSWORD)
     assert not accounts.knows_password(kept, PASSWORD[:-1])
@@ -171,17 +171,67 @@ def test_a_checkpoint_binds_the_log(database, tmp_path):
         check_checkpoints(database, key)
 
 
+def test_a_third_partys_account_holds_between_its_contracts_dates(database):
+    day = dt.timedelta(days=1)
+    own = {"institutions": frozenset({"H1"})}
+    with database.writing() as connection:
+        with pytest.raises(AccountError, match="without an end"):
+            make(connection, "auditors-ltd", "third_party", **own)
+        make(connection, "auditors-ltd", "third_party", valid_from=NOW, valid_until=NOW + 90 * day, **own)
+        accounts.choose_password(connection, "auditors-ltd", PASSWORD, NOW)
+        token = accounts.give_token(connection, "auditors-ltd", NOW)
+        for at, holds in ((NOW - day, False), (NOW, True), (NOW + 89 * day, True), (NOW + 90 * day, False)):
+            shown = sessions.begin(connection, "auditors-ltd", at)
+            assert bool(sessions.find(connection, shown, at)) is holds
+            assert bool(accounts.account_of_token(connection, token, at)) is holds
+            assert bool(accounts.kept_password(connection, "auditors-ltd", at)) is holds
+
+
+@ON_SQLITE
+def test_entries_older_than_three_years_go_and_the_chain_goes_on_from_a_signed_note(database, tmp_path):
+    key, day = keys.generate_key(), dt.timedelta(days=1)
+    with database.writing() as connection:
+        for number in range(6):
+            access_log.append(connection, looked("li.wei", f"P{number}"), NOW + number * day)
+    for number in (2, 4):
+        with database.writing() as connection:
+            access_log.append(connection, looked("li.wei", "P9"), NOW + (6 + number) * day)
+        take_checkpoint(database, "renzheng/site", key, tmp_path, NOW + (6 + number) * day)
+    late = NOW + log_retention.KEPT + 9 * day
+    with database.writing() as connection:
+        assert log_retention.prune(connection, key, late) == 0, "not while nobody uses the service"
+        access_log.append(connection, looked("li.wei", "P1"), late)
+        assert log_retention.prune(connection, keys.generate_key(), NOW + day) == 0, "none is old"
+        assert log_retention.prune(connection, key, late) == 7
+        assert log_retention.prune(connection, key, late) == 0, "what no checkpoint binds stays"
+        begins = log_retention.beginning(connection, keys.generate_key(), key)
+        assert begins.sequence == 7
+        assert access_log.verify(connection, beginning=begins).sequence == 10
+        assert access_log.read(connection, Wanted(person_id="P3"))[0] == 0
+        assert access_log.read(connection, Wanted(person_id="P1"))[0] == 1
+        with pytest.raises(AccessLogError):
+            access_log.verify(connection)
+        with pytest.raises(AccessLogError, match="not central's"):
+            log_retention.beginning(connection, keys.generate_key())
+    assert check_checkpoints(database, key) == 2, "what was published before still holds"
+    with database.writing() as connection:  # somebody cuts more off, and moves the note
+        connection.execute(sa.text("DELETE FROM access_log WHERE number = 8"))
+        connection.execute(sa.text("UPDATE access_log_past SET number = 8 WHERE note IS NOT NULL"))
+        with pytest.raises(AccessLogError, match="not central's"):
+            log_retention.beginning(connection, key)
+
+
 @ON_SQLITE
 def test_every_pair_of_roles_that_nobody_holds_together_is_refused_when_granted(database):
     with database.writing() as connection:
         for number, pair in enumerate(ALWAYS_APART):
             first, second = sorted(pair)
             own = {"H1"} if first in BY_INSTITUTION else set()
-            make(connection, f"a{number}", first, institutions=frozenset(own))
+            make(connection, f"a{number}", first, institutions=frozenset(own), valid_until=LATER["idle"])
             with pytest.raises(AccountError):
                 accounts.grant(connection, f"a{number}", second, "test", NOW)
             with pytest.raises(AccountError, match="both"):
-                make(connection, f"b{number}", first, second, institutions=frozenset({"H1"}))
+                make(connection, f"b{number}", first, second, institutions=frozenset({"H1"}), valid_until=NOW)
             assert accounts.read(connection, f"a{number}").roles == {first}
 
 

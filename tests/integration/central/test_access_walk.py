@@ -163,6 +163,9 @@ def test_an_export_asks_for_the_password_again(fresh):
     assert browser.get(sheet).status == 200
     assert set(fresh.entries()[-1]["persons"]) == set(OF)
     assert fresh.entries()[-1]["purpose"] == "export"
+    number, again = fresh.head(), browser.get(sheet)
+    assert again.headers["content-disposition"].endswith(f'-entry-{number + 1}.xlsx"')
+    assert again.headers["x-access-log-entry"] == str(number + 1)
     fresh.now += dt.timedelta(minutes=6)
     answer = browser.get(sheet)
     assert (answer.status, answer.headers["location"]) == (303, f"/confirm?next={sheet}")
