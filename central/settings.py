@@ -238,6 +238,16 @@ class CheckSettings(_Settings):
     scenarios: dict[str, Literal["before", "during"]] = {}
 
 
+class CaseSettings(_Settings):
+    """What cases need of the machine.
+
+    Args:
+        font: a font file that covers Chinese, for letters as PDF; None takes the system's Noto CJK.
+    """
+
+    font: Path | None = None
+
+
 class Settings(_Settings):
     """Everything the central service is told.
 
@@ -267,6 +277,7 @@ class Settings(_Settings):
     timezone: str = "Asia/Shanghai"
     broker: BrokerSettings = BrokerSettings()
     audit: AuditSettings = AuditSettings()
+    cases: CaseSettings = CaseSettings()
     site: SiteSettings = SiteSettings()
     adt: AdtSettings = AdtSettings()
     backup: BackupSettings = BackupSettings()

@@ -42,3 +42,7 @@ class StaleError(CaseError):
 
 class BundleError(InputError):
     """A bundle is not what was written."""
+
+
+class LetterError(CaseError):
+    """A letter cannot be written as a file here."""

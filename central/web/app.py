@@ -50,7 +50,7 @@ from renzheng.central.web import (
     stay_pages,
 )
 from renzheng.central.web.access import MOST_FORM_BYTES, OF_PROGRAMS, Gate, Next, is_open, read_token
-from renzheng.central.web.api import case_rules, nhsa_checks, routes
+from renzheng.central.web.api import case_letters, case_rules, nhsa_checks, routes
 from renzheng.central.web.api import cases as case_routes
 from renzheng.central.web.api import checks as check_routes_of
 from renzheng.central.web.console import (
@@ -191,6 +191,7 @@ def _cases_of(database: Database, settings: Settings, clock: Callable[[], dateti
     cases = Cases(database, key, pack, zone, clock, region=settings.audit.region)
     router = case_routes.build_router(database, cases, clock, signed_by, zone)
     case_rules.add_to(router, database, cases)
+    case_letters.add_to(router, database, zone, settings.cases.font)
     return router
 
 

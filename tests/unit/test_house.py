@@ -31,7 +31,7 @@ IMPORTED_AS = {
     "annotated_types": "pydantic",
     "face_recognition": "face-recognition", "pydantic_core": "pydantic", "websockets": "uvicorn",
     "chinese_calendar": "chinesecalendar", "click": "typer", "prometheus_client": "prometheus-client",
-    "markupsafe": "jinja2",
+    "markupsafe": "jinja2", "docx": "python-docx", "fontTools": "fonttools", "fpdf": "fpdf2",
 }  # fmt: skip
 
 
