@@ -216,9 +216,10 @@ def _withdraw(step: Step) -> Doubt:
 
 
 def _refer(step: Step) -> Doubt:
-    if step.body.to not in REFERRED_TO:
+    to = step.body.to.replace("_", " ").removesuffix(" bureau")
+    if to not in REFERRED_TO:
         raise BodyError(f"A doubt is referred to one of {', '.join(REFERRED_TO)}.")
-    sent = Referral(step.body.to, step.body.reason, step.actor.account, step.now)
+    sent = Referral(to, step.body.reason, step.actor.account, step.now)
     return replace(step.doubt, referrals=(*step.doubt.referrals, sent))
 
 
@@ -387,7 +388,7 @@ def panel(step: Step, doubts: Sequence[Doubt]) -> tuple[Case, list[Doubt]]:
         StepRefusedError: the panel is even, somebody of it has a conflict, or no doubt waits for one.
     """
     must_be_allowed(CASE_ACTS["panel"], step.actor, "panel")
-    waiting = [one for one in doubts if one.state is State.PANEL and not one.members]
+    waiting = [one for one in doubts if one.state is State.PANEL and not _is_seated(one, step.unable)]
     if not waiting:
         guard = "closed" if step.case.state is CaseState.CLOSED else "state"
         raise StepRefusedError(guard, "No doubt of this case waits for a panel.")
@@ -396,9 +397,25 @@ def panel(step: Step, doubts: Sequence[Doubt]) -> tuple[Case, list[Doubt]]:
         if refused is not None:
             raise StepRefusedError(*refused)
     members = step.body.members
+    for one in waiting:
+        _must_keep_whoever_can(one, step)
     seated = [replace(one, members=members, version=one.version + 1) for one in waiting]
     case, conflicts = step.case, {**step.case.conflicts, **step.body.conflicts}
     return replace(case, version=case.version + 1, members=members, conflicts=conflicts), seated
+
+
+def _is_seated(doubt: Doubt, unable: frozenset[str]) -> bool:
+    """Say whether everybody of a doubt's panel has voted or still can."""
+    return bool(doubt.members) and not unable & (set(doubt.members) - set(doubt.voted))
+
+
+def _must_keep_whoever_can(doubt: Doubt, step: Step) -> None:
+    stays = set(doubt.members) - step.unable | set(doubt.voted)
+    left_out = sorted(stays - set(step.body.members))
+    if left_out:
+        raise StepRefusedError(
+            "vote_unsealed", f"Only who can no longer vote is replaced; {left_out[0]} stays on the panel."
+        )
 
 
 def close(case: Case, doubts: Sequence[Doubt], actor: Actor, now: datetime) -> Case:

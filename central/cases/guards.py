@@ -78,6 +78,7 @@ class Step:
         rivals: other doubts, open or deducted, on one of its lines.
         cleared: a line of it was cleared before under the same version of the rule.
         tied: members of the panel with a tie to the institution.
+        unable: members of a panel set before who can no longer vote on it.
         votes: sealed votes that are in.
         power: how far the doubt's rule may go (`powers`).
     """
@@ -94,6 +95,7 @@ class Step:
     rivals: tuple[Doubt, ...] = ()
     cleared: bool = False
     tied: frozenset[str] = frozenset()
+    unable: frozenset[str] = frozenset()
     votes: tuple[Opinion, ...] = ()
     power: str = "block"
 
@@ -256,7 +258,10 @@ def _panel_even(step: Step) -> str | None:
 def _panel_conflict(step: Step) -> str | None:
     if step.act != "panel":
         return None
-    members, acted = set(step.body.members), {account for account, _ in step.doubt.acted}
+    members, acted = (
+        set(step.body.members),
+        {account for account, duty in step.doubt.acted if duty != "panel"},
+    )
     wrong = sorted(members & (set(step.body.conflicts) | step.tied | acted))
     if wrong:
         return f"{wrong[0]} has declared a conflict, has a tie to the institution, or has acted on the doubt."

@@ -218,7 +218,10 @@ def _receive(made: Replayed, entry: Entry) -> dict[str, Any]:
 
 def _panel(made: Replayed, entry: Entry) -> dict[str, Any]:
     doubts, case, body = list(made.doubts.values()), _case_of(made), _body(entry)
-    step = Step("panel", "", frozenset({State.PANEL}), case, doubts[0], entry.actor, body, entry.at)
+    step = Step(
+        "panel", "", frozenset({State.PANEL}), case, doubts[0], entry.actor, body, entry.at,
+        unable=frozenset(entry.more.get("unable", ())),
+    )  # fmt: skip
     made.case, seated = acts.panel(step, doubts)
     made.doubts.update({one.doubt_id: one for one in seated})
     return outcome(made.case)

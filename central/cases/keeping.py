@@ -14,7 +14,17 @@ import sqlalchemy as sa
 from joserfc.jwk import OKPKey
 
 from renzheng.central.access.roles import Role
-from renzheng.central.cases import acts, drafting, freezing, frozen_log, journal, powers, reading, records
+from renzheng.central.cases import (
+    acts,
+    drafting,
+    freezing,
+    frozen_log,
+    journal,
+    named,
+    powers,
+    reading,
+    records,
+)
 from renzheng.central.cases.candidates import candidates
 from renzheng.central.cases.doubts import Case, CaseState, Doubt, Flag, Opinion, State
 from renzheng.central.cases.drafting import Candidate
@@ -208,6 +218,7 @@ class Cases:
             if act == "vote":
                 step = replace(step, votes=_votes(connection, doubt_id))
             after = acts.take(step)
+            named.must_be_known(connection, step)
             if "fund_fen" in more:
                 after = replace(after, fund_fen=more["fund_fen"])
             said = records.said(body)
@@ -271,6 +282,20 @@ class Cases:
         found = connection.execute(query).scalar()
         return ZoneInfo(found) if found else self._zone
 
+    def may_ask(self, actor: Actor, doubt_id: str, act: str) -> None:
+        """Refuse who could not do a step whatever they sent, before what they sent is looked at.
+
+        Raises:
+            MayNotError: the actor's roles do not.
+            NotFoundError: there is no such step, or no such doubt that the actor sees.
+        """
+        chosen = acts.ACTS.get(act)
+        if chosen is None:
+            raise NotFoundError(f"There is no step {act[:40]!r}.")
+        acts.must_be_allowed(chosen.roles, actor, act)
+        with self._database.reading() as connection:
+            reading.doubt_of(connection, actor, doubt_id)
+
     # steps on a case
 
     def issue(self, actor: Actor, case_id: str, seen: int | None = None) -> Case:
@@ -300,7 +325,7 @@ class Cases:
     def panel(
         self, actor: Actor, case_id: str, body: Body, tied: Callable[[str], bool], seen: int | None = None
     ) -> Case:
-        """Set the panel for the doubts of a case that wait for one.
+        """Set the panel for the doubts of a case that wait for one, or replace who can no longer vote.
 
         Args:
             actor: who convenes it.
@@ -313,11 +338,14 @@ class Cases:
         def change(case: Case, doubts: Sequence[Doubt], _due: Due, now: datetime) -> Changed:
             members = frozenset(one for one in body.members if tied(one))
             origins = frozenset({State.PANEL})
-            return acts.panel(
-                Step("panel", "", origins, case, doubts[0], actor, body, now, tied=members), doubts
-            )
+            step = Step("panel", "", origins, case, doubts[0], actor, body, now, tied=members, unable=unable)
+            return acts.panel(step, doubts)
 
-        return self._on_case(actor, case_id, "panel", change, seen=seen, body=body)
+        acts.must_be_allowed(acts.CASE_ACTS["panel"], actor, "panel")
+        with self._database.reading() as connection:
+            unable = named.unable_to_vote(connection, reading.case_of(connection, actor, case_id))
+        more = {"unable": sorted(unable)} if unable else {}
+        return self._on_case(actor, case_id, "panel", change, seen=seen, body=body, more=more)
 
     def _on_case(
         self,
@@ -328,6 +356,7 @@ class Cases:
         *,
         seen: int | None,
         body: Body | None = None,
+        more: Mapping[str, Any] | None = None,
     ) -> Case:
         acts.must_be_allowed(acts.CASE_ACTS[act], actor, act)
         now = self._now()
@@ -342,9 +371,10 @@ class Cases:
             _put_case(connection, after)
             for one in moved:
                 _put_doubt(connection, one)
+            more = more or {}
             if act in {"issue", "receive"}:
                 _put_due(connection, after, moved or doubts)
-            more = {"due": {"at": due.at, "explained": due.explained}} if act in {"issue", "receive"} else {}
+                more = {"due": {"at": due.at, "explained": due.explained}}
             said = records.said(body) if body else {}
             self._write(
                 connection, after, actor, act, body=said, more=more, after=journal.outcome(after), now=now

@@ -4,10 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
 from renzheng.central.cases import records
+from renzheng.central.cases.acts import PERIOD
 from renzheng.central.cases.doubts import OPEN, Case, CaseState, Doubt, State
 from renzheng.central.cases.errors import BodyError
 from renzheng.central.cases.guards import Actor
@@ -91,6 +93,19 @@ class Ledgers:
     rows: Sequence[tuple[tuple[str, str], Ledger]]
     sum: Ledger
 
+    def page(self, sort: str, limit: int, offset: int) -> Sequence[tuple[tuple[str, str], Ledger]]:
+        """Return some of the rows, ordered by institution, month or a sum of money.
+
+        Raises:
+            BodyError: there is no such column.
+        """
+        name = sort.removeprefix("-")
+        places = {"institution_id": lambda row: row[0], "month": lambda row: row[0][::-1]}
+        if name not in {*places, *Ledger.__slots__}:
+            raise BodyError(f"{sort[:40]!r} is no column to sort by.")
+        by = places.get(name, lambda row: getattr(row[1], name) or 0)
+        return sorted(self.rows, key=by, reverse=sort.startswith("-"))[offset : offset + limit]
+
 
 def clears(reason: str) -> list[str]:
     """Name the records that would clear a doubt, in Chinese, as a letter says it."""
@@ -102,13 +117,14 @@ def cases(
     connection: sa.Connection, actor: Actor, chosen: CaseChoice
 ) -> tuple[int, list[tuple[Case, Counted]]]:
     """Read how many cases match, and one page of them."""
+    _must_be_a_month(chosen.month)
     conditions = seen_by(actor, CASES)
     if chosen.institution_id:
         conditions.append(CASES.c.institution_id == chosen.institution_id)
     if chosen.month:
         conditions.append(CASES.c.month == chosen.month)
     if chosen.due_before is not None:
-        conditions.append(CASES.c.due_at < to_us(_aware(chosen.due_before)))
+        conditions.append(CASES.c.due_at < to_us(chosen.due_before))
     if chosen.state in set(CaseState):
         conditions.append(CASES.c.state == chosen.state)
     elif chosen.state in set(State):
@@ -137,12 +153,15 @@ def doubts(
     connection: sa.Connection, actor: Actor, chosen: DoubtChoice
 ) -> tuple[int, list[tuple[Doubt, Case]]]:
     """Read how many doubts match, and one page of them with their cases."""
+    _must_be_a_month(chosen.month)
+    if chosen.state and chosen.state not in set(State):
+        raise BodyError(f"{chosen.state[:40]!r} is no state of a doubt.")
     conditions = seen_by(actor, DOUBTS)
     for name in ("case_id", "institution_id", "month", "state", "rule_id", "person_id"):
         if value := getattr(chosen, name):
             conditions.append(DOUBTS.c[name] == value)
     if chosen.due_before is not None:
-        conditions.append(DOUBTS.c.due_at < to_us(_aware(chosen.due_before)))
+        conditions.append(DOUBTS.c.due_at < to_us(chosen.due_before))
     total = connection.execute(sa.select(sa.func.count()).select_from(DOUBTS).where(*conditions)).scalar_one()
     query = sa.select(DOUBTS.c.record, CASES.c.record.label("of")).join(
         CASES, CASES.c.case_id == DOUBTS.c.case_id
@@ -178,14 +197,37 @@ def _order(sort: str, columns: Mapping[str, Any]) -> list[Any]:
     return [column.is_(None), *ordered] if name in {"due_at", "due_next"} else ordered
 
 
-def _aware(moment: datetime) -> datetime:
-    if moment.tzinfo is None:
+def moment_of(text: str, zone: ZoneInfo) -> datetime | None:
+    """Read a moment, or a day as its beginning; None of an empty text.
+
+    Args:
+        text: RFC 3339, such as ``2026-04-21T00:00:00+08:00`` or ``2026-04-21``.
+        zone: in which a day begins.
+
+    Raises:
+        BodyError: it is neither, or a moment without its time zone.
+    """
+    if not text:
+        return None
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise BodyError(f"{text[:40]!r} is no moment and no day.", do="Such as 2026-04-21.") from error
+    if len(text) == len("2026-04-21"):
+        return found.replace(tzinfo=zone)
+    if found.tzinfo is None:
         raise BodyError("A moment names its time zone.", do="Such as 2026-04-21T00:00:00+08:00.")
-    return moment
+    return found
+
+
+def _must_be_a_month(text: str) -> None:
+    if text and not PERIOD.fullmatch(text):
+        raise BodyError(f"{text[:20]!r} is no month.", do='Such as "2026-03".')
 
 
 def ledgers(connection: sa.Connection, actor: Actor, institution_id: str, month: str) -> Ledgers:
     """Add up the doubts that an actor sees, by institution and month."""
+    _must_be_a_month(month)
     conditions = seen_by(actor, DOUBTS)
     for name, value in (("institution_id", institution_id), ("month", month)):
         if value:
@@ -218,6 +260,7 @@ def _fund_shares(
 
 def overturns_of(connection: sa.Connection, month: str = "") -> Sequence[Overturn]:
     """Count per rule and reason what was issued, contested, decided and overturned."""
+    _must_be_a_month(month)
     decided = DOUBTS.c.decided_at.is_not(None)
     query = sa.select(
         DOUBTS.c.rule_id,

@@ -75,11 +75,12 @@ class Desk:
     def receive(self, who="office"):
         self.case = acts.receive(self.case, self.people[who], self.now, self.due())
 
-    def panel(self, *members, who="auditor", conflicts=(), tied=()):
+    def panel(self, *members, who="auditor", conflicts=(), tied=(), unable=()):
         first = next(iter(self.doubts.values()))
         step = Step(
             "panel", "", frozenset({acts.State.PANEL}), self.case, first, self.people[who],
-            Body(members=members, conflicts=dict(conflicts)), self.now, tied=frozenset(tied),
+            Body(members=members, conflicts=dict(conflicts)), self.now,
+            tied=frozenset(tied), unable=frozenset(unable),
         )  # fmt: skip
         self.case, seated = acts.panel(step, list(self.doubts.values()))
         self.doubts.update({one.doubt_id: one for one in seated})

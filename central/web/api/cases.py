@@ -83,10 +83,10 @@ def build_router(
         cases: does the steps.
         clock: when it is.
         signed_by: central's keys, those with which it signed before among them.
-        zone: the site's, for letters to institutions without one of their own.
+        zone: the site's, in which days begin, and for letters to institutions without one of their own.
     """
     router = APIRouter(tags=["cases"])
-    _add_lists(router, database)
+    _add_lists(router, database, zone)
     _add_reading(router, database)
     _add_proofs(router, database, signed_by, zone)
     _add_steps(router, database, cases)
@@ -232,7 +232,7 @@ def shown_overturn(one: Overturn) -> dict[str, Any]:
     return {**found, "rate": one.rate}
 
 
-def _add_lists(router: APIRouter, database: Database) -> None:
+def _add_lists(router: APIRouter, database: Database, zone: ZoneInfo) -> None:
     @router.get("/cases")
     @needs(Permission.CASES)
     def read_cases(  # noqa: PLR0917 - each is a query parameter
@@ -240,14 +240,15 @@ def _add_lists(router: APIRouter, database: Database) -> None:
         institution_id: Text = "",
         month: Text = "",
         state: Text = "",
-        due_before: datetime | None = None,
+        due_before: Text = "",
         sort: Text = "-month",
         limit: Limit = 100,
         offset: Offset = 0,
     ) -> Response:
         """List cases; `state` is a case's, or a doubt's for the cases that hold one in it."""
         actor = actor_of(database, request)
-        chosen = lists.CaseChoice(institution_id, month, state, due_before, sort, limit, offset)
+        due = lists.moment_of(due_before, zone)
+        chosen = lists.CaseChoice(institution_id, month, state, due, sort, limit, offset)
         with database.reading() as connection:
             total, found = lists.cases(connection, actor, chosen)
         return answered({"total": total, "cases": [shown_case(case, counted) for case, counted in found]})
@@ -262,7 +263,7 @@ def _add_lists(router: APIRouter, database: Database) -> None:
         state: Text = "",
         rule_id: Text = "",
         person_id: Text = "",
-        due_before: datetime | None = None,
+        due_before: Text = "",
         sort: Text = "-amount",
         limit: Limit = 100,
         offset: Offset = 0,
@@ -271,7 +272,7 @@ def _add_lists(router: APIRouter, database: Database) -> None:
         actor = actor_of(database, request)
         chosen = lists.DoubtChoice(
             case, institution_id, month, state, rule_id, person_id,
-            due_before=due_before, sort=sort, limit=limit, offset=offset,
+            due_before=lists.moment_of(due_before, zone), sort=sort, limit=limit, offset=offset,
         )  # fmt: skip
         with database.reading() as connection:
             total, found = lists.doubts(connection, actor, chosen)
@@ -289,15 +290,23 @@ def _add_lists(router: APIRouter, database: Database) -> None:
 
     @router.get("/ledger")
     @needs(Permission.CASES)
-    def read_ledger(request: Request, institution_id: Text = "", month: Text = "") -> Response:
+    def read_ledger(  # noqa: PLR0917 - each is a query parameter
+        request: Request,
+        institution_id: Text = "",
+        month: Text = "",
+        sort: Text = "institution_id",
+        limit: Limit = 1000,
+        offset: Offset = 0,
+    ) -> Response:
         """Read what doubts have come to in money, per institution and month, and their sum."""
         actor = actor_of(database, request)
         with database.reading() as connection:
             found = lists.ledgers(connection, actor, institution_id, month)
         rows = [
-            {"institution_id": of[0], "month": of[1], **shown_ledger(ledger)} for of, ledger in found.rows
+            {"institution_id": of[0], "month": of[1], **shown_ledger(ledger)}
+            for of, ledger in found.page(sort, limit, offset)
         ]
-        return answered({"ledger": rows, "sum": shown_ledger(found.sum)})
+        return answered({"total": len(found.rows), "ledger": rows, "sum": shown_ledger(found.sum)})
 
 
 def _add_reading(router: APIRouter, database: Database) -> None:
@@ -428,6 +437,7 @@ def _add_steps(router: APIRouter, database: Database, cases: Cases) -> None:
 
         def do(body: Mapping[str, Any]) -> dict[str, Any]:
             actor = actor_of(database, request)
+            cases.may_ask(actor, doubt_id, act)
             after = cases.act(actor, doubt_id, act, _body(body), _seen(request))
             with database.reading() as connection:
                 return _whole_doubt(connection, after)
@@ -506,7 +516,7 @@ def _add_attachments(router: APIRouter, database: Database, clock: Callable[[], 
 def _is_tied(database: Database, case_id: str, account_id: str) -> bool:
     with database.reading() as connection:
         case, account = reading.case_record(connection, case_id), accounts.read(connection, account_id)
-    if account is None or Role.PANEL not in account.roles:
+    if account is None or account.disabled or Role.PANEL not in account.roles:
         raise BodyError(f"{account_id!r} is no account with the role panel.")
     return case.institution_id in account.institutions | account.ties
 
@@ -553,6 +563,8 @@ def text_of(body: Mapping[str, Any], name: str) -> str:
         return ""
     if not isinstance(value, str) or len(value) > MOST_TEXT:
         raise BodyError(f"{name} is a text of at most {MOST_TEXT} characters.")
+    if "\0" in value:
+        raise BodyError(f"{name} holds the character NUL.")
     return value
 
 

@@ -14,6 +14,7 @@ from renzheng.central.access import access_log, accounts
 from renzheng.central.access.access_log import Wanted
 from renzheng.central.access.accounts import New
 from renzheng.central.access.roles import Role
+from renzheng.central.cases import journal
 from renzheng.central.main import make_signing_key
 from renzheng.central.metrics import Metrics
 from renzheng.central.settings import make_settings
@@ -24,6 +25,7 @@ START = dt.datetime(2026, 4, 7, 1, tzinfo=dt.UTC)
 PEOPLE = {
     "auditor": ("auditor", ""), "reviewer": ("reviewer", ""), "reviewer-2": ("reviewer", ""),
     "expert-1": ("panel", ""), "expert-2": ("panel", ""), "expert-3": ("panel", ""),
+    "expert-4": ("panel", ""), "doctor-2": ("doctor", "H2"),
     "approver": ("approver", ""), "finance": ("finance", ""), "office-1": ("hospital_office", "H1"),
     "office-2": ("hospital_office", "H2"), "doctor-1": ("doctor", "H1"), "admin": ("administrator", ""),
 }  # fmt: skip
@@ -148,8 +150,7 @@ def check_file(bureau, case):
     file.write_bytes(took.body)
     public.write_text(bureau.key.as_pem(private=False).decode())
     assert "nothing was changed" in run("case", "verify", file, "--key", public)
-    journal = bureau.get("auditor", f"/cases/{case['id']}/journal")["entries"]
-    assert len(journal) >= 18
+    assert len(bureau.get("auditor", f"/cases/{case['id']}/journal")["entries"]) >= 18
     file.write_bytes(took.body[:-100] + bytes([took.body[-100] ^ 1]) + took.body[-99:])
     run("case", "verify", file, status=1)
 
@@ -195,3 +196,51 @@ def test_a_refused_step_is_a_problem_document_and_a_version_is_an_etag(bureau):
         assert bureau.ask("auditor", "POST", f"{doubt}/withdraw", body).status == status
     assert bureau.refused("auditor", f"{doubt}/vanish")[0] == 404
     assert bureau.ask("office-1", "POST", "/attachments", b"MZ program").status == 422
+
+
+def test_what_a_step_names_is_there_and_its_institutions_own(bureau):
+    case = issued(bureau)
+    one = f"/doubts/{case['doubts'][0]['id']}"
+    assert bureau.ask("finance", "POST", f"{one}/finalise", {"amount": "x"}).status == 403, "role before body"
+    assert bureau.ask("office-2", "POST", f"{one}/submit", {"amount": "x"}).status == 404
+    for doctor in ("nobody", "office-1", "doctor-2", "auditor"):
+        assert bureau.refused("office-1", f"{one}/assign", {"doctor": doctor})[0] == 422
+    theirs = json.loads(bureau.ask("office-2", "POST", "/attachments", b"%PDF-1.7 of H2").body)["id"]
+    for attachment in (theirs, "nothing"):
+        sent = {"position": "contest", "attachments": [attachment]}
+        assert bureau.refused("office-1", f"{one}/submit", sent)[0] == 422
+    assert bureau.refused("office-1", f"{one}/submit", {"position": "contest", "text": "a\0b"})[0] == 422
+    bureau.post("office-1", f"/cases/{case['id']}/receive")
+    bureau.post("office-1", f"{one}/submit", {"position": "contest", "text": "他来过"})
+    for who in ("reviewer", "reviewer-2"):
+        bureau.post(who, f"{one}/review", {"decision": "uphold", "reason": "没有记录", "medical": True})
+    bureau.post("auditor", f"/cases/{case['id']}/panel", {"members": ["expert-1", "expert-2", "expert-3"]})
+    bureau.post("expert-1", f"{one}/vote", {"decision": "clear", "reason": "x"})
+    with bureau.database.writing() as connection:
+        accounts.disable(connection, "expert-3", bureau.now)
+    again = {"members": ["expert-1", "expert-2", "expert-4"]}
+    assert bureau.post("auditor", f"/cases/{case['id']}/panel", again)["members"] == again["members"]
+    for who in ("expert-2", "expert-4"):
+        done = bureau.post(who, f"{one}/vote", {"decision": "clear", "reason": "x"})
+    assert done["state"] == "final"
+    check_replay(bureau, case)
+
+
+def check_replay(bureau, case):
+    kept = bureau.get("auditor", f"/cases/{case['id']}/journal")["entries"]
+    read = [journal.Kept(one["entry"].encode(), one["hash"], one["signature"].encode()) for one in kept]
+    assert journal.replay(journal.verify(case["id"], read, [bureau.key])).case is not None
+
+
+def test_lists_refuse_what_they_cannot_mean_and_take_days_and_pages(bureau):
+    issued(bureau)
+    for path in (
+        "/cases?month=2026-13", "/doubts?month=x", "/ledger?month=2026-3", "/statistics/overturns?month=0",
+        "/doubts?state=nowhere", "/cases?due_before=soon", "/doubts?due_before=soon", "/ledger?sort=luck", "/ledger?limit=0",
+    ):  # fmt: skip
+        assert bureau.ask("auditor", "GET", path).status == 422, path
+    assert bureau.get("auditor", "/cases?due_before=2026-12-31")["total"] == 1
+    assert bureau.get("auditor", "/cases?due_before=2026-04-01")["total"] == 0
+    ledger = bureau.get("auditor", "/ledger?limit=1&sort=-at_stake")
+    assert (len(ledger["ledger"]), ledger["total"]) == (1, 1)
+    assert bureau.get("auditor", "/ledger?offset=1")["ledger"] == []

@@ -6,10 +6,11 @@ from dataclasses import replace
 import pytest
 from parts.cases import NOW, Desk, a_doubt
 
+from renzheng.central.access.roles import Role
 from renzheng.central.cases import acts
 from renzheng.central.cases.doubts import CaseState, State
 from renzheng.central.cases.errors import BodyError, MayNotError, StepRefusedError
-from renzheng.central.cases.guards import GUARDS
+from renzheng.central.cases.guards import GUARDS, Actor
 from renzheng.central.cases.money import ledger_of
 
 ROLES_OF_ACTS = {
@@ -169,6 +170,26 @@ def test_who_has_a_tie_neither_chooses_the_panel_nor_closes_the_case():
     refused(desk, "own_institution", desk.panel, "doctor-a", "doctor-b", "doctor-c", who="auditor-2")
     desk = Desk().to_deducted().with_tie("auditor-2")
     refused(desk, "own_institution", desk.close, "auditor-2")
+
+
+def test_who_can_no_longer_vote_is_replaced_and_nobody_else():
+    desk = Desk().to_panel()
+    desk.people["doctor-d"] = Actor("doctor-d", frozenset({Role.PANEL}))
+    first, other = ("doctor-a", "doctor-b", "doctor-c"), ("doctor-a", "doctor-b", "doctor-d")
+    desk.panel(*first)
+    desk.do("doctor-a", "vote", decision="uphold", reason="x")
+    refused(desk, "state", desk.panel, *other)
+    refused(desk, "vote_unsealed", desk.panel, "doctor-a", "doctor-d", "doctor-c", unable=["doctor-c"])
+    desk.panel(*other, unable=["doctor-c"])
+    assert (desk.doubts["D1"].members, desk.doubts["D1"].voted) == (other, ("doctor-a",))
+    for who in ("doctor-b", "doctor-d"):
+        desk.do(who, "vote", decision="uphold", reason="x")
+    assert desk.doubts["D1"].state is State.FINAL
+
+
+@pytest.mark.parametrize("to", ["health", "health bureau", "health_bureau"])
+def test_a_doubt_is_referred_by_the_name_that_the_authority_goes_by(to):
+    assert Desk().do("auditor", "refer", to=to, reason="x").referrals[0].to == "health"
 
 
 def test_a_line_whose_money_was_returned_in_part_is_not_deducted_again():
