@@ -272,6 +272,15 @@ def run(connection: sa.Connection, run_id: str) -> Row | None:
     return _row(connection, sa.select(RUNS).where(RUNS.c.run_id == run_id))
 
 
+def persons_judged(connection: sa.Connection, run_id: str) -> list[str]:
+    """Read of whom a run has verdicts or findings, without noting that somebody has read of them."""
+    found = [
+        sa.select(table.c.person_id).where(table.c.run_id == run_id, table.c.person_id.is_not(None))
+        for table in (VERDICTS, FINDINGS)
+    ]
+    return list(connection.execute(sa.union(*found)).scalars())
+
+
 def devices(connection: sa.Connection, device_id: str = "") -> list[Row]:
     """Read devices with their status, latest clock word and open alarms."""
     table, said, clocks, alarms = (

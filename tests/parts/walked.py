@@ -36,13 +36,16 @@ def line_of(person):
     return person.replace("PERSON", "LINE")
 
 
-def fill(database, institutions=(A, B)):
-    """Lay down one audited day of two hospitals, with a finding that names both, and a stay in each."""
+def fill(database, run, institutions=(A, B)):
+    """Lay down one audited day of two hospitals, with a finding and a report of both, and a stay in each."""
+    run.mkdir()
+    told = [(one, NAMES[one], PERSONS[one]) for one in institutions]
+    (run / "report.html").write_text(str(told), encoding="utf-8")
     with database.writing() as connection:
         for institution in institutions:
             name = NAMES[institution]
             devices.put_institution(connection, Institution(institution, name, "371122"))
-        audits.begin(connection, "RUN-1", DAY, DAY, folder="none", now_us=0)
+        audits.begin(connection, "RUN-1", DAY, DAY, folder=str(run), now_us=0)
         for person in (one for institution in institutions for one in PERSONS[institution]):
             institution = OF[person]
             row = {
@@ -88,7 +91,7 @@ class Site:
         make_signing_key(self.settings.key_file)
         self.database = Database(stores.lay(self.settings.database))
         self.now = NOW
-        fill(self.database, institutions)
+        fill(self.database, folder / "run", institutions)
         self.app = build_app(self.database, self.settings, lambda: self.now, Metrics())
 
     def account(self, name, *roles, institution=()):

@@ -1,7 +1,8 @@
 """The console's pages: each reads from the store, and fills one template."""
 
+import re
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
@@ -440,12 +441,24 @@ def _add_runs(router: APIRouter, database: Database, zone: ZoneInfo) -> None:
     def send_report(run_id: str) -> Response:
         with database.reading() as connection:
             row = reading.run(connection, run_id)
+            persons = reading.persons_judged(connection, run_id)
         path = Path(row["folder"]) / REPORT if row else None
+        if not viewer.sees_all():  # it names every institution
+            raise HTTPException(404)
         if row is None or row["state"] != "done" or path is None or not path.is_file():
             raise HTTPException(404)
-        return HTMLResponse(
-            path.read_text(encoding="utf-8"), headers={"Content-Security-Policy": REPORT_POLICY}
-        )
+        text = path.read_text(encoding="utf-8")
+        viewer.note_persons(named_in(text, persons))
+        return HTMLResponse(text, headers={"Content-Security-Policy": REPORT_POLICY})
+
+
+_WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]*[A-Za-z0-9]|[A-Za-z0-9]")
+
+
+def named_in(text: str, persons: Iterable[str]) -> set[str]:
+    """Return which persons a text names by their ids."""
+    words = set(_WORD.findall(text))
+    return {one for one in persons if one in words or (not _WORD.fullmatch(one) and one in text)}
 
 
 def ledger_table(rows: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:

@@ -236,7 +236,8 @@ def test_lists_refuse_what_they_cannot_mean_and_take_days_and_pages(bureau):
     issued(bureau)
     for path in (
         "/cases?month=2026-13", "/doubts?month=x", "/ledger?month=2026-3", "/statistics/overturns?month=0",
-        "/doubts?state=nowhere", "/cases?due_before=soon", "/doubts?due_before=soon", "/ledger?sort=luck", "/ledger?limit=0",
+        "/doubts?state=nowhere", "/cases?due_before=soon", "/doubts?due_before=soon",
+        "/ledger?sort=luck", "/ledger?limit=0",
     ):  # fmt: skip
         assert bureau.ask("auditor", "GET", path).status == 422, path
     assert bureau.get("auditor", "/cases?due_before=2026-12-31")["total"] == 1
