@@ -134,6 +134,18 @@ class ArchiveSettings(_Settings):
     keep_years: Annotated[int, Field(ge=1, le=100)] = 1
 
 
+class CropSettings(_Settings):
+    """How crops are released by devices for a doubt or finding.
+
+    Args:
+        second_person: another person than the one who asks has to allow it.
+        show_within_hours: a released crop that nobody has looked at is deleted after so long.
+    """
+
+    second_person: bool = True
+    show_within_hours: Annotated[int, Field(ge=1, le=720)] = 72
+
+
 class RetentionSettings(_Settings):
     """How long central keeps what it deletes by itself, in days; the whole table: `/privacy/retention`.
 
@@ -284,6 +296,7 @@ class Settings(_Settings):
     archive: ArchiveSettings = ArchiveSettings()
     oidc: OidcSettings | None = None
     retention: RetentionSettings = RetentionSettings()
+    crops: CropSettings = CropSettings()
     checks: CheckSettings = CheckSettings()
 
     @field_validator("shards")
@@ -381,6 +394,16 @@ class Settings(_Settings):
     def checks_dir(self) -> Path:
         """Folder of what checks read and keep: the history, and what was asked, advised and answered."""
         return self.data_dir / "checks"
+
+    @property
+    def crops_dir(self) -> Path:
+        """Folder of sealed crops that wait to be shown (`central/privacy/crops.py`); in no backup."""
+        return self.data_dir / "released-crops"
+
+    @property
+    def crops_key_file(self) -> Path:
+        """The bureau's key to which devices seal crops (X25519, raw)."""
+        return self.crops_dir / ".recipient.key"
 
     @property
     def runs_dir(self) -> Path:

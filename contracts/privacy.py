@@ -8,6 +8,7 @@ device carries out nothing that is not signed by the key that signs its acknowle
 import hashlib
 from typing import Annotated, Literal, TypeVar
 
+from cryptography.hazmat.primitives import hpke
 from joserfc.jwk import OKPKey
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -55,6 +56,44 @@ class Withdraw(_Message):
     event_ids: Annotated[tuple[Text, ...], Field(max_length=1000)] = ()
 
 
+class Release(_Message):
+    """Hand one crop over, sealed to the bureau's key, for one doubt or finding.
+
+    Args:
+        event_id: the event whose crop it is.
+        purpose: what for; it stands in the device's log.
+        recipient_key: X25519, raw, base64.
+        allowed_by: the second person.
+        second_person: a second person has to allow it here; the device refuses what only one has asked for.
+        until: afterwards the device refuses.
+    """
+
+    act: Literal["release"] = "release"
+    request_id: Text
+    person_id: Text
+    event_id: Text
+    purpose: Annotated[str, Field(min_length=1, max_length=200)]
+    recipient_key: Annotated[str, Field(pattern=r"^[A-Za-z0-9+/]{43}=$")]
+    asked_by: Text
+    allowed_by: Text | None = None
+    second_person: bool = True
+    until: UtcDatetime
+
+    @property
+    def allowed(self) -> bool:
+        """Whether as many people stand behind it as have to."""
+        return not self.second_person or (self.allowed_by is not None and self.allowed_by != self.asked_by)
+
+
+CROP_SUITE = hpke.Suite(hpke.KEM.X25519, hpke.KDF.HKDF_SHA256, hpke.AEAD.AES_256_GCM)
+"""How crops are sealed (HPKE, RFC 9180, base mode)."""
+
+
+def crop_info(request_id: str, event_id: str, device_id: str) -> bytes:
+    """Bind a sealed crop to its request, event and device."""
+    return f"renzheng crop v1\n{request_id}\n{event_id}\n{device_id}".encode()
+
+
 class Order(_Message):
     """One thing that one device is to do."""
 
@@ -62,7 +101,7 @@ class Order(_Message):
     order_id: Text
     device_id: Text
     issued_at: UtcDatetime
-    act: Withdraw
+    act: Annotated[Withdraw | Release, Field(discriminator="act")]
 
 
 class Holds(_Message):
@@ -83,12 +122,14 @@ class Certificate(_Message):
 
     Args:
         order_sha256: of the order's payload, so that no certificate fits another order.
-        outcome: `destroyed`; `nothing_held`: there was nothing of this person here; `refused`, with `reason`.
+        outcome: `destroyed`; `nothing_held`: there was nothing of this person here; `released`; `not_held`:
+            the crop is not here (any more); `refused`, with `reason`.
         references: how many were destroyed.
         crops: how many were deleted.
         held: how many stay for now, as evidence in a case that is not decided.
         key: the person's key was destroyed.
         wal_emptied: nothing of it is left in the write-ahead log.
+        sealed_sha256: of the sealed crop that comes with it.
     """
 
     version: Literal[1] = 1
@@ -96,13 +137,14 @@ class Certificate(_Message):
     device_id: Text
     order_sha256: _Hash
     at: UtcDatetime
-    outcome: Literal["destroyed", "nothing_held", "refused"]
+    outcome: Literal["destroyed", "nothing_held", "released", "not_held", "refused"]
     references: Annotated[int, Field(ge=0)] = 0
     crops: Annotated[int, Field(ge=0)] = 0
     held: Annotated[int, Field(ge=0)] = 0
     key: bool = False
     wal_emptied: bool = True
     reason: Text | None = None
+    sealed_sha256: _Hash | None = None
 
 
 class Waiting(_Message):
@@ -113,9 +155,14 @@ class Waiting(_Message):
 
 
 class Answer(_Message):
-    """A device's answer to one order."""
+    """A device's answer to one order.
+
+    Args:
+        sealed: a released crop, sealed to the bureau's key, base64.
+    """
 
     certificate: Annotated[str, Field(max_length=20_000)]
+    sealed: _Base64 | None = None
 
 
 class Shares(_Message):

@@ -55,6 +55,9 @@ class Permission(StrEnum):
     EMERGENCY_ALLOW = "emergency_allow"
     PRIVACY = "privacy"
     PRIVACY_CHANGE = "privacy_change"
+    CROPS = "crops"
+    CROPS_ASK = "crops_ask"
+    CROPS_ALLOW = "crops_allow"
     CASES = "cases"
     CASES_STEP = "cases_step"
     CASES_DRAFT = "cases_draft"
@@ -101,6 +104,9 @@ TERMS: Mapping[Permission, Terms] = {
     _P.EMERGENCY_ALLOW: Terms(step_up=True, purpose="emergency"),
     _P.PRIVACY: Terms(persons=True, purpose="data_protection"),
     _P.PRIVACY_CHANGE: Terms(persons=True, step_up=True, purpose="data_protection"),
+    _P.CROPS: Terms(persons=True, purpose="crops"),
+    _P.CROPS_ASK: Terms(persons=True, step_up=True, purpose="crops"),
+    _P.CROPS_ALLOW: Terms(persons=True, step_up=True, purpose="crops"),
     _P.CASES: Terms(persons=True, purpose="cases"),
     _P.CASES_STEP: Terms(persons=True, step_up=True, purpose="cases"),
     _P.CASES_DRAFT: Terms(persons=True, step_up=True, purpose="cases"),
@@ -118,12 +124,12 @@ MATRIX: Mapping[Role, frozenset[Permission]] = {
     | {_P.HEALTH, _P.DEVICES, _P.ATTEMPTS, _P.IMPORTS, _P.ACCOUNTS, _P.EMERGENCY_ALLOW},
     Role.AUDITOR: _BUREAU
     | _CASES
-    | {_P.CASES_DRAFT}
+    | {_P.CASES_DRAFT, _P.CROPS, _P.CROPS_ASK}
     | {_P.STATISTICS, _P.VERDICTS, _P.FINDINGS, _P.EXPORTS, _P.RUNS, _P.ROUNDS, _P.STAYS}
     | {_P.ATTEMPTS, _P.LISTS_KEEP, _P.IMPORTS, _P.REJECTS, _P.DEVICES, _P.HEALTH},
-    Role.REVIEWER: _BUREAU | _CASES | {_P.VERDICTS, _P.FINDINGS},
-    Role.PANEL: _BUREAU | _CASES | {_P.VERDICTS, _P.FINDINGS},
-    Role.APPROVER: _BUREAU | _CASES | {_P.VERDICTS, _P.FINDINGS},
+    Role.REVIEWER: _BUREAU | _CASES | {_P.CROPS, _P.CROPS_ALLOW, _P.VERDICTS, _P.FINDINGS},
+    Role.PANEL: _BUREAU | _CASES | {_P.CROPS, _P.CROPS_ALLOW, _P.VERDICTS, _P.FINDINGS},
+    Role.APPROVER: _BUREAU | _CASES | {_P.CROPS, _P.CROPS_ALLOW, _P.VERDICTS, _P.FINDINGS},
     Role.FINANCE: _BUREAU | _CASES,
     Role.RULE_AUTHOR: _BUREAU | {_P.STATISTICS},
     Role.RULE_APPROVER: _BUREAU | {_P.STATISTICS},
@@ -131,12 +137,14 @@ MATRIX: Mapping[Role, frozenset[Permission]] = {
     Role.INSPECTOR: _BUREAU,
     Role.HOSPITAL_OFFICE: _EVERYBODY
     | _CASES
+    | {_P.CROPS}
     | {_P.STATISTICS, _P.VERDICTS, _P.FINDINGS, _P.EXPORTS, _P.STAYS, _P.STAYS_CHANGE, _P.ATTEMPTS}
     | {_P.CHECKS},
     Role.DOCTOR: _EVERYBODY | _CASES | {_P.CHECKS},
     Role.INTERNAL_CONTROL: _BUREAU
     | {_P.STATISTICS, _P.VERDICTS, _P.FINDINGS, _P.ATTEMPTS, _P.RUNS, _P.ROUNDS, _P.CASES},
-    Role.DATA_PROTECTION: _BUREAU | {_P.ACCESS_LOG, _P.EMERGENCY_ALLOW, _P.PRIVACY, _P.PRIVACY_CHANGE},
+    Role.DATA_PROTECTION: _BUREAU
+    | {_P.ACCESS_LOG, _P.EMERGENCY_ALLOW, _P.PRIVACY, _P.PRIVACY_CHANGE, _P.CROPS},
     Role.THIRD_PARTY: _EVERYBODY | {_P.VERDICTS, _P.FINDINGS},
 }
 
@@ -171,6 +179,9 @@ SHARED_TOKEN = frozenset(Permission) - {
     _P.EMERGENCY_ALLOW,
     _P.PRIVACY,
     _P.PRIVACY_CHANGE,
+    _P.CROPS,
+    _P.CROPS_ASK,
+    _P.CROPS_ALLOW,
 }
 """What the token of `access_token_file` may, and whoever is on this machine while there is no account yet."""
 

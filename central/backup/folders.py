@@ -19,7 +19,7 @@ from renzheng.contracts import sealing
 MANIFEST = "manifest.json"
 KEYS = ("keys", "site")
 """Folders of the data folder with private keys: sealed as one file where a passphrase is given."""
-LEFT_OUT = ("broker", "backup.lock", "person-shares")
+LEFT_OUT = ("broker", "backup.lock", "person-shares", "released-crops")
 """What central makes anew, a lock of earlier versions, and what must die with the one copy that there is."""
 SEALED = "keys.sealed"
 _FORM = 1

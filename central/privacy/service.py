@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import hashlib
 import logging
 from collections.abc import Callable
 from datetime import datetime
@@ -13,7 +14,8 @@ from joserfc.jwk import OKPKey
 from pydantic import BaseModel, ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 
-from renzheng.central.privacy import holds, learning, orders, retention, withdrawals
+from renzheng.central.privacy import crops, holds, learning, orders, retention, withdrawals
+from renzheng.central.privacy.crops import CropStore
 from renzheng.central.privacy.shares import PersonShares
 from renzheng.central.settings import Settings
 from renzheng.central.store import schema
@@ -25,7 +27,9 @@ from renzheng.contracts.once import read_once
 from renzheng.contracts.privacy import (
     SHARE_BYTES,
     Answer,
+    Certificate,
     PrivacyError,
+    Release,
     RestoreAnswer,
     RestoreAsked,
     Shares,
@@ -58,6 +62,7 @@ class PrivacyService:
         self._key = key
         self._clock = clock
         self.shares = PersonShares(settings.shares_dir)
+        self.crops = CropStore(settings)
         self.worker = Worker(
             "privacy",
             self.settle,
@@ -84,7 +89,23 @@ class PrivacyService:
             order, certificate = orders.take_certificate(
                 connection, device_id, answer.certificate, self._clock()
             )
+            if isinstance(order.act, Release):
+                self._take_crop(connection, order.act, certificate, answer.sealed)
         logger.info("device %s answered order %s: %s", device_id, order.order_id, certificate.outcome)
+
+    def _take_crop(
+        self, connection: sa.Connection, act: Release, certificate: Certificate, sealed: str | None
+    ) -> None:
+        """Keep a released crop; one that was taken before, or is not the certified one, changes nothing."""
+        row = crops.find(connection, act.request_id)
+        if row is None or row["answered_at"] is not None:
+            return
+        if certificate.outcome == "released":
+            content = base64.b64decode(sealed or "")
+            if hashlib.sha256(content).hexdigest() != certificate.sealed_sha256:
+                raise PrivacyError("The crop is not the one that the certificate names.")
+            self.crops.put(act.request_id, content)
+        crops.take(connection, act.request_id, certificate.outcome, self._clock())
 
     def take_shares(self, device_id: str, body: bytes) -> None:
         """Keep halves of keys, but for people about whom an order waits for this device.
@@ -129,6 +150,10 @@ class PrivacyService:
             if not learning.learn(self._database, self._clock()):
                 break
         self._destroy_shares()
+        with self._database.writing() as connection:
+            late = crops.expired(connection, self._settings, self._clock())
+        for request_id in late:
+            self.crops.delete(request_id)
         self._delete_due()
 
     def _delete_due(self) -> None:

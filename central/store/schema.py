@@ -987,3 +987,26 @@ privacy_requests = _table(
     Column("reason", Text),
     rowid=False,
 )
+
+# Crops asked for, one for one doubt or finding (`privacy.crops`).
+crop_requests = _table(
+    "crop_requests",
+    Column("request_id", Text, primary_key=True),
+    Column("subject", Text, nullable=False),  # doubt, finding
+    Column("subject_id", Text, nullable=False),
+    Column("purpose", Text, nullable=False),
+    Column("event_id", Text, nullable=False),
+    Column("device_id", Text, nullable=False),
+    Column("institution_id", Text, nullable=False),
+    Column("person_id", Text, nullable=False, index=True),
+    Column("asked_by", Text, nullable=False),
+    Column("asked_at", _Big, nullable=False),
+    Column("allowed_by", Text),  # or refused by
+    Column("allowed_at", _Big),
+    Column("refused_at", _Big),
+    Column("answered_at", _Big),
+    Column("outcome", Text),  # as the device certified it
+    Column("shown_at", _Big),
+    Column("deleted_at", _Big),
+    rowid=False,
+)

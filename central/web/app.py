@@ -41,6 +41,7 @@ from renzheng.central.watch.watch import gauges_of_workers
 from renzheng.central.web import (
     access_pages,
     attempt_pages,
+    crop_pages,
     draw_pages,
     factor_pages,
     privacy_pages,
@@ -126,7 +127,7 @@ def build_app(
     app.include_router(attempt_pages.build_router(database, settings, clock, service))
     app.include_router(data_pages.build_router(settings, ZoneInfo(settings.timezone)))
     _add_signing_in(app, gate, guesses, database, settings, clock)
-    for part in (stay_pages, draw_pages, rate_pages, access_pages, privacy_pages):
+    for part in (stay_pages, draw_pages, rate_pages, access_pages, privacy_pages, crop_pages):
         app.include_router(part.build_router(database, settings, clock))
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
 
@@ -196,7 +197,7 @@ def _cases_of(database: Database, settings: Settings, clock: Callable[[], dateti
 
 
 _ELSEWHERE = 303
-_FORMS = ("/sign-in", "/first", "/confirm", "/access", "/privacy", "/views")
+_FORMS = ("/sign-in", "/first", "/confirm", "/access", "/privacy", "/crops", "/views")
 LIMITS = BodyLimits(
     routes={
         **dict.fromkeys(_FORMS, MOST_FORM_BYTES),

@@ -83,7 +83,7 @@ def _add_withdrawals(router: APIRouter, database: Database, clock: Clock, zone: 
     @needs(Permission.PRIVACY_CHANGE)
     async def begin(request: Request) -> Response:
         person = (await read_form(request)).get("person", "")
-        by, now = _account(request), clock()
+        by, now = account_of(request), clock()
 
         def write(connection: sa.Connection) -> str:
             withdrawal = withdrawals.asked_here(person, "console", by, now)
@@ -115,7 +115,7 @@ def _add_withdrawals(router: APIRouter, database: Database, clock: Clock, zone: 
     @router.post("/privacy/orders/{order_id}/settle")
     @needs(Permission.PRIVACY_CHANGE)
     async def settle(request: Request, order_id: str) -> Response:
-        form, by, now = await read_form(request), _account(request), clock()
+        form, by, now = await read_form(request), account_of(request), clock()
 
         def write(connection: sa.Connection) -> str:
             viewer.note_persons([orders.settle(connection, order_id, by, form.get("reason", ""), now)])
@@ -147,7 +147,8 @@ def said_of(request: Request, error: RenzhengError) -> str:
     )
 
 
-def _account(request: Request) -> str:
+def account_of(request: Request) -> str:
+    """Name the account of a request."""
     visitor: Visitor | None = visitor_of(request)
     assert visitor is not None, "the guard lets nobody through without one"
     return visitor.account_id

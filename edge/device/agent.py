@@ -24,6 +24,7 @@ from renzheng.edge.device.log import DeviceLog
 from renzheng.edge.device.metrics import of_workers, one, summary
 from renzheng.edge.device.monitor import DeviceEventWriter, DeviceMonitor
 from renzheng.edge.device.privacy import open_privacy
+from renzheng.edge.device.releases import Releases
 from renzheng.edge.device.store import heartbeat
 from renzheng.edge.device.store.database import Store
 from renzheng.edge.device.store.lock import FolderLock
@@ -73,7 +74,9 @@ class DeviceAgent:
             warn=self._warn_of_disk,
         )
         self.forgetting = Forgetting(settings, self.log, self.people, clock, self.housekeeper)
-        self.privacy = open_privacy(settings, self.keyring, self.forgetting, self.people, clock)
+        self.releases = Releases(settings, self.log, self.evidence, clock)
+        acts = (self.forgetting, self.releases)
+        self.privacy = open_privacy(settings, self.keyring, acts, self.people, clock)
         self.monitor = DeviceMonitor(
             settings, self.log, clock, self.event_writer, standing=self.standing, tidy=self._tidy
         )

@@ -30,6 +30,7 @@ from renzheng.contracts.privacy import (
     Certificate,
     Order,
     PrivacyError,
+    Release,
     RestoreAnswer,
     RestoreAsked,
     Shares,
@@ -45,6 +46,7 @@ from renzheng.edge.device.forgetting import Forgetting
 from renzheng.edge.device.keyring import Keyring
 from renzheng.edge.device.link.uplink import read_central_key
 from renzheng.edge.device.people_backup import Ask
+from renzheng.edge.device.releases import Releases
 from renzheng.edge.device.store.holds import CropHolds
 from renzheng.edge.device.store.people import People
 from renzheng.edge.errors import SettingsError
@@ -65,6 +67,7 @@ class Privacy:
         key: signs certificates; the key that signs the log.
         central_key: whose orders count now; None while central's key is not known, and then none does.
         forgetting: carries withdrawals out.
+        releases: hands crops over.
         people: whose halves of keys are handed over.
         wall: the device's clock.
         every_seconds: between two looks.
@@ -78,6 +81,7 @@ class Privacy:
         key: Callable[[], OKPKey],
         central_key: Callable[[], OKPKey | None],
         forgetting: Forgetting,
+        releases: Releases,
         people: People,
         wall: Callable[[], datetime],
         every_seconds: float,
@@ -87,6 +91,7 @@ class Privacy:
         self._key = key
         self._central_key = central_key
         self._forgetting = forgetting
+        self._releases = releases
         self._people = people
         self._store = people.store
         self._holds = CropHolds(people.store)
@@ -121,7 +126,9 @@ class Privacy:
                 LOGGER.warning("an order about a person's data was not carried out: %s", error)
                 continue
             if order.device_id == self._device_id:
-                self._bulk.post(PRIVACY_PATH, self.answer(order))
+                answer = self.answer(order)
+                self._bulk.post(PRIVACY_PATH, answer)
+                self._handed_in(order, answer)
                 answered += 1
         self._hand_over_shares()
         return answered
@@ -131,6 +138,8 @@ class Privacy:
         kept = self._store.row("SELECT answer FROM privacy_answers WHERE order_id = ?", order.order_id)
         if kept is not None:
             return bytes(kept["answer"])
+        if isinstance(order.act, Release):
+            return self._keep(order, *self._releases.carry_out(order, order.act))
         done = self._forgetting.carry_out(order.act)
         now = self._wall()
         certificate = Certificate(
@@ -145,13 +154,29 @@ class Privacy:
             key=done.key,
             wal_emptied=done.wal_emptied or self._store.forget_deleted(),
         )
-        answer = Answer(certificate=sign(certificate, self._key())).model_dump_json().encode()
+        return self._keep(order, certificate, None)
+
+    def _keep(self, order: Order, certificate: Certificate, sealed: bytes | None) -> bytes:
+        """Keep the answer: until central has it whole, later without the crop."""
+        signed = sign(certificate, self._key())
+        crop = None if sealed is None else base64.b64encode(sealed).decode()
+        answer = Answer(certificate=signed, sealed=crop).model_dump_json(exclude_none=True).encode()
+        values = (order.order_id, certificate.at.isoformat(), answer)
         with self._store.writing() as database:
-            database.execute(
-                "INSERT INTO privacy_answers VALUES (?, ?, ?)", (order.order_id, now.isoformat(), answer)
-            )
+            database.execute("INSERT INTO privacy_answers VALUES (?, ?, ?)", values)
         LOGGER.info("order %s: %s", order.order_id, certificate.outcome)
         return answer
+
+    def _handed_in(self, order: Order, answer: bytes) -> None:
+        """Let go of a sealed crop that central has now."""
+        whole = Answer.model_validate_json(answer)
+        if whole.sealed is not None:
+            short = Answer(certificate=whole.certificate).model_dump_json(exclude_none=True).encode()
+            with self._store.writing() as database:
+                database.execute(
+                    "UPDATE privacy_answers SET answer = ? WHERE order_id = ?", (short, order.order_id)
+                )
+            self._store.forget_deleted()
 
     def _hand_over_shares(self) -> None:
         shares = self._people.shares()
@@ -183,7 +208,7 @@ def _digest(shares: Mapping[str, bytes]) -> bytes:
 
 
 def open_privacy(
-    settings: Settings, keyring: Keyring, forgetting: Forgetting, people: People, clock: Clock
+    settings: Settings, keyring: Keyring, acts: tuple[Forgetting, Releases], people: People, clock: Clock
 ) -> Privacy | None:
     """Make what the settings describe; None when they name no door, or one that cannot be asked."""
 
@@ -202,7 +227,8 @@ def open_privacy(
         settings.device.device_id,
         key=keyring.current,
         central_key=lambda: read_central_key(settings),
-        forgetting=forgetting,
+        forgetting=acts[0],
+        releases=acts[1],
         people=people,
         wall=wall,
         every_seconds=settings.bulk.privacy_seconds,

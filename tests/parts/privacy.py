@@ -78,7 +78,7 @@ class Kiosk:
                 )
         self.privacy = Privacy(
             self, device_id, key=lambda: self.key, central_key=lambda: office.key,
-            forgetting=self.agent.forgetting, people=self.agent.people,
+            forgetting=self.agent.forgetting, releases=self.agent.releases, people=self.agent.people,
             wall=lambda: self.clock.read().wall, every_seconds=60,
         )  # fmt: skip
 

@@ -58,6 +58,7 @@ NAVIGATION: Mapping[str, Permission] = {
     "data": Permission.IMPORTS,
     "runs": Permission.RUNS,
     "privacy": Permission.PRIVACY,
+    "crops": Permission.CROPS,
     "accounts": Permission.ACCOUNTS,
     "access_log": Permission.ACCESS_LOG,
 }
