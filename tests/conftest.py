@@ -2,8 +2,10 @@
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from zlib import crc32
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -21,6 +23,7 @@ settings.register_profile(
 settings.load_profile("renzheng")
 os.environ["RENZHENG_LANG"] = "en"  # what a test expects of the command line, whatever the developer speaks
 
+STORES = ("sqlite", "postgresql")
 SYSTEM_PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
 REAL_PARTS: Mapping[str, tuple[str, str]] = {
     "chromium": ("chromium", "chromium"),
@@ -56,9 +59,21 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave `long` tests out unless they are asked for with -m."""
+    """Leave `long` tests out unless they are asked for with -m, and of a test of both stores one of them."""
     if config.option.markexpr:
         return
-    chosen = [item for item in items if not item.get_closest_marker("long")]
-    config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("long")])
-    items[:] = chosen
+    short = [item for item in items if not item.get_closest_marker("long")]
+    left_out = {item for item in items if item.get_closest_marker("long")} | _on_the_other_store(short)
+    config.hook.pytest_deselected(items=[item for item in items if item in left_out])
+    items[:] = [item for item in items if item not in left_out]
+
+
+def _on_the_other_store(items: Iterable[pytest.Item]) -> set[pytest.Item]:
+    """Choose by its name the store on which each test of both runs; `make long` runs it on both."""
+    on_each: dict[str, list[pytest.Item]] = defaultdict(list)
+    for item in items:
+        told = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
+        if told.get("database_url") in STORES:
+            on_each[item.nodeid.replace(told["database_url"], "store")].append(item)
+    both = [found for found in on_each.values() if len(found) == len(STORES)]
+    return {found[crc32(found[0].name.partition("[")[0].encode()) % len(STORES)] for found in both}

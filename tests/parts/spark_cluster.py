@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pyspark
+import pytest
 
 SPARK = Path(pyspark.__file__).parent
 CHEAP_JAVA = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xshare:auto"
@@ -68,6 +69,19 @@ def spark_cluster(folder, workers=2):
             process.wait()
 
 
+@contextmanager
+def small_cluster(folder):
+    """Run master and worker within the driver's Java, and one executor of two cores in a Java of its own."""
+    home = folder / "home"
+    home.mkdir()
+    for each in SPARK.iterdir():
+        (home / each.name).symlink_to(each)  # the worker's own folder comes beside them
+    master = "local-cluster[1,2,1024]"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SPARK_HOME", str(home))
+        yield Cluster(master, _site(folder, master, {"spark.executor.cores": "2"}))
+
+
 def _started(running, folder, name, role, *options):
     log = folder / f"{name}.log"
     command = [SPARK / "bin" / "spark-class", f"org.apache.spark.deploy.{role}", "--host", "127.0.0.1"]
@@ -91,12 +105,13 @@ def _waited(log, pattern, times=1):
     return found
 
 
-def _site(folder, master):
+def _site(folder, master, more=None):
     """Write the site's settings; on its workers this package cannot be imported."""
     package = folder / "workers" / "renzheng"
     package.mkdir(parents=True)
     (package / "__init__.py").write_text("raise ImportError('the workers do not have this package')\n")
     settings = {"spark.master": master, "spark.executorEnv.PYTHONPATH": str(package.parent), **SITE}
+    settings |= more or {}
     return _written(folder / "conf", settings)
 
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from parts.audit_tables import filled, line
-from parts.spark_cluster import spark_cluster
+from parts.spark_cluster import small_cluster
 from parts.webhdfs import webhdfs
 
 from renzheng.central.audit.computing import ASSIGNED, COMPUTE, assign_contested
@@ -67,7 +67,7 @@ def lake(tmp_path_factory):
 @pytest.fixture(scope="module")
 def session(tmp_path_factory):
     folder = tmp_path_factory.mktemp("cluster")
-    with spark_cluster(folder, workers=1) as cluster, pytest.MonkeyPatch.context() as patch:
+    with small_cluster(folder) as cluster, pytest.MonkeyPatch.context() as patch:
         patch.setenv("SPARK_CONF_DIR", str(cluster.conf_dir))
         patch.setenv("SPARK_LOCAL_IP", "127.0.0.1")
         patch.setenv("PYSPARK_PYTHON", sys.executable)
