@@ -223,6 +223,29 @@ def _refer(step: Step) -> Doubt:
     return replace(step.doubt, referrals=(*step.doubt.referrals, sent))
 
 
+def _track(step: Step) -> Doubt:
+    """Note the receipt of the last referral to an authority, or the answer to it."""
+    doubt, body = step.doubt, step.body
+    waiting = [
+        place
+        for place, one in enumerate(doubt.referrals)
+        if one.to == body.to and (one.receipt is None if step.act == "receipt" else one.answer is None)
+    ]
+    if not waiting or not says_something(body.text):
+        raise BodyError(
+            "There is no referral to that authority that waits for it, or nothing is said.",
+            do='Send {"to": "police", "text": "..."}.',
+        )
+    sent = doubt.referrals[waiting[0]]
+    if step.act == "receipt":
+        sent = replace(sent, receipt=body.text, received_at=step.now)
+    else:
+        sent = replace(sent, answer=body.text, answered_at=step.now)
+    kept = list(doubt.referrals)
+    kept[waiting[0]] = sent
+    return replace(doubt, referrals=tuple(kept))
+
+
 def _always(duty: str) -> Callable[[Doubt], str]:
     return lambda _doubt: duty
 
@@ -255,6 +278,8 @@ ACTS: Mapping[str, Act] = {
     "return": _act([Role.FINANCE], [State.DEDUCTED], _return, "deduct"),
     "withdraw": _act([Role.AUDITOR], OPEN, _withdraw, "audit"),
     "refer": _act([Role.AUDITOR], OPEN, _refer, "audit"),
+    "receipt": _act([Role.AUDITOR], frozenset(State), _track, "audit"),
+    "referral_answer": _act([Role.AUDITOR], frozenset(State), _track, "audit"),
 }
 """Steps on a doubt."""
 _BUREAU = (Role.AUDITOR, Role.REVIEWER, Role.PANEL, Role.APPROVER)

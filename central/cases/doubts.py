@@ -75,12 +75,27 @@ class Opinion:
 
 @dataclass(frozen=True, slots=True)
 class Referral:
-    """A doubt sent on to another authority, beside its own course."""
+    """A doubt sent on to another authority, beside its own course.
+
+    Args:
+        to: which.
+        reason: why.
+        account: who has sent it.
+        at: when.
+        receipt: what that authority has received it under.
+        received_at: when that was noted.
+        answer: what it has answered.
+        answered_at: when that was noted.
+    """
 
     to: str
     reason: str
     account: str
     at: datetime
+    receipt: str | None = None
+    received_at: datetime | None = None
+    answer: str | None = None
+    answered_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,6 +61,14 @@ def named(day: date) -> str:
     return f"{day.year}年{day.month}月{day.day}日"
 
 
+def due_in(moment: datetime, days: int, zone: ZoneInfo) -> Due:
+    """Count days of the calendar from the day after a moment; the last one is good to its end."""
+    first = moment.astimezone(zone).date()
+    last = first + timedelta(days=days)
+    at = datetime.combine(last + timedelta(days=1), time(), zone)
+    return Due(at, f"自{named(first)}次日起计{days}日，至{named(last)}24时止。")
+
+
 def due_after(moment: datetime, days: int, zone: ZoneInfo, worked: WorkingDays) -> Due:
     """Count working days from the day after a moment; the last one is good to its end.
 

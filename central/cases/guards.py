@@ -122,7 +122,7 @@ def says_something(text: str) -> bool:
 
 
 def _closed(step: Step) -> str | None:
-    if step.case.state is CaseState.CLOSED and step.act != "return":
+    if step.case.state is CaseState.CLOSED and step.act not in {"return", "receipt", "referral_answer"}:
         return "The case is closed: it can be read, and money can be returned."
     return None
 

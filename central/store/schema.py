@@ -882,6 +882,28 @@ case_journal = _table(
     rowid=False,
 )
 
+# Enforcement files beside cases, and their journals.
+penalties = _table(
+    "penalties",
+    Column("penalty_id", Text, primary_key=True),
+    Column("institution_id", Text, nullable=False, index=True),
+    Column("state", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("due_at", _Big),
+    Column("record", LargeBinary, nullable=False),  # the whole file, as JSON
+    rowid=False,
+)
+
+penalty_journal = _table(
+    "penalty_journal",
+    Column("penalty_id", Text, ForeignKey("penalties.penalty_id"), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("entry", LargeBinary, nullable=False),
+    Column("hash", Text, nullable=False),
+    Column("signature", LargeBinary, nullable=False),
+    rowid=False,
+)
+
 # How far a rule may go, change by change: chained and signed like a case's journal.
 rule_powers = _table(
     "rule_powers",

@@ -25,6 +25,7 @@ from renzheng.central.access.signing_in import SigningIn
 from renzheng.central.access.visitors import Visitors
 from renzheng.central.cases.errors import CaseError
 from renzheng.central.cases.keeping import Cases
+from renzheng.central.cases.penalty_keeping import Penalties
 from renzheng.central.checks.service import nothing
 from renzheng.central.checks.site import checks_of
 from renzheng.central.lists.lists import Lists
@@ -51,7 +52,7 @@ from renzheng.central.web import (
     stay_pages,
 )
 from renzheng.central.web.access import MOST_FORM_BYTES, OF_PROGRAMS, Gate, Next, is_open, read_token
-from renzheng.central.web.api import case_letters, case_rules, nhsa_checks, routes
+from renzheng.central.web.api import case_letters, case_penalties, case_rules, nhsa_checks, routes
 from renzheng.central.web.api import cases as case_routes
 from renzheng.central.web.api import checks as check_routes_of
 from renzheng.central.web.console import (
@@ -193,6 +194,8 @@ def _cases_of(database: Database, settings: Settings, clock: Callable[[], dateti
     router = case_routes.build_router(database, cases, clock, signed_by, zone)
     case_rules.add_to(router, database, cases)
     case_letters.add_to(router, database, zone, settings.cases.font)
+    penalties = Penalties(database, key, pack, zone, clock, settings.audit.region)
+    case_penalties.add_to(router, database, penalties)
     return router
 
 

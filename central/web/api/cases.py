@@ -178,7 +178,8 @@ def shown_doubt(doubt: Doubt, case: Case, overturned: float | None) -> dict[str,
         "period": doubt.period,
         "returned": yuan(doubt.returned_fen),
         "referrals": [
-            {"to": one.to, "reason": one.reason, "account": one.account, "at": one.at}
+            {"to": one.to, "reason": one.reason, "account": one.account, "at": one.at, "receipt": one.receipt,
+             "received_at": one.received_at, "answer": one.answer, "answered_at": one.answered_at}
             for one in doubt.referrals
         ],
     }  # fmt: skip
@@ -438,7 +439,7 @@ def _add_steps(router: APIRouter, database: Database, cases: Cases) -> None:
         def do(body: Mapping[str, Any]) -> dict[str, Any]:
             actor = actor_of(database, request)
             cases.may_ask(actor, doubt_id, act)
-            after = cases.act(actor, doubt_id, act, _body(body), _seen(request))
+            after = cases.act(actor, doubt_id, act, _body(body), seen_by(request))
             with database.reading() as connection:
                 return _whole_doubt(connection, after)
 
@@ -450,7 +451,7 @@ def _add_steps(router: APIRouter, database: Database, cases: Cases) -> None:
         """Issue, receive or close a case, or set its panel; answers the case after it."""
 
         def do(body: Mapping[str, Any]) -> dict[str, Any]:
-            actor, seen = actor_of(database, request), _seen(request)
+            actor, seen = actor_of(database, request), seen_by(request)
             if act == "panel":
                 after = cases.panel(
                     actor, case_id, _body(body), lambda one: _is_tied(database, case_id, one), seen
@@ -605,7 +606,7 @@ def _body(body: Mapping[str, Any]) -> Body:
     )
 
 
-def _seen(request: Request) -> int | None:
+def seen_by(request: Request) -> int | None:
     """Read the version that the caller has seen.
 
     Raises:

@@ -11,9 +11,10 @@ import sqlalchemy as sa
 from parts.cases import PEOPLE
 from parts.cases_store import lay
 
-from renzheng.central.cases import journal, keeping, lists, powers, reading
+from renzheng.central.cases import journal, keeping, lists, penalty_keeping, powers, reading
 from renzheng.central.cases.doubts import CaseState, State
 from renzheng.central.cases.errors import (
+    BodyError,
     JournalError,
     MayNotError,
     NotFoundError,
@@ -23,6 +24,8 @@ from renzheng.central.cases.errors import (
 from renzheng.central.cases.guards import Body
 from renzheng.central.cases.keeping import Cases
 from renzheng.central.cases.money import ledger_of
+from renzheng.central.cases.penalties import Asked
+from renzheng.central.cases.penalty_keeping import Penalties
 from renzheng.central.store import adjudicated, audits, schema
 from renzheng.contracts import keys
 from renzheng.rules.pack import Pack
@@ -288,3 +291,35 @@ def test_of_two_who_take_a_step_at_once_one_is_told_that_it_has_moved_on(desk):
     with ThreadPoolExecutor(3) as several:
         again = several.map(lambda _: desk.draft(PEOPLE["auditor"], "2026-03", "H2").added, range(3))
         assert sorted(again) == [0, 0, 1], "a month that is drafted by several at once is drafted once"
+
+
+def test_a_referral_is_tracked_and_becomes_an_enforcement_file(desk):
+    _, (doubt, _) = drafted(desk)
+    penalties = Penalties(desk.database, lambda: desk.key, lambda: Pack({}, {}, {}), ZONE, desk.clock)
+
+    def opened():
+        return penalties.open(PEOPLE["auditor"], [doubt.doubt_id], "monitor", "body", 38, 70_000)
+
+    act(desk, "auditor", doubt, "confirm")
+    with pytest.raises(BodyError, match="was not referred"):
+        opened()
+    act(desk, "auditor", doubt, "refer", to="enforcement", reason="多次")
+    act(desk, "auditor", doubt, "receipt", to="enforcement", text="收字12号")
+    with pytest.raises(BodyError, match="no referral"):
+        act(desk, "auditor", doubt, "referral_answer", to="police", text="已立案")
+    after = act(desk, "auditor", doubt, "referral_answer", to="enforcement", text="已立案")
+    assert (after.referrals[0].receipt, after.referrals[0].answer) == ("收字12号", "已立案")
+    file = opened()
+    assert "计15个工作日" in file.due_explained
+    officers = Asked(officers={"auditor": "1", "auditor-2": "2"})
+    after = penalties.act(PEOPLE["auditor"], file.penalty_id, "file", officers, seen=1)
+    with pytest.raises(StaleError):
+        penalties.act(PEOPLE["auditor"], file.penalty_id, "report", Asked(), seen=1)
+    with desk.database.reading() as connection:
+        assert penalty_keeping.listed(connection, PEOPLE["auditor"]) == [after]
+        assert penalty_keeping.listed(connection, PEOPLE["office"]) == [], (
+            "an institution learns by the notice"
+        )
+        kept = penalty_keeping.journal_of(connection, file.penalty_id)
+    entries = journal.verify(file.penalty_id, kept, [desk.key])
+    assert [one.act for one in entries] == ["open", "file"]

@@ -17,7 +17,7 @@ ROLES_OF_ACTS = {
     "confirm": "auditor", "drop": "auditor", "assign": "office", "answer": "office", "submit": "office",
     "overdue": "auditor", "review": "reviewer", "vote": "doctor-a", "finalise": "approver",
     "deduct": "finance", "return": "finance", "withdraw": "auditor", "refer": "auditor",
-    "ask": "office", "supply": "auditor",
+    "ask": "office", "supply": "auditor", "receipt": "auditor", "referral_answer": "auditor",
 }  # fmt: skip
 
 

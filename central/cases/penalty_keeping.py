@@ -1,0 +1,226 @@
+"""Brings steps on enforcement files into the store, each with a signed entry of the file's journal."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import orjson
+import sqlalchemy as sa
+from joserfc.jwk import OKPKey
+from pydantic import TypeAdapter
+
+from renzheng.central.cases import acts, journal, records
+from renzheng.central.cases.due import Due, WorkingDays, due_after, due_in
+from renzheng.central.cases.errors import BodyError, NotFoundError, StaleError
+from renzheng.central.cases.guards import Actor
+from renzheng.central.cases.penalties import ACTS, SOURCES, Asked, Party, Penalty, PenaltyStep, take
+from renzheng.central.cases.reading import is_of_a_hospital
+from renzheng.central.store import schema
+from renzheng.central.store.database import Database
+from renzheng.central.store.times import to_us
+from renzheng.contracts.ids import new_id
+from renzheng.rules.pack import Pack
+
+PENALTIES, JOURNAL, DOUBTS = schema.penalties, schema.penalty_journal, schema.doubts
+ARTICLES = (38, 40)
+
+
+@cache
+def _adapter() -> TypeAdapter[Penalty]:
+    return TypeAdapter(Penalty)
+
+
+class Penalties:
+    """Every step on enforcement files.
+
+    Args:
+        database: the store.
+        key: central's signing key.
+        pack: the rules, with the numbers of case work.
+        zone: the site's, in whose days is counted.
+        clock: when it is.
+        region: whose numbers and working days hold; None for the national ones.
+    """
+
+    def __init__(  # noqa: PLR0917 - what every step needs
+        self,
+        database: Database,
+        key: Callable[[], OKPKey],
+        pack: Callable[[], Pack],
+        zone: ZoneInfo,
+        clock: Callable[[], datetime],
+        region: str | None = None,
+    ) -> None:
+        self._database, self._key, self._pack = database, key, pack
+        self._zone, self._clock, self._region = zone, clock, region
+
+    def open(  # noqa: PLR0917 - what a file begins with
+        self,
+        actor: Actor,
+        doubt_ids: Sequence[str],
+        source: str,
+        party: Party,
+        article: int,
+        loss_fen: int,
+    ) -> Penalty:
+        """Begin a file with a clue from doubts of one institution that were referred to enforcement.
+
+        Raises:
+            MayNotError: the actor is no auditor.
+            BodyError: source, article, party or loss are none, or the doubts are of several institutions.
+            NotFoundError: there is no such doubt.
+        """
+        acts.must_be_allowed(ACTS["file"].roles, actor, "open a file")
+        if (
+            source not in SOURCES
+            or article not in ARTICLES
+            or party not in {"citizen", "body"}
+            or loss_fen <= 0
+        ):
+            raise BodyError(
+                "A file names its source, its article (38 or 40), its party (citizen or body) and the loss.",
+                do=f"A source is one of {', '.join(SOURCES)}; the loss is an amount in yuan.",
+            )
+        now = self._clock().astimezone(UTC)
+        with self._database.writing() as connection:
+            institution_id = _institution_of(connection, doubt_ids)
+            limit = self._due(now)(int(self._numbers(now)["clue_days"]), True)  # noqa: FBT003 - working days
+            penalty = Penalty(
+                new_id(), institution_id, tuple(doubt_ids), source, party, loss_fen, article,
+                began_at=now, due_at=limit.at, due_explained=limit.explained,
+                acted=((actor.account, "open"),),
+            )  # fmt: skip
+            connection.execute(sa.insert(PENALTIES).values(_row(penalty)))
+            self._write(connection, penalty, actor, "open", {}, now)
+        return penalty
+
+    def act(self, actor: Actor, penalty_id: str, act: str, asked: Asked, seen: int | None = None) -> Penalty:
+        """Do a step on a file.
+
+        Raises:
+            NotFoundError: there is no such step, or no such file that the actor sees.
+            MayNotError: the actor's roles do not.
+            StaleError: the file has moved on since the version that the caller has seen.
+            StepRefusedError: a guard refuses it.
+            BodyError: what was sent with it lacks something.
+        """
+        if act not in ACTS:
+            raise NotFoundError(f"There is no step {act[:40]!r} on an enforcement file.")
+        acts.must_be_allowed(ACTS[act].roles, actor, act)
+        now = self._clock().astimezone(UTC)
+        with self._database.writing() as connection:
+            penalty = read(connection, actor, penalty_id)
+            if seen is not None and seen != penalty.version:
+                raise StaleError(f"The file has moved on to version {penalty.version} since version {seen}.")
+            after = take(PenaltyStep(act, penalty, actor, asked, now, self._numbers(now)), self._due(now))
+            own = (PENALTIES.c.penalty_id == penalty_id) & (PENALTIES.c.version == penalty.version)
+            if connection.execute(sa.update(PENALTIES).where(own).values(_row(after))).rowcount != 1:
+                raise StaleError("Somebody else has just taken a step on this file.")
+            said = {name: value for name, value in asdict(asked).items() if value}
+            self._write(connection, after, actor, act, said, now)
+        return after
+
+    def _numbers(self, now: datetime) -> Mapping[str, Any]:
+        return self._pack().casework(self._region, now.astimezone(self._zone).date())
+
+    def _due(self, now: datetime) -> Callable[[int, bool], Due]:
+        def due(days: int, working: bool) -> Due:
+            if working:
+                worked = WorkingDays(self._pack().working_days(self._region))
+                return due_after(now, days, self._zone, worked)
+            return due_in(now, days, self._zone)
+
+        return due
+
+    def _write(  # noqa: PLR0917 - what an entry says
+        self,
+        connection: sa.Connection,
+        after: Penalty,
+        actor: Actor,
+        act: str,
+        said: Mapping[str, Any],
+        now: datetime,
+    ) -> None:
+        own = JOURNAL.c.penalty_id == after.penalty_id
+        query = sa.select(JOURNAL.c.number, JOURNAL.c.hash).where(own).order_by(JOURNAL.c.number.desc())
+        last = connection.execute(query.limit(1)).first()
+        entry = journal.Entry(
+            number=last.number + 1 if last else 1,
+            at=now,
+            actor=actor,
+            act=act,
+            doubt_id="",
+            body=said,
+            more={},
+            after=orjson.loads(records.canonical(asdict(after))),
+            previous=last.hash if last else journal.NOTHING,
+        )
+        kept = journal.keep(after.penalty_id, entry, self._key())
+        values = {"penalty_id": after.penalty_id, "number": entry.number, "entry": kept.entry}
+        connection.execute(sa.insert(JOURNAL).values(**values, hash=kept.hash, signature=kept.signature))
+
+
+def read(connection: sa.Connection, actor: Actor, penalty_id: str) -> Penalty:
+    """Read a file that an actor may see; an institution sees those of which it was notified.
+
+    Raises:
+        NotFoundError: there is none, or it is not theirs.
+    """
+    query = sa.select(PENALTIES.c.record).where(PENALTIES.c.penalty_id == penalty_id, *_seen_by(actor))
+    record = connection.execute(query).scalar()
+    if record is None:
+        raise NotFoundError("There is no such enforcement file.")
+    return _adapter().validate_json(record)
+
+
+def listed(connection: sa.Connection, actor: Actor) -> list[Penalty]:
+    """Read the files that an actor may see, what is due next first."""
+    query = sa.select(PENALTIES.c.record).where(*_seen_by(actor))
+    ordered = query.order_by(PENALTIES.c.due_at.is_(None), PENALTIES.c.due_at, PENALTIES.c.penalty_id)
+    return [_adapter().validate_json(record) for record in connection.execute(ordered).scalars()]
+
+
+def journal_of(connection: sa.Connection, penalty_id: str) -> list[journal.Kept]:
+    """Read a file's journal as it is kept."""
+    query = sa.select(JOURNAL).where(JOURNAL.c.penalty_id == penalty_id).order_by(JOURNAL.c.number)
+    return [journal.Kept(row.entry, row.hash, row.signature) for row in connection.execute(query)]
+
+
+def _seen_by(actor: Actor) -> list[sa.ColumnElement[bool]]:
+    if not is_of_a_hospital(actor):
+        return []
+    told = PENALTIES.c.state.in_(["notified", "decided", "delivered", "closed"])
+    return [PENALTIES.c.institution_id.in_(sorted(actor.institutions)), told]
+
+
+def _institution_of(connection: sa.Connection, doubt_ids: Sequence[str]) -> str:
+    query = sa.select(DOUBTS.c.doubt_id, DOUBTS.c.institution_id, DOUBTS.c.record).where(
+        DOUBTS.c.doubt_id.in_(list(doubt_ids))
+    )
+    rows = connection.execute(query).all()
+    if not doubt_ids or len(rows) != len(set(doubt_ids)):
+        raise NotFoundError("There is no such doubt.")
+    for row in rows:
+        referred = orjson.loads(row.record).get("referrals", ())
+        if "enforcement" not in {one["to"] for one in referred}:
+            raise BodyError(
+                f"The doubt {row.doubt_id} was not referred to enforcement.", do="Refer it first."
+            )
+    places = {row.institution_id for row in rows}
+    if len(places) > 1:
+        raise BodyError("A file is about one institution.")
+    return str(places.pop())
+
+
+def _row(penalty: Penalty) -> dict[str, Any]:
+    return {
+        "penalty_id": penalty.penalty_id,
+        "institution_id": penalty.institution_id,
+        "state": str(penalty.state),
+        "version": penalty.version,
+        "due_at": to_us(penalty.due_at) if penalty.due_at else None,
+        "record": records.canonical(asdict(penalty)),
+    }
