@@ -29,8 +29,14 @@ from renzheng.central.cases.candidates import candidates
 from renzheng.central.cases.doubts import Case, CaseState, Doubt, Flag, Opinion, State
 from renzheng.central.cases.drafting import Candidate
 from renzheng.central.cases.due import Due, WorkingDays
-from renzheng.central.cases.errors import BodyError, NotFoundError, StaleError, StepRefusedError
-from renzheng.central.cases.guards import Actor, Body, Step, says_something
+from renzheng.central.cases.errors import (
+    BodyError,
+    CaseError,
+    NotFoundError,
+    StaleError,
+    StepRefusedError,
+)
+from renzheng.central.cases.guards import Actor, Body, Step, refusal, says_something
 from renzheng.central.cases.terms import Clock, term_of
 from renzheng.central.store import schema
 from renzheng.central.store.database import Database
@@ -41,6 +47,8 @@ from renzheng.rules.pack import Pack
 
 CASES, DOUBTS, LINES = schema.cases, schema.doubts, schema.doubt_lines
 EVIDENCE, VOTES, JOURNAL = schema.doubt_evidence, schema.doubt_votes, schema.case_journal
+_AT_ONCE = 25
+"""Doubts of one transaction: others that write wait for no more."""
 NIGHT = Actor("(nightly run)", frozenset({Role.AUDITOR}))
 _LOCK = sa.text("SELECT pg_advisory_xact_lock(:class, :number)")
 Changed = tuple[Case, Sequence[Doubt]]
@@ -59,6 +67,19 @@ class DraftedCases:
     cases: Sequence[Case]
     added: int
     left: Sequence[drafting.Left]
+
+
+@dataclass(frozen=True, slots=True)
+class Many:
+    """What a step on many doubts has come to.
+
+    Args:
+        done: the doubts after it.
+        refused: the others by id, each with why.
+    """
+
+    done: Sequence[Doubt]
+    refused: Sequence[tuple[str, CaseError]]
 
 
 class Cases:
@@ -127,7 +148,7 @@ class Cases:
             if not new:
                 continue
             after = acts.flag(doubt, new)
-            _put_doubt(connection, after)
+            _put_doubt(connection, after, self._now())
             case = reading.case_record(connection, doubt.case_id)
             more = {"flags": [asdict(one) for one in new]}
             self._write(
@@ -154,7 +175,7 @@ class Cases:
     def _add(self, connection: sa.Connection, actor: Actor, case: Case, doubts: Sequence[Doubt]) -> None:
         case = replace(case, version=case.version + 1)
         _put_case(connection, case)
-        connection.execute(sa.insert(DOUBTS), [_doubt_row(one) for one in doubts])
+        connection.execute(sa.insert(DOUBTS), [_doubt_row(one, self._now()) for one in doubts])
         rows = [
             {"institution_id": one.institution_id, "line_id": line.line_id, "doubt_id": one.doubt_id}
             for one in doubts
@@ -199,43 +220,102 @@ class Cases:
             StepRefusedError: a guard refuses it.
             BodyError: what was sent with it lacks something.
         """
-        chosen = acts.ACTS.get(act)
-        if chosen is None:
-            raise NotFoundError(f"There is no step {act[:40]!r}.")
-        acts.must_be_allowed(chosen.roles, actor, act)
+        _must_be_an_act(actor, act)
         with self._writing() as connection:
+            return self._act(connection, actor, doubt_id, act, body, seen)
+
+    def act_on_many(self, actor: Actor, wanted: Mapping[str, int | None], act: str, body: Body) -> Many:
+        """Do the same step on many doubts; one that is refused keeps none of the others back.
+
+        Args:
+            actor: who.
+            wanted: the doubts, each with the version that the caller has seen.
+            act: a name of `acts.ACTS`.
+            body: what was sent with it, for all of them.
+
+        Raises:
+            MayNotError: the actor's roles do not.
+            NotFoundError: there is no such step.
+        """
+        _must_be_an_act(actor, act)
+        done: list[Doubt] = []
+        refused: list[tuple[str, CaseError]] = []
+        chosen = list(wanted.items())
+        for first in range(0, len(chosen), _AT_ONCE):
+            with self._writing() as connection:
+                for doubt_id, seen in chosen[first : first + _AT_ONCE]:
+                    try:
+                        done.append(self._act(connection, actor, doubt_id, act, body, seen))
+                    except CaseError as error:  # it comes before anything of the step is written
+                        refused.append((doubt_id, error))
+        return Many(done, refused)
+
+    def ahead(self, actor: Actor, doubt_id: str) -> Mapping[str, tuple[str, str] | None]:
+        """Say what an actor can do on a doubt: by act None, or the guard that refuses it whatever is sent.
+
+        Only acts of the actor's roles that start from the doubt's state are named.
+
+        Raises:
+            NotFoundError: there is no such doubt that the actor sees.
+        """
+        with self._database.reading() as connection:
             doubt = reading.doubt_of(connection, actor, doubt_id)
-            _must_be_newest(doubt.version, seen)
-            case = reading.case_record(connection, doubt.case_id)
-            rivals = reading.rivals_of(connection, doubt)
-            step = Step(
-                act, chosen.duty(doubt), chosen.origins, case, doubt, actor, body, self._now(),
-                rivals=rivals, cleared=any(_was_cleared_as(one, doubt) for one in rivals),
-                power=_power_of(connection, doubt),
-            )  # fmt: skip
-            more: dict[str, Any] = {}
-            step = self._with_evidence(connection, step, more)
-            if act == "vote":
-                step = replace(step, votes=_votes(connection, doubt_id))
-            after = acts.take(step)
-            named.must_be_known(connection, step)
-            if "fund_fen" in more:
-                after = replace(after, fund_fen=more["fund_fen"])
-            said = records.said(body)
-            if act == "vote":
-                said = {}
-                more.update(_seal(connection, step, last=after.state is not State.PANEL))
-            after = self._terms().moved(doubt, after, case, step.now)
-            if (term := _term(after)) != _term(doubt):
-                more["term"] = term
-            _put_doubt(connection, after)
-            _put_due(connection, case, [after])
-            self._write(
-                connection, case, actor, act, doubt_id=doubt_id, body=said, more=more,
-                after=journal.outcome(after), now=step.now,
-            )  # fmt: skip
-            if act in {"finalise", "return"}:
-                self._settle_rule(connection, actor, after, step.now)
+            return {
+                act: refusal(self._step(connection, actor, doubt, act, Body(reason="-")))
+                for act, one in acts.ACTS.items()
+                if one.roles & actor.roles and doubt.state in one.origins
+            }
+
+    def _step(self, connection: sa.Connection, actor: Actor, doubt: Doubt, act: str, body: Body) -> Step:
+        chosen = acts.ACTS[act]
+        case = reading.case_record(connection, doubt.case_id)
+        rivals = reading.rivals_of(connection, doubt)
+        frozen = reading.evidence_of(connection, doubt.doubt_id)
+        return Step(
+            act, chosen.duty(doubt), chosen.origins, case, doubt, actor, body, self._now(),
+            evidence_sha256=freezing.sha256(frozen) if frozen is not None else None,
+            rivals=rivals, cleared=any(_was_cleared_as(one, doubt) for one in rivals),
+            power=_power_of(connection, doubt),
+        )  # fmt: skip
+
+    def _act(  # noqa: PLR0917 - one step, as `act` has it
+        self, connection: sa.Connection, actor: Actor, doubt_id: str, act: str, body: Body, seen: int | None
+    ) -> Doubt:
+        """Do a step in a transaction; nothing is written before every guard has let it pass."""
+        doubt = reading.doubt_of(connection, actor, doubt_id)
+        _must_be_newest(doubt.version, seen)
+        step = self._step(connection, actor, doubt, act, body)
+        more: dict[str, Any] = {}
+        frozen: freezing.Frozen | None = None
+        if act == "confirm" and refusal(step) is None:
+            frozen = freezing.freeze(connection, doubt, self._pack(), self._zone_of(connection, doubt))
+            evidence = frozen.evidence
+            more = {"evidence_sha256": freezing.sha256(evidence), "fund_fen": freezing.fund_fen(evidence)}
+            step = replace(step, evidence_sha256=more["evidence_sha256"])
+        if act == "vote":
+            step = replace(step, votes=_votes(connection, doubt_id))
+        after = acts.take(step)
+        named.must_be_known(connection, step)
+        if frozen is not None:
+            after = replace(after, fund_fen=more["fund_fen"])
+            connection.execute(sa.delete(EVIDENCE).where(EVIDENCE.c.doubt_id == doubt_id))
+            connection.execute(sa.insert(EVIDENCE).values(doubt_id=doubt_id, evidence=frozen.evidence))
+            frozen_log.keep(connection, frozen.log)
+        said = records.said(body)
+        if act == "vote":
+            said = {}
+            more.update(_seal(connection, step, last=after.state is not State.PANEL))
+        after = self._terms().moved(doubt, after, step.case, step.now)
+        if (term := _term(after)) != _term(doubt):
+            more["term"] = term
+        _put_doubt(connection, after, step.now)
+        _put_due(connection, step.case, [after])
+        self._write(
+            connection, step.case, actor, act, doubt_id=doubt_id, body=said, more=more,
+            after=journal.outcome(after), now=step.now,
+        )  # fmt: skip
+        if act in {"finalise", "return"}:
+            self._settle_rule(connection, actor, after, step.now)
         return after
 
     def _settle_rule(self, connection: sa.Connection, actor: Actor, doubt: Doubt, now: datetime) -> None:
@@ -260,21 +340,6 @@ class Cases:
             if held is None or held.power == powers.FULL:
                 raise StepRefusedError("state", "The rule has its full power.")
             return powers.change(connection, rule, powers.FULL, actor, reason, self._now(), self._key())
-
-    def _with_evidence(self, connection: sa.Connection, step: Step, more: dict[str, Any]) -> Step:
-        """Freeze the evidence of a doubt that is confirmed; otherwise hash what was frozen."""
-        query = sa.select(EVIDENCE.c.evidence).where(EVIDENCE.c.doubt_id == step.doubt.doubt_id)
-        frozen = connection.execute(query).scalar()
-        if step.act == "confirm" and not step.doubt.confirmed and step.doubt.state is State.DRAFTED:
-            made = freezing.freeze(
-                connection, step.doubt, self._pack(), self._zone_of(connection, step.doubt)
-            )
-            frozen = made.evidence
-            frozen_log.keep(connection, made.log)
-            connection.execute(sa.delete(EVIDENCE).where(EVIDENCE.c.doubt_id == step.doubt.doubt_id))
-            connection.execute(sa.insert(EVIDENCE).values(doubt_id=step.doubt.doubt_id, evidence=frozen))
-            more.update(evidence_sha256=freezing.sha256(frozen), fund_fen=freezing.fund_fen(frozen))
-        return replace(step, evidence_sha256=freezing.sha256(frozen) if frozen is not None else None)
 
     def _zone_of(self, connection: sa.Connection, doubt: Doubt) -> ZoneInfo:
         named = schema.institutions.c
@@ -370,7 +435,7 @@ class Cases:
             after, moved = change(case, doubts, due, now)
             _put_case(connection, after)
             for one in moved:
-                _put_doubt(connection, one)
+                _put_doubt(connection, one, now)
             more = more or {}
             if act in {"issue", "receive"}:
                 _put_due(connection, after, moved or doubts)
@@ -416,6 +481,13 @@ class Cases:
 def _power_of(connection: sa.Connection, doubt: Doubt) -> str:
     held = powers.powers(connection).get((doubt.rule_id, doubt.rule_version))
     return held.power if held else powers.FULL
+
+
+def _must_be_an_act(actor: Actor, act: str) -> None:
+    chosen = acts.ACTS.get(act)
+    if chosen is None:
+        raise NotFoundError(f"There is no step {act[:40]!r}.")
+    acts.must_be_allowed(chosen.roles, actor, act)
 
 
 def _was_cleared_as(one: Doubt, other: Doubt) -> bool:
@@ -499,8 +571,12 @@ def _doubt_of(one: Candidate, month: str, case_id: str, flags: tuple[Flag, ...])
     )
 
 
-def _doubt_row(one: Doubt) -> dict[str, Any]:
+def _doubt_row(one: Doubt, now: datetime) -> dict[str, Any]:
     return {
+        "line_id": one.lines[0].line_id,
+        "verdict": one.verdict,
+        "confirmed": int(one.confirmed),
+        "changed_at": to_us(now),
         "doubt_id": one.doubt_id,
         "case_id": one.case_id,
         "institution_id": one.institution_id,
@@ -527,8 +603,8 @@ def _doubt_row(one: Doubt) -> dict[str, Any]:
     }
 
 
-def _put_doubt(connection: sa.Connection, one: Doubt) -> None:
-    values = _doubt_row(one)
+def _put_doubt(connection: sa.Connection, one: Doubt, now: datetime) -> None:
+    values = _doubt_row(one, now)
     connection.execute(sa.update(DOUBTS).where(DOUBTS.c.doubt_id == one.doubt_id).values(values))
 
 

@@ -258,8 +258,16 @@ def _fund_shares(
     return by_place
 
 
-def overturns_of(connection: sa.Connection, month: str = "") -> Sequence[Overturn]:
-    """Count per rule and reason what was issued, contested, decided and overturned."""
+def overturns_of(
+    connection: sa.Connection, month: str = "", actor: Actor | None = None
+) -> Sequence[Overturn]:
+    """Count per rule and reason what was issued, contested, decided and overturned.
+
+    Args:
+        connection: the store.
+        month: of one settlement month; empty for all.
+        actor: of the doubts that this one sees; None for everybody's.
+    """
     _must_be_a_month(month)
     decided = DOUBTS.c.decided_at.is_not(None)
     query = sa.select(
@@ -272,6 +280,8 @@ def overturns_of(connection: sa.Connection, month: str = "") -> Sequence[Overtur
     ).where(DOUBTS.c.issued == 1)
     if month:
         query = query.where(DOUBTS.c.month == month)
+    if actor is not None:
+        query = query.where(*seen_by(actor, DOUBTS))
     grouped = query.group_by(DOUBTS.c.rule_id, DOUBTS.c.reason).order_by(DOUBTS.c.rule_id, DOUBTS.c.reason)
     return overturns((row[0], row[1], *map(int, row[2:])) for row in connection.execute(grouped))
 

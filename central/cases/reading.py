@@ -27,24 +27,6 @@ def doubts_of(connection: sa.Connection, case_id: str) -> list[Doubt]:
     return [records.read(Doubt, record) for record in connection.execute(query).scalars()]
 
 
-def readcase_of(connection: sa.Connection, actor: Actor, case_id: str) -> Case:
-    """Read a case that an actor may see.
-
-    Raises:
-        NotFoundError: there is none, or it is not theirs.
-    """
-    return case_of(connection, actor, case_id)
-
-
-def readdoubt_of(connection: sa.Connection, actor: Actor, doubt_id: str) -> Doubt:
-    """Read a doubt that an actor may see.
-
-    Raises:
-        NotFoundError: there is none, or it is not theirs.
-    """
-    return doubt_of(connection, actor, doubt_id)
-
-
 def read_journal(connection: sa.Connection, case_id: str) -> list[journal.Kept]:
     """Read a case's journal as it is kept."""
     query = sa.select(JOURNAL).where(JOURNAL.c.case_id == case_id).order_by(JOURNAL.c.number)
@@ -85,6 +67,19 @@ def case_of(connection: sa.Connection, actor: Actor, case_id: str) -> Case:
     if record is None:
         raise NotFoundError("There is no such case.")
     return records.read(Case, record)
+
+
+def whole_case_of(connection: sa.Connection, actor: Actor, case_id: str) -> Case:
+    """Read a case of which an actor may see every doubt, and so its journal and bundle.
+
+    Raises:
+        NotFoundError: there is none, it is not theirs, or they see only the doubts assigned to them.
+    """
+    if is_of_a_hospital(actor) and Role.HOSPITAL_OFFICE not in actor.roles:
+        raise NotFoundError(
+            "There is no such case.", why="A doctor sees the doubts that are assigned to them."
+        )
+    return case_of(connection, actor, case_id)
 
 
 def case_record(connection: sa.Connection, case_id: str) -> Case:

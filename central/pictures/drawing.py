@@ -62,7 +62,7 @@ def month(t: Texts, of: str, days: Mapping[str, Day], money: Money) -> Figure:
     width, height, side, row = 88, 60, 4, 26
     parts = [_hatching(f"h{of}")]
     for place, name in enumerate(t("picture.weekdays").split()):
-        parts.append(_text(side + place * width + width / 2, 16, name, "middle"))
+        parts.append(text_of(side + place * width + width / 2, 16, name, "middle"))
     for line, week in enumerate(weeks):
         for place, one in enumerate(week):
             if one.month == number:
@@ -70,7 +70,7 @@ def month(t: Texts, of: str, days: Mapping[str, Day], money: Money) -> Figure:
                 parts.append(
                     _day(one, days.get(one.isoformat()), (x, y, width - 4, height - 4), most, of, money)
                 )
-    svg = _svg(side * 2 + 7 * width, row + len(weeks) * height + 4, t("picture.month", month=of), parts)
+    svg = svg_of(side * 2 + 7 * width, row + len(weeks) * height + 4, t("picture.month", month=of), parts)
     rows = [
         [day, money(own.contradicted_fen), f"{own.lines:,}", _share(own.coverage)]
         for day, own in sorted(days.items())
@@ -85,7 +85,7 @@ def _day(  # noqa: PLR0917 - one square and all that is written in it
     x, y, width, height = box
     frame = f'x="{x}" y="{y}" width="{width}" height="{height}" rx="3" stroke="#c5cfd6"'
     if own is None:
-        return f'<rect {frame} fill="#f4f6f7" stroke-dasharray="3 3"/>' + _text(
+        return f'<rect {frame} fill="#f4f6f7" stroke-dasharray="3 3"/>' + text_of(
             x + 6, y + 15, str(one.day), "start"
         )
     shade = _shade(own.contradicted_fen, most)
@@ -93,9 +93,9 @@ def _day(  # noqa: PLR0917 - one square and all that is written in it
     parts = [f'<rect {frame} fill="{_SHADES[shade]}"/>']
     if own.coverage is not None and own.coverage < POOR_COVERAGE:
         parts.append(f'<rect {frame} fill="url(#h{of})"/>')
-    parts.append(_text(x + 6, y + 15, str(one.day), "start", colour))
+    parts.append(text_of(x + 6, y + 15, str(one.day), "start", colour))
     if own.contradicted_fen:
-        parts.append(_text(x + width - 5, y + height - 8, money(own.contradicted_fen), "end", colour))
+        parts.append(text_of(x + width - 5, y + height - 8, money(own.contradicted_fen), "end", colour))
     title = f"{one.isoformat()} {money(own.contradicted_fen)} {_share(own.coverage)}"
     return f"<g><title>{escape(title)}</title>{''.join(parts)}</g>"
 
@@ -114,11 +114,11 @@ def matrix(t: Texts, cells: Mapping[tuple[str, str], int], names: Mapping[str, s
     left, width, height, top = 190, 92, 26, 46
     parts = []
     for place, reason in enumerate(columns):
-        parts.append(_text(left + place * width + width / 2, 30, t.code("reason", reason)[:14], "middle"))
+        parts.append(text_of(left + place * width + width / 2, 30, t.code("reason", reason)[:14], "middle"))
     for line, institution in enumerate(rows):
         y = top + line * height
         label = f"{names.get(institution) or institution}"[:14]
-        parts.append(_text(0, y + 17, f"{label} {institution}"[:26], "start"))
+        parts.append(text_of(0, y + 17, f"{label} {institution}"[:26], "start"))
         for place, reason in enumerate(columns):
             fen, x = cells.get((institution, reason), 0), left + place * width
             shade = _shade(fen, most)
@@ -128,10 +128,10 @@ def matrix(t: Texts, cells: Mapping[tuple[str, str], int], names: Mapping[str, s
                 f'<g><title>{escape(title)}</title><rect x="{x}" y="{y}" width="{width - 3}" '
                 f'height="{height - 3}" '
                 f'fill="{_SHADES[shade]}" stroke="#dfe5e9"/>'
-                f"{_text(x + width - 8, y + 16, money(fen) if fen else '', 'end', colour)}</g>"
+                f"{text_of(x + width - 8, y + 16, money(fen) if fen else '', 'end', colour)}</g>"
             )
     title = t("picture.matrix")
-    svg = _svg(left + len(columns) * width, top + len(rows) * height + 4, title, parts)
+    svg = svg_of(left + len(columns) * width, top + len(rows) * height + 4, title, parts)
     table = [
         [names.get(one) or one, *(money(cells.get((one, reason), 0)) for reason in columns)] for one in rows
     ]
@@ -163,7 +163,7 @@ def strip(t: Texts, of: str, lanes: Mapping[Lane, Sequence[Span]]) -> Figure:
     last = calendar.monthrange(year, number)[1]
     left, width, height, top = 110, 27, 34, 24
     parts = [
-        _text(left + (day - 0.5) * width, 15, str(day), "middle")
+        text_of(left + (day - 0.5) * width, 15, str(day), "middle")
         + f'<line x1="{left + day * width}" x2="{left + day * width}" y1="20" '
         f'y2="{top + len(lanes) * height}" '
         'stroke="#e8edf0"/>'
@@ -171,7 +171,7 @@ def strip(t: Texts, of: str, lanes: Mapping[Lane, Sequence[Span]]) -> Figure:
     ]
     for line, (lane, spans) in enumerate(lanes.items()):
         y = top + line * height
-        parts.append(_text(0, y + 21, t(f"picture.lane.{lane}"), "start"))
+        parts.append(text_of(0, y + 21, t(f"picture.lane.{lane}"), "start"))
         parts += [
             _span(one, left + (one.first - 1) * width, y, (one.last - one.first + 1) * width) for one in spans
         ]
@@ -181,7 +181,7 @@ def strip(t: Texts, of: str, lanes: Mapping[Lane, Sequence[Span]]) -> Figure:
         for lane, spans in lanes.items()
         for one in spans
     ]
-    svg = _svg(left + last * width, top + len(lanes) * height + 6, title, parts)
+    svg = svg_of(left + last * width, top + len(lanes) * height + 6, title, parts)
     return Figure(title, svg, [t(key) for key in ("event", "from", "to", "detail")], rows)
 
 
@@ -242,7 +242,7 @@ def funnel(t: Texts, rates: Sequence[Rate], threshold: float | None) -> Figure:
         parts.append(
             f'<line x1="{left}" x2="{left + width}" y1="{y(share)}" y2="{y(share)}" stroke="#dfe5e9"/>'
         )
-        parts.append(_text(left - 6, y(share) + 4, f"{share:.0%}", "end"))
+        parts.append(text_of(left - 6, y(share) + 4, f"{share:.0%}", "end"))
     parts.append(
         f'<line x1="{left}" x2="{left + width}" y1="{y(centre)}" y2="{y(centre)}" stroke="#14597d"/>'
     )
@@ -262,9 +262,9 @@ def funnel(t: Texts, rates: Sequence[Rate], threshold: float | None) -> Figure:
             else f'<circle cx="{at}" cy="{up}" r="5" fill="#14597d"/>'
         )
         parts.append(f"<g>{title}{mark}</g>")
-    parts.append(_text(left + width, top + height + 22, t("picture.checks", n=most), "end"))
+    parts.append(text_of(left + width, top + height + 22, t("picture.checks", n=most), "end"))
     rows = [[one.name, f"{one.present}/{one.counted}", f"{one.present / one.counted:.0%}"] for one in rates]
-    svg = _svg(left + width + 10, top + height + 30, t("picture.funnel"), parts)
+    svg = svg_of(left + width + 10, top + height + 30, t("picture.funnel"), parts)
     return Figure(t("picture.funnel"), svg, [t("rate.ward"), t("rate.present_of"), t("rate.rate")], rows)
 
 
@@ -294,13 +294,15 @@ def _hatching(name: str) -> str:
     )
 
 
-def _text(x: float, y: float, text: str, anchor: str, colour: str = "#1d2a33") -> str:
+def text_of(x: float, y: float, text: str, anchor: str, colour: str = "#1d2a33") -> str:
+    """Draw a text."""
     return (
         f'<text x="{x}" y="{y}" text-anchor="{anchor}" fill="{colour}" font-size="12">{escape(text)}</text>'
     )
 
 
-def _svg(width: float, height: float, label: str, parts: Sequence[str]) -> Markup:
+def svg_of(width: float, height: float, label: str, parts: Sequence[str]) -> Markup:
+    """Put a drawing together; texts of its parts are escaped already."""
     # Every text that came from outside went through `escape`; the rest is our own numbers and names.
     return Markup(  # noqa: S704
         f'<svg class="picture" viewBox="0 0 {width} {height}" role="img" aria-label="{escape(label)}" '

@@ -837,6 +837,10 @@ doubts = _table(
     Column("deducted_fen", _Big, nullable=False),
     Column("returned_fen", _Big, nullable=False),
     Column("doctor", Text),
+    Column("line_id", Text),  # the first of its lines
+    Column("verdict", Text),
+    Column("confirmed", Integer),
+    Column("changed_at", _Big),  # its last step
     Column("record", LargeBinary, nullable=False),  # the whole doubt, as JSON
     Column("due_at", _Big, index=True),  # the next step; empty where none is due, or the clock stands still
     Index("ix_doubts_month_institution_id_state", "month", "institution_id", "state"),

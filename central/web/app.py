@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
-from fastapi import APIRouter, Depends, FastAPI, Request, Response
+from fastapi import Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse, RedirectResponse
 from fastapi.staticfiles import StaticFiles
@@ -23,6 +23,7 @@ from renzheng.central.access.provider import Provider
 from renzheng.central.access.roles import Permission
 from renzheng.central.access.signing_in import SigningIn
 from renzheng.central.access.visitors import Visitors
+from renzheng.central.cases import attachments
 from renzheng.central.cases.errors import CaseError
 from renzheng.central.cases.keeping import Cases
 from renzheng.central.cases.penalty_keeping import Penalties
@@ -55,6 +56,8 @@ from renzheng.central.web.access import MOST_FORM_BYTES, OF_PROGRAMS, Gate, Next
 from renzheng.central.web.api import case_letters, case_penalties, case_rules, nhsa_checks, routes
 from renzheng.central.web.api import cases as case_routes
 from renzheng.central.web.api import checks as check_routes_of
+from renzheng.central.web.case_pages import routes as case_pages
+from renzheng.central.web.case_pages.parts import Office
 from renzheng.central.web.console import (
     data_pages,
     list_pages,
@@ -115,7 +118,8 @@ def build_app(
     app.add_middleware(RequestLimits, limits=LIMITS)  # the last added is the outermost
     _handle_errors(app)
     app.include_router(routes.build_router(database, settings, service), prefix="/api/v1")
-    app.include_router(_cases_of(database, settings, clock), prefix="/api/v1")
+    zone = ZoneInfo(settings.timezone)
+    _add_cases(app, database, settings, clock)
     door = check_routes_of.Door(checks_of(settings, clock), settings.checks.deadline_ms / 1000)
     app.include_router(check_routes_of.build_router(door, lambda: to_us(clock())), prefix="/api/v1")
     app.include_router(nhsa_checks.build_router(door, clock, settings.checks.scenarios))
@@ -126,7 +130,7 @@ def build_app(
     app.include_router(list_pages.build_router(database, settings, clock, lists))
     app.include_router(subject_pages.build_router(database, settings, lists))
     app.include_router(attempt_pages.build_router(database, settings, clock, service))
-    app.include_router(data_pages.build_router(settings, ZoneInfo(settings.timezone)))
+    app.include_router(data_pages.build_router(settings, zone))
     _add_signing_in(app, gate, guesses, database, settings, clock)
     for part in (stay_pages, draw_pages, rate_pages, access_pages, privacy_pages, crop_pages):
         app.include_router(part.build_router(database, settings, clock))
@@ -177,7 +181,9 @@ def _add_signing_in(  # noqa: PLR0917 - what they all stand on
         app.include_router(provider_pages.build_router(returning, guesses))
 
 
-def _cases_of(database: Database, settings: Settings, clock: Callable[[], datetime]) -> APIRouter:
+def _add_cases(app: FastAPI, database: Database, settings: Settings, clock: Callable[[], datetime]) -> None:
+    """Add cases: over the API, and as pages."""
+
     def key() -> OKPKey:
         return keys.load_private_key(settings.key_file.read_bytes())
 
@@ -196,7 +202,8 @@ def _cases_of(database: Database, settings: Settings, clock: Callable[[], dateti
     case_letters.add_to(router, database, zone, settings.cases.font)
     penalties = Penalties(database, key, pack, zone, clock, settings.audit.region)
     case_penalties.add_to(router, database, penalties)
-    return router
+    app.include_router(router, prefix="/api/v1")
+    app.include_router(case_pages.build_router(Office(database, cases, clock, zone, settings.audit)))
 
 
 _ELSEWHERE = 303
@@ -204,7 +211,10 @@ _FORMS = ("/sign-in", "/first", "/confirm", "/access", "/privacy", "/crops", "/v
 LIMITS = BodyLimits(
     routes={
         **dict.fromkeys(_FORMS, MOST_FORM_BYTES),
-        "/api/v1/attachments": case_routes.MOST_ATTACHMENT_BYTES + MOST_FORM_BYTES,
+        "/api/v1/attachments": attachments.MOST_BYTES + MOST_FORM_BYTES,
+        "/api/v1/doubts": case_routes.MOST_BODY_BYTES,
+        "/doubts/": attachments.MOST_BYTES * 2,
+        "/doubts/acts": case_routes.MOST_BODY_BYTES,
         "/api/v1/checks": check_routes_of.MOST_BYTES,
         "/nhsa/": check_routes_of.MOST_BYTES,
     },
@@ -268,8 +278,10 @@ def _handle_errors(app: FastAPI) -> None:
         return _answer(request, error.status_code, str(error.detail))
 
     @app.exception_handler(CaseError)
-    async def _refused_in_a_case(_request: Request, error: CaseError) -> Response:
-        return case_routes.problem(error)
+    async def _refused_in_a_case(request: Request, error: CaseError) -> Response:
+        if request.url.path.startswith("/api/"):
+            return case_routes.problem(error)
+        return pages.error_page(request, case_routes.STATUSES.get(type(error), 400))
 
     @app.exception_handler(RenzhengError)
     async def _ours(request: Request, error: RenzhengError) -> Response:

@@ -105,9 +105,11 @@ async def guard(request: Request) -> None:
     if permission not in visitor.permissions:
         raise HTTPException(403, "Your roles do not allow this.")
     if use.terms.step_up and not visitor.confirmed:
-        if request.url.path.startswith("/api/") or request.method not in READING:
-            raise HTTPException(403, "Confirm at /confirm first that it is you.")
         wanted = f"{request.url.path}?{request.url.query}" if request.url.query else request.url.path
+        if request.method not in READING:  # a form says to which page it goes back
+            wanted = request.query_params.get("back", "")[:MOST_CHARACTERS]
+        if request.url.path.startswith("/api/") or not wanted:
+            raise HTTPException(403, "Confirm at /confirm first that it is you.")
         raise HTTPException(303, headers={"Location": f"/confirm?next={quote(wanted)}"})
     look_as(use.viewer)
 

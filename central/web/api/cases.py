@@ -4,10 +4,9 @@ A refused step is a problem document (RFC 9457) with the guard's name; the versi
 ETag, and a step may name the version that its caller has seen (`If-Match`).
 """
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 from zoneinfo import ZoneInfo
 
 import orjson
@@ -18,7 +17,7 @@ from starlette.concurrency import run_in_threadpool
 
 from renzheng.central.access import accounts
 from renzheng.central.access.roles import Permission, Role
-from renzheng.central.cases import bundle, frozen_log, letters, lists, reading
+from renzheng.central.cases import attachments, bundle, frozen_log, letters, lists, reading
 from renzheng.central.cases.amounts import fen
 from renzheng.central.cases.doubts import Case, Doubt
 from renzheng.central.cases.errors import (
@@ -33,28 +32,19 @@ from renzheng.central.cases.guards import Actor, Body
 from renzheng.central.cases.keeping import Cases
 from renzheng.central.cases.money import Ledger, Overturn
 from renzheng.central.cases.terms import term_of
-from renzheng.central.store import schema, viewer
+from renzheng.central.store import viewer
 from renzheng.central.store.database import Database
-from renzheng.central.store.times import to_us
 from renzheng.central.web.guard import needs, visitor_of
-from renzheng.contracts.ids import new_id
 from renzheng.contracts.money import yuan
 from renzheng.contracts.once import loads_once
 
 PROBLEM = "application/problem+json"
 MOST_BODY_BYTES = 200_000
-MOST_ATTACHMENT_BYTES = 20_000_000
 MOST_TEXT = 20_000
 MOST_ATTACHMENTS = 50
 MOST_DIGITS = 9
-KINDS: Mapping[str, tuple[bytes, ...]] = {
-    "application/pdf": (b"%PDF-",),
-    "image/png": (b"\x89PNG\r\n\x1a\n",),
-    "image/jpeg": (b"\xff\xd8\xff",),
-    "image/tiff": (b"II*\x00", b"MM\x00*"),
-    "application/zip": (b"PK\x03\x04",),
-}
-"""What may be handed in, known by how it begins; DOCX and XLSX are ZIP files."""
+MOST_DOUBTS = 1000
+"""Of one step on many."""
 STATUSES: Mapping[type[CaseError], int] = {
     StepRefusedError: 409,
     StaleError: 412,
@@ -90,6 +80,7 @@ def build_router(
     _add_reading(router, database)
     _add_proofs(router, database, signed_by, zone)
     _add_steps(router, database, cases)
+    _add_many(router, database, cases)
     _add_attachments(router, database, clock)
     return router
 
@@ -108,18 +99,23 @@ def actor_of(database: Database, request: Request) -> Actor:
 
 def problem(error: CaseError) -> Response:
     """Answer with a problem document."""
-    status = STATUSES.get(type(error), 400)
-    document = {
+    document = problem_document(error)
+    return Response(orjson.dumps(document), status_code=document["status"], media_type=PROBLEM)
+
+
+def problem_document(error: CaseError) -> dict[str, Any]:
+    """Write down why a step is refused, as RFC 9457 has it; with the guard's name where one has."""
+    document: dict[str, Any] = {
         "type": "about:blank",
         "title": error.what,
-        "status": status,
+        "status": STATUSES.get(type(error), 400),
         "detail": " ".join(part for part in (error.why, error.do) if part) or error.what,
     }
     if isinstance(error, StepRefusedError):
         document["guard"] = error.guard
     if isinstance(error, StaleError):
         document["guard"] = "stale"
-    return Response(orjson.dumps(document), status_code=status, media_type=PROBLEM)
+    return document
 
 
 def answered(value: Mapping[str, Any], *, status: int = 200) -> Response:
@@ -350,7 +346,7 @@ def _add_proofs(
         """Read the case's journal: each entry as it was hashed, its hash and central's signature."""
         actor = actor_of(database, request)
         with database.reading() as connection:
-            reading.case_of(connection, actor, case_id)
+            reading.whole_case_of(connection, actor, case_id)
             kept = reading.read_journal(connection, case_id)
             viewer.note_persons(one.person_id for one in reading.doubts_of(connection, case_id))
         entries = [
@@ -383,7 +379,7 @@ def _add_proofs(
         """Take the case away as one file, which `renzheng case verify` checks without this service."""
         actor = actor_of(database, request)
         with database.reading() as connection:
-            reading.case_of(connection, actor, case_id)
+            reading.whole_case_of(connection, actor, case_id)
             case, doubts, kept, evidence = reading.whole(connection, case_id)
             reader = case.institution_id if reading.is_of_a_hospital(actor) else None
             proofs = reading.proofs_of(connection, evidence, reader)
@@ -454,7 +450,7 @@ def _add_steps(router: APIRouter, database: Database, cases: Cases) -> None:
             actor, seen = actor_of(database, request), seen_by(request)
             if act == "panel":
                 after = cases.panel(
-                    actor, case_id, _body(body), lambda one: _is_tied(database, case_id, one), seen
+                    actor, case_id, _body(body), lambda one: is_tied(database, case_id, one), seen
                 )
             elif act in {"issue", "receive", "close"}:
                 after = getattr(cases, act)(actor, case_id, seen)
@@ -462,6 +458,23 @@ def _add_steps(router: APIRouter, database: Database, cases: Cases) -> None:
                 raise NotFoundError(f"There is no step {act!r} on a case.")
             with database.reading() as connection:
                 return _whole_case(connection, actor, after)
+
+        return await _done(request, do)
+
+
+def _add_many(router: APIRouter, database: Database, cases: Cases) -> None:
+    @router.post("/doubts/{act}")
+    @needs(Permission.CASES_STEP)
+    async def step_on_many(request: Request, act: Id) -> Response:
+        """Do the same step on many doubts; answers what was done, and what was refused with its guard."""
+
+        def do(body: Mapping[str, Any]) -> dict[str, Any]:
+            wanted = _wanted(body.get("doubts"))
+            many = cases.act_on_many(actor_of(database, request), wanted, act, _body(body))
+            viewer.note_persons(one.person_id for one in many.done)
+            done = [{"id": one.doubt_id, "state": one.state, "version": one.version} for one in many.done]
+            refused = [{"id": doubt_id, **problem_document(error)} for doubt_id, error in many.refused]
+            return {"done": done, "refused": refused}
 
         return await _done(request, do)
 
@@ -475,29 +488,14 @@ def _add_attachments(router: APIRouter, database: Database, clock: Callable[[], 
         return await run_in_threadpool(keep, request, content)
 
     def keep(request: Request, content: bytes) -> Response:
-        kind = next((kind for kind, begins in KINDS.items() if content.startswith(begins)), None)
-        if kind is None:
-            raise BodyError(
-                "The file is none of PDF, PNG, JPEG, TIFF, DOCX or XLSX.",
-                why="What a file is, is seen from its content, not from its name.",
-            )
         actor = actor_of(database, request)
-        values = {
-            "attachment_id": new_id(),
-            "account_id": actor.account,
-            "institution_id": next(iter(sorted(actor.institutions)), None),
-            "added_at": to_us(clock()),
-            "kind": kind,
-            "sha256": hashlib.sha256(content).hexdigest(),
-            "content": content,
-        }
         with database.writing() as connection:
-            connection.execute(sa.insert(schema.attachments).values(values))
+            kept = attachments.keep(connection, actor, content, clock())
         told = {
-            "id": values["attachment_id"],
-            "kind": kind,
-            "sha256": values["sha256"],
-            "bytes": len(content),
+            "id": kept.attachment_id,
+            "kind": kept.kind,
+            "sha256": kept.sha256,
+            "bytes": kept.size,
         }
         return answered(told, status=201)
 
@@ -505,16 +503,19 @@ def _add_attachments(router: APIRouter, database: Database, clock: Callable[[], 
     @needs(Permission.CASES)
     def read_attachment(request: Request, attachment_id: Id) -> Response:
         """Read a file that was handed in, for whoever sees its institution's cases."""
-        table, actor = schema.attachments, actor_of(database, request)
+        actor = actor_of(database, request)
         with database.reading() as connection:
-            row = connection.execute(sa.select(table).where(table.c.attachment_id == attachment_id)).first()
-        if row is None or (reading.is_of_a_hospital(actor) and row.institution_id not in actor.institutions):
-            raise NotFoundError("There is no such attachment.")
+            kind, content = attachments.read(connection, actor, attachment_id)
         headers = {"Content-Disposition": "attachment", "X-Content-Type-Options": "nosniff"}
-        return Response(row.content, media_type=row.kind, headers=headers)
+        return Response(content, media_type=kind, headers=headers)
 
 
-def _is_tied(database: Database, case_id: str, account_id: str) -> bool:
+def is_tied(database: Database, case_id: str, account_id: str) -> bool:
+    """Say whether a panel's member is registered with a case's institution, or has declared a tie to it.
+
+    Raises:
+        BodyError: the account has not the role.
+    """
     with database.reading() as connection:
         case, account = reading.case_record(connection, case_id), accounts.read(connection, account_id)
     if account is None or account.disabled or Role.PANEL not in account.roles:
@@ -574,6 +575,19 @@ def _texts(body: Mapping[str, Any], name: str, most: int) -> tuple[str, ...]:
     if not isinstance(value, list) or len(value) > most or not all(isinstance(one, str) for one in value):
         raise BodyError(f"{name} is a list of at most {most} texts.")
     return tuple(value)
+
+
+def _wanted(value: object) -> Mapping[str, int | None]:
+    """Read doubts: a list of ids, or an object of ids and the versions that the caller has seen."""
+    if isinstance(value, list) and all(isinstance(one, str) for one in value):
+        value = dict.fromkeys(value)
+    fits = isinstance(value, dict) and 0 < len(value) <= MOST_DOUBTS
+    if not fits or not all(one is None or type(one) is int for one in value.values()):  # type: ignore[attr-defined]
+        raise BodyError(
+            f"doubts is a list of ids, or an object of ids and versions, at most {MOST_DOUBTS}.",
+            do="Send those of one list after those of another.",
+        )
+    return cast("Mapping[str, int | None]", value)
 
 
 def _conflicts(value: object) -> Mapping[str, str]:

@@ -48,6 +48,7 @@ XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 NAVIGATION: Mapping[str, Permission] = {
     "verdicts": Permission.VERDICTS,
     "findings": Permission.FINDINGS,
+    "cases": Permission.CASES,
     "rounds": Permission.ROUNDS,
     "rate": Permission.STATISTICS,
     "attempts": Permission.ATTEMPTS,
@@ -64,6 +65,7 @@ NAVIGATION: Mapping[str, Permission] = {
 }
 """What each part of the navigation needs; only what a visitor may open is shown to them."""
 HOMES: Mapping[Permission, str] = {
+    Permission.CASES: "/cases",
     Permission.HEALTH: "/problems",
     Permission.ACCESS_LOG: "/access/log",
     Permission.STATISTICS: "/rate",

@@ -245,3 +245,35 @@ def test_lists_refuse_what_they_cannot_mean_and_take_days_and_pages(bureau):
     ledger = bureau.get("auditor", "/ledger?limit=1&sort=-at_stake")
     assert (len(ledger["ledger"]), ledger["total"]) == (1, 1)
     assert bureau.get("auditor", "/ledger?offset=1")["ledger"] == []
+
+
+def test_one_step_on_many_doubts_names_each_that_is_refused(bureau):
+    (case,) = bureau.post("auditor", "/cases/draft", {"month": "2026-03", "institution_id": "H1"})["cases"]
+    first, second = case["doubts"]
+    bureau.post("auditor", f"/doubts/{first['id']}/confirm")
+    wanted = {first["id"]: 2, second["id"]: 1, "no-such": None}
+    told = bureau.post("auditor", "/doubts/confirm", {"doubts": wanted})
+    assert [(one["id"], one["version"]) for one in told["done"]] == [(second["id"], 2)]
+    assert [(one["id"], one.get("guard"), one["status"]) for one in told["refused"]] == [
+        (first["id"], "state", 409),
+        ("no-such", None, 404),
+    ]
+    told = bureau.post("auditor", "/doubts/drop", {"doubts": {second["id"]: 1}, "reason": "x"})
+    assert [one["guard"] for one in told["refused"]] == ["stale"]
+    assert bureau.refused("auditor", "/doubts/confirm", {"doubts": []}) == (422, None)
+    assert bureau.refused("auditor", "/doubts/confirm", {"doubts": {"x": "1"}}) == (422, None)
+    assert bureau.refused("reviewer", "/doubts/confirm", {"doubts": ["x"]}) == (403, None)
+    bureau.post("auditor", f"/cases/{case['id']}/issue")
+
+
+def test_a_doctor_takes_no_journal_nor_others_files(bureau):
+    case = issued(bureau)
+    one = f"/doubts/{case['doubts'][1]['id']}"
+    file = json.loads(bureau.ask("office-1", "POST", "/attachments", b"%PDF-1.7 others").body)["id"]
+    for path in (f"/cases/{case['id']}/journal", f"/cases/{case['id']}/bundle", f"/attachments/{file}"):
+        assert bureau.ask("doctor-1", "GET", path).status == 404
+        assert bureau.ask("office-2", "GET", path).status == 404
+        assert bureau.ask("office-1", "GET", path).status == 200
+    bureau.post("office-1", f"{one}/assign", {"doctor": "doctor-1"})
+    bureau.post("doctor-1", f"{one}/answer", {"text": "三号机", "attachments": [file]})
+    assert bureau.ask("doctor-1", "GET", f"/attachments/{file}").status == 200

@@ -1,0 +1,190 @@
+"""A list of doubts to work through: ranked by how sure they are and by money, grouped, narrowed.
+
+Values in, values out; what is read for it is in `worklists`.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+from typing import Literal
+
+from renzheng.central.cases.doubts import State
+from renzheng.central.cases.money import Overturn
+
+Certainty = Literal["high", "middle", "low"]
+CERTAINTIES: Sequence[Certainty] = ("high", "middle", "low")
+GROUPS = ("institution", "person", "doctor", "rule", "shape", "state")
+SORTS = ("certainty", "amount", "due", "institution", "person", "day")
+_ALIKE = 10
+"""So many imagined decisions are mixed with a rule's real ones, so that its first few sway little."""
+_UPHELD = {"contradicted": 9, "suspicious": 5}
+"""How many of those are imagined to be upheld, by verdict."""
+HIGH, MIDDLE = 0.85, 0.6
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One doubt of a list.
+
+    Args:
+        doubt_id: its id.
+        version: the newest.
+        case_id: its case.
+        institution_id: whose lines they are.
+        institution: its name, or its id.
+        person_id: of whom, when it is of one person.
+        rule_id: what contradicts it.
+        reason: of the verdict, or the finding's rule.
+        verdict: of the run that it was drafted from.
+        state: where it is.
+        confirmed: the bureau has looked.
+        at_stake_fen: what it could cost.
+        amount_fen: what is asked at this point.
+        line_id: its first line.
+        of_a_finding: it is one, with all its lines.
+        day: the first line's service day, from the newest audit; empty when that has no answer for it.
+        item: what was billed in it.
+        doctor: who has billed it.
+        newest: the newest audit's verdict of that line.
+        answers: the account that answers for the institution.
+        position: what the institution says.
+        decided: the final decision is made.
+        received: the institution has opened its case.
+        due_at: until when the institution may answer.
+        certainty: how sure it is.
+        lines: how many lines it holds; known of the rows that are shown.
+    """
+
+    doubt_id: str
+    version: int
+    case_id: str
+    institution_id: str
+    institution: str
+    person_id: str | None
+    rule_id: str
+    reason: str
+    verdict: str
+    state: State
+    confirmed: bool
+    at_stake_fen: int
+    amount_fen: int
+    line_id: str
+    of_a_finding: bool
+    day: str = ""
+    item: str = ""
+    doctor: str = ""
+    newest: str = ""
+    answers: str = ""
+    position: str = ""
+    decided: bool = False
+    received: bool = False
+    due_at: datetime | None = None
+    certainty: Certainty = "middle"
+    lines: int = 1
+
+    @property
+    def shape(self) -> str:
+        """Rule and reason: doubts of one shape are answered alike."""
+        return f"{self.rule_id} {self.reason}"
+
+    @property
+    def differs(self) -> bool:
+        """The newest audit of its line says something else than the one it was drafted from."""
+        return bool(self.newest) and not self.of_a_finding and self.newest != self.verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Doubts that have something in common.
+
+    Args:
+        key: what.
+        name: as it is read.
+        doubts: how many.
+        at_stake_fen: their money.
+        waiting: those drafted and not yet looked at.
+    """
+
+    key: str
+    name: str
+    doubts: int
+    at_stake_fen: int
+    waiting: int
+
+
+def certainty_of(verdict: str, fared: Overturn | None) -> Certainty:
+    """Say how sure a doubt is: by its verdict, and by what became of earlier ones of its rule and reason."""
+    upheld, decided = _UPHELD.get(verdict, _UPHELD["suspicious"]), _ALIKE
+    if fared is not None:
+        upheld, decided = upheld + fared.decided - fared.overturned, decided + fared.decided
+    share = upheld / decided
+    return "high" if share >= HIGH else "middle" if share >= MIDDLE else "low"
+
+
+_KEYS: Mapping[str, Callable[[Row], str]] = {
+    "institution": lambda row: row.institution_id,
+    "person": lambda row: row.person_id or "",
+    "doctor": lambda row: row.doctor,
+    "rule": lambda row: row.rule_id,
+    "shape": lambda row: row.shape,
+    "state": lambda row: str(row.state),
+}
+_ORDERS: Mapping[str, Callable[[Row], tuple[object, ...]]] = {
+    "certainty": lambda row: (row.differs, CERTAINTIES.index(row.certainty), -row.at_stake_fen),
+    "amount": lambda row: (-row.at_stake_fen,),
+    "due": lambda row: (row.due_at is None, row.due_at.timestamp() if row.due_at else 0.0, -row.at_stake_fen),
+    "institution": lambda row: (row.institution_id, -row.at_stake_fen),
+    "person": lambda row: (row.person_id or "", row.day),
+    "day": lambda row: (row.day, -row.at_stake_fen),
+}
+
+
+def narrowed(rows: Iterable[Row], chosen: Mapping[str, str]) -> list[Row]:
+    """Keep the rows that have what is chosen: by `GROUPS`, `certainty`, or yes and no of `ASKED`."""
+    keys: dict[str, Callable[[Row], str]] = {**_KEYS, "certainty": lambda row: row.certainty}
+    wanted = [(keys[name], value) for name, value in chosen.items() if value and name in keys]
+    asked = [(ASKED[name], value == "yes") for name, value in chosen.items() if value and name in ASKED]
+    return [
+        row
+        for row in rows
+        if all(key(row) == value for key, value in wanted) and all(ask(row) == yes for ask, yes in asked)
+    ]
+
+
+ASKED: Mapping[str, Callable[[Row], bool]] = {
+    "confirmed": lambda row: row.confirmed,
+    "differs": lambda row: row.differs,
+    "decided": lambda row: row.decided,
+}
+
+
+def ordered(rows: Iterable[Row], sort: str) -> list[Row]:
+    """Order a list; what is alike by id, so that pages neither lose nor repeat a row."""
+    by = _ORDERS.get(sort, _ORDERS["certainty"])
+    return sorted(rows, key=lambda row: (*by(row), row.doubt_id))
+
+
+def grouped(rows: Iterable[Row], by: str) -> list[Group]:
+    """Add up a list by what its rows have in common, the most money first."""
+    key_of = _KEYS[by]
+    held: dict[str, list[Row]] = {}
+    for row in rows:
+        held.setdefault(key_of(row), []).append(row)
+    found = [
+        Group(
+            key,
+            of[0].institution if by == "institution" else key,
+            len(of),
+            sum(row.at_stake_fen for row in of),
+            sum(row.state is State.DRAFTED and not row.confirmed for row in of),
+        )
+        for key, of in held.items()
+    ]
+    return sorted(found, key=lambda group: (-group.at_stake_fen, group.key))
+
+
+def seal(rows: Iterable[Row]) -> str:
+    """Return what stands for a list as somebody has seen it: other doubts or versions give another text."""
+    seen = "\n".join(sorted(f"{row.doubt_id} {row.version}" for row in rows))
+    return sha256(seen.encode()).hexdigest()[:32]

@@ -1,0 +1,263 @@
+"""Reads lists of doubts to work through, and what stands around them: lines, newest verdicts, cases."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+import orjson
+import sqlalchemy as sa
+
+from renzheng.central.access.roles import Role
+from renzheng.central.cases import lists, records
+from renzheng.central.cases.desk import Row, certainty_of
+from renzheng.central.cases.doubts import OPEN, WITH_THE_INSTITUTION, Case, CaseState, State
+from renzheng.central.cases.guards import Actor
+from renzheng.central.cases.money import Overturn
+from renzheng.central.cases.reading import CASES, DOUBTS, seen_by
+from renzheng.central.store import schema
+from renzheng.central.store.times import from_us
+
+VERDICTS, DAYS, INSTITUTIONS = schema.verdicts, schema.audit_days, schema.institutions
+STATES = {str(state): state for state in State}
+_LOOKED_AT = DOUBTS.c.confirmed == 1
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which doubts are wanted; what is empty takes all."""
+
+    month: str = ""
+    states: tuple[str, ...] = ()
+    institution: str = ""
+    rule: str = ""
+    reason: str = ""
+    person: str = ""
+    case: str = ""
+    answers: str = ""
+
+
+def read(connection: sa.Connection, actor: Actor, chosen: Choice) -> list[Row]:
+    """Read the doubts that an actor sees and has chosen, in no order."""
+    columns = {
+        "month": DOUBTS.c.month,
+        "institution": DOUBTS.c.institution_id,
+        "rule": DOUBTS.c.rule_id,
+        "reason": DOUBTS.c.reason,
+        "person": DOUBTS.c.person_id,
+        "case": DOUBTS.c.case_id,
+        "answers": DOUBTS.c.doctor,
+    }
+    conditions = seen_by(actor, DOUBTS)
+    conditions += [column == value for name, column in columns.items() if (value := getattr(chosen, name))]
+    if chosen.states:
+        conditions.append(DOUBTS.c.state.in_(chosen.states))
+    query = sa.select(*_COLUMNS).where(*conditions)
+    facts = _facts(connection, conditions)
+    fared = {(one.rule_id, one.reason): one for one in lists.overturns_of(connection)}
+    received = _received(connection)
+    names = _names(connection)
+    return [
+        _row(
+            row,
+            names,
+            facts.get(row.doubt_id),
+            fared.get((row.rule_id, row.reason)),
+            received=row.case_id in received,
+        )
+        for row in connection.execute(query)
+    ]
+
+
+_COLUMNS = [
+    DOUBTS.c[name]
+    for name in (
+        "doubt_id", "version", "case_id", "institution_id", "person_id", "rule_id", "reason", "verdict",
+        "state", "confirmed", "at_stake_fen", "amount_fen", "line_id", "doctor", "decided_at", "due_at",
+    )
+]  # fmt: skip
+
+
+def _received(connection: sa.Connection) -> frozenset[str]:
+    """Name the cases that their institution has opened."""
+    query = sa.select(CASES.c.case_id, CASES.c.record).where(CASES.c.state != CaseState.DRAFTED)
+    found = {row.case_id: orjson.loads(row.record) for row in connection.execute(query)}
+    return frozenset(case_id for case_id, case in found.items() if case["received_at"])
+
+
+def _names(connection: sa.Connection) -> Mapping[str, str]:
+    query = sa.select(INSTITUTIONS.c.institution_id, INSTITUTIONS.c.name)
+    return {row.institution_id: row.name for row in connection.execute(query)}
+
+
+def _facts(connection: sa.Connection, conditions: Sequence[sa.ColumnElement[bool]]) -> Mapping[str, Any]:
+    """Read what the newest audit says of each doubt's first line, by the doubt."""
+    query = (
+        sa.select(
+            DOUBTS.c.doubt_id, VERDICTS.c.service_day, VERDICTS.c.item_name, VERDICTS.c.item_code,
+            VERDICTS.c.doctor_id, VERDICTS.c.verdict,
+        )
+        .select_from(DOUBTS)
+        .join(
+            VERDICTS,
+            (VERDICTS.c.line_id == DOUBTS.c.line_id) & (VERDICTS.c.institution_id == DOUBTS.c.institution_id),
+        )
+        .join(DAYS, (DAYS.c.run_id == VERDICTS.c.run_id) & (DAYS.c.service_day == VERDICTS.c.service_day))
+        .where(*conditions)
+    )  # fmt: skip
+    return {row.doubt_id: row for row in connection.execute(query)}
+
+
+def _row(row: Any, names: Mapping[str, str], line: Any, fared: Overturn | None, *, received: bool) -> Row:
+    return Row(
+        doubt_id=row.doubt_id,
+        version=row.version,
+        case_id=row.case_id,
+        institution_id=row.institution_id,
+        institution=names.get(row.institution_id) or row.institution_id,
+        person_id=row.person_id,
+        rule_id=row.rule_id,
+        reason=row.reason,
+        verdict=row.verdict or "",
+        state=STATES[row.state],
+        confirmed=bool(row.confirmed),
+        at_stake_fen=row.at_stake_fen,
+        amount_fen=row.amount_fen,
+        line_id=row.line_id or "",
+        of_a_finding=row.reason == row.rule_id,
+        day=line.service_day if line else "",
+        item=(line.item_name or line.item_code) if line else "",
+        doctor=(line.doctor_id or "") if line else "",
+        newest=line.verdict if line else "",
+        answers=row.doctor or "",
+        decided=row.decided_at is not None,
+        received=received,
+        due_at=from_us(row.due_at) if row.due_at else None,
+        certainty=certainty_of(row.verdict or "", fared),
+    )
+
+
+def opened(connection: sa.Connection, rows: Sequence[Row]) -> list[Row]:
+    """Fill in what only the whole record says, for the rows that are shown."""
+    query = sa.select(DOUBTS.c.doubt_id, DOUBTS.c.record)
+    query = query.where(DOUBTS.c.doubt_id.in_([row.doubt_id for row in rows]))
+    records_of = {row.doubt_id: orjson.loads(row.record) for row in connection.execute(query)}
+    return [
+        replace(
+            row,
+            lines=len(records_of[row.doubt_id]["lines"]),
+            position=records_of[row.doubt_id]["position"] or "",
+        )
+        for row in rows
+    ]
+
+
+def to_receive(connection: sa.Connection, actor: Actor) -> list[Case]:
+    """Read the issued cases that an institution's office has not opened yet."""
+    if Role.HOSPITAL_OFFICE not in actor.roles:
+        return []
+    query = sa.select(CASES.c.record).where(CASES.c.state == CaseState.ISSUED, *seen_by(actor, CASES))
+    found = [records.read(Case, record) for record in connection.execute(query).scalars()]
+    return [case for case in found if case.received_at is None]
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """Open doubts that wait for the same.
+
+    Args:
+        name: their state; drafted ones that were looked at are `confirmed`, final ones that were decided
+            `decided`, and those with the institution are `late` as well once their date has
+            passed, or `owed` while the bureau owes a document.
+        doubts: how many.
+        at_stake_fen: their money.
+        due_at: the next date of them.
+    """
+
+    name: str
+    doubts: int = 0
+    at_stake_fen: int = 0
+    due_at: datetime | None = None
+
+
+def lanes(connection: sa.Connection, actor: Actor, now_us: int) -> Mapping[str, Lane]:
+    """Count the open doubts that an actor sees, by what they wait for."""
+    name = sa.case(
+        (DOUBTS.c.state == State.DRAFTED, sa.case((_LOOKED_AT, "confirmed"), else_="drafted")),
+        (
+            DOUBTS.c.state == State.FINAL,
+            sa.case((DOUBTS.c.decided_at.is_not(None), "decided"), else_="final"),
+        ),
+        else_=DOUBTS.c.state,
+    ).label("lane")
+    late = DOUBTS.c.state.in_(WITH_THE_INSTITUTION) & (DOUBTS.c.due_at <= now_us)
+    owed = DOUBTS.c.state.in_(WITH_THE_INSTITUTION) & DOUBTS.c.due_at.is_(None)
+    query = (
+        sa.select(
+            name,
+            late.label("late"),
+            owed.label("owed"),
+            sa.func.count(),
+            sa.func.sum(DOUBTS.c.at_stake_fen),
+            sa.func.min(DOUBTS.c.due_at),
+        )
+        .where(DOUBTS.c.state.in_(OPEN), *seen_by(actor, DOUBTS))
+        .group_by(name, late, owed)
+    )
+    found: dict[str, Lane] = {}
+    for row in connection.execute(query):
+        beside = ["late"] if row.late else ["owed"] if row.owed else []
+        for one in (row.lane, *beside):
+            found[one] = _with(found.get(one, Lane(one)), row[3], int(row[4]), row[5])
+    return found
+
+
+def _with(lane: Lane, doubts: int, fen: int, due_at: int | None) -> Lane:
+    due = [one for one in (lane.due_at, from_us(due_at) if due_at else None) if one is not None]
+    return Lane(lane.name, lane.doubts + doubts, lane.at_stake_fen + fen, min(due, default=None))
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far the doubts of a case are.
+
+    Args:
+        waiting: drafted, and nobody has looked.
+        confirmed: drafted, and looked at.
+        open: not ended.
+    """
+
+    waiting: int = 0
+    confirmed: int = 0
+    open: int = 0
+
+    @property
+    def ready(self) -> bool:
+        """It can be issued."""
+        return self.confirmed > 0 and not self.waiting
+
+
+NOTHING = Progress()
+
+
+def progress(connection: sa.Connection, actor: Actor, month: str) -> Mapping[str, Progress]:
+    """Count, of each case of a month that an actor sees, how far its doubts are."""
+    drafted = DOUBTS.c.state == State.DRAFTED
+    query = (
+        sa.select(
+            DOUBTS.c.case_id,
+            sa.func.sum(sa.case((drafted & ~_LOOKED_AT, 1), else_=0)),
+            sa.func.sum(sa.case((drafted & _LOOKED_AT, 1), else_=0)),
+            sa.func.sum(sa.case((DOUBTS.c.state.in_(OPEN), 1), else_=0)),
+        )
+        .where(DOUBTS.c.month == month, *seen_by(actor, DOUBTS))
+        .group_by(DOUBTS.c.case_id)
+        .order_by(DOUBTS.c.case_id)
+    )
+    return {row[0]: Progress(int(row[1]), int(row[2]), int(row[3])) for row in connection.execute(query)}
+
+
+def months(connection: sa.Connection, actor: Actor) -> Sequence[str]:
+    """Name the months of the cases that an actor sees."""
+    query = sa.select(CASES.c.month).where(*seen_by(actor, CASES)).distinct()
+    return list(connection.execute(query).scalars())

@@ -1,0 +1,1 @@
+"""Pages of cases: the auditor's desk, the institution's inbox, reviews, letters and the ledger."""
