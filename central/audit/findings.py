@@ -148,6 +148,7 @@ def as_finding(
     lines, evidence = sorted(set(row["line_ids"])), sorted(set(row["evidence"]))
     shown = {name: value for name, value in row.items() if name not in {"line_ids", "evidence"}}
     parameters = {name: str(value) for name, value in sorted(segment.values.items())}
+    parameters |= {name: str(row[name]) for name in ("point", "point_version") if row.get(name)}
     return {
         "finding_id": finding_id(rule.id, row, lines, evidence),
         "rule_id": rule.id,

@@ -12,6 +12,8 @@ from renzheng.central.audit.request import day_number
 from renzheng.rules.pack import Pack
 
 DAYS = [("valid_from", pa.int64()), ("valid_to", pa.int64())]
+POINT = [("point", pa.string()), ("point_version", pa.string())]
+"""Which point of a knowledge pack a row is; NULL for rows of the rule pack itself."""
 SCHEMAS = {
     "caps": pa.schema([("item_class", pa.string()), ("period", pa.string()), ("most", pa.int64()), *DAYS]),
     "item_limits": pa.schema(
@@ -21,6 +23,7 @@ SCHEMAS = {
             ("min_age_years", pa.int64()),
             ("max_age_years", pa.int64()),
             *DAYS,
+            *POINT,
         ]
     ),
     "pairs": pa.schema(
@@ -30,12 +33,15 @@ SCHEMAS = {
             ("within", pa.string()),
             ("hours", pa.int64()),
             *DAYS,
+            *POINT,
         ]
     ),
     "frequencies": pa.schema(
-        [("item_code", pa.string()), ("most", pa.int64()), ("period", pa.string()), *DAYS]
+        [("item_code", pa.string()), ("most", pa.int64()), ("period", pa.string()), *DAYS, *POINT]
     ),
-    "periods": pa.schema([("item_code", pa.string()), ("most", pa.int64()), ("days", pa.int64()), *DAYS]),
+    "periods": pa.schema(
+        [("item_code", pa.string()), ("most", pa.int64()), ("days", pa.int64()), *DAYS, *POINT]
+    ),
 }
 
 

@@ -1,12 +1,13 @@
 """What an audit is asked and what it answers: plain values."""
 
 import datetime as dt
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from renzheng.central.audit.errors import AuditUsageError
+from renzheng.rules.knowledge.points import Point
 
 EngineName = Literal["duckdb", "spark", "python"]
 
@@ -100,6 +101,7 @@ class AuditRequest:
             product are refused unless the bureau signed them.
         rule_seconds: longest time for one rule; one that takes longer is stopped, and named as failed.
         spark: what is asked of Spark.
+        points: knowledge points in force, beside the knowledge of the rule pack.
     """
 
     tables: Place
@@ -116,6 +118,7 @@ class AuditRequest:
     rule_seconds: float = RULE_SECONDS
     rules_key: Path | None = None
     spark: SparkAsked = field(default_factory=SparkAsked)
+    points: Sequence[Point] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True)

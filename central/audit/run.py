@@ -50,6 +50,7 @@ from renzheng.central.audit.sources import Source, find_sources, read_rejects
 from renzheng.central.audit.steps import COMPUTED, STEPS, VERDICT_RULES, VIEWS, filled, last_uses, read_step
 from renzheng.common.files import put
 from renzheng.contracts.tables import BOXES, INPUT_TABLES, VERDICTS
+from renzheng.rules.knowledge.tables import with_points
 from renzheng.rules.pack import LINE_RULES, Pack, Rule, load_pack
 from renzheng.rules.parameters import resolve
 
@@ -102,7 +103,7 @@ def asked_pack(request: AuditRequest) -> Pack:
             why="Without one the national values would hold unnoticed.",
             do=f"Add regions/{request.region}.yaml to the pack, or leave --region out.",
         )
-    pack = pack.for_region(request.region)
+    pack = with_points(pack.for_region(request.region), request.points)
     if request.only:
         pack = pack.with_only(request.only)
     require_readable(pack)
@@ -477,6 +478,7 @@ def _what_is_asked(request: AuditRequest, pack: Pack, tables: list[list[Any]]) -
         "region": [request.region, *(str(pack.overrides(request.region, name)) for name in LINE_RULES)],
         "period": [str(request.from_day), str(request.to_day)],
         "engine": request.engine,
+        "points": [[point.id, point.version] for point in request.points],
         "tables": tables,
     }
     return json.dumps(facts, sort_keys=True)

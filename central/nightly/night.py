@@ -19,6 +19,7 @@ from renzheng.central.adt import stay_journal
 from renzheng.central.audit import readback
 from renzheng.central.audit.request import AuditRequest, AuditResult
 from renzheng.central.audit.run import run_audit
+from renzheng.central.checks.in_force import signed_points
 from renzheng.central.draw.rounds import Rounds
 from renzheng.central.errors import NightError
 from renzheng.central.nightly import owed_days, results
@@ -26,6 +27,7 @@ from renzheng.central.nightly.lake import Lake, Window
 from renzheng.central.nightly.manifest import Manifest
 from renzheng.central.nightly.report import REPORT, write_report
 from renzheng.central.settings import Settings
+from renzheng.central.site.succession import verifying_keys
 from renzheng.central.store import audits, locks, refusals
 from renzheng.central.store.database import Database
 from renzheng.central.store.times import to_us
@@ -33,6 +35,7 @@ from renzheng.common.files import put, take_lock
 from renzheng.contracts import keys
 from renzheng.contracts.errors import RenzhengError
 from renzheng.contracts.ids import new_id
+from renzheng.rules.knowledge.points import Point
 from renzheng.rules.pack import load_pack
 from renzheng.rules.parameters import resolve
 
@@ -273,7 +276,14 @@ class Night:
             memory_limit=told.memory_limit,
             rule_seconds=told.rule_seconds,
             rules_key=told.rules_key_file,
+            points=self._points(),
         )
+
+    def _points(self) -> list[Point]:
+        """Return the knowledge that two people have put in force by today."""
+        key_file = self._settings.key_file
+        by = verifying_keys(key_file) if key_file.exists() else []
+        return signed_points(self._settings.knowledge_dir, by, self._clock().date())
 
     def _now_us(self) -> int:
         return to_us(self._clock())

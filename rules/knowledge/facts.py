@@ -101,8 +101,8 @@ def situation(
     """Put lines together as they count.
 
     A line at hand that history has already (the same id at the same institution) counts once, as it is at
-    hand. Of an id that comes again the last row counts. Lines of quantity 0 count for nothing, and negative
-    ones take back others of their code: of the same day first, then the latest before.
+    hand. Of an id that comes again the last row counts. Lines of nothing count for nothing, and negative ones
+    take back others of their code: of the same day first, then the latest before.
     """
     lines: dict[tuple[str, str], Line] = {}
     for line in (*before, *at_hand):
@@ -115,7 +115,7 @@ def situation(
 
 def _net(lines: Sequence[Line]) -> list[Line]:
     """Take negative lines off positive ones of one code, and leave out what is nothing then."""
-    kept = sorted((one for one in lines if one.quantity_e4 > 0), key=lambda one: (one.at_us, one.id))
+    kept = sorted((one for one in lines if counts(one)), key=lambda one: (one.at_us, one.id))
     for back in (one for one in lines if one.quantity_e4 < 0):
         left = -back.quantity_e4
         candidates = [
@@ -128,7 +128,12 @@ def _net(lines: Sequence[Line]) -> list[Line]:
             if taken:
                 kept[at] = _reduced(kept[at], taken)
                 left -= taken
-    return [one for one in kept if one.quantity_e4 > 0]
+    return [one for one in kept if counts(one)]
+
+
+def counts(line: Line) -> bool:
+    """Return whether a line is of anything: a quantity, or, once billed, what is still paid."""
+    return line.quantity_e4 > 0 or (line.quantity_e4 == 0 and line.amount_fen > 0 and not line.at_hand)
 
 
 def _reduced(line: Line, taken_e4: int) -> Line:

@@ -1,6 +1,6 @@
 /*
 id: age-limited-item
-version: "1.1"
+version: "1.2"
 title: {zh: 限定年龄项目, en: Item limited to another age}
 status: stable
 basis: ["国家医保“两库”限儿童类知识点 / national knowledge base: age-limited items"]
@@ -37,19 +37,36 @@ examples:
 */
 -- Ages in hundredths of a day against 365.25 days a year, two days short on either side: a birthday accuses nobody.
 WITH limits AS (
-  SELECT item_code, first_day, last_day, max(min_age_years) AS min_age, min(max_age_years) AS max_age
+  SELECT
+    item_code,
+    first_day,
+    last_day,
+    max(min_age_years) AS min_age,
+    min(max_age_years) AS max_age,
+    max(point) AS point,
+    max(point_version) AS point_version
   FROM (
     SELECT
       item_code,
       min_age_years,
       max_age_years,
       coalesce(valid_from, -100000) AS first_day,
-      coalesce(valid_to, 4000000) AS last_day
+      coalesce(valid_to, 4000000) AS last_day,
+      CAST(NULL AS VARCHAR) AS point,
+      CAST(NULL AS VARCHAR) AS point_version
     FROM item_catalogue
     UNION ALL
-    SELECT k.item_code, k.min_age_years, k.max_age_years, k.valid_from AS first_day, k.valid_to AS last_day
+    SELECT
+      k.item_code,
+      k.min_age_years,
+      k.max_age_years,
+      k.valid_from AS first_day,
+      k.valid_to AS last_day,
+      k.point,
+      k.point_version
     FROM known_item_limits k
-    ANTI JOIN item_catalogue c ON k.item_code = c.item_code
+    ANTI JOIN item_catalogue c
+      ON k.item_code = c.item_code AND (c.min_age_years IS NOT NULL OR c.max_age_years IS NOT NULL)
   ) both_sources
   WHERE min_age_years IS NOT NULL OR max_age_years IS NOT NULL
   GROUP BY item_code, first_day, last_day
@@ -73,11 +90,14 @@ SELECT
     WHEN x.max_age IS NULL THEN 'people aged ' || CAST(x.min_age AS VARCHAR) || ' or over'
     ELSE 'ages ' || CAST(x.min_age AS VARCHAR) || ' to ' || CAST(x.max_age AS VARCHAR)
   END AS ages_en,
-  (l.service_day - p.birth_date) * 100 // 36525 AS age
+  (l.service_day - p.birth_date) * 100 // 36525 AS age,
+  x.point,
+  x.point_version
 FROM billed_lines l
 JOIN limits x ON l.item_code = x.item_code AND l.service_day BETWEEN x.first_day AND x.last_day
 JOIN persons p ON l.person_id = p.person_id
 WHERE p.birth_date IS NOT NULL
+  AND (l.quantity > 0 OR l.amount > 0)
   AND l.service_day BETWEEN $from_day AND $to_day
   AND (
     (l.service_day - p.birth_date) * 100 < x.min_age * 36525 - 200

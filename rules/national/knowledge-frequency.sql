@@ -1,6 +1,6 @@
 /*
 id: knowledge-frequency
-version: "1.0"
+version: "1.1"
 title: {zh: 项目超过限定频次, en: "More of an item than is paid for in an hour, a day or a visit"}
 status: stable
 basis: [国务院令第735号 第三十八条（超标准收费、重复收费） / State Council Decree 735 art 38, "国家医保“两库”第八批（频次与疗程） / national library, batch 8 (frequencies and courses)"]
@@ -45,6 +45,8 @@ WITH counted AS (
     l.item_code,
     k.period,
     k.most,
+    k.point,
+    k.point_version,
     array_agg(l.line_id) AS line_ids,
     sum(l.quantity) AS billed,
     sum(l.amount) AS amount,
@@ -53,13 +55,15 @@ WITH counted AS (
   FROM billed_lines l
   JOIN known_frequencies k
     ON l.item_code = k.item_code AND l.service_day BETWEEN k.valid_from AND k.valid_to
-  WHERE l.service_day BETWEEN $from_day AND $to_day
+  WHERE l.service_day BETWEEN $from_day AND $to_day AND (l.quantity > 0 OR l.amount > 0)
   GROUP BY
     l.institution_id,
     l.person_id,
     l.item_code,
     k.period,
     k.most,
+    k.point,
+    k.point_version,
     CASE WHEN k.period = 'visit' THEN l.visit_id END,
     CASE WHEN k.period = 'day' THEN l.service_day END,
     CASE WHEN k.period = 'hour' THEN l.service_time // 3600000000 END
@@ -84,5 +88,7 @@ SELECT
   CAST(billed AS DOUBLE) AS billed,
   cents / 100 AS excess,
   CASE WHEN period = 'visit' THEN '一次就诊' WHEN period = 'day' THEN '一日' ELSE '一小时' END AS period_zh,
-  CASE WHEN period = 'visit' THEN 'in one visit' WHEN period = 'day' THEN 'on one day' ELSE 'within one hour' END AS period_en
+  CASE WHEN period = 'visit' THEN 'in one visit' WHEN period = 'day' THEN 'on one day' ELSE 'within one hour' END AS period_en,
+  point,
+  point_version
 FROM beyond

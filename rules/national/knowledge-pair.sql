@@ -1,6 +1,6 @@
 /*
 id: knowledge-pair
-version: "1.0"
+version: "1.1"
 title: {zh: 主项已含从项，又另行收费, en: An item billed beside another one that includes it}
 status: stable
 basis: [国务院令第735号 第三十八条（重复收费、分解收费） / State Council Decree 735 art 38, "国家医保“两库”第七批（重复收费项目对） / national library, batch 7 (items charged twice)"]
@@ -52,19 +52,20 @@ examples:
           - {line_id: L2, visit_id: V2, item_code: EXAMPLE-PART, service_time: "2026-03-06 11:00", amount: 50}
 */
 WITH subs AS (
-  SELECT l.*, k.main_code, k.within, k.hours
+  SELECT l.*, k.main_code, k.within, k.hours, k.point, k.point_version
   FROM billed_lines l
   JOIN known_pairs k
     ON l.item_code = k.sub_code AND l.service_day BETWEEN k.valid_from AND k.valid_to
-  WHERE l.service_day BETWEEN $from_day AND $to_day
+  WHERE l.service_day BETWEEN $from_day AND $to_day AND (l.quantity > 0 OR l.amount > 0)
 ),
 mains AS (
   SELECT l.line, l.institution_id, l.person_id, l.visit_id, l.item_code, l.service_day, l.service_time
   FROM billed_lines l
   SEMI JOIN known_pairs k ON l.item_code = k.main_code
+  WHERE l.quantity > 0 OR l.amount > 0
 ),
 doubled AS (
-  SELECT DISTINCT s.line, s.line_id, s.institution_id, s.person_id, s.service_time, s.amount, s.item_code, s.main_code, s.within, s.hours
+  SELECT DISTINCT s.line, s.line_id, s.institution_id, s.person_id, s.service_time, s.amount, s.item_code, s.main_code, s.within, s.hours, s.point, s.point_version
   FROM subs s
   JOIN mains m
     ON s.institution_id = m.institution_id
@@ -100,6 +101,8 @@ SELECT
     WHEN within = 'hour' THEN 'within the same hour'
     ELSE 'within ' || CAST(hours AS VARCHAR) || ' hours'
   END AS within_en,
-  count(*) AS lines
+  count(*) AS lines,
+  point,
+  point_version
 FROM doubled
-GROUP BY institution_id, person_id, main_code, item_code, within, hours
+GROUP BY institution_id, person_id, main_code, item_code, within, hours, point, point_version

@@ -1,6 +1,6 @@
 /*
 id: knowledge-period
-version: "1.0"
+version: "1.1"
 title: {zh: 项目超过疗程限定天数, en: More days of an item than its course allows}
 status: stable
 basis: [国务院令第735号 第三十八条（超标准收费） / State Council Decree 735 art 38, "国家医保“两库”第八批（频次与疗程） / national library, batch 8 (frequencies and courses)"]
@@ -40,7 +40,9 @@ WITH lines AS (
     c.service_time_day AS service_day,
     c.amount + coalesce(r.amount, 0) AS amount,
     k.most,
-    k.days
+    k.days,
+    k.point,
+    k.point_version
   FROM claim_lines c
   JOIN known_periods k
     ON c.item_code = k.item_code AND c.service_time_day BETWEEN k.valid_from AND k.valid_to
@@ -48,6 +50,7 @@ WITH lines AS (
   WHERE c.reverses_line_id IS NULL
     AND c.service_time_day <= $to_day
     AND (r.line IS NULL OR c.amount + r.amount > 0)
+    AND (c.quantity > 0 OR c.amount > 0)
 ),
 beyond AS (
   SELECT
@@ -60,6 +63,8 @@ beyond AS (
     l.amount,
     l.most,
     l.days,
+    l.point,
+    l.point_version,
     count(DISTINCT b.service_day) AS billed
   FROM lines l
   JOIN lines b
@@ -67,7 +72,7 @@ beyond AS (
     AND l.item_code = b.item_code
     AND b.service_day BETWEEN l.service_day - l.days + 1 AND l.service_day
   WHERE l.service_day BETWEEN $from_day AND $to_day
-  GROUP BY l.line, l.line_id, l.institution_id, l.person_id, l.item_code, l.service_time, l.amount, l.most, l.days
+  GROUP BY l.line, l.line_id, l.institution_id, l.person_id, l.item_code, l.service_time, l.amount, l.most, l.days, l.point, l.point_version
   HAVING count(DISTINCT b.service_day) > l.most
 )
 SELECT
@@ -82,6 +87,8 @@ SELECT
   most,
   days,
   max(billed) AS billed,
-  count(*) AS lines
+  count(*) AS lines,
+  point,
+  point_version
 FROM beyond
-GROUP BY institution_id, person_id, item_code, most, days
+GROUP BY institution_id, person_id, item_code, most, days, point, point_version

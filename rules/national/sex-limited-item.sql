@@ -1,6 +1,6 @@
 /*
 id: sex-limited-item
-version: "1.1"
+version: "1.2"
 title: {zh: 限定性别项目, en: Item limited to the other sex}
 status: stable
 basis: ["国家医保“两库”限性别类知识点 / national knowledge base: sex-limited items"]
@@ -36,15 +36,27 @@ examples:
         persons: [{person_id: P1, sex: U}]
 */
 WITH limits AS (
-  SELECT item_code, first_day, last_day, max(sex_limit) AS sex_limit
+  SELECT
+    item_code,
+    first_day,
+    last_day,
+    max(sex_limit) AS sex_limit,
+    max(point) AS point,
+    max(point_version) AS point_version
   FROM (
-    SELECT item_code, sex_limit, coalesce(valid_from, -100000) AS first_day, coalesce(valid_to, 4000000) AS last_day
+    SELECT
+      item_code,
+      sex_limit,
+      coalesce(valid_from, -100000) AS first_day,
+      coalesce(valid_to, 4000000) AS last_day,
+      CAST(NULL AS VARCHAR) AS point,
+      CAST(NULL AS VARCHAR) AS point_version
     FROM item_catalogue
     WHERE sex_limit IN ('M', 'F')
     UNION ALL
-    SELECT k.item_code, k.sex_limit, k.valid_from AS first_day, k.valid_to AS last_day
+    SELECT k.item_code, k.sex_limit, k.valid_from AS first_day, k.valid_to AS last_day, k.point, k.point_version
     FROM known_item_limits k
-    ANTI JOIN item_catalogue c ON k.item_code = c.item_code
+    ANTI JOIN item_catalogue c ON k.item_code = c.item_code AND c.sex_limit IN ('M', 'F')
     WHERE k.sex_limit IN ('M', 'F')
   ) both_sources
   GROUP BY item_code, first_day, last_day
@@ -59,8 +71,10 @@ SELECT
   CAST([] AS VARCHAR[]) AS evidence,
   l.item_code,
   x.sex_limit,
-  p.sex
+  p.sex,
+  x.point,
+  x.point_version
 FROM billed_lines l
 JOIN limits x ON l.item_code = x.item_code AND l.service_day BETWEEN x.first_day AND x.last_day
 JOIN persons p ON l.person_id = p.person_id
-WHERE p.sex IN ('M', 'F') AND p.sex <> x.sex_limit AND l.service_day BETWEEN $from_day AND $to_day
+WHERE p.sex IN ('M', 'F') AND p.sex <> x.sex_limit AND (l.quantity > 0 OR l.amount > 0) AND l.service_day BETWEEN $from_day AND $to_day
