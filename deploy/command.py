@@ -63,6 +63,7 @@ PARTS: Mapping[str, Part] = {
     ),
     "claims": Part({"renzheng.central.claims.command": "central"}, "Import claim lines."),
     "audit": Part({"renzheng.central.audit.command": "central"}, "Set attendance against billed lines."),
+    "check": Part({"renzheng.central.self_check.command": "check"}, "Check bills before they are submitted."),
     "knowledge": Part(
         {"renzheng.central.checks.knowledge_command": "central"}, "Look after knowledge points."
     ),

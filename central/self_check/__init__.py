@@ -1,0 +1,1 @@
+"""An institution looks at its own month before it submits it."""
