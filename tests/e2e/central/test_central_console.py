@@ -9,6 +9,7 @@ from parts.browser import chromium_page, uncomplaining
 from parts.central import OnWire, register, running_central
 from parts.dialysis_day import DAY, write_logs, write_tables
 from parts.mosquitto import Mosquitto
+from parts.night_store import rules_in
 
 pytestmark = [pytest.mark.chromium, pytest.mark.mosquitto]
 
@@ -19,7 +20,7 @@ def console(tmp_path_factory):
     (folder / "broker").mkdir()
     with (
         Mosquitto(folder / "broker") as broker,
-        running_central(folder / "central", broker.port) as central,
+        running_central(folder / "central", broker.port, audit={"rules_dir": rules_in(folder)}) as central,
     ):
         wire = OnWire(broker.port, central)
         for writer in write_logs():

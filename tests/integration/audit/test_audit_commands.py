@@ -133,6 +133,8 @@ def test_the_rivals_of_the_benchmark_say_what_the_audit_says(tmp_path):
         assert found == expected
 
 
+# `long`: a measurement on the side
+@pytest.mark.long
 def test_a_rival_beyond_a_limit_is_reported_as_not_finished():
     told = []
     runs = measure([500], [500], Limit(seconds=600, gigabytes=0.001), None, told.append)

@@ -99,6 +99,8 @@ def test_evaluate_reads_pairs_and_uses_several_processes(
     assert report["accuracy_at_card_threshold"] == 1
 
 
+# `long`: another engine by the way that the tests around it go
+@pytest.mark.long
 def test_the_library_itself_is_evaluated_in_the_same_way(converted: Path, people: Path) -> None:
     report = json.loads(
         call(
@@ -170,6 +172,8 @@ def test_calibrate_refuses_three_people(converted: Path, people: Path, tmp_path:
         call("calibrate", "--images", people, "--to", tmp_path)
 
 
+# `long`: a measurement on the side
+@pytest.mark.long
 def test_bench_measures_this_engine_and_the_library_side_by_side(
     converted: Path, portraits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

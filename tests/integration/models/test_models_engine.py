@@ -108,7 +108,7 @@ def test_a_good_frame_is_one_face(engine: FaceEngine, photographs: dict[str, np.
         assert abs(seen.quality.yaw) < 0.5
 
 
-@pytest.mark.parametrize("quarters", [0, 1, 2, 3])
+@pytest.mark.parametrize("quarters", [0, 1, *(pytest.param(n, marks=pytest.mark.long) for n in (2, 3))])
 def test_a_photograph_on_its_side_or_head_is_righted_for_a_reference(
     engine: FaceEngine, photographs: dict[str, np.ndarray], known: dict[str, Template], quarters: int
 ) -> None:
