@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -221,8 +221,9 @@ class Cases:
             BodyError: what was sent with it lacks something.
         """
         _must_be_an_act(actor, act)
+        frozen = self._freeze(actor, [doubt_id]) if act == "confirm" else {}
         with self._writing() as connection:
-            return self._act(connection, actor, doubt_id, act, body, seen)
+            return self._act(connection, actor, doubt_id, act, body, seen, frozen)
 
     def act_on_many(self, actor: Actor, wanted: Mapping[str, int | None], act: str, body: Body) -> Many:
         """Do the same step on many doubts; one that is refused keeps none of the others back.
@@ -242,10 +243,12 @@ class Cases:
         refused: list[tuple[str, CaseError]] = []
         chosen = list(wanted.items())
         for first in range(0, len(chosen), _AT_ONCE):
+            some = chosen[first : first + _AT_ONCE]
+            frozen = self._freeze(actor, [doubt_id for doubt_id, _ in some]) if act == "confirm" else {}
             with self._writing() as connection:
-                for doubt_id, seen in chosen[first : first + _AT_ONCE]:
+                for doubt_id, seen in some:
                     try:
-                        done.append(self._act(connection, actor, doubt_id, act, body, seen))
+                        done.append(self._act(connection, actor, doubt_id, act, body, seen, frozen))
                     except CaseError as error:  # it comes before anything of the step is written
                         refused.append((doubt_id, error))
         return Many(done, refused)
@@ -266,6 +269,23 @@ class Cases:
                 if one.roles & actor.roles and doubt.state in one.origins
             }
 
+    def _freeze(self, actor: Actor, doubt_ids: Sequence[str]) -> dict[str, freezing.Frozen]:
+        """Freeze the evidence of doubts that can be confirmed, before the transaction that confirms them.
+
+        A run's tables take a while to read, and whoever else writes would wait for it.
+        """
+        found = {}
+        with self._database.reading() as connection:
+            for doubt_id in doubt_ids:
+                with suppress(NotFoundError):
+                    doubt = reading.doubt_of(connection, actor, doubt_id)
+                    if refusal(self._step(connection, actor, doubt, "confirm", Body())) is None:
+                        found[doubt_id] = self._frozen(connection, doubt)
+        return found
+
+    def _frozen(self, connection: sa.Connection, doubt: Doubt) -> freezing.Frozen:
+        return freezing.freeze(connection, doubt, self._pack(), self._zone_of(connection, doubt))
+
     def _step(self, connection: sa.Connection, actor: Actor, doubt: Doubt, act: str, body: Body) -> Step:
         chosen = acts.ACTS[act]
         case = reading.case_record(connection, doubt.case_id)
@@ -279,7 +299,14 @@ class Cases:
         )  # fmt: skip
 
     def _act(  # noqa: PLR0917 - one step, as `act` has it
-        self, connection: sa.Connection, actor: Actor, doubt_id: str, act: str, body: Body, seen: int | None
+        self,
+        connection: sa.Connection,
+        actor: Actor,
+        doubt_id: str,
+        act: str,
+        body: Body,
+        seen: int | None,
+        prepared: Mapping[str, freezing.Frozen],
     ) -> Doubt:
         """Do a step in a transaction; nothing is written before every guard has let it pass."""
         doubt = reading.doubt_of(connection, actor, doubt_id)
@@ -288,7 +315,7 @@ class Cases:
         more: dict[str, Any] = {}
         frozen: freezing.Frozen | None = None
         if act == "confirm" and refusal(step) is None:
-            frozen = freezing.freeze(connection, doubt, self._pack(), self._zone_of(connection, doubt))
+            frozen = prepared.get(doubt_id) or self._frozen(connection, doubt)
             evidence = frozen.evidence
             more = {"evidence_sha256": freezing.sha256(evidence), "fund_fen": freezing.fund_fen(evidence)}
             step = replace(step, evidence_sha256=more["evidence_sha256"])

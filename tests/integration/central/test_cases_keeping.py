@@ -55,6 +55,20 @@ def act(desk, who, doubt, name, **body):
     return desk.act(PEOPLE[who], doubt.doubt_id, name, Body(**body))
 
 
+def test_the_tables_of_a_run_are_read_before_anybody_has_to_wait_for_the_confirming(desk, monkeypatch):
+    _, (first, second) = drafted(desk)
+    freeze, seen = keeping.freezing.freeze, []
+
+    def watched(connection, *rest):
+        seen.append(connection.get_execution_options()["writes"])
+        return freeze(connection, *rest)
+
+    monkeypatch.setattr(keeping.freezing, "freeze", watched)
+    act(desk, "auditor", first, "confirm")
+    desk.act_on_many(PEOPLE["auditor"], {second.doubt_id: None}, "confirm", Body())
+    assert seen == [False, False]
+
+
 def drafted(desk, institution="H1"):
     case = desk.draft(PEOPLE["auditor"], "2026-03", institution).cases[0]
     with desk.database.reading() as connection:
