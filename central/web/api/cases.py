@@ -17,7 +17,7 @@ from starlette.concurrency import run_in_threadpool
 
 from renzheng.central.access import accounts
 from renzheng.central.access.roles import Permission, Role
-from renzheng.central.cases import attachments, bundle, frozen_log, letters, lists, reading
+from renzheng.central.cases import attachments, bundle, frozen_log, later, letters, lists, reading
 from renzheng.central.cases.amounts import fen
 from renzheng.central.cases.doubts import Case, Doubt
 from renzheng.central.cases.errors import (
@@ -124,8 +124,10 @@ def answered(value: Mapping[str, Any], *, status: int = 200) -> Response:
     return Response(orjson.dumps(value), status_code=status, media_type="application/json", headers=headers)
 
 
-def shown_doubt(doubt: Doubt, case: Case, overturned: float | None) -> dict[str, Any]:
-    """Return a doubt as the API shows it."""
+def shown_doubt(
+    doubt: Doubt, case: Case, overturned: float | None, newest: later.Newest | None = None
+) -> dict[str, Any]:
+    """Return a doubt as the API shows it, with what the newest audit says of it where that is known."""
     viewer.note_persons([doubt.person_id])
     return {
         "id": doubt.doubt_id,
@@ -139,6 +141,8 @@ def shown_doubt(doubt: Doubt, case: Case, overturned: float | None) -> dict[str,
         "rule_version": doubt.rule_version,
         "verdict": doubt.verdict,
         "reason": doubt.reason,
+        "newest_audit": newest
+        and {"verdict": newest.verdict, "lines": newest.lines, "clears": newest.clears},
         "amount_at_stake": yuan(doubt.at_stake_fen),
         "amount": yuan(doubt.amount_fen),
         "state": doubt.state,
@@ -274,7 +278,11 @@ def _add_lists(router: APIRouter, database: Database, zone: ZoneInfo) -> None:
         with database.reading() as connection:
             total, found = lists.doubts(connection, actor, chosen)
             rates = lists.overturn_rates(connection)
-        shown = [shown_doubt(one, of, rates.get((one.rule_id, one.reason))) for one, of in found]
+            newest = later.newest_audit(connection, [one for one, _ in found])
+        shown = [
+            shown_doubt(one, of, rates.get((one.rule_id, one.reason)), newest.get(one.doubt_id))
+            for one, of in found
+        ]
         return answered({"total": total, "doubts": shown})
 
     @router.get("/statistics/overturns")
@@ -394,14 +402,19 @@ def _whole_case(connection: sa.Connection, actor: Actor, case: Case) -> dict[str
     found = lists.doubts_seen(connection, actor, case.case_id)
     rates = lists.overturn_rates(connection)
     counted = lists.Counted(len(found), sum(one.at_stake_fen for one in found))
-    shown = [shown_doubt(one, case, rates.get((one.rule_id, one.reason))) for one in found]
+    newest = later.newest_audit(connection, found)
+    shown = [
+        shown_doubt(one, case, rates.get((one.rule_id, one.reason)), newest.get(one.doubt_id))
+        for one in found
+    ]
     return {**shown_case(case, counted), "doubts": shown}
 
 
 def _whole_doubt(connection: sa.Connection, doubt: Doubt) -> dict[str, Any]:
     rates = lists.overturn_rates(connection)
     case = reading.case_record(connection, doubt.case_id)
-    return shown_doubt(doubt, case, rates.get((doubt.rule_id, doubt.reason)))
+    newest = later.newest_audit(connection, [doubt]).get(doubt.doubt_id)
+    return shown_doubt(doubt, case, rates.get((doubt.rule_id, doubt.reason)), newest)
 
 
 def _add_steps(router: APIRouter, database: Database, cases: Cases) -> None:

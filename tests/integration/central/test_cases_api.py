@@ -5,6 +5,7 @@ import datetime as dt
 import json
 
 import pytest
+import sqlalchemy as sa
 from parts import stores
 from parts.asking import Asking
 from parts.cases_store import lay
@@ -18,6 +19,7 @@ from renzheng.central.cases import journal
 from renzheng.central.main import make_signing_key
 from renzheng.central.metrics import Metrics
 from renzheng.central.settings import make_settings
+from renzheng.central.store import schema
 from renzheng.central.store.database import Database
 from renzheng.central.web.app import build_app
 
@@ -277,3 +279,22 @@ def test_a_doctor_takes_no_journal_nor_others_files(bureau):
     bureau.post("office-1", f"{one}/assign", {"doctor": "doctor-1"})
     bureau.post("doctor-1", f"{one}/answer", {"text": "三号机", "attachments": [file]})
     assert bureau.ask("doctor-1", "GET", f"/attachments/{file}").status == 200
+
+
+def test_what_a_later_audit_says_stands_beside_a_doubt_and_changes_nothing_of_it(bureau):
+    case = issued(bureau)
+    one = next(doubt for doubt in case["doubts"] if doubt["line_ids"] == ["L2"])
+    assert one["newest_audit"] == {"verdict": "contradicted", "lines": {"contradicted": 1}, "clears": False}
+    verdicts = schema.verdicts
+    with bureau.database.writing() as connection:
+        connection.execute(
+            sa.update(verdicts)
+            .where(verdicts.c.line_id == "L2")
+            .values(verdict="supported", reason="billed_late")
+        )
+    again = bureau.get("auditor", f"/doubts/{one['id']}")
+    assert again["newest_audit"] == {"verdict": "supported", "lines": {"supported": 1}, "clears": True}
+    kept = ("verdict", "reason", "state", "version", "evidence_sha256")
+    assert [again[name] for name in kept] == [one[name] for name in kept]
+    listed = bureau.get("office-1", "/doubts?rule_id=line-haemodialysis")["doubts"]
+    assert [doubt["newest_audit"]["clears"] for doubt in listed] == [True]
