@@ -1,6 +1,8 @@
 """Files that institutions hand in: known by their content, hashed, and read by whoever may see their case."""
 
 import hashlib
+import io
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,9 +25,16 @@ KINDS: Mapping[str, tuple[bytes, ...]] = {
     "image/png": (b"\x89PNG\r\n\x1a\n",),
     "image/jpeg": (b"\xff\xd8\xff",),
     "image/tiff": (b"II*\x00", b"MM\x00*"),
-    "application/zip": (b"PK\x03\x04",),
 }
-"""What may be handed in, known by how it begins; DOCX and XLSX are ZIP files."""
+"""What may be handed in, known by how it begins."""
+_ZIP = b"PK\x03\x04"
+_OFFICE = "application/vnd.openxmlformats-officedocument"
+PACKED: Mapping[str, str] = {
+    "word/document.xml": f"{_OFFICE}.wordprocessingml.document",
+    "xl/workbook.xml": f"{_OFFICE}.spreadsheetml.sheet",
+}
+"""DOCX and XLSX are ZIP files, known by a part that each has."""
+MOST_UNPACKED = 200_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +66,26 @@ def kind_of(content: bytes) -> str:
             do="Hand it in as several, or scan it in fewer dots.",
         )
     kind = next((kind for kind, begins in KINDS.items() if content.startswith(begins)), None)
+    if content.startswith(_ZIP):
+        kind = _kind_of_zip(content)
     if kind is None:
         raise BodyError(
             "The file is none of PDF, PNG, JPEG, TIFF, DOCX or XLSX.",
             why="What a file is, is seen from its content, not from its name.",
         )
     return kind
+
+
+def _kind_of_zip(content: bytes) -> str | None:
+    """Return the kind of an Office document; None of any other ZIP, of one with macros, and of a bomb."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as packed:
+            parts = {one.filename: one.file_size for one in packed.infolist()}
+    except (zipfile.BadZipFile, NotImplementedError, ValueError):
+        return None
+    if sum(parts.values()) > MOST_UNPACKED or any(name.endswith("vbaProject.bin") for name in parts):
+        return None
+    return next((kind for part, kind in PACKED.items() if part in parts), None)
 
 
 def keep(

@@ -28,7 +28,9 @@ def must_be_known(connection: sa.Connection, step: Step) -> None:
         )
     for attachment_id in step.body.attachments:
         query = sa.select(ATTACHMENTS.c.attachment_id).where(
-            ATTACHMENTS.c.attachment_id == attachment_id, ATTACHMENTS.c.institution_id == institution_id
+            ATTACHMENTS.c.attachment_id == attachment_id,
+            (ATTACHMENTS.c.institution_id == institution_id)
+            | (ATTACHMENTS.c.account_id == step.actor.account),  # of an office of several institutions
         )
         if connection.execute(query).first() is None:
             raise BodyError(
