@@ -3,7 +3,9 @@
 import logging
 from collections.abc import Callable, Sequence
 from datetime import date, datetime
+from functools import cache
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from joserfc.jwk import OKPKey
 
@@ -11,6 +13,8 @@ from renzheng.central.adt.listener import AdtListener
 from renzheng.central.adt.receiving import Receiver
 from renzheng.central.adt.roster import inpatients, institution_zone
 from renzheng.central.attempts.publishing import Publisher
+from renzheng.central.cases.notices import Notifier, channels_of
+from renzheng.central.cases.terms import Clock, clock_of
 from renzheng.central.checks.site import HISTORY_SECONDS, fill_history
 from renzheng.central.claims.source import Options
 from renzheng.central.draw.delivery import openings_for, sheets_for
@@ -41,6 +45,7 @@ from renzheng.contracts import keys
 from renzheng.contracts.events import utc_now
 from renzheng.contracts.rosters import InpatientRoster
 from renzheng.contracts.rounds import Opening, SealedSheet
+from renzheng.rules.pack import load_pack
 
 logger = logging.getLogger(__name__)
 CONNECT_SECONDS = 15.0
@@ -103,6 +108,7 @@ class Central:
         self.workers.add(self._watch.worker)
         self.workers.add(self._sign_ins.worker)
         self.workers.add(self._rounds.worker)
+        self.workers.add(self._make_notifier().worker)
         self.workers.add(self.privacy.worker)
         self.workers.add(self._web.worker)
         self._history = Worker("check history", lambda: fill_history(settings), every_seconds=HISTORY_SECONDS)
@@ -111,6 +117,16 @@ class Central:
             self.workers.add(self._door.worker)
         if self._adt:
             self.workers.add(self._adt.worker)
+
+    def _make_notifier(self) -> Notifier:
+        """Make what tells people of cases, over the channels that this site has."""
+        told, zone = self.settings.audit, ZoneInfo(self.settings.timezone)
+
+        @cache
+        def terms() -> Clock:
+            return clock_of(load_pack(told.rules_dir).for_region(told.region), told.region, zone)
+
+        return Notifier(self._own_database, channels_of(self.settings.cases), terms, self.clock)
 
     def _make_door(self) -> WebServer | None:
         """Make the address at which devices join, if this site has one."""

@@ -250,14 +250,64 @@ class CheckSettings(_Settings):
     scenarios: dict[str, Literal["before", "during"]] = {}
 
 
+class MailSettings(_Settings):
+    """The site's own SMTP server, and whom it tells.
+
+    Args:
+        host: the server.
+        port: its port.
+        security: `starttls`, `tls` from the first byte, or `none` for a server on this machine.
+        username: with the password in `password_file`, for servers that ask for one.
+        sender: the address from which mails come.
+        bureau: addresses of the bureau.
+        institutions: addresses by institution.
+    """
+
+    host: str
+    port: Annotated[int, Field(ge=1, le=65535)] = 587
+    security: Literal["starttls", "tls", "none"] = "starttls"
+    username: str | None = None
+    password_file: Path | None = None
+    sender: Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$")]
+    bureau: tuple[str, ...] = ()
+    institutions: dict[str, tuple[str, ...]] = {}
+
+    @model_validator(mode="after")
+    def _plain_stays_home(self) -> Self:
+        if self.security == "none" and self.host not in LOOPBACK:
+            raise ValueError("without TLS the mail server must be on this machine")
+        return self
+
+
+class WebHookSettings(_Settings):
+    """An address of the site's own to which notices are posted: kinds and ids, nothing of a person.
+
+    Args:
+        url: begins with https, or is on this machine.
+        secret_file: with it each body is signed (HMAC-SHA256, header X-Renzheng-Signature).
+    """
+
+    url: Annotated[str, Field(pattern=r"^(https://|http://(127\.0\.0\.1|localhost)[:/])")]
+    secret_file: Path | None = None
+
+
 class CaseSettings(_Settings):
-    """What cases need of the machine.
+    """What cases need of the site.
 
     Args:
         font: a font file that covers Chinese, for letters as PDF; None takes the system's Noto CJK.
+        scanner: the site's scanner for files that are handed in: program and arguments, to which the path is
+            added; 0 lets a file pass. Empty scans nothing.
+        scanner_seconds: after which it is ended, and the file not taken.
+        mail: how notices are sent by mail; None sends none.
+        web_hook: where notices are posted; None posts none.
     """
 
     font: Path | None = None
+    scanner: tuple[str, ...] = ()
+    scanner_seconds: Annotated[float, Field(gt=0, le=600)] = 60.0
+    mail: MailSettings | None = None
+    web_hook: WebHookSettings | None = None
 
 
 class Settings(_Settings):

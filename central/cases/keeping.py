@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -28,7 +27,7 @@ from renzheng.central.cases import (
 from renzheng.central.cases.candidates import candidates
 from renzheng.central.cases.doubts import Case, CaseState, Doubt, Flag, Opinion, State
 from renzheng.central.cases.drafting import Candidate
-from renzheng.central.cases.due import Due, WorkingDays
+from renzheng.central.cases.due import Due
 from renzheng.central.cases.errors import (
     BodyError,
     CaseError,
@@ -37,7 +36,7 @@ from renzheng.central.cases.errors import (
     StepRefusedError,
 )
 from renzheng.central.cases.guards import Actor, Body, Step, refusal, says_something
-from renzheng.central.cases.terms import Clock, term_of
+from renzheng.central.cases.terms import Clock, clock_of, term_of
 from renzheng.central.store import schema
 from renzheng.central.store.database import Database
 from renzheng.central.store.locks import CLASS, NUMBERS
@@ -194,9 +193,7 @@ class Cases:
             yield connection
 
     def _terms(self) -> Clock:
-        pack = self._pack()
-        numbers = partial(pack.casework, self._region)
-        return Clock(numbers, self._zone, WorkingDays(pack.working_days(self._region)))
+        return clock_of(self._pack(), self._region, self._zone)
 
     def _now(self) -> datetime:
         return self._clock().astimezone(UTC)

@@ -9,10 +9,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from zoneinfo import ZoneInfo
 
 from renzheng.central.cases.doubts import WITH_THE_INSTITUTION, Case, Doubt, State
 from renzheng.central.cases.due import Due, WorkingDays, due_after, named
+from renzheng.rules.pack import Pack
 
 STAGES: Mapping[State, str] = {
     **dict.fromkeys(WITH_THE_INSTITUTION, "statement"),
@@ -132,6 +134,11 @@ class Clock:
     def _last_day(self, due_at: datetime) -> date:
         """Return the last day of a term that ends with the midnight after it."""
         return self._day(due_at - timedelta(microseconds=1))
+
+
+def clock_of(pack: Pack, region: str | None, zone: ZoneInfo) -> Clock:
+    """Return what counts the time limits of a region, by its working days."""
+    return Clock(partial(pack.casework, region), zone, WorkingDays(pack.working_days(region)))
 
 
 def _days(after: date, until: date) -> list[date]:

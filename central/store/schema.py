@@ -886,6 +886,30 @@ case_journal = _table(
     rowid=False,
 )
 
+# What somebody is told of cases, each once, and what became of sending it.
+notices = _table(
+    "notices",
+    Column("notice_id", Text, primary_key=True),
+    Column("at", _Big, nullable=False, index=True),
+    Column("kind", Text, nullable=False),
+    Column("audience", Text, nullable=False),  # an institution, or the bureau
+    Column("subject", Text, nullable=False),  # a case, or the number of a change of a rule's power
+    Column("stage", Text, nullable=False),
+    UniqueConstraint("kind", "audience", "subject", "stage", name="uq_notices_kind"),
+    rowid=False,
+)
+
+notice_sends = _table(
+    "notice_sends",
+    Column("notice_id", Text, ForeignKey("notices.notice_id"), primary_key=True),
+    Column("channel", Text, primary_key=True),
+    Column("tries", Integer, nullable=False),
+    Column("next_at", _Big, index=True),  # empty when it was taken, or given up
+    Column("sent_at", _Big),
+    Column("problem", Text),  # of the last try
+    rowid=False,
+)
+
 # Enforcement files beside cases, and their journals.
 penalties = _table(
     "penalties",

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable
 from datetime import datetime
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -23,7 +23,7 @@ from renzheng.central.access.provider import Provider
 from renzheng.central.access.roles import Permission
 from renzheng.central.access.signing_in import SigningIn
 from renzheng.central.access.visitors import Visitors
-from renzheng.central.cases import attachments
+from renzheng.central.cases import attachments, scanning
 from renzheng.central.cases.errors import CaseError
 from renzheng.central.cases.keeping import Cases
 from renzheng.central.cases.penalty_keeping import Penalties
@@ -197,13 +197,15 @@ def _add_cases(app: FastAPI, database: Database, settings: Settings, clock: Call
 
     zone = ZoneInfo(settings.timezone)
     cases = Cases(database, key, pack, zone, clock, region=settings.audit.region)
-    router = case_routes.build_router(database, cases, clock, signed_by, zone)
+    told = settings.cases
+    scan = partial(scanning.must_pass, command=told.scanner, seconds=told.scanner_seconds)
+    router = case_routes.build_router(database, cases, clock, signed_by, zone, scan)
     case_rules.add_to(router, database, cases)
-    case_letters.add_to(router, database, zone, settings.cases.font)
+    case_letters.add_to(router, database, zone, told.font)
     penalties = Penalties(database, key, pack, zone, clock, settings.audit.region)
     case_penalties.add_to(router, database, penalties)
     app.include_router(router, prefix="/api/v1")
-    app.include_router(case_pages.build_router(Office(database, cases, clock, zone, settings.audit)))
+    app.include_router(case_pages.build_router(Office(database, cases, clock, zone, settings.audit, scan)))
 
 
 _ELSEWHERE = 303

@@ -1,4 +1,4 @@
-"""What cases teach, over the API: how far each rule may go, and open doubts of the shape of one."""
+"""What cases teach and whom they tell, over the API: powers of rules, doubts alike, notices."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from renzheng.central.access.roles import Permission
-from renzheng.central.cases import lists, powers, reading
+from renzheng.central.cases import lists, notices, powers, reading
 from renzheng.central.cases.keeping import Cases
 from renzheng.central.store.database import Database
 from renzheng.central.web.api import cases as case_routes
@@ -34,6 +34,15 @@ def add_to(router: APIRouter, database: Database, cases: Cases) -> None:
         actor = case_routes.actor_of(database, request)
         after = await run_in_threadpool(cases.restore_rule, actor, rule_id, version, reason)
         return case_routes.answered(shown_power(after))
+
+    @router.get("/notices")
+    @needs(Permission.CASES)
+    def read_notices(request: Request, limit: case_routes.Limit = 100) -> Response:
+        """List the newest notices of cases for whoever asks, with what became of sending them."""
+        actor = case_routes.actor_of(database, request)
+        with database.reading() as connection:
+            found = notices.listed(connection, actor, limit)
+        return case_routes.answered({"notices": found})
 
     @router.get("/doubts/{doubt_id}/alike")
     @needs(Permission.CASES)

@@ -59,12 +59,13 @@ Offset = Annotated[int, Query(ge=0, le=10_000_000)]
 _TEXTS = ("reason", "text", "decision", "position", "doctor", "to", "period")
 
 
-def build_router(
+def build_router(  # noqa: PLR0917 - what every route may need
     database: Database,
     cases: Cases,
     clock: Callable[[], datetime],
     signed_by: Callable[[], Sequence[OKPKey]],
     zone: ZoneInfo,
+    scan: Callable[[bytes], None],
 ) -> APIRouter:
     """Build the routes over a store.
 
@@ -74,6 +75,7 @@ def build_router(
         clock: when it is.
         signed_by: central's keys, those with which it signed before among them.
         zone: the site's, in which days begin, and for letters to institutions without one of their own.
+        scan: looks at a file that is handed in, and raises when it is not to be taken.
     """
     router = APIRouter(tags=["cases"])
     _add_lists(router, database, zone)
@@ -81,7 +83,7 @@ def build_router(
     _add_proofs(router, database, signed_by, zone)
     _add_steps(router, database, cases)
     _add_many(router, database, cases)
-    _add_attachments(router, database, clock)
+    _add_attachments(router, database, clock, scan)
     return router
 
 
@@ -492,12 +494,15 @@ def _add_many(router: APIRouter, database: Database, cases: Cases) -> None:
         return await _done(request, do)
 
 
-def _add_attachments(router: APIRouter, database: Database, clock: Callable[[], datetime]) -> None:
+def _add_attachments(
+    router: APIRouter, database: Database, clock: Callable[[], datetime], scan: Callable[[bytes], None]
+) -> None:
     @router.post("/attachments")
     @needs(Permission.CASES_STEP)
     async def add_attachment(request: Request) -> Response:
         """Take a file, as the body or as the part `file` of a form; answers its id, kind and hash."""
         content = await _content(request)
+        await run_in_threadpool(scan, content)
         return await run_in_threadpool(keep, request, content)
 
     def keep(request: Request, content: bytes) -> Response:

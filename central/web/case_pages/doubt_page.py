@@ -94,6 +94,7 @@ def _hand_in(office: Office, actor: Actor, doubt_id: str, sent: Sent, t: Texts) 
     """
     for _, content in sent.files:
         attachments.kind_of(content)
+        office.scan(content)
     if not sent.files:
         return [], ""
     ids, said = [], []

@@ -52,6 +52,7 @@ class Office:
         clock: when it is.
         zone: the site's.
         audit: where the rules are, for their names.
+        scan: looks at a file that is handed in, and raises when it is not to be taken.
     """
 
     database: Database
@@ -59,6 +60,7 @@ class Office:
     clock: Callable[[], datetime]
     zone: ZoneInfo
     audit: AuditSettings
+    scan: Callable[[bytes], None]
 
     def named(self, reason: str, t: Texts) -> str:
         """Return the words for a doubt's reason; a finding's is its rule, which has a title."""
