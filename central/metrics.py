@@ -25,6 +25,7 @@ HELP: Mapping[str, tuple[Kind | Literal["histogram"], str]] = {
     "renzheng_worker_moves": ("gauge", "0 while a thread is stalled or dead."),
     "renzheng_worker_turns_total": ("counter", "A thread's turns that ended well."),
     "renzheng_worker_failures_total": ("counter", "A thread's turns that ended in an error."),
+    "renzheng_stored_faces": ("gauge", "People with a stored face, each counted once over all devices."),
     "renzheng_days_not_audited": ("gauge", "Billed days up to yesterday that no run has answered."),
     "renzheng_certificate_days_left": ("gauge", "Days that a certificate of this site still holds."),
     "renzheng_ingest_commit_seconds": ("histogram", "From a group's first message to its commit."),

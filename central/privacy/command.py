@@ -235,3 +235,29 @@ def count_requests(config: Config = CONFIG) -> None:
             count["refused"],
         )
     )
+
+
+@app.command()
+def filing(
+    out: Annotated[
+        Path, typer.Option("--out", help="Folder for the papers; those in it are compared with.")
+    ] = Path("privacy-papers"),
+    config: Config = CONFIG,
+) -> None:
+    """Write filing table, impact assessment, record of processing and audit folder from what is in force."""
+    from renzheng.central.privacy import filing as papers
+    from renzheng.central.privacy.shares import PersonShares
+    from renzheng.contracts import keys
+
+    settings, database = _store(config)
+    key = keys.load_private_key(settings.key_file.read_bytes())
+    with database.reading() as connection:
+        changed = papers.write_papers(connection, settings, key, out, utc_now())
+        found = papers.stored(connection, PersonShares(settings.shares_dir))
+    console = Terminal()
+    console.print(say("{0} people have a stored face, each counted once over all devices", found.people))
+    if found.level != "none":
+        console.print(say("filing is due at {0} people, within 30 working days", papers.FILE_AT))
+    console.print(say("{0} lines have changed since the last papers in {1}", len(changed), out))
+    for line in changed:
+        console.print(line, markup=False)

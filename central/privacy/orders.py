@@ -112,6 +112,17 @@ def of_subject(connection: sa.Connection, subject_id: str) -> Sequence[Mapping[s
     return [dict(row) for row in connection.execute(query).mappings()]
 
 
+def oldest_unanswered(connection: sa.Connection) -> Sequence[tuple[str, int]]:
+    """Name the devices of which an answer to a withdrawal is outstanding, each with since when."""
+    since = sa.func.min(TABLE.c.issued_at).label("since")
+    query = (
+        sa.select(TABLE.c.device_id, since)
+        .where(TABLE.c.answered_at.is_(None), TABLE.c.act == "withdraw")
+        .group_by(TABLE.c.device_id)
+    )
+    return [(row.device_id, row.since) for row in connection.execute(query)]
+
+
 def unanswered_people(connection: sa.Connection, device_id: str, people: Iterable[str]) -> set[str]:
     """Of some people, those about whom an order waits for a device."""
     query = sa.select(TABLE.c.person_id).where(

@@ -31,6 +31,8 @@ KINDS: Mapping[str, Severity] = {
     "days_not_audited": "warning",
     "no_bill": "warning",
     "broker_outgrown": "warning",
+    "withdrawal_unanswered": "warning",
+    "many_faces": "warning",
     "certificate_ends": "warning",
     "certificate_expired": "critical",
 }
@@ -45,6 +47,10 @@ CERTIFICATE_DAYS = 30
 NIGHT_HOURS = 26
 BILL_DAYS = 7
 FAILING_SECONDS = 60.0
+UNANSWERED = timedelta(days=1)
+"""A device that has not certified a withdrawal for so long is told of."""
+MANY_FACES = 80_000
+"""People with a stored face: at 100,000 filing is due (order 19 of CAC and MPS, art. 15)."""
 _SECOND = 1_000_000
 _DAY = 86_400 * _SECOND
 
@@ -250,3 +256,21 @@ def since_first(problems: Iterable[Problem], before: Mapping[tuple[str, str], in
         replace(one, since_us=min(one.since_us, before.get((one.subject, one.kind), one.since_us)))
         for one in problems
     ]
+
+
+def of_persons(waiting: Sequence[tuple[str, int]], faces: int, now_us: int) -> list[Problem]:
+    """Name devices that have not certified a withdrawal, and the site whose faces come near to filing.
+
+    Args:
+        waiting: devices, each with when its oldest unanswered order about a person was issued.
+        faces: people with a stored face, each counted once.
+        now_us: when it is.
+    """
+    found = [
+        Problem("withdrawal_unanswered", device_id, since, "")
+        for device_id, since in waiting
+        if now_us - since > UNANSWERED.total_seconds() * _SECOND
+    ]
+    if faces >= MANY_FACES:
+        found.append(Problem("many_faces", SITE, now_us, f"{faces:,}"))
+    return found

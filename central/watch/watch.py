@@ -12,6 +12,8 @@ from renzheng.central.ingest.consumer import Connected
 from renzheng.central.metrics import Labels, Metrics
 from renzheng.central.nightly import owed_days
 from renzheng.central.nightly.manifest import NAME as MANIFEST
+from renzheng.central.privacy import orders
+from renzheng.central.privacy.shares import PersonShares
 from renzheng.central.settings import Settings
 from renzheng.central.site.setup import consumer_names
 from renzheng.central.store import alarms, last_times, reading, refusals
@@ -28,6 +30,7 @@ EVERY_SECONDS = 10.0
 OF_PROCESS = {"worker_stuck", "worker_failing", "broker_unreachable", "second_consumer", "store_refuses"}
 """What the process itself knows at every moment, without the store."""
 JUMPS_SHOWN = timedelta(hours=24)
+FACES_COUNTED_EVERY = timedelta(hours=1)
 QUIET = timedelta(days=30)
 """An alarm of the ingest that has not come again for so long is closed; what proves a fraud stays open."""
 SHARD = "shard "
@@ -77,6 +80,7 @@ class Watch:
         self._known: list[Problem] = []
         self._billed: Sequence[date] = ()
         self._lake_seen = (0, 0)
+        self._faces = (0, 0)
         self.worker = Worker(
             "watch" if whole else f"watch-{'-'.join(sorted(self._shards))}",
             self.look,
@@ -172,6 +176,7 @@ class Watch:
         if not self._whole:
             return seen
         seen += problems.of_shards(rows, self._shards, said, now_us)
+        seen += problems.of_persons(orders.oldest_unanswered(connection), self._count_faces(now_us), now_us)
         seen += problems.of_broker_size(rows, reading.broker_devices(connection), now_us)
         zone = ZoneInfo(self._settings.timezone)
         billed = self._billed_days()
@@ -181,6 +186,15 @@ class Watch:
         last = billed[-1] if billed else None
         known = Audited(in_use, reading.last_night(connection), last, owed)
         return [*seen, *problems.of_audit(known, now.astimezone(zone), now_us)]
+
+    def _count_faces(self, now_us: int) -> int:
+        """Count people with a stored face; no more often than once an hour, as it walks a folder."""
+        counted_at, faces = self._faces
+        if now_us - counted_at >= to_span(FACES_COUNTED_EVERY):
+            faces = PersonShares(self._settings.shares_dir).people()
+            self._faces = now_us, faces
+        self._metrics.put("renzheng_stored_faces", faces)
+        return faces
 
     def _billed_days(self) -> Sequence[date]:
         """Read the lake's billed days, anew only when its manifest is another file."""

@@ -12,7 +12,8 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 
 from renzheng.central.access.roles import Permission
 from renzheng.central.access.visitors import Visitor
-from renzheng.central.privacy import consents, holds, orders, requests, retention, withdrawals
+from renzheng.central.privacy import consents, filing, holds, orders, requests, retention, withdrawals
+from renzheng.central.privacy.shares import PersonShares
 from renzheng.central.settings import Settings
 from renzheng.central.store import viewer
 from renzheng.central.store.database import Database
@@ -39,6 +40,7 @@ def build_router(database: Database, settings: Settings, clock: Clock) -> APIRou
     _add_consents(router, database, clock, zone)
     _add_withdrawals(router, database, clock, zone)
     _add_retention(router, database, settings, clock, zone)
+    _add_filing(router, database, settings)
     return router
 
 
@@ -138,6 +140,15 @@ def _add_retention(
                 "backups": retention.overdue_backups(connection, settings, clock()),
             }
         return render(request, "retention.html", when=Times(zone), **values)
+
+
+def _add_filing(router: APIRouter, database: Database, settings: Settings) -> None:
+    @router.get("/privacy/filing")
+    @needs(Permission.PRIVACY)
+    def show_filing(request: Request) -> Response:
+        with database.reading() as connection:
+            found = filing.stored(connection, PersonShares(settings.shares_dir))
+        return render(request, "filing.html", found=found)
 
 
 def said_of(request: Request, error: RenzhengError) -> str:

@@ -31,7 +31,14 @@ WITHDRAWAL = "W1"
 ROLES = {"chief": Role.ADMINISTRATOR, "chen": Role.DATA_PROTECTION, "zhao": Role.ADMINISTRATOR}
 PAGES = {
     "chief": ("/access/factors", "/access/accounts", "/access/roles", "/access/emergencies", "/access/me"),
-    "chen": ("/access/log", "/privacy", f"/privacy/withdrawals/{WITHDRAWAL}"),
+    "chen": (
+        "/access/log",
+        "/privacy",
+        f"/privacy/withdrawals/{WITHDRAWAL}",
+        "/privacy/retention",
+        "/privacy/filing",
+        "/crops",
+    ),
 }
 
 
@@ -141,3 +148,8 @@ def inspect(page, name):
     assert page.locator("h1").inner_text().strip()
     page.screenshot(path=pictures.folder("console") / f"{name}.png")
     assert axe_of(page)["violations"] == []
+    if "/privacy" in page.url or "/crops" in page.url:  # at 400 % nothing but tables scrolls sideways
+        page.set_viewport_size({"width": 320, "height": 256})
+        assert page.evaluate("document.documentElement.scrollWidth") <= 320
+        page.screenshot(path=pictures.folder("console") / f"{name}-400.png", full_page=True)
+        page.set_viewport_size({"width": 1280, "height": 900})

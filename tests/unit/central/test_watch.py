@@ -75,6 +75,18 @@ def test_a_device_is_named_when_it_is_silent_halted_or_runs_out(changed, expecte
     assert kinds(problems.of_devices([device(**changed)], [LISTENING], NOW_US)) == expected
 
 
+@pytest.mark.parametrize(
+    ("waiting", "faces", "expected"),
+    [
+        ([], 79_999, []),
+        ([("kiosk-1", NOW_US - DAY)], 0, []),
+        ([("kiosk-1", NOW_US - DAY - 1)], 80_000, ["withdrawal_unanswered", "many_faces"]),
+    ],
+)
+def test_withdrawals_that_wait_and_faces_near_filing_are_told(waiting, faces, expected):
+    assert [one.kind for one in problems.of_persons(waiting, faces, NOW_US)] == expected
+
+
 @pytest.mark.parametrize(("sized_for", "expected"), [(None, []), (3, []), (2, []), (1, ["broker_outgrown"])])
 def test_a_broker_made_for_fewer_devices_is_named_and_revoked_ones_do_not_count(sized_for, expected):
     rows = [device(), device(), device(revoked_at=NOW_US)]
