@@ -85,6 +85,7 @@ PARTS: Mapping[str, Part] = {
                 "renzheng.bench.ward.command",
                 "renzheng.bench.site.command",
                 "renzheng.bench.pages.command",
+                "renzheng.bench.access.command",
             ),
             "dev",
         ),

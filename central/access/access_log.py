@@ -144,7 +144,7 @@ def verify(
 def _persons_of(connection: sa.Connection, first: int, last: int) -> Mapping[int, list[str]]:
     query = sa.select(PERSONS).where(PERSONS.c.number.between(first, last))
     found: dict[int, list[str]] = {}
-    for person_id, number in connection.execute(query):
+    for person_id, number in connection.execute(query).all():
         found.setdefault(number, []).append(person_id)
     return found
 

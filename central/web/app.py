@@ -175,7 +175,7 @@ def _add_signing_in(  # noqa: PLR0917 - what they all stand on
     party, zone = sign_in_pages.party_of(settings.public_url), ZoneInfo(settings.timezone)
     provider = Provider(settings.oidc, settings.public_url, clock) if settings.oidc else None
     app.include_router(sign_in_pages.build_router(gate, signing, guesses, party, provider))
-    app.include_router(factor_pages.build_router(database, clock, signing, party, zone))
+    app.include_router(factor_pages.build_router(database, clock, signing, party, zone, guesses))
     if provider is not None:
         returning = provider_pages.Returning(database, clock, signing, provider)
         app.include_router(provider_pages.build_router(returning, guesses))

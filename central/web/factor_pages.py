@@ -12,7 +12,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import HTMLResponse
 from markupsafe import Markup
 
-from renzheng.central.access import access_log, factors, one_time_codes, passkeys, sessions
+from renzheng.central.access import access_log, accounts, factors, one_time_codes, passkeys, sessions
 from renzheng.central.access.access_log import Access
 from renzheng.central.access.ceremonies import Ceremony, new_challenge
 from renzheng.central.access.errors import PasskeyError
@@ -22,9 +22,10 @@ from renzheng.central.access.roles import Permission
 from renzheng.central.access.signing_in import SigningIn
 from renzheng.central.access.visitors import Visitor
 from renzheng.central.store.database import Database
-from renzheng.central.web.access import read_form
+from renzheng.central.web.access import read_form, too_many
 from renzheng.central.web.console.pages import Times, choose_language, render
 from renzheng.central.web.guard import address_of, needs, visitor_of
+from renzheng.central.web.guesses import Guesses
 from renzheng.central.web.sign_in_pages import Party
 from renzheng.common.words import message
 from renzheng.contracts.errors import RenzhengError
@@ -54,6 +55,7 @@ class Keeping:
             "recovery_given": self._give_recovery,
             "passkey_registered": self._register,
             "passkey_removed": self._remove_passkey,
+            "password_changed": self._change_password,
         }
 
     def values(self, request: Request, visitor: Visitor) -> Told:
@@ -71,7 +73,8 @@ class Keeping:
                 told["options"] = passkeys.ask_new(connection, account_id, party, challenge)
                 made = Ceremony(address_of(request), account_id, challenge=challenge)
                 self._signing.ceremonies.put(_new(visitor), made, now)
-        return {"held": held, "passkeys": keys, "visitor": visitor, **told}
+            has_password = accounts.kept_password(connection, account_id, now) is not None
+        return {"held": held, "passkeys": keys, "visitor": visitor, "has_password": has_password, **told}
 
     def take(self, request: Request, visitor: Visitor, form: Form) -> Told:
         """Do what a form asks for, and write it down; other sessions of the account end.
@@ -136,9 +139,26 @@ class Keeping:
             one_time_codes.remove(connection, visitor.account_id)
         return {}
 
+    def _change_password(
+        self, connection: sa.Connection, _request: Request, visitor: Visitor, form: Form
+    ) -> Told:
+        now = self._clock()
+        kept = accounts.kept_password(connection, visitor.account_id, now)
+        if not accounts.knows_password(kept, form.get("present", "")):
+            return {"problem": "present"}
+        if form.get("password") != form.get("again"):
+            return {"problem": "again"}
+        accounts.choose_password(connection, visitor.account_id, form.get("password", ""), now)
+        return {"done": True}
 
-def build_router(
-    database: Database, clock: Callable[[], datetime], signing: SigningIn, party: Party, zone: ZoneInfo
+
+def build_router(  # noqa: PLR0917 - what the page stands on
+    database: Database,
+    clock: Callable[[], datetime],
+    signing: SigningIn,
+    party: Party,
+    zone: ZoneInfo,
+    guesses: Guesses,
 ) -> APIRouter:
     """Build the page over a store."""
     router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
@@ -148,7 +168,14 @@ def build_router(
         visitor = visitor_of(request)
         if visitor is None or visitor.session_id is None:
             raise HTTPException(404)  # a program has none
-        values = {"problem": "", "codes": (), "said": said, **keeping.values(request, visitor), **told}
+        values = {
+            "problem": "",
+            "codes": (),
+            "done": False,
+            "said": said,
+            **keeping.values(request, visitor),
+            **told,
+        }
         return render(request, "factors.html", status=status, when=Times(zone), **values)
 
     def take(request: Request, form: Form) -> Response:
@@ -169,9 +196,17 @@ def build_router(
     @needs(Permission.FACTORS)
     async def change_factors(request: Request) -> Response:
         form = await read_form(request)
-        return await run_in_threadpool(take, request, form)
+        answer = await run_in_threadpool(take, request, form)
+        visitor = visitor_of(request)
+        if answer.status_code == _WRONG and visitor is not None:
+            held = await guesses.fail(address_of(request), visitor.account_id)
+            return answer if held else too_many()
+        return answer
 
     return router
+
+
+_WRONG = 400
 
 
 def _picture(address: str) -> Markup:

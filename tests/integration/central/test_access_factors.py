@@ -320,3 +320,18 @@ def test_a_passkey_is_registered_and_signs_in_alone_or_second(site):
     late = Asking(site.app)
     shown = key.show(options_of(late.get("/sign-in/passkey")))
     assert late.post("/sign-in/passkey", {"credential": shown}).status == 403
+
+
+def test_people_change_their_own_password_and_are_signed_out_elsewhere(site):
+    browser = site.person("li.wei", Role.AUDITOR)
+    other, _ = sign_in(site)
+    fresh = "seven quiet boats at noon"
+    form = {"act": "password_changed", "present": PASSWORD, "password": fresh, "again": fresh}
+    for change in ({"present": "wrong"}, {"again": "another"}, {"password": "short", "again": "short"}):
+        assert browser.post("/access/factors", form | change).status == 400
+    assert other.get("/access/me").status == 200
+    assert browser.post("/access/factors", form).status == 200
+    assert other.get("/access/me").status == 303
+    assert sign_in(site)[1].status == 403
+    assert sign_in(site, fresh)[1].status == 303
+    assert ("password_changed", "-") in site.acts()
