@@ -142,9 +142,9 @@ def verify(
 
 
 def _persons_of(connection: sa.Connection, first: int, last: int) -> Mapping[int, list[str]]:
-    query = sa.select(PERSONS).where(PERSONS.c.number.between(first, last))
+    query = sa.select(PERSONS.c.number, PERSONS.c.person_id).where(PERSONS.c.number.between(first, last))
     found: dict[int, list[str]] = {}
-    for person_id, number in connection.execute(query).all():
+    for number, person_id in connection.execute(query).cursor.fetchall():  # plain tuples, by the million
         found.setdefault(number, []).append(person_id)
     return found
 

@@ -7,10 +7,12 @@ import typer
 
 from renzheng.common.terminal import Terminal
 from renzheng.common.words import say
+from renzheng.contracts.events import utc_now
 
 app = typer.Typer(no_args_is_help=True)
 Config = Annotated[Path, typer.Option("--config", help="Central's configuration file.")]
 CONFIG = Path("central.toml")
+SHELL = "command line"
 
 
 @app.callback()
@@ -24,7 +26,9 @@ def bundle(
     out: Annotated[Path, typer.Option(help="The file to write.")],
     config: Config = CONFIG,
 ) -> None:
-    """Write a case with its journal and evidence to one file."""
+    """Write a case with its journal and evidence to one file; the access log holds of whom it is."""
+    from renzheng.central.access import access_log
+    from renzheng.central.access.access_log import Access
     from renzheng.central.cases import reading
     from renzheng.central.cases.bundle import write
     from renzheng.central.settings import read_settings
@@ -41,6 +45,10 @@ def bundle(
     with database.reading() as connection:
         parts = reading.whole(connection, case)
         proofs = reading.proofs_of(connection, parts[-1])
+    persons = [doubt.person_id for doubt in parts[1] if doubt.person_id]
+    with database.writing() as connection:
+        told = Access(SHELL, (), "-", "case_bundle", f"case {case} to {out}", "export", persons=persons)
+        access_log.append(connection, told, utc_now())
     write_whole(out, write(*parts, by, proofs))
     Terminal().print(say("{0} holds the case.", out))
 

@@ -28,6 +28,8 @@ pytestmark = pytest.mark.chromium
 NOW = dt.datetime(2026, 3, 4, 15, tzinfo=dt.UTC)
 PASSWORD = "five green lamps by the river"
 WITHDRAWAL = "W1"
+AT_400_PER_CENT = {"width": 320, "height": 256}
+"""What is left of 1280 by 1024 at 400 % (WCAG 2.2, 1.4.10)."""
 ROLES = {"chief": Role.ADMINISTRATOR, "chen": Role.DATA_PROTECTION, "zhao": Role.ADMINISTRATOR}
 PAGES = {
     "chief": ("/access/factors", "/access/accounts", "/access/roles", "/access/emergencies", "/access/me"),
@@ -99,6 +101,11 @@ def test_from_the_one_time_address_to_the_pages(console, page, name):
         for language in ("zh", "en"):
             page.goto(f"{url}{path}?lang={language}")
             inspect(page, f"access{path.replace('/', '-')}-{language}")
+        page.set_viewport_size(AT_400_PER_CENT)
+        wide = page.evaluate("document.documentElement.scrollWidth")
+        page.screenshot(path=pictures.folder("console") / f"access{path.replace('/', '-')}-400.png")
+        assert wide <= AT_400_PER_CENT["width"], f"{path} scrolls sideways"
+        page.set_viewport_size({"width": 1280, "height": 900})
     page.goto(f"{url}/access/me")
     page.click("main .head button")
     page.wait_for_url(f"{url}/sign-in")

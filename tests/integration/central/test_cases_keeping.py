@@ -10,7 +10,10 @@ import pytest
 import sqlalchemy as sa
 from parts.cases import PEOPLE
 from parts.cases_store import lay
+from parts.command_line import run
 
+from renzheng.central.access import access_log
+from renzheng.central.access.access_log import Wanted
 from renzheng.central.cases import journal, keeping, lists, penalty_keeping, powers, reading
 from renzheng.central.cases.doubts import CaseState, State
 from renzheng.central.cases.errors import (
@@ -26,6 +29,7 @@ from renzheng.central.cases.keeping import Cases
 from renzheng.central.cases.money import ledger_of
 from renzheng.central.cases.penalties import Asked
 from renzheng.central.cases.penalty_keeping import Penalties
+from renzheng.central.settings import make_settings, write_settings
 from renzheng.central.store import adjudicated, audits, schema
 from renzheng.contracts import keys
 from renzheng.rules.pack import Pack
@@ -337,3 +341,22 @@ def test_a_referral_is_tracked_and_becomes_an_enforcement_file(desk):
         kept = penalty_keeping.journal_of(connection, file.penalty_id)
     entries = journal.verify(file.penalty_id, kept, [desk.key])
     assert [one.act for one in entries] == ["open", "file"]
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_taking_a_case_away_from_a_shell_is_written_down_first(desk, tmp_path):
+    case, doubts = drafted(desk)
+    settings = make_settings(
+        {"data_dir": str(tmp_path / "data"), "database_url": f"sqlite:///{tmp_path / 'central.sqlite'}"}
+    )
+    write_settings(settings, tmp_path / "central.toml")
+    settings.key_file.parent.mkdir(parents=True)
+    settings.key_file.write_bytes(keys.private_pem(desk.key))
+    taken = tmp_path / "case.zip"
+    run("case", "bundle", case.case_id, "--out", taken, "--config", tmp_path / "central.toml")
+    with desk.database.reading() as connection:
+        _, entries = access_log.read(connection, Wanted())
+    persons = sorted({one.person_id for one in doubts if one.person_id})
+    assert persons
+    assert (entries[0]["act"], entries[0]["persons"]) == ("case_bundle", persons)
+    assert taken.exists()
