@@ -296,6 +296,7 @@ SCREENS = {
     path.relative_to(ROOT): json.loads(path.read_text(encoding="utf-8"))
     for path in [
         *(ROOT / "central" / "catalogues").glob("*.json"),
+        *ROOT.glob("central/*/templates/*.json"),
         *ROOT.glob("edge/*/page/catalogue/*.json"),
     ]
 }
@@ -320,7 +321,7 @@ def test_every_make_target_of_a_document_is_one():
 
 
 def test_words_of_a_screen_are_quoted_by_the_manuals_as_the_screen_has_them():
-    shown = {text for path, texts in SCREENS.items() if path.stem == "zh" for text in texts.values()}
+    shown = {text for path, texts in SCREENS.items() if path.stem.endswith("zh") for text in texts.values()}
     manuals = {page.name: page.read_text("utf-8") for page in (ROOT / "docs" / "zh").glob("*.md")}
     quoted = [(name, words) for name, text in manuals.items() for words in re.findall("「([^」]+)」", text)]
     assert len(quoted) > 100
