@@ -68,7 +68,9 @@ async def _step(site, caller, role, method, path, permission, institution):  # n
     told = [one for one in TELLING[B] if one in text] if role in BY_INSTITUTION else []
     others = role in BY_INSTITUTION and institution == B and PLACED.search(path) and answer.status != 404
     unwritten = len(written) != 1 or not named <= set(written[0]["persons"]) if persons else bool(named)
-    wrong = (answer.status in (401, 403, 500), told, others, answer.status < 400 and unwritten)
+    by_the_case = permission is Permission.CASES_STEP and method == "POST"  # whose own table has the steps
+    refused = answer.status in (401, 500) or (answer.status == 403 and not by_the_case)
+    wrong = (refused, told, others, answer.status < 400 and unwritten)
     return f"{where}, {wrong}" if any(wrong) else None
 
 
