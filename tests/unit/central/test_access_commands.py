@@ -15,7 +15,8 @@ OF_NO_PERSON = {
     "access verify", "account add", "account code", "account disable", "account enable", "account factors",
     "account list", "account role", "account sign-out", "account token", "adt outcomes", "adt read", "alarms",
     "devices", "filing", "init", "inspector", "log archive", "log checkpoint", "log prune", "log verify",
-    "move-device", "night", "register-device", "register-institution", "requests", "retention", "revoke-device",
+    "move-device", "night", "register-device", "register-institution", "requests", "retention",
+    "revoke-device",
     "rotate-key", "withdrawals",
 }  # fmt: skip
 """Commands that open the store and name nobody in what they print or write for people to read."""
