@@ -21,14 +21,13 @@ from renzheng.central.archive.form import TABLES, Manifest, Writer, hash_file, o
 from renzheng.central.archive.writing import Signer, archive, clean_cut
 from renzheng.central.backup import backups
 from renzheng.central.errors import ArchiveError, LogFaultError
-from renzheng.central.ingest.device_status import Former
 from renzheng.central.ingest.service import Ingest, Message
 from renzheng.central.log_command import app as log_command
 from renzheng.central.metrics import Metrics
 from renzheng.central.settings import make_settings
 from renzheng.central.store import archived, identity, locks, schema
 from renzheng.central.store.database import Database
-from renzheng.central.store.identity import LostEntries
+from renzheng.central.store.identity import FormerKeys, LostEntries
 from renzheng.central.store.times import to_us
 from renzheng.central.verify.archived import open_word, sign_word
 from renzheng.central.verify.check import BadEntry, Fault, LogVerified, StoredBatch
@@ -308,7 +307,7 @@ def test_an_archive_between_two_that_is_missing_and_one_of_another_store_are_nam
 def test_the_key_of_then_leads_to_the_one_that_signs_now_and_notes_of_then_hold(made, database, tmp_path):
     new = keys.generate_key()
     word = sign_central_key(CentralKey(new_key=keys.public_pem(new), since=NOW), KEY)
-    signer = Signer(new, Former({keys.key_id(KEY): KEY}, [word]))
+    signer = Signer(new, FormerKeys({keys.key_id(KEY): KEY}, [word]))
     folder, _ = archive(database, signer, tmp_path, 2026, ZONE, NOW, again=True)
     assert check_archives([made.folders[0], folder], [KEY]).bad == []
     assert check_archives([folder], [new]).bad == []

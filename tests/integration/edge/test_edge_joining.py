@@ -49,7 +49,7 @@ from renzheng.edge.errors import FolderInUseError
 from renzheng.edge.settings import load_settings
 
 DEVICE = Device("kiosk-9", "H1", "3", Purpose.DIALYSIS)
-NOTHING = Counter(inpatients=pytest.fail, sheets=pytest.fail, openings=pytest.fail)
+NOTHING = Counter(inpatients=pytest.fail, sheets=pytest.fail, openings=pytest.fail, persons=None)
 
 
 class Site:

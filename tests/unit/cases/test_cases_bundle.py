@@ -73,7 +73,7 @@ def test_a_bit_turned_in_a_file_names_the_file(place, name, share, bit):
         check(place, repacked(turn))
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", NAMES, ids=range(len(NAMES)))
 def test_a_file_that_is_missing_is_named(place, name):
     without = repacked(lambda files: {one: content for one, content in files.items() if one != name})
     with pytest.raises(BundleError, match=name.replace(".", r"\.")):
