@@ -154,6 +154,7 @@ class RetentionSettings(_Settings):
         consents_days: what was said to a notice and holds no longer.
         withdrawals_days: withdrawals and the certificates of their devices.
         sessions_days: sessions of accounts, after they were last used.
+        checks_days: what was asked before and during treatment, advised and answered.
         backups_days: backups that are older are named until somebody destroys them.
         accounts_years: how long what accounts rest on is kept by law, from the end of its year; 30 years for
             vouchers and ledgers (Measures on accounting files, order 79 of the Ministry of Finance, 2015).
@@ -164,6 +165,7 @@ class RetentionSettings(_Settings):
     consents_days: Annotated[int, Field(ge=1095, le=7320)] = 1095
     withdrawals_days: Annotated[int, Field(ge=1095, le=7320)] = 1095
     sessions_days: Annotated[int, Field(ge=1, le=3660)] = 90
+    checks_days: Annotated[int, Field(ge=30, le=7320)] = 1095
     backups_days: Annotated[int, Field(ge=1, le=3660)] = 90
     accounts_years: Annotated[int, Field(ge=1, le=100)] = 30
     answer_working_days: Annotated[int, Field(ge=1, le=60)] = 15

@@ -12,6 +12,7 @@ from typing import Any
 
 import orjson
 
+from renzheng.central.backup.stores import copy_sqlite
 from renzheng.central.errors import BackupError
 from renzheng.common.files import hash_file
 from renzheng.contracts import sealing
@@ -21,6 +22,8 @@ KEYS = ("keys", "site")
 """Folders of the data folder with private keys: sealed as one file where a passphrase is given."""
 LEFT_OUT = ("broker", "backup.lock", "person-shares", "released-crops")
 """What central makes anew, a lock of earlier versions, and what must die with the one copy that there is."""
+_MADE_AGAIN = shutil.ignore_patterns("history.sqlite*", "*.sqlite-wal", "*.sqlite-shm")
+"""In folders: the history of checks, filled from the tables; what a database's own copy holds already."""
 SEALED = "keys.sealed"
 _FORM = 1
 
@@ -122,13 +125,23 @@ def copy_folders(data_dir: Path, backup: Path, passphrase: str | None, skip: Seq
         if found.name in KEYS and passphrase is not None:
             continue
         if found.is_dir():
-            shutil.copytree(found, target / found.name, symlinks=True)
+            shutil.copytree(
+                found, target / found.name, symlinks=True, ignore=_MADE_AGAIN, copy_function=_copy_file
+            )
         elif found.is_file():
             shutil.copy2(found, target / found.name)
     if passphrase is not None:
         sealed = backup / SEALED
         sealed.write_bytes(sealing.seal(_packed(data_dir), passphrase))
         sealed.chmod(0o600)
+
+
+def _copy_file(source: str, target: str) -> None:
+    """Copy one file; of a database what it holds at one moment, since answers come in meanwhile."""
+    if source.endswith(".sqlite"):
+        copy_sqlite(Path(source), Path(target))
+    else:
+        shutil.copy2(source, target)
 
 
 def put_folders(backup: Path, data_dir: Path, passphrase: str | None) -> None:

@@ -25,7 +25,7 @@ def copy_store(address: str, target: Path) -> None:
     """
     url = sa.make_url(address)
     if url.get_backend_name() == "sqlite":
-        _copy_sqlite(Path(str(url.database)), target)
+        copy_sqlite(Path(str(url.database)), target)
     else:
         _run(url, "pg_dump", ["--format=custom", "--no-owner", f"--file={target}"])
 
@@ -78,7 +78,12 @@ class ScratchStore:
             ) from error
 
 
-def _copy_sqlite(source: Path, target: Path) -> None:
+def copy_sqlite(source: Path, target: Path) -> None:
+    """Copy a SQLite file as of one moment; writers go on meanwhile.
+
+    Raises:
+        StoreError: it is not there, or cannot be copied.
+    """
     if not source.exists():
         raise StoreError(f"There is no store at {source}.", do="Check data_dir and database_url.")
     try:

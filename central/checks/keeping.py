@@ -151,6 +151,24 @@ class Keeper:
             ).fetchall()
         return rows
 
+    def forget(self, before_us: int) -> int:
+        """Delete what was asked, advised and answered before a time; return how many checks that were."""
+        with self._lock:
+            self._begin("FULL")
+            with self._connection:
+                self._connection.execute(
+                    "DELETE FROM answers WHERE advice_id IN (SELECT advice_id FROM advices"
+                    " JOIN checks USING (check_id) WHERE checks.at_us < ?)",
+                    (before_us,),
+                )
+                self._connection.execute(
+                    "DELETE FROM advices WHERE check_id IN (SELECT check_id FROM checks WHERE at_us < ?)",
+                    (before_us,),
+                )
+                self._connection.execute("DELETE FROM advised WHERE at_us < ?", (before_us,))
+                gone = self._connection.execute("DELETE FROM checks WHERE at_us < ?", (before_us,))
+                return int(gone.rowcount)
+
     def _begin(self, synchronous: str) -> None:
         self._connection.execute(f"PRAGMA synchronous={synchronous}")
         self._connection.execute("BEGIN IMMEDIATE")

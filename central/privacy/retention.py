@@ -72,6 +72,8 @@ def items(settings: Settings) -> Sequence[Item]:
              setting="retention.withdrawals_days", floor=1095),
         Item("sessions", ("account_sessions",), own.sessions_days, "night", "administrator",
              "retention.sessions_days", 1),
+        Item("checks", ("checks", "advices", "answers"), own.checks_days, "night",
+             setting="retention.checks_days", floor=30),
         Item("access_log", ("access_log",), 1095, "access", "law"),
         Item("backups", ("backups",), own.backups_days, "person", "administrator",
              "retention.backups_days", 1),
@@ -129,17 +131,39 @@ NIGHTLY: Mapping[str, Delete] = {
 }
 
 
-def delete_due(connection: sa.Connection, settings: Settings, key: OKPKey, now: datetime) -> dict[str, Any]:
+Forget = Callable[[int], int]
+"""Deletes what lies in another file and is older than a cut-off; returns how many rows went."""
+
+
+def delete_due(
+    connection: sa.Connection,
+    settings: Settings,
+    key: OKPKey,
+    now: datetime,
+    elsewhere: Mapping[str, Forget] | None = None,
+) -> dict[str, Any]:
     """Delete what is due, and keep a signed certificate, in one transaction.
+
+    Args:
+        connection: a transaction that writes.
+        settings: the days.
+        key: signs the certificate.
+        now: when it is.
+        elsewhere: by item, what deletes it where it does not lie in the store.
 
     Returns:
         What the certificate says.
     """
     held, done = held_people(connection), []
     for item in items(settings):
-        if item.key in NIGHTLY and item.days is not None:
+        if item.by == "night" and item.days is not None:
             cut_off = now - timedelta(days=item.days)
-            deleted, kept = NIGHTLY[item.key](connection, to_us(cut_off), held)
+            if item.key in NIGHTLY:
+                deleted, kept = NIGHTLY[item.key](connection, to_us(cut_off), held)
+            elif elsewhere and item.key in elsewhere:
+                deleted, kept = elsewhere[item.key](to_us(cut_off)), 0
+            else:
+                continue
             done.append(
                 {
                     "item": item.key, "tables": list(item.tables), "days": item.days,

@@ -14,6 +14,7 @@ from joserfc.jwk import OKPKey
 from pydantic import BaseModel, ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 
+from renzheng.central.checks.keeping import Keeper
 from renzheng.central.privacy import crops, holds, learning, orders, retention, withdrawals
 from renzheng.central.privacy.crops import CropStore
 from renzheng.central.privacy.shares import PersonShares
@@ -163,8 +164,20 @@ class PrivacyService:
             last = retention.last_deletion(connection)
         if last is None or last.astimezone(self._zone).date() < now.astimezone(self._zone).date():
             with self._database.writing() as connection:
-                said = retention.delete_due(connection, self._settings, self._key, now)
+                said = retention.delete_due(
+                    connection, self._settings, self._key, now, {"checks": self._forget_checks}
+                )
             logger.info("nightly deletion: %s", {one["item"]: one["deleted"] for one in said["items"]})
+
+    def _forget_checks(self, before_us: int) -> int:
+        path = self._settings.checks_dir / "checks.sqlite"
+        if not path.exists():
+            return 0
+        kept = Keeper(path)
+        try:
+            return kept.forget(before_us)
+        finally:
+            kept.close()
 
     def _destroy_shares(self) -> None:
         table = schema.withdrawals

@@ -10,6 +10,7 @@ from parts.devices import LogWriter
 from typer.testing import CliRunner
 
 from renzheng.central.backup import backups
+from renzheng.central.checks.keeping import Answer, Check, Keeper
 from renzheng.central.command import app
 from renzheng.central.errors import BackupError
 from renzheng.central.ingest.service import Ingest, Message
@@ -107,6 +108,25 @@ def test_what_is_restored_is_what_was_backed_up_in_a_new_epoch(site, tmp_path):
     with database.reading() as connection:
         assert identity.read(connection).epoch == 3
     database.close()
+
+
+def test_what_was_answered_to_a_check_is_in_a_backup_that_is_taken_meanwhile(site, tmp_path):
+    place = site.settings.checks_dir / "checks.sqlite"
+    kept = Keeper(place)
+    kept.keep(
+        Check(
+            "C1", 1, "H1", "his", "before", "ok", {}, [({"id": "A1", "point": "p", "version": "1"}, True)], []
+        )
+    )
+    kept.answer([Answer("A1", "overridden", "another day")], "his", 2)
+    (site.settings.checks_dir / "history.sqlite").write_bytes(b"made again from the tables")
+    taken = site.take(tmp_path / "out")
+    kept.close()
+    copy = taken / "data" / "checks"
+    assert [one.name for one in copy.iterdir()] == ["checks.sqlite"]
+    restored = Keeper(copy / "checks.sqlite")
+    assert restored.answers("A1") == [("overridden", "another day")]
+    restored.close()
 
 
 def test_two_of_one_second_keep_both_their_places(site, tmp_path):

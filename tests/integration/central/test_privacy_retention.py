@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from parts.privacy import BEGIN, Office
 from parts.privacy_rows import filled
 
+from renzheng.central.checks.keeping import Answer, Check, Keeper
 from renzheng.central.errors import SettingsError
 from renzheng.central.privacy import retention, withdrawals
 from renzheng.central.settings import make_settings
@@ -117,6 +118,22 @@ def test_a_crop_of_an_open_doubt_outlives_withdrawal_and_age_and_goes_when_it_is
     kiosk.privacy.look()
     kiosk.agent.housekeeper.tidy(BEGIN)
     assert kiosk.agent.evidence.get(held) is None
+
+
+def test_checks_and_answers_go_after_their_days_and_the_certificate_counts_them(office):
+    kept = Keeper(office.settings.checks_dir / "checks.sqlite")
+    for name, at in (("old", office.now - dt.timedelta(days=1100)), ("new", office.now)):
+        advice = ({"id": f"A-{name}", "point": "p", "version": "1"}, True)
+        kept.keep(Check(name, to_us(at), "H1", "his", "before", "ok", {"person_id": "P1"}, [advice], []))
+        kept.answer([Answer(f"A-{name}", "followed", "")], "his", to_us(at))
+    office.privacy.settle()
+    assert (kept.institution_of("old"), kept.institution_of("new")) == (None, "H1")
+    assert (kept.answers("A-old"), len(kept.answers("A-new"))) == ([], 1)
+    kept.close()
+    (one,) = office.rows(schema.deletion_certificates)
+    said = orjson.loads(keys.open_signed(one.certificate.encode(), office.key, retention.KIND))
+    (checks,) = [item for item in said["items"] if item["item"] == "checks"]
+    assert checks["deleted"] == 1
 
 
 def test_days_below_what_the_law_asks_for_are_refused(tmp_path):
