@@ -30,6 +30,7 @@ let screen = { screen: "away" };   // until the agent has said which
 let named = null;               // who was named and not taken yet: { call, at }
 let lost = null;                // timer: the agent is away
 let shown = "";
+let watching = "";              // the screen that the camera serves; none while the agent is away
 let wantsOtherWay = false;
 let chosen = { identifier: null, cause: null };
 let padTarget = $("witness");
@@ -86,7 +87,8 @@ function show(next) {
   document.body.dataset.usable = next.screen === "looking" && next.frame && !next.guidance ? "yes" : "no";
   paint();
   challenge?.show(next);
-  if (next.screen !== shown) { watch(); arrive(next, shown); }
+  if (next.screen !== watching) watch();
+  if (next.screen !== shown) arrive(next, shown);
   if (next.screen === "done" && next.event_id && before.event_id !== next.event_id) measure(next);
   const dialog = $("more-time");
   if (next.warned && !dialog.open) { $("comfort-dialog").close(); dialog.showModal(); voice.tell(["more_time.title", "more_time.yes"]); }
@@ -191,6 +193,7 @@ function watch() {
     looking: settings.frames_per_second, scan: SCAN_FPS, asleep: settings.wake_on_motion ? REST_FPS : 0,
   }[screen.screen] ?? 0;
   letGo();
+  watching = screen.screen;
   if (settings.camera === "agent") {
     $("preview").hidden = !["looking", "scan"].includes(screen.screen);
     if (!$("preview").hidden) $("preview").src = `/kiosk/preview?${Date.now()}`;
@@ -200,6 +203,7 @@ function watch() {
 }
 
 function letGo() {
+  watching = "";
   camera.stop();
   $("preview").hidden = true;
   $("preview").removeAttribute("src");

@@ -119,6 +119,7 @@ def test_every_screen_says_that_the_agent_is_away_and_every_touch_is_answered(ma
         line.mend()
         kiosk.reach("looking")
         assert "欧某" in page.inner_text("section[data-for=looking] .who")
+        page.get_by_text("站到摄像头前").wait_for()  # the camera runs, and must run again afterwards
         while_away("#cancel", "footer .other-way", screen="looking")
         page.get_by_text("站到摄像头前").wait_for()
     assert [event["data"]["outcome"] for event in events_of(agent, "sign_in")] == ["declined"]
