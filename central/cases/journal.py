@@ -78,6 +78,15 @@ class Kept:
     signature: bytes
 
 
+def following(last: Any) -> dict[str, Any]:
+    """Return an entry's `number` and `previous`: behind the last one, or at the beginning of a chain.
+
+    Args:
+        last: the last entry's row, with its number and hash; None where there is none.
+    """
+    return {"number": last.number + 1 if last else 1, "previous": last.hash if last else NOTHING}
+
+
 def keep(case_id: str, entry: Entry, key: OKPKey) -> Kept:
     """Hash and sign an entry."""
     written = entry.written(case_id)

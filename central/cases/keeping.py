@@ -487,7 +487,6 @@ class Cases:
         query = sa.select(JOURNAL.c.number, JOURNAL.c.hash).where(JOURNAL.c.case_id == case.case_id)
         last = connection.execute(query.order_by(JOURNAL.c.number.desc()).limit(1)).first()
         entry = journal.Entry(
-            number=last.number + 1 if last else 1,
             at=now or self._now(),
             actor=actor,
             act=act,
@@ -495,7 +494,7 @@ class Cases:
             body=body or {},
             more=more,
             after=after,
-            previous=last.hash if last else journal.NOTHING,
+            **journal.following(last),
         )
         kept = journal.keep(case.case_id, entry, self._key())
         values = {"case_id": case.case_id, "number": entry.number, "entry": kept.entry, "hash": kept.hash}

@@ -16,7 +16,7 @@ from renzheng.central.cases.guards import Actor
 from renzheng.central.cases.money import Ledger, Overturn, fund_of, ledger_of, overturns
 from renzheng.central.cases.reading import CASES, DOUBTS, seen_by
 from renzheng.central.store.times import to_us
-from renzheng.central.texts import texts
+from renzheng.central.texts import Texts, texts
 
 CASE_COLUMNS: Mapping[str, Any] = {
     "month": CASES.c.month,
@@ -107,10 +107,11 @@ class Ledgers:
         return sorted(self.rows, key=by, reverse=sort.startswith("-"))[offset : offset + limit]
 
 
-def clears(reason: str) -> list[str]:
-    """Name the records that would clear a doubt, in Chinese, as a letter says it."""
-    known = texts("zh").catalogue
-    return known.get(f"clears.{reason}", known["clears.other"]).split("；")
+def clears(reason: str, t: Texts | None = None) -> list[str]:
+    """Name the records that would clear a doubt, in the reader's language; else in Chinese."""
+    known = (t or texts("zh")).catalogue
+    said = known.get(f"clears.{reason}", known["clears.other"])
+    return [part.strip() for part in said.replace("；", ";").split(";")]
 
 
 def cases(

@@ -10,7 +10,7 @@ import hashlib
 import hmac
 import smtplib
 import ssl
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.message import EmailMessage
@@ -90,11 +90,17 @@ def due_notices(connection: sa.Connection, clock: Clock, now: datetime) -> Itera
         yield Notice("rule_power", BUREAU, str(number))
 
 
-def keep(connection: sa.Connection, found: Iterator[Notice], channels: Sequence[str], now: datetime) -> int:
-    """Keep the notices that are new, each to be sent over every channel; return how many are."""
+def new_among(connection: sa.Connection, found: Iterable[Notice]) -> set[Notice]:
+    """Return the notices that are not kept yet."""
     columns = (NOTICES.c.kind, NOTICES.c.audience, NOTICES.c.subject, NOTICES.c.stage)
-    known = {Notice(*row) for row in connection.execute(sa.select(*columns))}
-    new = sorted(set(found) - known, key=lambda one: (one.subject, one.kind, one.audience, one.stage))
+    return set(found) - {Notice(*row) for row in connection.execute(sa.select(*columns))}
+
+
+def keep(connection: sa.Connection, found: Iterable[Notice], channels: Sequence[str], now: datetime) -> int:
+    """Keep the notices that are new, each to be sent over every channel; return how many are."""
+    new = sorted(
+        new_among(connection, found), key=lambda one: (one.subject, one.kind, one.audience, one.stage)
+    )
     for one in new:
         notice_id = new_id()
         values = {"kind": one.kind, "audience": one.audience, "subject": one.subject, "stage": one.stage}
@@ -212,8 +218,11 @@ class Notifier:
     def turn(self) -> None:
         """Make the notices that are due, and send what waits."""
         now = self._now()
-        with self._database.writing() as connection:
-            keep(connection, due_notices(connection, self._terms(), now), sorted(self._channels), now)
+        with self._database.reading() as connection:  # of every open doubt: nobody who writes waits for it
+            new = new_among(connection, due_notices(connection, self._terms(), now))
+        if new:
+            with self._database.writing() as connection:
+                keep(connection, new, sorted(self._channels), now)
         with self._database.reading() as connection:
             joined = SENDS.join(NOTICES, NOTICES.c.notice_id == SENDS.c.notice_id)
             query = sa.select(NOTICES, SENDS.c.channel, SENDS.c.tries).select_from(joined)

@@ -3,14 +3,12 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
-from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import orjson
 import sqlalchemy as sa
 from joserfc.jwk import OKPKey
-from pydantic import TypeAdapter
 
 from renzheng.central.cases import acts, journal, records
 from renzheng.central.cases.due import Due, WorkingDays, due_after, due_in
@@ -26,11 +24,6 @@ from renzheng.rules.pack import Pack
 
 PENALTIES, JOURNAL, DOUBTS = schema.penalties, schema.penalty_journal, schema.doubts
 ARTICLES = (38, 40)
-
-
-@cache
-def _adapter() -> TypeAdapter[Penalty]:
-    return TypeAdapter(Penalty)
 
 
 class Penalties:
@@ -148,15 +141,14 @@ class Penalties:
         query = sa.select(JOURNAL.c.number, JOURNAL.c.hash).where(own).order_by(JOURNAL.c.number.desc())
         last = connection.execute(query.limit(1)).first()
         entry = journal.Entry(
-            number=last.number + 1 if last else 1,
             at=now,
             actor=actor,
             act=act,
             doubt_id="",
             body=said,
             more={},
-            after=orjson.loads(records.canonical(asdict(after))),
-            previous=last.hash if last else journal.NOTHING,
+            after=records.plain(after),
+            **journal.following(last),
         )
         kept = journal.keep(after.penalty_id, entry, self._key())
         values = {"penalty_id": after.penalty_id, "number": entry.number, "entry": kept.entry}
@@ -173,14 +165,14 @@ def read(connection: sa.Connection, actor: Actor, penalty_id: str) -> Penalty:
     record = connection.execute(query).scalar()
     if record is None:
         raise NotFoundError("There is no such enforcement file.")
-    return _adapter().validate_json(record)
+    return records.read(Penalty, record)
 
 
 def listed(connection: sa.Connection, actor: Actor) -> list[Penalty]:
     """Read the files that an actor may see, what is due next first."""
     query = sa.select(PENALTIES.c.record).where(*_seen_by(actor))
     ordered = query.order_by(PENALTIES.c.due_at.is_(None), PENALTIES.c.due_at, PENALTIES.c.penalty_id)
-    return [_adapter().validate_json(record) for record in connection.execute(ordered).scalars()]
+    return [records.read(Penalty, record) for record in connection.execute(ordered).scalars()]
 
 
 def journal_of(connection: sa.Connection, penalty_id: str) -> list[journal.Kept]:
@@ -222,5 +214,5 @@ def _row(penalty: Penalty) -> dict[str, Any]:
         "state": str(penalty.state),
         "version": penalty.version,
         "due_at": to_us(penalty.due_at) if penalty.due_at else None,
-        "record": records.canonical(asdict(penalty)),
+        "record": records.canonical(records.plain(penalty)),
     }

@@ -127,7 +127,6 @@ def change(  # noqa: PLR0917 - what, by whom, why and when
     last = connection.execute(sa.select(TABLE).order_by(TABLE.c.number.desc()).limit(1)).first()
     named = {"rule_id": rule[0], "rule_version": rule[1], "power": power}
     entry = journal.Entry(
-        number=last.number + 1 if last else 1,
         at=now,
         actor=actor,
         act="power",
@@ -135,7 +134,7 @@ def change(  # noqa: PLR0917 - what, by whom, why and when
         body={"reason": reason},
         more={},
         after=named,
-        previous=last.hash if last else journal.NOTHING,
+        **journal.following(last),
     )
     kept = journal.keep(JOURNAL, entry, key)
     values = {

@@ -7,9 +7,7 @@ from zoneinfo import ZoneInfo
 from fastapi import APIRouter, Request, Response
 
 from renzheng.central.access.roles import Permission
-from renzheng.central.cases import letters, lists, reading
 from renzheng.central.cases.errors import NotFoundError
-from renzheng.central.store import viewer
 from renzheng.central.store.database import Database
 from renzheng.central.web.api import cases as case_routes
 from renzheng.central.web.guard import needs
@@ -36,12 +34,7 @@ def add_to(router: APIRouter, database: Database, zone: ZoneInfo, font: Path | N
         """Read one letter of a case as a file: `notice.pdf`, `decision.docx` and so on."""
         actor = case_routes.actor_of(database, request)
         with database.reading() as connection:
-            case = reading.case_of(connection, actor, case_id)
-            doubts = lists.doubts_seen(connection, actor, case_id)
-            name, local = reading.institution_of(connection, case, zone)
-            fared = lists.overturns_of(connection)
-        viewer.note_persons(one.person_id for one in doubts)
-        written = letters.letters_of(case, doubts, name, local, fared)
+            case, written = case_routes.letters_of(connection, actor, case_id, zone)
         letter = next((one for one in written if one.kind == kind), None)
         if letter is None or form not in FORMS or case.issued_at is None:
             raise NotFoundError(f"The case has no letter {kind[:20]}.{form[:10]}.")

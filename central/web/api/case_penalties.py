@@ -42,7 +42,7 @@ def add_to(router: APIRouter, database: Database, penalties: Penalties) -> None:
         def do() -> Penalty:
             article = body.get("article")
             return penalties.open(
-                actor, _names(body, "doubts"), case_routes.text_of(body, "source"),
+                actor, case_routes.texts_of(body, "doubts", MOST_NAMED), case_routes.text_of(body, "source"),
                 case_routes.text_of(body, "party"),  # type: ignore[arg-type]
                 article if isinstance(article, int) else 0, fen(body.get("loss")),
             )  # fmt: skip
@@ -78,17 +78,6 @@ def shown(one: Penalty) -> dict[str, Any]:
     return {**found, **amounts, "id": found.pop("penalty_id")}
 
 
-def _names(body: Mapping[str, Any], name: str) -> tuple[str, ...]:
-    value = body.get(name) or []
-    if (
-        not isinstance(value, list)
-        or len(value) > MOST_NAMED
-        or not all(isinstance(one, str) for one in value)
-    ):
-        raise BodyError(f"{name} is a list of at most {MOST_NAMED} texts.")
-    return tuple(value)
-
-
 def _asked(body: Mapping[str, Any]) -> Asked:
     officers = body.get("officers") or {}
     if not isinstance(officers, dict) or not all(isinstance(one, str) for one in officers.values()):
@@ -98,7 +87,7 @@ def _asked(body: Mapping[str, Any]) -> Asked:
         **texts,
         amount_fen=None if body.get("amount") is None else fen(body["amount"]),
         officers=officers,
-        members=_names(body, "members"),
+        members=case_routes.texts_of(body, "members", MOST_NAMED),
         qualified=body.get("qualified") is True,
         consent=body.get("consent") is True,
         paid=body.get("paid") is True,

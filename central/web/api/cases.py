@@ -6,6 +6,7 @@ ETag, and a step may name the version that its caller has seen (`If-Match`).
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from itertools import islice
 from typing import Annotated, Any, cast
 from zoneinfo import ZoneInfo
 
@@ -279,12 +280,7 @@ def _add_lists(router: APIRouter, database: Database, zone: ZoneInfo) -> None:
         )  # fmt: skip
         with database.reading() as connection:
             total, found = lists.doubts(connection, actor, chosen)
-            rates = lists.overturn_rates(connection)
-            newest = later.newest_audit(connection, [one for one, _ in found])
-        shown = [
-            shown_doubt(one, of, rates.get((one.rule_id, one.reason)), newest.get(one.doubt_id))
-            for one, of in found
-        ]
+            shown = _shown_doubts(connection, found)
         return answered({"total": total, "doubts": shown})
 
     @router.get("/statistics/overturns")
@@ -371,12 +367,7 @@ def _add_proofs(
         """Read the letters that the case has come to: kind, title, hash and the page itself."""
         actor = actor_of(database, request)
         with database.reading() as connection:
-            case = reading.case_of(connection, actor, case_id)
-            doubts = lists.doubts_seen(connection, actor, case_id)
-            name, zone = reading.institution_of(connection, case, usual)
-            fared = lists.overturns_of(connection)
-        viewer.note_persons(one.person_id for one in doubts)
-        written = letters.letters_of(case, doubts, name, zone, fared)
+            _, written = letters_of(connection, actor, case_id, usual)
         told = [
             {"kind": one.kind, "title": one.title, "sha256": one.sha256, "html": one.html.decode()}
             for one in written
@@ -400,23 +391,50 @@ def _add_proofs(
         return Response(made, media_type="application/zip", headers=headers)
 
 
-def _whole_case(connection: sa.Connection, actor: Actor, case: Case) -> dict[str, Any]:
-    found = lists.doubts_seen(connection, actor, case.case_id)
+def letters_of(
+    connection: sa.Connection, actor: Actor, case_id: str, usual: ZoneInfo
+) -> tuple[Case, Sequence[letters.Letter]]:
+    """Read a case that an actor sees, and the letters that it has come to.
+
+    Raises:
+        NotFoundError: there is none, or it is not theirs.
+    """
+    case = reading.case_of(connection, actor, case_id)
+    doubts = lists.doubts_seen(connection, actor, case_id)
+    name, zone = reading.institution_of(connection, case, usual)
+    viewer.note_persons(one.person_id for one in doubts)
+    return case, letters.letters_of(case, doubts, name, zone, lists.overturns_of(connection))
+
+
+def _shown_doubts(connection: sa.Connection, found: Sequence[tuple[Doubt, Case]]) -> list[dict[str, Any]]:
+    """Show doubts with what the newest audit says of them and how often their rules were overturned."""
     rates = lists.overturn_rates(connection)
-    counted = lists.Counted(len(found), sum(one.at_stake_fen for one in found))
-    newest = later.newest_audit(connection, found)
-    shown = [
-        shown_doubt(one, case, rates.get((one.rule_id, one.reason)), newest.get(one.doubt_id))
-        for one in found
+    newest = later.newest_audit(connection, [one for one, _ in found])
+    return [
+        shown_doubt(one, of, rates.get((one.rule_id, one.reason)), newest.get(one.doubt_id))
+        for one, of in found
     ]
-    return {**shown_case(case, counted), "doubts": shown}
+
+
+def _whole_cases(connection: sa.Connection, actor: Actor, cases: Sequence[Case]) -> list[dict[str, Any]]:
+    by_case = [(case, lists.doubts_seen(connection, actor, case.case_id)) for case in cases]
+    shown = iter(_shown_doubts(connection, [(one, case) for case, found in by_case for one in found]))
+    return [
+        {
+            **shown_case(case, lists.Counted(len(found), sum(one.at_stake_fen for one in found))),
+            "doubts": list(islice(shown, len(found))),
+        }
+        for case, found in by_case
+    ]
+
+
+def _whole_case(connection: sa.Connection, actor: Actor, case: Case) -> dict[str, Any]:
+    return _whole_cases(connection, actor, [case])[0]
 
 
 def _whole_doubt(connection: sa.Connection, doubt: Doubt) -> dict[str, Any]:
-    rates = lists.overturn_rates(connection)
     case = reading.case_record(connection, doubt.case_id)
-    newest = later.newest_audit(connection, [doubt]).get(doubt.doubt_id)
-    return shown_doubt(doubt, case, rates.get((doubt.rule_id, doubt.reason)), newest)
+    return _shown_doubts(connection, [(doubt, case)])[0]
 
 
 def _add_steps(router: APIRouter, database: Database, cases: Cases) -> None:
@@ -430,7 +448,7 @@ def _add_steps(router: APIRouter, database: Database, cases: Cases) -> None:
         actor = actor_of(database, request)
         drafted = cases.draft(actor, text_of(body, "month"), text_of(body, "institution_id"))
         with database.reading() as connection:
-            shown = [_whole_case(connection, actor, one) for one in drafted.cases]
+            shown = _whole_cases(connection, actor, drafted.cases)
         left = [
             {
                 "line_id": one.line_id,
@@ -588,7 +606,12 @@ def text_of(body: Mapping[str, Any], name: str) -> str:
     return value
 
 
-def _texts(body: Mapping[str, Any], name: str, most: int) -> tuple[str, ...]:
+def texts_of(body: Mapping[str, Any], name: str, most: int) -> tuple[str, ...]:
+    """Read a list of texts of a body; empty when it is left out.
+
+    Raises:
+        BodyError: it is none, or too long.
+    """
     value = body.get(name) or []
     if not isinstance(value, list) or len(value) > most or not all(isinstance(one, str) for one in value):
         raise BodyError(f"{name} is a list of at most {most} texts.")
@@ -631,9 +654,9 @@ def _body(body: Mapping[str, Any]) -> Body:
     return Body(
         **texts,
         amount_fen=None if body.get("amount") is None else fen(body["amount"]),
-        attachments=_texts(body, "attachments", MOST_ATTACHMENTS),
+        attachments=texts_of(body, "attachments", MOST_ATTACHMENTS),
         medical=medical,
-        members=_texts(body, "members", MOST_ATTACHMENTS),
+        members=texts_of(body, "members", MOST_ATTACHMENTS),
         conflicts=_conflicts(body.get("conflicts")),
     )
 

@@ -11,14 +11,15 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 
 from renzheng.central.access import accounts
 from renzheng.central.access.roles import Permission, Role
-from renzheng.central.cases import desk, letters, lists, reading, worklists
+from renzheng.central.cases import desk, lists, reading, worklists
 from renzheng.central.cases.acts import CASE_ACTS
 from renzheng.central.cases.doubts import ENDED, Case, CaseState, Doubt, State
 from renzheng.central.cases.errors import CaseError, NotFoundError
 from renzheng.central.cases.guards import Actor, Body
+from renzheng.central.cases.letters import Letter
 from renzheng.central.cases.money import ledger_of
 from renzheng.central.store import viewer
-from renzheng.central.web.api.cases import STATUSES, is_tied
+from renzheng.central.web.api.cases import STATUSES, is_tied, letters_of
 from renzheng.central.web.case_pages.parts import (
     Office,
     Refusal,
@@ -57,7 +58,7 @@ def build_router(office: Office) -> APIRouter:
         actor = office.actor(request)
         try:
             with office.database.reading() as connection:
-                written = _letters(connection, office, actor, case_id)
+                _, written = letters_of(connection, actor, case_id, office.zone)
         except CaseError as error:
             return refused_page(request, error)
         html = next((one.html for one in written if one.kind == kind), None)
@@ -66,16 +67,6 @@ def build_router(office: Office) -> APIRouter:
         return HTMLResponse(html, headers={"Content-Security-Policy": REPORT_POLICY})
 
     return router
-
-
-def _letters(
-    connection: sa.Connection, office: Office, actor: Actor, case_id: str
-) -> Sequence[letters.Letter]:
-    case = reading.case_of(connection, actor, case_id)
-    doubts = lists.doubts_seen(connection, actor, case_id)
-    name, zone = reading.institution_of(connection, case, office.zone)
-    viewer.note_persons(one.person_id for one in doubts)
-    return letters.letters_of(case, doubts, name, zone, lists.overturns_of(connection))
 
 
 def _take(request: Request, office: Office, case_id: str, act: str, sent: Sent) -> Response:
@@ -158,6 +149,9 @@ def _known(connection: sa.Connection, office: Office, actor: Actor, case: Case) 
         rows = [*worklists.opened(connection, rows[:DOUBTS_SHOWN]), *rows[DOUBTS_SHOWN:]]
         viewer.note_persons(row.person_id for row in rows[:DOUBTS_SHOWN])
     offered = _offered(actor, case, doubts)
+    written: Sequence[Letter] = ()
+    if whole and not unopened:
+        _, written = letters_of(connection, actor, case.case_id, office.zone)
     return {
         "institution": name,
         "rows": rows[:DOUBTS_SHOWN],
@@ -166,7 +160,7 @@ def _known(connection: sa.Connection, office: Office, actor: Actor, case: Case) 
         "by_state": _by_state(doubts),
         "shapes": desk.grouped(rows, "shape"),
         "ledger": ledger_of(doubts),
-        "letters": [] if unopened or not whole else _letters(connection, office, actor, case.case_id),
+        "letters": written,
         "journal": _journal(connection, case) if whole and not reading.is_of_a_hospital(actor) else [],
         "whole": whole,
         "unopened": unopened,

@@ -157,7 +157,7 @@ def _show(
         case=case,
         institution=name,
         term=term_of(doubt, case),
-        clears=clears(doubt.reason, t),
+        clears=lists.clears(doubt.reason, t),
         possible=[one for one, why in ahead.items() if why is None],
         barred=[
             (one, t(f"guard.{why[0]}"), t(f"guard_do.{why[0]}"))
@@ -184,12 +184,6 @@ def _show(
 
 def _address(doubt_id: str | None, query: str) -> str:
     return f"/doubts/{doubt_id}?list={quote(query)}" if doubt_id else ""
-
-
-def clears(reason: str, t: Texts) -> list[str]:
-    """Name the records that would clear a doubt."""
-    said = t.catalogue.get(f"clears.{reason}", t("clears.other"))
-    return [part.strip() for part in said.replace("；", ";").split(";")]
 
 
 def _known(
