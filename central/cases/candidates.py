@@ -10,6 +10,7 @@ from renzheng.central.cases.doubts import Billed
 from renzheng.central.cases.drafting import Candidate
 from renzheng.central.lists.asked import month_bounds
 from renzheng.central.store import schema
+from renzheng.central.store.audits import speaks
 
 VERDICTS, FINDINGS, DAYS = schema.verdicts, schema.findings, schema.audit_days
 _AT_ONCE = 400
@@ -25,9 +26,7 @@ def candidates(connection: sa.Connection, month: str, institution_id: str) -> It
     """
     first, last = month_bounds(month)
     for table in (VERDICTS, FINDINGS):
-        spoken = table.join(
-            DAYS, (DAYS.c.run_id == table.c.run_id) & (DAYS.c.service_day == table.c.service_day)
-        )
+        spoken = table.join(DAYS, speaks(table))
         of_month: list[sa.ColumnElement[bool]] = [table.c.service_day.between(first, last)]
         if institution_id:
             of_month.append(table.c.institution_id == institution_id)

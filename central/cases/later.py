@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from renzheng.central.cases.doubts import Doubt
 from renzheng.central.store import schema
+from renzheng.central.store.audits import speaks
 
 LINES, VERDICTS, FINDINGS, DAYS = (
     schema.doubt_lines, schema.verdicts, schema.findings, schema.audit_days,
@@ -49,11 +50,10 @@ def newest_audit(connection: sa.Connection, doubts: Sequence[Doubt]) -> dict[str
 
 def _lines(connection: sa.Connection, doubt_ids: Sequence[str]) -> dict[str, Counter[str]]:
     same = (VERDICTS.c.institution_id == LINES.c.institution_id) & (VERDICTS.c.line_id == LINES.c.line_id)
-    speaks = (DAYS.c.run_id == VERDICTS.c.run_id) & (DAYS.c.service_day == VERDICTS.c.service_day)
     query = (
         sa.select(LINES.c.doubt_id, VERDICTS.c.verdict)
         .join(VERDICTS, same)
-        .join(DAYS, speaks)
+        .join(DAYS, speaks(VERDICTS))
         .where(LINES.c.doubt_id.in_(doubt_ids))
     )
     found: dict[str, Counter[str]] = {}
@@ -63,7 +63,6 @@ def _lines(connection: sa.Connection, doubt_ids: Sequence[str]) -> dict[str, Cou
 
 
 def _findings(connection: sa.Connection, finding_ids: Sequence[str]) -> dict[str, str]:
-    speaks = (DAYS.c.run_id == FINDINGS.c.run_id) & (DAYS.c.service_day == FINDINGS.c.service_day)
-    query = sa.select(FINDINGS.c.finding_id, FINDINGS.c.verdict).join(DAYS, speaks)
+    query = sa.select(FINDINGS.c.finding_id, FINDINGS.c.verdict).join(DAYS, speaks(FINDINGS))
     rows = connection.execute(query.where(FINDINGS.c.finding_id.in_(finding_ids)))
     return {row.finding_id: row.verdict for row in rows}

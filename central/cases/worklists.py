@@ -16,9 +16,11 @@ from renzheng.central.cases.guards import Actor
 from renzheng.central.cases.money import Overturn
 from renzheng.central.cases.reading import CASES, DOUBTS, seen_by
 from renzheng.central.store import schema
+from renzheng.central.store.audits import speaks
+from renzheng.central.store.reading import institution_names
 from renzheng.central.store.times import from_us
 
-VERDICTS, DAYS, INSTITUTIONS = schema.verdicts, schema.audit_days, schema.institutions
+VERDICTS, DAYS = schema.verdicts, schema.audit_days
 STATES = {str(state): state for state in State}
 _LOOKED_AT = DOUBTS.c.confirmed == 1
 
@@ -56,7 +58,7 @@ def read(connection: sa.Connection, actor: Actor, chosen: Choice) -> list[Row]:
     facts = _facts(connection, conditions)
     fared = {(one.rule_id, one.reason): one for one in lists.overturns_of(connection)}
     received = _received(connection)
-    names = _names(connection)
+    names = institution_names(connection)
     return [
         _row(
             row,
@@ -85,11 +87,6 @@ def _received(connection: sa.Connection) -> frozenset[str]:
     return frozenset(case_id for case_id, case in found.items() if case["received_at"])
 
 
-def _names(connection: sa.Connection) -> Mapping[str, str]:
-    query = sa.select(INSTITUTIONS.c.institution_id, INSTITUTIONS.c.name)
-    return {row.institution_id: row.name for row in connection.execute(query)}
-
-
 def _facts(connection: sa.Connection, conditions: Sequence[sa.ColumnElement[bool]]) -> Mapping[str, Any]:
     """Read what the newest audit says of each doubt's first line, by the doubt."""
     query = (
@@ -102,7 +99,7 @@ def _facts(connection: sa.Connection, conditions: Sequence[sa.ColumnElement[bool
             VERDICTS,
             (VERDICTS.c.line_id == DOUBTS.c.line_id) & (VERDICTS.c.institution_id == DOUBTS.c.institution_id),
         )
-        .join(DAYS, (DAYS.c.run_id == VERDICTS.c.run_id) & (DAYS.c.service_day == VERDICTS.c.service_day))
+        .join(DAYS, speaks(VERDICTS))
         .where(*conditions)
     )  # fmt: skip
     return {row.doubt_id: row for row in connection.execute(query)}

@@ -18,6 +18,7 @@ from renzheng.central.draw.documents import canonical
 from renzheng.central.draw.risk import Risk, Weighting, weigh
 from renzheng.central.errors import DrawError
 from renzheng.central.store import schema
+from renzheng.central.store.audits import speaks
 from renzheng.central.store.times import from_us, to_us
 from renzheng.contracts.events import Purpose
 
@@ -185,9 +186,9 @@ def _weights(
 
 def _spoken(table: sa.Table, now: datetime) -> tuple[sa.FromClause, sa.ColumnElement[bool]]:
     """Join to the runs that speak for the days looked back on."""
-    days = schema.audit_days
-    join = table.join(days, (days.c.run_id == table.c.run_id) & (days.c.service_day == table.c.service_day))
-    return join, table.c.service_day >= (now - LOOKED_BACK).date().isoformat()
+    return table.join(schema.audit_days, speaks(table)), table.c.service_day >= (
+        now - LOOKED_BACK
+    ).date().isoformat()
 
 
 def _amounts(connection: sa.Connection, now: datetime) -> Mapping[str, int]:

@@ -5,6 +5,7 @@ a file that is in no backup, is opened once for the one who asked, and is delete
 """
 
 import base64
+import html
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -12,7 +13,6 @@ from typing import Any, Literal
 
 import sqlalchemy as sa
 from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from renzheng.central.access import separation
@@ -51,10 +51,7 @@ class CropStore:
 
     def public_key(self) -> str:
         """Return the key to which crops are sealed (raw, base64)."""
-        public = (
-            self._key().public_key().public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
-        )
-        return base64.b64encode(public).decode()
+        return base64.b64encode(self._key().public_key().public_bytes_raw()).decode()
 
     def put(self, request_id: str, sealed: bytes) -> None:
         """Keep a sealed crop until it is shown."""
@@ -213,12 +210,16 @@ def begin_showing(
 
 
 def expired(connection: sa.Connection, settings: Settings, now: datetime) -> list[str]:
-    """Note as deleted those that nobody has looked at in time; return their ids."""
+    """Name those that nobody has looked at in time."""
     before = to_us(now - timedelta(hours=settings.crops.show_within_hours))
     old = (TABLE.c.outcome == "released") & TABLE.c.deleted_at.is_(None) & (TABLE.c.answered_at <= before)
-    found = list(connection.execute(sa.select(TABLE.c.request_id).where(old)).scalars())
-    connection.execute(sa.update(TABLE).where(TABLE.c.request_id.in_(found)).values(deleted_at=to_us(now)))
-    return found
+    return list(connection.execute(sa.select(TABLE.c.request_id).where(old)).scalars())
+
+
+def note_deleted(connection: sa.Connection, request_ids: Sequence[str], now: datetime) -> None:
+    """Note crops as deleted."""
+    same = TABLE.c.request_id.in_(request_ids)
+    connection.execute(sa.update(TABLE).where(same).values(deleted_at=to_us(now)))
 
 
 def find(connection: sa.Connection, request_id: str) -> Mapping[str, Any] | None:
@@ -269,7 +270,7 @@ def watermarked(crop: bytes, row: Mapping[str, Any], viewer_name: str, at: str) 
         viewer_name: who looks.
         at: when, in the site's time.
     """
-    told = _escaped(f"{viewer_name}  {at}  {row['request_id'][:13]}")
+    told = html.escape(f"{viewer_name}  {at}  {row['request_id'][:13]}", quote=False)
     lines = "".join(f'<text x="-40" y="{y}">{told}   {told}   {told}</text>' for y in range(-200, 900, 46))
     picture = base64.b64encode(crop).decode()
     return (
@@ -279,7 +280,3 @@ def watermarked(crop: bytes, row: Mapping[str, Any], viewer_name: str, at: str) 
         '<g transform="rotate(-24 300 300)" font-size="17" font-family="sans-serif" fill="#fff" '
         f'fill-opacity=".55" stroke="#000" stroke-opacity=".35" stroke-width=".5">{lines}</g></svg>'
     )
-
-
-def _escaped(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -20,14 +20,14 @@ AROUND = timedelta(days=7)
 """Sessions cross midnight and lines are billed late: events near the month's ends count too."""
 MOST_EVENTS = 20_000
 DOUBTS = schema.doubts
-_OPEN = DOUBTS.c.state.not_in(sorted(state.value for state in ENDED))
+UNDECIDED = DOUBTS.c.state.not_in(sorted(state.value for state in ENDED))
 
 
 def held_people(connection: sa.Connection) -> Mapping[str, int]:
     """Count the undecided doubts of each person who has any."""
     query = (
         sa.select(DOUBTS.c.person_id, sa.func.count().label("doubts"))
-        .where(_OPEN, DOUBTS.c.person_id.is_not(None))
+        .where(UNDECIDED, DOUBTS.c.person_id.is_not(None))
         .group_by(DOUBTS.c.person_id)
     )
     return {row.person_id: row.doubts for row in connection.execute(query)}
@@ -35,14 +35,14 @@ def held_people(connection: sa.Connection) -> Mapping[str, int]:
 
 def held_events(connection: sa.Connection, device_id: str) -> tuple[str, ...]:
     """Name the events of a device whose crops undecided doubts may rest on."""
-    query = sa.select(DOUBTS.c.person_id, DOUBTS.c.month).where(_OPEN, DOUBTS.c.person_id.is_not(None))
     events = schema.attendance
     found: set[str] = set()
-    for person_id, month in connection.execute(query.distinct()):
+    for month in connection.execute(sa.select(DOUBTS.c.month).where(UNDECIDED).distinct()).scalars().all():
         first, last = _ends(month)
+        people = sa.select(DOUBTS.c.person_id).where(UNDECIDED, DOUBTS.c.month == month)
         own = sa.select(events.c.event_id).where(
             events.c.device_id == device_id,
-            events.c.person_id == person_id,
+            events.c.person_id.in_(people),
             events.c.occurred_at.between(to_us(first - AROUND), to_us(last + AROUND)),
         )
         found.update(connection.execute(own).scalars())

@@ -6,7 +6,7 @@ cut-offs, nobody's data.
 """
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -86,18 +86,23 @@ Delete = Callable[[sa.Connection, int, Mapping[str, int]], tuple[int, int]]
 
 def _stay_names(connection: sa.Connection, cut_off: int, held: Mapping[str, int]) -> tuple[int, int]:
     """Erase names and numbers of stays that ended; the stay itself is evidence of what was billed."""
-    stays, events = schema.stays, schema.stay_events
+    stays = schema.stays
     old = stays.c.discharged_at < cut_off
     named = (stays.c.surname != "") | (stays.c.masked_number != "")
     rows = connection.execute(
         sa.select(stays.c.institution_id, stays.c.visit_id, stays.c.person_id).where(old, named)
     ).all()
     gone = [row for row in rows if row.person_id not in held]
-    for row in gone:
-        for table in (stays, events):
-            own = (table.c.institution_id == row.institution_id) & (table.c.visit_id == row.visit_id)
-            connection.execute(sa.update(table).where(own).values(surname="", masked_number=""))
+    erase_names(connection, [(row.institution_id, row.visit_id) for row in gone])
     return len(gone), len(rows) - len(gone)
+
+
+def erase_names(connection: sa.Connection, visits: Iterable[tuple[str, str]]) -> None:
+    """Erase names and numbers of stays (institution and visit), in the stays and in what was reported."""
+    for institution_id, visit_id in visits:
+        for table in (schema.stays, schema.stay_events):
+            own = (table.c.institution_id == institution_id) & (table.c.visit_id == visit_id)
+            connection.execute(sa.update(table).where(own).values(surname="", masked_number=""))
 
 
 def _consents(connection: sa.Connection, cut_off: int, _held: Mapping[str, int]) -> tuple[int, int]:

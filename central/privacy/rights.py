@@ -13,11 +13,13 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 
 from renzheng.central.access import access_log
 from renzheng.central.access.access_log import Wanted
-from renzheng.central.cases.doubts import ENDED
 from renzheng.central.privacy import withdrawals
 from renzheng.central.privacy.errors import RequestRefusedError
+from renzheng.central.privacy.holds import UNDECIDED
+from renzheng.central.privacy.retention import erase_names
 from renzheng.central.settings import Settings
 from renzheng.central.store import reading, schema
+from renzheng.central.store.audits import speaks
 from renzheng.central.store.times import from_us
 from renzheng.central.texts import texts
 from renzheng.contracts.money import yuan
@@ -72,7 +74,7 @@ def copy_of(connection: sa.Connection, person_id: str, pack: Pack, settings: Set
         moment=moment,
         yuan=yuan,
         t=t,
-        institution=_names(connection),
+        institution=reading.institution_names(connection),
         consents=_of(connection, schema.consents, person_id, "said_at"),
         withdrawals=_of(connection, schema.withdrawals, person_id, "withdrawn_at"),
         attendance=_of(connection, schema.attendance, person_id, "occurred_at"),
@@ -103,7 +105,7 @@ def explanation_of(
             do="Give the institution with --institution, or see whether the day has been audited.",
         )
     page = _environment.get_template("explanation.html").render(
-        one=_explained(row, pack), t=texts("zh"), yuan=yuan, institution=_names(connection)
+        one=_explained(row, pack), t=texts("zh"), yuan=yuan, institution=reading.institution_names(connection)
     )
     return page, row
 
@@ -127,9 +129,8 @@ def kept_by_law(connection: sa.Connection, person_id: str, settings: Settings) -
     ).one()
     if count:
         found.append(Kept("attendance", count, _years_on(from_us(at).date(), years)))
-    undecided = doubts.c.state.not_in(sorted(state.value for state in ENDED))
     count = connection.execute(
-        sa.select(sa.func.count()).select_from(doubts).where(doubts.c.person_id == person_id, undecided)
+        sa.select(sa.func.count()).select_from(doubts).where(doubts.c.person_id == person_id, UNDECIDED)
     ).scalar_one()
     if count:
         found.append(Kept("cases", count, None))
@@ -161,13 +162,10 @@ def delete(connection: sa.Connection, settings: Settings, person_id: str, by: st
     kept = kept_by_law(connection, withdrawal.person_id, settings)
     names = 0
     if not any(one.what == "cases" for one in kept):
-        stays, events = schema.stays, schema.stay_events
+        stays = schema.stays
         ended = (stays.c.person_id == withdrawal.person_id) & stays.c.discharged_at.is_not(None)
         visits = connection.execute(sa.select(stays.c.institution_id, stays.c.visit_id).where(ended)).all()
-        for institution_id, visit_id in visits:
-            for table in (stays, events):
-                own = (table.c.institution_id == institution_id) & (table.c.visit_id == visit_id)
-                connection.execute(sa.update(table).where(own).values(surname="", masked_number=""))
+        erase_names(connection, visits)
         names = len(visits)
     return Deleted(withdrawal.withdrawal_id, names, kept)
 
@@ -183,9 +181,9 @@ def _of(connection: sa.Connection, table: sa.Table, person_id: str, order: str) 
 
 
 def _verdicts(connection: sa.Connection, person_id: str) -> list[Row]:
-    table, days = schema.verdicts, schema.audit_days
-    same = (days.c.run_id == table.c.run_id) & (days.c.service_day == table.c.service_day)
-    query = sa.select(table).select_from(table.join(days, same)).where(table.c.person_id == person_id)
+    table = schema.verdicts
+    spoken = table.join(schema.audit_days, speaks(table))
+    query = sa.select(table).select_from(spoken).where(table.c.person_id == person_id)
     order = query.order_by(table.c.service_day.desc(), table.c.line_id)
     return [dict(row) for row in connection.execute(order.limit(MOST_ROWS)).mappings()]
 
@@ -194,8 +192,3 @@ def _explained(row: Row, pack: Pack) -> Row:
     rule = pack.rules.get(row["rule_id"])
     title = rule.header.title.zh if rule else ""
     return {**row, "rule": title, "seen": len(orjson.loads(row["evidence"]))}
-
-
-def _names(connection: sa.Connection) -> Mapping[str, str]:
-    table = schema.institutions
-    return {row.institution_id: row.name for row in connection.execute(sa.select(table))}

@@ -151,11 +151,19 @@ class PrivacyService:
             if not learning.learn(self._database, self._clock()):
                 break
         self._destroy_shares()
-        with self._database.writing() as connection:
-            late = crops.expired(connection, self._settings, self._clock())
+        self._delete_expired()
+        self._delete_due()
+
+    def _delete_expired(self) -> None:
+        """Delete the crops that nobody has looked at in time."""
+        now = self._clock()
+        with self._database.reading() as connection:
+            late = crops.expired(connection, self._settings, now)
+        if late:
+            with self._database.writing() as connection:
+                crops.note_deleted(connection, late, now)
         for request_id in late:
             self.crops.delete(request_id)
-        self._delete_due()
 
     def _delete_due(self) -> None:
         """Delete once a local day what is kept no longer; a store that was restored does so at once."""

@@ -22,6 +22,11 @@ CHANGES_KEPT_US = 92 * 86_400_000_000
 """A quarter, as long as late evidence is looked for (`nightly.night`)."""
 
 
+def speaks(table: sa.FromClause) -> sa.ColumnElement[bool]:
+    """Return what joins verdicts or findings to `DAYS`: their run is the one that speaks for their day."""
+    return (DAYS.c.run_id == table.c.run_id) & (DAYS.c.service_day == table.c.service_day)
+
+
 def begin(
     connection: sa.Connection, run_id: str, first: date, last: date, *, folder: str, now_us: int
 ) -> None:
@@ -179,9 +184,7 @@ def _note_changes(connection: sa.Connection, run_id: str, days: Sequence[str], n
             now.c.reason,
         )
         .select_from(
-            DAYS.join(
-                before, (before.c.run_id == DAYS.c.run_id) & (before.c.service_day == DAYS.c.service_day)
-            ).join(
+            DAYS.join(before, speaks(before)).join(
                 now,
                 (now.c.run_id == run_id)
                 & (now.c.institution_id == before.c.institution_id)

@@ -8,6 +8,7 @@ import orjson
 import sqlalchemy as sa
 
 from renzheng.central.store import schema, viewer
+from renzheng.central.store.audits import speaks
 
 Row = Mapping[str, Any]
 VERDICTS, FINDINGS, DAYS, RUNS = schema.verdicts, schema.findings, schema.audit_days, schema.audit_runs
@@ -28,8 +29,16 @@ def _row(connection: sa.Connection, query: sa.Select[Any]) -> Row | None:
 
 def _spoken(table: sa.Table) -> sa.FromClause:
     """Join verdicts or findings to the run that speaks for their day, as far as their viewer may see them."""
-    same = (DAYS.c.run_id == table.c.run_id) & (DAYS.c.service_day == table.c.service_day)
-    return table.join(DAYS, same & viewer.may_see(table.c.institution_id))
+    return table.join(DAYS, speaks(table) & viewer.may_see(table.c.institution_id))
+
+
+def institution_names(connection: sa.Connection) -> Mapping[str, str]:
+    """Return the names of the institutions that the viewer sees, by id."""
+    table = schema.institutions
+    query = sa.select(table.c.institution_id, table.c.name).where(viewer.may_see(table.c.institution_id))
+    return {
+        row.institution_id: row.name for row in connection.execute(query.order_by(table.c.institution_id))
+    }
 
 
 @dataclass(frozen=True, slots=True)

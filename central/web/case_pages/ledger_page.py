@@ -9,8 +9,9 @@ from renzheng.central.cases import lists, reading
 from renzheng.central.cases.money import Ledger
 from renzheng.central.pictures.bars import bars
 from renzheng.central.pictures.drawing import Figure
+from renzheng.central.store.reading import institution_names
 from renzheng.central.texts import Texts
-from renzheng.central.web.case_pages.overview import institution_names, months_of
+from renzheng.central.web.case_pages.overview import months_of
 from renzheng.central.web.case_pages.parts import Office, page, words
 from renzheng.central.web.console.pages import Text, money
 from renzheng.central.web.guard import needs

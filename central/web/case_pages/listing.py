@@ -21,11 +21,11 @@ from renzheng.central.cases.guards import Actor
 from renzheng.central.cases.reading import is_of_a_hospital
 from renzheng.central.lists import sheets
 from renzheng.central.store import viewer
+from renzheng.central.store.reading import institution_names
 from renzheng.central.texts import Texts
 from renzheng.central.web.api.cases import MOST_DOUBTS, STATUSES
 from renzheng.central.web.case_pages import asked as asking
 from renzheng.central.web.case_pages.asked import Asked
-from renzheng.central.web.case_pages.overview import institution_names
 from renzheng.central.web.case_pages.parts import (
     Count,
     Office,

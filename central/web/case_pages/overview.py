@@ -13,7 +13,7 @@ from renzheng.central.cases.errors import CaseError
 from renzheng.central.cases.guards import Actor
 from renzheng.central.cases.reading import is_of_a_hospital
 from renzheng.central.cases.worklists import Lane
-from renzheng.central.store import reading, schema, viewer
+from renzheng.central.store import reading
 from renzheng.central.store.times import to_us
 from renzheng.central.web.api.cases import STATUSES
 from renzheng.central.web.case_pages.parts import (
@@ -94,7 +94,7 @@ def _show(
         total, found = lists.cases(connection, actor, choice)
         lanes = worklists.lanes(connection, actor, to_us(office.clock()))
         progress = worklists.progress(connection, actor, chosen)
-        names = institution_names(connection)
+        names = reading.institution_names(connection)
         to_receive = worklists.to_receive(connection, actor)
     mine = [one for role, held in LANES.items() if role in actor.roles for one in held]
     return page(
@@ -146,14 +146,6 @@ def _issue(request: Request, office: Office, month: str) -> Response:
     if refused or not done:
         return _show(request, office, month, status=409, refused=refused, done=done)
     return RedirectResponse(f"/cases?month={month}&issued={done}", status_code=303)
-
-
-def institution_names(connection: sa.Connection) -> Mapping[str, str]:
-    """Return the names of the institutions that the viewer sees, by id."""
-    table = schema.institutions
-    query = sa.select(table.c.institution_id, table.c.name).where(viewer.may_see(table.c.institution_id))
-    rows = connection.execute(query.order_by(table.c.institution_id))
-    return {row.institution_id: row.name for row in rows}
 
 
 def months_of(connection: sa.Connection, actor: Actor) -> Sequence[str]:
