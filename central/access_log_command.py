@@ -1,31 +1,20 @@
 """`renzheng central access`: check the access log, and see who has looked at whom."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.markup import escape
 from rich.table import Table
 
+from renzheng.central.shell import SHELL, open_store
 from renzheng.common.terminal import Terminal
 from renzheng.common.words import say
 from renzheng.contracts.events import utc_now
 
-if TYPE_CHECKING:
-    from renzheng.central.store.database import Database
-
 app = typer.Typer(no_args_is_help=True)
 Config = Annotated[Path, typer.Option("--config", help="Central's configuration file.")]
 CONFIG = Path("central.toml")
-
-
-def _store(config: Path) -> "Database":
-    from renzheng.central.settings import read_settings
-    from renzheng.central.store.database import Database
-
-    database = Database(read_settings(config).database)
-    database.migrate()
-    return database
 
 
 @app.callback()
@@ -37,12 +26,12 @@ def overview() -> None:
 def verify_log(config: Config = CONFIG) -> None:
     """Check every entry of the access log, and hold it against the latest checkpoint."""
     from renzheng.central.access import access_log, log_retention
-    from renzheng.central.settings import read_settings
     from renzheng.central.site.succession import read_former
     from renzheng.central.verify.publish import check_leaf
     from renzheng.contracts import keys
 
-    database, key_file = _store(config), read_settings(config).key_file
+    settings, database = open_store(config)
+    key_file = settings.key_file
     own = keys.load_private_key(key_file.read_bytes())
     with database.reading() as connection:
         begins = log_retention.beginning(connection, own, *read_former(key_file).public.values())
@@ -60,10 +49,9 @@ def who_looked(
     """Say who has read or changed a person's data; the question itself is written down."""
     from renzheng.central.access import access_log
     from renzheng.central.access.access_log import Access, Wanted
-    from renzheng.central.access.command import SHELL
     from renzheng.central.store.times import from_us
 
-    database = _store(config)
+    _, database = open_store(config)
     with database.writing() as connection:
         asked = Access(SHELL, (), "-", "who_looked", "-", "data_protection", "shown", (person,))
         access_log.append(connection, asked, utc_now())

@@ -20,6 +20,7 @@ from renzheng.central.adt.command import app as adt_command
 from renzheng.central.backup.command import backup, restore
 from renzheng.central.draw.command import app as draw_command
 from renzheng.central.log_command import app as log_command
+from renzheng.central.shell import open_store
 from renzheng.common.terminal import Terminal, plain_column
 from renzheng.common.words import say
 from renzheng.contracts.errors import RenzhengError
@@ -188,7 +189,7 @@ def register_institution(  # noqa: PLR0917 - each is an option
 
     ZoneInfo(timezone)
     found = Institution(institution, name, region, timezone, dialysis_machines, beds)
-    with _store(config).writing() as connection:
+    with open_store(config)[1].writing() as connection:
         devices.put_institution(connection, found)
     Terminal().print(f"registered {institution}")
 
@@ -213,7 +214,7 @@ def register_device(  # noqa: PLR0917 - each is an option
         key = keys.load_public_key(public_key.read_bytes())
     except (OSError, ValueError) as error:
         raise RegistrationError(f"{public_key} holds no public key: {type(error).__name__}.") from error
-    with _store(config).writing() as connection:
+    with open_store(config)[1].writing() as connection:
         devices.register(connection, Device(device, institution, shard, purpose, label), key, utc_now())
     Terminal().print(f"registered {device}, key {keys.key_id(key)}")
 
@@ -221,11 +222,10 @@ def register_device(  # noqa: PLR0917 - each is an option
 @app.command()
 def revoke_device(device: Annotated[str, typer.Option()], config: Config = CONFIG) -> None:
     """Revoke a device and its keys at once: its next message is refused."""
-    from renzheng.central.settings import read_settings
     from renzheng.central.site.revocation import keep_lists
     from renzheng.central.store import devices
 
-    settings, database = read_settings(config), _store(config)
+    settings, database = open_store(config)
     with database.writing() as connection:
         devices.revoke(connection, device, utc_now())
     keep_lists(database, settings.site_dir, settings.lists_dir, utc_now())
@@ -248,7 +248,7 @@ def inspector(
     from renzheng.central.store.times import to_us
 
     now_us = to_us(utc_now())
-    with _store(config).writing() as connection:
+    with open_store(config)[1].writing() as connection:
         if number and leaves:
             inspectors.end(connection, number, now_us)
         elif number:
@@ -270,7 +270,7 @@ def alarms(
     from renzheng.central.store import reading
     from renzheng.central.store.times import from_us, to_us
 
-    with _store(config).writing() as connection:
+    with open_store(config)[1].writing() as connection:
         if close is not None and not kept.close(connection, close, to_us(utc_now())):
             raise SettingsError(f"There is no open alarm {close}.", do="List them: renzheng central alarms")
         rows = [row for row in reading.alarms(connection) if row["resolved_at"] is None]
@@ -306,11 +306,11 @@ def renew(
 @app.command("rotate-key")
 def rotate_key(config: Config = CONFIG) -> None:
     """Change central's signing key; the old one signs for the new, and devices follow by themselves."""
-    from renzheng.central.settings import read_settings
     from renzheng.central.site.succession import rotate
     from renzheng.contracts import keys
 
-    new = rotate(_store(config), read_settings(config).key_file, utc_now())
+    settings, database = open_store(config)
+    new = rotate(database, settings.key_file, utc_now())
     Terminal().print(f"central signs with {keys.key_id(new)} once it is started again")
     Terminal().print("Give those who keep checkpoints the new public key, and take a backup.")
 
@@ -379,7 +379,7 @@ def move_device(
 
     must_be_known(read_settings(config), shard)
     now = utc_now()
-    with _store(config).writing() as connection:
+    with open_store(config)[1].writing() as connection:
         moved = [one for one in device if devices.reassign(connection, one, shard, now)]
         seen_us = last_times.read(connection, SHARD).get(shard, 0)
     console = Terminal()
@@ -395,7 +395,7 @@ def list_devices(config: Config = CONFIG) -> None:
     """List the devices: head of the log here, and what they hold back."""
     from renzheng.central.store import reading
 
-    with _store(config).reading() as connection:
+    with open_store(config)[1].reading() as connection:
         rows = reading.devices(connection)
     table = Table("device", "institution", "shard", "head", "waiting", "state", "open alarms", box=None)
     for row in rows:
@@ -480,12 +480,3 @@ def night(
     console.print(f"checkpoint {note}")
     if failed:
         raise failed[0]
-
-
-def _store(config: Path) -> "Database":
-    from renzheng.central.settings import read_settings
-    from renzheng.central.store.database import Database
-
-    database = Database(read_settings(config).database)
-    database.migrate()
-    return database

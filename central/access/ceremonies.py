@@ -71,39 +71,49 @@ class Ceremonies:
         elif len(self._held) >= MOST:
             self._held.popitem(last=False)
 
+    def _find(self, secret: str, now: datetime) -> Ceremony | None:
+        until, found = self._held.get(hashed(secret), (now, None))
+        return found if now < until else None
+
+    def _change(self, secret: str, found: Ceremony) -> None:
+        """Put a changed one in its place; its time goes on."""
+        until, _ = self._held[hashed(secret)]
+        self._held[hashed(secret)] = (until, found)
+
     def find(self, secret: str, now: datetime) -> Ceremony | None:
         """Return the one of a secret, if it goes on."""
         with self._lock:
-            until, found = self._held.get(hashed(secret), (now, None))
-            return found if now < until else None
+            return self._find(secret, now)
 
     def take(self, secret: str, now: datetime) -> Ceremony | None:
         """Return the one of a secret and end it."""
         with self._lock:
-            until, found = self._held.pop(hashed(secret), (now, None))
-            return found if now < until else None
+            found = self._find(secret, now)
+            self._held.pop(hashed(secret), None)
+            return found
 
     def take_challenge(self, secret: str, now: datetime) -> bytes | None:
         """Return the challenge of one, which nobody can answer again."""
         with self._lock:
-            until, found = self._held.get(hashed(secret), (now, None))
-            if found is None or now >= until:
+            found = self._find(secret, now)
+            if found is None:
                 return None
-            self._held[hashed(secret)] = (until, replace(found, challenge=None))
+            self._change(secret, replace(found, challenge=None))
             return found.challenge
 
     def ask(self, secret: str, challenge: bytes, now: datetime) -> None:
         """Put a new challenge in place of the one before."""
         with self._lock:
-            until, found = self._held.get(hashed(secret), (now, None))
-            if found is not None and now < until:
-                self._held[hashed(secret)] = (until, replace(found, challenge=challenge))
+            found = self._find(secret, now)
+            if found is not None:
+                self._change(secret, replace(found, challenge=challenge))
 
     def fail(self, secret: str, now: datetime) -> bool:
         """Count a wrong answer; False when there were so many that it has ended."""
         with self._lock:
-            until, found = self._held.pop(hashed(secret), (now, None))
-            if found is None or now >= until or found.failures + 1 >= MOST_FAILURES:
+            found = self._find(secret, now)
+            if found is None or found.failures + 1 >= MOST_FAILURES:
+                self._held.pop(hashed(secret), None)
                 return False
-            self._held[hashed(secret)] = (until, replace(found, failures=found.failures + 1))
+            self._change(secret, replace(found, failures=found.failures + 1))
             return True

@@ -9,13 +9,13 @@ from rich.markup import escape
 from rich.table import Table
 
 from renzheng.central.access.roles import Permission, Role
+from renzheng.central.shell import SHELL, open_store
 from renzheng.common.terminal import Terminal
 from renzheng.common.words import say
 from renzheng.contracts.events import utc_now
 
 if TYPE_CHECKING:
     from renzheng.central.settings import Settings
-    from renzheng.central.store.database import Database
 
 app = typer.Typer(no_args_is_help=True)
 Config = Annotated[Path, typer.Option("--config", help="Central's configuration file.")]
@@ -23,23 +23,11 @@ CONFIG = Path("central.toml")
 Name = Annotated[str, typer.Argument(help="The account's name.")]
 Days = Annotated[int, typer.Option(min=1, max=3660, help="For how many days the token holds.")]
 DAY = ["%Y-%m-%d"]
-SHELL = "command line"
-"""Who made an account, where it was made from a shell: whoever may read central's store."""
 
 
 @app.callback()
 def overview() -> None:
     """Say who may sign in at central, and in which roles."""
-
-
-def _store(config: Path) -> "tuple[Settings, Database]":
-    from renzheng.central.settings import read_settings
-    from renzheng.central.store.database import Database
-
-    settings = read_settings(config)
-    database = Database(settings.database)
-    database.migrate()
-    return settings, database
 
 
 def _note(connection: object, act: str, what: str) -> None:
@@ -99,7 +87,7 @@ def add(  # noqa: PLR0917 - each is an option
     from renzheng.central.access import accounts
     from renzheng.central.access.accounts import Kind, New
 
-    settings, database = _store(config)
+    settings, database = open_store(config)
     kind: Kind = "program" if token else "person"
     new = New(
         name,
@@ -132,7 +120,7 @@ def change_role(
     """Give an account roles, or take them; without either its roles are shown."""
     from renzheng.central.access import accounts
 
-    _, database = _store(config)
+    _, database = open_store(config)
     with database.writing() as connection:
         for one in remove or ():
             accounts.take_away(connection, name, one)
@@ -149,7 +137,7 @@ def disable_account(name: Name, config: Config = CONFIG) -> None:
     """Disable an account: its sessions and tokens end at once. The access log goes on to name it."""
     from renzheng.central.access import accounts
 
-    _, database = _store(config)
+    _, database = open_store(config)
     with database.writing() as connection:
         accounts.disable(connection, name, utc_now())
         _note(connection, "account_disabled", name)
@@ -161,7 +149,7 @@ def enable_account(name: Name, config: Config = CONFIG) -> None:
     """Let a disabled account be used again; prints a new one-time sign-in address."""
     from renzheng.central.access import accounts
 
-    settings, database = _store(config)
+    settings, database = open_store(config)
     with database.writing() as connection:
         accounts.enable(connection, name)
         _note(connection, "account_enabled", name)
@@ -174,7 +162,7 @@ def list_accounts(config: Config = CONFIG) -> None:
     """List the accounts with their roles and institutions."""
     from renzheng.central.access import accounts
 
-    _, database = _store(config)
+    _, database = open_store(config)
     with database.reading() as connection:
         found = accounts.listed(connection)
     table = Table("account", "kind", "roles", "institutions", "ties", "state", box=None)
@@ -197,7 +185,7 @@ def sign_out_account(name: Name, config: Config = CONFIG) -> None:
     """End every session of an account."""
     from renzheng.central.access import accounts
 
-    _, database = _store(config)
+    _, database = open_store(config)
     with database.writing() as connection:
         ended = accounts.sign_out(connection, name, utc_now())
         _note(connection, "account_signed_out", name)
@@ -209,7 +197,7 @@ def give_code(name: Name, config: Config = CONFIG) -> None:
     """Print a new one-time sign-in address for somebody who has lost the password; the old password stays."""
     from renzheng.central.access import accounts
 
-    settings, database = _store(config)
+    settings, database = open_store(config)
     with database.writing() as connection:
         code = accounts.give_code(connection, name, utc_now())
         _note(connection, "account_code_given", name)
@@ -230,7 +218,7 @@ def give_token(
     """Print a new bearer token of an account; it is shown once."""
     from renzheng.central.access import accounts
 
-    _, database = _store(config)
+    _, database = open_store(config)
     with database.writing() as connection:
         if revoke:
             accounts.revoke_tokens(connection, name, utc_now())
@@ -250,7 +238,7 @@ def show_factors(
     """Say which second factors an account has, or take them away."""
     from renzheng.central.access import accounts, factors
 
-    _, database = _store(config)
+    _, database = open_store(config)
     with database.writing() as connection:
         accounts.must_read(connection, name)
         held = factors.of_account(connection, name)

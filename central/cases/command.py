@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from renzheng.central.shell import SHELL, open_store
 from renzheng.common.terminal import Terminal
 from renzheng.common.words import say
 from renzheng.contracts.events import utc_now
@@ -12,7 +13,6 @@ from renzheng.contracts.events import utc_now
 app = typer.Typer(no_args_is_help=True)
 Config = Annotated[Path, typer.Option("--config", help="Central's configuration file.")]
 CONFIG = Path("central.toml")
-SHELL = "command line"
 
 
 @app.callback()
@@ -31,15 +31,11 @@ def bundle(
     from renzheng.central.access.access_log import Access
     from renzheng.central.cases import reading
     from renzheng.central.cases.bundle import write
-    from renzheng.central.settings import read_settings
     from renzheng.central.site.succession import read_former
-    from renzheng.central.store.database import Database
     from renzheng.common.files import write_whole
     from renzheng.contracts import keys
 
-    settings = read_settings(config)
-    database = Database(settings.database)
-    database.migrate()
+    settings, database = open_store(config)
     key = keys.load_private_key(settings.key_file.read_bytes())
     by = [key, *read_former(settings.key_file).public.values()]
     with database.reading() as connection:

@@ -9,10 +9,9 @@ from renzheng.central.access import access_log, accounts, separation
 from renzheng.central.access.access_log import Access
 from renzheng.central.access.roles import Role
 from renzheng.central.checks.errors import KnowledgeError
+from renzheng.central.shell import SHELL
 from renzheng.rules.knowledge.packfile import KnowledgePack
 from renzheng.rules.knowledge.points import Point, Power
-
-SHELL = "command line"
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
+from renzheng.central.shell import open_store
 from renzheng.common.terminal import Terminal
 from renzheng.common.words import say
 from renzheng.rules.knowledge import packfile
@@ -167,7 +168,7 @@ def approve(  # noqa: PLR0917 - each is an option
     from renzheng.contracts import keys
     from renzheng.contracts.events import utc_now
 
-    settings, database = _store(config)
+    settings, database = open_store(config)
     key = keys.load_private_key(settings.key_file.read_bytes())
     read = packfile.read_pack(pack)
     agreed = Approval(author, approver, power, first_day.date() if first_day else None)
@@ -191,18 +192,8 @@ def export(
     from renzheng.central.site.succession import verifying_keys
     from renzheng.contracts import keys
 
-    settings, _ = _store(config)
+    settings, _ = open_store(config)
     read = packfile.read_pack(pack)
     read.signer(verifying_keys(settings.key_file))
     packfile.write_pack(read, out, keys.load_private_key(settings.key_file.read_bytes()))
     Terminal().print(say("{0} holds {1} points, signed.", out, f"{len(read.points):,}"))
-
-
-def _store(config: Path) -> tuple[Any, Any]:
-    from renzheng.central.settings import read_settings
-    from renzheng.central.store.database import Database
-
-    settings = read_settings(config)
-    database = Database(settings.database)
-    database.migrate()
-    return settings, database

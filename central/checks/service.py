@@ -12,6 +12,7 @@ from renzheng.central.checks.asked import CheckAsked, Read, as_read
 from renzheng.central.checks.history import History
 from renzheng.central.checks.in_force import InForce
 from renzheng.central.checks.keeping import Check, Keeper
+from renzheng.central.store.times import to_us
 from renzheng.contracts.ids import new_id, normalised_id
 from renzheng.rules.knowledge.evaluating import Evaluated, Knowledge
 from renzheng.rules.knowledge.facts import DAY_US, Situation, situation
@@ -169,7 +170,7 @@ class Checks:
         code: str,
     ) -> dict[str, Any]:
         """Choose what is shown, keep everything, and return the answer."""
-        at_us = int(now.timestamp() * 1_000_000)
+        at_us = to_us(now)
         keys = {one["id"]: _key(asked, one) for one in advices if one["power"] != Power.WATCH.value}
         before = self.keeper.advised(set(keys.values()), at_us - AGAIN_AFTER // dt.timedelta(microseconds=1))
         fresh = [one for one in advices if keys.get(one["id"], "") not in {"", *before}]

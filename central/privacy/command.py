@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from renzheng.central.shell import SHELL, open_store
 from renzheng.common.terminal import Terminal
 from renzheng.common.words import language, say
 from renzheng.contracts.events import utc_now
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     import sqlalchemy as sa
 
     from renzheng.central.settings import Settings
-    from renzheng.central.store.database import Database
     from renzheng.rules.pack import Pack
 
 app = typer.Typer(no_args_is_help=True)
@@ -28,21 +28,10 @@ def overview() -> None:
     """Keep to the law on persons' data: withdrawals, retention, rights, filing."""
 
 
-def _store(config: Path) -> "tuple[Settings, Database]":
-    from renzheng.central.settings import read_settings
-    from renzheng.central.store.database import Database
-
-    settings = read_settings(config)
-    database = Database(settings.database)
-    database.migrate()
-    return settings, database
-
-
 def _note(connection: "sa.Connection", act: str, what: str, person: str, *, changed: bool = False) -> None:
     """Write into the access log what is read or done about a person from a shell."""
     from renzheng.central.access import access_log
     from renzheng.central.access.access_log import Access
-    from renzheng.central.access.command import SHELL
 
     outcome = "changed" if changed else "shown"
     told = Access(SHELL, (), "-", act, what, "data_protection", outcome, (person,))
@@ -52,10 +41,9 @@ def _note(connection: "sa.Connection", act: str, what: str, person: str, *, chan
 @app.command()
 def withdraw(person: Person, config: Config = CONFIG) -> None:
     """Take a person's consent back everywhere: every device destroys key, references and crops."""
-    from renzheng.central.access.command import SHELL
     from renzheng.central.privacy import orders, withdrawals
 
-    _, database = _store(config)
+    _, database = open_store(config)
     with database.writing() as connection:
         withdrawal = withdrawals.asked_here(person, "shell", SHELL, utc_now())
         withdrawals.begin(connection, withdrawal, utc_now())
@@ -78,7 +66,7 @@ def list_withdrawals(
     from renzheng.central.privacy import withdrawals
     from renzheng.central.store.times import from_us
 
-    _, database = _store(config)
+    _, database = open_store(config)
     with database.reading() as connection:
         total, rows = withdrawals.listed(connection, limit)
     table = Table("withdrawal", "at", "told", "outstanding", box=None)
@@ -96,7 +84,7 @@ def retention(config: Config = CONFIG) -> None:
 
     from renzheng.central.privacy import retention as keeping
 
-    settings, database = _store(config)
+    settings, database = open_store(config)
     with database.reading() as connection:
         rows = keeping.overview(connection, settings)
     table = Table("kept", "days", "deleted by", "decided by", "rows", "oldest until", box=None)
@@ -116,10 +104,9 @@ def settle(
     config: Config = CONFIG,
 ) -> None:
     """Settle by hand an order that a device can never answer, such as one that was stolen or scrapped."""
-    from renzheng.central.access.command import SHELL
     from renzheng.central.privacy import orders
 
-    _, database = _store(config)
+    _, database = open_store(config)
     with database.writing() as connection:
         person = orders.settle(connection, order, SHELL, reason, utc_now())
         _note(connection, "order_settled", f"{order}: {reason}"[:500], person, changed=True)
@@ -138,11 +125,10 @@ Out = Annotated[Path, typer.Option("--out", help="A new file; readable by its ow
 @app.command()
 def export(person: Person, out: Out = Path("person-copy.html"), config: Config = CONFIG) -> None:
     """Write everything that central holds of a person as one page in Chinese, for that person to read."""
-    from renzheng.central.access.command import SHELL
     from renzheng.central.privacy import requests, rights
     from renzheng.common.files import write_new
 
-    settings, database = _store(config)
+    settings, database = open_store(config)
     now = utc_now()
     with database.writing() as connection:
         asked = requests.record(connection, settings, ("copy", person, SHELL), now)
@@ -156,11 +142,10 @@ def export(person: Person, out: Out = Path("person-copy.html"), config: Config =
 @app.command()
 def delete(person: Person, config: Config = CONFIG) -> None:
     """Delete what may go of a person; what must be kept is named with the reason and until when."""
-    from renzheng.central.access.command import SHELL
     from renzheng.central.privacy import requests, rights
     from renzheng.central.texts import texts
 
-    settings, database = _store(config)
+    settings, database = open_store(config)
     now, t = utc_now(), texts("zh" if language(os.environ) == "zh" else "en")
     with database.writing() as connection:
         asked = requests.record(connection, settings, ("delete", person, SHELL), now)
@@ -181,11 +166,10 @@ def delete(person: Person, config: Config = CONFIG) -> None:
 @app.command("who-looked")
 def who_looked(person: Person, config: Config = CONFIG) -> None:
     """Say who has read or changed a person's data; the request itself is recorded."""
-    from renzheng.central.access.command import SHELL
     from renzheng.central.access_log_command import who_looked as tell
     from renzheng.central.privacy import requests
 
-    settings, database = _store(config)
+    settings, database = open_store(config)
     now = utc_now()
     with database.writing() as connection:
         asked = requests.record(connection, settings, ("who_looked", person, SHELL), now)
@@ -202,11 +186,10 @@ def explain(
     config: Config = CONFIG,
 ) -> None:
     """Explain the automated verdict of a line to the person it is about, on one page in Chinese."""
-    from renzheng.central.access.command import SHELL
     from renzheng.central.privacy import requests, rights
     from renzheng.common.files import write_new
 
-    settings, database = _store(config)
+    settings, database = open_store(config)
     now = utc_now()
     with database.writing() as connection:
         page, row = rights.explanation_of(connection, line, institution, _pack(settings))
@@ -222,7 +205,7 @@ def count_requests(config: Config = CONFIG) -> None:
     """Count the requests of persons: open, overdue, answered in time and late, refused. Nobody is named."""
     from renzheng.central.privacy import requests
 
-    _, database = _store(config)
+    _, database = open_store(config)
     with database.reading() as connection:
         count = requests.counted(connection, utc_now())
     Terminal().print(
@@ -249,7 +232,7 @@ def filing(
     from renzheng.central.privacy.shares import PersonShares
     from renzheng.contracts import keys
 
-    settings, database = _store(config)
+    settings, database = open_store(config)
     key = keys.load_private_key(settings.key_file.read_bytes())
     with database.reading() as connection:
         changed = papers.write_papers(connection, settings, key, out, utc_now())

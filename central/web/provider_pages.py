@@ -1,5 +1,6 @@
 """Signing in, and showing once more who one is, at the bureau's own identity provider."""
 
+import html
 import logging
 from collections.abc import Callable
 from datetime import datetime
@@ -117,7 +118,7 @@ def _onward(target: str) -> Response:
 
 
 def _quoted(target: str) -> str:
-    return own_address(target).replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")
+    return html.escape(own_address(target))
 
 
 def build_router(returning: Returning, guesses: Guesses) -> APIRouter:

@@ -42,10 +42,9 @@ class Knowledge:
         self, points: Iterable[Point], region: str | None = None, codes: Mapping[str, str] | None = None
     ) -> None:
         self.codes = dict(codes or {})
-        self._by_code: dict[str, list[Point]] = defaultdict(list)
         said = set()
         regions = {"", *_wider(region or "")}
-        self.points = 0
+        counted: list[Point] = []
         for point in points:
             key = (
                 point.version,
@@ -58,9 +57,12 @@ class Knowledge:
             if point.problem or point.region not in regions or key in said:
                 continue
             said.add(key)
-            self.points += 1
+            counted.append(point)
+        self._points = sorted(counted, key=lambda one: (one.id, one.version))
+        self._by_code: dict[str, list[int]] = defaultdict(list)
+        for place, point in enumerate(self._points):
             for code in point.items:
-                self._by_code[code].append(point)
+                self._by_code[code].append(place)
 
     def national(self, code: str) -> str:
         """Return the national item code that a code stands for."""
@@ -68,8 +70,8 @@ class Knowledge:
 
     def about(self, codes: Iterable[str]) -> list[Point]:
         """Return the points about any of these items, each once, in the order of their ids."""
-        found = {id(point): point for code in set(codes) for point in self._by_code.get(code, ())}
-        return sorted(found.values(), key=lambda one: (one.id, one.version))
+        places = {place for code in set(codes) for place in self._by_code.get(code, ())}
+        return [self._points[place] for place in sorted(places)]
 
     def related(self, codes: Iterable[str]) -> set[str]:
         """Return the items that points about these also look at."""
