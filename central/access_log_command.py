@@ -4,11 +4,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
-from rich.table import Table
 
 from renzheng.central.shell import SHELL, open_store
-from renzheng.common.terminal import Terminal
+from renzheng.common.terminal import Terminal, table
 from renzheng.common.words import say
 from renzheng.contracts.events import utc_now
 
@@ -56,10 +54,10 @@ def who_looked(
         asked = Access(SHELL, (), "-", "who_looked", "-", "data_protection", "shown", (person,))
         access_log.append(connection, asked, utc_now())
         total, rows = access_log.read(connection, Wanted(person_id=person, limit=limit))
-    table = Table("at", "account", "roles", "from", "what", "purpose", "outcome", box=None)
+    shown = table("time", "account", "roles", "from", "what", "purpose", "outcome")
     for row in rows:
         at = f"{from_us(row['at']):%Y-%m-%d %H:%M:%S}Z"
         told = (row["account"], " ".join(row["roles"]), row["address"], row["what"], row["purpose"])
-        table.add_row(at, *map(escape, (*told, row["outcome"])))
-    Terminal().print(table)
+        shown.add_row(at, *told, row["outcome"])
+    Terminal().print(shown)
     Terminal().print(say("{0} entries in all", total))

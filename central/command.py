@@ -10,9 +10,7 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 import typer
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn
-from rich.table import Table
 
 from renzheng.central.access.command import app as account_command
 from renzheng.central.access_log_command import app as access_log_command
@@ -21,7 +19,7 @@ from renzheng.central.backup.command import backup, restore
 from renzheng.central.draw.command import app as draw_command
 from renzheng.central.log_command import app as log_command
 from renzheng.central.shell import open_store
-from renzheng.common.terminal import Terminal, plain_column
+from renzheng.common.terminal import Terminal, plain_column, table
 from renzheng.common.words import say
 from renzheng.contracts.errors import RenzhengError
 from renzheng.contracts.events import Purpose, utc_now
@@ -93,12 +91,12 @@ def init(  # noqa: PLR0917 - each is an option
     database.migrate()
     database.close()
     console = Terminal()
-    console.print(f"configuration  {path}")
-    console.print(f"public key     {public_file}  (give it to the devices)")
+    console.print(say("configuration  {0}", path))
+    console.print(say("public key     {0}  (give it to the devices)", public_file))
     console.print(
-        f"import claims  renzheng claims import PATH --format nhsa --out {settings.tables_dir}",
+        say("import claims  renzheng claims import PATH --format nhsa --out {0}", settings.tables_dir),
     )
-    console.print(f"run            renzheng central run --config {path}")
+    console.print(say("run            renzheng central run --config {0}", path))
 
 
 @app.command()
@@ -124,10 +122,10 @@ def run(
     ended = _until_interrupted()
     central = build_central(settings, shards=(shard or None) if ingest else ())
     central.start(connect_seconds=0.0)  # a broker that is away keeps nobody from the console
-    Terminal().print(f"console  {central.url}")
+    Terminal().print(say("console  {0}", central.url))
     _say_first(central.database, settings.public_url or central.url)
     if central.adt_port is not None:
-        Terminal().print(f"ADT      port {central.adt_port}")
+        Terminal().print(say("ADT      port {0}", central.adt_port))
     try:
         attend(central.workers, ended)
     finally:
@@ -158,7 +156,7 @@ def ingest_shards(
     ended = _until_interrupted()
     process = IngestProcess(read_settings(config), shard, utc_now)
     process.start(connect_seconds=0.0)
-    Terminal().print(f"consuming  shard {', '.join(shard)}")
+    Terminal().print(say("consuming  shard {0}", ", ".join(shard)))
     try:
         attend(process.workers, ended)
     finally:
@@ -191,7 +189,7 @@ def register_institution(  # noqa: PLR0917 - each is an option
     found = Institution(institution, name, region, timezone, dialysis_machines, beds)
     with open_store(config)[1].writing() as connection:
         devices.put_institution(connection, found)
-    Terminal().print(f"registered {institution}")
+    Terminal().print(say("registered {0}", institution))
 
 
 @app.command()
@@ -216,7 +214,7 @@ def register_device(  # noqa: PLR0917 - each is an option
         raise RegistrationError(f"{public_key} holds no public key: {type(error).__name__}.") from error
     with open_store(config)[1].writing() as connection:
         devices.register(connection, Device(device, institution, shard, purpose, label), key, utc_now())
-    Terminal().print(f"registered {device}, key {keys.key_id(key)}")
+    Terminal().print(say("registered {0}, key {1}", device, keys.key_id(key)))
 
 
 @app.command()
@@ -229,7 +227,7 @@ def revoke_device(device: Annotated[str, typer.Option()], config: Config = CONFI
     with database.writing() as connection:
         devices.revoke(connection, device, utc_now())
     keep_lists(database, settings.site_dir, settings.lists_dir, utc_now())
-    Terminal().print(f"revoked {device}")
+    Terminal().print(say("revoked {0}", device))
 
 
 @app.command()
@@ -274,12 +272,12 @@ def alarms(
         if close is not None and not kept.close(connection, close, to_us(utc_now())):
             raise SettingsError(f"There is no open alarm {close}.", do="List them: renzheng central alarms")
         rows = [row for row in reading.alarms(connection) if row["resolved_at"] is None]
-    table = Table("number", "problem", "where", "since", "times", "detail", box=None)
+    shown = table("number", "problem", "where", "since", "times", "detail")
     for row in rows:
         since = f"{from_us(row['first_at']):%Y-%m-%d %H:%M}"
         said = (row["problem"], row["device_id"], since, str(row["times"]), row["detail"])
-        table.add_row(str(row["alarm_id"]), *(escape(text) for text in said))
-    Terminal().print(table)
+        shown.add_row(str(row["alarm_id"]), *said)
+    Terminal().print(shown)
 
 
 @app.command()
@@ -294,12 +292,12 @@ def renew(
     settings = read_settings(config)
     renewed = renew_site(settings.site_dir, utc_now(), dt.timedelta(days=days))
     for path, until in renewed:
-        Terminal().print(f"renewed {path}, holds until {until:%Y-%m-%d}")
+        Terminal().print(say("renewed {0}, holds until {1}", path, f"{until:%Y-%m-%d}"))
     if not renewed:
-        Terminal().print(f"nothing of {settings.site_dir} ends within {days} days")
+        Terminal().print(say("nothing of {0} ends within {1} days", settings.site_dir, days))
     else:
         Terminal().print(
-            "copy them to the broker (renzheng central broker-config), restart broker and central"
+            say("copy them to the broker (renzheng central broker-config), restart broker and central")
         )
 
 
@@ -311,8 +309,8 @@ def rotate_key(config: Config = CONFIG) -> None:
 
     settings, database = open_store(config)
     new = rotate(database, settings.key_file, utc_now())
-    Terminal().print(f"central signs with {keys.key_id(new)} once it is started again")
-    Terminal().print("Give those who keep checkpoints the new public key, and take a backup.")
+    Terminal().print(say("central signs with {0} once it is started again", keys.key_id(new)))
+    Terminal().print(say("Give those who keep checkpoints the new public key, and take a backup."))
 
 
 @app.command()
@@ -342,21 +340,26 @@ def move(
     if host is None:
         must_be_settled(settings)
         tell_move(settings.key_file, None)
-        Terminal().print("devices are told no more, once central is started again")
+        Terminal().print(say("devices are told no more, once central is started again"))
         return
     moved = make_move(host, port, door, utc_now())
     if settings.broker.ca_file is not None:
         path = add_name(settings.site_dir, host, utc_now())
-        Terminal().print(f"copy {path} and its key to the broker (renzheng central broker-config)")
+        Terminal().print(say("copy {0} and its key to the broker (renzheng central broker-config)", path))
     if door is not None:
         add_name(settings.site_dir, urlsplit(door).hostname or host, utc_now())
     tell_move(settings.key_file, moved)
-    Terminal().print("start central again; each device follows with its next status")
+    Terminal().print(say("start central again; each device follows with its next status"))
     Terminal().print(
-        f'then set [site] broker_host = "{host}" and broker_port = {port} in {config}, and: move --done',
+        say(
+            'then set [site] broker_host = "{0}" and broker_port = {1} in {2}, and: move --done',
+            host,
+            port,
+            config,
+        ),
     )
     if door is None and settings.site.listen_host is not None:
-        Terminal().print("the door stays where it is; if it moves too, say so by --door")
+        Terminal().print(say("the door stays where it is; if it moves too, say so by --door"))
 
 
 @app.command("move-device")
@@ -387,7 +390,7 @@ def move_device(
         said = "follows with its next status" if one in moved else f"belongs to shard {shard} already"
         console.print(f"{one}  {said}")
     if to_us(now) - seen_us > WATCHED_SECONDS * 1_000_000:
-        console.print(f"nobody consumes shard {shard} yet: renzheng central ingest --shard {shard}")
+        console.print(say("nobody consumes shard {0} yet: renzheng central ingest --shard {1}", shard, shard))
 
 
 @app.command("devices")
@@ -397,15 +400,15 @@ def list_devices(config: Config = CONFIG) -> None:
 
     with open_store(config)[1].reading() as connection:
         rows = reading.devices(connection)
-    table = Table("device", "institution", "shard", "head", "waiting", "state", "open alarms", box=None)
+    shown = table("device", "institution", "shard", "head", "waiting", "state", "open alarms")
     for row in rows:
         waiting = max((row["said_sequence"] or 0) - row["head_sequence"], 0)
-        state = "revoked" if row["revoked_at"] else row["state"] or "never seen"
+        state = say("revoked") if row["revoked_at"] else row["state"] or say("never seen")
         numbers = (str(row["head_sequence"]), str(waiting), state, str(row["open_alarms"]))
         follows = row["said_shard"] not in (None, row["shard"])
         shard = f"{row['said_shard']} → {row['shard']}" if follows else row["shard"]
-        table.add_row(row["device_id"], row["institution_id"], shard, *numbers)
-    Terminal().print(table)
+        shown.add_row(row["device_id"], row["institution_id"], shard, *numbers)
+    Terminal().print(shown)
 
 
 @app.command()
@@ -469,7 +472,7 @@ def night(
                 failed.append(error)
         for report in reports:
             days = f"{report.first} to {report.last}"
-            console.print(f"run {report.run_id}: {days}, kept in {report.folder}")
+            console.print(say("run {0}: {1}, kept in {2}", report.run_id, days, report.folder))
         key = keys.load_private_key(settings.key_file.read_bytes())
         with database.writing() as connection:
             log_retention.prune(connection, key, utc_now())
@@ -477,6 +480,6 @@ def night(
             database, settings.log_origin, key, settings.checkpoints_dir, utc_now(), settings.backup.interval
         )
     database.close()
-    console.print(f"checkpoint {note}")
+    console.print(say("checkpoint {0}", note))
     if failed:
         raise failed[0]

@@ -8,6 +8,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn
 
 from renzheng.common.terminal import Terminal, plain_column
+from renzheng.common.words import say
 from renzheng.contracts.events import utc_now
 
 if TYPE_CHECKING:
@@ -141,10 +142,10 @@ def _show_checkpoints(database: "Database", note: Path | None, by: "Sequence[OKP
     from renzheng.central.verify import publish
 
     console = Terminal()
-    console.print(f"{publish.check_checkpoints(database, *by)} checkpoints hold")
+    console.print(say("{0} checkpoints hold", publish.check_checkpoints(database, *by)))
     if note:
         kept = publish.check_kept_note(database, note.read_text(encoding="utf-8"), *by)
-        console.print(f"the kept note of size {kept.size} holds")
+        console.print(say("the kept note of size {0} holds", kept.size))
 
 
 def _show_archives(folders: "Sequence[Path]", by: "Sequence[OKPKey]", note: Path | None = None) -> "Checked":
@@ -156,15 +157,25 @@ def _show_archives(folders: "Sequence[Path]", by: "Sequence[OKPKey]", note: Path
         checked = check_archives(folders, by, progress, note=kept)
     console = Terminal()
     if kept:
-        console.print("the kept note holds")
+        console.print(say("the kept note holds"))
     for one in checked.archives:
         told = one.manifest
         until = f"received before {told.until}, store {told.store_id}, epoch {told.epoch}"
-        console.print(f"archive of {told.year}  {told.entries} entries of {told.devices} devices, {until}")
+        console.print(
+            say(
+                "archive of {0}  {1} entries of {2} devices, {3}",
+                told.year,
+                told.entries,
+                told.devices,
+                until,
+            )
+        )
     _show(checked.results)
-    console.print(f"{checked.checkpoints} archived checkpoints hold")
+    console.print(say("{0} archived checkpoints hold", checked.checkpoints))
     for name, last in checked.beyond.items():
-        console.print(f"{name}  a checkpoint names entry {last}, which lies in no archive that was given")
+        console.print(
+            say("{0}  a checkpoint names entry {1}, which lies in no archive that was given", name, last)
+        )
     return checked
 
 
@@ -220,7 +231,7 @@ def archive(
     console = Terminal()
     held = f"{manifest.entries} entries of {manifest.devices} devices"
     console.print(f"archive {folder}  {held}")
-    console.print("Keep a copy elsewhere, with central's public key (keys/central.public.pem).")
+    console.print(say("Keep a copy elsewhere, with central's public key (keys/central.public.pem)."))
 
 
 @app.command()
@@ -245,8 +256,8 @@ def prune(
         pruned = pruning.prune(database, archive, by, last_year, now, progress)
     database.close()
     console = Terminal()
-    console.print(f"pruned {pruned.entries} entries of {pruned.devices} devices")
-    console.print(f"They lie in {archive} alone: keep two copies.")
+    console.print(say("pruned {0} entries of {1} devices", pruned.entries, pruned.devices))
+    console.print(say("They lie in {0} alone: keep two copies.", archive))
 
 
 @app.command()
@@ -274,4 +285,4 @@ def checkpoint(
     database.close()
     console = Terminal()
     console.print(f"{path}  {taken.size} heads")
-    console.print(f"verifier key  {verifier_key(settings.log_origin, key)}")
+    console.print(say("verifier key  {0}", verifier_key(settings.log_origin, key)))

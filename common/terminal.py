@@ -2,8 +2,12 @@
 
 from typing import Any
 
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.progress import TextColumn
+from rich.table import Table
+
+from renzheng.common.words import in_language
 
 
 class Terminal(Console):
@@ -28,3 +32,20 @@ class Terminal(Console):
 def plain_column(text_format: str) -> TextColumn:
     """Make a text column of a progress bar that takes nothing as markup."""
     return TextColumn(text_format, markup=False)
+
+
+def table(*headings: str, title: str = "", numbers: int = 0) -> Table:
+    """Make a table of the command line, with its headings in the user's language.
+
+    Cells are shown as they are: codes and ids stay what they are in files and JSON.
+
+    Args:
+        headings: English, as literals; the catalogue has them.
+        title: finished, in the user's language.
+        numbers: so many columns, the last ones, stand to the right.
+    """
+    made = Table(title=title or None, box=SIMPLE)
+    left = len(headings) - numbers
+    for place, heading in enumerate(headings):
+        made.add_column(in_language(heading), justify="left" if place < left else "right")
+    return made

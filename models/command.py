@@ -14,7 +14,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from renzheng.common.terminal import Terminal, plain_column
+from renzheng.common.terminal import Terminal, plain_column, table
+from renzheng.common.words import say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,15 +59,13 @@ def convert(
 @app.command("list")
 def list_models() -> None:
     """List the catalogue: what each model is, and whether its file is here."""
-    from rich.table import Table
-
     from renzheng.models.catalogue.cards import cards
     from renzheng.models.catalogue.files import installed
 
-    table = Table("model", "task", "file", "here", "licence")
+    shown = table("model", "task", "file", "here", "licence")
     for known in cards().values():
-        table.add_row(known.name, known.task, known.file, "yes" if installed(known) else "no", known.licence)
-    console.print(table)
+        shown.add_row(known.name, known.task, known.file, "yes" if installed(known) else "no", known.licence)
+    console.print(shown)
 
 
 @app.command("card")
@@ -101,7 +100,9 @@ def add(
     from renzheng.models.catalogue.files import add as add_file
 
     known = add_file(file)
-    console.print(f"{known.name}: {known.title}\nLicence: {known.licence}\nTrained on: {known.training_data}")
+    console.print(f"{known.name}: {known.title}")
+    console.print(say("Licence: {0}", known.licence))
+    console.print(say("Trained on: {0}", known.training_data))
 
 
 @app.command()
@@ -146,23 +147,48 @@ def calibrate(  # noqa: PLR0917 - each is an option of the command line
     where = folder or calibrations_folder()
     previous = latest(where, engine, model)
     if previous and not force and not site.is_due(previous, len(people)):
-        console.print(f"Version {previous.version} ({previous.people} people) still holds for {len(people)}.")
+        console.print(
+            say(
+                "Version {0} ({1} people) still holds for {2}.",
+                previous.version,
+                previous.people,
+                len(people),
+            )
+        )
         return
     of_sex = read_sexes(sexes) if sexes else None
     made = site.calibrate(
         people, ENGINES[engine].trust, now=datetime.now(UTC), previous=previous, sexes=of_sex
     )
     path = save(where, engine, made)
-    console.print(f"Version {made.version}: {made.people} people, {made.comparisons} comparisons → {path}")
+    console.print(
+        say(
+            "Version {0}: {1} people, {2} comparisons → {3}",
+            made.version,
+            made.people,
+            made.comparisons,
+            path,
+        )
+    )
     for point in made.thresholds:
         console.print(
-            f"FMR {point.fmr:g} ({point.fmr_low:.2g}-{point.fmr_high:.2g}, {point.basis}): "
-            f"threshold {point.score:.4f}"
+            say(
+                "FMR {0} ({1}-{2}, {3}): threshold {4}",
+                f"{point.fmr:g}",
+                f"{point.fmr_low:.2g}",
+                f"{point.fmr_high:.2g}",
+                point.basis,
+                f"{point.score:.4f}",
+            )
         )
-    console.print(f"The smallest rate that this site carries so far: 1 in {1 / made.carried_fmr:.0f}")
+    console.print(
+        say("The smallest rate that this site carries so far: 1 in {0}", f"{1 / made.carried_fmr:.0f}")
+    )
     for group in made.same_sex:
         rates = ", ".join(f"{fmr:g}: {rate:.2g}" for fmr, rate in group.rates)
-        console.print(f"Among {group.people} people of sex {group.sex} ({group.pairs} pairs): {rates}")
+        console.print(
+            say("Among {0} people of sex {1} ({2} pairs): {3}", group.people, group.sex, group.pairs, rates)
+        )
 
 
 def _enrolled(images: Path, engine: str) -> "dict[str, list[Template]]":

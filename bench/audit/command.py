@@ -15,13 +15,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from renzheng.bench.audit.lake import write_lake
 from renzheng.central.audit.connection import connect
 from renzheng.central.audit.readback import read_summary
 from renzheng.central.audit.sources import quoted
-from renzheng.common.terminal import Terminal
+from renzheng.common.terminal import Terminal, table
 from renzheng.contracts.errors import FaultError
 
 app = typer.Typer(no_args_is_help=False)
@@ -97,12 +96,12 @@ def audit(  # noqa: PLR0917 - each is an option
         limits = asdict(limit)
         typer.echo(json.dumps({"limits_of_rivals": limits, "runs": [asdict(t) for t in timings]}, indent=2))
         return
-    table = Table("who", "claim lines", "wall s", "cpu s", "peak GB", "lines a second")
+    shown = table("who", "claim lines", "wall s", "cpu s", "peak GB", "lines a second", numbers=5)
     for one in timings:
         speed = f"{one.lines / one.seconds:,.0f}" if one.finished else f"not finished ({one.stopped_by})"
         figures = (f"{one.seconds:.1f}", f"{one.cpu_seconds:.1f}", f"{one.peak_gb:.2f}")
-        table.add_row(one.who, f"{one.lines:,}", *figures, speed)
-    Terminal().print(table)
+        shown.add_row(one.who, f"{one.lines:,}", *figures, speed)
+    Terminal().print(shown)
 
 
 def measure(

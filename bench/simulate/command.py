@@ -10,11 +10,10 @@ from typing import Annotated
 
 import typer
 from rich.progress import Progress
-from rich.table import Table
 
 from renzheng.bench.simulate.county import CountySummary, simulate_county
 from renzheng.bench.simulate.lake import LakeSummary, simulate_lake
-from renzheng.common.terminal import Terminal
+from renzheng.common.terminal import Terminal, table
 from renzheng.common.words import say
 
 app = typer.Typer(no_args_is_help=True, help="Synthetic tables with the truth beside them.")
@@ -80,9 +79,7 @@ def _tell(summary: CountySummary | LakeSummary, title: str, *, as_json: bool) ->
 def _print(title: str, parts: Mapping[str, Mapping[str, int]]) -> None:
     console = Terminal()
     for heading, counts in parts.items():
-        table = Table(title=title)
-        table.add_column(heading)
-        table.add_column(say("rows"), justify="right")
+        shown = table(heading, "rows", title=title, numbers=1)
         for name, number in counts.items():
-            table.add_row(name, f"{number:,}")
-        console.print(table)
+            shown.add_row(name, f"{number:,}")
+        console.print(shown)

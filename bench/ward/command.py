@@ -5,10 +5,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from renzheng.bench.ward.readers import Reader
-from renzheng.common.terminal import Terminal
+from renzheng.common.terminal import Terminal, table
 from renzheng.edge.ward.rtsp import Codec
 
 app = typer.Typer(no_args_is_help=True)
@@ -31,10 +30,10 @@ def ward(  # noqa: PLR0917 - Typer's options
     if as_json:
         print(json.dumps(figures, indent=2))
         return
-    table = Table("figure", "value")
+    shown = table("figure", "value")
     for key, value in figures.items():
-        table.add_row(key, str(value))
-    Terminal().print(table)
+        shown.add_row(key, str(value))
+    Terminal().print(shown)
 
 
 @app.command()

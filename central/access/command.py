@@ -5,12 +5,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
-from rich.table import Table
 
 from renzheng.central.access.roles import Permission, Role
 from renzheng.central.shell import SHELL, open_store
-from renzheng.common.terminal import Terminal
+from renzheng.common.terminal import Terminal, table
 from renzheng.common.words import say
 from renzheng.contracts.events import utc_now
 
@@ -165,7 +163,7 @@ def list_accounts(config: Config = CONFIG) -> None:
     _, database = open_store(config)
     with database.reading() as connection:
         found = accounts.listed(connection)
-    table = Table("account", "kind", "roles", "institutions", "ties", "state", box=None)
+    shown = table("account", "kind", "roles", "institutions", "ties", "state")
     for one in found:
         state = (
             "disabled" if one.disabled else "active" if one.has_password or one.kind == "program" else "new"
@@ -176,8 +174,8 @@ def list_accounts(config: Config = CONFIG) -> None:
             *(" ".join(sorted(named)) for named in (one.roles, one.institutions, one.ties)),
             state,
         )
-        table.add_row(*map(escape, cells))
-    Terminal().print(table)
+        shown.add_row(*cells)
+    Terminal().print(shown)
 
 
 @app.command("sign-out")

@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from renzheng.central.claims.formats import Format
-from renzheng.common.terminal import Terminal
+from renzheng.common.terminal import Terminal, table
+from renzheng.common.words import say
 from renzheng.contracts.events import utc_now
 
 app = typer.Typer(no_args_is_help=True, help="Stays, bed moves and leaves.")
@@ -63,7 +63,7 @@ def caller(
     (out / f"{name}.pem").write_bytes(pair.certificate)
     console = Terminal()
     console.print(f"{out / name}.key, {out / name}.pem")
-    console.print("central.toml, then start central again; without this line it may speak for nobody:")
+    console.print(say("central.toml, then start central again; without this line it may speak for nobody:"))
     listed = ", ".join(f'"{one}"' for one in institution)
     told = f'[adt.callers]\n"{CALLER_PREFIX}{name}" = [{listed}]'
     console.print(told)
@@ -86,11 +86,11 @@ def outcomes(
     database = Database(settings.database)
     database.migrate()
     zone = ZoneInfo(settings.timezone)
-    table = Table("received", "source", "message", "kind", "outcome", "detail", box=None)
+    shown = table("received", "source", "message", "kind", "outcome", "detail")
     with database.reading() as connection:
         for row in read_outcomes(connection, limit=limit):
             at = f"{from_us(row['received_at']).astimezone(zone):%m-%d %H:%M:%S}"
             texts = (row["source"], row["message_id"] or "—", row["trigger"], row["outcome"], row["detail"])
-            table.add_row(at, *texts)
+            shown.add_row(at, *texts)
     database.close()
-    Terminal().print(table)
+    Terminal().print(shown)

@@ -14,7 +14,8 @@ from rich.progress import BarColumn, Progress, TimeElapsedColumn
 from renzheng.central.audit.errors import AuditUsageError, RuleFailedError
 from renzheng.central.audit.request import RULE_SECONDS, AuditRequest, SparkAsked, place_of
 from renzheng.central.strict import StrictCommand, StrictError
-from renzheng.common.terminal import Terminal, plain_column
+from renzheng.common.terminal import Terminal, plain_column, table
+from renzheng.common.words import say
 
 if TYPE_CHECKING:
     from renzheng.central.audit.score import Score, Share
@@ -180,43 +181,38 @@ def hold_to(summary: Mapping[str, Any], share: float) -> None:
 
 def show_lines(out: Path) -> None:
     """Print the verdict of each line with the ids of its evidence, where they are few enough to be read."""
-    from rich.table import Table
-
     from renzheng.central.audit.readback import read_verdicts
 
     verdicts = list(islice(read_verdicts(out), MOST_SHOWN + 1))
     if len(verdicts) > MOST_SHOWN:
         return
-    table = Table("line", "verdict", "reason", "evidence")
+    shown = table("line", "verdict", "reason", "evidence")
     for one in verdicts:
-        table.add_row(one.line_id, one.verdict, one.reason, ", ".join(one.evidence))
-    Terminal().print(table)
+        shown.add_row(one.line_id, one.verdict, one.reason, ", ".join(one.evidence))
+    Terminal().print(shown)
 
 
 def show_ledger(summary: Mapping[str, Any]) -> None:
     """Print what was sent, by box: all of it, to the cent."""
-    from rich.table import Table
-
-    table = Table("box", "rows", "yuan")
+    shown = table("box", "rows", "yuan", numbers=2)
     for box, row in summary["ledger"]["total"].items():
-        table.add_row(box, f"{row['lines']:,}", row["amount"])
-    Terminal().print(table)
+        shown.add_row(box, f"{row['lines']:,}", row["amount"])
+    Terminal().print(shown)
 
 
 def show(summary: Mapping[str, Any]) -> None:
     """Print lines and yuan by verdict and reason, and the ledger."""
-    from rich.table import Table
-
-    table = Table("verdict", "reason", "lines", "yuan")
+    shown = table("verdict", "reason", "lines", "yuan", numbers=2)
     for row in summary["verdicts"]:
-        table.add_row(row["verdict"], row["reason"], f"{row['lines']:,}", row["amount"])
-    Terminal().print(table)
+        shown.add_row(row["verdict"], row["reason"], f"{row['lines']:,}", row["amount"])
+    Terminal().print(shown)
     show_ledger(summary)
     if summary["missing_tables"]:
-        typer.echo("Missing, so counted as empty: " + ", ".join(summary["missing_tables"]))
+        typer.echo(say("Missing, so counted as empty: {0}", ", ".join(summary["missing_tables"])))
     for name, rows in summary["rows"].items():
         if rows["rejected"]:
-            typer.echo(f"Rejected: {rows['rejected']:,} of {rows['read']:,} rows of {name}")
+            counts = (f"{rows['rejected']:,}", f"{rows['read']:,}")
+            typer.echo(say("Rejected: {0} of {1} rows of {2}", *counts, name))
 
 
 @app.command()
@@ -263,19 +259,22 @@ def score(
 
 def show_score(figures: "Score") -> None:
     """Print a score as a table."""
-    from rich.table import Table
 
     def told(share: "Share") -> str:
         if share.share is None:
             return "–"
-        return f"{share.share:.6f} [{share.low:.6f}, {share.high:.6f}] ({share.hits:,} of {share.trials:,})"
+        interval = f"{share.share:.6f} [{share.low:.6f}, {share.high:.6f}]"
+        return f"{interval} ({share.hits:,} / {share.trials:,})"
 
-    table = Table("figure", "value")
-    table.add_row("genuine lines contradicted", told(figures.false_accusation))
-    table.add_row("genuine lines supported where possible", told(figures.genuine_supported))
-    table.add_row("verdict is what the evidence allows", told(figures.agreement))
+    shown = table("figure", "value")
+    shown.add_row(say("genuine lines contradicted"), told(figures.false_accusation))
+    shown.add_row(say("genuine lines supported where possible"), told(figures.genuine_supported))
+    shown.add_row(say("verdict is what the evidence allows"), told(figures.agreement))
     for name, kind in figures.kinds.items():
-        table.add_row(f"recall {name}", f"{told(kind.allowed)}, yuan {kind.yuan_found} / {kind.yuan_missed}")
+        shown.add_row(
+            say("recall {0}", name),
+            f"{told(kind.allowed)}, ¥ {kind.yuan_found} / {kind.yuan_missed}",
+        )
     for reason, share in figures.insufficient.items():
-        table.add_row(f"insufficient {reason}", f"{share:.4f}")
-    Terminal().print(table)
+        shown.add_row(say("insufficient {0}", reason), f"{share:.4f}")
+    Terminal().print(shown)

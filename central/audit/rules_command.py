@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from renzheng.central.audit.backtest import backtest as compare
 from renzheng.central.audit.errors import AuditUsageError
@@ -19,7 +18,8 @@ from renzheng.central.audit.request import AuditRequest, EngineName
 from renzheng.central.audit.rule_examples import check_examples
 from renzheng.central.audit.rule_tables import misfits, readable_tables
 from renzheng.central.audit.rulebook import bureau_keys
-from renzheng.common.terminal import Terminal
+from renzheng.common.terminal import Terminal, table
+from renzheng.common.words import language, say
 from renzheng.contracts import keys
 from renzheng.contracts.errors import InputError
 from renzheng.rules import signing
@@ -76,7 +76,7 @@ def check(
             problems=problems,
         )
     _report_signatures(pack, key, given=rules or path)
-    typer.echo(f"{len(pack.rules)} rules, {len(pack.regions)} region(s): no problem.")
+    typer.echo(say("{0} rules, {1} region(s): no problem.", len(pack.rules), len(pack.regions)))
 
 
 def _report_signatures(pack: Pack, key: Path | None, *, given: Path | None) -> None:
@@ -84,13 +84,13 @@ def _report_signatures(pack: Pack, key: Path | None, *, given: Path | None) -> N
     if key is None:
         for code, region in pack.regions.items():
             if region.signature is None:
-                typer.echo(f"Warning: the pack of region {code} is not signed.", err=True)
+                typer.echo(say("Warning: the pack of region {0} is not signed.", code), err=True)
         return
     known = bureau_keys(key)
     if given is not None:
-        typer.echo(f"The pack is signed by key {pack.require_signature(known)}.")
+        typer.echo(say("The pack is signed by key {0}.", pack.require_signature(known)))
     for code, region in pack.regions.items():
-        typer.echo(f"Region {code} is signed by key {region.require_signature(known)}.")
+        typer.echo(say("Region {0} is signed by key {1}.", code, region.require_signature(known)))
 
 
 @app.command(name="test")
@@ -120,7 +120,7 @@ def run_examples(
                 typer.echo(f"{name}: {outcome.case.rule_id}, “{outcome.case.title}”: {problem}")
         wrong = sum(bool(outcome.problems) for outcome in outcomes)
         failed += wrong
-        typer.echo(f"{name}: {len(outcomes)} examples and neighbours, {wrong} wrong.")
+        typer.echo(say("{0}: {1} examples and neighbours, {2} wrong.", name, len(outcomes), wrong))
     if failed:
         raise InputError(
             f"{failed} example(s) came out otherwise than their rule says.",
@@ -131,14 +131,14 @@ def run_examples(
 @app.command(name="list")
 def list_rules(path: RulesPath = None, rules: RulesOption = None) -> None:
     """List rules with their status, those of regions too."""
-    table = Table("id", "region", "version", "status", "level", "标题", "title")
+    shown = table("id", "region", "version", "status", "level", "title")
     pack = load_pack(_existing(rules or path))
     found = [("", rule) for rule in pack.rules.values()]
     found += [(code, rule) for code, region in pack.regions.items() for rule in region.rules.values()]
     for region, rule in found:
         head = rule.header
-        table.add_row(rule.id, region, head.version, head.status, head.level, head.title.zh, head.title.en)
-    Terminal().print(table)
+        shown.add_row(rule.id, region, head.version, head.status, head.level, getattr(head.title, language()))
+    Terminal().print(shown)
 
 
 @app.command()
@@ -170,17 +170,17 @@ def tables(
     if as_json:
         typer.echo(json.dumps([one.as_json() for one in chosen], ensure_ascii=False, indent=2))
     elif name:
-        table = Table("column", "holds", "note", title=f"{name}: {known[name].purpose}")
+        shown = table("column", "holds", "note", title=f"{name}: {known[name].purpose}")
         for column in known[name].columns:
-            table.add_row(column.name, column.kind, column.note)
-        Terminal().print(table)
+            shown.add_row(column.name, column.kind, column.note)
+        Terminal().print(shown)
         if known[name].example:
             typer.echo(known[name].example)
     else:
-        table = Table("table", "kind", "a row is")
+        shown = table("table", "kind", "a row is")
         for one in chosen:
-            table.add_row(one.name, one.group, one.purpose)
-        Terminal().print(table)
+            shown.add_row(one.name, one.group, one.purpose)
+        Terminal().print(shown)
 
 
 @app.command()
@@ -221,7 +221,7 @@ def sign(
     else:
         subject, files, out = "pack", load_pack(_existing(path)).files, path / SIGNATURE
     out.write_bytes(signing.sign(subject, files, private) + b"\n")
-    typer.echo(f"{out}: {len(files)} file(s) signed by key {keys.key_id(private)}.")
+    typer.echo(say("{0}: {1} file(s) signed by key {2}.", out, len(files), keys.key_id(private)))
 
 
 @app.command()
@@ -245,14 +245,14 @@ def backtest(  # noqa: PLR0917 - each is an option
     )
     with Terminal(stderr=True).status("two audits of the same tables ..."):
         result = compare(request, _existing(changed) or changed, cases, _decided(config))
-    table = Table("rule", "kept", "gained", "lost")
+    shown = table("rule", "kept", "gained", "lost", numbers=3)
     for change in result.rules:
-        table.add_row(change.rule_id, str(change.kept), str(change.gained), str(change.lost))
-    Terminal().print(table)
+        shown.add_row(change.rule_id, str(change.kept), str(change.gained), str(change.lost))
+    Terminal().print(shown)
     for (was, becomes), lines in result.verdicts.items():
-        typer.echo(f"{lines:,} line(s): {was} → {becomes}")
+        typer.echo(say("{0} line(s): {1} → {2}", f"{lines:,}", was, becomes))
     for (decision, now), count in sorted(result.cases.items()):
-        typer.echo(f"{count:,} case(s) {decision}: {now} by the changed pack")
+        typer.echo(say("{0} case(s) {1}: {2} by the changed pack", f"{count:,}", decision, now))
 
 
 def _decided(config: Path | None) -> Mapping[str, str]:

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from renzheng.common.terminal import Terminal
+from renzheng.common.words import say
 from renzheng.contracts.events import utc_now
 
 Config = Annotated[Path, typer.Option("--config", help="The configuration file.")]
@@ -30,11 +31,11 @@ def backup(
     passphrase = read_passphrase(passphrase_file) if passphrase_file else None
     taken = take(read_settings(config), config, out, passphrase, utc_now())
     console = Terminal()
-    console.print(f"backup {taken}")
+    console.print(say("backup {0}", taken))
     for path in read_manifest(taken).outside:
-        console.print(f"not in it: {path}")
+        console.print(say("not in it: {0}", path))
     if passphrase is None:
-        console.print("It holds central's private keys in the clear: --passphrase-file seals them.")
+        console.print(say("It holds central's private keys in the clear: --passphrase-file seals them."))
 
 
 def restore(
@@ -59,8 +60,13 @@ def restore(
         tried = backups.restore(settings, folder, passphrase, utc_now())
     console = Terminal()
     console.print(
-        f"backup of {tried.manifest.taken_at:%Y-%m-%d %H:%M} UTC: {tried.devices} devices, "
-        f"{tried.entries} entries and {tried.checkpoints} checkpoints hold",
+        say(
+            "backup of {0} UTC: {1} devices, {2} entries and {3} checkpoints hold",
+            f"{tried.manifest.taken_at:%Y-%m-%d %H:%M}",
+            tried.devices,
+            tried.entries,
+            tried.checkpoints,
+        ),
     )
     if not test:
-        console.print("restored, in a new epoch; start central: devices send again what it lacks")
+        console.print(say("restored, in a new epoch; start central: devices send again what it lacks"))

@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
 from renzheng.central.shell import open_store
-from renzheng.common.terminal import Terminal
+from renzheng.common.terminal import Terminal, table
 from renzheng.common.words import say
 from renzheng.rules.knowledge import packfile
 from renzheng.rules.knowledge.comparing import Difference, differences
@@ -55,11 +54,11 @@ def take_in(  # noqa: PLR0917 - each is an option
         typer.echo(json.dumps([_summary(one) for one in read], ensure_ascii=False))
         return
     terminal = Terminal()
-    table = Table(say("file"), say("batch"), say("kind"), say("points"), say("not read"))
+    shown = table("file", "batch", "kind", "points", "not read")
     for found in read:
         for kind, (points, unread) in found.counts().items():
-            table.add_row(found.name, found.points[0].batch, kind.value, f"{points:,}", f"{unread:,}")
-    terminal.print(table)
+            shown.add_row(found.name, found.points[0].batch, kind.value, f"{points:,}", f"{unread:,}")
+    terminal.print(shown)
     for found in read:
         for place, text in found.notes:
             terminal.print(say("{0}: note at {1}: {2}", found.name, place, text))
@@ -100,13 +99,13 @@ def list_points(
     if as_json:
         typer.echo(json.dumps(rows, ensure_ascii=False))
         return
-    table = Table("id", "kind", "name", "value", "unit", "power", "valid")
+    shown = table("id", "kind", "name", "value", "unit", "power", "valid")
     for row in rows[:_SHOWN]:
         valid = f"{row['valid_from'] or ''}–{row['valid_to'] or ''}"
         value = row["words"] if row["problem"] else str(row["value"])
-        table.add_row(row["id"], row["kind"], row["name"], value, row["unit"], row["power"], valid)
+        shown.add_row(row["id"], row["kind"], row["name"], value, row["unit"], row["power"], valid)
     terminal = Terminal()
-    terminal.print(table)
+    terminal.print(shown)
     if len(rows) > _SHOWN:
         terminal.print(say("… and {0} more (--json)", f"{len(rows) - _SHOWN:,}"))
 
@@ -132,10 +131,10 @@ def diff(
         typer.echo(json.dumps(rows, ensure_ascii=False))
         return
     terminal = Terminal()
-    table = Table("change", "id", "before", "after")
+    shown = table("change", "id", "before", "after")
     for one in found[:_SHOWN]:
-        table.add_row(one.change, one.id, _said(one, one.before), _said(one, one.after))
-    terminal.print(table)
+        shown.add_row(one.change, one.id, _said(one, one.before), _said(one, one.after))
+    terminal.print(shown)
     if len(found) > _SHOWN:
         terminal.print(say("… and {0} more (--json)", f"{len(found) - _SHOWN:,}"))
 

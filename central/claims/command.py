@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn
-from rich.table import Table
 
 from renzheng.central.claims.catalogue import starter_rows, write_starter
 from renzheng.central.claims.formats import Format
@@ -16,7 +15,7 @@ from renzheng.central.claims.importer import ImportSummary, NothingReadError, im
 from renzheng.central.claims.importer import Progress as Step
 from renzheng.central.claims.source import Options
 from renzheng.central.strict import StrictCommand, StrictError
-from renzheng.common.terminal import Terminal, plain_column
+from renzheng.common.terminal import Terminal, plain_column, table
 from renzheng.common.words import say
 
 _SHOWN_INSTITUTIONS = 20
@@ -103,24 +102,17 @@ def _print(summary: ImportSummary, *, as_json: bool) -> None:
         sys.stdout.write("\n")
         return
     console = Terminal()
-    table = Table(title=say("Import: {0} file(s), {1} s", summary.files, f"{summary.seconds:.1f}"))
-    table.add_column(say("table"))
-    for heading in (
-        say("read"),
-        say("added"),
-        say("replaced"),
-        say("unchanged"),
-        say("rejected"),
-        say("warnings"),
-    ):
-        table.add_column(heading, justify="right")
+    title = say("Import: {0} file(s), {1} s", summary.files, f"{summary.seconds:.1f}")
+    shown = table(
+        "table", "read", "added", "replaced", "unchanged", "rejected", "warnings", title=title, numbers=6
+    )
     for name, counts in summary.tables.items():
         numbers = (
             *(counts.read, counts.added, counts.replaced, counts.unchanged),
             *(counts.rejected, counts.warnings),
         )
-        table.add_row(name, *(f"{number:,}" for number in numbers))
-    console.print(table)
+        shown.add_row(name, *(f"{number:,}" for number in numbers))
+    console.print(shown)
     _print_remarks(console, summary)
     _print_rejected(console, summary)
     for folder in ("rejected", "warnings"):

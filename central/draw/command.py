@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
 
-from renzheng.common.terminal import Terminal
+from renzheng.common.terminal import Terminal, table
+from renzheng.common.words import say
 from renzheng.contracts.events import Purpose, utc_now
 
 if TYPE_CHECKING:
@@ -76,12 +76,12 @@ def commit(  # noqa: PLR0917 - each is an option
     note = _checkpoint(settings, database)
     database.close()
     console = Terminal()
-    console.print(f"round       {made.round_id}")
-    console.print(f"candidates  {made.candidates}")
-    console.print(f"commitment  {made.sha256}")
-    console.print(f"published   {made.file}")
-    console.print(f"checkpoint  {note}")
-    console.print("Give both files to somebody outside before the public value is known.")
+    console.print(say("round       {0}", made.round_id))
+    console.print(say("candidates  {0}", made.candidates))
+    console.print(say("commitment  {0}", made.sha256))
+    console.print(say("published   {0}", made.file))
+    console.print(say("checkpoint  {0}", note))
+    console.print(say("Give both files to somebody outside before the public value is known."))
 
 
 @app.command()
@@ -95,7 +95,7 @@ def seal(
     _, database, rounds = _open(config)
     sheets = rounds.seal(round_id, public_value, _ask(officer, new=False), utc_now())
     database.close()
-    Terminal().print(f"drawn and sealed; {sheets} sheet(s) lie ready for the devices")
+    Terminal().print(say("drawn and sealed; {0} sheet(s) lie ready for the devices", sheets))
 
 
 @app.command()
@@ -103,8 +103,8 @@ def publish(config: Config = CONFIG) -> None:
     """Open what is due and publish what has closed; a running central does so by itself."""
     settings, database, rounds = _open(config)
     for path in (*rounds.settle(utc_now()), *rounds.publish_again()):
-        Terminal().print(f"published  {path}")
-    Terminal().print(f"checkpoint {_checkpoint(settings, database)}")
+        Terminal().print(say("published  {0}", path))
+    Terminal().print(say("checkpoint {0}", _checkpoint(settings, database)))
     database.close()
 
 
@@ -140,16 +140,16 @@ def list_rounds(config: Config = CONFIG) -> None:
     settings, database, rounds = _open(config)
     rounds.settle(utc_now())
     zone = ZoneInfo(settings.timezone)
-    table = Table("number", "round", "state", "due", "closes", "checks", "answered", box=None)
+    shown = table("number", "round", "state", "due", "closes", "checks", "answered")
     with database.reading() as connection:
         for row in read_rounds(connection):
             moments = (
                 f"{from_us(row[name]).astimezone(zone):%m-%d %H:%M}" for name in ("due_at", "closes_at")
             )
             counts = (str(row["checks"] or "—"), str(row["answered"] or "—"))
-            table.add_row(str(row["number"]), row["round_id"], row["state"], *moments, *counts)
+            shown.add_row(str(row["number"]), row["round_id"], row["state"], *moments, *counts)
     database.close()
-    Terminal().print(table)
+    Terminal().print(shown)
 
 
 def _open(config: Path) -> "tuple[Settings, Database, Rounds]":

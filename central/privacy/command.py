@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from renzheng.central.shell import SHELL, open_store
-from renzheng.common.terminal import Terminal
+from renzheng.common.terminal import Terminal, table
 from renzheng.common.words import language, say
 from renzheng.contracts.events import utc_now
 
@@ -60,41 +60,36 @@ def list_withdrawals(
     limit: Annotated[int, typer.Option(min=1, max=100_000, help="Show so many, the latest.")] = 50,
 ) -> None:
     """List withdrawals, and which devices have not certified them yet. No person is named."""
-    from rich.markup import escape
-    from rich.table import Table
-
     from renzheng.central.privacy import withdrawals
     from renzheng.central.store.times import from_us
 
     _, database = open_store(config)
     with database.reading() as connection:
         total, rows = withdrawals.listed(connection, limit)
-    table = Table("withdrawal", "at", "told", "outstanding", box=None)
+    shown = table("withdrawal", "time", "told", "outstanding")
     for row in rows:
         at = f"{from_us(row['withdrawn_at']):%Y-%m-%d %H:%M}Z"
-        table.add_row(row["withdrawal_id"], at, str(row["told"]), escape(" ".join(row["outstanding"])) or "-")
-    Terminal().print(table)
+        shown.add_row(row["withdrawal_id"], at, str(row["told"]), " ".join(row["outstanding"]) or "-")
+    Terminal().print(shown)
     Terminal().print(say("{0} withdrawals in all", total))
 
 
 @app.command()
 def retention(config: Config = CONFIG) -> None:
     """Show what is kept, for how long and until when; by what it is deleted, and who decides on the days."""
-    from rich.table import Table
-
     from renzheng.central.privacy import retention as keeping
 
     settings, database = open_store(config)
     with database.reading() as connection:
         rows = keeping.overview(connection, settings)
-    table = Table("kept", "days", "deleted by", "decided by", "rows", "oldest until", box=None)
+    shown = table("kept", "days", "deleted by", "decided by", "rows", "oldest until")
     for row in rows:
         item, until = row["item"], row["until"]
         days = "-" if item.days is None else f"{item.days:g}"
         count = "-" if row["count"] is None else str(row["count"])
-        shown = "-" if until is None else f"{until:%Y-%m-%d}"
-        table.add_row(item.key, days, item.by, item.changed_by, count, shown)
-    Terminal().print(table)
+        last = "-" if until is None else f"{until:%Y-%m-%d}"
+        shown.add_row(item.key, days, item.by, item.changed_by, count, last)
+    Terminal().print(shown)
 
 
 @app.command()

@@ -7,10 +7,9 @@ from typing import Annotated
 from zoneinfo import ZoneInfo
 
 import typer
-from rich.table import Table
 
 from renzheng.central.claims.formats import Format
-from renzheng.common.terminal import Terminal
+from renzheng.common.terminal import Terminal, table
 from renzheng.common.words import say
 
 app = typer.Typer(no_args_is_help=True)
@@ -67,12 +66,12 @@ def check_own(  # noqa: PLR0917 - each is an option
         typer.echo(json.dumps(told, ensure_ascii=False))
         return
     terminal = Terminal()
-    table = Table(say("rule"), say("point"), say("lines"), say("yuan"))
+    shown = table("rule", "point", "lines", "yuan", numbers=1)
     for one in findings:
-        table.add_row(
+        shown.add_row(
             one.rule_id, one.parameters.get("point", "-"), " ".join(one.line_ids), f"{one.amount:,.2f}"
         )
-    terminal.print(table)
+    terminal.print(shown)
     if found.unsigned:
         terminal.print(say("The pack is not signed: nobody has put what it says in force."))
     terminal.print(

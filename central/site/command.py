@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from renzheng.common.terminal import Terminal
+from renzheng.common.words import say
 from renzheng.contracts.events import Purpose, utc_now
 
 app = typer.Typer(no_args_is_help=True)
@@ -54,10 +55,10 @@ def provision(  # noqa: PLR0917 - each is an option
     database.close()
     console = Terminal()
     console.print(code.text, style="bold")
-    console.print("The code lets this one device in, once, for 15 minutes. At the device:")
+    console.print(say("The code lets this one device in, once, for 15 minutes. At the device:"))
     console.print("    renzheng device join")
     if replaces:
-        console.print("or, where its data folder is still there: renzheng device join --again")
+        console.print(say("or, where its data folder is still there: renzheng device join --again"))
 
 
 @app.command()
@@ -75,4 +76,4 @@ def revoke(device: Annotated[str, typer.Option()], config: Config = CONFIG) -> N
         devices.revoke(connection, device, utc_now())
     keep_lists(database, settings.site_dir, settings.lists_dir, utc_now())
     database.close()
-    Terminal().print(f"revoked {device}")
+    Terminal().print(say("revoked {0}", device))

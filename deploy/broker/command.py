@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from renzheng.common.terminal import Terminal
+from renzheng.common.words import say
 
 if TYPE_CHECKING:
     from renzheng.central.settings import Settings
@@ -54,14 +55,19 @@ def broker_config(
     (out / "renzheng.conf").write_text(render_config(site), encoding="utf-8")
     (out / "renzheng.conf").chmod(0o644)  # no secret in it, and Mosquitto reads it under its own account
     console = Terminal()
-    console.print(f"wrote renzheng.conf, {UNIT}, {ACL} and {CRL} in {out}")
-    console.print(f"sized for {limits.devices} devices; the page /problems tells when there are more")
+    console.print(say("wrote renzheng.conf, {0}, {1} and {2} in {3}", UNIT, ACL, CRL, out))
+    console.print(say("sized for {0} devices; the page /problems tells when there are more", limits.devices))
     console.print(
-        f"install: link renzheng.conf into /etc/mosquitto/conf.d, copy {UNIT} to"
-        " /etc/systemd/system/mosquitto.service.d/renzheng.conf, then systemctl daemon-reload and"
-        " systemctl restart mosquitto",
+        say(
+            "install: link renzheng.conf into /etc/mosquitto/conf.d, copy {0} to "
+            "/etc/systemd/system/mosquitto.service.d/renzheng.conf, then systemctl daemon-reload and "
+            "systemctl restart mosquitto",
+            UNIT,
+        ),
     )
-    console.print(f"central keeps the lists in {settings.lists_dir}; see deploy/systemd/renzheng-broker.path")
+    console.print(
+        say("central keeps the lists in {0}; see deploy/systemd/renzheng-broker.path", settings.lists_dir)
+    )
 
 
 @app.command("broker")

@@ -10,6 +10,8 @@ from typing import Any
 
 from rich.table import Table
 
+from renzheng.common.terminal import table
+from renzheng.common.words import say
 from renzheng.models.conversion.convert import SOURCES, ensure_converted
 from renzheng.models.engine import ENGINES, is_ready
 from renzheng.models.errors import BenchError, PairsFileError
@@ -102,19 +104,21 @@ _STAGES = {
 def as_table(result: dict[str, Any]) -> Table:
     """Return what a person wants to read first."""
     library = result["library"]
-    title = (
-        f"processor time on one thread; embedding {result['embed_ratio']} x, "
-        f"CNN detection {result['detect_cnn_ratio']} x as fast as face_recognition ("
-        f"{library['library_embed_ms']:.0f} and {library['library_detect_cnn_ms']:.0f} ms)"
+    title = say(
+        "processor time on one thread; embedding {0} x, CNN detection {1} x as fast as face_recognition "
+        "({2} and {3} ms)",
+        *(result["embed_ratio"], result["detect_cnn_ratio"]),
+        *(f"{library[f'library_{stage}_ms']:.0f}" for stage in ("embed", "detect_cnn")),
     )
-    table = Table("engine", *(f"{head} ms" for head in _STAGES.values()), "peak MB", "start s", title=title)
+    stages = [f"{head} ms" for head in _STAGES.values()]
+    shown = table("engine", *stages, "peak MB", "start s", title=title, numbers=len(stages) + 2)
     for name, measured in result["engines"].items():
-        table.add_row(
+        shown.add_row(
             name,
             *(f"{measured['stages_ms'].get(stage, float('nan')):.1f}" for stage in _STAGES),
             f"{measured['peak_rss_mb']:.0f}",
             f"{measured['cold_start_s']:.2f}",
         )
     for name in result["skipped"]:
-        table.add_row(name, "model files are not here", *[""] * (len(_STAGES) + 1))
-    return table
+        shown.add_row(name, say("model files are not here"), *[""] * (len(_STAGES) + 1))
+    return shown

@@ -13,6 +13,8 @@ from typing import Any
 
 from rich.table import Table
 
+from renzheng.common.terminal import table
+from renzheng.common.words import say
 from renzheng.contracts.events import Pad
 from renzheng.models.analysis import OneFace, PoorQuality
 from renzheng.models.engine import FaceEngine
@@ -188,22 +190,20 @@ def _one(result: Result) -> dict[str, Any]:
 
 def as_table(result: PadEvaluation, *, network: str | None) -> Table:
     """Return what a person wants to read first."""
-    table = Table(
-        "species",
-        "shown",
-        *(each.value.replace("_", " ") for each in Concluded),
-        "error (95 %)",
-        title=f"bona fide from {fusion.BONA_FIDE_AT:+.1f} with depth, attack from {fusion.ATTACK_AT:+.1f}; "
-        f"network: {network or 'none'}",
+    title = say(
+        "bona fide from {0} with depth, attack from {1}; network: {2}",
+        *(f"{fusion.BONA_FIDE_AT:+.1f}", f"{fusion.ATTACK_AT:+.1f}", network or say("none")),
     )
+    concluded = (each.value.replace("_", " ") for each in Concluded)
+    shown = table("species", "shown", *concluded, "error (95 %)", title=title)
     rows = [(name, each, "APCER") for name, each in result.species.items()]
     if result.bona_fide is not None:
         rows.append(("bona fide", result.bona_fide, "BPCER"))
     for name, each, error in rows:
-        table.add_row(
+        shown.add_row(
             name,
             str(each.presentations),
             *(str(each.counts[concluded]) for concluded in Concluded),
             f"{error} {each.error.value:.3f} ({each.error.low:.3f}-{each.error.high:.3f})",
         )
-    return table
+    return shown

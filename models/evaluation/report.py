@@ -5,6 +5,8 @@ from typing import Any
 
 from rich.table import Table
 
+from renzheng.common.terminal import table
+from renzheng.common.words import say
 from renzheng.models.evaluation.as_site import SEARCHED_FPIR, AsSite
 from renzheng.models.evaluation.metrics import Rate
 from renzheng.models.evaluation.run import AtCommon, Evaluation, Rates
@@ -103,16 +105,18 @@ def _at_common(at: AtCommon) -> dict[str, Any]:
 def as_table(result: Evaluation) -> Table:
     """Return what a person wants to read first."""
     counts = result.rates.counts
-    table = Table(
-        title=f"{result.engine}: {result.people} people, {result.images} images, "
-        f"{len(result.failures)} not acquired; {counts.mated} mated, {counts.non_mated} non-mated comparisons"
+    title = say(
+        "{0}: {1} people, {2} images, {3} not acquired; {4} mated, {5} non-mated comparisons",
+        *(result.engine, result.people, result.images, len(result.failures)),
+        *(counts.mated, counts.non_mated),
     )
-    for column in ("at", "threshold", "TAR (failures count)", "FNMR", "95 %"):
-        table.add_column(column, justify="right")
+    shown = table(
+        "operating point", "threshold", "TAR (failures count)", "FNMR", "95 %", title=title, numbers=5
+    )
     for fmr, at in result.rates.at_fmr.items():
-        note = "" if at.supported else " (too few comparisons to show it)"
+        note = "" if at.supported else say(" (too few comparisons to show it)")
         low, high = _interval(at.fnmr)
-        table.add_row(
+        shown.add_row(
             f"FMR {_key(fmr)}{note}",
             f"{at.threshold:.4f}",
             f"{at.tar.value:.3f}",
@@ -121,27 +125,27 @@ def as_table(result: Evaluation) -> Table:
         )
     if result.at_card:
         card = result.at_card
-        table.add_row(
-            f"card's threshold: FMR {card.fmr.value:.5f}",
+        shown.add_row(
+            say("card's threshold: FMR {0}", f"{card.fmr.value:.5f}"),
             f"{card.threshold:.4f}",
             "",
             f"{card.fnmr.value:.3f}",
             f"{card.fnmr.low:.3f}-{card.fnmr.high:.3f}",
         )
     for fpir, value in result.fnir_at_fpir.items():
-        table.add_row(f"1:N, FPIR {_key(fpir)}", "", "", f"FNIR {value:.3f}", "")
-    table.add_row("EER", "", "", f"{result.rates.eer:.4f}", "")
+        shown.add_row(f"1:N, FPIR {_key(fpir)}", "", "", f"FNIR {value:.3f}", "")
+    shown.add_row("EER", "", "", f"{result.rates.eer:.4f}", "")
     for name, rates in result.groups.items():
-        _add_group(table, name, rates)
+        _add_group(shown, name, rates)
     if result.as_site:
-        _add_site(table, result.as_site)
-    return table
+        _add_site(shown, result.as_site)
+    return shown
 
 
-def _add_group(table: Table, name: str, rates: Rates) -> None:
+def _add_group(shown: Table, name: str, rates: Rates) -> None:
     """Add what the whole set's threshold does to one group; intervals by people."""
     at = rates.at_common[SHOWN_FMR]
-    table.add_row(
+    shown.add_row(
         f"{name} ({rates.people} people), all people's threshold for FMR {_key(SHOWN_FMR)}: "
         f"FMR {at.fmr.value:.5f} ({at.fmr.low:.5f}-{at.fmr.high:.5f})",
         f"{at.threshold:.4f}",
@@ -151,9 +155,9 @@ def _add_group(table: Table, name: str, rates: Rates) -> None:
     )
 
 
-def _add_site(table: Table, site: AsSite) -> None:
+def _add_site(shown: Table, site: AsSite) -> None:
     low, high = _interval(site.tar)
-    table.add_row(
+    shown.add_row(
         f"site of {site.people}, {site.draws} draws: FMR {_key(site.asked_fmr)} asked, "
         f"{site.real_fmr.value:.5f} real ({site.real_fmr.low:.5f}-{site.real_fmr.high:.5f})",
         f"{site.thresholds[1]:.4f}" if site.thresholds else f"offered: 1 in {1 / site.offered_fmr:.0f}",

@@ -74,10 +74,11 @@ def calls():
     for path in (path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))):
         text = path.read_text(encoding="utf-8")
         says = "renzheng.common.words import" in text
+        shows = re.search(r"common\.terminal import .*\btable\b", text)
         for node in ast.walk(ast.parse(text)):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name | ast.Attribute):
                 name = node.func.id if isinstance(node.func, ast.Name) else node.func.attr
-                if name.endswith("Error") or (says and name == "say"):
+                if name.endswith("Error") or (says and name == "say") or (shows and name == "table"):
                     found.append((path, name, node))
     return found
 
@@ -85,7 +86,7 @@ def calls():
 def texts_of_errors():
     """What errors say, where it is written beside the error; single words are codes."""
     for path, name, node in calls():
-        if name == "say":
+        if name in {"say", "table"}:
             continue
         named = [one for one in node.keywords if one.arg in ("why", "do")]
         if name in PLAIN and not named:
@@ -97,7 +98,10 @@ def texts_of_errors():
 
 
 def texts_said():
-    return {template(node.args[0]) for _, name, node in calls() if name == "say"}
+    said = {template(node.args[0]) for _, name, node in calls() if name == "say"}
+    return said | {
+        head for _, name, node in calls() if name == "table" for head in map(template, node.args) if head
+    }
 
 
 @pytest.mark.parametrize(
@@ -138,6 +142,21 @@ def test_the_catalogue_has_nothing_that_nobody_says():
     used = texts_of_help() | {text for _, text in texts_of_errors()} | texts_said() | OF_THE_LIBRARY
     assert set(CATALOGUE) - used == set()
     assert used - set(CATALOGUE) == set()
+
+
+def test_what_a_command_prints_is_said_in_the_users_language():
+    """Progress on the error stream and figures of benchmarks apart; the demo speaks both languages."""
+    plain = []
+    for path in (
+        path for package in ("central", "edge", "models", "rules") for path in (ROOT / package).rglob("*.py")
+    ):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.args):
+                continue
+            text = template(node.args[0]) if node.func.attr in {"print", "echo"} else None
+            if text and len(re.findall(r"(?<![.\w])[A-Za-z]{3,}", text.partition("renzheng device")[0])) > 1:
+                plain.append(f"{path.relative_to(ROOT)}: {text}")
+    assert plain == []
 
 
 def places(text):
