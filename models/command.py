@@ -64,7 +64,9 @@ def list_models() -> None:
 
     shown = table("model", "task", "file", "here", "licence")
     for known in cards().values():
-        shown.add_row(known.name, known.task, known.file, "yes" if installed(known) else "no", known.licence)
+        shown.add_row(
+            known.name, known.task, known.file, say("yes") if installed(known) else say("no"), known.licence
+        )
     console.print(shown)
 
 
