@@ -65,13 +65,32 @@ def append(connection: sa.Connection, access: Access, now: datetime) -> int:
         access: what happened.
         now: when.
     """
+    return append_all(connection, [access], now)[0]
+
+
+def append_all(connection: sa.Connection, accesses: Sequence[Access], now: datetime) -> list[int]:
+    """Add entries to the end of the chain, in their order; return their numbers (see `append`)."""
     if connection.dialect.name == "postgresql":
         connection.execute(_LOCK, {"class": CLASS, "number": NUMBERS["access"]})
     last = head(connection)
-    number, persons = last.sequence + 1, sorted(set(access.persons))
-    entry = orjson.dumps(
+    rows: list[dict[str, Any]] = []
+    persons: list[dict[str, Any]] = []
+    for access in accesses:
+        number, entry = last.sequence + 1, _entry(access, last, now)
+        last = Head(number, hash_of(entry))
+        own = {"account_id": access.account_id, "entry": entry, "hash": last.hash}
+        rows.append({"number": number, "at": to_us(now), **own})
+        persons += [{"person_id": person, "number": number} for person in sorted(set(access.persons))]
+    connection.execute(sa.insert(TABLE), rows)
+    if persons:
+        connection.execute(sa.insert(PERSONS), persons)
+    return [row["number"] for row in rows]
+
+
+def _entry(access: Access, last: Head, now: datetime) -> bytes:
+    return orjson.dumps(
         {
-            "number": number,
+            "number": last.sequence + 1,
             "at": now.astimezone(UTC).isoformat(timespec="microseconds"),
             "account": access.account_id,
             "roles": sorted(access.roles),
@@ -80,16 +99,10 @@ def append(connection: sa.Connection, access: Access, now: datetime) -> int:
             "what": access.what,
             "purpose": access.purpose,
             "outcome": access.outcome,
-            "persons": persons,
+            "persons": sorted(set(access.persons)),
             "previous": last.hash,
         }
     )
-    values = {"number": number, "at": to_us(now), "account_id": access.account_id, "entry": entry}
-    connection.execute(sa.insert(TABLE).values(**values, hash=hash_of(entry)))
-    if persons:
-        rows = [{"person_id": person, "number": number} for person in persons]
-        connection.execute(sa.insert(PERSONS), rows)
-    return number
 
 
 def hash_of(entry: bytes) -> str:

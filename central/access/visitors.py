@@ -1,6 +1,5 @@
 """Who a request is from: an account by its session or token, or nobody that is known by name."""
 
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,6 +11,7 @@ from renzheng.central.access.access_log import Access
 from renzheng.central.access.factors import Policy
 from renzheng.central.access.roles import BEFORE_A_SECOND_FACTOR, SHARED_TOKEN, Permission
 from renzheng.central.access.sessions import Session
+from renzheng.central.access.together import Together
 from renzheng.central.store.database import Database
 
 
@@ -66,7 +66,7 @@ class Visitors:
         self._database, self._clock = database, clock
         self._policy, self._trusted = policy, trusted
         self._claimed = False
-        self._lock = threading.Lock()
+        self._together = Together(self._note_all)
 
     def claimed(self) -> bool:
         """Say whether somebody has an account; from then on everybody needs one."""
@@ -120,5 +120,8 @@ class Visitors:
         Raises:
             sqlalchemy.exc.SQLAlchemyError: the store did not take it.
         """
+        return self._together.write(access)
+
+    def _note_all(self, accesses: Sequence[Access]) -> Sequence[int]:
         with self._database.writing() as connection:
-            return access_log.append(connection, access, self._clock())
+            return access_log.append_all(connection, accesses, self._clock())

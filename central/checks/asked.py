@@ -80,6 +80,7 @@ class ItemAsked(_Model):
     doctor_id: Text | None = None
     department: Text | None = None
     visit_id: Text | None = None
+    institution_id: Text | None = None
 
 
 class CheckAsked(_Model):
@@ -139,7 +140,7 @@ def as_read(
         today: its day.
     """
     institution, visit = normalised_id(asked.institution_id), normalised_id(asked.encounter.visit_id)
-    left_out: list[tuple[str, str]] = []
+    left_out = [(item.id, "id_repeated") for item in _repeated(asked.items)]
 
     def lines(items: Iterable[ItemAsked], *, at_hand: bool) -> Iterator[Line]:
         for item in items:
@@ -154,7 +155,7 @@ def as_read(
                 quantity_e4=int(item.quantity * 10_000),
                 amount_fen=int(item.amount * 100),
                 at_us=_microseconds(local),
-                institution_id=institution,
+                institution_id=normalised_id(item.institution_id) if item.institution_id else institution,
                 visit_id=normalised_id(item.visit_id) if item.visit_id else visit,
                 at_hand=at_hand,
                 name=item.name or "",
@@ -171,6 +172,12 @@ def as_read(
     )
     at_hand, earlier = tuple(lines(asked.items, at_hand=True)), tuple(lines(asked.earlier, at_hand=False))
     return Read(_patient(asked.patient), encounter, at_hand, earlier, tuple(left_out))
+
+
+def _repeated(items: Iterable[ItemAsked]) -> Iterator[ItemAsked]:
+    """Yield items that another one takes the place of, as it has their id and says something else."""
+    last = {item.id: item for item in items}
+    return (item for item in items if item != last[item.id])
 
 
 _VISIT_TYPES = frozenset({"outpatient", "inpatient", "pharmacy"})

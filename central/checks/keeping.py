@@ -135,13 +135,37 @@ class Keeper:
             ).fetchone()
         return str(row[0]) if row else None
 
+    def institutions_of(self, advice_ids: Collection[str]) -> Mapping[str, str]:
+        """Return of which institution these advices are; those that are not known are left out."""
+        wanted = orjson.dumps(list(advice_ids)).decode()
+        with self._lock:
+            rows = self._connection.execute(
+                "SELECT advice_id, institution_id FROM advices JOIN checks USING (check_id)"
+                " WHERE advice_id IN (SELECT value FROM json_each(?))",
+                (wanted,),
+            ).fetchall()
+        return dict(rows)
+
     def answer(self, answers: Sequence[Answer], account_id: str, at_us: int) -> None:
-        """Keep what was done about advices; returns once it is on the disk."""
-        rows = [(one.advice_id, at_us, account_id, one.action, one.reason) for one in answers]
+        """Keep what was done about advices; returns once it is on the disk.
+
+        What only repeats the last answer to an advice is not kept again.
+        """
         with self._lock:
             self._begin("FULL")
             with self._connection:
-                self._connection.executemany("INSERT OR IGNORE INTO answers VALUES (?,?,?,?,?)", rows)
+                for one in answers:
+                    last_us, *last = self._last(one.advice_id)
+                    if last != [one.action, one.reason]:
+                        row = (one.advice_id, max(at_us, last_us + 1), account_id, one.action, one.reason)
+                        self._connection.execute("INSERT INTO answers VALUES (?,?,?,?,?)", row)
+
+    def _last(self, advice_id: str) -> tuple[int, str, str]:
+        found: tuple[int, str, str] | None = self._connection.execute(
+            "SELECT at_us, action, reason FROM answers WHERE advice_id = ? ORDER BY at_us DESC LIMIT 1",
+            (advice_id,),
+        ).fetchone()
+        return found or (-1, "", "")
 
     def answers(self, advice_id: str) -> list[tuple[str, str]]:
         """Return action and reason of every answer to an advice, oldest first."""

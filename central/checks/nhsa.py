@@ -4,17 +4,24 @@ Fields as published with hospital systems that send them (openhis, `FsiViolation
 words of `sev_deg` are those that a region's platform answers, where its dictionary is not known.
 """
 
+import datetime as dt
+import re
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from renzheng.central.checks.asked import CheckAsked, NotReadableError, read_asked
+from pydantic import ValidationError
+
+from renzheng.central.checks.asked import MOST_ITEMS, CheckAsked, ItemAsked, NotReadableError, read_asked
 from renzheng.central.checks.keeping import Answer
 from renzheng.contracts.ids import new_id
 
 STAGES: Mapping[str, str] = {"3101": "before", "3102": "during"}
 FEEDBACK = "3103"
 MOST_PATIENTS = 20
+MOST_WARNINGS = 2_000
+"""Advices that one message 3103 may answer."""
 _LONGEST = 500
 _VISITS: Mapping[str, str] = {"1": "outpatient", "2": "inpatient", "3": "pharmacy"}
 """`med_mdtrt_type`: 1 outpatient, 2 inpatient, 3 purchase, 4 other."""
@@ -35,11 +42,20 @@ _RULES: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class PatientCheck:
-    """One patient's check, and by which ids the caller knows it."""
+    """One patient's check, and by which ids the caller knows it.
+
+    Args:
+        asked: the check.
+        patient, visit: the caller's ids.
+        orders: the caller's id of each item; it may be empty, or that of several.
+        left_out: orders that cannot be read, each with a code.
+    """
 
     asked: CheckAsked
     patient: str
     visit: str
+    orders: Mapping[str, str]
+    left_out: tuple[tuple[str, str], ...]
 
 
 def envelope(value: Any) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
@@ -77,6 +93,9 @@ def checks_in(head: Mapping[str, Any], data: Mapping[str, Any], stage: str) -> l
         raise NotReadableError("not_valid")
     if len(patients) > MOST_PATIENTS:
         raise NotReadableError("too_many_patients")
+    encounters = [one for patient in patients for one in _list(patient.get("fsi_encounter_dtos"))]
+    if sum(len(_list(one.get("fsi_order_dtos"))) for one in encounters) > MOST_ITEMS:
+        raise NotReadableError("too_many_items")
     return [_check(head, patient, stage) for patient in patients]
 
 
@@ -90,19 +109,20 @@ def _check(head: Mapping[str, Any], patient: Mapping[str, Any], stage: str) -> P
         present = encounters[-1]
     orders = _list(present.get("fsi_order_dtos"))
     flagged = [one for one in orders if _text(one.get("curr_drord_flag")) == "1"]
-    at_hand = flagged or orders
-    earlier = [_item(one, present) for one in orders if one not in at_hand]
+    taken = _Orders(_text(present.get("medins_id")) or _text(head.get("fixmedins_code")))
+    at_hand = taken.items((one, present) for one in flagged or orders)
+    others = [(one, present) for one in orders if flagged and _text(one.get("curr_drord_flag")) != "1"]
     for other in encounters:
-        if other is not present:
-            earlier += [_item(one, other) for one in _list(other.get("fsi_order_dtos"))]
+        others += [(one, other) for one in _list(other.get("fsi_order_dtos")) if other is not present]
+    earlier = taken.items(others)
     visit = _text(present.get("mdtrt_id"))
     value = {
         "stage": stage,
-        "institution_id": _text(present.get("medins_id")) or _text(head.get("fixmedins_code")),
+        "institution_id": taken.institution,
         "patient": {
             "person_id": _text(patient.get("patn_id")),
             "sex": _text(patient.get("gend")),
-            "birth_date": _text(patient.get("brdy"))[:10] or None,
+            "birth_date": _day(_text(patient.get("brdy"))),
         },
         "encounter": {
             "visit_id": visit,
@@ -115,24 +135,59 @@ def _check(head: Mapping[str, Any], patient: Mapping[str, Any], stage: str) -> P
             ],
             "institution_level": _text(present.get("medins_lv")) or None,
         },
-        "items": [_item(one, present) for one in at_hand],
+        "items": at_hand,
         "earlier": earlier,
     }
-    return PatientCheck(read_asked(value), _text(patient.get("patn_id")), visit)
+    patient_id = _text(patient.get("patn_id"))
+    return PatientCheck(read_asked(value), patient_id, visit, taken.ids, tuple(taken.left_out))
 
 
-def _item(order: Mapping[str, Any], encounter: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "id": _text(order.get("rx_id")),
-        "code": _text(order.get("hilist_code")) or _text(order.get("hosplist_code")),
-        "name": _text(order.get("hilist_name")) or _text(order.get("hosplist_name")) or None,
-        "quantity": _text(order.get("cnt")) or "1",
-        "amount": _text(order.get("sumamt")) or "0",
-        "at": _text(order.get("drord_begn_date")) or None,
-        "doctor_id": _text(order.get("drord_dr_codg")) or None,
-        "department": _text(order.get("drord_dept_codg")) or None,
-        "visit_id": _text(encounter.get("mdtrt_id")) or None,
-    }
+class _Orders:
+    """Reads the orders of one patient.
+
+    Args:
+        institution: where the present visit is.
+    """
+
+    def __init__(self, institution: str) -> None:
+        self.institution = institution
+        self.ids: dict[str, str] = {}
+        self.left_out: list[tuple[str, str]] = []
+
+    def items(self, orders: Iterable[tuple[Mapping[str, Any], Mapping[str, Any]]]) -> list[ItemAsked]:
+        """Read orders, each with its visit; what is sent twice counts once, what cannot be read is left out.
+
+        Several orders of one id, or without one, are told apart.
+        """
+        made: dict[str, ItemAsked] = {}
+        seen: set[str] = set()
+        for order, encounter in orders:
+            said = repr(sorted((name, _text(value)) for name, value in order.items()))
+            if said in seen:
+                continue
+            seen.add(said)
+            own = _text(order.get("rx_id"))
+            name = own if own and own not in made else f"{own}#{len(self.ids) + 1}"
+            try:
+                made[name] = ItemAsked.model_validate(self._item(name, order, encounter))
+                self.ids[name] = own
+            except ValidationError:
+                self.left_out.append((own or name, "not_valid"))
+        return list(made.values())
+
+    def _item(self, name: str, order: Mapping[str, Any], encounter: Mapping[str, Any]) -> dict[str, Any]:
+        return {
+            "id": name,
+            "code": _text(order.get("hilist_code")) or _text(order.get("hosplist_code")),
+            "name": _text(order.get("hilist_name")) or _text(order.get("hosplist_name")) or None,
+            "quantity": _number(order.get("cnt"), "1"),
+            "amount": _number(order.get("sumamt"), "0"),
+            "at": _time(_text(order.get("drord_begn_date"))),
+            "doctor_id": _text(order.get("drord_dr_codg")) or None,
+            "department": _text(order.get("drord_dept_codg")) or None,
+            "visit_id": _text(encounter.get("mdtrt_id")) or None,
+            "institution_id": _text(encounter.get("medins_id")) or None,
+        }
 
 
 def results(one: PatientCheck, answer: Mapping[str, Any], task_id: str) -> Iterator[dict[str, Any]]:
@@ -143,7 +198,7 @@ def results(one: PatientCheck, answer: Mapping[str, Any], task_id: str) -> Itera
                 "jrd_id": new_id(),
                 "patn_id": one.patient,
                 "mdtrt_id": one.visit,
-                "rx_id": item,
+                "rx_id": one.orders.get(item, item),
                 "vola_item_type": "1" if at < advice["limited"] else "2",
                 "vola_amt": advice["amount"] if at == 0 else 0,
             }
@@ -200,6 +255,8 @@ def feedback_in(data: Mapping[str, Any]) -> list[Answer]:
         NotReadableError: it cannot be read, or goes on without a reason, as a code.
     """
     answers = []
+    if len(_list(data.get("warns"))) > MOST_WARNINGS:
+        raise NotReadableError("too_many_warns")
     for one in _list(data.get("warns")):
         advice, way, reason = (_text(one.get(name)) for name in ("warn_rslt_id", "dspo_way", "dspo_way_rea"))
         if not advice or way not in {_GONE_ON, _CHANGED}:
@@ -212,9 +269,10 @@ def feedback_in(data: Mapping[str, Any]) -> list[Answer]:
     return answers
 
 
-def warning_of(answers: Iterable[Mapping[str, Any]]) -> str:
+def warning_of(checks: Iterable[PatientCheck], answers: Iterable[Mapping[str, Any]]) -> str:
     """Return, as codes, what was not checked."""
-    codes = [one["code"] for answer in answers for one in answer["not_checked"]]
+    codes = [code for one in checks for _, code in one.left_out]
+    codes += [one["code"] for answer in answers for one in answer["not_checked"]]
     codes += [answer["code"] for answer in answers if answer["code"] != "ok"]
     return ",".join(dict.fromkeys(codes))[:_LONGEST]
 
@@ -227,3 +285,33 @@ def _list(value: Any) -> Sequence[Mapping[str, Any]]:
 
 def _text(value: Any) -> str:
     return "" if value is None or isinstance(value, dict | list | bool) else str(value).strip()
+
+
+def _number(value: Any, default: str) -> str:
+    """Return a number as it is written, without thousands marks."""
+    return unicodedata.normalize("NFKC", _text(value)).replace(",", "") or default
+
+
+_DAY = re.compile(r"(\d{4})(?:([-/.])(\d{1,2})\2(\d{1,2})|(\d{2})(\d{2}))")
+_TIME = re.compile(
+    _DAY.pattern + r"(?:[ T]*(\d{1,2}):?(\d{2})(?::?(\d{2})(?:\.\d+)?)?)?(Z|[+-]\d{2}:?\d{2})?"
+)
+
+
+def _day(text: str) -> str | None:
+    """Read a date in any of the usual ways of writing, as ISO; None where it is none."""
+    read = _time(text)
+    return read[:10] if read else None
+
+
+def _time(text: str) -> str | None:
+    """Read a time in any of the usual ways of writing, as ISO; None where it is none."""
+    found = _TIME.fullmatch(unicodedata.normalize("NFKC", text))
+    if found is None:
+        return None
+    year, _, month, day, compact_month, compact_day, hour, minute, second, offset = found.groups()
+    parts = (year, month or compact_month, day or compact_day, hour or 0, minute or 0, second or 0)
+    try:
+        return dt.datetime(*map(int, parts)).isoformat() + (offset or "")  # type: ignore[arg-type]  # noqa: DTZ001
+    except ValueError:
+        return None

@@ -9,6 +9,7 @@ the more there is of it (`guesses`).
 import hashlib
 import hmac
 import logging
+import math
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from itertools import pairwise
@@ -17,6 +18,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 
 import anyio
 import sqlalchemy as sa
+from anyio import CapacityLimiter
 from fastapi import Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse, RedirectResponse
@@ -28,6 +30,7 @@ from renzheng.central.errors import SettingsError
 from renzheng.central.store.faults import describe
 from renzheng.central.web.guard import READING, Use, address_of
 from renzheng.central.web.guesses import LONGEST_WAIT_OF_ALL_SECONDS, Guesses
+from renzheng.common.limits import Advising
 
 logger = logging.getLogger(__name__)
 COOKIE = "renzheng_access"
@@ -44,6 +47,8 @@ OPEN_PATHS = PAGES_OF_FORMS | {"/sign-in/provider", "/sign-in/provider/back"} | 
 OPEN_FOLDER = "/static/"
 OF_PROGRAMS = ("/api/", "/nhsa/")
 """Beginnings of addresses that programs call, and are answered in JSON."""
+MOST_NOTING = 64
+"""Entries of the access log that wait at the same time for answers on which care waits."""
 MOST_FORM_BYTES = 16_384
 """A passkey of a TPM fits."""
 Next = Callable[[Request], Awaitable[Response]]
@@ -83,6 +88,8 @@ class Gate:
         guesses: slows down whoever shows what does not hold.
         visitors: knows people and programs by their accounts; without it nobody has one.
         accounts_only: nobody is let in without an account, while there is none either.
+        advising: answers, by path, what care waits for and cannot be written down in time.
+        advising_seconds: how long that may take.
     """
 
     def __init__(
@@ -92,7 +99,11 @@ class Gate:
         visitors: Visitors | None = None,
         *,
         accounts_only: bool = False,
+        advising: Callable[[str], Advising | None] = lambda _: None,
+        advising_seconds: float = 1.0,
     ) -> None:
+        self._advising, self._advising_seconds = advising, advising_seconds
+        self._noting = CapacityLimiter(MOST_NOTING)
         self._accounts_only = accounts_only
         self._token = token
         self._guesses = guesses or Guesses()
@@ -133,11 +144,22 @@ class Gate:
         written = use.access(request, "refused" if refused else None)
         if written is None or (answer.status_code >= _WRONG and not refused):
             return answer
+        advising = self._advising(request.url.path)
+        seconds = math.inf if advising is None else self._advising_seconds
+        number = 0
         try:
-            number = await run_in_threadpool(self._visitors.note, written)
+            with anyio.move_on_after(seconds):
+                number = await anyio.to_thread.run_sync(
+                    self._visitors.note,
+                    written,
+                    limiter=None if advising is None else self._noting,
+                    abandon_on_cancel=advising is not None,
+                )
         except sa.exc.SQLAlchemyError as error:
             logger.error("the access log did not take an entry: %s", describe(error))  # noqa: TRY400
-            return not_written(path=request.url.path)
+            return JSONResponse(advising("error")) if advising else not_written(path=request.url.path)
+        if advising is not None and not number:
+            return JSONResponse(advising("late"))  # what cannot be written down is not shown
         if use.terms.purpose == "export":
             name_entry(answer, number)
         if hasattr(answer, "body_iterator"):

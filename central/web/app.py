@@ -109,7 +109,14 @@ def build_app(
     oidc = settings.oidc
     trusted = frozenset({provider_pages.WAY} if oidc and oidc.asks_for_second_factor else ())
     visitors = Visitors(database, clock, settings.second_factor, trusted)
-    gate = Gate(token, guesses, visitors, accounts_only=settings.accounts_only)
+    gate = Gate(
+        token,
+        guesses,
+        visitors,
+        accounts_only=settings.accounts_only,
+        advising=LIMITS.advising_at,
+        advising_seconds=settings.checks.deadline_ms / 1000,
+    )
     app.middleware("http")(gate)
     app.middleware("http")(_with_headers)
     if settings.host in LOOPBACK:  # a page elsewhere cannot reach us under another name (DNS rebinding)

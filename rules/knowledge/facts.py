@@ -116,18 +116,27 @@ def situation(
 def _net(lines: Sequence[Line]) -> list[Line]:
     """Take negative lines off positive ones of one code, and leave out what is nothing then."""
     kept = sorted((one for one in lines if counts(one)), key=lambda one: (one.at_us, one.id))
-    for back in (one for one in lines if one.quantity_e4 < 0):
-        left = -back.quantity_e4
-        candidates = [
-            at
-            for at, one in enumerate(kept)
-            if one.day <= back.day and one.institution_id == back.institution_id
-        ]
-        for at in sorted(candidates, key=lambda at: (kept[at].day != back.day, -kept[at].at_us)):
+    backs = sorted(
+        (one for one in lines if one.quantity_e4 < 0), key=lambda one: (one.day, one.at_us, one.id)
+    )
+    if not backs:
+        return kept
+    latest_last = sorted(range(len(kept)), key=lambda at: (kept[at].day, kept[at].at_us, -at))
+    open_at: dict[str, list[int]] = defaultdict(list)
+    coming = 0
+    for back in backs:
+        while coming < len(latest_last) and kept[latest_last[coming]].day <= back.day:
+            open_at[kept[latest_last[coming]].institution_id].append(latest_last[coming])
+            coming += 1
+        left, candidates = -back.quantity_e4, open_at[back.institution_id]
+        while left and candidates:
+            at = candidates[-1]
             taken = min(left, kept[at].quantity_e4)
             if taken:
                 kept[at] = _reduced(kept[at], taken)
                 left -= taken
+            if not kept[at].quantity_e4:
+                candidates.pop()
     return [one for one in kept if counts(one)]
 
 

@@ -5,7 +5,8 @@ it instead. Over tables the same is done by the audit's rules.
 """
 
 import re
-from collections import defaultdict
+from bisect import bisect_left, bisect_right
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -125,13 +126,13 @@ def diagnosis(point: Point, now: Situation) -> Found:
 
 def pair(point: Point, now: Situation) -> Found:
     """Return lines of items that another one, billed within the window, already includes."""
-    mains = _here(now.by_code.get(point.items[0], ()), now)
+    near = _Mains(point, _here(now.by_code.get(point.items[0], ()), now))
     doubled: list[Line] = []
     beside: dict[str, Line] = {}
     for code in point.items[1:]:
         for sub in _here(now.by_code.get(code, ()), now):
-            others = [one for one in mains if one.id != sub.id and _together(point, one, sub)]
-            if any(one.at_hand for one in (sub, *others)) and others:
+            others = [one for one in near.of(sub) if one.id != sub.id]
+            if others and (sub.at_hand or any(one.at_hand for one in others)):
                 doubled.append(sub)
                 beside |= {one.id: one for one in others}
     if not doubled:
@@ -139,15 +140,30 @@ def pair(point: Point, now: Situation) -> Found:
     return [Hit(point, tuple(doubled), sum(one.amount_fen for one in doubled), tuple(beside.values()))]
 
 
-def _together(point: Point, one: Line, other: Line) -> bool:
-    if point.unit == "day":
-        return one.day == other.day
-    if point.unit == "visit":
-        return one.visit_id == other.visit_id
-    if point.unit == "hour":
-        return one.at_us // HOUR_US == other.at_us // HOUR_US
-    assert isinstance(point.value, int)
-    return abs(one.at_us - other.at_us) < point.value * HOUR_US
+class _Mains:
+    """Main items of a pair, found by what lies within its window.
+
+    Args:
+        point: the pair.
+        lines: main items, oldest first.
+    """
+
+    def __init__(self, point: Point, lines: Sequence[Line]) -> None:
+        self._point, self._lines = point, lines
+        self._times = [one.at_us for one in lines]
+        self._grouped: dict[object, list[Line]] = defaultdict(list)
+        if point.unit != "hours":
+            for line in lines:
+                self._grouped[_STRETCH[point.unit](line)].append(line)
+
+    def of(self, sub: Line) -> Sequence[Line]:
+        """Return the main items within the window of a line."""
+        if self._point.unit != "hours":
+            return self._grouped.get(_STRETCH[self._point.unit](sub), ())
+        assert isinstance(self._point.value, int)
+        span = self._point.value * HOUR_US
+        first = bisect_right(self._times, sub.at_us - span)
+        return self._lines[first : bisect_left(self._times, sub.at_us + span)]
 
 
 def frequency(point: Point, now: Situation) -> Found:
@@ -164,9 +180,14 @@ def frequency(point: Point, now: Situation) -> Found:
 
 
 def _stretches(point: Point, lines: Sequence[Line]) -> Iterable[list[Line]]:
+    """Yield the lines of each stretch of time; of 24 hours only those that no longer one holds."""
     if point.unit == "24 hours":
-        for first in lines:
-            yield [one for one in lines if first.at_us <= one.at_us < first.at_us + 24 * HOUR_US]
+        times, ended = [one.at_us for one in lines], 0
+        for at, start in enumerate(times):
+            end = bisect_left(times, start + 24 * HOUR_US)
+            if end > ended:
+                yield list(lines[at:end])
+                ended = end
         return
     grouped: dict[object, list[Line]] = defaultdict(list)
     for line in lines:
@@ -187,23 +208,40 @@ _STRETCH: Mapping[str, Callable[[Line], object]] = {
 def period(point: Point, now: Situation) -> Found:
     """Return lines at hand after which more days, or times, lie within the course than may be."""
     assert isinstance(point.value, int)
-    lines = _every(point, now)
     found = []
-    for line in (one for one in lines if one.at_hand):
-        course = [one for one in lines if _in_course(point, one, line)]
-        days = len({one.day for one in course})
-        billed = days * 10_000 if point.unit == "day" else sum(one.quantity_e4 for one in course)
-        if billed > point.value * 10_000:
-            found.append(Hit(point, (line,), line.amount_fen, billed=billed))
-    return found
+    for lines in _courses(point, _every(point, now)):
+        for line, billed in _up_to_each(point, lines):
+            if line.at_hand and billed > point.value * 10_000:
+                found.append(Hit(point, (line,), line.amount_fen, billed=billed))
+    return sorted(found, key=lambda hit: (hit.lines[0].at_us, hit.lines[0].id))
 
 
-def _in_course(point: Point, one: Line, last: Line) -> bool:
-    if one.at_us > last.at_us:
-        return False
-    if point.within_days is None:
-        return (one.institution_id, one.visit_id) == (last.institution_id, last.visit_id)
-    return one.day > last.day - point.within_days
+def _courses(point: Point, lines: Sequence[Line]) -> Iterable[Sequence[Line]]:
+    """Yield the lines among which a course lies: all of them, or those of one visit."""
+    if point.within_days is not None:
+        return [lines]
+    visits: dict[tuple[str, str], list[Line]] = defaultdict(list)
+    for line in lines:
+        visits[line.institution_id, line.visit_id].append(line)
+    return visits.values()
+
+
+def _up_to_each(point: Point, lines: Sequence[Line]) -> Iterator[tuple[Line, int]]:
+    """Yield each line with what its course comes to with it, in ten-thousandths of a day or time."""
+    first = end = quantity = 0
+    days: Counter[int] = Counter()
+    for line in lines:
+        while end < len(lines) and lines[end].at_us <= line.at_us:
+            days[lines[end].day] += 1
+            quantity += lines[end].quantity_e4
+            end += 1
+        while point.within_days is not None and lines[first].day <= line.day - point.within_days:
+            days[lines[first].day] -= 1
+            if not days[lines[first].day]:
+                del days[lines[first].day]
+            quantity -= lines[first].quantity_e4
+            first += 1
+        yield line, len(days) * 10_000 if point.unit == "day" else quantity
 
 
 def companion(point: Point, now: Situation) -> Found:

@@ -1,10 +1,12 @@
 """The routes `/nhsa/3101`, `/nhsa/3102` and `/nhsa/3103`, as hospital systems call the national platform."""
 
 import datetime as dt
+import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import anyio
+import pysqlite3.dbapi2 as sqlite3
 from fastapi import APIRouter, Request
 
 from renzheng.central.access.roles import Permission
@@ -17,6 +19,7 @@ from renzheng.central.web.api.checks import Door, is_theirs, note_person, parsed
 from renzheng.central.web.guard import needs
 from renzheng.contracts.ids import normalised_id
 
+logger = logging.getLogger(__name__)
 Clock = Callable[[], dt.datetime]
 
 
@@ -67,7 +70,7 @@ def _made(  # noqa: PLR0917 - what a message is judged by
         note_person(one.asked)
         answers.append(checks.check(one.asked, account))
         results += nhsa.results(one, answers[-1], str(data.get("task_id") or ""))
-    return nhsa.answered(head, {"result": results}, _now(clock), warning=nhsa.warning_of(answers))
+    return nhsa.answered(head, {"result": results}, _now(clock), warning=nhsa.warning_of(asked, answers))
 
 
 def _nothing(content: bytes, code: str, clock: Clock) -> dict[str, Any]:
@@ -90,12 +93,16 @@ def _taken(checks: Checks, content: bytes, account: str, clock: Clock) -> dict[s
         answers = nhsa.feedback_in(data)
     except NotReadableError as error:
         return nhsa.refused(_head(content), str(error), _now(clock))
-    for one in answers:
-        check = checks.keeper.check_of(one.advice_id)
-        institution = checks.keeper.institution_of(check) if check else None
-        if institution is None or not viewer.sees(normalised_id(institution)):
-            return nhsa.refused(head, f"warn_rslt_id {one.advice_id[:50]}: unknown", _now(clock))
-    checks.keeper.answer(answers, account, to_us(clock()))
+    try:
+        known = checks.keeper.institutions_of({one.advice_id for one in answers})
+        for one in answers:
+            institution = known.get(one.advice_id)
+            if institution is None or not viewer.sees(normalised_id(institution)):
+                return nhsa.refused(head, f"warn_rslt_id {one.advice_id[:50]}: unknown", _now(clock))
+        checks.keeper.answer(answers, account, to_us(clock()))
+    except (sqlite3.Error, OSError) as error:
+        logger.error("an answer to advices was not kept: %s", type(error).__name__)  # noqa: TRY400
+        return nhsa.refused(head, "not_kept", _now(clock))
     return nhsa.answered(head, {"result": []}, _now(clock))
 
 

@@ -1,6 +1,7 @@
 """`POST /api/v1/checks`: advices in force, nothing twice, and an answer whatever comes in."""
 
 import asyncio
+import codecs
 import datetime as dt
 import json
 from dataclasses import replace
@@ -8,6 +9,7 @@ from dataclasses import replace
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import sqlalchemy as sa
 from parts import stores
 from parts.asking import Asking
 from parts.libraries import HD, HP
@@ -15,6 +17,7 @@ from parts.libraries import HD, HP
 from renzheng.central.access import accounts
 from renzheng.central.access.accounts import New
 from renzheng.central.access.roles import Role
+from renzheng.central.access.visitors import Visitors
 from renzheng.central.checks.filling import fill
 from renzheng.central.checks.history import History
 from renzheng.central.checks.keeping import Keeper
@@ -153,6 +156,7 @@ def test_three_at_most_dearest_first_the_dark_unseen_and_a_block_only_when_all_a
         (b"[]", "not_valid"),
         (b'{"stage": "before", "stage": "during"}', "malformed"),
         (b" " * 5_000_000, "too_large"),
+        (codecs.BOM_UTF8 + b'{"stage": "later"}', "not_valid"),
         ({"stage": "later"}, "not_valid"),
         (asked(*[item(str(n), "A") for n in range(2_001)]), "too_many_items"),
         (asked(item("1", HP), person=""), "unknown_patient"),
@@ -291,7 +295,8 @@ def test_the_national_interface_gets_its_own_envelope_and_nodes(site, number):
         ({"infno": "3101", "input": {}}, "not_valid"),
         (message("3101", order("1", HP), institution="H2"), "institution_not_yours"),
         (message("3101", order("1", HP), patient_dtos=[{}] * 21), "too_many_patients"),
-        (message("3101", order("1", HP, "")), "not_valid"),
+        (message("3101", order("1", HP, "")), "not_valid,person_unknown,nothing_to_check"),
+        (message("3101", *[order("1", HP)] * 2_001), "too_many_items"),
         (
             message("3101", order("1", HP, "1970-01-01 00:00:00")),
             "time_implausible,person_unknown,nothing_to_check",
@@ -307,3 +312,68 @@ def test_feedback_that_cannot_be_kept_is_not_acknowledged(site):
     for body in (b"{", b" " * 5_000_000, {"input": {"data": {"warns": []}}}):
         assert site.check(body, path="/nhsa/3103")["infcode"] == -1
     assert site.ask(message("3101"), path="/nhsa/3101", who="wrong").status == 401
+    too_many = {"input": {"data": {"warns": [{"warn_rslt_id": "x", "dspo_way": "2"}] * 2_001}}}
+    assert site.check(too_many, path="/nhsa/3103")["err_msg"] == "too_many_warns"
+
+
+def test_feedback_that_comes_again_is_kept_once_and_a_change_of_mind_after_it(site):
+    told = site.check(message("3101", order("1", HP), order("2", HD), visit="N40"), path="/nhsa/3101")
+    jr_id = told["output"]["result"][0]["jr_id"]
+    changed = {"warn_rslt_id": jr_id, "dspo_way": "2"}
+    gone_on = {"warn_rslt_id": jr_id, "dspo_way": "1", "dspo_way_rea": "急诊"}
+    for warns in ([changed], [changed, changed], [gone_on], [gone_on], [changed]):
+        feedback = {"input": {"data": {"warns": warns}}}
+        assert site.check(feedback, path="/nhsa/3103")["infcode"] == 0
+    kept = Keeper(site.settings.checks_dir / "checks.sqlite")
+    assert [action for action, _ in kept.answers(jr_id)] == ["followed", "overridden", "followed"]
+    kept.close()
+
+
+def test_what_one_hospital_system_writes_otherwise_is_read_and_what_cannot_be_is_left_out(site):
+    orders = [
+        order("1", HP, "20260304100000", amount="1,700.00"),
+        order("", HD, "2026/3/4 9:30", amount="４００"),
+        order("", HD, "2026-03-04T09:40:00+08:00", amount="50"),
+        order("4", "", "2026-03-04"),
+        order("5", "A", "soon"),
+    ]
+    body = message("3101", *orders, visit="N41")
+    body["input"]["data"]["patient_dtos"][0]["brdy"] = "19600501"
+    told = site.check(body, path="/nhsa/3101")
+    (result,) = told["output"]["result"]
+    assert told["warn_msg"] == "not_valid,person_unknown"
+    assert result["vola_amt"] == 450
+    assert sorted(one["rx_id"] for one in result["judge_result_detail_dtos"]) == ["", "", "1"]
+
+
+def test_an_order_of_another_hospital_stands_beside_nothing_here(site):
+    body = message("3101", order("1", HP), visit="N42")
+    encounters = body["input"]["data"]["patient_dtos"][0]["fsi_encounter_dtos"]
+    there = {**encounters[0], "mdtrt_id": "X1", "fsi_order_dtos": [order("2", HD)]}
+    found = {}
+    for institution in ("H2", "H1"):
+        body["input"]["data"]["patient_dtos"][0]["fsi_encounter_dtos"] = [
+            encounters[0],
+            {**there, "medins_id": institution},
+        ]
+        found[institution] = len(site.check(body, path="/nhsa/3101")["output"]["result"])
+    assert found == {"H2": 0, "H1": 1}
+
+
+def test_of_items_with_one_id_the_last_counts_and_the_check_says_so(site):
+    told = site.check(asked(item("1", HP), item("1", HD), visit="V30"))
+    assert {"what": "1", "code": "id_repeated"} in told["not_checked"]
+
+
+def test_nothing_is_shown_while_it_cannot_be_written_down_and_nobody_waits(tmp_path, monkeypatch):
+    site = Site(tmp_path)
+    with site.database.writing():
+        told = site.check(asked(item("1", HP), item("2", HD)))
+        assert (told["code"], told["advices"]) == ("late", [])
+
+    def refuse(*_):
+        raise sa.exc.OperationalError("INSERT", {}, Exception("disk I/O error"))
+
+    monkeypatch.setattr(Visitors, "note", refuse)
+    assert site.check(asked(item("1", HP), item("2", HD)))["code"] == "error"
+    assert site.check({"input": {"data": {}}}, path="/nhsa/3103")["infcode"] == -1
