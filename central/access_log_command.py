@@ -45,15 +45,17 @@ def who_looked(
     limit: Annotated[int, typer.Option(min=1, max=100_000, help="Show so many entries, the latest.")] = 200,
 ) -> None:
     """Say who has read or changed a person's data; the question itself is written down."""
-    from renzheng.central.access import access_log
+    from renzheng.central.access import access_log, spelling
     from renzheng.central.access.access_log import Access, Wanted
     from renzheng.central.store.times import from_us
 
     _, database = open_store(config)
     with database.writing() as connection:
+        person = spelling.find(connection, person)
+        also = spelling.of(connection, person)
         asked = Access(SHELL, (), "-", "who_looked", "-", "data_protection", "shown", (person,))
         access_log.append(connection, asked, utc_now())
-        total, rows = access_log.read(connection, Wanted(person_id=person, limit=limit))
+        total, rows = access_log.read(connection, Wanted(person_id=person, also=also, limit=limit))
     shown = table("time", "account", "roles", "from", "what", "purpose", "outcome")
     for row in rows:
         at = f"{from_us(row['at']):%Y-%m-%d %H:%M:%S}Z"

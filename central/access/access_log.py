@@ -187,25 +187,29 @@ def _follow(last: Head, row: Any, persons: list[str]) -> Head:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which entries are wanted; empty text takes all."""
+    """Which entries are wanted; empty text takes all.
+
+    Args:
+        also: other spellings of the person's id.
+    """
 
     account_id: str = ""
     person_id: str = ""
+    also: Sequence[str] = ()
     limit: int = 50
     offset: int = 0
 
 
 def read(connection: sa.Connection, wanted: Wanted) -> tuple[int, list[Mapping[str, Any]]]:
     """Read entries as they were written, the latest first, and how many there are; `at` in microseconds."""
-    source: sa.FromClause = TABLE
-    where = []
+    where: list[sa.ColumnElement[bool]] = []
     if wanted.person_id:
-        source = TABLE.join(PERSONS, PERSONS.c.number == TABLE.c.number)
-        where.append(PERSONS.c.person_id == wanted.person_id)
+        ids = (wanted.person_id, *wanted.also)
+        where.append(TABLE.c.number.in_(sa.select(PERSONS.c.number).where(PERSONS.c.person_id.in_(ids))))
     if wanted.account_id:
         where.append(TABLE.c.account_id == wanted.account_id)
-    count = sa.select(sa.func.count()).select_from(source).where(*where)
-    query = sa.select(TABLE.c.at, TABLE.c.entry).select_from(source).where(*where)
+    count = sa.select(sa.func.count()).select_from(TABLE).where(*where)
+    query = sa.select(TABLE.c.at, TABLE.c.entry).where(*where)
     query = query.order_by(TABLE.c.number.desc()).limit(wanted.limit).offset(wanted.offset)
     rows: list[Mapping[str, Any]] = [
         {**orjson.loads(row.entry), "at": row.at} for row in connection.execute(query)

@@ -29,3 +29,7 @@ class PasskeyError(InputError):
 
 class ProviderError(InputError):
     """What the identity provider says, or somebody says in its name, does not hold."""
+
+
+class PersonIdError(InputError):
+    """A person's id that names nobody, or several people."""

@@ -175,6 +175,33 @@ class Keeper:
             ).fetchall()
         return rows
 
+    def of_person(self, person_id: str, limit: int) -> list[dict[str, Any]]:
+        """Read what was asked and advised about a person (id in its one spelling), the latest first.
+
+        Returns:
+            Each with `at` (microseconds), `institution_id`, `asked`, and its `advices` as they were told.
+        """
+        with self._lock:
+            rows = self._connection.execute(
+                "SELECT check_id, at_us, institution_id, asked FROM checks"
+                " WHERE upper(json_extract(CAST(asked AS TEXT), '$.patient.person_id')) = ?"
+                " ORDER BY at_us DESC LIMIT ?",
+                (person_id, limit),
+            ).fetchall()
+            told = {
+                row[0]: self._connection.execute(
+                    "SELECT told FROM advices WHERE check_id = ? ORDER BY rowid", (row[0],)
+                ).fetchall()
+                for row in rows
+            }
+        return [
+            {
+                "at": at_us, "institution_id": institution_id, "asked": orjson.loads(asked),
+                "advices": [orjson.loads(one) for (one,) in told[check_id]],
+            }
+            for check_id, at_us, institution_id, asked in rows
+        ]  # fmt: skip
+
     def forget(self, before_us: int) -> int:
         """Delete what was asked, advised and answered before a time; return how many checks that were."""
         with self._lock:

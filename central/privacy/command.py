@@ -45,7 +45,7 @@ def withdraw(person: Person, config: Config = CONFIG) -> None:
 
     _, database = open_store(config)
     with database.writing() as connection:
-        withdrawal = withdrawals.asked_here(person, "shell", SHELL, utc_now())
+        withdrawal = withdrawals.asked_here(connection, person, "shell", SHELL, utc_now())
         withdrawals.begin(connection, withdrawal, utc_now())
         _note(connection, "withdrawn", withdrawal.withdrawal_id, withdrawal.person_id, changed=True)
         told = orders.of_subject(connection, withdrawal.withdrawal_id)
@@ -120,12 +120,14 @@ Out = Annotated[Path, typer.Option("--out", help="A new file; readable by its ow
 @app.command()
 def export(person: Person, out: Out = Path("person-copy.html"), config: Config = CONFIG) -> None:
     """Write everything that central holds of a person as one page in Chinese, for that person to read."""
+    from renzheng.central.access import spelling
     from renzheng.central.privacy import requests, rights
     from renzheng.common.files import write_new
 
     settings, database = open_store(config)
     now = utc_now()
     with database.writing() as connection:
+        person = spelling.find(connection, person)
         asked = requests.record(connection, settings, ("copy", person, SHELL), now)
         _note(connection, "person_exported", str(out), person)
         page = rights.copy_of(connection, person, _pack(settings), settings, now)
@@ -137,12 +139,14 @@ def export(person: Person, out: Out = Path("person-copy.html"), config: Config =
 @app.command()
 def delete(person: Person, config: Config = CONFIG) -> None:
     """Delete what may go of a person; what must be kept is named with the reason and until when."""
+    from renzheng.central.access import spelling
     from renzheng.central.privacy import requests, rights
     from renzheng.central.texts import texts
 
     settings, database = open_store(config)
     now, t = utc_now(), texts("zh" if language(os.environ) == "zh" else "en")
     with database.writing() as connection:
+        person = spelling.find(connection, person)
         asked = requests.record(connection, settings, ("delete", person, SHELL), now)
         done = rights.delete(connection, settings, person, SHELL, now)
         kept = [f"{t('retention.item.' + one.what)}: {one.rows}, {one.until or '-'}" for one in done.kept]
@@ -161,12 +165,14 @@ def delete(person: Person, config: Config = CONFIG) -> None:
 @app.command("who-looked")
 def who_looked(person: Person, config: Config = CONFIG) -> None:
     """Say who has read or changed a person's data; the request itself is recorded."""
+    from renzheng.central.access import spelling
     from renzheng.central.access_log_command import who_looked as tell
     from renzheng.central.privacy import requests
 
     settings, database = open_store(config)
     now = utc_now()
     with database.writing() as connection:
+        person = spelling.find(connection, person)
         asked = requests.record(connection, settings, ("who_looked", person, SHELL), now)
     tell(person, config, 200)
     with database.writing() as connection:

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from renzheng.central.access import separation
 from renzheng.central.privacy import orders
 from renzheng.central.privacy.errors import RequestRefusedError
+from renzheng.central.privacy.holds import UNDECIDED
 from renzheng.central.settings import Settings
 from renzheng.central.store import schema, viewer
 from renzheng.central.store.times import to_us
@@ -28,6 +29,7 @@ from renzheng.contracts.privacy import CROP_SUITE, Release, crop_info
 TABLE, ORDERS = schema.crop_requests, schema.privacy_orders
 ANSWER_WITHIN = timedelta(days=7)
 """An offline device may answer so much later; afterwards it refuses."""
+WITHDRAWN = "withdrawn"
 Subject = Literal["doubt", "finding"]
 
 
@@ -131,7 +133,7 @@ def allow(connection: sa.Connection, settings: Settings, request_id: str, by: st
         DutyError: it is the one who asked.
     """
     row = find(connection, request_id)
-    if row is None or row["allowed_at"] is not None or row["refused_at"] is not None:
+    if row is None or _is_decided(row):
         raise _decided()
     separation.do(connection, ("crop", request_id), "allow", by, now)
     _issue(connection, settings, row, by, now)
@@ -145,11 +147,15 @@ def refuse(connection: sa.Connection, request_id: str, by: str, now: datetime) -
         RequestRefusedError: there is no such request, or it is decided already.
     """
     row = find(connection, request_id)
-    if row is None or row["allowed_at"] is not None or row["refused_at"] is not None:
+    if row is None or _is_decided(row):
         raise _decided()
     values = {"refused_at": to_us(now), "allowed_by": by}
     connection.execute(sa.update(TABLE).where(TABLE.c.request_id == request_id).values(**values))
     return str(row["person_id"])
+
+
+def _is_decided(row: Mapping[str, Any]) -> bool:
+    return any(row[name] is not None for name in ("allowed_at", "refused_at", "outcome"))
 
 
 def _decided() -> RequestRefusedError:
@@ -197,6 +203,7 @@ def begin_showing(
         & (TABLE.c.asked_by == by)
         & (TABLE.c.outcome == "released")
         & TABLE.c.shown_at.is_(None)
+        & TABLE.c.deleted_at.is_(None)
         & (TABLE.c.answered_at > since)
     )
     values = {"shown_at": to_us(now), "deleted_at": to_us(now)}
@@ -210,10 +217,32 @@ def begin_showing(
 
 
 def expired(connection: sa.Connection, settings: Settings, now: datetime) -> list[str]:
-    """Name those that nobody has looked at in time."""
+    """Name those that nobody has looked at in time, and those whose person has withdrawn."""
     before = to_us(now - timedelta(hours=settings.crops.show_within_hours))
-    old = (TABLE.c.outcome == "released") & TABLE.c.deleted_at.is_(None) & (TABLE.c.answered_at <= before)
-    return list(connection.execute(sa.select(TABLE.c.request_id).where(old)).scalars())
+    old = (TABLE.c.outcome == "released") & (TABLE.c.answered_at <= before)
+    gone = (old | (TABLE.c.outcome == WITHDRAWN)) & TABLE.c.deleted_at.is_(None)
+    return list(connection.execute(sa.select(TABLE.c.request_id).where(gone)).scalars())
+
+
+def withdraw(connection: sa.Connection, person_id: str, now: datetime) -> None:
+    """End every request for a crop of somebody who has withdrawn, but for what an undecided doubt rests on.
+
+    What waits at central is not shown any more and deleted at the next turn; a device is not asked any more.
+    """
+    undecided = sa.select(schema.doubts.c.doubt_id).where(UNDECIDED, schema.doubts.c.person_id == person_id)
+    ended = (
+        (TABLE.c.person_id == person_id)
+        & TABLE.c.refused_at.is_(None)
+        & TABLE.c.deleted_at.is_(None)
+        & (TABLE.c.outcome.is_(None) | (TABLE.c.outcome == "released"))
+        & ~((TABLE.c.subject == "doubt") & TABLE.c.subject_id.in_(undecided))
+    )
+    requests = connection.execute(sa.select(TABLE.c.request_id).where(ended)).scalars().all()
+    values = {"answered_at": to_us(now), "outcome": WITHDRAWN}
+    same = TABLE.c.request_id.in_(requests)
+    connection.execute(sa.update(TABLE).where(same).values(**values))
+    waits = ORDERS.c.subject_id.in_(requests) & ORDERS.c.answered_at.is_(None)
+    connection.execute(sa.update(ORDERS).where(waits).values(**values))
 
 
 def note_deleted(connection: sa.Connection, request_ids: Sequence[str], now: datetime) -> None:
@@ -238,7 +267,7 @@ def listed(connection: sa.Connection, limit: int) -> Sequence[Mapping[str, Any]]
 def _state(row: Mapping[str, Any]) -> str:
     if row["refused_at"] is not None:
         return "refused"
-    if row["allowed_at"] is None:
+    if row["allowed_at"] is None and row["answered_at"] is None:
         return "asked"
     if row["answered_at"] is None:
         return "waiting"

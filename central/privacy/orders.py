@@ -20,6 +20,8 @@ from renzheng.contracts.ids import new_id
 from renzheng.contracts.privacy import Certificate, Order, PrivacyError, hash_of, open_certificate, sign
 
 TABLE = schema.privacy_orders
+UNDONE = TABLE.c.answered_at.is_(None) | (TABLE.c.certificate.is_(None) & (TABLE.c.act == "withdraw"))
+"""Not carried out on the device's own word; one that was settled by hand is told when it does come back."""
 MOST_AT_ONCE = 200
 """Orders that a device is handed at once; it comes again within a minute."""
 
@@ -52,7 +54,7 @@ def waiting(connection: sa.Connection, device_id: str, key: OKPKey) -> tuple[str
     """Sign what waits for a device, oldest first."""
     query = (
         sa.select(TABLE.c.issued_order)
-        .where(TABLE.c.device_id == device_id, TABLE.c.answered_at.is_(None))
+        .where(TABLE.c.device_id == device_id, UNDONE)
         .order_by(TABLE.c.issued_at, TABLE.c.order_id)
         .limit(MOST_AT_ONCE)
     )
@@ -74,7 +76,7 @@ def take_certificate(
     fits = order is not None and certificate.device_id == device_id
     if order is None or not fits or certificate.order_sha256 != hash_of(order):
         raise PrivacyError("This certificate is of no order that was given to this device.")
-    if row is not None and row.answered_at is None:
+    if row is not None and row.certificate is None:
         values = {"answered_at": to_us(now), "outcome": certificate.outcome, "certificate": envelope}
         connection.execute(sa.update(TABLE).where(TABLE.c.order_id == order.order_id).values(**values))
     return order, certificate
@@ -126,7 +128,7 @@ def oldest_unanswered(connection: sa.Connection) -> Sequence[tuple[str, int]]:
 def unanswered_people(connection: sa.Connection, device_id: str, people: Iterable[str]) -> set[str]:
     """Of some people, those about whom an order waits for a device."""
     query = sa.select(TABLE.c.person_id).where(
-        TABLE.c.device_id == device_id, TABLE.c.answered_at.is_(None), TABLE.c.act == "withdraw"
+        TABLE.c.device_id == device_id, UNDONE, TABLE.c.act == "withdraw"
     )
     return set(connection.execute(query).scalars()) & set(people)
 

@@ -59,10 +59,13 @@ def items(settings: Settings) -> Sequence[Item]:
         Item("device_log", ("entries",), 90, "device", "administrator", "device.entry_days"),
         Item("round_lists", ("sheets",), 30, "device", setting="bedside.sheet_days"),
         Item("log", ("log_entries",), None, "archive", "administrator", "archive.keep_years"),
-        Item("attendance", ("attendance", "spot_checks"), None, "nobody", "law"),
-        Item("claims", ("verdicts", "findings"), None, "nobody", "law"),
-        Item("cases", ("cases", "doubts", "doubt_evidence"), None, "nobody", "law"),
-        Item("stay_names", ("stays", "stay_events"), own.stay_names_days, "night",
+        Item("attendance", ("attendance", "spot_checks", "undrawn_checks", "round_checks", "round_sheets",
+                            "inspectors"), None, "nobody", "law"),
+        Item("claims", ("verdicts", "verdict_changes", "findings", "persons", "person_aliases"),
+             None, "nobody", "law"),
+        Item("cases", ("cases", "doubts", "doubt_evidence", "doubt_votes", "attachments", "rule_powers"),
+             None, "nobody", "law"),
+        Item("stay_names", ("stays", "stay_events", "leaves"), own.stay_names_days, "night",
              setting="retention.stay_names_days", floor=30),
         Item("messages", ("stay_messages",), 30, "central"),
         Item("quarantine", ("quarantine",), 180, "central"),
@@ -70,11 +73,16 @@ def items(settings: Settings) -> Sequence[Item]:
              setting="retention.consents_days", floor=1095),
         Item("withdrawals", ("withdrawals", "privacy_orders"), own.withdrawals_days, "night",
              setting="retention.withdrawals_days", floor=1095),
+        Item("requests", ("privacy_requests", "crop_requests"), own.withdrawals_days, "night",
+             setting="retention.withdrawals_days", floor=1095),
+        Item("accounts", ("accounts", "account_roles", "account_institutions", "account_tokens",
+                          "account_codes", "account_totp", "account_recovery_codes", "account_passkeys",
+                          "duties_done", "emergency_access"), None, "nobody", "administrator"),
         Item("sessions", ("account_sessions",), own.sessions_days, "night", "administrator",
              "retention.sessions_days", 1),
         Item("checks", ("checks", "advices", "answers"), own.checks_days, "night",
              setting="retention.checks_days", floor=30),
-        Item("access_log", ("access_log",), 1095, "access", "law"),
+        Item("access_log", ("access_log", "access_log_persons"), 1095, "access", "law"),
         Item("backups", ("backups",), own.backups_days, "person", "administrator",
              "retention.backups_days", 1),
     )  # fmt: skip
@@ -123,6 +131,18 @@ def _withdrawals(connection: sa.Connection, cut_off: int, _held: Mapping[str, in
     return connection.execute(sa.delete(table).where(table.c.withdrawal_id.in_(old))).rowcount, 0
 
 
+def _requests(connection: sa.Connection, cut_off: int, held: Mapping[str, int]) -> tuple[int, int]:
+    """Delete answered requests of persons, and requests for crops with their orders, but for held people."""
+    rights, crops, orders = schema.privacy_requests, schema.crop_requests, schema.privacy_orders
+    gone = connection.execute(sa.delete(rights).where(rights.c.answered_at < cut_off)).rowcount
+    query = sa.select(crops.c.request_id, crops.c.person_id).where(crops.c.asked_at < cut_off)
+    rows = connection.execute(query).all()
+    old = [row.request_id for row in rows if row.person_id not in held]
+    connection.execute(sa.delete(orders).where(orders.c.subject_id.in_(old)))
+    connection.execute(sa.delete(crops).where(crops.c.request_id.in_(old)))
+    return gone + len(old), len(rows) - len(old)
+
+
 def _sessions(connection: sa.Connection, cut_off: int, _held: Mapping[str, int]) -> tuple[int, int]:
     table = schema.account_sessions
     return connection.execute(sa.delete(table).where(table.c.seen_at < cut_off)).rowcount, 0
@@ -132,6 +152,7 @@ NIGHTLY: Mapping[str, Delete] = {
     "stay_names": _stay_names,
     "consents": _consents,
     "withdrawals": _withdrawals,
+    "requests": _requests,
     "sessions": _sessions,
 }
 
@@ -214,7 +235,8 @@ _DATED: Mapping[str, str] = {
     "log": "log_entries.received_at", "attendance": "attendance.received_at",
     "stay_names": "stays.discharged_at", "messages": "stay_messages.received_at",
     "quarantine": "quarantine.last_received_at", "consents": "consents.said_at",
-    "withdrawals": "withdrawals.withdrawn_at", "sessions": "account_sessions.seen_at",
+    "withdrawals": "withdrawals.withdrawn_at",
+    "requests": "privacy_requests.asked_at", "sessions": "account_sessions.seen_at",
     "access_log": "access_log.at", "backups": "backups.taken_at",
 }  # fmt: skip
 

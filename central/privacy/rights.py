@@ -11,8 +11,9 @@ import orjson
 import sqlalchemy as sa
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
-from renzheng.central.access import access_log
+from renzheng.central.access import access_log, spelling
 from renzheng.central.access.access_log import Wanted
+from renzheng.central.checks.keeping import Keeper
 from renzheng.central.privacy import withdrawals
 from renzheng.central.privacy.errors import RequestRefusedError
 from renzheng.central.privacy.holds import UNDECIDED
@@ -22,6 +23,7 @@ from renzheng.central.store import reading, schema
 from renzheng.central.store.audits import speaks
 from renzheng.central.store.times import from_us
 from renzheng.central.texts import texts
+from renzheng.contracts.ids import normalised_id
 from renzheng.contracts.money import yuan
 from renzheng.rules.pack import Pack
 
@@ -67,7 +69,8 @@ def copy_of(connection: sa.Connection, person_id: str, pack: Pack, settings: Set
     def moment(us: int | None) -> str:
         return "" if us is None else f"{from_us(us).astimezone(zone):%Y年%-m月%-d日 %H:%M}"
 
-    total, looked = access_log.read(connection, Wanted(person_id=person_id, limit=MOST_ROWS))
+    ids = spelling.of(connection, person_id)
+    total, looked = access_log.read(connection, Wanted(person_id=person_id, also=ids, limit=MOST_ROWS))
     return _environment.get_template("person_copy.html").render(
         person=person_id,
         now=f"{now.astimezone(zone):%Y年%-m月%-d日}",
@@ -75,13 +78,17 @@ def copy_of(connection: sa.Connection, person_id: str, pack: Pack, settings: Set
         yuan=yuan,
         t=t,
         institution=reading.institution_names(connection),
-        consents=_of(connection, schema.consents, person_id, "said_at"),
-        withdrawals=_of(connection, schema.withdrawals, person_id, "withdrawn_at"),
-        attendance=_of(connection, schema.attendance, person_id, "occurred_at"),
-        checks=_of(connection, schema.spot_checks, person_id, "drawn_at"),
-        stays=_of(connection, schema.stays, person_id, "admitted_at"),
-        verdicts=[_explained(row, pack) for row in _verdicts(connection, person_id)],
-        doubts=_of(connection, schema.doubts, person_id, "month"),
+        others=[{"id": one[0], "institution_id": one[1]} for one in spelling.aliases(connection, person_id)],
+        consents=_of(connection, schema.consents, ids, "said_at"),
+        withdrawals=_of(connection, schema.withdrawals, ids, "withdrawn_at"),
+        attendance=_of(connection, schema.attendance, ids, "occurred_at"),
+        checks=_of(connection, schema.spot_checks, ids, "drawn_at"),
+        stays=_of(connection, schema.stays, ids, "admitted_at"),
+        asked=_asked(settings, ids),
+        verdicts=[_explained(row, pack) for row in _verdicts(connection, ids)],
+        doubts=_of(connection, schema.doubts, ids, "month"),
+        requests=_of(connection, schema.privacy_requests, ids, "asked_at"),
+        crops=_of(connection, schema.crop_requests, ids, "asked_at"),
         looked=looked,
         looked_total=total,
         kept=kept_by_law(connection, person_id, settings),
@@ -113,24 +120,24 @@ def explanation_of(
 def kept_by_law(connection: sa.Connection, person_id: str, settings: Settings) -> Sequence[Kept]:
     """Say what of a person's data is not deleted at their request, how much, and until when."""
     verdicts, doubts, attendance = schema.verdicts, schema.doubts, schema.attendance
-    years = settings.retention.accounts_years
+    years, ids = settings.retention.accounts_years, spelling.of(connection, person_id)
     found = []
     count, last = connection.execute(
         sa.select(sa.func.count(sa.distinct(verdicts.c.line_id)), sa.func.max(verdicts.c.service_day)).where(
-            verdicts.c.person_id == person_id
+            verdicts.c.person_id.in_(ids)
         )
     ).one()
     if count:
         found.append(Kept("claims", count, _years_on(date.fromisoformat(last), years)))
     count, at = connection.execute(
         sa.select(sa.func.count(), sa.func.max(attendance.c.occurred_at)).where(
-            attendance.c.person_id == person_id
+            attendance.c.person_id.in_(ids)
         )
     ).one()
     if count:
         found.append(Kept("attendance", count, _years_on(from_us(at).date(), years)))
     count = connection.execute(
-        sa.select(sa.func.count()).select_from(doubts).where(doubts.c.person_id == person_id, UNDECIDED)
+        sa.select(sa.func.count()).select_from(doubts).where(doubts.c.person_id.in_(ids), UNDECIDED)
     ).scalar_one()
     if count:
         found.append(Kept("cases", count, None))
@@ -157,13 +164,14 @@ def delete(connection: sa.Connection, settings: Settings, person_id: str, by: st
 
     What must be kept by law is not deleted and is named; an undecided doubt keeps the names too.
     """
-    withdrawal = withdrawals.asked_here(person_id, "shell", by, now)
+    withdrawal = withdrawals.asked_here(connection, person_id, "shell", by, now)
     withdrawals.begin(connection, withdrawal, now)
     kept = kept_by_law(connection, withdrawal.person_id, settings)
     names = 0
     if not any(one.what == "cases" for one in kept):
         stays = schema.stays
-        ended = (stays.c.person_id == withdrawal.person_id) & stays.c.discharged_at.is_not(None)
+        ids = spelling.of(connection, withdrawal.person_id)
+        ended = stays.c.person_id.in_(ids) & stays.c.discharged_at.is_not(None)
         visits = connection.execute(sa.select(stays.c.institution_id, stays.c.visit_id).where(ended)).all()
         erase_names(connection, visits)
         names = len(visits)
@@ -175,15 +183,27 @@ def _years_on(day: date, years: int) -> date:
     return date(day.year + years, 12, 31)
 
 
-def _of(connection: sa.Connection, table: sa.Table, person_id: str, order: str) -> list[Row]:
-    query = sa.select(table).where(table.c.person_id == person_id).order_by(table.c[order].desc())
+def _asked(settings: Settings, ids: Sequence[str]) -> list[Row]:
+    """Read what was asked about a person before and during treatment."""
+    path = settings.checks_dir / "checks.sqlite"
+    if not path.exists():
+        return []
+    kept = Keeper(path)
+    try:
+        return [*kept.of_person(normalised_id(ids[0]), MOST_ROWS)]
+    finally:
+        kept.close()
+
+
+def _of(connection: sa.Connection, table: sa.Table, ids: Sequence[str], order: str) -> list[Row]:
+    query = sa.select(table).where(table.c.person_id.in_(ids)).order_by(table.c[order].desc())
     return [dict(row) for row in connection.execute(query.limit(MOST_ROWS)).mappings()]
 
 
-def _verdicts(connection: sa.Connection, person_id: str) -> list[Row]:
+def _verdicts(connection: sa.Connection, ids: Sequence[str]) -> list[Row]:
     table = schema.verdicts
     spoken = table.join(schema.audit_days, speaks(table))
-    query = sa.select(table).select_from(spoken).where(table.c.person_id == person_id)
+    query = sa.select(table).select_from(spoken).where(table.c.person_id.in_(ids))
     order = query.order_by(table.c.service_day.desc(), table.c.line_id)
     return [dict(row) for row in connection.execute(order.limit(MOST_ROWS)).mappings()]
 

@@ -17,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from renzheng.central.checks.keeping import Keeper
 from renzheng.central.privacy import crops, holds, learning, orders, retention, withdrawals
 from renzheng.central.privacy.crops import CropStore
+from renzheng.central.privacy.journal import WithdrawalJournal
 from renzheng.central.privacy.shares import PersonShares
 from renzheng.central.settings import Settings
 from renzheng.central.store import schema
@@ -63,6 +64,7 @@ class PrivacyService:
         self._key = key
         self._clock = clock
         self.shares = PersonShares(settings.shares_dir)
+        self._journal = WithdrawalJournal(settings.shares_dir)
         self.crops = CropStore(settings)
         self.worker = Worker(
             "privacy",
@@ -123,6 +125,12 @@ class PrivacyService:
             raise PrivacyError("A half of a person's key has 32 bytes.")
         with self._database.reading() as connection:
             barred = orders.unanswered_people(connection, device_id, halves)
+            known = withdrawals.ever(connection, halves)
+        if known - barred:
+            with self._database.writing() as connection:
+                barred |= withdrawals.order_again(connection, device_id, sorted(known), self._clock())
+        for who in barred:
+            self.shares.destroy(who, {device_id})
         self.shares.put(device_id, {who: half for who, half in halves.items() if who not in barred})
 
     def answer_restore(self, institution_id: str, body: bytes) -> RestoreAnswer:
@@ -152,7 +160,19 @@ class PrivacyService:
                 break
         self._destroy_shares()
         self._delete_expired()
+        self._learn_what_was_lost()
         self._delete_due()
+
+    def _learn_what_was_lost(self) -> None:
+        """Begin again what a store that was set back has lost, and keep what is outstanding now beside it."""
+        kept = self._journal.read()
+        with self._database.reading() as connection:
+            lost = [one for one in kept if withdrawals.find(connection, one.withdrawal_id) is None]
+        for one in lost:
+            with self._database.writing() as connection:
+                withdrawals.begin(connection, one, self._clock())
+        with self._database.reading() as connection:
+            self._journal.write(withdrawals.outstanding(connection))
 
     def _delete_expired(self) -> None:
         """Delete the crops that nobody has looked at in time."""
@@ -193,7 +213,10 @@ class PrivacyService:
         with self._database.reading() as connection:
             due = connection.execute(query).all()
         for withdrawal_id, person_id in due:
+            with self._database.reading() as connection:
+                others = withdrawals.other_ids(connection, withdrawal_id, person_id)
             gone = self.shares.destroy(person_id)
+            gone += sum(self.shares.destroy(other, devices) for other, devices in others.items())
             with self._database.writing() as connection:
                 own = table.c.withdrawal_id == withdrawal_id
                 connection.execute(sa.update(table).where(own).values(shares_destroyed=gone))

@@ -10,7 +10,7 @@ import contextlib
 import hashlib
 import hmac
 import secrets
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from renzheng.common.files import shred, write_new, write_whole
@@ -67,10 +67,12 @@ class PersonShares:
                 continue
         return found
 
-    def destroy(self, person_id: str) -> int:
-        """Overwrite and delete a person's halves of all devices; return how many there were."""
+    def destroy(self, person_id: str, devices: Collection[str] | None = None) -> int:
+        """Overwrite and delete a person's halves of some or all devices; return how many there were."""
         name, gone = self.name(person_id), 0
         for folder in self._folders():
+            if devices is not None and folder.name not in devices:
+                continue
             path = folder / name
             gone += path.exists()
             shred(path)

@@ -1,20 +1,26 @@
-"""Consents taken back: whoever hears of one, every device in use is told, and answers for itself."""
+"""Consents taken back: whoever hears of one, every device in use is told, and answers for itself.
 
-from collections.abc import Mapping, Sequence
+Other numbers of the same person count where the hospital that has told of them keeps its devices: a merge
+message of one hospital destroys nothing at another.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 import sqlalchemy as sa
 
-from renzheng.central.privacy import orders
-from renzheng.central.privacy.errors import RequestRefusedError
+from renzheng.central.access import spelling
+from renzheng.central.privacy import crops, orders
 from renzheng.central.store import schema
-from renzheng.central.store.times import to_us
-from renzheng.contracts.ids import is_citizen_number, new_id, normalised_id, tidy_id
+from renzheng.central.store.times import from_us, to_us
+from renzheng.contracts.ids import new_id
 from renzheng.contracts.privacy import Withdraw
 
-TABLE, ORDERS = schema.withdrawals, schema.privacy_orders
+TABLE, ORDERS, CONSENTS = schema.withdrawals, schema.privacy_orders, schema.consents
+AGAIN_AFTER = timedelta(hours=1)
+"""A device hands all halves over once an hour."""
 Origin = Literal["console", "shell", "device"]
 MOST_EVENTS = 1000
 
@@ -37,17 +43,15 @@ class Withdrawal:
     institution_id: str | None = None
 
 
-def asked_here(person_id: str, origin: Origin, asked_by: str, now: datetime) -> Withdrawal:
-    """Make the withdrawal that somebody asks for at central.
+def asked_here(
+    connection: sa.Connection, person_id: str, origin: Origin, asked_by: str, now: datetime
+) -> Withdrawal:
+    """Make the withdrawal that somebody asks for at central, of the person as the devices spell the id.
 
     Raises:
-        RequestRefusedError: no person is named.
+        PersonIdError: no person is named, or several may be meant.
     """
-    capitals = normalised_id(person_id)
-    person = capitals if is_citizen_number(capitals) else tidy_id(person_id)
-    if not person:
-        raise RequestRefusedError("No person is named.", do="Give the person's id, as in the claims.")
-    return Withdrawal(new_id(), person, now, origin, asked_by)
+    return Withdrawal(new_id(), spelling.find(connection, person_id), now, origin, asked_by)
 
 
 def begin(connection: sa.Connection, withdrawal: Withdrawal, now: datetime) -> bool:
@@ -62,21 +66,103 @@ def begin(connection: sa.Connection, withdrawal: Withdrawal, now: datetime) -> b
         "institution_id": withdrawal.institution_id,
     }  # fmt: skip
     connection.execute(sa.insert(TABLE).values(values))
+    crops.withdraw(connection, withdrawal.person_id, now)
     devices = schema.devices
-    in_use = (
-        sa.select(devices.c.device_id).where(devices.c.revoked_at.is_(None)).order_by(devices.c.device_id)
-    )
+    in_use = sa.select(devices.c.device_id).where(devices.c.revoked_at.is_(None))
+    _order(connection, withdrawal, withdrawal.person_id, in_use, now)
+    for other, institution_id in spelling.aliases(connection, withdrawal.person_id):
+        there = in_use.where(devices.c.institution_id == institution_id)
+        _order(connection, withdrawal, other, there, now)
+    return True
+
+
+def _order(
+    connection: sa.Connection,
+    withdrawal: Withdrawal,
+    person_id: str,
+    devices: sa.Select[Any],
+    now: datetime,
+) -> None:
+    """Order some devices to forget a person, under one of the person's ids."""
     acts = {
         device_id: Withdraw(
             withdrawal_id=withdrawal.withdrawal_id,
-            person_id=withdrawal.person_id,
+            person_id=person_id,
             withdrawn_at=withdrawal.withdrawn_at,
-            event_ids=_events(connection, device_id, withdrawal.person_id),
+            event_ids=_events(connection, device_id, person_id),
         )
-        for device_id in connection.execute(in_use).scalars().all()
+        for device_id in connection.execute(devices.order_by(schema.devices.c.device_id)).scalars().all()
     }
-    orders.issue(connection, acts, (withdrawal.withdrawal_id, withdrawal.person_id), now)
-    return True
+    orders.issue(connection, acts, (withdrawal.withdrawal_id, person_id), now)
+
+
+def order_again(connection: sa.Connection, device_id: str, people: Sequence[str], now: datetime) -> set[str]:
+    """Order a device anew to forget people whose faces it has although it certified their destruction.
+
+    So it is after a copy of its data folder from before the withdrawal was put back. A later consent is known
+    by the device itself, which then destroys only what is older; an order is issued once in `AGAIN_AFTER`.
+
+    Args:
+        connection: a writing transaction.
+        device_id: which has handed over halves of keys.
+        people: whose.
+        now: when.
+
+    Returns:
+        Those of them whose halves are not to be kept.
+    """
+    later = sa.func.coalesce(CONSENTS.c.said_at, 0) > TABLE.c.withdrawn_at
+    consented = (
+        sa.select(CONSENTS.c.person_id)
+        .where(CONSENTS.c.device_id == device_id, CONSENTS.c.person_id == ORDERS.c.person_id)
+        .where(CONSENTS.c.given == 1, later)
+    )
+    query = (
+        sa.select(TABLE, ORDERS.c.person_id.label("told_of"), sa.func.max(ORDERS.c.issued_at).label("issued"))
+        .join(ORDERS, ORDERS.c.subject_id == TABLE.c.withdrawal_id)
+        .where(ORDERS.c.device_id == device_id, ORDERS.c.certificate.is_not(None), ~consented.exists())
+        .group_by(*TABLE.c, ORDERS.c.person_id)
+    )
+    found = set()
+    for row in connection.execute(query).mappings().all():
+        if row["told_of"] in people:
+            found.add(row["told_of"])
+            if row["issued"] <= to_us(now - AGAIN_AFTER):
+                own = sa.select(schema.devices.c.device_id).where(schema.devices.c.device_id == device_id)
+                _order(connection, of_row(row), row["told_of"], own, now)
+    return found
+
+
+def ever(connection: sa.Connection, people: Iterable[str]) -> set[str]:
+    """Of some people, those about whom devices were ever told of a withdrawal."""
+    told = sa.select(ORDERS.c.person_id).where(ORDERS.c.act == "withdraw").distinct()
+    return set(connection.execute(told).scalars()) & set(people)
+
+
+def other_ids(connection: sa.Connection, withdrawal_id: str, person_id: str) -> Mapping[str, set[str]]:
+    """Return the other ids under which a withdrawal was ordered, each with the devices that were told."""
+    query = sa.select(ORDERS.c.person_id, ORDERS.c.device_id).where(
+        ORDERS.c.subject_id == withdrawal_id, ORDERS.c.person_id != person_id
+    )
+    found: dict[str, set[str]] = {}
+    for row in connection.execute(query):
+        found.setdefault(row.person_id, set()).add(row.device_id)
+    return found
+
+
+def of_row(row: Mapping[str, Any] | sa.RowMapping) -> Withdrawal:
+    """Read a withdrawal from its row."""
+    return Withdrawal(
+        row["withdrawal_id"], row["person_id"], from_us(row["withdrawn_at"]), row["origin"],
+        row["asked_by"], row["institution_id"],
+    )  # fmt: skip
+
+
+def outstanding(connection: sa.Connection) -> Sequence[Withdrawal]:
+    """Read the withdrawals that some device has not certified yet."""
+    waits = sa.select(ORDERS.c.subject_id).where(ORDERS.c.answered_at.is_(None))
+    query = sa.select(TABLE).where(TABLE.c.withdrawal_id.in_(waits)).order_by(TABLE.c.withdrawal_id)
+    return [of_row(row) for row in connection.execute(query).mappings()]
 
 
 def _events(connection: sa.Connection, device_id: str, person_id: str) -> tuple[str, ...]:
@@ -104,8 +190,9 @@ def listed(connection: sa.Connection, limit: int, offset: int = 0) -> tuple[int,
     found = []
     for row in rows:
         own = [one for one in told if one.subject_id == row["withdrawal_id"]]
-        outstanding = [one.device_id for one in own if one.answered_at is None]
-        found.append({**row, "told": len(own), "outstanding": outstanding})
+        waits = sorted({one.device_id for one in own if one.answered_at is None})
+        told_to = len({one.device_id for one in own})
+        found.append({**row, "told": told_to, "outstanding": waits})
     return int(total), found
 
 

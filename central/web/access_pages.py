@@ -12,7 +12,7 @@ from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import HTMLResponse, RedirectResponse
 
-from renzheng.central.access import access_log, accounts, emergency, sessions
+from renzheng.central.access import access_log, accounts, emergency, sessions, spelling
 from renzheng.central.access.access_log import MANY_PERSONS, Access, Wanted
 from renzheng.central.access.accounts import New
 from renzheng.central.access.command import first_address
@@ -266,8 +266,9 @@ def _add_log(router: APIRouter, database: Database, zone: ZoneInfo) -> None:
     @router.get("/access/log")
     @needs(Permission.ACCESS_LOG)
     def show_log(request: Request, person: Text = "", account: Text = "", page: PageNumber = 1) -> Response:
-        wanted = Wanted(account.strip(), person.strip(), ROWS_A_PAGE, (page - 1) * ROWS_A_PAGE)
         with database.reading() as connection:
+            also = spelling.of(connection, person.strip()) if person.strip() else ()
+            wanted = Wanted(account.strip(), person.strip(), also, ROWS_A_PAGE, (page - 1) * ROWS_A_PAGE)
             total, rows = access_log.read(connection, wanted)
         viewer.note_persons(row["persons"][0] for row in rows if len(row["persons"]) == 1)
         viewer.note_persons(unquote(one) for row in rows for one in _ASKED_FOR.findall(row["what"]))

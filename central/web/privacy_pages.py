@@ -88,7 +88,7 @@ def _add_withdrawals(router: APIRouter, database: Database, clock: Clock, zone: 
         by, now = account_of(request), clock()
 
         def write(connection: sa.Connection) -> str:
-            withdrawal = withdrawals.asked_here(person, "console", by, now)
+            withdrawal = withdrawals.asked_here(connection, person, "console", by, now)
             withdrawals.begin(connection, withdrawal, now)
             viewer.note_persons([withdrawal.person_id])
             return f"/privacy/withdrawals/{withdrawal.withdrawal_id}"

@@ -118,6 +118,34 @@ def test_a_crop_is_released_for_two_people_shown_once_and_gone(office):
     assert kiosk.agent.store.row("SELECT answer FROM privacy_answers")["answer"].count(b"sealed") == 0
 
 
+def test_a_withdrawal_ends_what_waits_but_for_an_undecided_doubt(office):
+    from renzheng.central.privacy import withdrawals  # noqa: PLC0415
+
+    kiosk = office.kiosks["kiosk-1"]
+    requests = [asked(office) for _ in range(3)]
+    for one in requests[:2]:
+        allowed(office, one)
+        if one == requests[0]:
+            kiosk.privacy.look()
+    assert sorted(state(office)) == ["asked", "ready", "waiting"]
+    with office.database.writing() as connection:
+        crops.withdraw(connection, "P1", office.now)
+    assert sorted(state(office)) == ["asked", "ready", "waiting"], "the doubt is not decided"
+    with office.database.writing() as connection:
+        connection.execute(sa.update(schema.doubts).values(state="cleared"))
+        one = withdrawals.asked_here(connection, "P1", "shell", "x", office.now)
+        withdrawals.begin(connection, one, office.now)
+    assert state(office) == ["withdrawn"] * 3
+    with pytest.raises(RequestRefusedError):
+        begun(office, requests[0])
+    with pytest.raises(RequestRefusedError):
+        allowed(office, requests[2])
+    office.privacy.settle()
+    assert [path.name for path in office.settings.crops_dir.iterdir()] == [".recipient.key"]
+    kiosk.privacy.look()
+    assert kiosk.certificates() == ["released", "withdrawn", "destroyed"]
+
+
 def order(office, **changed):
     act = {
         "request_id": "R1", "person_id": "P1", "event_id": EVENT, "purpose": "x", "asked_by": "li.wei",

@@ -68,7 +68,9 @@ def test_a_withdrawal_over_the_wire(wire):
     assert (told.shares, told.withdrawn) == (half, {})
     assert wire.call(other, "POST", RESTORE_PATH, asked).status == 400, "another institution's device"
     with office.database.writing() as connection:
-        withdrawals.begin(connection, withdrawals.asked_here("P1", "console", "chen", office.now), office.now)
+        withdrawals.begin(
+            connection, withdrawals.asked_here(connection, "P1", "console", "chen", office.now), office.now
+        )
     office.privacy.settle()
     told = RestoreAnswer.model_validate_json(wire.call(kiosk, "POST", RESTORE_PATH, asked).body)
     assert (told.shares, list(told.withdrawn)) == ({}, ["P1"])

@@ -68,7 +68,7 @@ def test_the_counter_falls_with_a_withdrawal(office):
     from renzheng.central.privacy import withdrawals  # noqa: PLC0415
 
     with office.database.writing() as connection:
-        one = withdrawals.asked_here("P2", "shell", "x", office.now)
+        one = withdrawals.asked_here(connection, "P2", "shell", "x", office.now)
         withdrawals.begin(connection, one, office.now)
         assert connection.execute(sa.select(sa.func.count()).select_from(withdrawals.TABLE)).scalar_one() == 1
     office.privacy.settle()

@@ -9,6 +9,7 @@ from parts.command_line import run
 from parts.privacy import Office
 from parts.privacy_rows import filled
 
+from renzheng.central.checks.keeping import Check, Keeper
 from renzheng.central.privacy import requests
 from renzheng.central.settings import write_settings
 from renzheng.central.store import audits, devices, schema
@@ -126,6 +127,26 @@ def test_a_copy_is_whole_and_in_words(office):
     ):
         assert code not in said, f"a code, not a word: {code}"
     privacy(office, "export", "P1", "--out", out, status=3)
+
+
+def test_a_copy_holds_what_was_asked_in_checks_and_is_the_same_in_another_spelling(office):
+    kept = Keeper(office.settings.checks_dir / "checks.sqlite")
+    for number, person in enumerate(("P1", "P2", " p1")):
+        asked = {
+            "patient": {"person_id": person.strip()}, "encounter": {"diagnoses": ["N18.5"]},
+            "items": [{"code": "X1", "name": f"阿司匹林{number}"}],
+        }  # fmt: skip
+        told = {"id": f"A{number}", "point": "p", "version": "1", "text_zh": f"第{number}条提醒"}
+        kept.keep(Check(f"C{number}", 1, "H1", "his", "before", "ok", asked, [(told, True)], []))
+    kept.close()
+    out = office.folder / "spelled.html"
+    privacy(office, "export", "p1 ", "--out", out)
+    said = text_of(out.read_text(encoding="utf-8"))
+    for words in ("阿司匹林0", "阿司匹林2", "第2条提醒", "N18.5", "420.00 元", "信息副本"):
+        assert words in said, words
+    assert "阿司匹林1" not in said
+    assert "person_exported" not in said
+    assert "2 entries in all" not in privacy(office, "who-looked", "p1")
 
 
 def test_an_explanation_says_what_it_is_not(office):

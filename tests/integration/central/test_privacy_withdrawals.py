@@ -8,6 +8,7 @@ import pytest
 import sqlalchemy as sa
 from parts.privacy import BEGIN, Office
 
+from renzheng.central.access.errors import PersonIdError
 from renzheng.central.backup import backups
 from renzheng.central.privacy import consents, orders, withdrawals
 from renzheng.central.privacy.errors import RequestRefusedError
@@ -41,7 +42,7 @@ def office(tmp_path):
 
 def withdraw(office, person="P1"):
     with office.database.writing() as connection:
-        one = withdrawals.asked_here(person, "console", "chen", office.now)
+        one = withdrawals.asked_here(connection, person, "console", "chen", office.now)
         assert withdrawals.begin(connection, one, office.now)
         assert not withdrawals.begin(connection, one, office.now)
     office.privacy.settle()
@@ -231,3 +232,97 @@ def test_halves_of_who_has_withdrawn_are_not_taken_and_an_order_without_a_device
         with pytest.raises(RequestRefusedError):
             orders.settle(connection, row.order_id, "chen", "disk shredded", office.now)
     assert outstanding(office) == []
+
+
+def test_a_device_settled_by_hand_that_comes_back_is_told_all_the_same(office):
+    kiosk = office.kiosk("kiosk-1", "H1")
+    kiosk.enrol("P1")
+    kiosk.away = True
+    withdraw(office)
+    (order,) = office.rows(schema.privacy_orders)
+    with office.database.writing() as connection:
+        orders.settle(connection, order.order_id, "chen", "stolen", office.now)
+    assert outstanding(office) == []
+    kiosk.away = False
+    assert kiosk.privacy.look() == 1
+    assert kiosk.templates("P1") == []
+    assert office.privacy.shares.people() == 0
+    (order,) = office.rows(schema.privacy_orders)
+    assert (order.outcome, order.settled_by) == ("destroyed", "chen")
+    assert kiosk.privacy.look() == 0
+
+
+def test_a_device_whose_folder_was_put_back_is_told_again(office):
+    kiosk = office.kiosk("kiosk-1", "H1")
+    kiosk.enrol("P1")
+    half = kiosk.agent.people.shares()["P1"]
+    withdraw(office)
+    kiosk.privacy.look()
+    kiosk.deliver()
+    body = Shares(shares={"P1": base64.b64encode(half).decode()}).model_dump_json().encode()
+    office.now += dt.timedelta(minutes=10)
+    office.privacy.take_shares("kiosk-1", body)
+    assert kiosk.certificates() == ["destroyed"], "once an hour"
+    office.now += dt.timedelta(hours=1)
+    office.privacy.take_shares("kiosk-1", body)
+    assert kiosk.certificates() == ["destroyed", None]
+    assert office.privacy.shares.people() == 0
+    kiosk.clock.advance(dt.timedelta(hours=3))
+    kiosk.enrol("P1")
+    kiosk.deliver()
+    assert outstanding(office) == []
+    office.now += dt.timedelta(hours=3)
+    kiosk.privacy._handed = None
+    assert kiosk.privacy.look() == 0, "who has consented anew is known"
+    assert office.privacy.shares.people() == 1
+
+
+def test_a_store_set_back_hears_of_withdrawals_that_no_device_has_carried_out(office):
+    kiosk = office.kiosk("kiosk-1", "H1")
+    kiosk.enrol("P1")
+    kiosk.away = True
+    known = withdraw(office)
+    with office.database.writing() as connection:
+        for table in (schema.privacy_orders, schema.withdrawals):
+            connection.execute(sa.delete(table))
+    office.privacy.settle()
+    kiosk.away = False
+    assert kiosk.privacy.look() == 1
+    assert kiosk.templates("P1") == []
+    assert [row.withdrawal_id for row in office.rows(schema.withdrawals)] == [known.withdrawal_id]
+    office.privacy.settle()
+    journal = office.settings.shares_dir / ".withdrawals"
+    assert not journal.exists()
+    journal.write_bytes(b"[")
+    with pytest.raises(RequestRefusedError):
+        office.privacy.settle()
+    assert journal.read_bytes() == b"[", "what cannot be read is not written over"
+
+
+def test_other_spellings_and_numbers_of_a_person_are_withdrawn_too(office):
+    one, other = office.kiosk("kiosk-1", "H1"), office.kiosk("kiosk-2", "H2")
+    for kiosk in (one, other):
+        kiosk.enrol("P1", "P2")
+        kiosk.deliver()
+    alias = {"person_id": "P2", "alias_of": "P1", "since": 0, "institution_id": "H1"}
+    with office.database.writing() as connection:
+        connection.execute(sa.insert(schema.person_aliases).values(alias))
+        consents_of = sa.update(schema.consents).where(schema.consents.c.person_id == "P2")
+        connection.execute(consents_of.where(schema.consents.c.device_id == "kiosk-2").values(person_id="p9"))
+        assert withdrawals.asked_here(connection, " p1", "shell", "x", office.now).person_id == "P1"
+        assert withdrawals.asked_here(connection, "P9", "shell", "x", office.now).person_id == "p9"
+        connection.execute(consents_of.values(person_id="P9"))
+        assert withdrawals.asked_here(connection, "P9", "shell", "x", office.now).person_id == "P9"
+        connection.execute(
+            sa.update(schema.consents).where(schema.consents.c.person_id == "P9").values(person_id="ab")
+        )
+        connection.execute(
+            sa.update(schema.consents).where(schema.consents.c.person_id == "p9").values(person_id="aB")
+        )
+        with pytest.raises(PersonIdError):
+            withdrawals.asked_here(connection, "AB", "shell", "x", office.now)
+    withdraw(office)
+    for kiosk in (one, other):
+        kiosk.privacy.look()
+    assert [len(kiosk.templates("P2")) for kiosk in (one, other)] == [0, 1], "at that hospital alone"
+    assert office.privacy.shares.by_device() == {"kiosk-1": 0, "kiosk-2": 1}
