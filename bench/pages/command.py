@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -20,18 +21,22 @@ def bench() -> None:
 @app.command()
 def pages(
     lines: Annotated[int, typer.Option(min=10_000, help="Verdicts in the store.")] = 2_000_000,
-    times: Annotated[int, typer.Option(min=1, max=1000, help="How often each page is asked for.")] = 7,
+    times: Annotated[int, typer.Option(min=1, max=1000, help="How often each page is asked for.")] = 20,
     database_url: Annotated[str | None, typer.Option(help="An empty PostgreSQL; SQLite without it.")] = None,
+    folder: Annotated[
+        Path | None,
+        typer.Option(help="Where the store is left; one already filled is asked as it is."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")] = False,
 ) -> None:
     """Fill a store with verdicts of a year and time the console's lists and pages."""
     from renzheng.bench.pages.run import run
 
-    timings = run(lines, times, Terminal(stderr=True).print, database_url)
+    timings = run(lines, times, Terminal(stderr=True).print, database_url, folder)
     if as_json:
         print(json.dumps([asdict(one) for one in timings], indent=1))
         return
-    table = Table("page", "median ms", "worst ms", "processor ms", "kB")
+    table = Table("page", "p50 ms", "p95 ms", "processor p50", "processor p95", "first byte p95", "kB")
     for one in timings:
         table.add_row(one.page, *(f"{n:,.1f}" for n in list(asdict(one).values())[1:]))
     Terminal().print(table)

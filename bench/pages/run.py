@@ -1,11 +1,12 @@
 """Times the console's pages over a full store, in this process, as one visitor after the other sees them."""
 
-import statistics
+import math
 import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from renzheng.bench.pages.store import Size, fill
 from renzheng.central.lists.months import Months
@@ -36,6 +37,8 @@ PAGES = {
     "findings, a year": f"/findings?{WIDE}",
     "findings, of a ward": f"/findings?{WIDE}&ward=ward-3",
     "institution": "/institutions/H007?month=2026-03",
+    "morning": "/",
+    "report of a month": "/runs/run-2026-03/report.html",
 }
 
 
@@ -45,21 +48,29 @@ class Timing:
 
     Args:
         page: which.
-        median_ms: of the answers.
-        worst_ms: the longest of them.
-        processor_ms: median processor time, of all threads together.
+        p50_ms: median from asked to read.
+        p95_ms: 95th percentile of the same.
+        processor_p50_ms: median processor time of this process, asking included, all threads together.
+        processor_p95_ms: 95th percentile of the same.
+        first_byte_p95_ms: 95th percentile from asked to the answer's first byte.
         kilobytes: what was sent.
     """
 
     page: str
-    median_ms: float
-    worst_ms: float
-    processor_ms: float
+    p50_ms: float
+    p95_ms: float
+    processor_p50_ms: float
+    processor_p95_ms: float
+    first_byte_p95_ms: float
     kilobytes: float
 
 
 def run(
-    lines: int, times: int, told: Callable[[str], object], database_url: str | None = None
+    lines: int,
+    times: int,
+    told: Callable[[str], object],
+    database_url: str | None = None,
+    folder: Path | None = None,
 ) -> Sequence[Timing]:
     """Fill a store, then ask for each page.
 
@@ -68,27 +79,39 @@ def run(
         times: how often each page is asked for, after once that is not counted.
         told: hears how far it is.
         database_url: an empty PostgreSQL; a SQLite file of its own when None.
+        folder: where the store is left; one that is filled already is asked as it is. None: nothing is left.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        settings = make_settings({"data_dir": folder, "port": 0, "database_url": database_url or ""})
+    if folder is not None:
+        return _run(folder, lines, times, told, database_url)
+    with tempfile.TemporaryDirectory() as own:
+        return _run(Path(own), lines, times, told, database_url)
+
+
+def _run(
+    folder: Path, lines: int, times: int, told: Callable[[str], object], database_url: str | None
+) -> Sequence[Timing]:
+    settings = make_settings({"data_dir": str(folder), "port": 0, "database_url": database_url or ""})
+    database = Database(settings.database)
+    filled = folder / "filled"
+    if not filled.exists():
+        begin = time.monotonic()
         make_signing_key(settings.key_file)
-        database = Database(settings.database)
         database.migrate()
-        begin = time.monotonic()
         fill(database, settings.runs_dir, Size(lines), lambda month: told(f"filling {month}"))
+        filled.touch()
         told(f"filled in {time.monotonic() - begin:.0f} s")
-        begin = time.monotonic()
-        with database.reading() as connection:
-            Months(settings.months_dir).refresh(connection)
-        told(f"files of lists made in {time.monotonic() - begin:.0f} s")
-        server = WebServer(build_app(database, settings, utc_now, Metrics()), "127.0.0.1", 0)
-        server.start()
-        try:
-            pages = {**PAGES, **_of_a_line(server.url)}
-            return [_time(server.url, name, path, times) for name, path in pages.items()]
-        finally:
-            server.stop()
-            database.close()
+    begin = time.monotonic()
+    with database.reading() as connection:
+        Months(settings.months_dir).refresh(connection)
+    told(f"files of lists made in {time.monotonic() - begin:.0f} s")
+    server = WebServer(build_app(database, settings, utc_now, Metrics()), "127.0.0.1", 0)
+    server.start()
+    try:
+        pages = {**PAGES, **_of_a_line(server.url)}
+        return [_time(server.url, name, path, times) for name, path in pages.items()]
+    finally:
+        server.stop()
+        database.close()
 
 
 def _of_a_line(url: str) -> dict[str, str]:
@@ -96,6 +119,7 @@ def _of_a_line(url: str) -> dict[str, str]:
     found = {}
     for name, path, mark in (
         ("line", f"/lines?{MONTH}", 'href="/lines/'),
+        ("person", f"/lines?{MONTH}", 'href="/persons/'),
         ("finding", f"/findings?{MONTH}", 'href="/findings/'),
         ("lines, next page", f"/lines?{WIDE}", "after="),
     ):
@@ -106,19 +130,36 @@ def _of_a_line(url: str) -> dict[str, str]:
         begin = page.rfind('href="', 0, place + 6) + 6
         found[name] = page[begin : page.index('"', begin)].replace("&amp;", "&")
     found["line, alone"] = found["line"].partition("&list=")[0]
+    query = found["line, alone"].removeprefix("/lines/").replace("?institution=", "&institution=")
+    found["line, what would change it"] = f"/what-if?part=1&line={query}"
     return found
 
 
 def _time(url: str, name: str, path: str, times: int) -> Timing:
     size = len(_get(url + path))
-    walls, processors = [], []
+    walls, processors, firsts = [], [], []
     for _ in range(times):
         wall, processor = time.perf_counter(), time.process_time()
-        _get(url + path)
+        with urllib.request.urlopen(url + path) as answer:  # noqa: S310 - our own server
+            answer.read(1)
+            firsts.append((time.perf_counter() - wall) * 1000)
+            answer.read()
         walls.append((time.perf_counter() - wall) * 1000)
         processors.append((time.process_time() - processor) * 1000)
-    middle, of_processor = statistics.median(walls), statistics.median(processors)
-    return Timing(name, round(middle, 1), round(max(walls), 1), round(of_processor, 1), round(size / 1000, 1))
+    return Timing(
+        name,
+        p50_ms=_p(walls, 50),
+        p95_ms=_p(walls, 95),
+        processor_p50_ms=_p(processors, 50),
+        processor_p95_ms=_p(processors, 95),
+        first_byte_p95_ms=_p(firsts, 95),
+        kilobytes=round(size / 1000, 1),
+    )
+
+
+def _p(values: Sequence[float], percent: int) -> float:
+    """Take the smallest value that at least so many per cent do not exceed."""
+    return round(sorted(values)[max(math.ceil(len(values) * percent / 100), 1) - 1], 1)
 
 
 def _get(address: str) -> str:

@@ -25,10 +25,10 @@ from renzheng.central.errors import NightError
 from renzheng.central.nightly import owed_days, results
 from renzheng.central.nightly.lake import Lake, Window
 from renzheng.central.nightly.manifest import Manifest
-from renzheng.central.nightly.report import REPORT, write_report
+from renzheng.central.nightly.report import REPORT, keep_named, write_report
 from renzheng.central.settings import Settings
 from renzheng.central.site.succession import verifying_keys
-from renzheng.central.store import audits, locks, refusals
+from renzheng.central.store import audits, locks, reading, refusals
 from renzheng.central.store.database import Database
 from renzheng.central.store.times import to_us
 from renzheng.common.files import put, take_lock
@@ -214,7 +214,10 @@ class Night:
             with self._database.writing() as connection:
                 audits.add_findings(connection, rows)
         steps.begin_after_audit("report", 2)
-        write_report(folder / REPORT, result, tables, run_id, self._clock().astimezone(zone))
+        pack = load_pack(self._settings.audit.rules_dir)
+        write_report(folder / REPORT, result, tables, run_id, self._clock().astimezone(zone), pack)
+        with self._database.reading() as connection:
+            keep_named(folder, reading.persons_judged(connection, run_id))
         steps.begin_after_audit("publish", 3)
         summary = {**result.summary, "lake_version": int(version), "lake_id": lake_id}
         assert self._holding.lock is not None

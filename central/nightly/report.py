@@ -1,29 +1,40 @@
 """A run's result as one HTML file, Chinese and then English, that needs nothing else to be read."""
 
 import json
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
+import orjson
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from renzheng.central.audit.request import AuditResult
-from renzheng.central.nightly import run_tables
-from renzheng.central.pictures import drawing
-from renzheng.central.texts import LANGUAGES, Texts, texts
+from renzheng.central.nightly import month_facts, run_tables
+from renzheng.central.nightly.month_facts import Frame, MonthFacts
+from renzheng.central.pictures import drawing, matrices
+from renzheng.central.texts import LANGUAGES, Language, Texts, texts
 from renzheng.common.files import write_whole
+from renzheng.contracts.money import in_wan, in_yuan
 from renzheng.contracts.tables import BOXES
+from renzheng.rules.pack import Pack
 
 HERE = Path(__file__).parent / "templates"
 REPORT = "report.html"
 """Its name in the folder of a run."""
+NAMED = "report.persons.json"
+"""Beside it: the ids of the persons of whom it tells."""
 MOST_ROWS = 200
 """Findings and lines that are listed; the workbook has them all."""
 MOST_IDS = 6
 """Ids of evidence that are listed of one finding."""
+MOST_DRAWN = 3
+"""Institutions of which machines, devices and witnesses are drawn: those with the most contradicted yuan."""
+LONGEST_DRAWN_DAYS = 31
 Row = Mapping[str, Any]
 
 _SOURCES = """
@@ -91,8 +102,10 @@ _QUERIES = {
         FROM ledger l LEFT JOIN institutions i USING (institution_id) ORDER BY l.institution_id, l.box
     """,
     "rejected": """
-        SELECT institution_id, "table", count(*) AS rows, sum(amount) AS amount FROM rejects
-        GROUP BY ALL ORDER BY amount DESC NULLS LAST, rows DESC, institution_id, "table" LIMIT 200
+        SELECT r.institution_id AS institution_id, coalesce(i.name, r.institution_id) AS institution,
+            r."table", count(*) AS rows, sum(r.amount) AS amount
+        FROM rejects r LEFT JOIN institutions i USING (institution_id)
+        GROUP BY ALL ORDER BY sum(r.amount) DESC NULLS LAST, rows DESC, r.institution_id, r."table" LIMIT 200
     """,
     "lines": """
         SELECT *, count(*) OVER () AS all_rows FROM verdicts WHERE verdict = 'contradicted'
@@ -101,7 +114,9 @@ _QUERIES = {
 }
 
 
-def write_report(path: Path, result: AuditResult, tables: Path, run_id: str, made_at: datetime) -> None:
+def write_report(  # noqa: PLR0917 - what is reported, from where, and by which rules
+    path: Path, result: AuditResult, tables: Path, run_id: str, made_at: datetime, pack: Pack
+) -> None:
     """Write a run's report, under its name only when it is whole.
 
     Args:
@@ -110,14 +125,31 @@ def write_report(path: Path, result: AuditResult, tables: Path, run_id: str, mad
         tables: the folder of tables that it read.
         run_id: the run's id.
         made_at: now, in the time zone of the site.
+        pack: the rules that ran, for their titles.
     """
+    zone = made_at.tzinfo if isinstance(made_at.tzinfo, ZoneInfo) else ZoneInfo("UTC")
+    read = _read(result, tables, str(zone))
+    region = result.summary.get("region")
+    whole = pack.for_region(region) if region in pack.regions else pack
     values = {
-        **_read(result, tables, str(made_at.tzinfo or "UTC")),
+        **read,
+        "facts": _facts(read, result.summary, tables, zone),
+        "rules": {name: rule.header.title.model_dump() for name, rule in whole.rules.items()},
         "run_id": run_id,
         "made_at": made_at,
         "summary": result.summary,
     }
     write_whole(path, render(values).encode())
+
+
+def _facts(read: Row, summary: Row, tables: Path, zone: ZoneInfo) -> Sequence[tuple[str, MonthFacts]]:
+    """Read what machines, devices and witnesses did at the institutions with the most contradicted yuan."""
+    first, last = date.fromisoformat(summary["from"]), date.fromisoformat(summary["to"])
+    first = max(first, last - timedelta(days=LONGEST_DRAWN_DAYS - 1))
+    days = [(first + timedelta(days=number)).isoformat() for number in range((last - first).days + 1)]
+    chosen = [row for row in read["institutions"] if row["contradicted_amount"]][:MOST_DRAWN]
+    with month_facts.opened([Frame(tables, days)], zone) as reader:
+        return [(row["institution"], reader.facts(row["institution_id"])) for row in chosen]
 
 
 def render(values: Row) -> str:
@@ -139,9 +171,18 @@ def render(values: Row) -> str:
         languages=languages,
         style=style,
         money=_money,
+        total=_total,
+        rule_name=lambda rule_id, language: values["rules"].get(rule_id, {}).get(language, ""),
         most_ids=MOST_IDS,
         told=_told,
         figures={language: _figures(values, t) for language, _, t in languages},
+        drawn={
+            language: [
+                (name, month_facts.figures(t, values["summary"]["from"][:7], facts))
+                for name, facts in values["facts"]
+            ]
+            for language, _, t in languages
+        },
     )
 
 
@@ -151,21 +192,51 @@ def _figures(values: Row, t: Texts) -> Sequence[drawing.Figure]:
     for row in values["days"]:
         own = drawing.Day(int(row["contradicted"] * 100), row["lines"], row["coverage"])
         months.setdefault(row["day"][:7], {})[row["day"]] = own
-    figures = [drawing.month(t, month, days, _money_of_fen) for month, days in months.items()]
+
+    def money(fen: int) -> str:
+        return in_wan(fen, t.language)
+
+    figures = [drawing.month(t, month, days, money) for month, days in months.items()]
     cells = {(row["institution_id"], row["reason"]): int(row["amount"] * 100) for row in values["cells"]}
     names = {row["institution_id"]: row["institution"] for row in values["cells"]}
-    return [*figures, drawing.matrix(t, cells, names, _money_of_fen)] if cells else figures
+    return [*figures, matrices.reasons(t, cells, names, money)] if cells else figures
 
 
-def _money_of_fen(fen: int) -> str:
-    return _money(Decimal(fen) / 100)
+def keep_named(folder: Path, judged: Iterable[str]) -> None:
+    """Keep of whom the report in a folder tells, so that opening it need not look for them again.
+
+    Args:
+        folder: of a run, with its report.
+        judged: of whom the run has verdicts or findings.
+    """
+    text = (folder / REPORT).read_text(encoding="utf-8")
+    write_whole(folder / NAMED, orjson.dumps(sorted(named_in(text, judged))))
+
+
+def read_named(folder: Path) -> Sequence[str] | None:
+    """Read of whom a run's report tells; None when the run did not keep it."""
+    try:
+        kept: list[str] = orjson.loads((folder / NAMED).read_bytes())
+    except FileNotFoundError:
+        return None
+    return kept
+
+
+_WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]*[A-Za-z0-9]|[A-Za-z0-9]")
+
+
+def named_in(text: str, persons: Iterable[str]) -> set[str]:
+    """Return which persons a text names by their ids."""
+    words = set(_WORD.findall(text))
+    return {one for one in persons if one in words or (not _WORD.fullmatch(one) and one in text)}
 
 
 def _by_institution(boxes: Sequence[Row]) -> list[dict[str, Any]]:
     """Lay the ledger out: one row an institution, with its boxes and their sum, dearest first."""
     table: dict[str, dict[str, Any]] = {}
     for row in boxes:
-        own = table.setdefault(row["institution_id"], {"institution": row["institution"], "sum": Decimal(0)})
+        named = {name: row[name] for name in ("institution", "institution_id")}
+        own = table.setdefault(row["institution_id"], {**named, "sum": Decimal(0)})
         own[row["box"]] = row["amount"]
         own["sum"] += row["amount"]
     return sorted(table.values(), key=lambda own: (-own["sum"], own["institution"]))
@@ -197,8 +268,11 @@ def _read(result: AuditResult, tables: Path, zone: str) -> dict[str, Any]:
 
 
 def _money(amount: Decimal | int | None) -> str:
-    value = Decimal(amount or 0)
-    return f"{'−' if value < 0 else ''}¥{abs(value):,.2f}"
+    return in_yuan(int(Decimal(amount or 0) * 100))
+
+
+def _total(amount: Decimal | int | None, language: Language) -> str:
+    return in_wan(int(Decimal(amount or 0) * 100), language)
 
 
 def _told(row: Row, language: str) -> str:

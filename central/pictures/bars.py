@@ -4,14 +4,12 @@ from collections.abc import Callable, Mapping, Sequence
 
 from markupsafe import escape
 
-from renzheng.central.pictures.drawing import Figure, svg_of, text_of
+from renzheng.central.pictures.drawing import HAN_FROM, Figure, svg_of, text_of
 from renzheng.central.texts import Texts
 
 MOST_BARS = 20
 MOST_LETTERS = 14
 """Of a name beside its bar."""
-HAN_FROM = 0x2E80
-"""Letters from here on are twice as wide."""
 COLOURS = ("#b3261e", "#1f7a55", "#d39a1c", "#6b7f8a", "#14597d", "#6b4fa0", "#c9d2d8")
 """Of the parts, in their order; each is named beside the drawing and in its table."""
 WIDTH, SIDE, ROW = 960, 190, 28

@@ -1,4 +1,4 @@
-"""Draws: a month by day, institutions by reason, a person's month, rates in a funnel. Values in, SVG out."""
+"""Draws: a month by day, a person's month, rates in a funnel. Values in, SVG out."""
 
 import calendar
 import math
@@ -14,10 +14,12 @@ from renzheng.common.shares import wilson
 
 POOR_COVERAGE = 0.8
 """Below this mean share of watched time a day is hatched: few contradictions there mean little."""
-MOST_ROWS = 15
-MOST_COLUMNS = 10
-_SHADES = ("#ffffff", "#fde7e4", "#f6c3bc", "#e99489", "#d35f52", "#b3261e")
-_WHITE_FROM = 4
+SHADES = ("#ffffff", "#fde7e4", "#f6c3bc", "#e99489", "#d35f52", "#b3261e")
+WHITE_FROM = 4
+"""Of the shades, the first on which white letters are read."""
+INK, PAPER = "#1d2a33", "#ffffff"
+HAN_FROM = 0x2E80
+"""Letters from here on are twice as wide."""
 Money = Callable[[int], str]
 
 
@@ -88,9 +90,9 @@ def _day(  # noqa: PLR0917 - one square and all that is written in it
         return f'<rect {frame} fill="#f4f6f7" stroke-dasharray="3 3"/>' + text_of(
             x + 6, y + 15, str(one.day), "start"
         )
-    shade = _shade(own.contradicted_fen, most)
-    colour = "#ffffff" if shade >= _WHITE_FROM else "#1d2a33"
-    parts = [f'<rect {frame} fill="{_SHADES[shade]}"/>']
+    shade = shade_of(own.contradicted_fen, most)
+    colour = PAPER if shade >= WHITE_FROM else INK
+    parts = [f'<rect {frame} fill="{SHADES[shade]}"/>']
     if own.coverage is not None and own.coverage < POOR_COVERAGE:
         parts.append(f'<rect {frame} fill="url(#h{of})"/>')
     parts.append(text_of(x + 6, y + 15, str(one.day), "start", colour))
@@ -98,44 +100,6 @@ def _day(  # noqa: PLR0917 - one square and all that is written in it
         parts.append(text_of(x + width - 5, y + height - 8, money(own.contradicted_fen), "end", colour))
     title = f"{one.isoformat()} {money(own.contradicted_fen)} {_share(own.coverage)}"
     return f"<g><title>{escape(title)}</title>{''.join(parts)}</g>"
-
-
-def matrix(t: Texts, cells: Mapping[tuple[str, str], int], names: Mapping[str, str], money: Money) -> Figure:
-    """Draw institutions by reason, in yuan; the largest rows and columns, the rest is in the list.
-
-    Args:
-        t: the language.
-        cells: fen by institution and reason.
-        names: of the institutions.
-        money: writes fen.
-    """
-    rows, columns = _largest(cells, 0, MOST_ROWS), _largest(cells, 1, MOST_COLUMNS)
-    most = max(cells.values(), default=0)
-    left, width, height, top = 190, 92, 26, 46
-    parts = []
-    for place, reason in enumerate(columns):
-        parts.append(text_of(left + place * width + width / 2, 30, t.code("reason", reason)[:14], "middle"))
-    for line, institution in enumerate(rows):
-        y = top + line * height
-        label = f"{names.get(institution) or institution}"[:14]
-        parts.append(text_of(0, y + 17, f"{label} {institution}"[:26], "start"))
-        for place, reason in enumerate(columns):
-            fen, x = cells.get((institution, reason), 0), left + place * width
-            shade = _shade(fen, most)
-            colour = "#ffffff" if shade >= _WHITE_FROM else "#1d2a33"
-            title = f"{label} {t.code('reason', reason)} {money(fen)}"
-            parts.append(
-                f'<g><title>{escape(title)}</title><rect x="{x}" y="{y}" width="{width - 3}" '
-                f'height="{height - 3}" '
-                f'fill="{_SHADES[shade]}" stroke="#dfe5e9"/>'
-                f"{text_of(x + width - 8, y + 16, money(fen) if fen else '', 'end', colour)}</g>"
-            )
-    title = t("picture.matrix")
-    svg = svg_of(left + len(columns) * width, top + len(rows) * height + 4, title, parts)
-    table = [
-        [names.get(one) or one, *(money(cells.get((one, reason), 0)) for reason in columns)] for one in rows
-    ]
-    return Figure(title, svg, [t("institution"), *(t.code("reason", one) for one in columns)], table)
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,18 +232,11 @@ def funnel(t: Texts, rates: Sequence[Rate], threshold: float | None) -> Figure:
     return Figure(t("picture.funnel"), svg, [t("rate.ward"), t("rate.present_of"), t("rate.rate")], rows)
 
 
-def _largest(cells: Mapping[tuple[str, str], int], part: int, most: int) -> list[str]:
-    sums: dict[str, int] = {}
-    for key, fen in cells.items():
-        sums[key[part]] = sums.get(key[part], 0) + fen
-    return sorted(sums, key=lambda one: (-sums[one], one))[:most]
-
-
-def _shade(fen: int, most: int) -> int:
+def shade_of(fen: int, most: int) -> int:
     """Choose one of the shades by the square root, or one large day would pale all the others."""
     if fen <= 0 or most <= 0:
         return 0
-    return max(1, min(math.ceil(math.sqrt(fen / most) * (len(_SHADES) - 1)), len(_SHADES) - 1))
+    return max(1, min(math.ceil(math.sqrt(fen / most) * (len(SHADES) - 1)), len(SHADES) - 1))
 
 
 def _share(share: float | None) -> str:
@@ -294,7 +251,17 @@ def _hatching(name: str) -> str:
     )
 
 
-def text_of(x: float, y: float, text: str, anchor: str, colour: str = "#1d2a33") -> str:
+def shortened(text: str, letters: int) -> str:
+    """Cut a text to so many letters' width, a Chinese one counted as two; what was cut is marked."""
+    wide = 0
+    for place, letter in enumerate(text):
+        wide += 2 if ord(letter) > HAN_FROM else 1
+        if wide > letters:
+            return f"{text[: max(place - 1, 1)]}…"
+    return text
+
+
+def text_of(x: float, y: float, text: str, anchor: str, colour: str = INK) -> str:
     """Draw a text."""
     return (
         f'<text x="{x}" y="{y}" text-anchor="{anchor}" fill="{colour}" font-size="12">{escape(text)}</text>'

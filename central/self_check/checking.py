@@ -27,6 +27,7 @@ from renzheng.central.nightly.report import REPORT, write_report
 from renzheng.common.files import put
 from renzheng.contracts.tables import ITEM_CATALOGUE, REJECTS, arrow_schema, empty_table
 from renzheng.rules.knowledge.packfile import read_pack
+from renzheng.rules.pack import load_pack
 
 TABLES = "tables"
 """Folder of the imported tables in the output."""
@@ -94,7 +95,7 @@ def check_self(
     first, last = _days(tables, ZoneInfo(options.zone))
     points = [point for point in knowledge.points if not point.problem]
     result = run_audit(AuditRequest(tables, first, last, out, points=points))
-    write_report(out / REPORT, result, tables, "self-check", now)
+    write_report(out / REPORT, result, tables, "self-check", now, load_pack())
     return SelfCheck(imported, result, first, last, len(points), knowledge.signature is None)
 
 

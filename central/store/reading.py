@@ -60,6 +60,19 @@ def audited_days(connection: sa.Connection, limit: int = 60) -> list[str]:
     return list(connection.execute(query).scalars())
 
 
+def folders_of_days(connection: sa.Connection, first: str, last: str) -> Mapping[str, Sequence[str]]:
+    """Name the folders of the runs that speak for days (ISO, both included), each with its days in order."""
+    query = (
+        sa.select(DAYS.c.service_day, RUNS.c.folder)
+        .join(RUNS, RUNS.c.run_id == DAYS.c.run_id)
+        .where(DAYS.c.service_day.between(first, last))
+    )
+    found: dict[str, list[str]] = {}
+    for row in connection.execute(query.order_by(DAYS.c.service_day)):
+        found.setdefault(row.folder, []).append(row.service_day)
+    return found
+
+
 def run_of_day(connection: sa.Connection, day: str) -> Row | None:
     """Read the run that speaks for a day."""
     return _row(connection, sa.select(RUNS).join(DAYS).where(DAYS.c.service_day == day))

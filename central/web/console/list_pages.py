@@ -21,7 +21,7 @@ from renzheng.central.lists import sheets, views
 from renzheng.central.lists.asked import FILTERS, GROUP_SORTS, GROUPS, SORTS, Asked, Wrong, write_cursor
 from renzheng.central.lists.lists import NONE, Lists, Row
 from renzheng.central.lists.months import KINDS, Kind
-from renzheng.central.pictures import drawing
+from renzheng.central.pictures import drawing, matrices
 from renzheng.central.settings import Settings
 from renzheng.central.store import reading, viewer
 from renzheng.central.store.database import Database
@@ -29,11 +29,12 @@ from renzheng.central.store.times import day_bounds_us, to_us
 from renzheng.central.texts import Texts, texts
 from renzheng.central.web.access import is_from_here
 from renzheng.central.web.console.forms import read_fields
-from renzheng.central.web.console.pages import XLSX, Times, choose_language, money, render
+from renzheng.central.web.console.pages import XLSX, Times, choose_language, render
 from renzheng.central.web.console.summaries import by_day, cards_of, period_of
 from renzheng.central.web.console.trails import LONGEST_LIST
 from renzheng.central.web.guard import needs
 from renzheng.contracts.ids import is_bureau
+from renzheng.contracts.money import in_wan
 
 SHOWN: Mapping[Kind, tuple[str, ...]] = {
     "lines": ("verdict", "reason", "line", "person", "item", "time", "amount", "coverage"),
@@ -166,8 +167,14 @@ def _figures(
     if asked.kind != "lines" or asked.cursor is not None:
         return ()
     t, figures = texts(choose_language(request)), []
+
+    def totals(fen: int) -> str:
+        return in_wan(fen, t.language)
+
     if asked.first and asked.first[:7] == asked.last[:7] and asked.first != asked.last:
-        figures.append(drawing.month(t, asked.first[:7], by_day(lists.sums(connection, asked, "day")), money))
+        figures.append(
+            drawing.month(t, asked.first[:7], by_day(lists.sums(connection, asked, "day")), totals)
+        )
     wrong = asked if "verdict" in asked.filters else asked.with_filter("verdict", "contradicted")
     cells = {
         (row["institution"], row["reason"]): int(row["amount_fen"])
@@ -175,7 +182,7 @@ def _figures(
     }
     if cells:
         names = {one["institution_id"]: one["name"] for one in known}
-        figures.append(drawing.matrix(t, cells, names, money))
+        figures.append(matrices.reasons(t, cells, names, totals))
     return figures
 
 

@@ -1,8 +1,7 @@
 """The console's pages: each reads from the store, and fills one template."""
 
-import re
 import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
@@ -20,7 +19,7 @@ from renzheng.central.audit.oracle.running import parameters_of
 from renzheng.central.lists.lists import Lists
 from renzheng.central.nightly import evidence
 from renzheng.central.nightly.finding_evidence import agreement, read_finding
-from renzheng.central.nightly.report import REPORT
+from renzheng.central.nightly.report import REPORT, named_in, read_named
 from renzheng.central.nightly.unanswered import find_unanswered
 from renzheng.central.nightly.what_if import OF_OTHER_INSTITUTIONS, what_would_change
 from renzheng.central.nightly.workbook import write_workbook
@@ -35,7 +34,7 @@ from renzheng.central.web.console.timeline import lay_out
 from renzheng.central.web.console.trails import trail
 from renzheng.central.web.guard import needs, visitor_of
 from renzheng.central.web.scoped import seen_of
-from renzheng.contracts.money import yuan
+from renzheng.contracts.money import in_wan, in_yuan
 from renzheng.contracts.tables import BOXES
 
 MOST_WHAT_IF = 3
@@ -85,8 +84,7 @@ _environment = Environment(
 
 def money(fen: int | None) -> str:
     """Write fen as yuan with thousands set apart."""
-    whole, cents = yuan(fen or 0).lstrip("-").split(".")
-    return f"{'−' if (fen or 0) < 0 else ''}¥{int(whole):,}.{cents}"
+    return in_yuan(fen or 0)
 
 
 def percent(ratio: float | None) -> str:
@@ -118,6 +116,7 @@ def render(request: Request, template: str, *, status: int = 200, **values: Any)
         account=visitor.account_id if visitor and visitor.session_id else "",
         sees=lambda key: key not in NAVIGATION or visitor is None or NAVIGATION[key] in visitor.permissions,
         money=money,
+        total=lambda fen: in_wan(fen or 0, language),
         percent=percent,
         **values,
     )
@@ -444,24 +443,17 @@ def _add_runs(router: APIRouter, database: Database, zone: ZoneInfo) -> None:
     def send_report(run_id: str) -> Response:
         with database.reading() as connection:
             row = reading.run(connection, run_id)
-            persons = reading.persons_judged(connection, run_id)
-        path = Path(row["folder"]) / REPORT if row else None
+            path = Path(row["folder"]) / REPORT if row else None
+            named = read_named(path.parent) if path else None
+            if named is None:  # a run of an earlier version
+                judged = reading.persons_judged(connection, run_id)
         if not viewer.sees_all():  # it names every institution
             raise HTTPException(404)
         if row is None or row["state"] != "done" or path is None or not path.is_file():
             raise HTTPException(404)
         text = path.read_text(encoding="utf-8")
-        viewer.note_persons(named_in(text, persons))
+        viewer.note_persons(named_in(text, judged) if named is None else named)
         return HTMLResponse(text, headers={"Content-Security-Policy": REPORT_POLICY})
-
-
-_WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]*[A-Za-z0-9]|[A-Za-z0-9]")
-
-
-def named_in(text: str, persons: Iterable[str]) -> set[str]:
-    """Return which persons a text names by their ids."""
-    words = set(_WORD.findall(text))
-    return {one for one in persons if one in words or (not _WORD.fullmatch(one) and one in text)}
 
 
 def ledger_table(rows: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:

@@ -121,7 +121,7 @@ def test_the_report_of_a_run_stands_alone(audited):
         "L-phantom",
         "L-elsewhere",
         "没看到不等于没来",
-        "not seen is not absent",
+        "无到场证据",
         "no_session",
         pack,
     ):

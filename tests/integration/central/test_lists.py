@@ -286,3 +286,15 @@ def test_a_wrong_address_is_answered_by_a_page_in_the_visitors_language(console,
     assert field in page
     status, page = console.get(f"{path}{'&' if '?' in path else '?'}lang=en")
     assert '<html lang="en">' in page
+
+
+def test_an_institutions_machines_and_coverage_are_a_page_and_a_part_of_its_own(console):
+    _, page = console.get("/institutions/H001?month=2026-03&lang=en")
+    (address,) = re.findall(r'<a href="(/pictures[^"]*)"', page)
+    status, whole = console.get(unescape(address))
+    assert (status, whole.count("<figure")) == (200, 4)
+    _, part = console.get(unescape(address) + "&part=1")
+    assert part.count("<figure") == 4
+    assert "<html" not in part
+    assert console.get("/pictures?institution=H001&month=2026-13")[0] == 404
+    assert console.get("/pictures?institution=H999&month=2026-03")[0] == 404

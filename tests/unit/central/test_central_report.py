@@ -33,13 +33,14 @@ def values(**more):
         "explanation_en": NASTY,
     }
     box = {"institution_id": NASTY, "institution": NASTY, "box": "unknown_code", "amount": Decimal("400.00")}
-    rejected = {"institution_id": NASTY, "table": NASTY, "rows": 2, "amount": None}
+    rejected = {"institution": NASTY, "institution_id": NASTY, "table": NASTY, "rows": 2, "amount": None}
     empty = {"totals": [], "institutions": [], "coverage": [], "findings": [finding], "lines": [line]}
     day = {"day": "2026-03-02", "lines": 1, "contradicted": Decimal("4.5"), "coverage": 0.5}
     cell = {"institution_id": NASTY, "institution": NASTY, "reason": NASTY, "amount": Decimal("4.5")}
     empty |= {"boxes": [box], "rejected": [rejected], "days": [day], "cells": [cell]}
     summary = {"from": "2026-03-02", "to": "2026-03-03", "region": NASTY, "rows": {}, "missing_tables": []}
     summary |= {"failed_rules": {}, "switched_off": [], "packs": {"pack_hash": "ab" * 32}, "rules": {"a": {}}}
+    empty |= {"facts": [], "rules": {"weekly-cap": {"zh": "周次超限", "en": NASTY}}}
     return {**empty, "run_id": NASTY, "made_at": AT, "summary": summary, **more}
 
 

@@ -4,7 +4,8 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from renzheng.central.pictures import drawing
+from renzheng.central.pictures import days, drawing, matrices
+from renzheng.central.pictures.days import Hours, SessionDay
 from renzheng.central.pictures.drawing import Day, Rate, Span
 from renzheng.central.texts import texts
 
@@ -38,10 +39,10 @@ def test_a_month_hatches_days_of_poor_coverage_and_leaves_open_those_without_an_
 
 def test_a_matrix_shows_the_largest_and_escapes_names():
     cells = {(f"H{n}", "no_session"): n * 100 for n in range(1, 30)} | {("H1", "too_short"): 5}
-    figure = drawing.matrix(texts("en"), cells, {"H29": "<script>&"}, money)
+    figure = matrices.reasons(texts("en"), cells, {"H29": "<script>&"}, money)
     tree = drawn(figure)
-    assert len(figure.rows) == drawing.MOST_ROWS
-    assert figure.rows[0] == ["<script>&", "¥29.00", "¥0.00"]
+    assert len(figure.rows) == matrices.MOST_ROWS
+    assert figure.rows[0] == ["<script>& H29", "¥29.00", "¥0.00"]
     assert any("<script>&" in (one.text or "") for one in tree.iter("title"))
     assert "<script" not in figure.svg
 
@@ -68,3 +69,32 @@ def test_a_funnel_marks_only_what_chance_does_not_explain():
     tree = drawn(drawing.funnel(texts("en"), rates, 0.8))
     outside = [one for one in tree.iter("g") if one.find("path") is not None]
     assert [one.find("title").text.split()[0] for one in outside] == ["many"]
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_more_sessions_billed_than_run_have_a_triangle_and_the_table_has_every_number(language):
+    told = [SessionDay("2026-02-01", 9, 7, 28.0), SessionDay("2026-02-02", 5, 5, 1_020.25)]
+    figure = days.sessions(texts(language), "2026-02", told)
+    tree = drawn(figure)
+    assert len([one for one in tree.findall("g") if one.find("path") is not None]) == 1
+    assert figure.rows == [["2026-02-01", "9", "7", "28.0"], ["2026-02-02", "5", "5", "1,020.2"]]
+
+
+def test_a_strip_of_coverage_leaves_what_nobody_reported_dashed_and_starts_with_the_blindest():
+    shown = ["2026-02-01", "2026-02-02"]
+    devices = {"k-1": {shown[0]: Hours(up=24.0)}, "k-0": {shown[1]: Hours(up=6.0, down=3.0)}}
+    figure = days.coverage(texts("en"), "2026-02", shown, devices)
+    tree = drawn(figure)
+    assert len([one for one in tree.iter("rect") if one.get("stroke-dasharray")]) == 2
+    assert figure.rows[1] == ["k-0", "2026-02-02", "6.0", "0.0", "3.0", "15.0"]
+    assert [row[0] for row in figure.rows] == ["k-0", "k-0", "k-1", "k-1"]
+
+
+def test_machines_by_hour_and_witnesses_by_patient():
+    figure = matrices.machines(texts("zh"), "2026-02", {("M2", "7"): 3, ("M1", "23"): 1})
+    drawn(figure)
+    assert [row[0] for row in figure.rows] == ["M1", "M2"]
+    assert figure.rows[1][8] == "3"
+    figure = matrices.witnesses(texts("zh"), "2026-02", {("<b>", "P1"): 1_200, ("w", "P2"): 1})
+    drawn(figure)
+    assert figure.rows[0] == ["<b>", "1,200", "0"]
