@@ -100,6 +100,8 @@ def tidy_id(text: str) -> str:
 
     For ids whose case may tell two apart: lines, events, sessions, devices.
     """
+    if text.isascii() and text.isprintable() and " " not in text:
+        return text  # as nearly all are
     seen = (one for one in text if not is_unseen(one))
     narrow = unicodedata.normalize("NFKC", "".join(seen))
     return "".join(one for one in narrow if not is_unseen(one))

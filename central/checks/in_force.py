@@ -2,6 +2,7 @@
 
 import datetime as dt
 import logging
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -43,13 +44,18 @@ class InForce:
         self._folder, self._keys, self._region = folder, keys, region
         self._seen: tuple[object, ...] | None = None
         self._held: SiteKnowledge | None = None
+        self._reading = threading.Lock()
 
     def now(self) -> SiteKnowledge:
         """Return what the folder holds; cheap while nothing changes."""
         files = packs_in(self._folder)
         seen = tuple((path, found.st_size, found.st_mtime_ns) for path in files for found in [path.stat()])
         if self._held is None or seen != self._seen:
-            self._held, self._seen = self._read(files), seen
+            if self._held is not None and self._reading.locked():
+                return self._held  # another check reads what is new
+            with self._reading:
+                if self._held is None or seen != self._seen:
+                    self._held, self._seen = self._read(files), seen
         return self._held
 
     def _read(self, files: Sequence[Path]) -> SiteKnowledge:

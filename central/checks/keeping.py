@@ -43,7 +43,7 @@ class Check:
         account_id: who asked.
         stage: before or during.
         code: how it went.
-        asked: the request.
+        asked: the request, as JSON.
         advices: each as it was told, and whether it was shown.
         keys: of the shown ones, by which they are not shown again.
     """
@@ -54,7 +54,7 @@ class Check:
     account_id: str
     stage: str
     code: str
-    asked: Mapping[str, Any]
+    asked: bytes
     advices: Sequence[tuple[Mapping[str, Any], bool]]
     keys: Collection[str]
 
@@ -108,7 +108,7 @@ class Keeper:
         ]
         row = (
             check.check_id, check.at_us, check.institution_id, check.account_id, check.stage, check.code,
-            orjson.dumps(check.asked),
+            check.asked,
         )  # fmt: skip
         with self._lock:
             self._begin("NORMAL")

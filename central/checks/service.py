@@ -8,15 +8,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from renzheng.central.checks.asked import CheckAsked, Read, as_read
+from renzheng.central.checks.asked import CheckAsked, as_read
+from renzheng.central.checks.evaluator import Evaluator
 from renzheng.central.checks.history import History
 from renzheng.central.checks.in_force import InForce
 from renzheng.central.checks.keeping import Check, Keeper
 from renzheng.central.store.times import to_us
 from renzheng.contracts.ids import new_id, normalised_id
-from renzheng.rules.knowledge.evaluating import Evaluated, Knowledge
-from renzheng.rules.knowledge.facts import DAY_US, Situation, situation
-from renzheng.rules.knowledge.kinds import Hit, look_back_days
+from renzheng.rules.knowledge.kinds import Hit
 from renzheng.rules.knowledge.points import Kind, Power
 from renzheng.rules.knowledge.wording import OVERRIDES, reasons, worded
 
@@ -65,7 +64,7 @@ class Checks:
         terms: Terms,
         clock: Callable[[], dt.datetime],
     ) -> None:
-        self._in_force, self._history, self.keeper = in_force, history, keeper
+        self._in_force, self._evaluator, self.keeper = in_force, Evaluator(history), keeper
         self._terms, self._clock = terms, clock
 
     def check(self, asked: CheckAsked, account_id: str) -> dict[str, Any]:
@@ -79,49 +78,20 @@ class Checks:
     def _check(self, asked: CheckAsked, account_id: str) -> dict[str, Any]:
         now = self._clock()
         known = self._in_force.now()
-        place = self._history.place(normalised_id(asked.institution_id))
+        place = self._evaluator.history.place(normalised_id(asked.institution_id))
         zone = ZoneInfo(place.timezone or self._terms.timezone)
         today = now.astimezone(zone).date()
         read = as_read(asked, known.knowledge.codes, zone, place.level, today)
         not_checked = [*read.not_checked, *((name, code) for name, code in known.problems)]
         if not read.patient.person_id:
             return self._told(asked, account_id, now, (), [("history", "unknown_patient")], "unknown_patient")
-        read, gaps = self._completed(read)
-        found = self._evaluated(known.knowledge, read, asked.stage)
+        read, gaps = self._evaluator.completed(read)
+        found = self._evaluator.evaluated(known.knowledge, read, asked.stage)
         not_checked += [*gaps, *found.not_known]
         advices = list(self._advices(found.hits, asked, today))
         return self._told(
             asked, account_id, now, advices, not_checked, "ok" if read.lines else "nothing_to_check"
         )
-
-    def _completed(self, read: Read) -> tuple[Read, list[tuple[str, str]]]:
-        """Add what the store knows of the patient."""
-        kept = self._history.person(read.patient.person_id)
-        if kept is None:
-            return read, [("history", "person_unknown")]
-        patient = replace(
-            read.patient,
-            sex=read.patient.sex or kept.sex,
-            birth_day=kept.birth_day if read.patient.birth_day is None else read.patient.birth_day,
-        )
-        return replace(read, patient=patient), []
-
-    def _evaluated(self, knowledge: Knowledge, read: Read, stage: str) -> Evaluated:
-        codes = {line.code for line in read.lines}
-        now: Situation = situation(
-            read.patient, read.encounter, read.lines, self._before(knowledge, read, codes)
-        )
-        return knowledge.evaluate(now, stage)
-
-    def _before(self, knowledge: Knowledge, read: Read, codes: Iterable[str]) -> Sequence[Any]:
-        points = knowledge.about(codes)
-        if not points or not read.lines:
-            return ()
-        first = min(line.at_us for line in read.lines) - look_back_days(points) * DAY_US
-        related = knowledge.related(codes)
-        wanted = related | {own for own, national in knowledge.codes.items() if national in related}
-        lines = self._history.lines(read.patient.person_id, first, wanted)
-        return [*(replace(line, code=knowledge.national(line.code)) for line in lines), *read.earlier]
 
     def _advices(self, hits: Iterable[Hit], asked: CheckAsked, today: dt.date) -> Iterable[dict[str, Any]]:
         """Put hits into words; those of one point at one check are one advice."""
@@ -178,7 +148,7 @@ class Checks:
         told = [(one, one in shown) for one in advices]
         check = Check(
             new_id(), at_us, normalised_id(asked.institution_id), account_id, asked.stage, code,
-            asked.model_dump(mode="json"), told, [keys[one["id"]] for one in shown],
+            asked.model_dump_json().encode(), told, [keys[one["id"]] for one in shown],
         )  # fmt: skip
         self.keeper.keep(check)
         listed = [{"what": what, "code": why} for what, why in dict.fromkeys(not_checked)]

@@ -1,0 +1,1 @@
+"""How fast checks answer over the history of a region."""
