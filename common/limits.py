@@ -40,12 +40,12 @@ class BodyLimits:
         default: for every route that is not named.
         routes: by the beginning of the path; the longest beginning that fits counts.
         advising: by the beginning of the path, where care waits for an advice: what a request that is refused
-            is answered (200), given the code of the refusal.
+            is answered (200), given the code of the refusal; None where nothing waits below such a beginning.
     """
 
     default: int = SMALL_BODY_BYTES
     routes: Mapping[str, int] = field(default_factory=dict)
-    advising: Mapping[str, Callable[[str], Mapping[str, Any]]] = field(default_factory=dict)
+    advising: Mapping[str, "Advising | None"] = field(default_factory=dict)
 
     def of(self, path: str) -> int:
         """Return the most bytes that a body sent to this path may have."""

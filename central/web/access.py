@@ -45,7 +45,7 @@ STEP_COOKIE = "__Host-renzheng-step"
 PAGES_OF_FORMS = frozenset({"/sign-in", "/sign-in/second", "/sign-in/passkey", "/first"})
 OPEN_PATHS = PAGES_OF_FORMS | {"/sign-in/provider", "/sign-in/provider/back"} | {"/api/v1/health", "/health"}
 OPEN_FOLDER = "/static/"
-OF_PROGRAMS = ("/api/", "/nhsa/")
+OF_PROGRAMS = ("/api/", "/nhsa/", "/cds-services")
 """Beginnings of addresses that programs call, and are answered in JSON."""
 MOST_NOTING = 64
 """Entries of the access log that wait at the same time for answers on which care waits."""

@@ -27,6 +27,7 @@ from renzheng.central.cases import attachments, scanning
 from renzheng.central.cases.errors import CaseError
 from renzheng.central.cases.keeping import Cases
 from renzheng.central.cases.penalty_keeping import Penalties
+from renzheng.central.checks import cds_hooks
 from renzheng.central.checks.service import nothing
 from renzheng.central.checks.site import checks_of
 from renzheng.central.lists.lists import Lists
@@ -53,7 +54,7 @@ from renzheng.central.web import (
     stay_pages,
 )
 from renzheng.central.web.access import MOST_FORM_BYTES, OF_PROGRAMS, Gate, Next, is_open, read_token
-from renzheng.central.web.api import case_letters, case_penalties, case_rules, nhsa_checks, routes
+from renzheng.central.web.api import case_letters, case_penalties, case_rules, cds_checks, nhsa_checks, routes
 from renzheng.central.web.api import cases as case_routes
 from renzheng.central.web.api import checks as check_routes_of
 from renzheng.central.web.case_pages import routes as case_pages
@@ -129,6 +130,7 @@ def build_app(
     _add_cases(app, database, settings, clock)
     door = check_routes_of.Door(checks_of(settings, clock), settings.checks.deadline_ms / 1000)
     app.include_router(check_routes_of.build_router(door, lambda: to_us(clock())), prefix="/api/v1")
+    app.include_router(cds_checks.build_router(door, clock))
     app.include_router(nhsa_checks.build_router(door, clock, settings.checks.scenarios))
     app.include_router(problem_pages.build_router(database, settings, clock, service))
     lists = Lists(settings.months_dir)
@@ -226,11 +228,14 @@ LIMITS = BodyLimits(
         "/doubts/acts": case_routes.MOST_BODY_BYTES,
         "/api/v1/checks": check_routes_of.MOST_BYTES,
         "/nhsa/": check_routes_of.MOST_BYTES,
+        cds_hooks.PREFIX: check_routes_of.MOST_BYTES,
     },
     advising={
         "/api/v1/checks": nothing,
         "/nhsa/310": nhsa_checks.refused_before,
         "/nhsa/3103": nhsa_checks.feedback_refused_before,
+        f"{cds_hooks.PREFIX}/": cds_hooks.no_cards,
+        **{f"{cds_hooks.PREFIX}/{name}/feedback": None for name in cds_hooks.SERVICES},
     },
 )
 
