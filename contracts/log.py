@@ -13,6 +13,7 @@ with it is the last one that the old key signs; every later entry is signed by t
 """
 
 import hashlib
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -131,6 +132,22 @@ def follow(head: Head, lines: Iterable[bytes]) -> Iterator[tuple[Entry, Head]]:
             )
         head = Head(entry.sequence, hashlib.sha256(line).hexdigest())
         yield entry, head
+
+
+_BEGINS = re.compile(rb'\{"sequence":([1-9][0-9]{0,17}),"previous":"([0-9a-f]{64})","event":\{')
+
+
+def head_before(line: bytes) -> Head:
+    """Return the head that an entry says it follows; what follows the beginning of its line is for `walk`.
+
+    Raises:
+        BrokenChainError: as `read_entry`, where the line does not begin as `append` writes it.
+    """
+    begins = _BEGINS.match(line)
+    if begins is not None:
+        return Head(int(begins[1]) - 1, begins[2].decode())
+    entry = read_entry(line)
+    return Head(entry.sequence - 1, entry.previous)
 
 
 class Link(NamedTuple):

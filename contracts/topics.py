@@ -4,6 +4,7 @@
 """
 
 from enum import StrEnum
+from functools import lru_cache
 from typing import NamedTuple
 
 from renzheng.contracts.errors import InputError
@@ -39,6 +40,7 @@ class Topic(NamedTuple):
         return f"{ROOT}/{shard}/{device}/{self.channel.value}"
 
 
+@lru_cache(maxsize=4096)
 def parse_topic(topic: str) -> Topic:
     """Take a topic apart; twin of ``str(Topic(...))``.
 

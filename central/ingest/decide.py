@@ -125,8 +125,8 @@ def _find_key(device: DeviceState, header: log.BatchHeader, envelope: bytes) -> 
 def _open(envelope: bytes, said: log.BatchHeader, public: OKPKey) -> OpenedBatch | Refused:
     try:
         batch = log.open_batch(envelope, public)
-        first = log.read_entry(batch.lines[0])
-        entries = tuple(log.walk(Head(first.sequence - 1, first.previous), batch.lines))
+        before = log.head_before(batch.lines[0])
+        entries = tuple(log.walk(before, batch.lines))
     except SignatureError as error:
         return Refused(Problem.SIGNATURE, error.what)
     except log.BrokenChainError as error:
@@ -135,7 +135,7 @@ def _open(envelope: bytes, said: log.BatchHeader, public: OKPKey) -> OpenedBatch
     except log.LogError as error:
         return Refused(Problem.MALFORMED, error.what)
     parts = (batch.header, batch.signature)
-    return OpenedBatch(said.key_id, first.previous, entries, *parts, said.ack_version)
+    return OpenedBatch(said.key_id, before.hash, entries, *parts, said.ack_version)
 
 
 def place(head: Head, opened: OpenedBatch, stored: Mapping[int, str]) -> Commit | AlreadyStored | Refused:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from orjson import dumps
 
 from renzheng.central.ingest import quick
+from renzheng.central.store.times import to_us
 from renzheng.contracts import events
 from renzheng.contracts.events import EventError
 from renzheng.contracts.ids import is_bureau
@@ -101,7 +102,7 @@ def _attendance(event_type: str) -> _Make:
             event.subject,
             event_type,
             data.purpose._value_,
-            int(event.time),
+            to_us(event.time),
             received_us,
             data.outcome._value_,
             data.comparison_score,
@@ -123,8 +124,8 @@ def _coverage(event: Any, device_id: str, sequence: int, received_us: int) -> Pr
         sequence,
         data.institution_id,
         data.purpose._value_,
-        int(data.from_at),
-        int(data.to_at),
+        to_us(data.from_at),
+        to_us(data.to_at),
         data.state.value,
         data.cause,
         received_us,
@@ -142,9 +143,9 @@ def _spot_check(event: Any, device_id: str, sequence: int, received_us: int) -> 
         data.institution_id,
         data.visit_id,
         event.subject,
-        int(data.drawn_at),
-        int(data.due_at),
-        int(event.time),
+        to_us(data.drawn_at),
+        to_us(data.due_at),
+        to_us(event.time),
         data.result.value,
         data.inspector_id,
         received_us,
@@ -157,7 +158,7 @@ def _clock(event: Any, device_id: str, sequence: int, received_us: int) -> Proje
     if offset_ms is not None and abs(offset_ms) > INT64_MAX:
         return EventFlaw("data.offset_ms: no clock is that wrong.")
     trusted = int(event.data.clock.trusted)
-    row = (device_id, sequence, event.data.change, offset_ms, trusted, int(event.time), received_us)
+    row = (device_id, sequence, event.data.change, offset_ms, trusted, to_us(event.time), received_us)
     return Projection("device_clocks", row)
 
 

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from joserfc.jwk import OKPKey
@@ -60,6 +60,7 @@ from renzheng.contracts.topics import Channel, Topic, TopicError, parse_topic
 
 logger = logging.getLogger(__name__)
 HELD_SECONDS = 600.0
+_REVOKED = "The device was revoked."
 
 ACK_PROBLEM: Mapping[Problem, str] = {
     Problem.UNKNOWN_DEVICE: "unknown_key",
@@ -109,6 +110,15 @@ class PreparedGroup:
     ones: Sequence[PreparedMessage]
 
 
+class _Answer(NamedTuple):
+    """What is answered to a message; `version` is of the acknowledgements that its sender reads."""
+
+    topic: Topic
+    head: Head
+    problem: Problem | None
+    version: int
+
+
 @dataclass
 class _Work:
     """What one transaction writes."""
@@ -122,7 +132,7 @@ class _Work:
     projected: dict[str, list[Row]] = field(default_factory=dict)
     moved: set[str] = field(default_factory=set)
     pending: dict[str, dict[int, str]] = field(default_factory=dict)
-    answers: list[tuple[Topic, Ack, int]] = field(default_factory=list)
+    answers: list[_Answer] = field(default_factory=list)
     counts: list[str] = field(default_factory=list)
     flaws: int = 0
     refused: list[refusals.Refusal] = field(default_factory=list)
@@ -154,12 +164,15 @@ class Ingest:
         self._clock = clock
         self._metrics = metrics or Metrics()
         self._held: dict[str, tuple[float, str]] = {}
+        self._known: dict[str, DeviceState] = {}
         self._speaker = device_status.Speaker(key, former or FormerKeys())
 
     def take(self, messages: Sequence[Message]) -> list[Reply]:
-        """Commit a group of messages and return the answers, one to each message that carries log entries.
+        """Commit a group of messages and return the answers.
 
-        A message that the store refuses while it takes others stays without an answer.
+        Each message that was not taken has one of its own; of those that were, the last of a device answers
+        the others too, as it acknowledges everything before. A message that the store refuses while it takes
+        others stays without an answer.
 
         Raises:
             StoreRefusesError: the store takes none of them; nothing of the group is in it.
@@ -228,6 +241,9 @@ class Ingest:
     def prepare(self, messages: Sequence[Message]) -> PreparedGroup:
         """Do with a group all that needs no transaction: signatures, inner chains, events, rows.
 
+        Devices are remembered from the last commit. What it takes on that, `commit` holds against the store
+        again, with the devices locked.
+
         Raises:
             StoreError: what the store holds of a device cannot be read.
             sqlalchemy.exc.SQLAlchemyError: the store refuses.
@@ -235,10 +251,16 @@ class Ingest:
         received_us = to_us(self._clock())
         topics = [_topic(message) for message in messages]
         of_devices = frozenset(topic.device_id for topic in topics if topic)
-        with self._database.reading() as connection:
-            known = _states(connection, of_devices, lock=False)
-        ones = [_prepare(m, t, known, received_us) for m, t in zip(messages, topics, strict=True)]
-        return PreparedGroup(received_us, of_devices, ones)
+        known: Mapping[str, DeviceState] = self._known
+        fresh = not of_devices <= known.keys()
+        while True:
+            if fresh:
+                with self._database.reading() as connection:
+                    known = _states(connection, of_devices, lock=False)
+            ones = [_prepare(m, t, known, received_us) for m, t in zip(messages, topics, strict=True)]
+            if fresh or not any(isinstance(one.content, Refused) for one in ones):
+                return PreparedGroup(received_us, of_devices, ones)
+            fresh = True  # what is remembered refuses nothing: a key may have come since
 
     def commit(self, group: PreparedGroup) -> list[Reply]:
         """Commit a prepared group, then sign the answers.
@@ -247,21 +269,29 @@ class Ingest:
             Exception: nothing of the group is in the store; `take` finds out whose fault it was.
         """
         began = time.monotonic()
-        work = self._commit(group)
+        try:
+            work = self._commit(group)
+        except Exception:
+            self._known = {}  # whatever it was, the store is asked again
+            raise
+        self._known.update(work.states)
         self._count(work, time.monotonic() - began)
         return self._signed(work)
 
     def _signed(self, work: _Work) -> list[Reply]:
         """Sign the answers of what has been committed."""
         self._speaker = work.speaker
-        return [*work.replies, *(self._sign(work, *answer) for answer in work.answers)]
+        return [*work.replies, *(self._sign(work, answer) for answer in _needed(work.answers))]
 
-    def _sign(self, work: _Work, topic: Topic, ack: Ack, version: int) -> Reply:
+    def _sign(self, work: _Work, answer: _Answer) -> Reply:
         """Sign an answer; where it is understood, with the word's place among all of this store."""
-        if version > 1:
-            device = work.states.get(topic.device_id)
+        device_id, head = answer.topic.device_id, answer.head
+        problem: Any = ACK_PROBLEM[answer.problem] if answer.problem else None
+        ack = Ack(device_id=device_id, upto=head.sequence, head_hash=head.hash, problem=problem)
+        if answer.version > 1:
+            device = work.states.get(device_id)
             ack = self._speaker.placed(ack, from_us(work.received_us), device.safe if device else 0)
-        return Reply(str(topic), sign_ack(ack, self._key))
+        return Reply(str(answer.topic), sign_ack(ack, self._key))
 
     def _commit(self, group: PreparedGroup) -> _Work:
         with self._database.writing() as connection:
@@ -348,15 +378,11 @@ def _prepare(
 
 def _row(link: Link, device: DeviceState, received_us: int) -> tuple[Projection | None, str | None]:
     event = read_event(link, device.device_id, device.institution_id)
-    if not isinstance(event, EventFlaw):
-        event = carried(event, device.device_id, device.institution_id)
-    if not isinstance(event, EventFlaw):
-        event = unentitled(event, device.institution_id, device.purpose) or event
-    found = (
-        event
-        if isinstance(event, EventFlaw)
-        else project(event, device.device_id, link.sequence, received_us)
-    )
+    found = carried(event, device.device_id, device.institution_id)
+    if not isinstance(found, EventFlaw):
+        found = unentitled(found, device.institution_id, device.purpose) or project(
+            found, device.device_id, link.sequence, received_us
+        )
     return (None, found.detail) if isinstance(found, EventFlaw) else (found, None)
 
 
@@ -364,7 +390,7 @@ def _read_status(message: Message, topic: Topic, device: DeviceState | None) -> 
     if device is None:
         return Refused(Problem.UNKNOWN_DEVICE, "The device is not registered.")
     if device.revoked:
-        return Refused(Problem.REVOKED, "The device was revoked.")
+        return Refused(Problem.REVOKED, _REVOKED)
     try:
         said = parse_status(message.payload)
     except (MessageError, OverflowError):
@@ -387,6 +413,9 @@ def _settle(connection: sa.Connection, work: _Work, prepared: PreparedMessage) -
     if isinstance(content, Refused) or topic is None or device is None:
         refused = content if isinstance(content, Refused) else Refused(Problem.UNKNOWN_DEVICE, "It is gone.")
         _refuse(work, prepared, refused)
+        return
+    if isinstance(content, Status) and device.revoked:
+        _refuse(work, prepared, Refused(Problem.REVOKED, _REVOKED))
         return
     if isinstance(content, Status):
         _take_status(connection, work, topic, device, content, retained=prepared.message.retained)
@@ -519,9 +548,14 @@ def _refuse(work: _Work, prepared: PreparedMessage, refused: Refused) -> None:
 def _answer(work: _Work, topic: Topic, refused: Refused | None, version: int) -> None:
     device = work.states.get(topic.device_id)
     head: Head = device.head if device else genesis(topic.device_id)
-    problem: Any = ACK_PROBLEM[refused.problem] if refused else None
-    ack = Ack(device_id=topic.device_id, upto=head.sequence, head_hash=head.hash, problem=problem)
-    work.answers.append((topic._replace(channel=Channel.ACK), ack, version))
+    problem = refused.problem if refused else None
+    work.answers.append(_Answer(topic._replace(channel=Channel.ACK), head, problem, version))
+
+
+def _needed(answers: Sequence[_Answer]) -> list[_Answer]:
+    """Leave out what a later answer of the same group says as well: a device has everything up to there."""
+    last = {(one.topic, one.version): at for at, one in enumerate(answers) if one.problem is None}
+    return [one for at, one in enumerate(answers) if one.problem or last[one.topic, one.version] == at]
 
 
 def _sort_out_answers(connection: sa.Connection, work: _Work) -> None:

@@ -228,19 +228,25 @@ def safe_sequence(connection: sa.Connection, device_id: str) -> int:
     return connection.execute(query).scalar() or 0
 
 
+_NAMED: sa.BindParameter[str] = sa.bindparam("device_ids", expanding=True)
+_KEYS_OF = sa.select(schema.device_keys).where(schema.device_keys.c.device_id.in_(_NAMED))
+_CHOSEN = (
+    sa.select(schema.devices, schema.checkpoint_heads.c.safe_sequence)
+    .outerjoin(schema.checkpoint_heads, schema.checkpoint_heads.c.device_id == schema.devices.c.device_id)
+    .where(schema.devices.c.device_id.in_(_NAMED))
+    .order_by(schema.devices.c.device_id)
+)
+_LOCKED = _CHOSEN.with_for_update(of=schema.devices)
+"""Made once: making them costs more than what they ask for, at each group of messages."""
+
+
 def states(
     connection: sa.Connection, device_ids: Collection[str], *, lock: bool
 ) -> Mapping[str, DeviceState]:
     """Read what the ingest must know of some devices; with `lock` nobody else moves their heads meanwhile."""
-    devices, device_keys, sealed = schema.devices, schema.device_keys, schema.checkpoint_heads
-    chosen = (
-        sa.select(devices, sealed.c.safe_sequence)
-        .outerjoin(sealed, sealed.c.device_id == devices.c.device_id)
-        .where(devices.c.device_id.in_(device_ids))
-        .order_by(devices.c.device_id)
-    )
     of_device: dict[str, dict[str, DeviceKey]] = {}
-    for row in connection.execute(sa.select(device_keys).where(device_keys.c.device_id.in_(device_ids))):
+    named = {"device_ids": list(device_ids)}
+    for row in connection.execute(_KEYS_OF, named):
         key = DeviceKey(
             _public_key(row.public_pem), row.revoked_at is not None, row.from_sequence, row.until_sequence
         )
@@ -257,5 +263,5 @@ def states(
             row.shard,
             row.reassigned_at,
         )
-        for row in connection.execute(chosen.with_for_update(of=devices) if lock else chosen)
+        for row in connection.execute(_LOCKED if lock else _CHOSEN, named)
     }

@@ -35,6 +35,7 @@ _KNOWN = sa.text(
     "SELECT topic, problem, sha256, length(payload) FROM quarantine WHERE device_id = :device_id"
 )
 _EXPIRE = sa.text("DELETE FROM quarantine WHERE last_received_at < :before")
+_WITH_GAPS = sa.text("SELECT device_id FROM alarms WHERE problem = 'gap' AND resolved_at IS NULL")
 _RAISE_AGAIN = sa.text(
     "UPDATE alarms SET times = times + :times, last_at = :now, detail = :detail, sequence = :sequence "
     "WHERE device_id = :device_id AND problem = :problem AND resolved_at IS NULL"
@@ -155,6 +156,4 @@ def close_gap(connection: sa.Connection, device_id: str, head_sequence: int, now
 
 def devices_with_gaps(connection: sa.Connection) -> set[str]:
     """Name the devices whose gap alarm is open."""
-    alarms = schema.alarms
-    query = sa.select(alarms.c.device_id).where((alarms.c.problem == "gap") & alarms.c.resolved_at.is_(None))
-    return set(connection.execute(query).scalars())
+    return set(connection.execute(_WITH_GAPS).scalars())

@@ -1,5 +1,7 @@
 """The chain and the envelope: what holds, and what each kind of tampering is called."""
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -115,3 +117,36 @@ def test_batches_are_cut_by_count_and_by_size():
 def test_what_is_no_batch_is_not_signed(lines):
     with pytest.raises(log.LogError):
         log.sign_batch(DEVICE, lines, KEY)
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        *(b"QR", b"Q", b"QQ==", b"QQ=", b"QQ+/", b"Q Q", b"QQ\n", b'QQ"', b"QQ\xff", b"\xc3\xa9Q"),
+        *(rb"\u0051Q", rb"QQ\n", rb"\\QQ", rb"\/QQ"),
+    ],
+)
+def test_what_encode_would_have_written_otherwise_is_not_decoded(part):
+    with pytest.raises(keys.SignatureError):
+        keys.decode(part)
+
+
+@given(st.binary(max_size=60))
+def test_what_was_encoded_is_decoded(payload):
+    assert keys.decode(keys.encode(payload)) == payload
+
+
+def test_a_header_is_the_readers_own():
+    envelope = keys.sign(b"{}", KEY, "x")
+    keys.read_header(envelope)["kid"] = "another"
+    assert keys.read_header(envelope)["kid"] == keys.key_id(KEY)
+
+
+def test_an_entry_says_which_head_it_follows_however_its_line_is_written():
+    (_, second), _ = chain(2)
+    entry = log.read_entry(second)
+    spaced = json.dumps({"sequence": 2, "previous": entry.previous, "event": entry.event}).encode()
+    assert log.head_before(second) == log.head_before(spaced) == log.Head(1, entry.previous)
+    for line in (b"", b"{}", second.replace(b'"sequence":2', b'"sequence":0')):
+        with pytest.raises(log.BrokenChainError):
+            log.head_before(line)
