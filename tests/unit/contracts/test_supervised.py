@@ -155,6 +155,33 @@ def test_a_library_that_calls_exit_ends_the_process():
     assert hard == [END_WITHIN_SECONDS]
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_systemd_hears_that_all_is_well_while_every_worker_turns_and_nothing_once_one_has_died(tmp_path):
+    dying = threading.Event()
+
+    def turn():
+        if dying.is_set():
+            raise SystemExit
+
+    workers = Workers(Worker(name, work, every_seconds=0.01) for name, work in (("a", turn), ("b", int)))
+    mortal, healthy = workers._workers
+    for worker in (mortal, healthy):
+        worker.start()
+    path = str(tmp_path / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as receiver:
+        receiver.bind(path)
+        told = Notifier({"NOTIFY_SOCKET": path, "WATCHDOG_USEC": "6000000"})
+        attend(workers, Rounds(2), notifier=told)
+        assert words(receiver) == ["READY=1", "WATCHDOG=1", "WATCHDOG=1", "STOPPING=1"]
+        dying.set()
+        assert supervised_eventually(lambda: not mortal.is_alive())
+        with pytest.raises(WorkerGaveUpError, match="worker a"):
+            attend(workers, Rounds(5), notifier=told, end_hard=lambda _seconds: None)
+        assert words(receiver) == ["READY=1", "STOPPING=1"]
+    assert healthy.is_alive()
+    done(healthy)
+
+
 def test_a_server_that_ends_unasked_ends_the_process():
     worker = Worker("web", lambda: None, repeatable=False)
     worker.start()
