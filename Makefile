@@ -11,8 +11,14 @@ JOBS  ?= 3
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
     command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' && echo $$p && break; done)
 PIP   := $(BIN)/python -m pip --disable-pip-version-check
+TESTS := -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
-.PHONY: help setup demo test check lint types imports format lock bench faults long architecture docs sbom wheels clean
+# what waits for nothing runs beside the rest: real parts are installed while packages are, mypy reads while tests wait
+MAKEFLAGS += --jobs=3
+# hundreds of programs start in the tests: each would compile the code anew
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: help setup demo test suite check lint types imports format lock bench faults long architecture docs sbom wheels clean
 
 help:  ## Show this list.
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -22,8 +28,10 @@ setup: $(VENV)/.ready  ## Make the environment in .venv and install; nothing els
 demo: $(VENV)/.ready  ## Play a dialysis day: faces at the kiosk, events to central, verdicts on the bill.
 	@$(BIN)/renzheng demo
 
-test: $(VENV)/.ready-dev check  ## Pass all tests; sets up the real parts they need.
-	@RENZHENG_PORTRAITS=$(CURDIR)/$(CACHE)/portraits $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(PYTEST)
+test: lint types imports suite  ## Check, and pass all tests; sets up the real parts they need.
+
+suite: $(VENV)/.ready-dev lint
+	@RENZHENG_PORTRAITS=$(CURDIR)/$(CACHE)/portraits $(BIN)/python -m pytest $(TESTS) $(PYTEST)
 
 check: lint types imports  ## Lint and type-check; part of `make test`.
 
@@ -46,7 +54,14 @@ $(VENV)/.made:
 	@deploy/setup/environment.sh "$(PYTHON)" "$(VENV)"
 	@touch $@
 
-$(VENV)/.run: requirements.lock $(VENV)/.made
+# the locked pip first: nothing may replace it while it runs twice
+$(VENV)/.pip: requirements.lock $(VENV)/.made
+	@mkdir -p $(CACHE)
+	@deploy/setup/locked.sh pip requirements.lock > $(CACHE)/pip.lock
+	@$(PIP) install --quiet --no-deps --require-hashes -r $(CACHE)/pip.lock
+	@touch $@
+
+$(VENV)/.run: requirements.lock $(VENV)/.pip
 	@echo 'Installing the locked packages ...'
 	@$(PIP) install --quiet --no-deps --require-hashes -r requirements.lock
 	@touch $@
@@ -65,10 +80,22 @@ $(VENV)/.ready: $(VENV)/.house $(CACHE)/portraits/.ready
 	@deploy/setup/voices.sh "$(BIN)/renzheng"
 	@touch $@
 
-$(VENV)/.ready-dev: requirements-dev.lock $(VENV)/.ready
+# PySpark is published as source alone: half a gigabyte is packed into a wheel, which pip's cache then has
+$(CACHE)/.spark: requirements-dev.lock $(VENV)/.pip
+	@mkdir -p $(CACHE)
+	@deploy/setup/locked.sh pyspark requirements-dev.lock > $(CACHE)/spark.lock
+	@$(PIP) wheel --quiet --no-deps --require-hashes -r $(CACHE)/spark.lock -w $(CACHE)/spark
+	@rm -r $(CACHE)/spark
+	@touch $@
+
+$(CACHE)/.parts: deploy/setup/real-parts.sh $(VENV)/.made
+	@deploy/setup/real-parts.sh
+	@mkdir -p $(CACHE)
+	@touch $@
+
+$(VENV)/.ready-dev: requirements-dev.lock $(VENV)/.ready $(CACHE)/.spark $(CACHE)/.parts
 	@echo 'Installing the packages of the tests ...'
 	@$(PIP) install --quiet --no-deps --require-hashes -r requirements-dev.lock
-	@deploy/setup/real-parts.sh
 	@deploy/setup/voices.sh "$(BIN)/renzheng"
 	@touch $@
 
@@ -76,7 +103,7 @@ faults: $(VENV)/.ready-dev  ## Kill, cut off, fill, flip and forge at length (an
 	@FAULTS=long $(BIN)/python -m pytest tests/faults tests/integration/audit/test_audit_spark.py $(PYTEST)
 
 long: $(VENV)/.ready-dev  ## Every test there is, with all lengths and permutations that `make test` leaves out (hours).
-	@FAULTS=long RENZHENG_PORTRAITS=$(CURDIR)/$(CACHE)/portraits $(BIN)/python -m pytest -m 'long or not long' -n $(JOBS) --dist loadfile --no-loadscope-reorder $(PYTEST)
+	@FAULTS=long RENZHENG_PORTRAITS=$(CURDIR)/$(CACHE)/portraits $(BIN)/python -m pytest -m 'long or not long' $(TESTS) $(PYTEST)
 
 bench: $(VENV)/.ready-dev  ## Measure faces, link and audit on this machine, beside their rivals (half an hour).
 	@$(BIN)/renzheng models bench --images $(CACHE)/portraits
