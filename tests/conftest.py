@@ -9,6 +9,7 @@ from zlib import crc32
 
 import pytest
 from hypothesis import HealthCheck, settings
+from parts.examples import LONG, examples
 
 from renzheng.bench.ward.server import PACKAGES, server_is_here
 
@@ -16,8 +17,9 @@ from renzheng.bench.ward.server import PACKAGES, server_is_here
 settings.register_profile(
     "renzheng",
     deadline=None,
+    max_examples=examples(100),
     suppress_health_check=[HealthCheck.too_slow],
-    derandomize=os.environ.get("FAULTS") != "long",
+    derandomize=not LONG,
     database=None,
 )
 settings.load_profile("renzheng")

@@ -5,6 +5,7 @@ import datetime as dt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from parts.examples import examples
 from parts.hostile_rules import HARMLESS, HEAD, HOSTILE
 from typer.testing import CliRunner
 
@@ -180,13 +181,13 @@ def grafts(draw):
     return f"{sql[:at]}{gap}{fragment}{gap}{tail}{sql[at:]}"
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 @given(grafts())
 def test_a_graft_into_a_rule_of_the_pack_is_refused(sql):
     assert refused(sql)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 @given(st.text(max_size=80), st.sampled_from(sorted(RULES)), st.integers(0, 5000))
 def test_any_text_anywhere_in_a_rule_is_refused_or_still_reads_known_tables_only(text, name, place):
     sql = RULES[name]

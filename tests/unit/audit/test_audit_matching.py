@@ -4,6 +4,7 @@ import itertools
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from parts.examples import examples
 
 from renzheng.central.audit.matching import Choice, assign, heaviest_matching
 
@@ -66,7 +67,7 @@ def served(choices, assigned):
     }
 
 
-@settings(deadline=None, max_examples=400)
+@settings(deadline=None, max_examples=examples(400))
 @given(problems())
 def test_no_assignment_is_better(choices):
     assigned = assign(choices)
@@ -74,14 +75,14 @@ def test_no_assignment_is_better(choices):
     assert worth(served(choices, assigned)) == best
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=examples(200))
 @given(problems())
 def test_no_session_is_given_twice(choices):
     given_out = [session for sessions in assign(choices).values() for session in sessions]
     assert len(given_out) == len(set(given_out))
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=examples(200))
 @given(problems(), st.randoms(use_true_random=False))
 def test_the_order_of_the_input_does_not_matter(choices, random):
     shuffled = list(choices)

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from parts.case_bundle import evidence_of, pack
+from parts.examples import examples
 
 from renzheng.central.cases import bundle
 from renzheng.central.cases.errors import BundleError
@@ -52,7 +53,7 @@ def test_a_bundle_is_checked_without_the_service_and_is_the_same_each_time(place
         check(place, MADE, by=[keys.generate_key()])
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(at=st.integers(0, len(MADE) - 1), bit=st.integers(0, 7))
 def test_no_bit_of_the_file_can_be_turned(place, at, bit):
     turned = bytearray(MADE)
@@ -61,7 +62,7 @@ def test_no_bit_of_the_file_can_be_turned(place, at, bit):
         check(place, bytes(turned))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(name=st.sampled_from(NAMES), share=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
 def test_a_bit_turned_in_a_file_names_the_file(place, name, share, bit):
     def turn(files):

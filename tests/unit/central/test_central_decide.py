@@ -6,6 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from parts.devices import LogWriter
+from parts.examples import examples
 
 from renzheng.central.ingest.decide import (
     AlreadyStored,
@@ -83,7 +84,7 @@ def test_a_new_entry_on_another_history_is_a_fork():
     assert (decision.problem, decision.sequence) == (Problem.FORK, 10)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.tuples(st.integers(1, 24), st.integers(1, 8)), min_size=1, max_size=25))
 def test_any_order_of_true_batches_never_forks_and_grows_without_a_hole(pieces):
     current, kept = head(0), {}
@@ -157,7 +158,7 @@ def log_payload(lines):
     return urlsafe_b64encode(lines).rstrip(b"=")
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(300), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.binary(max_size=300))
 def test_no_bytes_crash_it(payload):
     assert isinstance(open_message(state(), payload), Refused)
@@ -166,7 +167,7 @@ def test_no_bytes_crash_it(payload):
 PARTS = WRITER.batch().split(b".")
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(300), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.integers(0, 2), st.binary(max_size=80))
 def test_no_changed_part_crashes_it_or_is_taken(place_of, part):
     parts = [*PARTS]

@@ -1,7 +1,6 @@
 """The quick way of reading events is `parse_event`, only quicker: the same taken, the same refused."""
 
 import json
-import os
 from datetime import datetime
 from enum import Enum
 from pathlib import Path
@@ -11,6 +10,7 @@ import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from parts.examples import examples
 from pydantic import BaseModel
 
 from renzheng.bench.sync.devices import make_lines
@@ -20,7 +20,6 @@ from renzheng.central.store.times import to_us
 from renzheng.contracts import events, log
 from renzheng.contracts.events import EventError
 
-LONG = os.environ.get("FAULTS") == "long"
 RECORDED = [
     json.loads(file.read_bytes())
     for file in sorted(
@@ -181,13 +180,13 @@ def assert_alike(event_json):
     assert outcome_of(quick.read, event_json) == outcome_of(events.parse_event, event_json)
 
 
-@settings(max_examples=1500 if LONG else 400, deadline=None)
+@settings(max_examples=examples(1500), deadline=None)
 @given(changed_events())
 def test_changed_events_read_alike(event_json):
     assert_alike(event_json)
 
 
-@settings(max_examples=1000 if LONG else 300, deadline=None)
+@settings(max_examples=examples(1000), deadline=None)
 @given(damaged_events())
 def test_damaged_events_read_alike(event_json):
     assert_alike(event_json)
@@ -262,7 +261,7 @@ def columns_of(event):
     }
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(changed_events())
 def test_rows_say_what_the_event_says(event_json):
     try:

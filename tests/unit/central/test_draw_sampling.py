@@ -8,6 +8,7 @@ from fractions import Fraction
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from parts.examples import examples
 from scipy import stats
 
 from renzheng.central.draw.risk import Risk, Weighting, weigh
@@ -97,7 +98,7 @@ def test_the_test_itself_would_notice_a_bias():
     st.integers(1, 50),
     st.binary(min_size=32, max_size=32),
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 def test_the_size_is_kept_and_chances_add_up_to_it(weights, size, seed):
     chosen = choose(weights, size, Stream(seed, "units"))
     assert chosen == sorted(set(chosen))

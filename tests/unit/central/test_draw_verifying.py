@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from parts import second_draw
 from parts.draws import make_round, seal_up
+from parts.examples import examples
 
 from renzheng.central.draw.documents import PublishedRound, digest, read_document
 from renzheng.central.draw.verifying import Fails, Fault, Holds, verify_round
@@ -71,7 +72,7 @@ def mutations(draw, old):
 
 
 @given(st.data())
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(400), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_no_change_anywhere_in_the_file_passes(data):
     path = data.draw(st.sampled_from(PLACES))
     changed = copy.deepcopy(ROUND)
@@ -85,7 +86,7 @@ def test_no_change_anywhere_in_the_file_passes(data):
 
 
 @given(st.data())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 def test_no_change_of_a_byte_passes(data):
     text = bytearray(json.dumps(ROUND, ensure_ascii=False).encode())
     place = data.draw(st.integers(0, len(text) - 1))

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from parts.examples import examples
 
 from renzheng.contracts.messages import Ack
 from renzheng.edge.device.link import sender
@@ -76,7 +77,7 @@ def run(head, fates, lag_ms=40):
     return state, central, most
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(
     head=st.integers(1, 120),
     fates=st.lists(st.sampled_from(["arrive", "lose", "double", "overtake"]), max_size=80),

@@ -12,6 +12,7 @@ import pillow_heif
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from parts.examples import examples
 from PIL import Image
 
 from renzheng.models.errors import (
@@ -246,7 +247,7 @@ def test_frames_are_jpegs_of_a_camera() -> None:
         assert decode_frame(no_frame) is None
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(st.data())
 def test_the_header_says_what_the_decoder_finds(data: st.DataObject) -> None:
     columns, rows = data.draw(st.integers(20, 700)), data.draw(st.integers(20, 700))
@@ -259,7 +260,7 @@ def test_the_header_says_what_the_decoder_finds(data: st.DataObject) -> None:
 SAMPLES = [make() for make in (*COLOUR.values(), *GREY.values())]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(st.data())
 def test_damaged_images_never_crash(data: st.DataObject) -> None:
     damaged = bytearray(data.draw(st.sampled_from(SAMPLES)))
