@@ -62,6 +62,8 @@ class Permission(StrEnum):
     CASES_STEP = "cases_step"
     CASES_DRAFT = "cases_draft"
     CHECKS = "checks"
+    IDENTITIES = "identities"
+    UNMASK = "unmask"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +113,8 @@ TERMS: Mapping[Permission, Terms] = {
     _P.CASES_STEP: Terms(persons=True, step_up=True, purpose="cases"),
     _P.CASES_DRAFT: Terms(persons=True, step_up=True, purpose="cases"),
     _P.CHECKS: Terms(persons=True, purpose="checks"),
+    _P.IDENTITIES: Terms(),
+    _P.UNMASK: Terms(persons=True, step_up=True, purpose="unmasking"),
 }
 
 BEFORE_A_SECOND_FACTOR = frozenset({_P.OWN, _P.FACTORS})
@@ -119,17 +123,18 @@ _EVERYBODY = frozenset({_P.OWN, _P.FACTORS, _P.ROLES})
 _CASES = frozenset({_P.CASES, _P.CASES_STEP})
 """Which step of a case a role does is the cases' own table (`cases.acts`)."""
 _BUREAU = _EVERYBODY | {_P.EMERGENCY_ASK}
+_DECIDES = _CASES | {_P.CROPS, _P.CROPS_ALLOW, _P.VERDICTS, _P.FINDINGS, _P.UNMASK}
 MATRIX: Mapping[Role, frozenset[Permission]] = {
     Role.ADMINISTRATOR: _BUREAU
     | {_P.HEALTH, _P.DEVICES, _P.ATTEMPTS, _P.IMPORTS, _P.ACCOUNTS, _P.EMERGENCY_ALLOW},
     Role.AUDITOR: _BUREAU
     | _CASES
-    | {_P.CASES_DRAFT, _P.CROPS, _P.CROPS_ASK}
+    | {_P.CASES_DRAFT, _P.CROPS, _P.CROPS_ASK, _P.UNMASK}
     | {_P.STATISTICS, _P.VERDICTS, _P.FINDINGS, _P.EXPORTS, _P.RUNS, _P.ROUNDS, _P.STAYS}
     | {_P.ATTEMPTS, _P.LISTS_KEEP, _P.IMPORTS, _P.REJECTS, _P.DEVICES, _P.HEALTH},
-    Role.REVIEWER: _BUREAU | _CASES | {_P.CROPS, _P.CROPS_ALLOW, _P.VERDICTS, _P.FINDINGS},
-    Role.PANEL: _BUREAU | _CASES | {_P.CROPS, _P.CROPS_ALLOW, _P.VERDICTS, _P.FINDINGS},
-    Role.APPROVER: _BUREAU | _CASES | {_P.CROPS, _P.CROPS_ALLOW, _P.VERDICTS, _P.FINDINGS},
+    Role.REVIEWER: _BUREAU | _DECIDES,
+    Role.PANEL: _BUREAU | _DECIDES,
+    Role.APPROVER: _BUREAU | _DECIDES,
     Role.FINANCE: _BUREAU | _CASES,
     Role.RULE_AUTHOR: _BUREAU | {_P.STATISTICS},
     Role.RULE_APPROVER: _BUREAU | {_P.STATISTICS},
@@ -139,12 +144,13 @@ MATRIX: Mapping[Role, frozenset[Permission]] = {
     | _CASES
     | {_P.CROPS}
     | {_P.STATISTICS, _P.VERDICTS, _P.FINDINGS, _P.EXPORTS, _P.STAYS, _P.STAYS_CHANGE, _P.ATTEMPTS}
-    | {_P.CHECKS},
-    Role.DOCTOR: _EVERYBODY | _CASES | {_P.CHECKS},
+    | {_P.CHECKS, _P.IDENTITIES},
+    Role.DOCTOR: _EVERYBODY | _CASES | {_P.CHECKS, _P.IDENTITIES},
     Role.INTERNAL_CONTROL: _BUREAU
-    | {_P.STATISTICS, _P.VERDICTS, _P.FINDINGS, _P.ATTEMPTS, _P.RUNS, _P.ROUNDS, _P.CASES},
+    | {_P.STATISTICS, _P.VERDICTS, _P.FINDINGS, _P.ATTEMPTS, _P.RUNS, _P.ROUNDS, _P.CASES}
+    | {_P.UNMASK},
     Role.DATA_PROTECTION: _BUREAU
-    | {_P.ACCESS_LOG, _P.EMERGENCY_ALLOW, _P.PRIVACY, _P.PRIVACY_CHANGE, _P.CROPS},
+    | {_P.ACCESS_LOG, _P.EMERGENCY_ALLOW, _P.PRIVACY, _P.PRIVACY_CHANGE, _P.CROPS, _P.IDENTITIES},
     Role.THIRD_PARTY: _EVERYBODY | {_P.VERDICTS, _P.FINDINGS},
 }
 

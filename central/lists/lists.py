@@ -279,7 +279,8 @@ class _Source:
         having, values = "", list(self._values)
         if cursor is not None:
             having = f"WHERE ({sort}, grouped) {beyond} (?, ?)"
-            values += [cursor[0], str(cursor[1])]
+            key = viewer.meant(str(cursor[1])) if asked.group == "person" else str(cursor[1])
+            values += [key if sort == "grouped" else cursor[0], key]
         query = (
             f"SELECT * , {sort} AS place, grouped AS rid FROM ("  # noqa: S608 - our own names
             f"SELECT coalesce({column}, '{NONE}') AS grouped, count(*) AS rows, "
@@ -289,7 +290,8 @@ class _Source:
             f"AS insufficient FROM {self._from()} WHERE {self._where} GROUP BY 1) {having} "
             f"ORDER BY {sort} {way}, grouped {way}" + (f" LIMIT {limit}" if limit else "")
         )
-        return self._rows(query, values)
+        rows = self._rows(query, values)
+        return _of_persons(rows, sort) if asked.group == "person" else rows
 
     def sums(self, columns: Sequence[str]) -> list[Row]:
         named = ", ".join(f"coalesce({_COLUMNS[name]}, '{NONE}') AS {name}_" for name in columns)
@@ -325,7 +327,7 @@ def _conditions(asked: Asked, months: Sequence[Month], lines: Sequence[Month]) -
         ids = f"{key} = ? OR person_id = ?"
         ids += " OR list_contains(line_ids, ?)" if asked.kind == "findings" else ""
         where.append(f"({ids})")
-        values += [asked.text] * (3 if asked.kind == "findings" else 2)
+        values += [viewer.meant(asked.text)] * (3 if asked.kind == "findings" else 2)
     of_lines = []
     for name, wanted in asked.filters.items():
         condition, own = _filter(name, wanted, listed=name == "device" and asked.group != "device")
@@ -346,13 +348,24 @@ def _conditions(asked: Asked, months: Sequence[Month], lines: Sequence[Month]) -
     return " AND ".join(where), values
 
 
+def _of_persons(rows: Sequence[Row], sort: str) -> list[Row]:
+    """Keep of whom groups are, and write each person as the viewer may have it."""
+    viewer.note_persons(row["grouped"] for row in rows if row["grouped"] != NONE)
+    found: list[Row] = []
+    for row in rows:
+        shown = row["grouped"] if row["grouped"] == NONE else viewer.shown(row["grouped"])
+        place = shown if sort == "grouped" else row["place"]
+        found.append({**row, "grouped": shown, "rid": shown, "place": place})
+    return found
+
+
 def _list(months: Sequence[Month]) -> str:
     return "[" + ", ".join(f"'{quoted(month.columns)}'" for month in months) + "]"
 
 
 def _filter(name: str, wanted: Sequence[str], *, listed: bool) -> tuple[str, list[Any]]:
     """Write the condition that a column has one of some values."""
-    known = [value for value in wanted if value != NONE]
+    known = [viewer.meant(value) if name == "person" else value for value in wanted if value != NONE]
     marks = ", ".join("?" * len(known))
     if listed:
         conditions = [f"list_has_any(devices, [{marks}])"] if known else []
@@ -384,7 +397,8 @@ def read_rows(connection: sa.Connection, kind: Kind, keys: Sequence[Row]) -> lis
         for row in connection.execute(query).mappings():
             found[row["run_id"], row["institution_id"], row[KEY_OF[kind]]] = dict(row)
     viewer.note(found.values())
-    if kind == "findings" and (names := viewer.names_elsewhere(connection)):
+    if kind == "findings":
+        names = viewer.names_elsewhere(connection)
         found = {place: viewer.covered(row, names) for place, row in found.items()}
     return [
         found[place] for one in keys if (place := (one["run_id"], one["institution_id"], one["key"])) in found

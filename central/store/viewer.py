@@ -13,6 +13,7 @@ import orjson
 import sqlalchemy as sa
 
 from renzheng.central.store import schema
+from renzheng.central.store.masking import Masks, label
 
 HIDDEN = "***"
 
@@ -24,10 +25,14 @@ class Viewer:
     Args:
         institutions: those whose rows it sees; None for all.
         persons: of whom it has read so far.
+        masks: how persons' numbers are shown to it; None: whole.
+        remark: what the access log has beside the address, such as the reason that was given.
     """
 
     institutions: frozenset[str] | None = None
     persons: set[str] = field(default_factory=set)
+    masks: Masks | None = None
+    remark: str = ""
 
 
 _viewer: ContextVar[Viewer | None] = ContextVar("viewer", default=None)
@@ -73,6 +78,42 @@ def note_persons(person_ids: Iterable[str | None]) -> None:
         viewer.persons.update(one for one in person_ids if one)
 
 
+def remark(text: str) -> None:
+    """Give what the access log has beside the address of this request."""
+    viewer = _viewer.get()
+    if viewer is not None:
+        viewer.remark = text
+
+
+def masks() -> Masks | None:
+    """Return how persons' numbers are shown; None: whole."""
+    viewer = _viewer.get()
+    return None if viewer is None else viewer.masks
+
+
+def shown(person_id: str | None) -> str | None:
+    """Return a person's number as the viewer may have it: whole, or a handle that can be sent back."""
+    own = masks()
+    return person_id if own is None or not person_id else own.handle(person_id)
+
+
+def labelled(person_id: str | None) -> str:
+    """Return a person's number as a page writes it: whole, or its end. Takes a handle too."""
+    return label(shown(meant(person_id)) or "") if person_id else ""
+
+
+def told_apart(person_id: str) -> str:
+    """Return a person's number as a picture writes it: whole, or its end and so much that two stay two."""
+    handle = shown(person_id) or ""
+    return person_id if masks() is None else handle[: len(label(handle)) + 6]
+
+
+def meant(text: str) -> str:
+    """Return the number for which a handle stands; any other text as it is."""
+    own = masks()
+    return text if own is None else own.person(text) or text
+
+
 def names_elsewhere(connection: sa.Connection) -> Sequence[str]:
     """Read ids and names of the institutions that the viewer does not see, the longest first."""
     if sees_all():
@@ -84,16 +125,18 @@ def names_elsewhere(connection: sa.Connection) -> Sequence[str]:
 
 
 def covered(finding: Mapping[str, Any], names: Sequence[str]) -> Mapping[str, Any]:
-    """Cover, in a finding, what names institutions that the viewer does not see.
+    """Cover, in a finding, what names institutions that the viewer does not see, and masked numbers.
 
     Args:
         finding: its row.
         names: of those institutions (`names_elsewhere`).
     """
-    if not names:
+    own = masks()
+    if not names and own is None:
         return finding
 
     def hide(text: str) -> str:
+        text = text if own is None else own.cover(text, finding.get("person_id") or "")
         for name in names:
             text = text.replace(name, HIDDEN).replace(orjson.dumps(name).decode()[1:-1], HIDDEN)
         return text

@@ -1,6 +1,7 @@
 """Puts console and API together: errors in one form, headers, access."""
 
 import logging
+import secrets
 from collections.abc import Callable
 from datetime import datetime
 from functools import cache, partial
@@ -37,6 +38,7 @@ from renzheng.central.site.succession import read_former
 from renzheng.central.store import reading
 from renzheng.central.store.database import Database
 from renzheng.central.store.faults import describe
+from renzheng.central.store.masking import Masks
 from renzheng.central.store.times import to_us
 from renzheng.central.watch.problems import KINDS
 from renzheng.central.watch.service_status import ServiceStatus
@@ -52,6 +54,7 @@ from renzheng.central.web import (
     rate_pages,
     sign_in_pages,
     stay_pages,
+    unmasking,
 )
 from renzheng.central.web.access import MOST_FORM_BYTES, OF_PROGRAMS, Gate, Next, is_open, read_token
 from renzheng.central.web.api import case_letters, case_penalties, case_rules, cds_checks, nhsa_checks, routes
@@ -87,6 +90,12 @@ HEADERS = {
 }
 
 
+def masks_of(settings: Settings) -> Masks:
+    """Make the masks of this central; without its key, handles hold until the service starts again."""
+    key = settings.key_file
+    return Masks(key.read_bytes() if key.exists() else secrets.token_bytes(32))
+
+
 def build_app(
     database: Database,
     settings: Settings,
@@ -105,6 +114,7 @@ def build_app(
         redoc_url=None,
         dependencies=[Depends(guard)],
     )
+    app.state.masks = masks_of(settings)
     guesses = Guesses(count=lambda: metrics.add("renzheng_access_wrong_tokens_total"))
     token = read_token(settings.access_token_file)
     oidc = settings.oidc
@@ -138,6 +148,7 @@ def build_app(
     app.include_router(morning_page.build_router(database, settings, clock, lists))
     app.include_router(list_pages.build_router(database, settings, clock, lists))
     app.include_router(subject_pages.build_router(database, settings, lists))
+    app.include_router(unmasking.build_router())
     app.include_router(attempt_pages.build_router(database, settings, clock, service))
     app.include_router(data_pages.build_router(settings, zone))
     _add_signing_in(app, gate, guesses, database, settings, clock)
@@ -218,7 +229,7 @@ def _add_cases(app: FastAPI, database: Database, settings: Settings, clock: Call
 
 
 _ELSEWHERE = 303
-_FORMS = ("/sign-in", "/first", "/confirm", "/access", "/privacy", "/crops", "/views")
+_FORMS = ("/unmask", "/sign-in", "/first", "/confirm", "/access", "/privacy", "/crops", "/views")
 LIMITS = BodyLimits(
     routes={
         **dict.fromkeys(_FORMS, MOST_FORM_BYTES),

@@ -16,6 +16,7 @@ from renzheng.central.access.access_log import Access
 from renzheng.central.access.errors import UndeclaredRouteError
 from renzheng.central.access.roles import TERMS, Permission, Terms
 from renzheng.central.access.visitors import Visitor
+from renzheng.central.store import viewer
 from renzheng.central.store.viewer import Viewer, look_as
 
 MARK = "permission"
@@ -71,7 +72,7 @@ class Use:
             roles=self.visitor.roles,
             address=address_of(request),
             act=self.permission.value,
-            what=f"{request.method} {request.url.path}{query}"[:MOST_CHARACTERS],
+            what=f"{request.method} {request.url.path}{query} {self.viewer.remark}".strip()[:MOST_CHARACTERS],
             purpose=self.terms.purpose,
             outcome=outcome or ("shown" if reads else "changed"),
             persons=frozenset(self.viewer.persons),
@@ -96,7 +97,9 @@ async def guard(request: Request) -> None:
         return
     if permission is None or visitor is None:
         raise HTTPException(403, "This address is not open.")
-    use = Use(visitor, permission, Viewer(visitor.institutions))
+    whole = Permission.IDENTITIES in visitor.permissions
+    masks = None if whole else request.app.state.masks
+    use = Use(visitor, permission, Viewer(visitor.institutions, masks=masks))
     request.state.use = use
     if visitor.lacks_factor and permission not in visitor.permissions:
         if request.url.path.startswith("/api/") or request.method not in READING:
@@ -112,6 +115,28 @@ async def guard(request: Request) -> None:
             raise HTTPException(403, "Confirm at /confirm first that it is you.")
         raise HTTPException(303, headers={"Location": f"/confirm?next={quote(wanted)}"})
     look_as(use.viewer)
+
+
+def may_unmask(request: Request) -> bool:
+    """Return whether the visitor sees numbers masked and may have one whole."""
+    visitor = visitor_of(request)
+    return viewer.masks() is not None and visitor is not None and Permission.UNMASK in visitor.permissions
+
+
+def must_be_whole(request: Request) -> None:
+    """Let through who may have whole numbers, for a file that holds them and is bound by its hash.
+
+    Raises:
+        HTTPException: 403 for who neither knows numbers nor may unmask them, or has not confirmed just now.
+    """
+    use: Use = request.state.use
+    if use.viewer.masks is None:
+        return
+    if Permission.UNMASK not in use.visitor.permissions:
+        raise HTTPException(403, "This file holds whole numbers of persons, which your roles do not need.")
+    if not use.visitor.confirmed:
+        raise HTTPException(403, "Confirm at /confirm first that it is you.")
+    use.viewer.remark = "(whole numbers)"
 
 
 def visitor_of(request: Request) -> Visitor | None:

@@ -30,3 +30,11 @@ def seen_of(found: LineEvidence | None) -> LineEvidence | None:
         leaves=seen_rows(found.leaves),
         stays=seen_rows(found.stays),
     )
+
+
+def masked_rows(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """Write the persons of rows as the viewer may have them."""
+    return [
+        {**row, "person_id": viewer.shown(row["person_id"])} if "person_id" in row else {**row}
+        for row in rows
+    ]

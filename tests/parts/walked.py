@@ -58,7 +58,7 @@ def fill(database, run, institutions=(A, B)):
             connection.execute(sa.insert(schema.verdicts).values(known(schema.verdicts, row)))
             stay = {
                 "institution_id": institution, "visit_id": f"VISIT-{person[-2:]}", "person_id": person,
-                "admitted_at": 1, "surname": "X", "masked_number": f"*{person}",
+                "admitted_at": 1, "surname": "X", "masked_number": f"…{person[-2:]}",
             }  # fmt: skip
             connection.execute(sa.insert(schema.stays).values(stay))
         for institution in institutions:

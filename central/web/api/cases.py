@@ -35,7 +35,7 @@ from renzheng.central.cases.money import Ledger, Overturn
 from renzheng.central.cases.terms import term_of
 from renzheng.central.store import viewer
 from renzheng.central.store.database import Database
-from renzheng.central.web.guard import needs, visitor_of
+from renzheng.central.web.guard import must_be_whole, needs, visitor_of
 from renzheng.contracts.money import yuan
 from renzheng.contracts.once import loads_once
 
@@ -137,7 +137,7 @@ def shown_doubt(
         "case": doubt.case_id,
         "institution_id": doubt.institution_id,
         "month": doubt.month,
-        "person_id": doubt.person_id,
+        "person_id": viewer.shown(doubt.person_id),
         "line_ids": [line.line_id for line in doubt.lines],
         "finding_id": doubt.finding_id,
         "rule_id": doubt.rule_id,
@@ -275,7 +275,7 @@ def _add_lists(router: APIRouter, database: Database, zone: ZoneInfo) -> None:
         """List doubts, the largest first."""
         actor = actor_of(database, request)
         chosen = lists.DoubtChoice(
-            case, institution_id, month, state, rule_id, person_id,
+            case, institution_id, month, state, rule_id, viewer.meant(person_id),
             due_before=lists.moment_of(due_before, zone), sort=sort, limit=limit, offset=offset,
         )  # fmt: skip
         with database.reading() as connection:
@@ -333,6 +333,7 @@ def _add_reading(router: APIRouter, database: Database) -> None:
     @needs(Permission.CASES)
     def read_evidence(request: Request, doubt_id: Id) -> Response:
         """Read the frozen evidence of a doubt, byte for byte as it was hashed."""
+        must_be_whole(request)
         actor = actor_of(database, request)
         with database.reading() as connection:
             doubt = reading.doubt_of(connection, actor, doubt_id)
@@ -350,6 +351,7 @@ def _add_proofs(
     @needs(Permission.CASES)
     def read_journal(request: Request, case_id: Id) -> Response:
         """Read the case's journal: each entry as it was hashed, its hash and central's signature."""
+        must_be_whole(request)
         actor = actor_of(database, request)
         with database.reading() as connection:
             reading.whole_case_of(connection, actor, case_id)
@@ -378,6 +380,7 @@ def _add_proofs(
     @needs(Permission.CASES)
     def read_bundle(request: Request, case_id: Id) -> Response:
         """Take the case away as one file, which `renzheng case verify` checks without this service."""
+        must_be_whole(request)
         actor = actor_of(database, request)
         with database.reading() as connection:
             reading.whole_case_of(connection, actor, case_id)

@@ -2,14 +2,18 @@
 
 from collections.abc import Mapping
 from datetime import date, datetime
-from typing import Any
+from typing import Annotated, Any
 
 import orjson
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, PlainSerializer
 
+from renzheng.central.store import viewer
 from renzheng.central.store.times import from_us
 from renzheng.central.watch.problems import Problem as Wrong
 from renzheng.contracts.money import yuan
+
+PersonId = Annotated[str, PlainSerializer(viewer.shown, return_type=str)]
+"""A person's number, or the handle that stands for it where the caller's roles do not need the number."""
 
 
 class _Answer(BaseModel):
@@ -82,7 +86,7 @@ class Verdict(_Answer):
     service_day: date
     institution_id: str
     institution_name: str | None
-    person_id: str
+    person_id: PersonId
     item_code: str
     item_name: str
     service_at: datetime
@@ -109,7 +113,7 @@ class Finding(_Answer):
     verdict: str
     institution_id: str
     institution_name: str | None
-    person_id: str | None
+    person_id: PersonId | None
     line_ids: list[str]
     amount_yuan: str
     from_at: datetime | None

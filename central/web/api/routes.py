@@ -16,7 +16,7 @@ from renzheng.central.store.reading import Choice
 from renzheng.central.watch.service_status import ServiceStatus
 from renzheng.central.web.api import models
 from renzheng.central.web.guard import needs, open_to_all
-from renzheng.central.web.scoped import seen_of
+from renzheng.central.web.scoped import masked_rows, seen_of
 
 Limit = Annotated[int, Query(ge=1, le=1000)]
 Offset = Annotated[int, Query(ge=0, le=10_000_000)]
@@ -145,14 +145,14 @@ def _add_verdicts(router: APIRouter, database: Database, settings: Settings) -> 
         return models.LineEvidence(
             verdict=models.Verdict(**models.plain(row)),
             item_class=found.item_class,
-            attendance=[dict(one) for one in found.attendance],
-            machine_sessions=[dict(one) for one in found.machine_sessions],
-            coverage=[dict(one) for one in found.coverage],
-            spot_checks=[dict(one) for one in found.spot_checks],
-            leaves=[dict(one) for one in found.leaves],
-            stays=[dict(one) for one in found.stays],
-            prescription=dict(found.prescription) if found.prescription else None,
-            days=[dict(one) for one in found.days],
+            attendance=masked_rows(found.attendance),
+            machine_sessions=masked_rows(found.machine_sessions),
+            coverage=masked_rows(found.coverage),
+            spot_checks=masked_rows(found.spot_checks),
+            leaves=masked_rows(found.leaves),
+            stays=masked_rows(found.stays),
+            prescription=masked_rows([found.prescription])[0] if found.prescription else None,
+            days=masked_rows(found.days),
         )
 
     @router.get("/lines/{line_id:path}", tags=["verdicts"])

@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 from renzheng.central.cases.desk import ASKED, GROUPS, SORTS
 from renzheng.central.cases.doubts import State
 from renzheng.central.cases.worklists import Choice
+from renzheng.central.store import viewer
 
 IN_STORE = ("month", "institution", "rule", "person", "case", "answers")
 IN_MEMORY = ("doctor", "shape", "certainty", *ASKED, "late")
@@ -34,7 +35,12 @@ class Asked:
     def choice(self) -> Choice:
         """What of it the store narrows."""
         return Choice(
-            states=self.states, **{name: value for name, value in self.chosen.items() if name in IN_STORE}
+            states=self.states,
+            **{
+                name: viewer.meant(value) if name == "person" else value
+                for name, value in self.chosen.items()
+                if name in IN_STORE
+            },
         )
 
     def query(self) -> str:

@@ -254,7 +254,7 @@ def _written(row: Row, t: Texts, reason: str) -> Sequence[sheets.Cell]:
         t.code("doubt.state", row.state),
         row.institution,
         row.institution_id,
-        row.person_id or "",
+        viewer.shown(row.person_id) or "",
         row.doctor,
         row.line_id,
         row.day,

@@ -80,6 +80,8 @@ _environment = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
+_environment.filters["person"] = viewer.labelled
+_environment.filters["handle"] = viewer.shown
 
 
 def money(fen: int | None) -> str:
@@ -116,9 +118,8 @@ def render(request: Request, template: str, *, status: int = 200, **values: Any)
         account=visitor.account_id if visitor and visitor.session_id else "",
         sees=lambda key: key not in NAVIGATION or visitor is None or NAVIGATION[key] in visitor.permissions,
         money=money,
-        total=lambda fen: in_wan(fen or 0, language),
         percent=percent,
-        **values,
+        **{"total": lambda fen: in_wan(fen or 0, language), **values},  # lists count their rows by this name
     )
     answer = HTMLResponse(page, status_code=status)
     if request.query_params.get("lang") in LANGUAGES:
@@ -452,7 +453,10 @@ def _add_runs(router: APIRouter, database: Database, zone: ZoneInfo) -> None:
         if row is None or row["state"] != "done" or path is None or not path.is_file():
             raise HTTPException(404)
         text = path.read_text(encoding="utf-8")
-        viewer.note_persons(named_in(text, judged) if named is None else named)
+        persons = set(named_in(text, judged) if named is None else named)
+        viewer.note_persons(persons)
+        masks = viewer.masks()
+        text = text if masks is None else masks.cover(text, *persons)
         return HTMLResponse(text, headers={"Content-Security-Policy": REPORT_POLICY})
 
 

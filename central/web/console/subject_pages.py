@@ -1,5 +1,6 @@
 """The console's pages of one person, institution or device, each with a month of its lines and findings."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 from zoneinfo import ZoneInfo
@@ -19,7 +20,7 @@ from renzheng.central.store.database import Database
 from renzheng.central.texts import texts
 from renzheng.central.web.console.pages import Times, choose_language, render
 from renzheng.central.web.console.summaries import Subject, by_day, month_of, strip_of
-from renzheng.central.web.guard import needs
+from renzheng.central.web.guard import may_unmask, needs
 from renzheng.contracts.money import in_wan
 
 MOST_ON_A_STRIP = 500
@@ -60,6 +61,7 @@ def build_router(database: Database, settings: Settings, lists: Lists) -> APIRou
             subject=subject,
             figures=figures,
             own_id=own_id,
+            may_unmask=subject == "person" and may_unmask(request),
             about=named.get(own_id) if subject == "institution" else None,
             when=Times(zone),
             **values,
@@ -68,7 +70,7 @@ def build_router(database: Database, settings: Settings, lists: Lists) -> APIRou
     @router.get("/persons/{person_id:path}")
     @needs(Permission.VERDICTS)
     def show_person(request: Request, person_id: str) -> Response:
-        return show(request, "person", person_id)
+        return show(request, "person", viewer.meant(person_id))
 
     @router.get("/institutions/{institution_id:path}")
     @needs(Permission.VERDICTS)
@@ -103,6 +105,8 @@ def _add_pictures(router: APIRouter, database: Database, zone: ZoneInfo) -> None
         with month_facts.opened(frames, own_zone) as reader:
             facts = reader.facts(institution)
         viewer.note_persons(person for _, person in facts.vouched)
+        masked = {(own, viewer.told_apart(one)): times for (own, one), times in facts.vouched.items()}
+        facts = replace(facts, vouched=masked)
         figures = month_facts.figures(texts(choose_language(request)), month, facts)
         template = "pictures_part.html" if part else "pictures.html"
         return render(request, template, about=named[institution], month=month, figures=figures)

@@ -15,7 +15,7 @@ from renzheng.central.lists.asked import Asked
 from renzheng.central.lists.lists import Lists, Row
 from renzheng.central.lists.months import Kind
 from renzheng.central.pictures import drawing
-from renzheng.central.store import reading
+from renzheng.central.store import reading, viewer
 from renzheng.central.store.times import day_bounds_us, from_us
 from renzheng.central.texts import Texts
 
@@ -119,9 +119,10 @@ def month_of(
     days: Sequence[str] = reading.audited_days(connection, limit=1)
     wanted = request.query_params.get("month", "")
     pairs = [("month", wanted)] if wanted else []
-    lines, wrong = asking.read("lines", [*pairs, (subject, own_id)], days[0] if days else None)
+    shown = viewer.shown(own_id) or "" if subject == "person" else own_id
+    lines, wrong = asking.read("lines", [*pairs, (subject, shown)], days[0] if days else None)
     if wrong:
-        lines, _ = asking.read("lines", [(subject, own_id)], days[0] if days else None)
+        lines, _ = asking.read("lines", [(subject, shown)], days[0] if days else None)
     findings = Asked("findings", lines.first, lines.last, lines.filters)
     page, found = lists.page(connection, lines), lists.page(connection, findings)
     ever = page.total or found.total or lists.totals(connection, Asked("lines", filters=lines.filters))

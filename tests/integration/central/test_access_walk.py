@@ -65,12 +65,13 @@ async def _step(site, caller, role, method, path, permission, institution):  # n
     if permission not in MATRIX[role]:
         refused = [entry["outcome"] for entry in written] == (["refused"] if persons else [])
         return None if answer.status == 403 and refused and not named else where
+    unmasked = named if Permission.IDENTITIES not in MATRIX[role] else set()
     told = [one for one in TELLING[B] if one in text] if role in BY_INSTITUTION else []
     others = role in BY_INSTITUTION and institution == B and PLACED.search(path) and answer.status != 404
     unwritten = len(written) != 1 or not named <= set(written[0]["persons"]) if persons else bool(named)
     by_the_case = permission is Permission.CASES_STEP and method == "POST"  # whose own table has the steps
     refused = answer.status in (401, 500) or (answer.status == 403 and not by_the_case)
-    wrong = (refused, told, others, answer.status < 400 and unwritten)
+    wrong = (refused, told, others, unmasked, answer.status < 400 and unwritten)
     return f"{where}, {wrong}" if any(wrong) else None
 
 

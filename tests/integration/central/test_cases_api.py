@@ -3,6 +3,7 @@
 import asyncio
 import datetime as dt
 import json
+from urllib.parse import urlencode
 
 import pytest
 import sqlalchemy as sa
@@ -21,6 +22,7 @@ from renzheng.central.metrics import Metrics
 from renzheng.central.settings import make_settings
 from renzheng.central.store import schema
 from renzheng.central.store.database import Database
+from renzheng.central.store.masking import ending
 from renzheng.central.web.app import build_app
 
 START = dt.datetime(2026, 4, 7, 1, tzinfo=dt.UTC)
@@ -173,8 +175,18 @@ def test_who_may_what_and_whose_rows_are_whose(bureau):
     assert bureau.get("office-1", "/cases?month=2026-03&state=issued")["total"] == 1
     assert bureau.get("doctor-1", "/doubts")["total"] == 0
     with bureau.database.reading() as connection:
-        _, looked = access_log.read(connection, Wanted(person_id=case["doubts"][1]["person_id"]))
+        person = bureau.get("office-1", f"/cases/{case['id']}")["doubts"][1]["person_id"]
+        _, looked = access_log.read(connection, Wanted(person_id=person))
     assert {"auditor", "office-1"} <= {entry["account"] for entry in looked}
+    assert case["doubts"][1]["person_id"].startswith(f"{ending(person)}~"), "an auditor sees its end"
+    wanted = urlencode({"person_id": case["doubts"][1]["person_id"]})
+    assert bureau.get("auditor", f"/doubts?{wanted}")["total"] == 1, "and goes on with the handle"
+    for path, status in (("journal", 403), ("letters", 200), ("bundle", 403)):
+        answer = bureau.ask("finance", "GET", f"/cases/{case['id']}/{path}")
+        assert answer.status == status, path
+        assert person not in answer.body.decode(errors="replace"), path
+    assert bureau.ask("finance", "GET", f"/doubts/{case['doubts'][1]['id']}/evidence").status == 403
+    assert bureau.ask("auditor", "GET", f"/cases/{case['id']}/bundle").status == 200
 
 
 def test_a_refused_step_is_a_problem_document_and_a_version_is_an_etag(bureau):
