@@ -211,6 +211,8 @@ class Ingest:
     def _hold(self, message: Message, error: Exception) -> None:
         topic = _topic(message)
         if topic is not None:
+            since = time.monotonic() - HELD_SECONDS
+            self._held = {name: held for name, held in self._held.items() if held[0] > since}
             self._held[topic.device_id] = (time.monotonic(), describe(error))
 
     def refused(self) -> Mapping[str, str]:
@@ -523,16 +525,19 @@ def _accept(work: _Work, device: DeviceState, prepared: PreparedMessage, commit:
 
 def _refuse(work: _Work, prepared: PreparedMessage, refused: Refused) -> None:
     message, topic = prepared.message, prepared.topic
-    device_id = topic.device_id if topic else "-"
+    device_id = topic.device_id if topic else refusals.NOBODY
     if refused.problem is Problem.GAP and device_id in work.held:
         work.counts.append("held")
         return
     logger.warning("refused a message of device %s: %s", device_id, refused.problem.value)
+    known, detail = device_id in work.states, refused.detail.replace("\0", "")
+    if refused.problem is Problem.UNKNOWN_DEVICE:
+        detail = f"{device_id}: {detail}"
     refusal = refusals.Refusal(
         message.topic.replace("\0", ""),
-        device_id,
+        device_id if known else refusals.NOBODY,
         refused.problem.value,
-        refused.detail.replace("\0", ""),
+        detail,
         message.payload,
         decide.sha256_hex(message.payload),
         refused.sequence if refused.sequence is None or refused.sequence <= status.LARGEST else None,

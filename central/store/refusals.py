@@ -1,8 +1,9 @@
 """Quarantine and alarms: what was not taken, kept as it came, and the record that it happened.
 
 A sender that repeats itself fills one row. One that never repeats itself fills `MOST_KEPT` rows; what comes
-over that is counted, not kept, so that a broken or hostile device cannot fill the disk. Statements are
-written out once and take a group at a time: refusing must not cost more than verifying.
+over that is counted, not kept, so that a broken or hostile device cannot fill the disk. Devices that are not
+registered share one such bound, as anybody can make up names: there the oldest messages go first. Statements
+are written out once and take a group at a time: refusing must not cost more than verifying.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,6 +23,8 @@ KEPT_DAYS = 180
 """So long a refused message is kept after it last came; its alarm stays."""
 KEPT_FOR = timedelta(days=400)
 """How long a closed alarm is kept: a year's settlement can still be looked into."""
+NOBODY = "-"
+"""Stands for whatever is no registered device: its messages share a bound, and one alarm a problem."""
 OVERFLOW = ""
 """Stands for the hash in the one row that counts what is not kept."""
 
@@ -33,6 +36,13 @@ _KEEP = sa.text(
 )
 _KNOWN = sa.text(
     "SELECT topic, problem, sha256, length(payload) FROM quarantine WHERE device_id = :device_id"
+)
+_OLDEST = sa.text(
+    "DELETE FROM quarantine WHERE quarantine_id IN (SELECT quarantine_id FROM (SELECT quarantine_id, "
+    "row_number() OVER newest AS place, sum(length(payload)) OVER newest AS size FROM quarantine "
+    "WHERE device_id = :device_id AND sha256 <> :overflow "
+    "WINDOW newest AS (ORDER BY last_received_at DESC, quarantine_id DESC)) AS kept "
+    "WHERE place > :most OR size > :bytes)"
 )
 _EXPIRE = sa.text("DELETE FROM quarantine WHERE last_received_at < :before")
 _WITH_GAPS = sa.text("SELECT device_id FROM alarms WHERE problem = 'gap' AND resolved_at IS NULL")
@@ -66,10 +76,13 @@ def keep(connection: sa.Connection, refused: Iterable[Refusal], now_us: int) -> 
     if not merged:
         return
     kept: list[Refusal] = []
-    for device_id in sorted({one.device_id for one in merged}):
+    for device_id in sorted({one.device_id for one in merged} - {NOBODY}):
         known = {tuple(row[:3]): int(row[3]) for row in connection.execute(_KNOWN, {"device_id": device_id})}
         kept += _bound([one for one in merged if one.device_id == device_id], known)
-    connection.execute(_KEEP, [{**_values(one), "now": now_us} for one in _merge(kept)])
+    of_nobody = [one for one in merged if one.device_id == NOBODY]
+    connection.execute(_KEEP, [{**_values(one), "now": now_us} for one in _merge([*kept, *of_nobody])])
+    if of_nobody:
+        _let_oldest_go(connection, of_nobody[-1], now_us)
     for one in _merge(replace(one, topic="", sha256=OVERFLOW) for one in merged):
         values = {name: value for name, value in _values(one).items() if name in _ALARM_VALUES}
         if connection.execute(_RAISE_AGAIN, {**values, "now": now_us}).rowcount == 0:
@@ -123,6 +136,17 @@ def _bound(refused: Sequence[Refusal], known: Mapping[tuple[str, ...], int]) -> 
             detail = "Further messages, counted and not kept."
             bounded.append(replace(one, sha256=OVERFLOW, payload=b"", detail=detail))
     return bounded
+
+
+def _let_oldest_go(connection: sa.Connection, latest: Refusal, now_us: int) -> None:
+    """Keep the newest of what nobody known has sent, and count the others."""
+    bound = {"device_id": NOBODY, "overflow": OVERFLOW, "most": MOST_KEPT, "bytes": MOST_KEPT_BYTES}
+    gone = connection.execute(_OLDEST, bound).rowcount
+    if gone:
+        counted = Refusal(
+            "", NOBODY, latest.problem, "Older messages, counted and not kept.", b"", OVERFLOW, None, gone
+        )
+        connection.execute(_KEEP, {**_values(counted), "now": now_us})
 
 
 def _values(refusal: Refusal) -> Mapping[str, object]:

@@ -150,10 +150,7 @@ class Unit(DeviceAgent):
             told = {"place": "bedside", "witness_id": witness_id, "failures": failures}
             self.event_writer.write(events.DevicePinRefused, events.PinRefusedData, **told)
 
-        def wall_ms() -> int:
-            return round(self.clock.read().wall.timestamp() * 1000)
-
-        return PinChecker(self.store, self.people, wall_ms=wall_ms, tell=tell)
+        return PinChecker(self.store, self.people, running_ms=self.running_time.read_ms, tell=tell)
 
     def put_inspector(self, inspector_id: str, pin: str) -> None:
         """Enter an inspector, or set a new PIN.

@@ -25,6 +25,7 @@ from renzheng.edge.device.metrics import of_workers, one, summary
 from renzheng.edge.device.monitor import DeviceEventWriter, DeviceMonitor
 from renzheng.edge.device.privacy import open_privacy
 from renzheng.edge.device.releases import Releases
+from renzheng.edge.device.running_time import RunningTime
 from renzheng.edge.device.store import heartbeat
 from renzheng.edge.device.store.database import Store
 from renzheng.edge.device.store.lock import FolderLock
@@ -63,6 +64,7 @@ class DeviceAgent:
         self.keyring.sweep()
         self.evidence = Evidence(device.data_dir)
         self.people = open_people(self.store, device)
+        self.running_time = RunningTime(self.store, clock)
         self.event_writer = DeviceEventWriter(settings, self.log, clock)
         self.link = open_uplink(settings, self.log, clock, central_key, software)
         self.housekeeper = Housekeeper(
@@ -112,6 +114,7 @@ class DeviceAgent:
     def _tidy(self, now: datetime) -> None:
         """Let go of what is kept no longer; now and then, in a thread of its own."""
         self.housekeeper.tidy(now)
+        self.running_time.read_ms()
 
     def _warn_of_disk(self, short: bool) -> None:
         """Say that the disk is nearly full, or no longer; from any thread."""

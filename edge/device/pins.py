@@ -26,7 +26,7 @@ FREE_TRIES = 5
 FIRST_PAUSE_MS = 60_000
 LONGEST_PAUSE_MS = 15 * 60_000
 FORGOTTEN_MS = 24 * 3_600_000
-"""Failures that lie so far back count no more."""
+"""Failures that lie so far back, in time that the machine ran, count no more."""
 CALLER_TRIES = 20
 """Failures of one caller at numbers of all kinds, before it must pause as well."""
 STRANGERS_TRIES = 100
@@ -129,17 +129,18 @@ class PinChecker:
     Args:
         store: where failures and known tablets are kept.
         people: knows the PINs' hashes.
-        wall_ms: the wall clock; a pause outlives the process, so it is told by no other.
+        running_ms: how long the machine has run (`RunningTime`): a pause outlives the process, and ends no
+            earlier because somebody set a clock, nor later.
         tell: hears of each failure, with the number if there is such a witness; not more often than
             `EVENTS_AN_HOUR`.
     """
 
     def __init__(
-        self, store: Store, people: People, *, wall_ms: Callable[[], int], tell: Tell | None = None
+        self, store: Store, people: People, *, running_ms: Callable[[], int], tell: Tell | None = None
     ) -> None:
         self._store = store
         self._people = people
-        self._wall_ms = wall_ms
+        self._running_ms = running_ms
         self._tell = tell
         self._told: deque[int] = deque(maxlen=EVENTS_AN_HOUR)
         self._under_way: set[tuple[str, str]] = set()
@@ -194,11 +195,11 @@ class PinChecker:
         token = secrets.token_urlsafe(32)
         with self._store.writing() as database:
             database.execute(
-                "INSERT INTO pin_lanes VALUES (?, ?, ?)", (_lane(token), number, self._wall_ms())
+                "INSERT INTO pin_lanes VALUES (?, ?, ?)", (_lane(token), number, self._running_ms())
             )
             database.execute(
                 "DELETE FROM pin_lanes WHERE number = ? AND lane NOT IN"
-                " (SELECT lane FROM pin_lanes WHERE number = ? ORDER BY since_ms DESC LIMIT ?)",
+                " (SELECT lane FROM pin_lanes WHERE number = ? ORDER BY rowid DESC LIMIT ?)",
                 (number, number, LANES_OF_ONE),
             )
         return token
@@ -222,22 +223,20 @@ class PinChecker:
                 self._under_way.discard(slot)
 
     def _must_be_open(self, lanes: list[tuple[str, str]]) -> None:
-        now = self._wall_ms()
+        now = self._running_ms()
         for number, caller in lanes:
             row = self._row(number, caller)
-            until = 0 if row is None else min(row["until_ms"], row["last_ms"] + FORGOTTEN_MS)
-            if row is not None and row["last_ms"] <= now < until:
+            until = 0 if row is None else row["until_ms"]
+            if now < until:
                 raise _too_often("Too many wrong PINs.", f"Wait {(until - now) // 1000 + 1} s.")
 
     def _row(self, number: str, caller: str) -> dict[str, int] | None:
         return self._store.row("SELECT * FROM pin_tries WHERE number = ? AND caller = ?", number, caller)
 
     def _fail(self, lanes: list[tuple[str, str]]) -> None:
-        now = self._wall_ms()
+        now = self._running_ms()
         with self._store.writing() as database:
-            database.execute(
-                "DELETE FROM pin_tries WHERE last_ms < ? OR last_ms > ?", (now - FORGOTTEN_MS, now)
-            )
+            database.execute("DELETE FROM pin_tries WHERE last_ms < ?", (now - FORGOTTEN_MS,))
             for number, caller in lanes:
                 row = self._row(number, caller)
                 failures = 1 if row is None else row["failures"] + 1
@@ -256,7 +255,7 @@ class PinChecker:
                 database.execute(f"{what} WHERE number = ? AND caller = ?", (number, caller))
 
     def _say(self, number: str) -> None:
-        now = self._wall_ms()
+        now = self._running_ms()
         if self._tell is None or (len(self._told) == EVENTS_AN_HOUR and now - self._told[0] < _HOUR_MS):
             return
         self._told.append(now)

@@ -5,6 +5,7 @@ import asyncio
 from renzheng.contracts.ids import WitnessId
 from renzheng.edge.device.clock import Clock
 from renzheng.edge.device.pins import PinChecker
+from renzheng.edge.device.running_time import RunningTime
 from renzheng.edge.device.store.people import People
 from renzheng.edge.kiosk.recorder import Recorder
 from renzheng.edge.kiosk.screen import AbilitiesCall, WitnessCall
@@ -25,7 +26,7 @@ class Witnesses:
         self._pins = PinChecker(
             people.store,
             people,
-            wall_ms=lambda: round(clock.read().wall.timestamp() * 1000),
+            running_ms=RunningTime(people.store, clock).read_ms,
             tell=recorder.pin_refused,
         )
 

@@ -310,3 +310,13 @@ def _privacy(database: Database) -> None:
     )
     database.execute("CREATE TABLE held_crops (event_id TEXT PRIMARY KEY) STRICT")
     database.execute("CREATE TABLE due_crops (event_id TEXT PRIMARY KEY) STRICT")
+
+
+@MIGRATIONS(name="0012_running_time")
+def _running_time(database: Database) -> None:
+    """Pauses after wrong PINs count in running time: those that are under way begin once more."""
+    database.execute(
+        "CREATE TABLE running_time (only_row INTEGER PRIMARY KEY CHECK (only_row = 1), boot_id TEXT NOT NULL,"
+        " boot_ms INTEGER NOT NULL, counted_ms INTEGER NOT NULL) STRICT"
+    )
+    database.execute("UPDATE pin_tries SET until_ms = max(0, until_ms - last_ms), last_ms = 0")

@@ -173,6 +173,8 @@ def test_an_unknown_device_gets_an_answer_too(database, ingest):
     assert (answer.upto, answer.problem) == (0, "unknown_key")
     assert answer.head_hash == log.genesis("stranger").hash
     assert problems(database) == {"unknown_device"}
+    (kept,) = rows(database, schema.quarantine)
+    assert (kept.device_id, kept.detail) == (refusals.NOBODY, "stranger: The device is not registered.")
 
 
 @pytest.mark.parametrize(
@@ -500,9 +502,9 @@ def test_what_one_device_can_put_into_quarantine_is_bounded(database, ingest, wr
     assert [row.payload for row in kept if row.sha256 != refusals.OVERFLOW] == payloads[:10]
     with database.reading() as connection:
         alarms = {row["device_id"]: row["times"] for row in reading.alarms(connection)}
-    assert alarms == {"kiosk-1": 60, "kiosk-2": 1}
+    assert alarms == {"kiosk-1": 60, refusals.NOBODY: 1}
     with database.writing() as connection:  # long ago: one is closed, one is not
         of_one = schema.alarms.c.device_id == "kiosk-1"
         connection.execute(sa.update(schema.alarms).where(of_one).values(resolved_at=1, problem="gap"))
         assert refusals.forget(connection, 2) == 1
-    assert [row.device_id for row in rows(database, schema.alarms)] == ["kiosk-2"]
+    assert [row.device_id for row in rows(database, schema.alarms)] == [refusals.NOBODY]

@@ -2,14 +2,16 @@
 
 import stat
 import threading
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
 
 from renzheng.common.files import keep_private
 from renzheng.edge.device import credentials, pins
+from renzheng.edge.device.clock import ClockReading, SteppedClock
 from renzheng.edge.device.pins import PinChecker, PinError, TriedTooOftenError, check_pin
+from renzheng.edge.device.running_time import KEEP_EVERY_MS, RunningTime
 from renzheng.edge.device.store import people as people_store
 from renzheng.edge.device.store.database import Store
 from renzheng.edge.device.store.people import People, template_key
@@ -33,7 +35,7 @@ class Desk:
         self.store = Store(self.folder / "device.sqlite")
         self.people = People(self.store, template_key(self.folder / "template.key"))
         self.pins = PinChecker(
-            self.store, self.people, wall_ms=lambda: self.now, tell=lambda *told: self.told.append(told)
+            self.store, self.people, running_ms=lambda: self.now, tell=lambda *told: self.told.append(told)
         )
 
     def again(self):
@@ -148,11 +150,51 @@ def test_failures_are_told_with_numbers_that_exist_and_not_without_end(desk):
     assert len(desk.told) == pins.EVENTS_AN_HOUR
 
 
-def test_a_clock_that_went_back_keeps_nobody_out(desk):
+@pytest.mark.parametrize("days", [-400, -1, 1, 400])
+def test_a_clock_that_is_set_neither_opens_a_lane_nor_keeps_it_closed(desk, days):
+    clock = SteppedClock(datetime(2026, 3, 2, tzinfo=UTC))
+    desk.pins = PinChecker(desk.store, desk.people, running_ms=RunningTime(desk.store, clock).read_ms)
     for _ in range(pins.FREE_TRIES):
         desk.wrong()
-    desk.now -= 400 * 24 * 60 * MINUTE
+    clock.set_wall(timedelta(days=days))
+    assert desk.wrong()
+    clock.advance(timedelta(milliseconds=pins.FIRST_PAUSE_MS))
     assert desk.pins.check("W1", PIN, caller="10.0.0.9") == "W1"
+
+
+class Boots:
+    """A machine's clock over restarts."""
+
+    def __init__(self):
+        self.boot, self.ms = 1, 5_000
+
+    def read(self):
+        return ClockReading(datetime(2026, 3, 2, tzinfo=UTC), self.ms, f"boot-{self.boot}", trusted=True)
+
+
+def test_running_time_goes_on_over_restarts_and_never_back(desk):
+    clock = Boots()
+    running = RunningTime(desk.store, clock)
+    counted = [running.read_ms()]
+    clock.ms += KEEP_EVERY_MS
+    counted.append(running.read_ms())
+    clock.ms += 10  # so little is not kept, and lost with the power
+    counted.append(running.read_ms())
+    clock.boot, clock.ms = 2, 3_000
+    counted.append(RunningTime(desk.store, clock).read_ms())
+    clock.ms = 0
+    counted.append(RunningTime(desk.store, clock).read_ms())
+    assert counted == [5_000, 65_000, 65_010, 68_000, 68_000]
+
+
+def test_a_pause_under_way_outlives_an_upgrade(desk):
+    with desk.store.writing() as database:
+        database.execute("DROP TABLE running_time")
+        database.execute("DELETE FROM _sqlite_migrations WHERE name = '0012_running_time'")
+        database.execute("INSERT INTO pin_tries VALUES ('W1', 'x', 6, 1800000120000, 1800000000000)")
+    desk.again()
+    row = desk.store.row("SELECT * FROM pin_tries")
+    assert (row["until_ms"], row["last_ms"]) == (120_000, 0)
 
 
 @pytest.mark.parametrize(

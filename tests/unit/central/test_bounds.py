@@ -1,5 +1,6 @@
 """What one device can make central hold: messages, refused ones, nonces; tables that unpack to more."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
@@ -63,6 +64,24 @@ def test_refused_messages_of_one_device_are_bounded_by_bytes(database, monkeypat
         with database.writing() as connection:
             refusals.keep(connection, [refusal(number, 100)], number)
     assert kept(database) == [("", 0, 3), (f"{0:064}", 100, 1), (f"{1:064}", 100, 1)]
+
+
+@pytest.mark.parametrize("bounds", [{"MOST_KEPT": 3}, {"MOST_KEPT_BYTES": 350}])
+def test_whoever_makes_up_names_of_devices_fills_nothing_and_the_oldest_go_first(
+    database, monkeypatch, bounds
+):
+    for name, value in bounds.items():
+        monkeypatch.setattr(refusals, name, value)
+    for number in range(0, 20, 2):
+        made_up = [
+            replace(refusal(n, 100), device_id=refusals.NOBODY, topic=f"t/{n}") for n in (number, number + 1)
+        ]
+        with database.writing() as connection:
+            refusals.keep(connection, made_up, number)
+    assert kept(database) == [("", 0, 17), *((f"{number:064}", 100, 1) for number in (17, 18, 19))]
+    with database.reading() as connection:
+        alarms = connection.exec_driver_sql("SELECT device_id, times FROM alarms").all()
+    assert [tuple(row) for row in alarms] == [(refusals.NOBODY, 20)]
 
 
 def test_refused_messages_expire(database):
