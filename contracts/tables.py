@@ -388,6 +388,48 @@ OPERATIONS = Table(
     optional=True,
 )
 
+DRUG_SALES = Table(
+    "drug_sales",
+    (
+        _text("sale_id", note="the sale's number at the institution; one sale has a row for each code"),
+        _text("institution_id"),
+        _choice("kind", "sale", "return"),
+        _maybe("line_id", note="the claim line that bills it"),
+        _maybe("settlement_id", note="a return without a code takes back all that was settled with it"),
+        _maybe("person_id"),
+        _maybe("code", note="traceability code of one box; empty: not scanned"),
+        _maybe("product_code", note="what the code says of the product (contracts/traceability.py)"),
+        _maybe("item_code", note="the drug as billed"),
+        _maybe("batch"),
+        _maybe("expires_on", ColumnType.DATE),
+        _maybe("split", ColumnType.BOOLEAN, note="sold in parts of a pack; empty: not known"),
+        _maybe("units", ColumnType.QUANTITY, note="of the smallest that is sold"),
+        _choice("paid_by", "fund", "self", nullable=True),
+        _time("sold_at"),
+        _maybe("returned_of", note="the sale that a return takes back"),
+    ),
+    note="one box, or part of one, sold or returned",
+    optional=True,
+)
+
+DRUG_STOCK = Table(
+    "drug_stock",
+    (
+        _text("institution_id"),
+        _choice("kind", "purchase", "purchase_return", "count", "change"),
+        _maybe("code", note="traceability code of one box"),
+        _maybe("product_code"),
+        _maybe("item_code"),
+        _maybe("batch"),
+        _maybe("expires_on", ColumnType.DATE),
+        _maybe("quantity", ColumnType.QUANTITY),
+        _maybe("pack_units", ColumnType.QUANTITY, note="of the smallest that is sold, in one pack"),
+        _time("recorded_at"),
+    ),
+    note="one box that came in, went back or was counted",
+    optional=True,
+)
+
 REJECTS = Table(
     "rejects",
     (
@@ -424,6 +466,8 @@ INPUT_TABLES: Mapping[str, Table] = {
         STAFF_SUSPENSIONS,
         DIAGNOSES,
         OPERATIONS,
+        DRUG_SALES,
+        DRUG_STOCK,
     )
 }
 """Every table the audit reads, by name, in the order of the documentation; `REJECTS` apart, which is evidence

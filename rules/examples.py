@@ -61,6 +61,15 @@ USUAL: Mapping[str, Mapping[str, Any]] = {
     "staff_suspensions": {"from_day": dt.date(2026, 1, 1)},
     "diagnoses": {"institution_id": "H1", "visit_id": "V1", "person_id": "P1"},
     "operations": {"institution_id": "H1", "visit_id": "V1", "person_id": "P1"},
+    "drug_sales": {
+        "institution_id": "H1",
+        "kind": "sale",
+        "code": "C1",
+        "item_code": "DRUG",
+        "split": False,
+        "paid_by": "fund",
+    },
+    "drug_stock": {"institution_id": "H1", "kind": "purchase", "code": "C1", "item_code": "DRUG"},
     "rejects": {"table": "claim_lines", "institution_id": "H1", "file": "example.csv", "line": 2},
 }
 COPIED: Mapping[str, Mapping[str, str]] = {
@@ -72,6 +81,8 @@ COPIED: Mapping[str, Mapping[str, str]] = {
 }
 """Columns that repeat another one where an example leaves them out."""
 
+HERBAL = "T001700010"
+"""A herbal piece: the national codes of these begin with T, so its name is left as it is."""
 CATALOGUE: Mapping[str, str] = {
     "HD": "haemodialysis",
     "HDF": "haemodiafiltration",
@@ -192,13 +203,16 @@ def _prefixed(
 ) -> dict[str, Any]:
     return {
         name: prefix + value
-        if isinstance(value, str) and _is_id(table, name) and value not in known_codes
+        if isinstance(value, str) and _is_id(table, name) and value not in known_codes and value != HERBAL
         else value
         for name, value in row.items()
     }
 
 
 def _is_id(table: Table, column: str) -> bool:
-    return table.by_name[column].type is ColumnType.TEXT and column.endswith(
-        ("_id", "item_code", "traceability_code", "region_code", "alias_of")
+    return table.by_name[column].type is ColumnType.TEXT and (
+        column in {"code", "batch"}
+        or column.endswith(
+            ("_id", "item_code", "traceability_code", "product_code", "region_code", "alias_of")
+        )
     )

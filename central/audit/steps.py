@@ -38,6 +38,7 @@ STEPS: tuple[str, ...] = (
     "reversals",
     "net_lines",
     "billed_lines",
+    "medicine_sales",
     "capped_lines",
     "scope_lines",
     "dialysis_lines",

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from renzheng.central.claims import nhsa_cancellations, nhsa_settlements
+from renzheng.central.claims import nhsa_cancellations, nhsa_medicines, nhsa_settlements
 from renzheng.central.claims.delimited import BadLine, open_table
 from renzheng.central.claims.json_stream import is_json, read_values
 from renzheng.central.claims.mapping_file import NhsaSettings, read_settings
@@ -27,7 +27,14 @@ from renzheng.central.claims.nhsa_messages import (
     text_of,
 )
 from renzheng.central.claims.nhsa_people import People, diagnoses, operations
-from renzheng.central.claims.nhsa_table import TRANSACTIONS, Transaction, TransactionUse, find, plain_number
+from renzheng.central.claims.nhsa_table import (
+    SELF_PAID,
+    TRANSACTIONS,
+    Transaction,
+    TransactionUse,
+    find,
+    plain_number,
+)
 from renzheng.central.claims.nhsa_visits import read_registration, read_stay
 from renzheng.central.claims.rejects import Problem, Reason, RowPlace, RowProblem, shown
 from renzheng.central.claims.repeated_keys import ContainsRepeatedKeys
@@ -70,6 +77,7 @@ _TABLES: Mapping[TransactionUse, str] = {
     TransactionUse.LINE_CANCELLATION: nhsa_cancellations.TABLE,
     TransactionUse.REGISTRATION: "registrations",
     TransactionUse.VISIT: "registrations",
+    TransactionUse.MEDICINES: nhsa_medicines.SALES,
 }
 _TAKES_BACK = frozenset({TransactionUse.LINE_CANCELLATION, TransactionUse.SETTLEMENT_CANCELLATION})
 _FIRST_PARTS = 50
@@ -79,7 +87,10 @@ _TWICE = Problem("", Reason.KEY_TWICE)
 class NhsaSource:
     """What a hospital's log of the interface tells of lines, stays, settlements and persons."""
 
-    tables: Sequence[str] = ("claim_lines", "stays", "leaves", "persons", "diagnoses", "operations")
+    tables: Sequence[str] = (
+        *("claim_lines", "stays", "leaves", "persons", "diagnoses", "operations"),
+        *(nhsa_medicines.SALES, nhsa_medicines.STOCK),
+    )
     sources: Mapping[str, str] = SOURCES
     fills: Sequence[str] = ("persons",)
 
@@ -217,6 +228,8 @@ class NhsaSource:
         yield from self._unknown_lines(number, message, hidden, place)
         if transaction is not None and transaction.use is TransactionUse.LINES:
             yield from self._lines(transaction, message, place, zone_of)
+        elif transaction is not None and transaction.use is TransactionUse.MEDICINES:
+            yield from self._medicines(transaction, message, place, zone_of)
         elif transaction is not None and transaction.use is not TransactionUse.COUNTED:
             yield from self._other(transaction, message, place, zone_of)
         elif transaction is not None:
@@ -282,6 +295,29 @@ class NhsaSource:
             read = Fields(fields, self._options.institution, zone_of)
             named = None if batch is None else str(batch).strip()
             yield LineUpload(place, read.institution_id, str(draft.values["line_id"]), named, read.sent_at())
+        if draft.values["traceability_code"] and (
+            transaction.number == SELF_PAID or filled(fields, "trdn_flag") is not None
+        ):
+            yield from nhsa_medicines.box_of_line(
+                draft.values, fields, place, self_paid=transaction.number == SELF_PAID
+            )
+
+    def _medicines(
+        self, transaction: Transaction, message: Message, place: RowPlace, zone_of: ZoneOf
+    ) -> Iterator[Item]:
+        """Read sales, returns and stock of medicines: one record, or each of a list."""
+        nodes = [message.body[name] for name in transaction.nodes if name in message.body]
+        records = [record for node in nodes for record in records_of(node)]
+        if not nodes and not message.body and filled(message.head, *transaction.needs) is not None:
+            records = [dict(message.head)]
+        if not records:
+            table = nhsa_medicines.table_of(transaction.number)
+            yield RowProblem(table, place, _other_nodes(transaction, message.body))
+        for record in records:
+            fields = plain_fields(message.head, record)
+            read = Fields(fields, self._options.institution, zone_of)
+            codes = nhsa_medicines.codes_of(record, message.body, alone=len(records) == 1)
+            yield from nhsa_medicines.read_medicines(transaction.number, read, fields, codes, place)
 
     def _other(
         self, transaction: Transaction, message: Message, place: RowPlace, zone_of: ZoneOf

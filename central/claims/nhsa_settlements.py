@@ -10,6 +10,7 @@ from decimal import Decimal
 
 from renzheng.central.claims.nhsa_fields import Fields, filled
 from renzheng.central.claims.nhsa_lines import line_id_of
+from renzheng.central.claims.nhsa_medicines import Settled, settled_box, settlement_returned
 from renzheng.central.claims.rejects import Problem, Reason, RowPlace, RowProblem, shown
 from renzheng.central.claims.source import Ignored, Item
 from renzheng.central.claims.stay_events import (
@@ -25,8 +26,7 @@ TABLE = "settlements"
 FUND_PARTS = ("hifp_pay", "cvlserv_pay", "hifes_pay", "hifmi_pay", "hifob_pay", "maf_pay", "oth_pay")
 _DAY = timedelta(days=1)
 _SPLIT = "1"
-SPLIT_PACK = "2207 drug_trac_info: 拆零药品的追溯码 code of a split pack"
-SECOND_CODE = "2207 drug_trac_info: 同一明细的其余追溯码 further code of one line"
+WITHOUT_TIME = "2207 drug_trac_info: 结算无时间 settlement without a time"
 
 
 def read_settlement(
@@ -82,11 +82,12 @@ def _fund(read: Fields, fields: Mapping[str, object]) -> Decimal | None:
 def _codes(
     read: Fields, visit_id: str, settlement_id: str, place: RowPlace, codes: Iterable[Mapping[str, object]]
 ) -> Iterator[Item]:
-    """Yield one traceability code a line.
+    """Yield every box of a settlement, and for the claim line the first code of a whole one.
 
-    A split pack is lawfully settled many times, so its code is only counted.
+    A split pack is lawfully settled many times, so a claim line never carries its code.
     """
     with_code: set[str] = set()
+    at = read.time("setl_time", "setl_end_date") or read.sent_at()
     for record in codes:
         number, code = (
             str(record.get("feedetl_sn") or "").strip(),
@@ -95,13 +96,14 @@ def _codes(
         if not number or code is None:
             name = "drug_trac_codg" if number else "feedetl_sn"
             yield RowProblem(TABLE, place, Problem(name, Reason.DESCRIPTION_NOT_READ, shown(code or number)))
-        elif str(record.get("trdn_flag") or "").strip() == _SPLIT:
-            yield Ignored(SPLIT_PACK)
-        elif number in with_code:
-            yield Ignored(SECOND_CODE)
+            continue
+        line_id = line_id_of(read.institution_id, visit_id, number)
+        if at is None:
+            yield Ignored(WITHOUT_TIME)
         else:
+            yield settled_box(read, Settled(settlement_id, line_id, at), record, place)
+        if str(record.get("trdn_flag") or "").strip() != _SPLIT and number not in with_code:
             with_code.add(number)
-            line_id = line_id_of(read.institution_id, visit_id, number)
             yield LineCode(place, read.institution_id, line_id, str(code).strip(), settlement_id)
 
 
@@ -112,6 +114,8 @@ def read_settlement_cancellation(read: Fields, place: RowPlace) -> Iterator[Item
         yield from read.remarks(TABLE, place)
     else:
         yield SettlementCancellation(place, read.institution_id, settlement_id=settlement_id)
+        if (at := read.time("setl_time") or read.sent_at()) is not None:
+            yield settlement_returned(read, settlement_id, at, place)
 
 
 def read_reversed_message(read: Fields, fields: Mapping[str, object], place: RowPlace) -> Iterator[Item]:

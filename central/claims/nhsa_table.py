@@ -23,6 +23,7 @@ class TransactionUse(Enum):
     SETTLEMENT_LIST = "settlement_list"
     STAY = "stay"
     REVERSED_MESSAGE = "reversed_message"
+    MEDICINES = "medicines"
     COUNTED = "counted"
     """Nothing but count it: the audit has no table for it."""
 
@@ -50,6 +51,7 @@ class Transaction:
 
 _LINE = ("feedetl_sn", "mdtrt_id", "psn_no", "fee_ocur_time", "med_list_codg", "det_item_fee_sumamt", "cnt")
 _VISIT = ("mdtrt_id", "psn_no")
+_MEDICINE = ("med_list_codg", "fixmedins_bchno")
 _STOCK = {
     "3501": ("商品盘存 stock count", ("invinfo", "invinfodetail")),
     "3502": ("库存变更 stock change", ("invinfo", "invinfodetail")),
@@ -141,7 +143,10 @@ _ALL = (
         ("feedetail", "mdtrtinfo", "diseinfo"),
         _LINE,
     ),
-    *(Transaction(number, name, TransactionUse.COUNTED, nodes) for number, (name, nodes) in _STOCK.items()),
+    *(
+        Transaction(number, name, TransactionUse.MEDICINES, nodes, _MEDICINE)
+        for number, (name, nodes) in _STOCK.items()
+    ),
 )
 
 TRANSACTIONS: Mapping[str, Transaction] = {one.number: one for one in _ALL}

@@ -24,6 +24,7 @@ from renzheng.central.claims.values import (
 from renzheng.contracts.ids import normalised_id
 from renzheng.contracts.money import rounded
 from renzheng.contracts.tables import INPUT_TABLES, Column, ColumnType, Table
+from renzheng.contracts.traceability import read_traceability_code
 
 FREE_TEXT = frozenset(
     {
@@ -46,6 +47,8 @@ DESCRIPTIVE: Mapping[str, frozenset[str]] = {
     "stays": frozenset({"department", "ward", "bed"}),
     "diagnoses": frozenset({"diagnosis_name"}),
     "operations": frozenset({"operation_name", "doctor_id"}),
+    "drug_sales": frozenset({"code", "person_id", "item_code", "batch", "expires_on", "units", "split"}),
+    "drug_stock": frozenset({"code", "item_code", "batch", "expires_on", "quantity", "pack_units"}),
 }
 """Columns that never reject a row: a value that cannot be read is left out, with a remark."""
 TIMES: Mapping[str, str] = {
@@ -58,6 +61,8 @@ TIMES: Mapping[str, str] = {
     "machine_sessions": "started_at",
     "prescriptions": "valid_from",
     "operations": "operated_at",
+    "drug_sales": "sold_at",
+    "drug_stock": "recorded_at",
 }
 """Which column gives a row's day."""
 _BOOLEANS = {"true": True, "false": False, "1": True, "0": False, "t": True, "f": False}
@@ -128,6 +133,8 @@ def finish(draft: Draft, zone_of: ZoneOf) -> Row | Refused:
     zone = _zone(draft, zone_of)
     problems = list(draft.problems)
     values, found = _read(draft, zone)
+    if values.get("code") is not None:
+        _fill_from_code(values, str(draft.values["code"]))
     for name, reason, raw in found:
         _note(problems, draft.sources.get(name, name), reason, raw)
     if all(problem.reason.is_warning for problem in problems):
@@ -171,6 +178,18 @@ def _read(draft: Draft, zone: tzinfo | None) -> tuple[dict[str, Any], list[tuple
                 values[name] = " ".join(str(raw).split())[:MAX_TEXT]
             found.append((name, Reason.DESCRIPTION_NOT_READ if soft else problem.reason, raw))
     return values, found
+
+
+def _fill_from_code(values: dict[str, Any], raw: str) -> None:
+    """Fill what a box's code says of it, where the row does not."""
+    found = read_traceability_code(raw)
+    assert found is not None
+    for name, value in (
+        ("product_code", found.product),
+        ("batch", found.batch),
+        ("expires_on", found.expires_on),
+    ):
+        values[name] = values[name] or value or None
 
 
 def _day(draft: Draft, values: Mapping[str, Any], zone_of: ZoneOf) -> date | None:
@@ -235,7 +254,16 @@ def _text_reader(name: str) -> Callable[[object], str]:
         return read_text
     if name in PERSONS:
         return read_person
+    if name == "code":
+        return _traceability_code
     return read_code if name in CODES else read_id
+
+
+def _traceability_code(raw: object) -> str:
+    found = read_traceability_code(str(raw))
+    if found is None:
+        raise ValueProblem(Reason.UNKNOWN_VALUE)
+    return found.code
 
 
 class Rounding(Exception):  # noqa: N818 - not an error: the value is taken, with a remark

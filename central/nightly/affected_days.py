@@ -77,7 +77,7 @@ CHANGES = {
 }
 REACH_DAYS = {"attendance": 31, "machine_sessions": 31}
 """How many days later a dialysis line may still be served by a row (`late_billing_days`); others: a day."""
-UNTOUCHING = frozenset({"staff_suspensions", "diagnoses", "operations"})
+UNTOUCHING = frozenset({"staff_suspensions", "diagnoses", "operations", "drug_sales", "drug_stock"})
 """Tables that only findings read: a change of theirs is taken in with the next run of a day."""
 
 

@@ -23,7 +23,11 @@ MOST_SHOWN = 300
 MOST_ONE_BY_ONE = 40
 """Rows of a kind that are shown one by one; more are grouped."""
 AROUND = dt.timedelta(hours=12)
-KINDS = ("stay", "leave", "spot_check", "attendance", "machine_session", "prescription", "death", "line")
+KINDS = (
+    *("stay", "leave", "spot_check", "attendance", "machine_session"),
+    *("prescription", "death", "drug_sale", "line"),
+)
+_SALE = "d.institution_id || '@' || d.sale_id"
 _RUN = "machine_id || '@' || CAST(epoch_us(started_at) // 1000000 AS VARCHAR)"
 
 
@@ -202,6 +206,7 @@ class _Reader:
         yield from self._runs()
         yield from self._checks()
         yield from self._stays()
+        yield from self._drug_sales()
         yield from self._lines()
         if self._persons:
             yield from self._leaves()
@@ -292,6 +297,22 @@ class _Reader:
             yield Item(
                 "line", row["line_id"], row["service_time"], None, "", row["item_name"] or row["item_code"],
                 row["person_id"], row["institution_id"], "", None, cited=True,
+            )  # fmt: skip
+
+    def _drug_sales(self) -> Iterator[Item]:
+        """Yield the sales that the finding names, and what was returned of their boxes."""
+        rows = self._rows(
+            f"WITH named AS (SELECT d.* FROM drug_sales d JOIN cited_ids c ON {_SALE} = c.id), "  # noqa: S608 - our own words
+            "boxes AS (SELECT DISTINCT code FROM named WHERE code IS NOT NULL) "
+            f"SELECT d.*, {_SALE} AS id, c.id IS NOT NULL AS cited FROM drug_sales d "
+            f"LEFT JOIN cited_ids c ON {_SALE} = c.id "
+            "WHERE c.id IS NOT NULL OR (d.kind = 'return' AND d.code IN (SELECT code FROM boxes))",
+        )
+        for row in rows:
+            yield Item(
+                "drug_sale", row["id"], row["sold_at"], None, "drug_event",
+                "split" if row["split"] and row["kind"] == "sale" else row["kind"], row["person_id"] or "",
+                row["institution_id"], row["code"] or row["item_code"] or "", None, row["cited"],
             )  # fmt: skip
 
     def _leaves(self) -> Iterator[Item]:

@@ -45,6 +45,8 @@ COMMANDS: Mapping[str, str] = {
     "staff_suspensions": "renzheng claims import staff_suspensions.csv --format csv --out TABLES",
     "diagnoses": "renzheng claims import EXTRACT --format platform --out TABLES",
     "operations": "renzheng claims import EXTRACT --format platform --out TABLES",
+    "drug_sales": "renzheng claims import BILLS --format nhsa --out TABLES",
+    "drug_stock": "renzheng claims import BILLS --format nhsa --out TABLES",
 }
 """How each table comes in, with TABLES for the site's folder; the devices' own tables need no command."""
 

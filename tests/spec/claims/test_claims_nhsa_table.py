@@ -82,7 +82,17 @@ DIAGNOSIS = {
     "diag_name": "尿毒症",
     "vali_flag": "1",
 }
-SALE = {"fixmedins_hilist_id": "Y1", "fixmedins_bchno": "L1", "drugtracinfo": [{"drug_trac_codg": "8" * 20}]}
+BOX = "81000012345678901234"
+SALE = {
+    "fixmedins_hilist_id": "Y1",
+    "fixmedins_bchno": "L1",
+    "med_list_codg": "XA1",
+    "trdn_flag": "0",
+    **dict.fromkeys(
+        ("sel_retn_time", "purc_retn_stoin_time", "invdate", "inv_chg_time"), "2026-03-02 10:00:00"
+    ),
+    "drugtracinfo": [{"drug_trac_codg": BOX}],
+}
 CONTENT = {
     "data": {**VISIT, "mdtrt_cert_type": "02", "chrg_bchno": "B1", "feedetl_sn": "1", "medfee_sumamt": 400},
     "2208 data": {**VISIT, "setl_id": "J1"},
@@ -102,7 +112,7 @@ CONTENT = {
     "setlinfo": SETTLED,
     "4101 setlinfo": {**VISIT, "setl_id": "J1", "hi_no": "H", "adm_time": "2026-03-02 09:00:00"},
     "setldetail": {"fund_pay_type": "310100", "fund_payamt": 300},
-    "drug_trac_info": {"feedetl_sn": "1", "drug_trac_codg": "8" * 20, "trdn_flag": "0"},
+    "drug_trac_info": {"feedetl_sn": "1", "drug_trac_codg": BOX, "trdn_flag": "0"},
     "dscginfo": {**VISIT, "endtime": "2026-03-06 14:00:00", "dscg_bed": "15", "dscg_way": "1"},
     "adminfo": {**VISIT, "begntime": "2026-03-02 10:00:00", "adm_bed": "14"},
     "payinfo": {"fund_pay_type": "310100", "fund_payamt": 300},
@@ -178,7 +188,7 @@ BECOMES = {
     "2203A": {"diagnoses": 1},
     "2204": {"claim_lines": 1},
     "2301": {"claim_lines": 1},
-    "2207": {"persons": 1},
+    "2207": {"persons": 1, "drug_sales": 1},
     "2304": {"persons": 1},
     "2401": {"stays": 1, "diagnoses": 1},
     "2402": {"diagnoses": 1},
@@ -186,10 +196,13 @@ BECOMES = {
     "4101": {"stays": 1, "diagnoses": 2, "operations": 1},
     "4101A": {"stays": 1, "diagnoses": 2, "operations": 1},
     "4205": {"claim_lines": 1},
+    **{number: {"drug_sales": 1} for number in ("2208", "2305")},
+    **{number: {"drug_stock": 1} for number in ("3501", "3502", "3503", "3504")},
+    **{number: {"drug_sales": 1} for number in ("3505", "3505A", "3506", "3506A")},
 }
 """What one message by itself puts into the tables; the others speak of what other messages brought."""
-COUNTED = {"2202", "2206", "2303", "3501", "3502", "3503", "3504", "3505", "3505A", "3506", "3506A"}
-TABLES = ("claim_lines", "persons", "stays", "diagnoses", "operations")
+COUNTED = {"2202", "2206", "2303"}
+TABLES = ("claim_lines", "persons", "stays", "diagnoses", "operations", "drug_sales", "drug_stock")
 
 
 @pytest.mark.parametrize("infno", SOURCE)

@@ -243,5 +243,5 @@ def test_missing_columns_are_those_of_the_transaction(tmp_path):
 
 
 def test_an_unknown_transaction_is_a_wrong_call(tmp_path):
-    with pytest.raises(UsageError, match="3505"):
-        _import(_csv(tmp_path / "a.csv", ADMIT), tmp_path / "out", transaction="3505")
+    with pytest.raises(UsageError, match="2206"):
+        _import(_csv(tmp_path / "a.csv", ADMIT), tmp_path / "out", transaction="2206")

@@ -1,0 +1,80 @@
+/*
+id: medicine-sold-before-bought
+version: "1.0"
+title: {zh: 售出早于采购或由非购入机构售出, en: "Sold before it was bought, or by another than its buyer"}
+status: stable
+basis: [国务院令第735号 第四十条（串换、倒卖药品） / State Council Decree 735 art 40]
+stage: after
+level: medium
+parameters:
+  grace_days:
+    unit: days
+    meaning: {zh: 采购入库补记的宽限, en: "a purchase may be entered late"}
+    values:
+      - {from: 2020-01-01, value: 7, reference: "本规则库的工作值，由地区自行设定 / working value of this pack; a region sets its own"}
+known_false_positives:
+  - {zh: 入库记录补录较晚, en: "a purchase entered very late"}
+  - {zh: 连锁门店间调拨, en: "stock moved between shops of one chain"}
+explanation:
+  zh: "追溯码 {code} 于 {buyer} 入库，却在此之前或在其他机构售出。"
+  en: "The box with traceability code {code} came in at {buyer}; it was sold before that or at another institution."
+examples:
+  - title: {zh: 售出一个月后才采购, en: "bought a month after it was sold"}
+    tables:
+      drug_stock:
+        - {recorded_at: "2026-04-10 09:00"}
+      drug_sales:
+        - {sale_id: S1, sold_at: "2026-03-04 10:00"}
+    flags: [{institution_id: H1}]
+    neighbour:
+      title: {zh: 入库晚记三天, en: "entered three days late"}
+      tables:
+        drug_stock:
+          - {recorded_at: "2026-03-07 09:00"}
+        drug_sales:
+          - {sale_id: S1, sold_at: "2026-03-04 10:00"}
+  - title: {zh: 由非购入机构售出, en: "sold by another than its buyer"}
+    tables:
+      drug_stock:
+        - {recorded_at: "2026-03-01 09:00"}
+      drug_sales:
+        - {sale_id: S1, institution_id: H2, sold_at: "2026-03-04 10:00"}
+    flags: [{institution_id: H2}]
+    neighbour:
+      title: {zh: 退回供应商后由另一机构购入, en: "sent back to the supplier and bought by the other"}
+      tables:
+        drug_stock:
+          - {recorded_at: "2026-03-01 09:00"}
+          - {institution_id: H2, recorded_at: "2026-03-03 09:00"}
+        drug_sales:
+          - {sale_id: S1, institution_id: H2, sold_at: "2026-03-04 10:00"}
+*/
+WITH bought AS (
+  SELECT code, institution_id, min(recorded_at_day) AS first_day
+  FROM drug_stock
+  WHERE code IS NOT NULL AND kind IN ('purchase', 'count', 'change')
+  GROUP BY code, institution_id
+),
+buyers AS (
+  SELECT code, min(institution_id) AS buyer FROM bought GROUP BY code
+),
+wrong AS (
+  SELECT m.*, k.buyer
+  FROM medicine_sales m
+  JOIN buyers k ON m.code = k.code
+  LEFT JOIN bought b ON m.code = b.code AND m.institution_id = b.institution_id
+  WHERE m.sold_at_day BETWEEN $from_day AND $to_day
+    AND (b.code IS NULL OR b.first_day > m.sold_at_day + $grace_days)
+)
+SELECT
+  institution_id,
+  CASE WHEN count(DISTINCT person_id) = 1 THEN max(person_id) END AS person_id,
+  coalesce(array_agg(line_id) FILTER (WHERE line IS NOT NULL), CAST([] AS VARCHAR[])) AS line_ids,
+  coalesce(sum(amount), 0) AS amount,
+  min(sold_at) AS from_at,
+  max(sold_at) AS to_at,
+  array_agg(institution_id || '@' || sale_id) AS evidence,
+  code,
+  max(buyer) AS buyer
+FROM wrong
+GROUP BY institution_id, code
