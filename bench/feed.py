@@ -2,9 +2,9 @@
 
 The moving head is a 2.5-D warp: the depth of the mean face and a little of an ellipsoid, laid under the
 photographed face by dlib's five points, turned by a few degrees of yaw and pitch, with a little sway and
-sensor noise. It speaks, blinks and keeps its gaze on the camera. It has a face's parallax and a face's own
-motion, which a photograph in front of the camera has not. It is *not* a bona fide presentation in the sense
-of ISO/IEC 30107-3; it stands in for one where no volunteer can.
+sensor noise, under a lamp that stays where it is. It speaks, blinks and keeps its gaze on the camera. It has
+a face's parallax, light and own motion, which a photograph in front of the camera has not. It is *not* a bona
+fide presentation in the sense of ISO/IEC 30107-3; it stands in for one where no volunteer can.
 """
 
 from collections.abc import Iterable, Iterator
@@ -276,6 +276,7 @@ def _moved(picture: _Image, pose: _Pose, depth: _Map, *, turn: float, phase: flo
         return _tilted(picture, pose, turn, phase)
     yaw = np.radians(7.0) * np.sin(2 * turn + phase)
     pitch = np.radians(3.5) * np.sin(3 * turn + 2 * phase)
+    picture = lit(picture, pose, depth, yaw=float(yaw), pitch=float(pitch))
     from_x = x - sway_x - depth * np.sin(yaw)
     from_y = y - sway_y - depth * np.sin(pitch)
     return np.asarray(
@@ -288,6 +289,35 @@ def _moved(picture: _Image, pose: _Pose, depth: _Map, *, turn: float, phase: flo
         ),
         dtype=np.uint8,
     )
+
+
+LAMP = (0.6, -0.5, 0.62)
+"""Whence the drawn room's light comes: right, down, forward, of length 1; half of all light is the lamp's."""
+
+_LIGHT_EVERY = 4  # pixels: light changes slowly over a face
+
+
+def lit(picture: _Image, pose: _Pose, depth: _Map, *, yaw: float, pitch: float) -> _Image:
+    """Change a head's brightness as it turns (radians) under a lamp that does not turn with it.
+
+    The photograph's own light is that of a head that looks straight ahead; only the change is computed.
+    """
+    coarse = cv2.resize(depth, None, fx=1 / _LIGHT_EVERY, fy=1 / _LIGHT_EVERY, interpolation=cv2.INTER_AREA)
+    coarse = cv2.GaussianBlur(coarse, (0, 0), 0.15 * pose.eyes / _LIGHT_EVERY)
+    down, across = np.gradient(coarse, float(_LIGHT_EVERY))
+    forward_part = 1 / np.sqrt(1 + across**2 + down**2)
+    x, y = -across * forward_part, -down * forward_part
+    before = _brightness(x, y, forward_part)
+    after = _brightness(x + yaw * forward_part, y + pitch * forward_part, forward_part - yaw * x - pitch * y)
+    head = np.clip(coarse / (0.3 * pose.eyes), 0, 1)
+    gain = cv2.resize((1 + head * (after / before - 1)).astype(np.float32), picture.shape[1::-1])
+    return np.asarray(cv2.multiply(picture, cv2.merge([gain] * 3), dtype=cv2.CV_8U), dtype=np.uint8)
+
+
+def _brightness(x: _Map, y: _Map, forward_part: _Map) -> _Map:
+    """Of a matt surface that looks there: half of it from everywhere, half from the lamp."""
+    facing = x * LAMP[0] + y * LAMP[1] + forward_part * LAMP[2]
+    return np.asarray(0.5 + 0.5 * np.clip(facing, 0, None), dtype=np.float32)
 
 
 def _tilted(picture: _Image, pose: _Pose, turn: float, phase: float) -> _Image:

@@ -5,7 +5,8 @@ looked like a third of a second before, moved and stretched to fit as well as th
 nor a shaking hand counts. A photograph's eyes and lips stay what they are.
 
 What it can show: somebody blinks, looks elsewhere or speaks. What it cannot: a video does all of it, and a
-program can close a still's lids; so lids alone count only where more than one rigid body was seen to move.
+program can close a still's lids or open its lips. So it counts only where something else moved that such a
+program leaves alone: jaw or cheeks (`softness`), or the light on a face that turns (`shading`).
 """
 
 from dataclasses import dataclass
@@ -49,9 +50,9 @@ class Moved:
     lips: int = 0
 
 
-def say(moved: Moved, *, loose: bool) -> SignalResult:
-    """Weigh it; `loose`: more than one rigid body was seen to move."""
-    found = moved.lips >= PAIRS or (moved.eyes >= PAIRS and loose)
+def say(moved: Moved, *, supported: bool) -> SignalResult:
+    """Weigh it; `supported`: skin moved of itself too, or the light stayed in the room."""
+    found = supported and max(moved.lips, moved.eyes) >= PAIRS
     return SignalResult(
         "expression",
         1.5 if found else 0.0,

@@ -76,6 +76,7 @@ class Track:
         places: where the points lay on the face in the first frame, (n, 2), across and down from between the
             eyes in interocular distances; None where that is not known.
         nose_across: where the base of the nose lay across, likewise: 0 in a face that looks straight ahead.
+        brightness: grey levels around each point, (n,) a frame; empty where they were not taken.
     """
 
     interocular_px: float
@@ -83,6 +84,7 @@ class Track:
     at_ms: Sequence[int]
     places: Points | None = None
     nose_across: float = 0.0
+    brightness: Sequence[NDArray[np.float32]] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,11 @@ sheet does.
 
 What it can show: a photograph folded, rolled or flexed is no face, a head that turns by some three degrees
 is. What it cannot: a still that a program turns by a face's depth has a face's shape. So a second sign is
-needed, and `looseness` helps to judge it: one rigid body explains all of such a still's motion.
+needed, and `softness` helps to judge it: nothing of such a still moves but with its turn.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from renzheng.models.liveness.evidence import Family, SignalResult
 from renzheng.models.liveness.mean_face import forward, unturned
 from renzheng.models.liveness.motion import Track, carry, fit_homography
+from renzheng.models.liveness.surfaces import bends, depth_ways, orthonormal, plane_ways
 
 Array = NDArray[np.float64]
 
@@ -46,13 +47,8 @@ MIN_SHARE = 0.012
 MIN_SMOOTHNESS = 0.3
 """Correlation of that part from frame to frame: 0.5 and more, less where a busy machine sees few frames."""
 
-LOOSE_SIZE = 0.0012
-"""What three rigid bodies leave over, smoothed and less its noise, in interocular distances: of people
-0.001 to 0.009; of a still turned by a program 0.0003 to 0.0010, now and then 0.003. A weak sign, never one
-by itself."""
-
 _MOST_FITTED = 12
-_KNOTS, _DIRECTIONS, _REWEIGHTINGS = 7, 12, 3
+_DIRECTIONS, _REWEIGHTINGS = 12, 3
 
 
 class Relief(StrEnum):
@@ -71,7 +67,6 @@ class Depth:
     amplitude: float = 0.0
     share: float = 0.0
     smoothness: float = 0.0
-    loose: bool = False
 
 
 UNSEEN = Depth(Relief.UNKNOWN)
@@ -94,7 +89,7 @@ def assess(track: Track) -> Depth:
     if len(places) < MIN_POINTS:
         return UNSEEN
     first, shapes = _centred(track)
-    trust = _trust(places)
+    trust = trust_in(places)
     depth = forward(places)[:, None]
     trust = _reweighted(first, shapes, depth, trust)
     over = left_over(first, shapes, trust)
@@ -105,16 +100,7 @@ def assess(track: Track) -> Depth:
         and measured.share >= MIN_SHARE
         and measured.smoothness >= MIN_SMOOTHNESS
     )
-    if not found:
-        return measured
-    return Depth(
-        Relief.FACE,
-        measured.ratio,
-        measured.amplitude,
-        measured.share,
-        measured.smoothness,
-        loose=_loose(first, track),
-    )
+    return replace(measured, relief=Relief.FACE) if found else measured
 
 
 def _centred(track: Track) -> tuple[Array, list[Array]]:
@@ -129,8 +115,8 @@ def _centred(track: Track) -> tuple[Array, list[Array]]:
     return first, shapes
 
 
-def _trust(places: Array) -> Array:
-    """How rigid each place of a face is: little where lips, jaw and lids move, or hair may hang."""
+def trust_in(places: Array) -> Array:
+    """How rigid (n, 2) places of a face are: little where lips, jaw and lids move, or hair may hang."""
     across, down = np.abs(places[:, 0]), places[:, 1]
     trust = np.ones(len(places))
     trust[down > 0.75] = 0.35  # noqa: PLR2004 - below the nose the jaw moves
@@ -148,8 +134,8 @@ def _reweighted(first: Array, shapes: Sequence[Array], depth: Array, trust: Arra
     for _ in range(_REWEIGHTINGS):
         root = np.sqrt(kept)
         over = left_over(first, shapes, kept)
-        base = _orthonormal(_plane(first, root))
-        span = _orthonormal(_moved_by(surfaces, root), base)
+        base = orthonormal(plane_ways(first, root))
+        span = orthonormal(depth_ways(surfaces, root), base)
         rest = (over - span @ (span.T @ over)).reshape(2, len(first), -1)
         error = np.sqrt((rest**2).sum(axis=0).mean(axis=1)) / np.maximum(root, 1e-3)
         kept = trust / (1 + (error / (1.5 * max(float(np.median(error)), 1e-3))) ** 2)
@@ -161,20 +147,20 @@ def left_over(first: Array, shapes: Sequence[Array], trust: Array) -> Array:
     root = np.sqrt(trust)[:, None]
     rest = [(shape - carry(fit_homography(first, shape, trust), first)) * root for shape in shapes]
     over = np.stack([each.T.reshape(-1) for each in rest], axis=1)
-    base = _orthonormal(_plane(first, root[:, 0]))
+    base = orthonormal(plane_ways(first, root[:, 0]))
     return np.asarray(over - base @ (base.T @ over), np.float64)
 
 
 def _compare(first: Array, over: Array, depth: Array, root: Array) -> Depth:
     """Explain the parallax by the sheet that leaves a face least to explain, then by the face's depth."""
-    base = _orthonormal(_plane(first, root))
+    base = orthonormal(plane_ways(first, root))
     points, frames = len(first), over.shape[1]
     total = max(float((over**2).sum()), 1e-12)
     worst: Depth | None = None
     for angle in np.arange(_DIRECTIONS) * np.pi / _DIRECTIONS:
-        bent = _hats(first @ np.array([np.cos(angle), np.sin(angle)]))
-        sheet = np.column_stack([base, _orthonormal(_moved_by(bent, root, first), base)])
-        face = _orthonormal(_moved_by(depth, root), sheet)
+        bent = bends(first @ np.array([np.cos(angle), np.sin(angle)]))
+        sheet = np.column_stack([base, orthonormal(depth_ways(bent, root, first), base)])
+        face = orthonormal(depth_ways(depth, root), sheet)
         by_face = face.T @ over
         explained = float((by_face**2).sum())
         remains = max(float(((over - sheet @ (sheet.T @ over)) ** 2).sum()) - explained, 1e-12)
@@ -189,60 +175,7 @@ def _compare(first: Array, over: Array, depth: Array, root: Array) -> Depth:
     return worst
 
 
-def _plane(first: Array, root: Array) -> Array:
-    """How a plane's points may move: the eight ways of a homography; (2 n, 8)."""
-    x, y = first.T
-    one, zero = np.ones_like(x), np.zeros_like(x)
-    across = np.column_stack([x, y, one, zero, zero, zero, x * x, x * y])
-    down = np.column_stack([zero, zero, zero, x, y, one, x * y, y * y])
-    return np.asarray(np.concatenate([across, down]) * np.concatenate([root, root])[:, None], np.float64)
-
-
-def _moved_by(surfaces: Array, root: Array, first: Array | None = None) -> Array:
-    """How points of these depths may move: across, down and, with `first`, outwards as they come nearer."""
-    weighted = surfaces * root[:, None]
-    nothing = np.zeros_like(weighted)
-    ways = [np.concatenate([weighted, nothing]), np.concatenate([nothing, weighted])]
-    if first is not None:
-        ways.append(np.concatenate([weighted * first[:, :1], weighted * first[:, 1:]]))
-    return np.column_stack(ways)
-
-
-def _hats(along: Array) -> Array:
-    """Any bend along one direction: pieces of straight lines between knots; (n, knots)."""
-    knots = np.unique(np.quantile(along, np.linspace(0, 1, _KNOTS)))
-    return np.column_stack([np.interp(along, knots, row) for row in np.eye(len(knots))])
-
-
-def _orthonormal(columns: Array, base: Array | None = None) -> Array:
-    """A basis of what the columns span beside `base`."""
-    if base is not None:
-        columns = columns - base @ (base.T @ columns)
-        columns = columns - base @ (base.T @ columns)
-    basis, sizes, _ = np.linalg.svd(columns, full_matrices=False)
-    return np.asarray(basis[:, sizes > 1e-6 * max(float(sizes[0]), 1e-9)], np.float64)
-
-
 def _smoothness(parts: Array) -> float:
     products = float((parts[:, 1:] * parts[:, :-1]).sum())
     powers = float((parts[:, 1:] ** 2).sum() * (parts[:, :-1] ** 2).sum())
     return products / max(float(np.sqrt(powers)), 1e-12)
-
-
-def _loose(first: Array, track: Track) -> bool:
-    """Tell whether more moved than a rigid body, whatever the depth of each of its points."""
-    unit = max(track.interocular_px, 1.0)
-    rest = []
-    for points in track.points[1:]:
-        shape = ((points - points.mean(axis=0)) / unit).astype(np.float64)
-        rest.append(shape - carry(fit_homography(first, shape), first))
-    moved = np.stack(rest).transpose(1, 0, 2).reshape(len(first), -1)
-    left, sizes, right = np.linalg.svd(moved, full_matrices=False)
-    beyond = (moved - (left[:, :3] * sizes[:3]) @ right[:3]).reshape(len(first), -1, 2)
-    smooth = (beyond[:, :-2] + beyond[:, 1:-1] + beyond[:, 2:]) / 3
-    rough = beyond[:, :-2] - 2 * beyond[:, 1:-1] + beyond[:, 2:]
-    noise = (
-        (rough**2).sum(axis=2).mean(axis=1) / 6 / 3
-    )  # of one frame, a sixth; of the mean of three, a third
-    size = np.median((smooth**2).sum(axis=2).mean(axis=1) - noise)
-    return float(size) >= LOOSE_SIZE**2

@@ -21,6 +21,7 @@ LONGEST_MS = 2_500
 
 FRAMES_KEPT = 10
 
+_CELLS = 20  # of an eye distance: brightness is taken from a picture so coarse
 _WINDOW_PX = (17, 17)
 _LEVELS = 3
 _UNTIL = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 20, 0.01)
@@ -70,6 +71,7 @@ class FaceTracker:
         self._grey: NDArray[np.uint8] | None = None
         self._interocular_px = 0.0
         self._points: list[Points] = []
+        self._brightness: list[NDArray[np.float32]] = []
         self._places: Points | None = None
         self._nose_across = 0.0
         self._at_ms: list[int] = []
@@ -95,7 +97,12 @@ class FaceTracker:
         if self._grey is None:
             return None
         return Track(
-            self._interocular_px, tuple(self._points), tuple(self._at_ms), self._places, self._nose_across
+            self._interocular_px,
+            tuple(self._points),
+            tuple(self._at_ms),
+            self._places,
+            self._nose_across,
+            tuple(self._brightness),
         )
 
     def _is_long(self, at_ms: int) -> bool:
@@ -105,6 +112,7 @@ class FaceTracker:
     def forget(self) -> None:
         """Let go of the points."""
         self._grey, self._points, self._at_ms, self._places = None, [], [], None
+        self._brightness = []
 
     def _begin(self, grey: NDArray[np.uint8], eyes: Eyes, at_ms: int) -> None:
         self.forget()
@@ -119,6 +127,7 @@ class FaceTracker:
             self._grey, self._interocular_px = grey, eyes.apart_px
             self._points, self._at_ms = [np.asarray(found, dtype=np.float32).reshape(-1, 2)], [at_ms]
             self._nose_across = eyes.nose_across
+            self._brightness = [_brightness(grey, self._points[0], eyes.apart_px)]
             if eyes.nose_base is not None:
                 self._places = eyes.places(self._points[0])
 
@@ -133,11 +142,23 @@ class FaceTracker:
         if int(kept.sum()) < MIN_POINTS:
             return False
         self._points = [points[kept] for points in self._points]
+        self._brightness = [each[kept] for each in self._brightness]
         self._places = None if self._places is None else self._places[kept]
         self._points.append(np.asarray(after, dtype=np.float32).reshape(-1, 2)[kept])
+        self._brightness.append(_brightness(grey, self._points[-1], self._interocular_px))
         self._at_ms.append(at_ms)
         self._grey = grey
         return True
+
+
+def _brightness(grey: NDArray[np.uint8], points: Points, apart_px: float) -> NDArray[np.float32]:
+    """Take the mean grey level around each of (n, 2) points, over a tenth of the eyes' distance or so."""
+    share = 1 / max(1, round(apart_px / _CELLS))
+    small = cv2.resize(grey, None, fx=share, fy=share, interpolation=cv2.INTER_AREA).astype(np.float32)
+    soft = cv2.GaussianBlur(small, (0, 0), 1.2)
+    across, down = ((points[:, side : side + 1] + 0.5) * share - 0.5 for side in (0, 1))
+    seen = cv2.remap(soft, across, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(seen.ravel(), dtype=np.float32)
 
 
 def _followed(

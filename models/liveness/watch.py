@@ -17,7 +17,9 @@ from renzheng.models.liveness import (
     motion,
     network,
     periodic,
+    shading,
     shape,
+    softness,
     stream,
 )
 from renzheng.models.liveness.evidence import SignalResult
@@ -34,9 +36,8 @@ screens, prints and loops need some time to be seen."""
 
 _EDGES_EVERY, _NETWORK_EVERY, _SPECTRUM_EVERY = 5, 4, 2
 _SHAPE_EVERY_MS = 240
-_LOOSE_TIMES, _LOOSE_SHARE = 4, 0.5
-"""Looseness must be seen so often, and at that share of the times that a face's shape was: once may be a
-slipped point."""
+_SEEN_TIMES = 2
+"""Soft skin, or light that stays in the room, must be seen so often: once may be a slipped point."""
 _KEPT = 24
 _ANY_CAMERA = stream.Camera()
 
@@ -62,7 +63,7 @@ class Watch:
         self._faces = 0
         self._since_ms: int | None = None
         self._moved = motion.STILL
-        self._depth, self._shaped, self._loose = shape.UNSEEN, 0, 0
+        self._depth, self._seen_to_live = shape.UNSEEN, 0
         self._assessed_ms = 0
         self._expressions = expression.Expressions()
         self._spectrum: periodic.Spectrum | None = None
@@ -94,6 +95,7 @@ class Watch:
             if at_ms - self._assessed_ms >= _SHAPE_EVERY_MS:
                 self._assessed_ms = at_ms
                 self._keep_depth(shape.assess(track))
+                self._keep_support(track)
         if isinstance(analysis, OneFace | PoorQuality):
             self._since_ms = at_ms if self._since_ms is None else self._since_ms
             self._expressions.take(image, analysis.face.landmarks, at_ms)
@@ -110,10 +112,18 @@ class Watch:
 
     def _keep_depth(self, seen: shape.Depth) -> None:
         """A face's shape, once shown, stands while the thread lasts."""
-        self._shaped += seen.relief is shape.Relief.FACE
-        self._loose += seen.loose
         if self._depth.relief is not shape.Relief.FACE:
             self._depth = seen
+
+    def _keep_support(self, track: motion.Track) -> None:
+        """Look for what lends an expression weight until it was seen often enough."""
+        if not self._supported:
+            self._seen_to_live += shading.is_lit(track)
+            self._seen_to_live += softness.is_soft(track)
+
+    @property
+    def _supported(self) -> bool:
+        return self._seen_to_live >= _SEEN_TIMES
 
     def _look(self, image: Pixels, face: Face, at_ms: int) -> None:
         if self._faces % _SPECTRUM_EVERY == 0:
@@ -130,9 +140,7 @@ class Watch:
         said = [
             motion.say(self._moved),
             shape.say(self._depth),
-            expression.say(
-                self._expressions.moved, loose=self._loose >= max(_LOOSE_TIMES, _LOOSE_SHARE * self._shaped)
-            ),
+            expression.say(self._expressions.moved, supported=self._supported),
             *self._stream.say(self.camera),
         ]
         if self._spectrum is not None:

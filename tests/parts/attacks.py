@@ -18,6 +18,7 @@ from renzheng.bench import feed
 
 SIZE = (640, 480)
 FPS = 12  # what the page sends
+LAMP_LIGHT = 0.4  # where somebody acts, the lamp gives so much of what it gives in `feed.lit`
 WEBCAM = "HD Webcam (046d:0825)"
 Frame = np.ndarray  # RGB, uint8
 FLOAT = np.float32
@@ -96,8 +97,9 @@ def acting(
         else:
             from_x = (near_x - pose.x) / np.cos(yaw) + pose.x
             from_y = (near_y - pose.y) / np.cos(pitch) + pose.y
+        shown = feed.alive(picture, pose, feed.Expression(lips=act.lips)) if act.lips else picture
         frame = cv2.remap(
-            feed.alive(picture, pose, feed.Expression(lips=act.lips)) if act.lips else picture,
+            feed.lit(shown, pose, depth, yaw=LAMP_LIGHT * yaw, pitch=LAMP_LIGHT * pitch) if body else shown,
             from_x.astype(FLOAT),
             from_y.astype(FLOAT),
             cv2.INTER_LINEAR,

@@ -6,6 +6,7 @@ does, a screen by a program that sees the kiosk's. What they lack is what livene
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -30,6 +31,7 @@ from parts.attacks import (
 from renzheng.bench import feed
 from renzheng.models.liveness.challenge import Plan
 from renzheng.models.liveness.light import FILLS, STEP_MS
+from renzheng.models.liveness.mean_face import forward
 
 DISTANCE = 8.0  # of the camera, in interocular distances: half a metre
 ASKED_MS = 1_600  # when the kiosk asks whoever has shown nothing
@@ -151,32 +153,90 @@ def tinted_still(portrait: Path, seed: int, plan: Plan | None = None, seconds: f
     return _of_a_program(portrait, seed, waiting(seconds, seed, plan, lag_ms=lag), "tinted_still")
 
 
-def blinking_still(portrait: Path, seed: int, plan: Plan | None = None, seconds: float = 6.0) -> Presentation:
-    """The same, tinted, and its lids close now and then."""
-    lag = int(np.random.default_rng([seed, 24]).uniform(170, 400))
-    acts = waiting(seconds, seed, plan, lag_ms=lag)
-    return _of_a_program(portrait, seed, acts, "blinking_still", blinks=True)
+@dataclass(frozen=True)
+class Puppet:
+    """What a program does with a still beside turning it, by painting over the eyes and the lips.
+
+    Args:
+        blinks: seconds from one closing of the lids to the next, and that one takes; None: never.
+        speaks: the lips open and close.
+        looks: the gaze goes to and fro.
+        mould: makes the depth by which it is turned, from the head's own; in pixels.
+    """
+
+    blinks: tuple[float, float] | None = None
+    speaks: bool = False
+    looks: bool = False
+    mould: Callable[[feed._Pose, np.ndarray], np.ndarray] = lambda _, depth: depth
+
+    def expression(self, seconds: float, phase: float) -> feed.Expression:
+        """What the face does at a time."""
+        lids = 0.0
+        if self.blinks is not None:
+            every, lasts = self.blinks
+            lids = max(0.0, 1 - abs((seconds - phase) % every - lasts / 2) / (lasts / 2))
+        lips = float(np.clip(2 * np.sin(11 * seconds + phase), 0, 1)) if self.speaks else 0.0
+        gaze = float(np.sin(2.3 * seconds + phase)) if self.looks else 0.0
+        return feed.Expression(lids=lids, lips=lips, gaze=gaze)
 
 
-def _of_a_program(portrait: Path, seed: int, acts: Sequence[Act], species: str, *, blinks: bool = False):
+def too_right(pose: feed._Pose, depth: np.ndarray) -> np.ndarray:
+    """The very mean face that the shape is compared with, and nothing of a head's roundness."""
+    x, y = np.meshgrid(np.arange(SIZE[0]), np.arange(SIZE[1]))
+    places = np.column_stack([((x - pose.x) / pose.eyes).ravel(), ((y - pose.y) / pose.eyes).ravel()])
+    face = (forward(places.astype(np.float64)).reshape(depth.shape) + 1.05) * pose.eyes
+    return (face * (depth > 0)).astype(FLOAT)
+
+
+def half_as_deep(pose: feed._Pose, depth: np.ndarray) -> np.ndarray:
+    """Another head's depth: as of a child's flat face."""
+    return depth * FLOAT(0.5)
+
+
+BLINKING = Puppet(blinks=(1.9, 0.3))
+PUPPETS: Mapping[str, Callable[[np.random.Generator], Puppet]] = {
+    "blinking_still": lambda _: BLINKING,
+    "oddly_blinking_still": lambda random: Puppet(
+        blinks=(random.uniform(0.6, 3.5), random.uniform(0.1, 0.5))
+    ),
+    "speaking_still": lambda _: Puppet(speaks=True),
+    "lively_still": lambda _: Puppet((1.9, 0.3), speaks=True, looks=True),
+    "lively_still_too_right": lambda _: Puppet((1.9, 0.3), speaks=True, looks=True, mould=too_right),
+    "lively_still_half_as_deep": lambda _: Puppet((1.9, 0.3), speaks=True, looks=True, mould=half_as_deep),
+}
+"""All of them turn as asked, and tint the picture as the kiosk's screen shines."""
+
+
+def _puppet(species: str) -> "Maker":
+    def made(portrait: Path, seed: int, plan: Plan | None = None, seconds: float = 6.0) -> Presentation:
+        random = np.random.default_rng([seed, 24])
+        acts = waiting(seconds, seed, plan, lag_ms=int(random.uniform(170, 400)))
+        return _of_a_program(portrait, seed, acts, species, PUPPETS[species](random))
+
+    return made
+
+
+def _of_a_program(
+    portrait: Path, seed: int, acts: Sequence[Act], species: str, puppet: Puppet = Puppet()
+) -> Presentation:
     random = np.random.default_rng([seed, 25])
-    frames = [frame.astype(FLOAT) for frame in _animated(portrait, seed, acts, blinks=blinks)]
+    frames = [frame.astype(FLOAT) for frame in _animated(portrait, seed, acts, puppet)]
     return Presentation(
         species, tuple(_noisy(f, 1.0, random) for f in frames), camera_times(len(frames), random)
     )
 
 
-def _animated(portrait: Path, seed: int, acts: Sequence[Act], *, blinks: bool) -> list[Frame]:
-    """A still that a program turns by a head's depth, lids closed by turns where `blinks`."""
+def _animated(portrait: Path, seed: int, acts: Sequence[Act], puppet: Puppet) -> list[Frame]:
+    """A still that a program turns by a head's depth and paints over; its light turns with it."""
     random = np.random.default_rng([seed, 26])
     picture, pose, depth = _framed(portrait)
+    depth = puppet.mould(pose, depth)
     x, y = np.meshgrid(np.arange(SIZE[0], dtype=FLOAT), np.arange(SIZE[1], dtype=FLOAT))
     at = random.uniform(0.3, 1.2)
     frames = []
     for index, act in enumerate(acts):
-        now = index / FPS
-        closed = max(0.0, 1 - abs((now - at) % 1.9 - 0.15) / 0.15) if blinks else 0.0
-        shown = feed.alive(picture, pose, feed.Expression(lids=closed)) if closed else picture
+        now = puppet.expression(index / FPS, at)
+        shown = picture if now == feed.Expression() else feed.alive(picture, pose, now)
         from_x = x - depth * np.sin(np.radians(act.yaw))
         from_y = y - depth * np.sin(np.radians(act.pitch))
         frame = cv2.remap(
@@ -190,12 +250,12 @@ def _animated(portrait: Path, seed: int, acts: Sequence[Act], *, blinks: bool) -
     return frames
 
 
-def _screened(species: str, half: tuple[tuple[float, float], tuple[float, float]], *, blinks: bool):
+def _screened(species: str, half: tuple[tuple[float, float], tuple[float, float]], puppet: Puppet):
     def made(portrait: Path, seed: int, plan: Plan | None = None, seconds: float = 6.0) -> Presentation:
         random = np.random.default_rng([seed, 27])
         lag = int(random.uniform(170, 400))
         acts = waiting(seconds, seed, plan, lag_ms=lag)
-        video = [frame.astype(FLOAT) for frame in _animated(portrait, seed, acts, blinks=blinks)]
+        video = [frame.astype(FLOAT) for frame in _animated(portrait, seed, acts, puppet)]
         size = random.uniform(*half[0]), random.uniform(*half[1])
         pitch = random.uniform(0.55, 1.3)
         return _on_screen(video, species, seed, half=size, pitch_px=pitch, count=len(video))
@@ -203,8 +263,11 @@ def _screened(species: str, half: tuple[tuple[float, float], tuple[float, float]
     return made
 
 
-turned_on_a_phone = _screened("turned_on_a_phone", ((120, 165), (200, 225)), blinks=True)
-turned_on_a_tablet = _screened("turned_on_a_tablet", ((400, 420), (320, 330)), blinks=True)
+turned_on_a_phone = _screened("turned_on_a_phone", ((120, 165), (200, 225)), BLINKING)
+turned_on_a_tablet = _screened("turned_on_a_tablet", ((400, 420), (320, 330)), BLINKING)
+lively_on_a_tablet = _screened(
+    "lively_on_a_tablet", ((400, 420), (320, 330)), Puppet((1.9, 0.3), speaks=True, looks=True)
+)
 
 Maker = Callable[..., Presentation]
 ANIMATED: Mapping[str, Maker] = {
@@ -213,7 +276,8 @@ ANIMATED: Mapping[str, Maker] = {
     "flexed_print": flexed_print,
     "turned_still": turned_still,
     "tinted_still": tinted_still,
-    "blinking_still": blinking_still,
+    **{species: _puppet(species) for species in PUPPETS},
     "turned_on_a_phone": turned_on_a_phone,
     "turned_on_a_tablet": turned_on_a_tablet,
+    "lively_on_a_tablet": lively_on_a_tablet,
 }

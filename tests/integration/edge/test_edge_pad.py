@@ -23,7 +23,7 @@ from renzheng.models.liveness.challenge import EVERY_ABILITY, draw
 
 FOLDER = Path(os.environ.get("RENZHENG_PORTRAITS", ".cache/portraits"))
 FRAMES = 24
-IN_BRIEF = ("folded_print", "blinking_still")
+IN_BRIEF = ("folded_print", "lively_still")
 
 
 @pytest.fixture(scope="module")

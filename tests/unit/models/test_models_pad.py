@@ -87,15 +87,13 @@ def test_layers_accuse_nobody_and_a_body_may_be_a_folded_photograph(seen):
     assert not motion.say(motion.Motion(seen)).shows_depth
 
 
-def test_lids_alone_count_only_where_more_than_one_rigid_body_moved():
-    blinked, spoke = expression.Moved(eyes=expression.PAIRS), expression.Moved(lips=expression.PAIRS)
-    assert expression.say(blinked, loose=False).family is None
-    assert expression.say(blinked, loose=True).family is Family.EXPRESSION
-    assert expression.say(spoke, loose=False).family is Family.EXPRESSION
-    assert (
-        expression.say(expression.Moved(expression.PAIRS - 1, expression.PAIRS - 1), loose=True).family
-        is None
-    )
+@pytest.mark.parametrize("part", ["eyes", "lips"])
+def test_lids_and_lips_count_only_where_skin_or_light_moved_too(part):
+    moved = expression.Moved(**{part: expression.PAIRS})
+    assert expression.say(moved, supported=False).family is None
+    assert expression.say(moved, supported=True).family is Family.EXPRESSION
+    once_less = expression.Moved(expression.PAIRS - 1, expression.PAIRS - 1)
+    assert expression.say(once_less, supported=True).family is None
 
 
 @pytest.mark.parametrize("said", [periodic.say(np.full((2, 160, 160), 1e-9, np.float32)), frames.say(4.0)])

@@ -2,25 +2,11 @@
 
 import numpy as np
 import pytest
+from parts.turned import EYES_PX, film, flat, head, places
 
 from renzheng.models.liveness.mean_face import FORWARD, NOSE_BASE_FORWARD, forward, unturned
 from renzheng.models.liveness.motion import Track
 from renzheng.models.liveness.shape import Relief, assess, say
-
-EYES_PX, DISTANCE = 100.0, 8.0  # half a metre
-
-
-def places(count, seed):
-    random = np.random.default_rng(seed)
-    return np.column_stack([random.uniform(-0.85, 0.85, count), random.uniform(-0.45, 1.3, count)])
-
-
-def head(along, _):
-    return np.column_stack([along, -forward(along)])
-
-
-def flat(along, _):
-    return np.column_stack([along, np.zeros(len(along))])
 
 
 def fold(degrees, lean=0.0):
@@ -39,23 +25,6 @@ def cylinder(radius):
 
 def flexing(along, index):
     return np.column_stack([along, 0.3 * np.sin(index / 3) * np.cos(1.8 * along[:, 0])])
-
-
-def film(surface, *, yaw=9.0, pitch=3.0, seed=0, noise_px=0.25, frames=16, count=64):
-    """Turn a surface before a pinhole camera; one frame every 83 ms."""
-    random = np.random.default_rng(seed)
-    along, shown = places(count, seed), []
-    for index in range(frames):
-        a, b = np.radians(yaw) * np.sin(index / 3.1), np.radians(pitch) * np.sin(index / 4.3 + 1)
-        around_y = np.array([[np.cos(a), 0, np.sin(a)], [0, 1, 0], [-np.sin(a), 0, np.cos(a)]])
-        around_x = np.array([[1, 0, 0], [0, np.cos(b), -np.sin(b)], [0, np.sin(b), np.cos(b)]])
-        turned = surface(along, index) @ (around_x @ around_y).T + [0.05 * np.sin(index / 4), 0, DISTANCE]
-        projected = EYES_PX * DISTANCE * turned[:, :2] / turned[:, 2:] + random.normal(
-            0, noise_px, (count, 2)
-        )
-        shown.append((projected + np.array([320, 200])).astype(np.float32))
-    seen = ((shown[0] - [320, 200]) / EYES_PX).astype(np.float32)
-    return Track(EYES_PX, tuple(shown), tuple(range(0, 83 * frames, 83)), seen)
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -98,18 +67,6 @@ def test_a_face_whose_eyes_are_not_known_shows_no_shape():
     assert assess(Track(EYES_PX, seen.points, seen.at_ms)).relief is Relief.UNKNOWN
     assert assess(film(head, frames=6)).relief is Relief.UNKNOWN
     assert assess(film(head, count=20)).relief is Relief.UNKNOWN
-
-
-def test_the_rest_of_one_rigid_head_is_not_loose_and_of_one_that_also_speaks_it_is():
-    assert not assess(film(head, noise_px=0.08)).loose
-
-    def speaking(along, index):
-        bent = head(along, index)
-        bent[:, 1] += np.where(along[:, 1] > 0.5, 0.05 * np.sin(index * 0.9), 0)
-        bent[:, 0] += np.where(along[:, 1] < 0, 0.02 * np.sin(index * 0.7), 0)
-        return bent
-
-    assert assess(film(speaking, noise_px=0.08, yaw=12)).loose
 
 
 def test_the_mean_face_is_symmetric_and_its_nose_stands_out():
