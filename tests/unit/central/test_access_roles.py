@@ -3,10 +3,11 @@
 from itertools import combinations
 
 import pytest
+from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
 from renzheng.central.access import roles
 from renzheng.central.access.errors import PasswordError
-from renzheng.central.access.passwords import must_be_good
+from renzheng.central.access.passwords import SHORTEST, must_be_good
 from renzheng.central.access.roles import ALWAYS_APART, MATRIX, TERMS, Permission, Role, pair_apart
 
 BUREAU = set(Role) - {Role.HOSPITAL_OFFICE, Role.DOCTOR}
@@ -55,11 +56,21 @@ def test_roles_that_are_apart_on_one_thing_only_can_be_held_together():
 @pytest.mark.parametrize(
     "password",
     ["short", "password2026!", "li.wei-li.wei-1", "123456789012345", "aaaaaabbbbbb", "qwertyuiop123",
-     "9" * 40, "renzheng@2026", "passwordpassword", "x" * 201],
+     "9" * 40, "mustang-mustang", "renzheng@2026", "passwordpassword", "x" * 201],
 )  # fmt: skip
 def test_a_password_that_is_soon_guessed_is_refused(password):
     with pytest.raises(PasswordError):
         must_be_good(password, "li.wei")
+
+
+def test_the_commonest_passwords_are_refused_with_digits_and_signs_too():
+    ranked = list(FREQUENCY_LISTS["passwords"])
+    tried = [one for one in ranked if len(one) >= SHORTEST]
+    tried += [f"{one}2026!!" for one in ranked[:3000] if one.isalpha() and len(one) >= SHORTEST - 6]
+    assert len(tried) > 2000
+    for password in tried:
+        with pytest.raises(PasswordError):
+            must_be_good(password, "li.wei")
 
 
 @pytest.mark.parametrize("password", ["five green lamps", "春江潮水连海平海上明月", "kT9#vLq2&xZp"])
