@@ -64,6 +64,7 @@ class Permission(StrEnum):
     CHECKS = "checks"
     IDENTITIES = "identities"
     UNMASK = "unmask"
+    OWN_LINES = "own_lines"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +115,7 @@ TERMS: Mapping[Permission, Terms] = {
     _P.CASES_DRAFT: Terms(persons=True, step_up=True, purpose="cases"),
     _P.CHECKS: Terms(persons=True, purpose="checks"),
     _P.IDENTITIES: Terms(),
+    _P.OWN_LINES: Terms(persons=True, purpose="own_lines"),
     _P.UNMASK: Terms(persons=True, step_up=True, purpose="unmasking"),
 }
 
@@ -145,7 +147,7 @@ MATRIX: Mapping[Role, frozenset[Permission]] = {
     | {_P.CROPS}
     | {_P.STATISTICS, _P.VERDICTS, _P.FINDINGS, _P.EXPORTS, _P.STAYS, _P.STAYS_CHANGE, _P.ATTEMPTS}
     | {_P.CHECKS, _P.IDENTITIES},
-    Role.DOCTOR: _EVERYBODY | _CASES | {_P.CHECKS, _P.IDENTITIES},
+    Role.DOCTOR: _EVERYBODY | _CASES | {_P.CHECKS, _P.IDENTITIES, _P.OWN_LINES},
     Role.INTERNAL_CONTROL: _BUREAU
     | {_P.STATISTICS, _P.VERDICTS, _P.FINDINGS, _P.ATTEMPTS, _P.RUNS, _P.ROUNDS, _P.CASES}
     | {_P.UNMASK},
@@ -178,6 +180,7 @@ ALWAYS_APART: frozenset[frozenset[Role]] = frozenset(
 the second is done (`separation`)."""
 
 SHARED_TOKEN = frozenset(Permission) - {
+    _P.OWN_LINES,
     _P.FACTORS,
     _P.ACCOUNTS,
     _P.ACCESS_LOG,

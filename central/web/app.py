@@ -49,6 +49,7 @@ from renzheng.central.web import (
     crop_pages,
     draw_pages,
     factor_pages,
+    own_pages,
     privacy_pages,
     provider_pages,
     rate_pages,
@@ -149,6 +150,7 @@ def build_app(
     app.include_router(list_pages.build_router(database, settings, clock, lists))
     app.include_router(subject_pages.build_router(database, settings, lists))
     app.include_router(unmasking.build_router())
+    app.include_router(own_pages.build_router(database, settings))
     app.include_router(attempt_pages.build_router(database, settings, clock, service))
     app.include_router(data_pages.build_router(settings, zone))
     _add_signing_in(app, gate, guesses, database, settings, clock)

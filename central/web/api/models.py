@@ -209,6 +209,28 @@ class QuarantinePage(_Answer):
     quarantined: list[Quarantined]
 
 
+class OwnLine(_Answer):
+    """The answer to one line billed under the doctor's own number."""
+
+    line_id: str
+    service_day: date
+    institution_id: str
+    person_id: PersonId
+    item_code: str
+    item_name: str
+    amount_yuan: str
+    verdict: str
+    reason: str
+    rule_id: str
+
+
+class OwnLines(_Answer):
+    """A stretch of a doctor's own lines."""
+
+    total: int
+    lines: list[OwnLine]
+
+
 class VerdictPage(_Answer):
     """A stretch of a list of verdicts."""
 

@@ -47,6 +47,7 @@ XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 NAVIGATION: Mapping[str, Permission] = {
     "verdicts": Permission.VERDICTS,
     "findings": Permission.FINDINGS,
+    "own_lines": Permission.OWN_LINES,
     "cases": Permission.CASES,
     "rounds": Permission.ROUNDS,
     "rate": Permission.STATISTICS,
