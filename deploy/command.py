@@ -86,6 +86,7 @@ PARTS: Mapping[str, Part] = {
                 "renzheng.bench.site.command",
                 "renzheng.bench.pages.command",
                 "renzheng.bench.access.command",
+                "renzheng.bench.cases.command",
                 "renzheng.bench.checks.command",
             ),
             "dev",

@@ -1,14 +1,12 @@
 """Times the console's pages over a full store, in this process, as one visitor after the other sees them."""
 
-import math
 import tempfile
 import time
-import urllib.request
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from renzheng.bench.pages.store import Size, fill
+from renzheng.bench.pages.timing import Timing, get, time_page
 from renzheng.central.lists.months import Months
 from renzheng.central.main import make_signing_key
 from renzheng.central.metrics import Metrics
@@ -40,29 +38,6 @@ PAGES = {
     "morning": "/",
     "report of a month": "/runs/run-2026-03/report.html",
 }
-
-
-@dataclass(frozen=True)
-class Timing:
-    """One page: milliseconds from asked to answered, and of processor time of this process.
-
-    Args:
-        page: which.
-        p50_ms: median from asked to read.
-        p95_ms: 95th percentile of the same.
-        processor_p50_ms: median processor time of this process, asking included, all threads together.
-        processor_p95_ms: 95th percentile of the same.
-        first_byte_p95_ms: 95th percentile from asked to the answer's first byte.
-        kilobytes: what was sent.
-    """
-
-    page: str
-    p50_ms: float
-    p95_ms: float
-    processor_p50_ms: float
-    processor_p95_ms: float
-    first_byte_p95_ms: float
-    kilobytes: float
 
 
 def run(
@@ -108,7 +83,7 @@ def _run(
     server.start()
     try:
         pages = {**PAGES, **_of_a_line(server.url)}
-        return [_time(server.url, name, path, times) for name, path in pages.items()]
+        return [time_page(name, server.url + path, times) for name, path in pages.items()]
     finally:
         server.stop()
         database.close()
@@ -123,7 +98,7 @@ def _of_a_line(url: str) -> dict[str, str]:
         ("finding", f"/findings?{MONTH}", 'href="/findings/'),
         ("lines, next page", f"/lines?{WIDE}", "after="),
     ):
-        page = _get(url + path)
+        page = get(url + path)
         place = page.find(mark, page.find("<tbody>"))
         if place < 0:
             raise FaultError(f"No {name} is in the list.", do="Run the benchmark with more lines.")
@@ -133,35 +108,3 @@ def _of_a_line(url: str) -> dict[str, str]:
     query = found["line, alone"].removeprefix("/lines/").replace("?institution=", "&institution=")
     found["line, what would change it"] = f"/what-if?part=1&line={query}"
     return found
-
-
-def _time(url: str, name: str, path: str, times: int) -> Timing:
-    size = len(_get(url + path))
-    walls, processors, firsts = [], [], []
-    for _ in range(times):
-        wall, processor = time.perf_counter(), time.process_time()
-        with urllib.request.urlopen(url + path) as answer:  # noqa: S310 - our own server
-            answer.read(1)
-            firsts.append((time.perf_counter() - wall) * 1000)
-            answer.read()
-        walls.append((time.perf_counter() - wall) * 1000)
-        processors.append((time.process_time() - processor) * 1000)
-    return Timing(
-        name,
-        p50_ms=_p(walls, 50),
-        p95_ms=_p(walls, 95),
-        processor_p50_ms=_p(processors, 50),
-        processor_p95_ms=_p(processors, 95),
-        first_byte_p95_ms=_p(firsts, 95),
-        kilobytes=round(size / 1000, 1),
-    )
-
-
-def _p(values: Sequence[float], percent: int) -> float:
-    """Take the smallest value that at least so many per cent do not exceed."""
-    return round(sorted(values)[max(math.ceil(len(values) * percent / 100), 1) - 1], 1)
-
-
-def _get(address: str) -> str:
-    with urllib.request.urlopen(address) as answer:  # noqa: S310 - our own server
-        return str(answer.read().decode())

@@ -55,18 +55,15 @@ def _of_a_line(row: Any) -> Candidate:
 
 def _of_findings(connection: sa.Connection, rows: Sequence[Any]) -> Iterable[Candidate]:
     """Turn findings into candidates; one that names no line of its institution gives none."""
+    named = {(row.run_id, row.finding_id): tuple(dict.fromkeys(orjson.loads(row.line_ids))) for row in rows}
+    wanted: dict[tuple[str, str], set[str]] = {}
     for row in rows:
-        named = orjson.loads(row.line_ids)
-        amounts: dict[str, int] = {}
-        for first in range(0, len(named), _AT_ONCE):
-            query = sa.select(VERDICTS.c.line_id, VERDICTS.c.amount_fen).where(
-                VERDICTS.c.run_id == row.run_id,
-                VERDICTS.c.institution_id == row.institution_id,
-                VERDICTS.c.line_id.in_(named[first : first + _AT_ONCE]),
-            )
-            amounts |= {line.line_id: line.amount_fen for line in connection.execute(query)}
+        wanted.setdefault((row.run_id, row.institution_id), set()).update(named[row.run_id, row.finding_id])
+    amounts = {place: _amounts(connection, *place, sorted(ids)) for place, ids in wanted.items()}
+    for row in rows:
+        own = amounts[row.run_id, row.institution_id]
         lines = tuple(
-            Billed(line_id, amounts[line_id]) for line_id in dict.fromkeys(named) if line_id in amounts
+            Billed(line_id, own[line_id]) for line_id in named[row.run_id, row.finding_id] if line_id in own
         )
         if lines:
             yield Candidate(
@@ -81,3 +78,18 @@ def _of_findings(connection: sa.Connection, rows: Sequence[Any]) -> Iterable[Can
                 finding_id=row.finding_id,
                 amount_fen=row.amount_fen,
             )
+
+
+def _amounts(
+    connection: sa.Connection, run_id: str, institution_id: str, ids: Sequence[str]
+) -> dict[str, int]:
+    """Read what lines cost, by their id."""
+    found: dict[str, int] = {}
+    for first in range(0, len(ids), _AT_ONCE):
+        query = sa.select(VERDICTS.c.line_id, VERDICTS.c.amount_fen).where(
+            VERDICTS.c.run_id == run_id,
+            VERDICTS.c.institution_id == institution_id,
+            VERDICTS.c.line_id.in_(ids[first : first + _AT_ONCE]),
+        )
+        found |= {line.line_id: line.amount_fen for line in connection.execute(query)}
+    return found

@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from renzheng.central.cases.doubts import State
 from renzheng.central.cases.money import Overturn
+from renzheng.central.store.times import from_us
 
 Certainty = Literal["high", "middle", "low"]
 CERTAINTIES: Sequence[Certainty] = ("high", "middle", "low")
@@ -23,9 +24,8 @@ _UPHELD = {"contradicted": 9, "suspicious": 5}
 HIGH, MIDDLE = 0.85, 0.6
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One doubt of a list.
+class Row(NamedTuple):
+    """One doubt of a list; a tuple, since a list of thousands is made for each page.
 
     Args:
         doubt_id: its id.
@@ -44,14 +44,14 @@ class Row:
         line_id: its first line.
         of_a_finding: it is one, with all its lines.
         day: the first line's service day, from the newest audit; empty when that has no answer for it.
-        item: what was billed in it.
+        item: what was billed in it; known of the rows that are shown.
         doctor: who has billed it.
         newest: the newest audit's verdict of that line.
         answers: the account that answers for the institution.
         position: what the institution says.
         decided: the final decision is made.
         received: the institution has opened its case.
-        due_at: until when the institution may answer.
+        due_us: until when the institution may answer, in microseconds.
         certainty: how sure it is.
         lines: how many lines it holds; known of the rows that are shown.
     """
@@ -79,9 +79,14 @@ class Row:
     position: str = ""
     decided: bool = False
     received: bool = False
-    due_at: datetime | None = None
+    due_us: int | None = None
     certainty: Certainty = "middle"
     lines: int = 1
+
+    @property
+    def due_at(self) -> datetime | None:
+        """Until when the institution may answer."""
+        return None if self.due_us is None else from_us(self.due_us)
 
     @property
     def shape(self) -> str:
@@ -130,10 +135,11 @@ _KEYS: Mapping[str, Callable[[Row], str]] = {
     "shape": lambda row: row.shape,
     "state": lambda row: str(row.state),
 }
+_RANKS = {name: place for place, name in enumerate(CERTAINTIES)}
 _ORDERS: Mapping[str, Callable[[Row], tuple[object, ...]]] = {
-    "certainty": lambda row: (row.differs, CERTAINTIES.index(row.certainty), -row.at_stake_fen),
+    "certainty": lambda row: (row.differs, _RANKS[row.certainty], -row.at_stake_fen),
     "amount": lambda row: (-row.at_stake_fen,),
-    "due": lambda row: (row.due_at is None, row.due_at.timestamp() if row.due_at else 0.0, -row.at_stake_fen),
+    "due": lambda row: (row.due_us is None, row.due_us or 0, -row.at_stake_fen),
     "institution": lambda row: (row.institution_id, -row.at_stake_fen),
     "person": lambda row: (row.person_id or "", row.day),
     "day": lambda row: (row.day, -row.at_stake_fen),

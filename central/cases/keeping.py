@@ -147,7 +147,7 @@ class Cases:
             if not new:
                 continue
             after = acts.flag(doubt, new)
-            _put_doubt(connection, after, self._now())
+            _put_doubts(connection, [after], self._now())
             case = reading.case_record(connection, doubt.case_id)
             more = {"flags": [asdict(one) for one in new]}
             self._write(
@@ -332,7 +332,7 @@ class Cases:
         after = self._terms().moved(doubt, after, step.case, step.now)
         if (term := _term(after)) != _term(doubt):
             more["term"] = term
-        _put_doubt(connection, after, step.now)
+        _put_doubts(connection, [after], step.now)
         _put_due(connection, step.case, [after])
         self._write(
             connection, step.case, actor, act, doubt_id=doubt_id, body=said, more=more,
@@ -458,8 +458,7 @@ class Cases:
                 _must_hold(connection, case_id, doubts)
             after, moved = change(case, doubts, due, now)
             _put_case(connection, after)
-            for one in moved:
-                _put_doubt(connection, one, now)
+            _put_doubts(connection, moved, now)
             more = more or {}
             if act in {"issue", "receive"}:
                 _put_due(connection, after, moved or doubts)
@@ -626,9 +625,10 @@ def _doubt_row(one: Doubt, now: datetime) -> dict[str, Any]:
     }
 
 
-def _put_doubt(connection: sa.Connection, one: Doubt, now: datetime) -> None:
-    values = _doubt_row(one, now)
-    connection.execute(sa.update(DOUBTS).where(DOUBTS.c.doubt_id == one.doubt_id).values(values))
+def _put_doubts(connection: sa.Connection, doubts: Sequence[Doubt], now: datetime) -> None:
+    rows = [{"of": one.doubt_id, **_doubt_row(one, now)} for one in doubts]
+    if rows:
+        connection.execute(sa.update(DOUBTS).where(DOUBTS.c.doubt_id == sa.bindparam("of")), rows)
 
 
 def _term(one: Doubt) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """Cases, doubts and what is sent with steps as JSON, and back; the same value always gives the same bytes."""
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from functools import cache
 from typing import Any, TypeVar
 
@@ -32,7 +31,7 @@ def canonical(value: object) -> bytes:
 
 def plain(value: Case | Doubt | Opinion | Body | Actor | Penalty) -> dict[str, Any]:
     """Turn a record into what JSON has."""
-    return dict(orjson.loads(orjson.dumps(asdict(value), option=_OPTIONS, default=_sets)))
+    return dict(orjson.loads(orjson.dumps(value, option=_OPTIONS, default=_sets)))
 
 
 def read(kind: type[_T], document: bytes | Mapping[str, Any]) -> _T:

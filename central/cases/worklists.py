@@ -1,26 +1,24 @@
 """Reads lists of doubts to work through, and what stands around them: lines, newest verdicts, cases."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 import orjson
 import sqlalchemy as sa
 
 from renzheng.central.access.roles import Role
 from renzheng.central.cases import lists, records
-from renzheng.central.cases.desk import Row, certainty_of
+from renzheng.central.cases.desk import Certainty, Row, certainty_of
 from renzheng.central.cases.doubts import OPEN, WITH_THE_INSTITUTION, Case, CaseState, State
 from renzheng.central.cases.guards import Actor
-from renzheng.central.cases.money import Overturn
+from renzheng.central.cases.newest import NewestAudit, newest_lines
 from renzheng.central.cases.reading import CASES, DOUBTS, seen_by
 from renzheng.central.store import schema
-from renzheng.central.store.audits import speaks
 from renzheng.central.store.reading import institution_names
 from renzheng.central.store.times import from_us
 
-VERDICTS, DAYS = schema.verdicts, schema.audit_days
+VERDICTS = schema.verdicts
 STATES = {str(state): state for state in State}
 _LOOKED_AT = DOUBTS.c.confirmed == 1
 
@@ -39,8 +37,15 @@ class Choice:
     answers: str = ""
 
 
-def read(connection: sa.Connection, actor: Actor, chosen: Choice) -> list[Row]:
-    """Read the doubts that an actor sees and has chosen, in no order."""
+def read(connection: sa.Connection, actor: Actor, chosen: Choice, audit: NewestAudit) -> list[Row]:
+    """Read the doubts that an actor sees and has chosen, in no order.
+
+    Args:
+        connection: the store.
+        actor: who reads.
+        chosen: which.
+        audit: what the newest audit says of their lines.
+    """
     columns = {
         "month": DOUBTS.c.month,
         "institution": DOUBTS.c.institution_id,
@@ -54,21 +59,30 @@ def read(connection: sa.Connection, actor: Actor, chosen: Choice) -> list[Row]:
     conditions += [column == value for name, column in columns.items() if (value := getattr(chosen, name))]
     if chosen.states:
         conditions.append(DOUBTS.c.state.in_(chosen.states))
-    query = sa.select(*_COLUMNS).where(*conditions)
-    facts = _facts(connection, conditions)
+    held = connection.execute(sa.select(*_COLUMNS).where(*conditions)).all()
+    newest = audit.of(connection, [row.doubt_id for row in held])
     fared = {(one.rule_id, one.reason): one for one in lists.overturns_of(connection)}
     received = _received(connection)
     names = institution_names(connection)
-    return [
-        _row(
-            row,
-            names,
-            facts.get(row.doubt_id),
-            fared.get((row.rule_id, row.reason)),
-            received=row.case_id in received,
-        )
-        for row in connection.execute(query)
-    ]
+    known: dict[tuple[str, str, str], Certainty] = {}
+    rows = []
+    for (
+        doubt_id, version, case_id, place, person, rule_id, reason, verdict,
+        state, confirmed, at_stake, amount, line_id, answers, decided_at, due_us,
+    ) in held:  # fmt: skip
+        kind = verdict or "", rule_id, reason
+        if kind not in known:
+            known[kind] = certainty_of(kind[0], fared.get((rule_id, reason)))
+        day, doctor, says = newest[doubt_id]
+        rows.append(
+            Row(
+                doubt_id, version, case_id, place, names.get(place) or place, person, rule_id, reason,
+                kind[0], STATES[state], bool(confirmed), at_stake, amount, line_id or "", reason == rule_id,
+                day, "", doctor, says, answers or "", "", decided_at is not None, case_id in received,
+                due_us, known[kind],
+            )
+        )  # fmt: skip
+    return rows
 
 
 _COLUMNS = [
@@ -87,61 +101,21 @@ def _received(connection: sa.Connection) -> frozenset[str]:
     return frozenset(case_id for case_id, case in found.items() if case["received_at"])
 
 
-def _facts(connection: sa.Connection, conditions: Sequence[sa.ColumnElement[bool]]) -> Mapping[str, Any]:
-    """Read what the newest audit says of each doubt's first line, by the doubt."""
-    query = (
-        sa.select(
-            DOUBTS.c.doubt_id, VERDICTS.c.service_day, VERDICTS.c.item_name, VERDICTS.c.item_code,
-            VERDICTS.c.doctor_id, VERDICTS.c.verdict,
-        )
-        .select_from(DOUBTS)
-        .join(
-            VERDICTS,
-            (VERDICTS.c.line_id == DOUBTS.c.line_id) & (VERDICTS.c.institution_id == DOUBTS.c.institution_id),
-        )
-        .join(DAYS, speaks(VERDICTS))
-        .where(*conditions)
-    )  # fmt: skip
-    return {row.doubt_id: row for row in connection.execute(query)}
-
-
-def _row(row: Any, names: Mapping[str, str], line: Any, fared: Overturn | None, *, received: bool) -> Row:
-    return Row(
-        doubt_id=row.doubt_id,
-        version=row.version,
-        case_id=row.case_id,
-        institution_id=row.institution_id,
-        institution=names.get(row.institution_id) or row.institution_id,
-        person_id=row.person_id,
-        rule_id=row.rule_id,
-        reason=row.reason,
-        verdict=row.verdict or "",
-        state=STATES[row.state],
-        confirmed=bool(row.confirmed),
-        at_stake_fen=row.at_stake_fen,
-        amount_fen=row.amount_fen,
-        line_id=row.line_id or "",
-        of_a_finding=row.reason == row.rule_id,
-        day=line.service_day if line else "",
-        item=(line.item_name or line.item_code) if line else "",
-        doctor=(line.doctor_id or "") if line else "",
-        newest=line.verdict if line else "",
-        answers=row.doctor or "",
-        decided=row.decided_at is not None,
-        received=received,
-        due_at=from_us(row.due_at) if row.due_at else None,
-        certainty=certainty_of(row.verdict or "", fared),
-    )
-
-
 def opened(connection: sa.Connection, rows: Sequence[Row]) -> list[Row]:
-    """Fill in what only the whole record says, for the rows that are shown."""
-    query = sa.select(DOUBTS.c.doubt_id, DOUBTS.c.record)
-    query = query.where(DOUBTS.c.doubt_id.in_([row.doubt_id for row in rows]))
+    """Fill in what only the whole record or its line says, for the rows that are shown."""
+    shown = DOUBTS.c.doubt_id.in_([row.doubt_id for row in rows])
+    query = sa.select(DOUBTS.c.doubt_id, DOUBTS.c.record).where(shown)
     records_of = {row.doubt_id: orjson.loads(row.record) for row in connection.execute(query)}
+    items = newest_lines(DOUBTS.c.doubt_id, VERDICTS.c.item_name, VERDICTS.c.item_code).where(shown)
+    days = {row.doubt_id: row.day for row in rows}
+    billed = {
+        row.doubt_id: row.item_name or row.item_code
+        for row in connection.execute(items)
+        if row.service_day and row.service_day == days[row.doubt_id]
+    }
     return [
-        replace(
-            row,
+        row._replace(
+            item=billed.get(row.doubt_id, ""),
             lines=len(records_of[row.doubt_id]["lines"]),
             position=records_of[row.doubt_id]["position"] or "",
         )

@@ -143,9 +143,8 @@ def _known(connection: sa.Connection, office: Office, actor: Actor, case: Case) 
     unopened = reading.is_of_a_hospital(actor) and case.received_at is None
     rows: list[desk.Row] = []
     if not unopened:
-        rows = desk.ordered(
-            worklists.read(connection, actor, worklists.Choice(case=case.case_id)), "certainty"
-        )
+        chosen = worklists.Choice(case=case.case_id)
+        rows = desk.ordered(worklists.read(connection, actor, chosen, office.audit_says), "certainty")
         rows = [*worklists.opened(connection, rows[:DOUBTS_SHOWN]), *rows[DOUBTS_SHOWN:]]
         viewer.note_persons(row.person_id for row in rows[:DOUBTS_SHOWN])
     offered = _offered(actor, case, doubts)

@@ -22,6 +22,7 @@ from renzheng.central.cases.reading import is_of_a_hospital
 from renzheng.central.lists import sheets
 from renzheng.central.store import viewer
 from renzheng.central.store.reading import institution_names
+from renzheng.central.store.times import to_us
 from renzheng.central.texts import Texts
 from renzheng.central.web.api.cases import MOST_DOUBTS, STATUSES
 from renzheng.central.web.case_pages import asked as asking
@@ -70,13 +71,13 @@ def build_router(office: Office) -> APIRouter:
 
 def rows_of(connection: sa.Connection, office: Office, actor: Actor, asked: Asked) -> list[Row]:
     """Read a list of doubts in its order."""
-    found = desk.narrowed(worklists.read(connection, actor, asked.choice), asked.chosen)
+    found = desk.narrowed(worklists.read(connection, actor, asked.choice, office.audit_says), asked.chosen)
     if is_of_a_hospital(actor):  # an institution opens a case by receiving it
         found = [row for row in found if row.received]
     if asked.chosen.get("late"):
-        now = office.clock()
+        now = to_us(office.clock())
         found = [
-            row for row in found if row.state in WITH_THE_INSTITUTION and row.due_at and row.due_at <= now
+            row for row in found if row.state in WITH_THE_INSTITUTION and row.due_us and row.due_us <= now
         ]
     return desk.ordered(found, asked.sort)
 
@@ -220,6 +221,7 @@ def _add_files(router: APIRouter, office: Office) -> None:
         t, actor = words(request), office.actor(request)
         with office.database.reading() as connection:
             rows = rows_of(connection, office, actor, asking.read(request.query_params.multi_items()))
+            rows = worklists.opened(connection, rows)
         viewer.note_persons(row.person_id for row in rows)
         heads = [t(f"doubts.{name}") for name in WRITTEN]
         return heads, [_written(row, t, office.named(row.reason, t)) for row in rows]

@@ -9,12 +9,12 @@ import orjson
 import pytest
 import sqlalchemy as sa
 from parts.cases import PEOPLE
-from parts.cases_store import lay
+from parts.cases_store import DAY, VERDICT, lay
 from parts.command_line import run
 
 from renzheng.central.access import access_log
 from renzheng.central.access.access_log import Wanted
-from renzheng.central.cases import journal, keeping, lists, penalty_keeping, powers, reading
+from renzheng.central.cases import journal, keeping, lists, penalty_keeping, powers, reading, worklists
 from renzheng.central.cases.doubts import CaseState, State
 from renzheng.central.cases.errors import (
     BodyError,
@@ -27,6 +27,7 @@ from renzheng.central.cases.errors import (
 from renzheng.central.cases.guards import Body
 from renzheng.central.cases.keeping import Cases
 from renzheng.central.cases.money import ledger_of
+from renzheng.central.cases.newest import NewestAudit
 from renzheng.central.cases.penalties import Asked
 from renzheng.central.cases.penalty_keeping import Penalties
 from renzheng.central.settings import make_settings, write_settings
@@ -89,6 +90,30 @@ def test_a_month_is_drafted_once_each_line_in_one_doubt(desk):
         ("machine-overlap", 70_000), ("line-haemodialysis", 45_000),
     ]  # fmt: skip
     assert [flag.rule_id for flag in doubts[0].also_flagged_by] == ["line-haemodialysis"]
+
+
+def test_a_list_keeps_what_the_newest_audit_says_until_another_run_speaks(desk):
+    def says():
+        with desk.database.reading() as connection:
+            rows = worklists.read(connection, PEOPLE["auditor"], worklists.Choice(institution="H1"), audit)
+        return {row.line_id: (row.newest, row.day, row.differs) for row in rows}
+
+    audit = NewestAudit()
+    drafted(desk)
+    before = says()
+    assert before["L2"] == ("contradicted", "2026-03-03", False)
+    assert says() == before
+    again = VERDICT | {
+        "run_id": "again", "institution_id": "H1", "line_id": "L2", "person_id": "P", "amount_fen": 1,
+        "at_stake_fen": 1, "verdict": "supported", "reason": "seen",
+    }  # fmt: skip
+    with desk.database.writing() as connection:
+        audits.begin(connection, "again", DAY, DAY, folder="again", now_us=3)
+        connection.execute(sa.insert(schema.verdicts).values(again))
+        audits.publish(connection, "again", DAY, DAY, summary={"parameters": {}}, now_us=4)
+    after = says()
+    assert after["L2"] == ("supported", "2026-03-03", True)
+    assert after["L1"] == ("", "", False)
 
 
 def whole_way(desk):
