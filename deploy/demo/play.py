@@ -1,9 +1,9 @@
-"""Plays the day on the stage, scene by scene, then bills it, audits it and reports."""
+"""Plays the day on the stage, scene by scene, then bills and audits it, ends two doubts, and reports."""
 
 import csv
 import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
@@ -18,7 +18,7 @@ from renzheng.central.claims.importer import ImportSummary, import_claims
 from renzheng.central.nightly.night import NightReport
 from renzheng.common.terminal import Terminal, plain_column
 from renzheng.contracts.errors import RenzhengError
-from renzheng.deploy.demo import claims, report, story
+from renzheng.deploy.demo import case, claims, report, story
 from renzheng.deploy.demo.stage import Stage
 from renzheng.deploy.demo.story import Deed
 from renzheng.deploy.demo.visitors import Visitor
@@ -55,10 +55,12 @@ def play_day(stage: Stage, visitor: Visitor, console: Terminal) -> dict[str, Any
             imported = _bill(stage)
         with seconds.of("audit"):
             night = _audit(stage, console)
+        with seconds.of("case"):
+            doubts = case.play(stage)
     except Exception as error:
         LOGGER.exception("the play was cut short")
         return _cut_short(stage, error, seconds.parts)
-    return _report(stage, imported, night, seconds.parts)
+    return _report(stage, imported, night, doubts, seconds.parts)
 
 
 def _cut_short(stage: Stage, error: Exception, seconds: Mapping[str, float]) -> dict[str, Any]:
@@ -145,7 +147,11 @@ def _audit(stage: Stage, console: Terminal) -> NightReport:
 
 
 def _report(
-    stage: Stage, imported: ImportSummary, night: NightReport, seconds: Mapping[str, float]
+    stage: Stage,
+    imported: ImportSummary,
+    night: NightReport,
+    doubts: Sequence[Mapping[str, Any]],
+    seconds: Mapping[str, float],
 ) -> dict[str, Any]:
     events = stage.stored_events()
     latencies = stage.latencies()
@@ -158,6 +164,7 @@ def _report(
         events=events,
         claims=_claims(imported),
         audit=night.summary,
+        doubts=doubts,
         seconds=seconds,
     )
     return report.build(day)

@@ -49,6 +49,7 @@ class Day:
         events: central's stored events by id, for the evidence.
         claims: the importer's summary; `audit`: the audit's; both as JSON.
         line_ids: the line id by serial number.
+        doubts: those that were played to their ends.
         failure: what cut the play short; empty where nothing did.
     """
 
@@ -58,18 +59,19 @@ class Day:
     events: Mapping[str, Mapping[str, Any]]
     claims: Mapping[str, Any]
     audit: Mapping[str, Any]
+    doubts: Sequence[Mapping[str, Any]] = ()
     seconds: Mapping[str, float] = field(default_factory=dict)
     failure: str = ""
 
 
 def build(day: Day) -> dict[str, Any]:
-    """Put the report together; `ok` says that every outcome and every verdict is the expected one."""
+    """Put the report together; `ok`: every outcome, verdict and end of a doubt is the expected one."""
     people = [_person(patient, day) for patient in story.PATIENTS]
     lines = [_line(line, day) for line in story.LINES]
     scenes = [_scene(played) for played in day.played]
     return {
         "day": story.DAY.isoformat(),
-        "ok": not day.failure and all(item["right"] for item in [*scenes, *lines]),
+        "ok": not day.failure and all(item["right"] for item in [*scenes, *lines, *day.doubts]),
         "failure": day.failure,
         "excuse": patience.excuse(),
         "usable_face_to_green_ms": _spread(
@@ -78,6 +80,7 @@ def build(day: Day) -> dict[str, Any]:
         "people": people,
         "scenes": scenes,
         "lines": lines,
+        "doubts": day.doubts,
         "claims": day.claims,
         "audit": day.audit,
         "seconds": day.seconds,

@@ -55,6 +55,9 @@ CLINICS = (NORTH, SOUTH)
 ACCOUNTS: Mapping[str, tuple[Role, tuple[str, ...]]] = {
     "administrator": (Role.ADMINISTRATOR, ()),
     "auditor": (Role.AUDITOR, ()),
+    "reviewer": (Role.REVIEWER, ()),
+    "approver": (Role.APPROVER, ()),
+    "finance": (Role.FINANCE, ()),
     "north-office": (Role.HOSPITAL_OFFICE, (NORTH.institution_id,)),
     "data-protection": (Role.DATA_PROTECTION, ()),
 }

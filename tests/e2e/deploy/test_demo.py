@@ -96,3 +96,14 @@ def test_pictures_are_taken_of_the_real_pages(day):
         picture = out / "screens" / f"{taken}.png"
         assert picture.stat().st_size > 10_000
         pictures.for_readme(picture, shown)
+
+
+def test_one_doubt_is_played_to_its_deduction_and_one_to_its_clearing(day):
+    out, report = day
+    ends = {one["serial"]: (one["state"], one["deducted"]) for one in report["doubts"]}
+    assert ends == {"0003": ("deducted", "400.00"), "0004": ("cleared", "0.00")}
+    (deducted, cleared) = report["doubts"]
+    assert len({step["account"] for step in deducted["steps"]}) == 4
+    assert [step["act"] for step in cleared["steps"]][-3:] == ["submit", "review", "finalise"]
+    html = (out / "report.html").read_text(encoding="utf-8")
+    assert all(one["statement"].split("。")[0] in html for one in report["doubts"])
