@@ -50,7 +50,7 @@ def play(stage: Stage) -> list[dict[str, Any]]:
     """Draft and issue the month's case of one clinic, and bring two of its doubts to their ends.
 
     Returns:
-        Each of the two as the report has it: serial number, state, yuan, and its steps from the case's journal.
+        Each of the two as the report has it: number, state, yuan, and its steps from the journal.
     """
     cases, office = _cases(stage), _actor("north-office")
     auditor, place = _actor("auditor"), story.NORTH.institution_id
