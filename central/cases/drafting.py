@@ -90,6 +90,17 @@ def draft(
     return drafted
 
 
+def without(candidates: Iterable[Candidate], returned: Collection[LineKey]) -> list[Candidate]:
+    """Leave out lines that the institution has returned itself; a candidate without any other gives none."""
+    found = []
+    for one in candidates:
+        lines = tuple(line for line in one.lines if (one.institution_id, line.line_id) not in returned)
+        if lines:
+            lowered = min(one.amount_fen, sum(line.amount_fen for line in lines))
+            found.append(one if lines == one.lines else replace(one, lines=lines, amount_fen=lowered))
+    return found
+
+
 def _largest_first(one: Candidate) -> tuple[int, int, str, str, str]:
     return -one.amount_fen, len(one.lines), one.rule_id, one.lines[0].line_id, one.finding_id or ""
 

@@ -118,7 +118,8 @@ class Cases:
         if not acts.PERIOD.fullmatch(month):
             raise BodyError(f"{month[:20]!r} is no month.", do='Such as "2026-03".')
         with self._writing() as connection:
-            chosen = list(candidates(connection, month, institution_id))
+            returned = reading.returned_lines(connection, institution_id)
+            chosen = drafting.without(candidates(connection, month, institution_id), returned)
             lines = {(one.institution_id, line.line_id) for one in chosen for line in one.lines}
             held = powers.powers(connection)
             silent = {rule for rule, one in held.items() if one.power == powers.BUREAU}

@@ -121,6 +121,15 @@ def doubts_on(connection: sa.Connection, lines: Iterable[LineKey]) -> dict[LineK
     return found
 
 
+def returned_lines(connection: sa.Connection, institution_id: str = "") -> set[LineKey]:
+    """Name the lines that an institution, or each, has returned itself, with proof."""
+    table = schema.self_corrections
+    query = sa.select(table.c.institution_id, table.c.line_id).where(table.c.proof.is_not(None))
+    if institution_id:
+        query = query.where(table.c.institution_id == institution_id)
+    return {(row.institution_id, row.line_id) for row in connection.execute(query)}
+
+
 def rivals_of(connection: sa.Connection, doubt: Doubt) -> tuple[Doubt, ...]:
     """Read the other doubts on the lines of one."""
     found = doubts_on(connection, [(doubt.institution_id, line.line_id) for line in doubt.lines])

@@ -48,9 +48,6 @@ def commit(  # noqa: PLR0917 - each is an option
     minutes: Annotated[int, typer.Option(min=5, max=7 * 1440, help="How long answers count.")] = 240,
     institution: Annotated[list[str] | None, typer.Option(help="Only these institutions.")] = None,
     purpose: Annotated[list[Purpose] | None, typer.Option(help="inpatient, dialysis, or both.")] = None,
-    self_checking: Annotated[
-        list[str] | None, typer.Option(help="An institution that checks itself: drawn less often.")
-    ] = None,
     devices: Annotated[
         int, typer.Option(min=1, max=10_000, help="How many devices may hold the lists; published.")
     ] = 1,
@@ -60,7 +57,7 @@ def commit(  # noqa: PLR0917 - each is an option
     from renzheng.central.draw.rounds import Plan
 
     settings, database, rounds = _open(config)
-    wanted = replace(_wanted(database, institution, purpose, self_checking), devices=devices)
+    wanted = replace(_wanted(database, institution, purpose), devices=devices)
     due = _aware(settings, due_at)
     plan = Plan(
         wanted=wanted,
@@ -178,17 +175,16 @@ def _wanted(
     database: "Database",
     institutions: list[str] | None,
     purposes: list[Purpose] | None,
-    self_checking: list[str] | None,
 ) -> "Wanted":
     from renzheng.central.draw.frame import Wanted
     from renzheng.central.draw.reading import read_institutions
 
     with database.reading() as connection:
         known = read_institutions(connection)
-    unknown = sorted({*(institutions or []), *(self_checking or [])} - set(known))
+    unknown = sorted(set(institutions or ()) - set(known))
     if unknown:
         raise typer.BadParameter(f"not registered: {', '.join(unknown)}")
-    return Wanted(institutions or known, purposes or [Purpose.INPATIENT], self_checking or ())
+    return Wanted(institutions or known, purposes or [Purpose.INPATIENT])
 
 
 def _assigned(devices: list[str], institutions: "object") -> dict[str, str]:

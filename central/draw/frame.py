@@ -52,14 +52,12 @@ class Wanted:
     Args:
         institutions: at which a device can answer.
         purposes: inpatients in their beds, running dialysis sessions, or both.
-        self_checking: institutions that check themselves.
         weighting: the numbers of the weights.
         devices: how many devices may hold the sheets.
     """
 
     institutions: Collection[str]
     purposes: Collection[Purpose]
-    self_checking: Collection[str] = ()
     weighting: Weighting = field(default_factory=Weighting)
     devices: int = 1
 
@@ -169,6 +167,7 @@ def _weights(
 ) -> Mapping[str, int]:
     amounts, findings = _amounts(connection, now), _findings(connection, now)
     checked = _last_checks(connection)
+    returned, sent = _returned(connection, now), _sent(connection, now)
     at_stake = [amounts.get(institution, 0) for institution in wanted.institutions]
     largest = max(at_stake, default=0)
     weights = {}
@@ -178,7 +177,8 @@ def _weights(
             amounts.get(person.institution_id, 0),
             findings.get(person.institution_id, 0),
             None if last is None else (now - from_us(last)).days,
-            person.institution_id in wanted.self_checking,
+            returned.get(person.institution_id, 0),
+            sent.get(person.institution_id, 0),
         )
         weights[ref] = weigh(risk, largest, wanted.weighting)
     return weights
@@ -205,6 +205,22 @@ def _findings(connection: sa.Connection, now: datetime) -> Mapping[str, int]:
     query = sa.select(table.c.institution_id, sa.func.count(sa.distinct(table.c.finding_id)))
     rows = connection.execute(query.select_from(source).where(recent).group_by(table.c.institution_id))
     return {institution: int(count) for institution, count in rows}
+
+
+def _returned(connection: sa.Connection, now: datetime) -> Mapping[str, int]:
+    """Add up by institution what it has found and returned itself, where the return is proven."""
+    table = schema.self_corrections
+    recent = table.c.proof.is_not(None) & (table.c.proven_at >= to_us(now - LOOKED_BACK))
+    query = sa.select(table.c.institution_id, sa.func.sum(table.c.amount_fen)).where(recent)
+    return {place: int(fen) for place, fen in connection.execute(query.group_by(table.c.institution_id))}
+
+
+def _sent(connection: sa.Connection, now: datetime) -> Mapping[str, int]:
+    """Add up by institution what the bureau has found and sent, of the months looked back on."""
+    table = schema.doubts
+    recent = (table.c.issued == 1) & (table.c.month >= (now - LOOKED_BACK).strftime("%Y-%m"))
+    query = sa.select(table.c.institution_id, sa.func.sum(table.c.at_stake_fen)).where(recent)
+    return {place: int(fen) for place, fen in connection.execute(query.group_by(table.c.institution_id))}
 
 
 def _last_checks(connection: sa.Connection) -> Mapping[tuple[str, str], int]:

@@ -1,7 +1,7 @@
 """How likely somebody is to be drawn, as an integer weight: pure, and every number is told in the commitment.
 
-More money at stake, earlier findings and a longer time since the last check weigh more, self-checking less;
-nobody weighs less than the floor, so everybody can be drawn.
+More money at stake, earlier findings and a longer time since the last check weigh more; what an institution
+has found and returned itself weighs less. Nobody weighs less than the floor, so everybody can be drawn.
 """
 
 from dataclasses import asdict, dataclass
@@ -17,7 +17,9 @@ class Weighting:
         each_finding: added for each earlier finding at the institution, `most_findings` at most.
         each_day: added for each day since the person was last checked, `most_days` at most.
         never_checked_days: the days that stand for somebody never checked.
-        self_checking_percent: share of the weight that remains at an institution that checks itself.
+        self_checking_percent: share of the weight that remains where all that was found, the institution has
+            found and returned itself.
+        full_permille: so much of what was billed, returned, is as good as more; less lowers the weight less.
         floor: the least that anybody weighs.
     """
 
@@ -29,6 +31,7 @@ class Weighting:
     most_days: int = 30
     never_checked_days: int = 15
     self_checking_percent: int = 50
+    full_permille: int = 10
     floor: int = 50
 
     def told(self) -> dict[str, int]:
@@ -44,13 +47,15 @@ class Risk:
         amount_fen: billed at the institution in the months before.
         findings: against the institution in these months.
         days_since_check: of the person there; None when never checked.
-        self_checking: the institution checks itself and reports what it finds.
+        returned_fen: found by the institution itself in these months, with the return proven.
+        sent_fen: found by the bureau and sent to it.
     """
 
     amount_fen: int = 0
     findings: int = 0
     days_since_check: int | None = None
-    self_checking: bool = False
+    returned_fen: int = 0
+    sent_fen: int = 0
 
 
 def weigh(risk: Risk, largest_amount_fen: int, told: Weighting) -> int:
@@ -69,6 +74,20 @@ def weigh(risk: Risk, largest_amount_fen: int, told: Weighting) -> int:
         + told.each_finding * min(risk.findings, told.most_findings)
         + told.each_day * min(days, told.most_days)
     )
-    if risk.self_checking:
-        weight = weight * told.self_checking_percent // 100
+    weight = weight * remaining_permille(risk, told) // 1000
     return max(weight, told.floor, 1)
+
+
+def remaining_permille(risk: Risk, told: Weighting) -> int:
+    """Give the share of its weight that remains at an institution that returns what it finds.
+
+    1000 − (100 − `self_checking_percent`) × 10 × own × enough, where *own* is what it has returned of all
+    that was found, and *enough* how much that is of `full_permille` of what it billed, one at most. A single
+    line returned lowers next to nothing, and what the bureau had to find takes the rest away.
+    """
+    full = max(risk.amount_fen, 0) * told.full_permille // 1000
+    if risk.returned_fen <= 0 or full <= 0:
+        return 1000
+    own = risk.returned_fen * 1000 // (risk.returned_fen + max(risk.sent_fen, 0))
+    enough = min(risk.returned_fen * 1000 // full, 1000)
+    return 1000 - (100 - told.self_checking_percent) * 10 * own * enough // 1_000_000

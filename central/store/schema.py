@@ -886,6 +886,24 @@ case_journal = _table(
     rowid=False,
 )
 
+# What an institution has found and returned itself; only what has a proof counts for anything.
+self_corrections = _table(
+    "self_corrections",
+    Column("correction_id", Text, primary_key=True),
+    Column("institution_id", Text, nullable=False),
+    Column("line_id", Text, nullable=False),
+    Column("amount_fen", _Big, nullable=False),
+    Column("declared_at", _Big, nullable=False),
+    Column("declared_by", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("proof", Text),  # reversal or receipt; empty while the return is only declared
+    Column("reference", Text),  # ids of the reversing lines, or the receipt's number
+    Column("proven_at", _Big),
+    Column("proven_by", Text),
+    UniqueConstraint("institution_id", "line_id", name="uq_self_corrections_institution_id"),
+    rowid=False,
+)
+
 # What somebody is told of cases, each once, and what became of sending it.
 notices = _table(
     "notices",

@@ -25,6 +25,7 @@ from renzheng.central.access.roles import Permission
 from renzheng.central.access.signing_in import SigningIn
 from renzheng.central.access.visitors import Visitors
 from renzheng.central.cases import attachments, scanning
+from renzheng.central.cases.corrections import Corrections
 from renzheng.central.cases.errors import CaseError
 from renzheng.central.cases.keeping import Cases
 from renzheng.central.cases.penalty_keeping import Penalties
@@ -58,7 +59,15 @@ from renzheng.central.web import (
     unmasking,
 )
 from renzheng.central.web.access import MOST_FORM_BYTES, OF_PROGRAMS, Gate, Next, is_open, read_token
-from renzheng.central.web.api import case_letters, case_penalties, case_rules, cds_checks, nhsa_checks, routes
+from renzheng.central.web.api import (
+    case_corrections,
+    case_letters,
+    case_penalties,
+    case_rules,
+    cds_checks,
+    nhsa_checks,
+    routes,
+)
 from renzheng.central.web.api import cases as case_routes
 from renzheng.central.web.api import checks as check_routes_of
 from renzheng.central.web.case_pages import routes as case_pages
@@ -224,6 +233,7 @@ def _add_cases(app: FastAPI, database: Database, settings: Settings, clock: Call
     router = case_routes.build_router(database, cases, clock, signed_by, zone, scan)
     case_rules.add_to(router, database, cases)
     case_letters.add_to(router, database, zone, told.font)
+    case_corrections.add_to(router, database, Corrections(database, cases, settings.tables_dir, clock))
     penalties = Penalties(database, key, pack, zone, clock, settings.audit.region)
     case_penalties.add_to(router, database, penalties)
     app.include_router(router, prefix="/api/v1")

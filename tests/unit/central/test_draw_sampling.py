@@ -130,8 +130,16 @@ def test_a_word_past_the_last_multiple_is_passed_over():
         (Risk(amount_fen=500, days_since_check=0), 200),
         (Risk(amount_fen=1000, findings=2, days_since_check=3), 100 + 200 + 80 + 30),
         (Risk(amount_fen=1000, findings=99, days_since_check=999), 100 + 200 + 200 + 300),
-        (Risk(days_since_check=0, self_checking=True), 50),
-        (Risk(amount_fen=-5, days_since_check=-3, self_checking=True), 50),
+        (Risk(days_since_check=0, returned_fen=500), 100),
+        (Risk(amount_fen=-5, days_since_check=-3, returned_fen=500), 100),
+        (Risk(amount_fen=100_000, days_since_check=0, returned_fen=1000), (100 + 20_000) // 2),
+        (Risk(amount_fen=100_000, days_since_check=0, returned_fen=9000), (100 + 20_000) // 2),
+        (Risk(amount_fen=100_000, days_since_check=0, returned_fen=10), 20_100 * 995 // 1000),
+        (
+            Risk(amount_fen=100_000, days_since_check=0, returned_fen=1000, sent_fen=9000),
+            20_100 * 950 // 1000,
+        ),
+        (Risk(amount_fen=100_000, days_since_check=0, sent_fen=9000), 20_100),
     ],
 )
 def test_weights_follow_the_risk(risk, weight):
