@@ -16,7 +16,8 @@ from renzheng.models.liveness.motion import Track
 
 Array = NDArray[np.float64]
 
-MIN_FRAMES, MIN_POINTS = 7, 15
+MIN_FRAMES, MIN_POINTS = 5, 15
+"""As few frames as a shape needs, so that a slow camera shows both at once."""
 
 MIN_SLOPE = 0.02
 """Change of the brightness's logarithm over one interocular distance; docs/liveness.md has what people and

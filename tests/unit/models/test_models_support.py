@@ -94,4 +94,4 @@ def test_one_bright_frame_is_no_light_that_stays():
 
 def test_too_little_shows_no_light():
     assert shading.measure(film(head)) == 0.0
-    assert shading.measure(lit(lambda at, _: 1 + at[:, 0], frames=5)) == 0.0
+    assert shading.measure(lit(lambda at, _: 1 + at[:, 0], frames=4)) == 0.0
