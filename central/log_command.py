@@ -234,6 +234,30 @@ def archive(
     console.print(say("Keep a copy elsewhere, with central's public key (keys/central.public.pem)."))
 
 
+@app.command("take-back")
+def take_back(
+    archive: Annotated[Path, typer.Option(help="An archive that is younger than the backup.")],
+    config: Config = CONFIG,
+) -> None:
+    """Put back into a restored store what an archive holds and it lacks; before central starts."""
+    from renzheng.central.archive import returning
+    from renzheng.central.backup.backups import must_not_run
+    from renzheng.central.settings import read_settings
+    from renzheng.central.site.succession import verifying_keys
+    from renzheng.central.store.database import Database
+    from renzheng.contracts import keys
+
+    settings = read_settings(config)
+    must_not_run(settings)
+    key, by = keys.load_private_key(settings.key_file.read_bytes()), verifying_keys(settings.key_file)
+    database = Database(settings.database)
+    database.migrate()
+    with _counting() as progress:
+        taken = returning.take_back(database, archive, key, by, progress)
+    database.close()
+    Terminal().print(say("took back {0} entries of {1} devices", taken.entries, taken.devices))
+
+
 @app.command()
 def prune(
     archive: Annotated[Path, typer.Option(help="The archive in which the entries lie.")],

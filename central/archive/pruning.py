@@ -97,7 +97,10 @@ def hold_joined(database: Database, checked: Checked) -> list[BadEntry]:
         for name, start in checked.ends.items():
             end = start.head.sequence
             held = log.hashes(connection, name, end, end).get(end)
-            if held is None or not same_hash(held, start.head.hash):
+            if held is None and name not in pruned:
+                detail = "They lie in an archive; the store was set back: renzheng central log take-back."
+                bad.append(BadEntry(name, end, Fault.MISSING, detail))
+            elif held is None or not same_hash(held, start.head.hash):
                 detail = "The store does not hold the entry with which the archives end."
                 bad.append(BadEntry(name, end, Fault.FORKED, detail))
     return bad

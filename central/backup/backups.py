@@ -117,7 +117,7 @@ def restore(settings: Settings, backup: Path, passphrase: str | None, now: datet
             f"The backup is of {manifest.backend}, the configuration names {backend}.",
             do="Set database_url to a store of that kind.",
         )
-    _must_not_run(settings)
+    must_not_run(settings)
     tried = try_out(settings, backup, passphrase)
     epoch = max(manifest.epoch, _epoch_here(settings))
     aside = folders.Aside([settings.data_dir, *_store_files(settings)], f"before-{now:%Y%m%dT%H%M%SZ}")
@@ -231,7 +231,12 @@ def _epoch_here(settings: Settings) -> int:
         database.close()
 
 
-def _must_not_run(settings: Settings) -> None:
+def must_not_run(settings: Settings) -> None:
+    """Make sure that no central writes into the store.
+
+    Raises:
+        BackupError: one answers.
+    """
     with socket.socket() as probe:
         probe.settimeout(1)
         host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104 - compared

@@ -15,9 +15,17 @@ from parts.central import register
 from parts.devices import LogWriter, rotate
 from typer.testing import CliRunner
 
-from renzheng.central.archive import form, pruning, writing
+from renzheng.central.archive import form, pruning, returning, writing
 from renzheng.central.archive.checking import EntriesOf, check_archives
-from renzheng.central.archive.form import TABLES, Manifest, Writer, hash_file, open_archive, write_manifest
+from renzheng.central.archive.form import (
+    TABLES,
+    Manifest,
+    Reader,
+    Writer,
+    hash_file,
+    open_archive,
+    write_manifest,
+)
 from renzheng.central.archive.writing import Signer, archive, clean_cut
 from renzheng.central.backup import backups
 from renzheng.central.errors import ArchiveError, LogFaultError
@@ -25,7 +33,7 @@ from renzheng.central.ingest.service import Ingest, Message
 from renzheng.central.log_command import app as log_command
 from renzheng.central.metrics import Metrics
 from renzheng.central.settings import make_settings
-from renzheng.central.store import archived, identity, locks, schema
+from renzheng.central.store import archived, devices, identity, locks, schema
 from renzheng.central.store.database import Database
 from renzheng.central.store.identity import FormerKeys, LostEntries
 from renzheng.central.store.times import to_us
@@ -38,6 +46,7 @@ from renzheng.central.verify.store import check_store
 from renzheng.central.web.app import build_app
 from renzheng.central.web.server import WebServer
 from renzheng.contracts import keys, log
+from renzheng.contracts.events import Purpose
 from renzheng.contracts.messages import Ack, CentralKey, open_ack, sign_ack, sign_central_key
 from renzheng.edge.device.link import sender
 
@@ -72,6 +81,7 @@ def build(database, folder):
     spring, summer = datetime(2025, 3, 1, tzinfo=UTC), datetime(2025, 6, 1, tzinfo=UTC)
     send(database, one, 250, spring)
     old, new = rotate(one)
+    first_key = old
     one.key = old
     take(database, one, [one.batch(one.entries[250:])], spring)
     one.key = new
@@ -91,7 +101,9 @@ def build(database, folder):
     send(database, one, 10, datetime(2027, 1, 20, tzinfo=UTC))
     notes.append(note(datetime(2027, 1, 21, tzinfo=UTC)))
     note(datetime(2027, 1, 23, tzinfo=UTC))
-    return SimpleNamespace(one=one, two=two, notes=[path.read_text(encoding="utf-8") for path in notes])
+    return SimpleNamespace(
+        one=one, two=two, first_key=first_key, notes=[path.read_text(encoding="utf-8") for path in notes]
+    )
 
 
 @pytest.fixture(scope="module")
@@ -612,6 +624,73 @@ def test_a_pruned_store_is_backed_up_tried_out_and_restored(made, database, tmp_
     assert not list(taken.rglob("*backup-lock"))
     tried = backups.try_out(settings, taken, None)
     assert (tried.devices, tried.entries, tried.checkpoints) == (2, 371 + 115, 5)
+
+
+def older(made, tmp_path, upto):
+    """The store as a backup from within the year 2025 had it: `upto` entries of kiosk-1, none of kiosk-2."""
+    database = Database(stores.lay(f"sqlite:///{tmp_path / 'older.sqlite'}"))
+    database.migrate()
+    first = {
+        row.device_id: row
+        for row in Reader(open_archive(made.folders[0], [KEY]), "keys").all()
+        if row.rotated_from is None
+    }
+    with database.writing() as connection:
+        devices.put_institution(connection, devices.Institution("H1", "x", "1"))
+        for name, row in first.items():
+            device = devices.Device(name, "H1", "s1", Purpose.DIALYSIS)
+            devices.register(connection, device, keys.load_public_key(row.public_pem), NOW)
+        own = Manifest.read((made.folders[0] / "manifest.json").read_bytes()).store_id
+        connection.execute(sa.update(schema.central_identity).values(store_id=own))
+    if upto:
+        writer = LogWriter("kiosk-1")
+        writer.key, writer.entries = made.first_key, made.one.entries
+        take(database, writer, [writer.batch(made.one.entries[:upto])], datetime(2025, 3, 1, tzinfo=UTC))
+    return database
+
+
+def all_of(database, table, span):
+    query = sa.select(table).order_by(*table.primary_key.columns)
+    with database.reading() as connection:
+        return [tuple(row) for row in connection.execute(query) if span(row)]
+
+
+@pytest.mark.parametrize("held", [0, 100])
+def test_a_restore_that_is_older_than_an_archive_takes_back_what_lies_in_it(made, database, tmp_path, held):
+    restored = older(made, tmp_path, held)
+    with restored.reading() as connection:
+        (bad,) = {
+            one.fault for one in pruning.hold_joined(restored, check_archives([made.folders[0]], [KEY]))
+        }
+    assert bad is Fault.MISSING, "nobody is accused"
+    taken = returning.take_back(restored, made.folders[0], KEY, [KEY])
+    assert (taken.devices, taken.entries) == (2, 341 - held + 95)
+    for table in (ENTRIES, schema.attendance, schema.lost_entries):
+
+        def in_it(row):
+            return row[1] <= ENDS[row[0]][2025]
+
+        assert all_of(restored, table, in_it) == all_of(database, table, in_it)
+    assert [one for one in check_store(restored) if isinstance(one, BadEntry)] == []
+    assert returning.take_back(restored, made.folders[0], KEY, [KEY]).entries == 0, "twice is once"
+    returning.take_back(restored, made.folders[1], KEY, [KEY])
+    assert pruning.hold_joined(restored, check_archives(made.folders, [KEY])) == []
+    with restored.reading() as connection:
+        assert connection.execute(sa.select(schema.quarantine)).all() == []
+        assert connection.execute(sa.select(schema.alarms)).all() == []
+    restored.close()
+
+
+def test_what_cannot_be_taken_back_to_an_end_is_not_begun(made, tmp_path):
+    restored = older(made, tmp_path, 100)
+    with pytest.raises(ArchiveError, match="come first"):
+        returning.take_back(restored, made.folders[1], KEY, [KEY])
+    with restored.writing() as connection:
+        held, head = log.Head(100, made.one.entries[99].hash), log.Head(200, made.one.entries[199].hash)
+        identity.keep_lost(connection, LostEntries("kiosk-1", held, head, "x"), 2, 1)
+    with pytest.raises(ArchiveError, match="101 to 200 count as lost already"):
+        returning.take_back(restored, made.folders[0], KEY, [KEY])
+    restored.close()
 
 
 def write_secret_key(path):
