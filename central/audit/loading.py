@@ -10,6 +10,9 @@ After loading, every canonical table is a view of the same name in which
 - a date is such a number of days;
 - `claim_lines` has `line`, a number that only this line has: (institution_id, line_id) in one word; and
   `line_caps` and `reverses_caps`, the ids of the line and of the one it takes back, in capitals;
+- what names an institution and a person has `person_here`, one number for the two, and with a visit
+  `visit_here`: whole numbers join, group and sort in half the time of two texts. They are 63 bits of a hash:
+  that any two of ten million pairs share one has a chance of 5 in a million;
 - `attendance` has `verified`: outcome match, presentation attack detection bona fide, clock trusted.
 """
 
@@ -342,11 +345,17 @@ class Loader:
             more = f"{self._engine.number_of([f't.{key}' for key in table.key], self._salt)} AS line, "
             more += "upper(t.line_id) AS line_caps, upper(t.reverses_line_id) AS reverses_caps, "
         columns = ", ".join(f"t.{column.name}" for column in table.columns)
+        person = "t.person_id"
         if self.aliases.roots and "person_id" in table.by_name and table.name != "person_aliases":
-            columns = columns.replace("t.person_id", "coalesce(a.root, t.person_id) AS person_id")
+            person = "coalesce(a.root, t.person_id)"
+            columns = columns.replace("t.person_id", f"{person} AS person_id")
             joins.append("LEFT JOIN alias_roots a ON t.person_id = a.alias")
             if table.name == "persons":
                 columns += ", a.root IS NULL AS own"
+        if {"institution_id", "person_id"} <= table.by_name.keys():
+            more += f"{self._engine.number_of(['t.institution_id', person])} AS person_here, "
+        if {"institution_id", "visit_id"} <= table.by_name.keys():
+            more += f"{self._engine.number_of(['t.institution_id', 't.visit_id'])} AS visit_here, "
         query = f"SELECT {extra}{more}{columns} FROM (SELECT {inner} FROM {origin}) t {' '.join(joins)}"
         return _one_row_a_person(query) if ", a.root IS NULL AS own" in columns else query
 

@@ -56,7 +56,7 @@ WITH dead AS (
   SELECT person_id, max(death_date) AS death_date FROM persons WHERE death_date IS NOT NULL GROUP BY person_id
 ),
 after AS (
-  SELECT l.line, l.line_id, l.institution_id, l.visit_id, l.person_id, l.service_day, l.service_time, l.amount, d.death_date
+  SELECT l.line, l.line_id, l.institution_id, l.visit_id, l.person_id, l.service_day, l.service_time, l.utc_offset_us, l.amount, d.death_date
   FROM billed_lines l
   JOIN dead d ON l.person_id = d.person_id
   WHERE l.service_day > d.death_date AND l.service_day BETWEEN $from_day AND $to_day
@@ -70,8 +70,7 @@ others AS (
   SELECT a.*
   FROM after a
   ANTI JOIN scope_lines s ON a.line = s.line
-  JOIN claim_lines c ON a.line = c.line
-  WHERE c.service_time_local > (a.death_date + 1) * 86400000000 + $posting_grace_hours * 3600000000
+  WHERE a.service_time + a.utc_offset_us > (a.death_date + 1) * 86400000000 + $posting_grace_hours * 3600000000
 ),
 late AS (
   SELECT DISTINCT o.line

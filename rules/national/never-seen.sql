@@ -82,6 +82,7 @@ examples:
 -- Bed days that were either seen or not seen while the devices were up.
 WITH looked AS (
   SELECT
+    s.person_here,
     s.institution_id,
     s.person_id,
     v.day,
@@ -92,14 +93,14 @@ WITH looked AS (
   WHERE s.in_period AND (v.reason = 'seen' OR (v.reason = 'not_seen' AND v.covered_us * 2 >= v.window_us))
 ),
 bed_days AS (
-  SELECT institution_id, person_id, day, max(seen) AS seen
+  SELECT person_here, min(institution_id) AS institution_id, min(person_id) AS person_id, day, max(seen) AS seen
   FROM looked
-  GROUP BY institution_id, person_id, day
+  GROUP BY person_here, day
 ),
 persons_in AS (
-  SELECT institution_id, person_id, count(*) AS n, sum(seen) AS seen
+  SELECT person_here, min(institution_id) AS institution_id, min(person_id) AS person_id, count(*) AS n, sum(seen) AS seen
   FROM bed_days
-  GROUP BY institution_id, person_id
+  GROUP BY person_here
 ),
 houses AS (
   SELECT p.institution_id, coalesce(i.region_code, p.institution_id) AS region, sum(p.n) AS n, sum(p.seen) AS seen
@@ -112,6 +113,7 @@ regions AS (
 ),
 rated AS (
   SELECT
+    p.person_here,
     p.institution_id,
     p.person_id,
     p.n,
@@ -144,7 +146,7 @@ SELECT
   t.rate * 100 AS rate_percent,
   exp(t.chance_ln) * 1000000 AS per_million
 FROM tested t
-JOIN looked l ON t.institution_id = l.institution_id AND t.person_id = l.person_id
+JOIN looked l ON t.person_here = l.person_here
 JOIN bed_day_verdicts v ON l.line = v.line AND l.day = v.day
 JOIN scope_lines s ON l.line = s.line
 WHERE t.chance_ln <= CAST($least_ln AS DOUBLE)

@@ -70,20 +70,20 @@ examples:
 */
 WITH persons_in AS (
   SELECT
-    institution_id,
-    person_id,
+    person_here,
+    min(institution_id) AS institution_id,
+    min(person_id) AS person_id,
     min(greatest(admitted_at_day, $from_day)) AS first_day,
     max(least(coalesce(discharged_at_day, $to_day), $to_day)) AS last_day,
     sum(greatest(0, least(coalesce(discharged_at_day, $to_day), $to_day) - greatest(admitted_at_day, $from_day))) AS n
   FROM stays
   WHERE admitted_at_day <= $to_day AND (discharged_at_day IS NULL OR discharged_at_day >= $from_day)
-  GROUP BY institution_id, person_id
+  GROUP BY person_here
 ),
 -- the night is that of the day on which it begins
 sightings AS (
   SELECT
-    e.institution_id,
-    e.person_id,
+    e.person_here,
     e.occurred_at_day AS day,
     (e.occurred_at_local - $night_to_hour * 3600000000) // 86400000000 AS night,
     CASE
@@ -93,14 +93,12 @@ sightings AS (
     END AS at_night
   FROM attendance e
   JOIN persons_in p
-    ON e.institution_id = p.institution_id
-    AND e.person_id = p.person_id
+    ON e.person_here = p.person_here
     AND e.occurred_at_day BETWEEN p.first_day AND p.last_day
   WHERE e.verified AND e.event_type IN ('sign_in', 'presence', 'identity_check')
   UNION ALL
   SELECT
-    c.institution_id,
-    c.person_id,
+    c.person_here,
     coalesce(c.answered_at_day, c.drawn_at_day) AS day,
     (coalesce(c.answered_at_local, c.drawn_at_local) - $night_to_hour * 3600000000) // 86400000000 AS night,
     CASE
@@ -110,39 +108,40 @@ sightings AS (
     END AS at_night
   FROM spot_checks c
   JOIN persons_in p
-    ON c.institution_id = p.institution_id
-    AND c.person_id = p.person_id
+    ON c.person_here = p.person_here
     AND coalesce(c.answered_at_day, c.drawn_at_day) BETWEEN p.first_day AND p.last_day
   WHERE c.result = 'present'
 ),
-seen AS (
-  SELECT
-    institution_id,
-    person_id,
-    count(DISTINCT CASE WHEN at_night = 0 THEN day END) AS seen_days,
-    count(DISTINCT CASE WHEN at_night = 1 THEN night END) AS seen_nights
+dated AS (
+  SELECT person_here, at_night, CASE WHEN at_night = 1 THEN night ELSE day END AS seen_on
   FROM sightings
-  GROUP BY institution_id, person_id
+  GROUP BY person_here, at_night, CASE WHEN at_night = 1 THEN night ELSE day END
+),
+seen AS (
+  SELECT person_here, count(*) - sum(at_night) AS seen_days, sum(at_night) AS seen_nights
+  FROM dated
+  GROUP BY person_here
 ),
 -- nights on leave are no nights in the ward
 away AS (
-  SELECT p.institution_id, p.person_id, sum(
+  SELECT p.person_here, sum(
     greatest(0, least(coalesce(v.returned_at_day, v.due_back_at_day, p.last_day), p.last_day) - greatest(v.left_at_day, p.first_day))
   ) AS nights
   FROM persons_in p
-  JOIN leaves v ON p.institution_id = v.institution_id AND p.person_id = v.person_id
-  GROUP BY p.institution_id, p.person_id
+  JOIN leaves v ON p.person_here = v.person_here
+  GROUP BY p.person_here
 ),
 nights AS (
   SELECT
+    p.person_here,
     p.institution_id,
     p.person_id,
     p.n - coalesce(a.nights, 0) AS n,
     coalesce(s.seen_days, 0) AS seen_days,
     coalesce(s.seen_nights, 0) AS seen_nights
   FROM persons_in p
-  LEFT JOIN seen s ON p.institution_id = s.institution_id AND p.person_id = s.person_id
-  LEFT JOIN away a ON p.institution_id = a.institution_id AND p.person_id = a.person_id
+  LEFT JOIN seen s ON p.person_here = s.person_here
+  LEFT JOIN away a ON p.person_here = a.person_here
   WHERE p.n - coalesce(a.nights, 0) > 0
 ),
 houses AS (
@@ -167,6 +166,7 @@ lit AS (
 ),
 rated AS (
   SELECT
+    p.person_here,
     p.institution_id,
     p.person_id,
     least(p.n, c.lit_days) AS n,
@@ -188,17 +188,17 @@ tested AS (
   WHERE rate IS NOT NULL AND rate > 0 AND n >= $fewest_days
 ),
 billed AS (
-  SELECT t.institution_id, t.person_id, array_agg(l.line_id) AS line_ids, sum(l.amount) AS amount
+  SELECT t.person_here, array_agg(l.line_id) AS line_ids, sum(l.amount) AS amount
   FROM tested t
   JOIN scope_lines l
-    ON t.institution_id = l.institution_id
-    AND t.person_id = l.person_id
+    ON t.person_here = l.person_here
     AND l.item_class = 'bed_day'
     AND l.service_day BETWEEN $from_day AND $to_day
-  GROUP BY t.institution_id, t.person_id
+  GROUP BY t.person_here
 ),
 found AS (
   SELECT
+    t.person_here,
     t.institution_id,
     t.person_id,
     t.n,
@@ -211,12 +211,11 @@ found AS (
     array_agg(p.visit_id) AS evidence
   FROM tested t
   JOIN stays p
-    ON t.institution_id = p.institution_id
-    AND t.person_id = p.person_id
+    ON t.person_here = p.person_here
     AND p.admitted_at_day <= $to_day
     AND (p.discharged_at_day IS NULL OR p.discharged_at_day >= $from_day)
   WHERE t.chance_ln <= CAST($least_ln AS DOUBLE)
-  GROUP BY t.institution_id, t.person_id, t.n, t.seen_days, t.own_house, t.rate, t.chance_ln
+  GROUP BY t.person_here, t.institution_id, t.person_id, t.n, t.seen_days, t.own_house, t.rate, t.chance_ln
 )
 SELECT
   t.institution_id,
@@ -235,4 +234,4 @@ SELECT
   t.rate * 100 AS rate_percent,
   exp(t.chance_ln) * 1000000 AS per_million
 FROM found t
-LEFT JOIN billed b ON t.institution_id = b.institution_id AND t.person_id = b.person_id
+LEFT JOIN billed b ON t.person_here = b.person_here

@@ -123,7 +123,7 @@ usual AS (
 ),
 -- whoever had dialysis billed that day needs no other name for it
 dialysed AS (
-  SELECT DISTINCT institution_id, person_id, service_day FROM dialysis_lines
+  SELECT DISTINCT person_here, service_day FROM dialysis_lines
 ),
 looked_at AS (
   SELECT
@@ -137,7 +137,7 @@ looked_at AS (
     coalesce(u.by_name, false) AS by_name,
     coalesce(
       u.quantity > 0
-      AND d.person_id IS NULL
+      AND d.person_here IS NULL
       AND abs(CAST(u.amount AS DOUBLE) / CAST(u.quantity AS DOUBLE) - p.usual_price) <= p.usual_price * CAST($price_band AS DOUBLE),
       false
     ) AS by_price,
@@ -146,7 +146,7 @@ looked_at AS (
   LEFT JOIN institutions i ON u.institution_id = i.institution_id
   LEFT JOIN usual p ON coalesce(i.region_code, u.institution_id) = p.region
   LEFT JOIN dialysed d
-    ON u.institution_id = d.institution_id AND u.person_id = d.person_id AND u.service_day = d.service_day
+    ON u.person_here = d.person_here AND u.service_day = d.service_day
 ),
 codes AS (
   SELECT

@@ -87,25 +87,22 @@ judged AS (
     v.rule_id AS kind,
     s.service_day,
     s.service_time,
-    CASE
-      WHEN v.verdict <> 'insufficient' THEN NULL
-      WHEN v.reason <> 'not_seen' THEN v.reason
-      WHEN d.institution_id IS NOT NULL AND v.coverage_ratio < 0.5 THEN 'not_seen'
-    END AS reason
+    v.reason
   FROM line_verdicts v
   JOIN scope_lines s ON v.line = s.line
   LEFT JOIN devices d ON v.institution_id = d.institution_id
+  WHERE v.verdict = 'insufficient'
+    AND (v.reason <> 'not_seen' OR (d.institution_id IS NOT NULL AND v.coverage_ratio < 0.5))
 ),
 totals AS (
-  SELECT institution_id, kind, count(*) AS n FROM judged GROUP BY institution_id, kind
+  SELECT institution_id, rule_id AS kind, count(*) AS n FROM line_verdicts GROUP BY institution_id, rule_id
 ),
 reasons AS (
-  SELECT DISTINCT kind, reason FROM judged WHERE reason IS NOT NULL
+  SELECT DISTINCT kind, reason FROM judged
 ),
 weak AS (
   SELECT institution_id, kind, reason, count(*) AS k, count(DISTINCT service_day) AS days
   FROM judged
-  WHERE reason IS NOT NULL
   GROUP BY institution_id, kind, reason
 ),
 counted AS (

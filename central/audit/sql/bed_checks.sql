@@ -16,8 +16,7 @@ WITH missed AS (
   FROM bed_parts b
   JOIN bed_calendar w ON b.day = w.day
   JOIN spot_checks c
-    ON b.institution_id = c.institution_id
-    AND b.person_id = c.person_id
+    ON b.inpatient = c.person_here
     AND coalesce(c.answered_at_local, c.drawn_at_local) >= b.day * 86400000000 + w.from_us
     AND coalesce(c.answered_at_local, c.drawn_at_local) < b.day * 86400000000 + w.to_us
   WHERE c.result IN ('absent', 'identity_mismatch', 'away_approved')

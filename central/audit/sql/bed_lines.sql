@@ -23,7 +23,7 @@ SELECT
   b.institution_id,
   b.visit_id,
   b.person_id,
-  i.inpatient,
+  b.person_here AS inpatient,
   b.in_period,
   b.service_time,
   b.service_day,
@@ -36,6 +36,5 @@ SELECT
   v.last_day,
   v.first_day IS NOT NULL AND b.service_day >= v.first_day AND (v.last_day IS NULL OR b.service_day <= v.last_day) AS spanned
 FROM billed b
-JOIN inpatients i ON b.institution_id = i.institution_id AND b.person_id = i.person_id
 LEFT JOIN dead d ON b.person_id = d.person_id
-LEFT JOIN bed_visits v ON b.institution_id = v.institution_id AND b.visit_id = v.visit_id
+LEFT JOIN bed_visits v ON b.visit_here = v.visit_here

@@ -2,8 +2,7 @@
 SELECT DISTINCT l.line, l.day
 FROM bed_unseen l
 JOIN leaves v
-  ON l.institution_id = v.institution_id
-  AND l.person_id = v.person_id
+  ON l.inpatient = v.person_here
   AND v.left_at_local <= l.from_local
   AND (
     coalesce(v.returned_at_local, v.due_back_at_local) IS NULL

@@ -2,13 +2,12 @@
 -- by what. A sign-out shows when somebody left.
 -- A window that reaches past midnight takes in events of the following morning.
 WITH shown AS (
-  SELECT institution_id, person_id, occurred_at_day AS local_day, occurred_at_local AS at_local, event_id AS evidence
+  SELECT person_here, occurred_at_day AS local_day, occurred_at_local AS at_local, event_id AS evidence
   FROM attendance
   WHERE verified AND event_type IN ('sign_in', 'presence') AND occurred_at_day BETWEEN $bed_from_day AND $to_day + 1
   UNION ALL
   SELECT
-    institution_id,
-    person_id,
+    person_here,
     coalesce(answered_at_day, drawn_at_day) AS local_day,
     coalesce(answered_at_local, drawn_at_local) AS at_local,
     check_id AS evidence
@@ -16,9 +15,9 @@ WITH shown AS (
   WHERE result = 'present'
 ),
 there AS (
-  SELECT i.inpatient, s.local_day, s.at_local, s.evidence
+  SELECT s.person_here AS inpatient, s.local_day, s.at_local, s.evidence
   FROM shown s
-  JOIN inpatients i ON s.institution_id = i.institution_id AND s.person_id = i.person_id
+  SEMI JOIN inpatients i ON s.person_here = i.inpatient
 ),
 on_days AS (
   SELECT t.inpatient, w.day, t.evidence

@@ -5,6 +5,7 @@ SELECT
   b.institution_id,
   b.visit_id,
   b.person_id,
+  b.inpatient,
   b.utc_offset_us,
   b.day * 86400000000 + w.from_us AS from_local,
   b.day * 86400000000 + w.to_us AS to_local,

@@ -3,7 +3,7 @@ WITH opened AS (
   SELECT
     *,
     max(CASE WHEN event_type = 'sign_in' THEN session_id END) OVER (
-      PARTITION BY institution_id, person_id, visit
+      PARTITION BY person_here, visit
     ) AS visit_session
   FROM dialysis_visits
 )
@@ -11,6 +11,7 @@ SELECT
   event_id,
   institution_id,
   person_id,
+  person_here,
   event_type,
   occurred_at,
   occurred_at_day,

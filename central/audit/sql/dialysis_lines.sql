@@ -24,6 +24,7 @@ SELECT
   l.institution_id,
   l.visit_id,
   l.person_id,
+  l.person_here,
   l.item_class,
   l.service_time,
   l.dated_day AS service_day,

@@ -6,6 +6,7 @@ SELECT
   p.session,
   p.institution_id,
   p.person_id,
+  p.person_here,
   p.signed_in_at,
   p.first_day,
   p.last_day,
@@ -30,6 +31,7 @@ SELECT
   whole AS session,
   institution_id,
   person_id,
+  person_here,
   min(signed_in_at) AS signed_in_at,
   min(first_day) AS first_day,
   max(last_day) AS last_day,
@@ -54,4 +56,4 @@ SELECT
   min(carries) AS carries,
   flatten(array_agg(list_filter([session, sign_out, run, presence], lambda x: x IS NOT NULL))) AS further
 FROM resumed_parts
-GROUP BY whole, institution_id, person_id
+GROUP BY whole, institution_id, person_id, person_here

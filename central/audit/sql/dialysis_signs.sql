@@ -2,7 +2,7 @@
 -- is one of them: it can carry nothing, and it refutes nothing.
 -- bound: a sign-out that names the session of some sign-in of the same person there.
 WITH named AS (
-  SELECT DISTINCT institution_id, person_id, session_id
+  SELECT DISTINCT person_here, session_id
   FROM attendance
   WHERE purpose = 'dialysis'
     AND event_type = 'sign_in'
@@ -14,6 +14,7 @@ SELECT
   a.event_id,
   a.institution_id,
   a.person_id,
+  a.person_here,
   a.event_type,
   a.occurred_at,
   a.occurred_at_day,
@@ -25,7 +26,7 @@ SELECT
   a.verified,
   n.session_id IS NOT NULL AS bound
 FROM attendance a
-LEFT JOIN named n ON a.institution_id = n.institution_id AND a.person_id = n.person_id AND a.session_id = n.session_id
+LEFT JOIN named n ON a.person_here = n.person_here AND a.session_id = n.session_id
 WHERE a.purpose = 'dialysis'
   AND a.event_type IN ('sign_in', 'sign_out')
   AND a.outcome IN ('match', 'manual', 'declined')

@@ -8,7 +8,7 @@ WITH before AS (
     coalesce(lag(session_id) OVER person_there, '') AS before_session
   FROM dialysis_signs
   WINDOW person_there AS (
-    PARTITION BY institution_id, person_id
+    PARTITION BY person_here
     ORDER BY occurred_at, CASE WHEN event_type = 'sign_in' THEN 1 ELSE 0 END, event_id
   )
 )
@@ -16,6 +16,7 @@ SELECT
   b.event_id,
   b.institution_id,
   b.person_id,
+  b.person_here,
   b.event_type,
   b.occurred_at,
   b.occurred_at_day,
@@ -39,7 +40,7 @@ SELECT
       ELSE 0
     END
   ) OVER (
-    PARTITION BY b.institution_id, b.person_id
+    PARTITION BY b.person_here
     ORDER BY b.occurred_at, CASE WHEN b.event_type = 'sign_in' THEN 1 ELSE 0 END, b.event_id
     ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
   ) AS visit

@@ -7,6 +7,8 @@ SELECT
   c.visit_id,
   c.settlement_id,
   c.person_id,
+  c.person_here,
+  c.visit_here,
   c.visit_type,
   c.item_code,
   c.item_name,

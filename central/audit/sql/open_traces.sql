@@ -2,13 +2,12 @@
 WITH apart AS (
   SELECT t.*
   FROM (
-    SELECT t.*, l.institution_id, l.person_id, l.mid_session_us
+    SELECT t.*, l.person_here, l.mid_session_us
     FROM traces t
     JOIN open_lines l ON t.line = l.line
   ) t
   ANTI JOIN dialysis_sessions s
-    ON t.institution_id = s.institution_id
-    AND t.person_id = s.person_id
+    ON t.person_here = s.person_here
     AND t.from_at <= s.watched_until + t.mid_session_us
     AND t.until_at >= s.signed_in_at - t.mid_session_us
 )

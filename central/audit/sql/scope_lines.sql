@@ -7,6 +7,8 @@ SELECT
   institution_id,
   visit_id,
   person_id,
+  person_here,
+  visit_here,
   item_class,
   item_unit,
   service_time,

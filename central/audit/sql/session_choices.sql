@@ -15,8 +15,7 @@ SELECT
   greatest(0, s.signed_in_at - l.service_time, l.service_time - s.ended_at) AS gap_us
 FROM dialysis_lines l
 JOIN dialysis_sessions s
-  ON l.institution_id = s.institution_id
-  AND l.person_id = s.person_id
+  ON l.person_here = s.person_here
 ANTI JOIN session_conflicts c ON s.session = c.session
 WHERE l.hours_us IS NULL
   AND (NOT l.dead OR (s.first_day <= l.death_date AND s.ended_at <= l.ended_by))

@@ -13,8 +13,7 @@ WITH runs AS (
     m.source = 'device' AS by_device
   FROM session_spans s
   JOIN machine_sessions m
-    ON s.institution_id = m.institution_id
-    AND s.person_id = m.person_id
+    ON s.person_here = m.person_here
     AND m.started_at <= s.afterwards_until
     AND m.ended_at >= s.signed_in_at
 ),

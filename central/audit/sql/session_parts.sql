@@ -65,6 +65,7 @@ SELECT
   session,
   institution_id,
   person_id,
+  person_here,
   signed_in_at,
   signed_in_day AS first_day,
   (ended_at + utc_offset_us) // 86400000000 AS last_day,

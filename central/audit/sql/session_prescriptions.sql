@@ -3,8 +3,7 @@
 SELECT s.session, min(p.session_minutes) AS minutes
 FROM session_spans s
 JOIN prescriptions p
-  ON s.institution_id = p.institution_id
-  AND s.person_id = p.person_id
+  ON s.person_here = p.person_here
   AND s.signed_in_day >= p.valid_from
   AND (p.valid_to IS NULL OR s.signed_in_day <= p.valid_to)
 WHERE p.modality <> 'peritoneal_dialysis'

@@ -8,8 +8,7 @@ WITH seen AS (
     row_number() OVER (PARTITION BY s.session ORDER BY e.occurred_at DESC, e.event_id) AS place
   FROM session_spans s
   JOIN attendance e
-    ON s.institution_id = e.institution_id
-    AND s.person_id = e.person_id
+    ON s.person_here = e.person_here
     AND e.occurred_at BETWEEN s.signed_in_at AND s.afterwards_until
     AND (e.occurred_at <= s.watched_until OR e.purpose = 'dialysis')
   WHERE e.verified

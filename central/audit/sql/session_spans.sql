@@ -6,6 +6,7 @@ WITH spans AS (
     i.session,
     i.institution_id,
     i.person_id,
+    i.person_here,
     i.signed_in_at,
     i.signed_in_day,
     i.utc_offset_us,

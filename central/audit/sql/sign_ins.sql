@@ -1,17 +1,17 @@
 -- One sign-in a session: the one that can carry most, then the first.
 -- Nearly always there is one, which is taken as it is; only where there are several are they ranked.
 WITH several AS (
-  SELECT institution_id, person_id, joined_by
+  SELECT person_here, joined_by
   FROM dialysis_joined
   WHERE event_type = 'sign_in'
-  GROUP BY institution_id, person_id, joined_by
+  GROUP BY person_here, joined_by
   HAVING count(*) > 1
 ),
 ranked AS (
   SELECT
     j.*,
     row_number() OVER (
-      PARTITION BY j.institution_id, j.person_id, j.joined_by
+      PARTITION BY j.person_here, j.joined_by
       ORDER BY
         CASE
           WHEN j.verified THEN 0
@@ -24,14 +24,14 @@ ranked AS (
     ) AS place
   FROM dialysis_joined j
   SEMI JOIN several s
-    ON j.institution_id = s.institution_id AND j.person_id = s.person_id AND j.joined_by = s.joined_by
+    ON j.person_here = s.person_here AND j.joined_by = s.joined_by
   WHERE j.event_type = 'sign_in'
 ),
 chosen AS (
   SELECT j.*, 1 AS place
   FROM dialysis_joined j
   ANTI JOIN several s
-    ON j.institution_id = s.institution_id AND j.person_id = s.person_id AND j.joined_by = s.joined_by
+    ON j.person_here = s.person_here AND j.joined_by = s.joined_by
   WHERE j.event_type = 'sign_in'
   UNION ALL
   SELECT * FROM ranked WHERE place = 1
@@ -40,6 +40,7 @@ SELECT
   r.event_id AS session,
   r.institution_id,
   r.person_id,
+  r.person_here,
   r.joined_by,
   r.occurred_at AS signed_in_at,
   r.occurred_at_day AS signed_in_day,
@@ -51,6 +52,6 @@ SELECT
   r.max_session_us,
   r.resume_us,
   lead(r.occurred_at) OVER (
-    PARTITION BY r.institution_id, r.person_id ORDER BY r.occurred_at, r.event_id
+    PARTITION BY r.person_here ORDER BY r.occurred_at, r.event_id
   ) AS next_sign_in_at
 FROM chosen r

@@ -4,8 +4,7 @@ WITH candidates AS (
   SELECT i.session, o.event_id, o.occurred_at, o.outcome, o.pad, o.clock_trusted, o.verified
   FROM sign_ins i
   JOIN dialysis_joined o
-    ON i.institution_id = o.institution_id
-    AND i.person_id = o.person_id
+    ON i.person_here = o.person_here
     AND i.joined_by = o.joined_by
     AND o.occurred_at >= i.signed_in_at
     AND (o.bound OR o.occurred_at <= i.signed_in_at + i.max_session_us)

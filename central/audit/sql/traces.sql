@@ -6,8 +6,7 @@ WITH asked AS (
   SELECT l.line, min(greatest(p.session_minutes, l.min_prescribed_minutes)) * 60000000 AS asked_us
   FROM open_lines l
   JOIN prescriptions p
-    ON l.institution_id = p.institution_id
-    AND l.person_id = p.person_id
+    ON l.person_here = p.person_here
     AND l.service_day >= p.valid_from
     AND (p.valid_to IS NULL OR l.service_day <= p.valid_to)
   WHERE p.modality <> 'peritoneal_dialysis'
@@ -28,8 +27,7 @@ SELECT
   e.occurred_at AS until_at
 FROM open_lines l
 JOIN attendance e
-  ON l.institution_id = e.institution_id
-  AND l.person_id = e.person_id
+  ON l.person_here = e.person_here
   AND (l.service_day = e.occurred_at_day OR (NOT e.clock_trusted AND l.service_day = e.received_at_day))
 UNION ALL
 SELECT
@@ -42,8 +40,7 @@ SELECT
   m.ended_at AS until_at
 FROM open_lines l
 JOIN machine_sessions m
-  ON l.institution_id = m.institution_id
-  AND l.person_id = m.person_id
+  ON l.person_here = m.person_here
   AND l.service_day BETWEEN m.started_at_day AND m.ended_at_day
 LEFT JOIN asked a ON l.line = a.line
 WHERE CASE
@@ -61,7 +58,6 @@ SELECT
   coalesce(c.answered_at, c.drawn_at) AS until_at
 FROM open_lines l
 JOIN spot_checks c
-  ON l.institution_id = c.institution_id
-  AND l.person_id = c.person_id
+  ON l.person_here = c.person_here
   AND l.service_day = coalesce(c.answered_at_day, c.drawn_at_day)
 WHERE c.result = 'present'
