@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from renzheng.central.claims import workbook
+from renzheng.central.claims.cut_numbers import has_cut_cents
 from renzheng.central.claims.encoding import REPLACEMENT, Damaged, detect_encoding, read_lines
 from renzheng.central.claims.rejects import Problem, Reason, RowPlace, shown
 from renzheng.central.claims.workbook import is_workbook
@@ -246,21 +247,21 @@ def _rows(
     lines: Iterator[Line], name: str, columns: Sequence[str], separator: str
 ) -> Iterator[Record | BadLine]:
     waiting: deque[Line] = deque()
-    width, shapes = len(columns), _Shapes(len(columns))
+    width, shapes = len(columns), _Shapes(columns)
     while line := (waiting.popleft() if waiting else next(lines, None)):
         number, text = line
         place = RowPlace(name, number)
         if isinstance(text, Reason):
             yield BadLine(place, Problem("", text))
             continue
-        quoted = '"' in text
-        if not quoted:
-            fields: list[str] | None = text.split(separator)
-        else:
-            fields = _split(text, separator) or _quoted(text, separator, lines, waiting)
-        if fields is not None and len(fields) != width:
+        fields = _cells(text, separator, lines, waiting)
+        if fields is not None and separator == "," and shapes.is_moved(fields):
+            yield BadLine(place, Problem("", Reason.UNQUOTED_THOUSANDS, f"{len(fields)} of {width}"))
+            continue
+        surplus = len(fields or ()) - width
+        if fields is not None and surplus:
             fields = shapes.best(_fitted(fields, columns), fields)
-        broken = Reason.UNCLOSED_QUOTE if fields is None else Reason.FIELD_COUNT
+        broken = _why_broken(fields, surplus, separator)
         said = shown(text) if fields is None else f"{len(fields)} of {width}"
         if fields is None:
             fields = text.replace('"', REPLACEMENT).split(separator)
@@ -269,11 +270,26 @@ def _rows(
             if any(fields) and any(map(str.strip, fields)):
                 if "=" in text or "'" in text:
                     fields = [_unwrapped(cell) if cell[:1] in _WRAPPED else cell for cell in fields]
-                shapes.see(fields)
+                shapes.see(fields, surplus)
                 yield Record(place, dict(zip(columns, fields, strict=True)))
         elif text.strip():
             reason = text.reason if isinstance(text, Damaged) else broken
             yield BadLine(place, Problem("", reason, said))
+
+
+def _cells(text: str, separator: str, lines: Iterable[Line], waiting: deque[Line]) -> list[str] | None:
+    """Return a record's cells, with those of the following lines where a quote is open; None if it stays so."""
+    if '"' not in text:
+        return text.split(separator)
+    return _split(text, separator) or _quoted(text, separator, lines, waiting)
+
+
+def _why_broken(fields: list[str] | None, surplus: int, separator: str) -> Reason:
+    """Return why a row does not fit the header, for the case that it does not."""
+    if fields is None:
+        return Reason.UNCLOSED_QUOTE
+    is_cut = surplus > 0 and separator == "," and has_cut_cents(fields)
+    return Reason.UNQUOTED_THOUSANDS if is_cut else Reason.FIELD_COUNT
 
 
 class _Shapes:
@@ -286,14 +302,28 @@ class _Shapes:
 
     _MOST_CUT = 4
 
-    def __init__(self, width: int) -> None:
-        self._width = width
+    def __init__(self, columns: Sequence[str]) -> None:
+        self._width = len(columns)
+        self._named = max((at for at, column in enumerate(columns, start=1) if column), default=0)
         self._last: list[str] = []
+        self._surplus = 0
 
-    def see(self, fields: list[str]) -> None:
-        """Remember a sound row."""
+    def see(self, fields: list[str], surplus: int) -> None:
+        """Remember a sound row, and how many cells more than the header it had."""
         if not any(REPLACEMENT in cell for cell in fields):
-            self._last = fields
+            self._last, self._surplus = fields, surplus
+
+    def is_moved(self, fields: list[str]) -> bool:
+        """Return whether a number may be cut in two and what is behind it moved into cells that were blank.
+
+        The row before has no cells beyond the header, or its columns without a name are blank.
+        """
+        beyond = fields[self._width :]
+        if not has_cut_cents(fields) or any(map(str.strip, beyond)):
+            return False
+        unnamed = slice(self._named, self._width)
+        fills_unnamed = any(map(str.strip, fields[unnamed])) and not any(map(str.strip, self._last[unnamed]))
+        return fills_unnamed or bool(beyond and self._last and self._surplus < len(beyond))
 
     def best(self, fitted: list[str], fields: list[str]) -> list[str]:
         """Return a row as fitted to the header, else with the fields of the cut one put together."""

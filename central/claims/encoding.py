@@ -1,7 +1,8 @@
 """Which encoding a text file is in: UTF-8, UTF-16 or GB18030, decided over its lines and then held to.
 
-UTF-16 is known by the mark at its start. Big5 is refused: its bytes are valid GB18030 too, and would be read
-as other characters.
+UTF-16 is known by the mark at its start, else by its zero bytes: without a mark it is taken only where all of
+the file's start reads as text with lines in one of the two orders of bytes. Big5 is refused: its bytes are
+valid GB18030 too, and would be read as other characters.
 
 No line is read in another encoding than its file's: that is how mojibake gets into a register of patients.
 A line that does not decode is a reject with its number, or (`Damaged`) has U+FFFD wherever it does not, so
@@ -102,12 +103,13 @@ def detect_encoding(path: Path, given: str | None = None) -> Encoding:
         start = stream.read(_START)
         if start.startswith(_UTF32_BOMS):
             raise _not_read(path, "UTF-32")
-        utf16 = _UTF16_BOMS.get(start[:2])
+        bom16 = start[:2] in _UTF16_BOMS
+        utf16 = _UTF16_BOMS.get(start[:2]) or _unmarked_utf16(start, given)
         text = start.decode(utf16, "ignore").encode("utf-8", "ignore") if utf16 else start
         alone = text.count(b"\r") - text.count(b"\r\n")
         newline = b"\r" if alone > text.count(b"\n") else b"\n"
         if utf16:
-            return Encoding(utf16, 2, newline)
+            return Encoding(utf16, 2 if bom16 else 0, newline)
         bom = len(UTF8_BOM) if start.startswith(UTF8_BOM) else 0
         if given:
             return Encoding(_named(given), bom, newline)
@@ -115,6 +117,35 @@ def detect_encoding(path: Path, given: str | None = None) -> Encoding:
             return Encoding("utf-8", bom, newline)
         stream.seek(0)
         return Encoding(_vote(stream, path), 0, newline)
+
+
+_UTF16: tuple[Codec, ...] = ("utf-16-le", "utf-16-be")
+_TEXT_OF_TABLES = re.compile(
+    "[\\t\\n\\r -~\u00a0-\u00ff\u2010-\u203f\u2e80-\u9fff\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff]"
+)
+_ASCII_OF_TABLES = re.compile("[\\t -~]")
+_PLAIN_SHARE = 0.98
+
+
+def _unmarked_utf16(start: bytes, given: str | None) -> Codec | None:
+    """Return in which order of bytes text without a mark is UTF-16; None where it is not, or cannot be told.
+
+    Every line end, separator and digit has a zero byte, which no text in another encoding has. In the wrong
+    order a line end is U+0A00 and a digit a Chinese character or punctuation, so text without line ends, with
+    fewer ASCII characters than lines, or with other characters than tables have, is not taken for it.
+    """
+    if b"\0" not in start or (given and "16" not in given):
+        return None
+    if given and (named := _named(given)) and given.lower().endswith(("le", "be")):
+        return named
+    shares = {}
+    for codec in _UTF16:
+        text = start[: len(start) // 2 * 2].decode(codec, "replace")
+        ends = text.count("\n") or text.count("\r")
+        if "\0" not in text and 0 < ends <= len(_ASCII_OF_TABLES.findall(text)):
+            shares[codec] = len(_TEXT_OF_TABLES.findall(text)) / len(text)
+    best = max(shares, key=lambda codec: shares[codec], default=None)
+    return best if best and shares[best] >= _PLAIN_SHARE else None
 
 
 def _not_read(path: Path, name: str) -> EncodingError:

@@ -36,6 +36,7 @@ class Reason(StrEnum):
     REVERSAL_OF_ITSELF = "reversal_of_itself"
     AMOUNT_SIGN = "amount_sign"
     AMBIGUOUS_COMMA = "ambiguous_comma"
+    UNQUOTED_THOUSANDS = "unquoted_thousands"
     SPREADSHEET_DATE = "spreadsheet_date"
     SPREADSHEET_ERROR = "spreadsheet_error"
     ROUNDED = "rounded"
@@ -157,7 +158,10 @@ _EXPLANATIONS: dict[Reason, tuple[str, str]] = {
         "字段中有无法识别的字符（编码损坏、引号未闭合或含分隔符），请重新导出",
         "A character is lost in it (it does not decode, is an open quote or a separator); export it again.",
     ),
-    Reason.NUL_BYTE: ("该行含空字节，文件可能已损坏", "The line holds a NUL byte; the file may be damaged."),
+    Reason.NUL_BYTE: (
+        "该行含空字节，文件可能已损坏；若为 UTF-16，请用 --encoding 指明",
+        "The line holds a NUL byte; the file may be damaged. If it is UTF-16, say so by --encoding.",
+    ),
     Reason.CONTROL_CHARACTER: (
         "编号或代码中有换行或控制字符",
         "An id or a code holds a line break or another control character.",
@@ -167,7 +171,10 @@ _EXPLANATIONS: dict[Reason, tuple[str, str]] = {
         "引号未闭合，该行已跳过，其后各行照常读取",
         "A quotation mark is not closed; this line is skipped, those after it are read.",
     ),
-    Reason.FIELD_COUNT: ("字段个数与表头不符", "The number of fields is not that of the header."),
+    Reason.FIELD_COUNT: (
+        "字段个数与表头不符（名称中的分隔符、数字的千分位须加引号）",
+        "The number of fields is not that of the header; a separator in a name or number needs quotes.",
+    ),
     Reason.NOT_PARSABLE: ("无法按该格式解析", "It cannot be read in this format."),
     Reason.KEY_TWICE: (
         "同一对象中某字段出现两次，无法判断以哪个为准，请核对后重新导出",
@@ -221,6 +228,10 @@ _EXPLANATIONS: dict[Reason, tuple[str, str]] = {
     Reason.AMBIGUOUS_COMMA: (
         "以分号分隔的文件中，逗号是小数点还是千分位无法判断，请以小数点导出",
         "Where semicolons separate, this comma may be a decimal or a thousands mark; export with a point.",
+    ),
+    Reason.UNQUOTED_THOUSANDS: (
+        "以逗号分隔的文件中，数字的千分位逗号未加引号，金额无法确定，请去掉千分位或加引号后重新导出",
+        "A number's thousands mark stands as a separator; export numbers without such marks, or in quotes.",
     ),
     Reason.SPREADSHEET_DATE: (
         "时间被电子表格存为序列数，请将该列设为日期格式后重新导出",

@@ -5,6 +5,7 @@
 - ``46085.5`` in a column of times is a spreadsheet's serial number, days since 1899-12-30. It is taken only
   where at least as many of the column's first values are proper dates and the serial lies among them (a
   workbook may also count from 1904, four years off); else it is refused.
+- Where commas separate, a number with a thousands mark and without quotes is refused (`cut_numbers`).
 """
 
 import re
@@ -13,7 +14,9 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from itertools import chain, islice
 
+from renzheng.central.claims.cut_numbers import CutNumbers
 from renzheng.central.claims.delimited import BadLine, Record, Table
+from renzheng.central.claims.encoding import REPLACEMENT
 from renzheng.central.claims.rejects import Problem, Reason, shown
 from renzheng.central.claims.values import ValueProblem, read_date
 from renzheng.contracts.tables import ColumnType
@@ -24,6 +27,9 @@ _SERIAL = re.compile(r"[2-7]\d{4}(?:\.\d+)?", re.ASCII)
 _AROUND = timedelta(days=62)
 _TIMES = frozenset({ColumnType.DATE, ColumnType.TIMESTAMP})
 _NUMBERS = frozenset({ColumnType.QUANTITY, ColumnType.AMOUNT, ColumnType.DOUBLE})
+_COUNTED = _NUMBERS | {ColumnType.INTEGER}
+_MARKED = re.compile(rf"[+-]?\d{{1,3}}(?:{REPLACEMENT}\d{{3}})+(?:\.\d*)?")
+"""What the reader makes of ``1,200.50`` where only one column can have been cut."""
 _DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+")
 _THOUSANDS = re.compile(r"[+-]?\d{1,3}(?:,\d{3})+")
 _BOTH = re.compile(r"[+-]?\d{1,3}(?:\.\d{3})+,\d+")
@@ -49,13 +55,15 @@ class RowNormaliser:
         self._rows = chain(sample, rows)
         self._times = [name for name, kind in kinds.items() if kind in _TIMES]
         self._numbers = [name for name, kind in kinds.items() if kind in _NUMBERS]
-        self._commas = opened.separator == ";"
+        self._commas, self._counts = opened.separator == ";", opened.separator == ","
         records = [row for row in sample if isinstance(row, Record)]
         self._spans = {
             name: span
             for name in self._times
             if (span := _span(row.fields.get(name, "") for row in records)) is not None
         }
+        numbers = {name: kind for name, kind in kinds.items() if kind in _COUNTED} if self._counts else {}
+        self._cut = CutNumbers(opened.columns, numbers, [row.fields for row in records])
 
     def rows(self) -> Iterator[tuple[Record | BadLine, tuple[Problem, ...]]]:
         """Yield each row, and what could not be made plain; such a field is blank."""
@@ -64,6 +72,13 @@ class RowNormaliser:
 
     def _plain(self, row: Record) -> tuple[Record, tuple[Problem, ...]]:
         fields, problems = row.fields, []
+        if (cut := self._cut.found(fields)) is not None:
+            problems.append(Problem(cut[0], Reason.UNQUOTED_THOUSANDS, shown(cut[1])))
+            fields[cut[0]] = ""
+        for name in self._numbers if self._counts else ():
+            if _MARKED.fullmatch(fields.get(name, "").strip()):
+                problems.append(Problem(name, Reason.UNQUOTED_THOUSANDS, shown(fields[name])))
+                fields[name] = ""
         for name in self._numbers if self._commas else ():
             text = fields.get(name, "")
             if "," in text:

@@ -161,3 +161,61 @@ def test_a_column_of_the_mapping_may_stand_in_capitals(tmp_path):
     path.write_text(",".join(COLUMNS).upper() + "\n" + ",".join(_row()) + "\n", encoding="utf-8")
     _import(tmp_path, path)
     assert len(_lines(tmp_path)) == 1
+
+
+WITH_DOCTOR = (*COLUMNS, "doctor_id", "department")
+DOCTOR_MAPPING = MAPPING + 'doctor_id = "doctor_id"\ndepartment = "department"\n'
+GOOD = (*ROW, "D1", "HD room")
+
+
+def _moved(columns, rows, tmp_path, mapping=DOCTOR_MAPPING):
+    """Import rows as they stand, without quotes: what was taken, and why the others were not."""
+    text = "\n".join(",".join(cells) for cells in (columns, *rows)) + "\n"
+    (tmp_path / "a.csv").write_text(text, encoding="utf-8")
+    summary = _import(tmp_path, tmp_path / "a.csv", mapping)
+    return {row["line_id"]: row["amount"] for row in _lines(tmp_path)}, summary.tables["claim_lines"].reasons
+
+
+CUT = ("1", "200.50")
+
+
+@pytest.mark.parametrize(
+    "tail",
+    [
+        (*CUT, "D1", "HD room"),  # one cell more than the header
+        (*CUT, "", ""),  # the surplus cell is blank: 200.50 would be the doctor, and 1 the amount
+        (*CUT, "D1"),  # the last cell left out: as many cells as the header
+        (*CUT, ""),
+        CUT[:2],
+        ("1", "200", "D1"),
+        ("1", "234", "567.00", "", ""),
+    ],
+    ids=["surplus", "blank", "short", "short-blank", "shorter", "whole", "millions"],
+)
+def test_an_unquoted_thousands_mark_is_never_a_wrong_amount(tmp_path, tail):
+    bad = ("L2", *ROW[1:-1], *tail)
+    taken, reasons = _moved(WITH_DOCTOR, [GOOD, bad, ("L3", *GOOD[1:])], tmp_path)
+    assert taken == {"L1": Decimal(400), "L3": Decimal(400)}
+    assert set(reasons) == {"unquoted_thousands" if len(bad) >= len(WITH_DOCTOR) else "field_count"}
+
+
+def test_an_unquoted_thousands_mark_is_seen_beside_doctors_who_are_numbers(tmp_path):
+    doctors = [(f"L{n}", *ROW[1:], str(70_000 + n), "") for n in range(3, 6)]
+    bad = ("L2", *ROW[1:-1], *CUT, "")
+    taken, reasons = _moved(WITH_DOCTOR, [*doctors, bad], tmp_path)
+    assert set(taken) == {"L3", "L4", "L5"}
+    assert reasons["unquoted_thousands"] == 1
+
+
+def test_an_unquoted_thousands_mark_does_not_flow_into_a_column_without_a_name(tmp_path):
+    rows = [(*ROW, "", ""), ("L2", *ROW[1:-1], *CUT, "")]
+    taken, reasons = _moved((*COLUMNS, "", ""), rows, tmp_path, MAPPING)
+    assert (set(taken), reasons["unquoted_thousands"]) == ({"L1"}, 1)
+
+
+@pytest.mark.parametrize("doctor", ["200", "123", "D1", ""])
+def test_small_amounts_beside_short_numbers_are_not_taken_for_cut_ones(tmp_path, doctor):
+    rows = [(f"L{n}", *ROW[1:-1], "5", doctor or "301", "ward") for n in range(3)]
+    rows += [(f"L{n}", *ROW[1:-1], "12345", "301", "ward") for n in range(3, 7)]
+    taken, _ = _moved(WITH_DOCTOR, rows, tmp_path)
+    assert len(taken) == 7

@@ -289,10 +289,40 @@ def test_progress_adds_up_to_the_file(tmp_path):
     [
         ("2,2026-03-05,血透,滤过,1,400", ("2", "2026-03-05", "血透\ufffd滤过", "1", "400")),
         ("2,2026-03-05,a,b,c,1,400", ("2", "2026-03-05", "a\ufffdb\ufffdc", "1", "400")),
-        ("2,2026-03-05,血透,1,1,234.50", Reason.FIELD_COUNT),  # the quantity or the amount
+        ("2,2026-03-05,血透,1,1,234.50", Reason.UNQUOTED_THOUSANDS),  # the quantity or the amount
         ("2,2026-03-05,血透,1,400,x", Reason.FIELD_COUNT),
         ("2,2026-03-05,血透,1", Reason.FIELD_COUNT),
     ],
 )
 def test_a_separator_within_a_field_is_found_by_what_stands_around_it(tmp_path, row, fields):
     assert _rows(tmp_path, f"id,day,name,n,yuan\n1,2026-03-04,血液透析,1,400\n{row}\n")[1] == (3, fields)
+
+
+@pytest.mark.parametrize("codec", ["utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "编号,名称,金额\r\n1,一般血液透析\u3000治疗,1\r\n2,镕𬭎一一一,400.5\r\n",
+        "id\tname\ra\tb\r",
+        "id,name\n1,abc\n",
+    ],
+    ids=["chinese", "cr-only", "ascii"],
+)
+def test_utf16_without_a_mark_is_known_by_its_zero_bytes(tmp_path, codec, text):
+    rows = _rows(tmp_path, text.encode(codec))
+    assert [row[1] for row in rows] == [row[1] for row in _rows(tmp_path, text)]
+    assert not any("\ufffd" in cell for _, cells in rows for cell in cells)
+
+
+@pytest.mark.parametrize(
+    "content", [b"a,b\n1,\0\n2,3\n", b"a,b\n1,\0\0\0\0\n2,3\n", "a,b\n透析,\0\n2,3\n".encode("gb18030")]
+)
+def test_a_file_with_zero_bytes_is_not_taken_for_utf16(tmp_path, content):
+    assert _rows(tmp_path, content)[1] == (3, ("2", "3"))
+
+
+@pytest.mark.parametrize(
+    ("name", "codec"), [("utf-16", "utf-16-be"), ("utf-16-be", "utf-16-be"), ("utf-16", "utf-16-le")]
+)
+def test_utf16_that_is_named_is_read_in_the_order_that_its_bytes_have(tmp_path, name, codec):
+    assert _rows(tmp_path, "a,b\n1,血液\n".encode(codec), encoding=name) == [(2, ("1", "血液"))]
