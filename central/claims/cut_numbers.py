@@ -18,7 +18,7 @@ _NUMBER = re.compile(r"[+-]?\d+(?:\.\d*)?", re.ASCII)
 
 
 def is_cut(head: str, rest: str) -> bool:
-    """Return whether two cells side by side may be one number: ``1``, ``200.50``, but not ``400``, ``400.00``."""
+    """Return whether two cells may be one number: ``1`` and ``200.50``, but not ``400`` and ``400.00``."""
     return bool(_HEAD.fullmatch(head) and _REST.fullmatch(rest)) and head != rest.partition(".")[0]
 
 

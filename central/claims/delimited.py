@@ -278,7 +278,7 @@ def _rows(
 
 
 def _cells(text: str, separator: str, lines: Iterable[Line], waiting: deque[Line]) -> list[str] | None:
-    """Return a record's cells, with those of the following lines where a quote is open; None if it stays so."""
+    """Return a record's cells, with those of the next lines where a quote is open; None if it stays so."""
     if '"' not in text:
         return text.split(separator)
     return _split(text, separator) or _quoted(text, separator, lines, waiting)
