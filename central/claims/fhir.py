@@ -7,12 +7,14 @@ audited, not a second witness of it; it only tells a line's time.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 
 from renzheng.central.claims.fhir_claims import BILLS, Claims, claim_id_of
-from renzheng.central.claims.fhir_nodes import Resource, nodes, resources_of, text
+from renzheng.central.claims.fhir_nodes import FieldProblem, Resource, node, nodes, resources_of, text
 from renzheng.central.claims.fhir_people import SOURCES, read_patient
 from renzheng.central.claims.fhir_references import Ids, Known, tail
 from renzheng.central.claims.fhir_stays import Stays
+from renzheng.central.claims.fhir_times import read
 from renzheng.central.claims.hl7_persons import People
 from renzheng.central.claims.json_stream import read_values
 from renzheng.central.claims.mapping_file import FhirSettings, read_settings
@@ -42,6 +44,7 @@ class FhirSource:
         self._ids = Ids(self._known, self._settings, options.institution)
         self._people = People(SOURCES)
         self._links: set[tuple[object, object]] = set()
+        self._updated: dict[str, datetime] = {}
         self._hourly = {normalised_id(code) for code, unit in self._settings.units.items() if unit == "hour"}
 
     def know_hourly(self, codes: Sequence[str]) -> None:
@@ -142,6 +145,9 @@ class FhirSource:
     def _claim(self, claim: Resource, place: RowPlace, zone_of: ZoneOf) -> Iterator[Item]:
         """Yield a claim's lines; a Claim and its ExplanationOfBenefit are billed once, as what came first."""
         kind = text(claim.get("resourceType"))
+        if self._is_older(claim, kind):
+            yield Ignored(f"older version of {kind}")
+            return
         reader = Claims(self._ids, self._settings, frozenset(self._hourly), zone_of)
         items = list(reader.items(claim, place))
         if any(isinstance(item, Draft) for item in items):
@@ -150,6 +156,19 @@ class FhirSource:
                 yield Ignored(f"{kind} of what a {first_kind} bills")
                 return
         yield from items
+
+    def _is_older(self, claim: Resource, kind: str) -> bool:
+        """Return whether a newer version of it was read in this import: a history lists the newest first."""
+        try:
+            moment = read("meta.lastUpdated", node(claim.get("meta")).get("lastUpdated"), UTC)
+        except FieldProblem:
+            return False
+        name = f"{kind}/{claim.get('id')}"
+        newest = self._updated.get(name)
+        if moment is None or (newest is not None and moment.at < newest):
+            return moment is not None
+        self._updated[name] = moment.at
+        return False
 
 
 def _bare(url: str) -> str | None:

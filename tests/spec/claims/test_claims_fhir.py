@@ -439,6 +439,19 @@ def test_a_claim_that_is_cancelled_later_is_billed_no_more(tmp_path, status):
     assert _billed(tmp_path) == []
 
 
+@pytest.mark.parametrize("older", [{"net": _yuan(350)}, {"status": "cancelled"}])
+def test_an_older_version_behind_a_newer_one_of_an_import_does_not_count(tmp_path, older):
+    """A Bundle of type history is sorted with the newest version first (http.html#history)."""
+    status = {"status": older["status"]} if "status" in older else {}
+    lines = [_line(**{name: value for name, value in older.items() if name == "net"})]
+    newer = _claim(_line(net=_yuan(99))) | {"meta": {"lastUpdated": "2026-03-09T00:00:00Z"}}
+    before = _claim(*lines, **status) | {"meta": {"lastUpdated": "2026-03-01T08:00:00+08:00"}}
+    summary = _import(tmp_path, bundle(newer, before))
+    assert [row[3] for row in _billed(tmp_path)] == [99]
+    assert summary.ignored == {"older version of Claim": 1}
+    assert not summary.tables["claim_lines"].reasons
+
+
 def test_a_related_claim_that_is_not_replaced_stays(tmp_path):
     relation = {"claim": {"reference": "Claim/C1"}, "relationship": {"coding": [{"code": "associated"}]}}
     _import(tmp_path, _claim(_line()), _claim(_line(), id="C2", related=[relation]))
