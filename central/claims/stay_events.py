@@ -5,11 +5,12 @@ in the order in which the hospital recorded them. It is pure: the same events gi
 order they came.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+from itertools import groupby
 
 from renzheng.central.claims.rejects import Problem, Reason, RowPlace, RowProblem
 from renzheng.central.claims.rows import Draft
@@ -253,28 +254,14 @@ def fold(events: Iterable[StayEvent]) -> Folded:
     """Replay the events of one visit.
 
     Amendments are replayed last, for they need not carry a time of their own. A bed move keeps
-    the current bed; a cancellation undoes the last event of its kind; one that undoes nothing is a warning.
+    the current bed; a cancellation undoes the last event of its kind, or one recorded in the same moment; one
+    that undoes nothing is a warning.
     A message counts once: the same id with other content is another message. An admission after a discharge
     begins a second stretch. Without an admission, neither as a message nor told by another, there is no stay,
     and one remark says so, unless nothing told of more than a registration or of ways within the house.
     """
-    stay = _Stay()
-    remarks: list[RowProblem] = []
-    seen: set[StayEvent] = set()
     ordered = sorted(events, key=_turn)
-    for event in ordered:
-        content = replace(event, place=_ANYWHERE)
-        if event.message_id is not None and content in seen:
-            remarks.append(_remark(event, Reason.DUPLICATE, event.message_id))
-            continue
-        seen.add(content)
-        end = stay.end
-        reason = _REPLAY[event.kind](stay, event)
-        stay.ended_by = event if stay.end != end else stay.ended_by
-        if reason is not None:
-            remarks.append(_remark(event, reason, event.kind.value))
-        if event.kind not in {StayEventKind.REGISTER, StayEventKind.PART}:
-            stay.told_admission = event.admitted_at or stay.told_admission
+    stay, remarks = _replayed(ordered)
     leaves = [_leave(stay, *leave) for leave in stay.leaves]
     if stay.cancelled or not ordered:
         return Folded((), tuple(remarks))
@@ -287,6 +274,39 @@ def fold(events: Iterable[StayEvent]) -> Folded:
     earlier = [_earlier_draft(stay, stretch) for stretch in stay.earlier]
     ended_by = stay.ended_by if stay.end else None
     return Folded((*earlier, _draft(stay, ordered, admitted_at), *leaves), tuple(remarks), ended_by)
+
+
+def _replayed(ordered: Sequence[StayEvent]) -> tuple[_Stay, list[RowProblem]]:
+    """Replay events in their order; what undoes nothing is tried again after all of the same moment."""
+    stay, remarks = _Stay(), list[RowProblem]()
+    seen: set[StayEvent] = set()
+    for _, together in groupby(ordered, key=lambda event: _turn(event)[:2]):
+        waiting: list[StayEvent] = []
+        for event in together:
+            content = replace(event, place=_ANYWHERE)
+            if event.message_id is not None and content in seen:
+                remarks.append(_remark(event, Reason.DUPLICATE, event.message_id))
+                continue
+            seen.add(content)
+            reason = _replay(stay, event)
+            if reason is not None and event.kind in _UNDOES:
+                waiting.append(event)
+            elif reason is not None:
+                remarks.append(_remark(event, reason, event.kind.value))
+            if event.kind not in {StayEventKind.REGISTER, StayEventKind.PART}:
+                stay.told_admission = event.admitted_at or stay.told_admission
+        for event in waiting:
+            reason = _replay(stay, event)
+            if reason is not None:
+                remarks.append(_remark(event, reason, event.kind.value))
+    return stay, remarks
+
+
+def _replay(stay: _Stay, event: StayEvent) -> Reason | None:
+    end = stay.end
+    reason = _REPLAY[event.kind](stay, event)
+    stay.ended_by = event if stay.end != end else stay.ended_by
+    return reason
 
 
 def _turn(event: StayEvent) -> tuple[bool, datetime, bool, datetime]:
@@ -385,6 +405,7 @@ def _begin_again(stay: _Stay, event: StayEvent) -> bool:
     if event.at < stay.discharged_at:
         return False
     ended = (stay.discharged_at, stay.location, stay.ended_by)
+    _end_open_leave(stay, stay.discharged_at)
     stay.earlier.append(_Stretch(stay.admitted, stay.admitted_at, *ended))
     stay.discharged_at, stay.before = None, []
     return True
@@ -505,8 +526,22 @@ def _close(stay: _Stay, number: int, at: datetime | None) -> None:
 
 
 def _go_on_leave(stay: _Stay, event: StayEvent) -> Reason | None:
+    _end_open_leave(stay, event.at)
     stay.leaves.append((event, None))
     return None
+
+
+def _end_open_leave(stay: _Stay, at: datetime) -> None:
+    """End a leave of which no return is told where the next one begins, or the visit is admitted again.
+
+    Else it would explain every later absence. It ends at its expected end where that is earlier.
+    """
+    number = _last(stay, tracked=False)
+    if number is None:
+        return
+    left = stay.leaves[number][0]
+    if left.at <= at and (left.due_back_at is None or at < left.due_back_at):
+        _close(stay, number, at)
 
 
 def _return(stay: _Stay, event: StayEvent) -> Reason | None:
@@ -554,7 +589,10 @@ def _drop(stay: _Stay, *, tracked: bool) -> Reason | None:
     number = _last(stay, tracked=tracked)
     if number is None:
         return Reason.NOTHING_TO_CANCEL
-    del stay.leaves[number]
+    undone = stay.leaves.pop(number)[0]
+    before = _last(stay, tracked=tracked, is_open=False)
+    if not tracked and before is not None and stay.leaves[before][1] == undone.at:
+        _close(stay, before, None)  # it had ended because this one began
     return None
 
 
@@ -565,6 +603,20 @@ def _reopen(stay: _Stay, *, tracked: bool) -> Reason | None:
     _close(stay, number, None)
     return None
 
+
+_UNDOES = frozenset(
+    {
+        StayEventKind.CANCEL_ADMIT,
+        StayEventKind.CANCEL_TRANSFER,
+        StayEventKind.CANCEL_DISCHARGE,
+        StayEventKind.CANCEL_LEAVE,
+        StayEventKind.CANCEL_RETURN,
+        StayEventKind.CANCEL_DEPART,
+        StayEventKind.CANCEL_ARRIVE,
+        StayEventKind.RETURN,
+    }
+)
+"""Kinds that need another before them."""
 
 _NO_STAY_ALONE = frozenset(
     {

@@ -1,7 +1,9 @@
 """Replaying a visit's events: the same whatever the order in which they came."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -78,3 +80,45 @@ def test_a_discharge_was_told_by_the_first_message_since_which_it_holds():
     assert fold(taken_back).drafts[0].values["discharge_recorded_at"] is None
     again = [*taken_back, ended(StayEventKind.UPDATE, 30, 5, end=10)]
     assert fold(again).drafts[0].values["discharge_recorded_at"] == START + timedelta(hours=30)
+
+
+@pytest.mark.parametrize(
+    ("done", "undone"),
+    [
+        (StayEventKind.TRANSFER, StayEventKind.CANCEL_TRANSFER),
+        (StayEventKind.DISCHARGE, StayEventKind.CANCEL_DISCHARGE),
+        (StayEventKind.LEAVE, StayEventKind.CANCEL_LEAVE),
+        (StayEventKind.LEAVE, StayEventKind.RETURN),
+    ],
+)
+def test_what_is_done_and_undone_in_one_moment_is_so_in_whatever_order_it_is_told(done, undone):
+    events = [event(StayEventKind.ADMIT, 0, 0, "B0"), event(done, 1, 1, "B1"), event(undone, 1, 2, "B0")]
+    folded = fold(events)
+    assert fold(events[::-1]) == folded
+    assert folded.remarks == ()
+    assert folded.drafts[0].values["discharged_at"] is None
+
+
+def _absences(*events):
+    """Hours of departure and return of the leaves."""
+    leaves = [one.values for one in fold(events).drafts if one.table == "leaves"]
+    hours = [(one["left_at"], one["returned_at"]) for one in leaves]
+    return [tuple(at and (at - START) / timedelta(hours=1) for at in pair) for pair in hours]
+
+
+def test_a_leave_without_return_ends_where_the_next_one_begins():
+    """Else it would explain every absence to the end of the stay."""
+    kinds = [StayEventKind.ADMIT, StayEventKind.LEAVE, StayEventKind.LEAVE]
+    admit, first, second = (event(kind, n, n) for n, kind in enumerate(kinds))
+    back, undo = event(StayEventKind.RETURN, 5, 5), event(StayEventKind.CANCEL_LEAVE, 3, 3)
+    assert _absences(admit, first, second, back) == [(1, 2), (2, 5)]
+    assert _absences(admit, first, second, undo, back) == [(1, 5)]
+    due = replace(first, due_back_at=START + timedelta(hours=1.5))
+    assert _absences(admit, due, second, back) == [(1, None), (2, 5)]
+
+
+def test_a_leave_without_return_does_not_reach_into_the_next_stretch_of_the_visit():
+    kinds = [StayEventKind.ADMIT, StayEventKind.LEAVE, StayEventKind.DISCHARGE, StayEventKind.ADMIT]
+    assert _absences(*(event(kind, n, n) for n, kind in enumerate(kinds))) == [(1, 2)]
+    cancelled = [*kinds[:3], StayEventKind.CANCEL_DISCHARGE]
+    assert _absences(*(event(kind, n, n) for n, kind in enumerate(cancelled))) == [(1, None)]
