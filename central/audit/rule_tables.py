@@ -119,10 +119,8 @@ def _columns(table: str, engine: DuckDBEngine) -> tuple[ReadableColumn, ...]:
 def _kind(table: str, name: str, kind: str) -> str:
     """Return in words what a column holds: times and days are whole numbers whose names say which."""
     column = INPUT_TABLES[table].by_name.get(name) if table in INPUT_TABLES else None
-    if kind != "BIGINT":
-        return KINDS.get(kind, kind.lower())
-    if name in KEYS:
-        return KEYS[name]
+    if kind != "BIGINT" or name in KEYS:
+        return KEYS.get(name) or KINDS.get(kind, kind.lower())
     if name.endswith("_local"):
         return "time: microseconds on the institution's own clock"
     if name.endswith("_at") or name == "service_time" or (column and column.type is ColumnType.TIMESTAMP):
