@@ -128,7 +128,7 @@ def test_checks_and_answers_go_after_their_days_and_the_certificate_counts_them(
     kept = Keeper(office.settings.checks_dir / "checks.sqlite")
     for name, at in (("old", office.now - dt.timedelta(days=1100)), ("new", office.now)):
         advice = ({"id": f"A-{name}", "point": "p", "version": "1"}, True)
-        kept.keep(Check(name, to_us(at), "H1", "his", "before", "ok", {"person_id": "P1"}, [advice], []))
+        kept.keep(Check(name, to_us(at), "H1", "his", "before", "ok", b'{"person_id": "P1"}', [advice], []))
         kept.answer([Answer(f"A-{name}", "followed", "")], "his", to_us(at))
     office.privacy.settle()
     assert (kept.institution_of("old"), kept.institution_of("new")) == (None, "H1")

@@ -3,12 +3,15 @@
 import datetime as dt
 import re
 
+import orjson
 import pytest
 import sqlalchemy as sa
 from parts.command_line import run
 from parts.privacy import Office
 from parts.privacy_rows import filled
 
+from renzheng.central.access import access_log
+from renzheng.central.access.access_log import Wanted
 from renzheng.central.checks.keeping import Check, Keeper
 from renzheng.central.privacy import requests
 from renzheng.central.settings import write_settings
@@ -137,7 +140,9 @@ def test_a_copy_holds_what_was_asked_in_checks_and_is_the_same_in_another_spelli
             "items": [{"code": "X1", "name": f"阿司匹林{number}"}],
         }  # fmt: skip
         told = {"id": f"A{number}", "point": "p", "version": "1", "text_zh": f"第{number}条提醒"}
-        kept.keep(Check(f"C{number}", 1, "H1", "his", "before", "ok", asked, [(told, True)], []))
+        kept.keep(
+            Check(f"C{number}", 1, "H1", "his", "before", "ok", orjson.dumps(asked), [(told, True)], [])
+        )
     kept.close()
     out = office.folder / "spelled.html"
     privacy(office, "export", "p1 ", "--out", out)
@@ -196,3 +201,22 @@ def test_requests_are_counted_with_their_due_day(office):
     assert "15个工作日" in due["due_explained"]
     assert due["due_at"] > to_us(now + dt.timedelta(days=25)), "holidays are not counted"
     assert before["refused"] == 2
+
+
+def test_every_command_about_a_person_is_in_the_access_log_under_that_person(office):
+    out = str(office.folder / "walk")
+    told = {
+        "person_exported": ("privacy", "export", "P1", "--out", f"{out}-copy.html"),
+        "line_explained": ("privacy", "explain", "L1", "--out", f"{out}-line.html"),
+        "who_looked": ("privacy", "who-looked", "P1"),
+        "withdrawn": ("privacy", "withdraw", "P1"),
+        "person_deleted": ("privacy", "delete", "P1"),
+    }
+    for act, words in (*told.items(), ("who_looked", ("central", "access", "who-looked", "P1"))):
+        with office.database.reading() as connection:
+            before = access_log.head(connection).sequence
+        run(*words, "--config", office.folder / "central.toml")
+        with office.database.reading() as connection:
+            total, rows = access_log.read(connection, Wanted(person_id="P1", limit=1))
+        assert (rows[0]["act"], rows[0]["number"]) == (act, before + 1), words
+        assert total > 0
