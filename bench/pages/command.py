@@ -36,7 +36,8 @@ def pages(
     if as_json:
         print(json.dumps([asdict(one) for one in timings], indent=1))
         return
-    table = Table("page", "p50 ms", "p95 ms", "processor p50", "processor p95", "first byte p95", "kB")
+    heads = ("first ms", "p50 ms", "p95 ms", "processor p50", "processor p95", "first byte p95", "kB")
+    table = Table("page", *heads)
     for one in timings:
         table.add_row(one.page, *(f"{n:,.1f}" for n in list(asdict(one).values())[1:]))
     Terminal().print(table)

@@ -1,7 +1,7 @@
 """Reads a list: which rows, in which order, and what they add up to."""
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,9 @@ KEYS_AT_ONCE = 200
 """Of one statement; the parameters of a SQLite's are limited."""
 THREADS = 2
 MEMORY = "1GB"
+SUMS_KEPT = 512
+"""Of lists, with the number of their rows that a sum may have to be kept."""
+ROWS_KEPT = 2_000
 NONE = "-"
 """As the value of a filter: rows of which this is not known."""
 Row = Mapping[str, Any]
@@ -116,6 +119,7 @@ class Lists:
         self.months = Months(folder)
         self._database: duckdb.DuckDBPyConnection | None = None
         self._opening = threading.Lock()
+        self._sums = Sums()
 
     def page(self, connection: sa.Connection, asked: Asked, rows: int = ROWS_A_PAGE) -> Page:
         """Read one page, with the totals of the whole list; all of one moment of the store."""
@@ -181,7 +185,7 @@ class Lists:
         lines: Sequence[Month] = ()
         if asked.kind == "findings" and any(name in asked.filters for name in _OF_LINES):
             lines = self.months.files(connection, "lines", audited(connection))
-        return _Source(self._cursor(), asked, files, lines)
+        return _Source(self._cursor(), asked, files, lines, self._sums)
 
     def _cursor(self) -> duckdb.DuckDBPyConnection:
         with self._opening:
@@ -193,6 +197,34 @@ class Lists:
             return self._database.cursor()
 
 
+class Sums:
+    """Keeps what lists came to: a month's file never changes, so neither does what its query answers."""
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[str, str], Sequence[Row]] = {}
+        self._lock = threading.Lock()
+
+    def get(self, query: str, values: Sequence[Any], read: Callable[[], list[Row]]) -> list[Row]:
+        """Return what a query answers, read only when it is not kept.
+
+        Args:
+            query: SQL that names the files it reads, which are named after what they hold.
+            values: of its parameters, with the institutions of the viewer among them.
+            read: asks it.
+        """
+        key = (query, repr(values))
+        with self._lock:
+            found = self._kept.pop(key, None)
+        if found is None:
+            found = read()
+        if len(found) <= ROWS_KEPT:
+            with self._lock:
+                self._kept[key] = found
+                while len(self._kept) > SUMS_KEPT:
+                    del self._kept[next(iter(self._kept))]
+        return [dict(row) for row in found]
+
+
 class _Source:
     """One list as SQL over the month files; every value goes in as a parameter."""
 
@@ -202,7 +234,9 @@ class _Source:
         asked: Asked,
         months: Sequence[Month],
         lines: Sequence[Month],
+        sums: Sums,
     ) -> None:
+        self._sums = sums
         self._database = database
         self._asked = asked
         self._months = months
@@ -266,7 +300,7 @@ class _Source:
             f"SELECT verdict, {reason}, count(*) AS rows, sum(amount_fen)::BIGINT AS amount_fen "  # noqa: S608 - our own names
             f"FROM {source} WHERE {where} GROUP BY {by} ORDER BY {_RANK}, amount_fen DESC, {by}"
         )
-        return self._rows(query, values)
+        return self._kept(query, values)
 
     def groups(self, cursor: tuple[Any, Any] | None, backwards: bool, limit: int | None) -> list[Row]:
         """Add up each group, in the order asked for; a group's key stands as `rid` too."""
@@ -302,8 +336,11 @@ class _Source:
             "coalesce(sum(amount_fen) FILTER (verdict = 'contradicted'), 0)::BIGINT AS contradicted, "
             f"{mean} AS coverage FROM {self._from()} WHERE {self._where} GROUP BY {places} ORDER BY {places}"
         )
-        found = self._rows(query, self._values)
+        found = self._kept(query, self._values)
         return [{name.removesuffix("_"): value for name, value in row.items()} for row in found]
+
+    def _kept(self, query: str, values: Sequence[Any]) -> list[Row]:
+        return self._sums.get(query, values, lambda: self._rows(query, values))
 
     def _rows(self, query: str, values: Sequence[Any]) -> list[Row]:
         found = self._database.execute(query, list(values))

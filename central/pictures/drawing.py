@@ -15,6 +15,8 @@ from renzheng.common.shares import wilson
 POOR_COVERAGE = 0.8
 """Below this mean share of watched time a day is hatched: few contradictions there mean little."""
 SHADES = ("#ffffff", "#fde7e4", "#f6c3bc", "#e99489", "#d35f52", "#b3261e")
+NEUTRAL = ("#ffffff", "#e3eef4", "#bcd7e4", "#86b3ca", "#37789b", "#14597d")
+"""Shades of numbers that contradict nothing."""
 WHITE_FROM = 4
 """Of the shades, the first on which white letters are read."""
 INK, PAPER = "#1d2a33", "#ffffff"

@@ -34,6 +34,7 @@ class Grid:
         cells: the numbers by row and column; a pair without one is blank.
         width: of a square, in pixels.
         letters: of a column's name above it, a Chinese one counted twice.
+        shades: from blank to the largest number.
     """
 
     title: str
@@ -43,6 +44,7 @@ class Grid:
     cells: Mapping[tuple[str, str], int]
     width: int = 92
     letters: int = 15
+    shades: Sequence[str] = SHADES
 
 
 def grid(asked: Grid, write: Callable[[int], str]) -> Figure:
@@ -63,7 +65,14 @@ def grid(asked: Grid, write: Callable[[int], str]) -> Figure:
         for place, (column, head) in enumerate(asked.columns):
             number, x = asked.cells.get((row, column), 0), LEFT + place * asked.width
             shade = shade_of(number, most)
-            parts.append(_square(x, y, asked.width - 3, shade, (f"{name} {head}", number), write))
+            parts.append(
+                _square(
+                    (x, y, asked.width - 3),
+                    (asked.shades[shade], shade >= WHITE_FROM),
+                    (f"{name} {head}", number),
+                    write,
+                )
+            )
     size = (LEFT + len(asked.columns) * asked.width, TOP + len(asked.rows) * ROW + 4)
     table = [
         [name, *(write(asked.cells.get((row, column), 0)) for column, _ in asked.columns)]
@@ -73,14 +82,15 @@ def grid(asked: Grid, write: Callable[[int], str]) -> Figure:
     return Figure(asked.title, svg_of(*size, asked.title, parts), heads, table)
 
 
-def _square(  # noqa: PLR0917 - where it is, and what is in it
-    x: float, y: float, wide: float, shade: int, named: tuple[str, int], write: Callable[[int], str]
+def _square(
+    box: tuple[float, float, float],
+    shade: tuple[str, bool],
+    named: tuple[str, int],
+    write: Callable[[int], str],
 ) -> str:
-    name, number = named
-    square = (
-        f'<rect x="{x}" y="{y}" width="{wide}" height="{ROW - 3}" fill="{SHADES[shade]}" stroke="#dfe5e9"/>'
-    )
+    (x, y, wide), (colour, dark), (name, number) = box, shade, named
+    square = f'<rect x="{x}" y="{y}" width="{wide}" height="{ROW - 3}" fill="{colour}" stroke="#dfe5e9"/>'
     if not number:
         return square
-    inside = text_of(x + wide - 5, y + 16, write(number), "end", PAPER if shade >= WHITE_FROM else INK)
+    inside = text_of(x + wide - 5, y + 16, write(number), "end", PAPER if dark else INK)
     return f"<g><title>{escape(f'{name} {write(number)}')}</title>{square}{inside}</g>"

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Literal
 
-from renzheng.central.pictures.drawing import Figure
+from renzheng.central.pictures.drawing import NEUTRAL, Figure
 from renzheng.central.pictures.grid import Grid, grid
 from renzheng.central.texts import Texts
 
@@ -39,7 +39,7 @@ def witnesses(t: Texts, of: str, cells: Mapping[tuple[str, str], int]) -> Figure
     """
     rows = [(one, one) for one in _largest(cells, 0, MOST_ROWS)]
     columns = [(one, one) for one in _largest(cells, 1, MOST_COLUMNS)]
-    asked = Grid(t("picture.witnesses", of=of), t("picture.witness"), rows, columns, cells)
+    asked = Grid(t("picture.witnesses", of=of), t("picture.witness"), rows, columns, cells, shades=NEUTRAL)
     return grid(asked, lambda number: f"{number:,}")
 
 
@@ -52,7 +52,7 @@ def machines(t: Texts, of: str, cells: Mapping[tuple[str, str], int]) -> Figure:
         cells: days by machine and hour (`"0"` to `"23"`).
     """
     rows = [(one, one) for one in sorted(_largest(cells, 0, MOST_ROWS))]
-    asked = Grid(t("picture.machines", of=of), t("picture.machine"), rows, HOURS, cells, width=32, letters=2)
+    asked = Grid(t("picture.machines", of=of), t("picture.machine"), rows, HOURS, cells, 32, 2, NEUTRAL)
     return grid(asked, str)
 
 

@@ -136,6 +136,7 @@ def _add_lists(router: APIRouter, database: Database, lists: Lists, zone: ZoneIn
             groups=GROUPS[kind],
             columns=[(name, name in SORTS[kind]) for name in SHOWN[kind]],
             group_columns=GROUP_SORTS,
+            sorts=GROUP_SORTS if asked.group else SORTS[kind],
             chosen=[(name, value) for name, held in asked.filters.items() for value in held],
             list_query=quote(urlencode(asked.query())),
             list_address=urlencode(asked.query()),

@@ -1,6 +1,7 @@
 """The console's first page: what is new since yesterday, what late evidence changed, what is blind or due."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -21,6 +22,12 @@ from renzheng.central.web.console.summaries import cards_of
 from renzheng.central.web.guard import needs, visitor_of
 
 A_DAY_US = 86_400_000_000
+SOON_DAYS = 3
+"""Doubts whose next step is due by then are shown."""
+LONGEST_STRETCH_US = 2 * A_DAY_US
+"""Of a device's report of coverage: those of a day began no longer than this before it."""
+POOR_COVERAGE = 0.8
+"""A device that could see for less than this share of the last day is called blind."""
 DAYS_SHOWN = 7
 CHANGES_SHOWN = 20
 ROUNDS_SHOWN = 10
@@ -56,6 +63,7 @@ def build_router(
                 "changed": _changed(connection, since_us),
                 "blind": _blind(connection, now, zone),
                 "rounds": _rounds(connection),
+                "doubts": _doubts(connection, to_us(now)) if _sees_cases(request) else (),
             }
         return render(
             request,
@@ -65,6 +73,7 @@ def build_router(
             when=Times(zone),
             ago=ago_from(to_us(now)),
             now_us=to_us(now),
+            soon_days=SOON_DAYS,
             **values,
         )
 
@@ -84,8 +93,14 @@ def _fresh(connection: sa.Connection, lists: Lists, since_us: int) -> Sequence[M
         return ()
     span = Asked("lines", found[-1]["service_day"], found[0]["service_day"])
     sums = {row["day"]: row for row in lists.sums(connection, span, "day")}
+    findings = {
+        row["day"]: row["rows"] for row in lists.sums(connection, replace(span, kind="findings"), "day")
+    }
     nothing = {"rows": 0, "contradicted": 0}
-    return [{**row, **sums.get(row["service_day"], nothing)} for row in found]
+    return [
+        {**row, **sums.get(row["service_day"], nothing), "findings": findings.get(row["service_day"], 0)}
+        for row in found
+    ]
 
 
 def _changes(connection: sa.Connection, since_us: int) -> Sequence[Mapping[str, Any]]:
@@ -110,18 +125,69 @@ def _changed(connection: sa.Connection, since_us: int) -> Sequence[Mapping[str, 
 
 
 def _blind(connection: sa.Connection, now: datetime, zone: ZoneInfo) -> Sequence[Mapping[str, Any]]:
-    """Name the devices that are silent, or hold events from before today that have not come."""
+    """Name the devices that are silent, hold events from before today, or saw little over the last day."""
     today: date = now.astimezone(zone).date()
     silent = reading.devices_with(connection, "device_silent")
     waiting = {
         row["device_id"]: row["waiting"]
         for row in reading.incomplete_devices(connection, day_bounds_us(today, today, zone)[0])
     }
+    seen = _seen(connection, to_us(now) - A_DAY_US, to_us(now))
+    poor = {device for device, share in seen.items() if share < POOR_COVERAGE}
     return [
-        {**row, "silent": row["device_id"] in silent, "waiting": waiting.get(row["device_id"], 0)}
+        {
+            **row,
+            "silent": row["device_id"] in silent,
+            "waiting": waiting.get(row["device_id"], 0),
+            "seen": seen[row["device_id"]] if row["device_id"] in poor else None,
+        }
         for row in reading.devices(connection)
-        if row["revoked_at"] is None and (row["device_id"] in silent or row["device_id"] in waiting)
+        if row["revoked_at"] is None and row["device_id"] in {*silent, *waiting, *poor}
     ]
+
+
+def _seen(connection: sa.Connection, from_us: int, to_us_: int) -> Mapping[str, float]:
+    """Return the share in which each device was up of what it reported; the best of its purposes."""
+    table = schema.coverage
+    begin = sa.case((table.c.from_at < from_us, from_us), else_=table.c.from_at)
+    end = sa.case((table.c.to_at > to_us_, to_us_), else_=table.c.to_at)
+    length = end - begin
+    up = sa.func.sum(sa.case((table.c.state == "up", length), else_=0))
+    query = (
+        sa.select(table.c.device_id, up.label("up"), sa.func.sum(length).label("told"))
+        .where(
+            table.c.from_at < to_us_, table.c.from_at >= from_us - LONGEST_STRETCH_US, table.c.to_at > from_us
+        )
+        .group_by(table.c.device_id, table.c.purpose)
+    )
+    found: dict[str, float] = {}
+    for row in connection.execute(query):
+        share = float(row.up) / float(row.told)
+        found[row.device_id] = max(found.get(row.device_id, 0.0), share)
+    return found
+
+
+def _sees_cases(request: Request) -> bool:
+    visitor = visitor_of(request)
+    return visitor is None or Permission.CASES in visitor.permissions
+
+
+def _doubts(connection: sa.Connection, now_us: int) -> Sequence[Mapping[str, Any]]:
+    """Count the doubts whose next step is due soon, by state: those that are late, and the yuan at stake."""
+    table = schema.doubts
+    late = sa.func.sum(sa.case((table.c.due_at <= now_us, 1), else_=0))
+    query = (
+        sa.select(
+            table.c.state,
+            sa.func.count().label("rows"),
+            late.label("late"),
+            sa.func.sum(table.c.at_stake_fen).label("at_stake_fen"),
+            sa.func.min(table.c.due_at).label("due_at"),
+        )
+        .where(table.c.due_at < now_us + SOON_DAYS * A_DAY_US)
+        .group_by(table.c.state)
+    )
+    return [dict(row) for row in connection.execute(query.order_by(sa.desc("late"), "due_at")).mappings()]
 
 
 def _rounds(connection: sa.Connection) -> Sequence[Mapping[str, Any]]:

@@ -80,6 +80,7 @@ _environment = Environment(
     undefined=StrictUndefined,
     trim_blocks=True,
     lstrip_blocks=True,
+    auto_reload=False,
 )
 _environment.filters["person"] = viewer.labelled
 _environment.filters["handle"] = viewer.shown
