@@ -29,12 +29,13 @@ def cases(
 ) -> None:
     """Draft a county's month, time its lists, and confirm and issue the largest case."""
     from renzheng.bench.cases.run import run
+    from renzheng.bench.pages.timing import HEADS
 
     found = run(lines, institutions, times, Terminal(stderr=True).print, database_url)
     if as_json:
         print(json.dumps(asdict(found), indent=1))
         return
-    table = Table("list", "p50 ms", "p95 ms", "processor p50", "processor p95", "first byte p95", "kB")
+    table = Table("list", *HEADS)
     for one in found.lists:
         table.add_row(one.page, *(f"{n:,.1f}" for n in list(asdict(one).values())[1:]))
     Terminal().print(table)

@@ -31,13 +31,13 @@ def pages(
 ) -> None:
     """Fill a store with verdicts of a year and time the console's lists and pages."""
     from renzheng.bench.pages.run import run
+    from renzheng.bench.pages.timing import HEADS
 
     timings = run(lines, times, Terminal(stderr=True).print, database_url, folder)
     if as_json:
         print(json.dumps([asdict(one) for one in timings], indent=1))
         return
-    heads = ("first ms", "p50 ms", "p95 ms", "processor p50", "processor p95", "first byte p95", "kB")
-    table = Table("page", *heads)
+    table = Table("page", *HEADS)
     for one in timings:
         table.add_row(one.page, *(f"{n:,.1f}" for n in list(asdict(one).values())[1:]))
     Terminal().print(table)

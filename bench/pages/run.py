@@ -93,7 +93,7 @@ def _of_a_line(url: str) -> dict[str, str]:
     """Find a line's page, opened from a list and alone, the list's second page, and a finding's."""
     found = {}
     for name, path, mark in (
-        ("line", f"/lines?{MONTH}", 'href="/lines/'),
+        ("line", f"/lines?{MONTH}&reason=no_session", 'href="/lines/'),
         ("person", f"/lines?{MONTH}", 'href="/persons/'),
         ("finding", f"/findings?{MONTH}", 'href="/findings/'),
         ("lines, next page", f"/lines?{WIDE}", "after="),

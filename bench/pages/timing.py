@@ -8,6 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 
+HEADS = ("first ms", "p50 ms", "p95 ms", "processor p50", "processor p95", "first byte p95", "kB")
+"""Of a table of timings, after the page's name."""
+
+
 @dataclass(frozen=True)
 class Timing:
     """One page: milliseconds from asked to answered, and of processor time of this process.

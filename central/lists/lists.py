@@ -11,7 +11,16 @@ import sqlalchemy as sa
 
 from renzheng.central.audit.sources import quoted
 from renzheng.central.lists.asked import Asked, month_bounds
-from renzheng.central.lists.months import KEY_OF, Kind, Month, Months, audited, read_keys
+from renzheng.central.lists.months import (
+    KEY_OF,
+    SEVERITY_RANK,
+    VERDICT_RANK,
+    Kind,
+    Month,
+    Months,
+    audited,
+    read_keys,
+)
 from renzheng.central.store import schema, viewer
 
 ROWS_A_PAGE = 50
@@ -27,16 +36,10 @@ NONE = "-"
 """As the value of a filter: rows of which this is not known."""
 Row = Mapping[str, Any]
 
-_RANK = (
-    "CASE verdict WHEN 'contradicted' THEN 0 WHEN 'insufficient' THEN 1 WHEN 'suspicious' THEN 1 ELSE 2 END"
-)
-_SEVERITY = "CASE severity WHEN 'high' THEN 0 WHEN 'medium' THEN 1 ELSE 2 END"
-_DEAREST = "* 1000000000000000 - amount_fen"
-"""Contradicted first, and among equals the dearest: one number, so that a page can begin after it."""
 _SORTS: Mapping[Kind, Mapping[str, str]] = {
     "lines": {
-        "": f"{_RANK}::BIGINT {_DEAREST}",
-        "verdict": _RANK,
+        "": "rank",
+        "verdict": VERDICT_RANK,
         "reason": "reason",
         "line": "line_id",
         "institution": "institution_id",
@@ -50,9 +53,9 @@ _SORTS: Mapping[Kind, Mapping[str, str]] = {
         "rule": "rule_id",
     },
     "findings": {
-        "": f"{_SEVERITY}::BIGINT {_DEAREST}",
-        "severity": _SEVERITY,
-        "verdict": _RANK,
+        "": "rank",
+        "severity": SEVERITY_RANK,
+        "verdict": VERDICT_RANK,
         "rule": "rule_id",
         "institution": "institution_id",
         "person": "coalesce(person_id, '')",
@@ -248,7 +251,8 @@ class _Source:
         asked = self._asked
         source = f"read_parquet({_list(self._months)})"
         if asked.group == "device":
-            return f"(SELECT * EXCLUDE devices, unnest(devices) AS device_id FROM {source})"  # noqa: S608 - our own paths
+            devices = "CASE WHEN device IS NOT NULL THEN [device] ELSE devices END"
+            return f"(SELECT * EXCLUDE (device, devices), unnest({devices}) AS device_id FROM {source})"  # noqa: S608 - our own paths
         return source
 
     def keys(self, cursor: tuple[Any, Any] | None, backwards: bool, limit: int) -> list[Row]:
@@ -264,7 +268,7 @@ class _Source:
             f"SELECT rid, {self._sort} AS place FROM {self._from()} WHERE {where} "  # noqa: S608 - our own names
             f"ORDER BY place {way}, rid {way} LIMIT {limit}"
         )
-        found = self._rows(query, values)
+        found = self._kept(query, values)
         keys = read_keys(self._months, [row["rid"] for row in found])
         return [{**row, **key} for row, key in zip(found, keys, strict=True)]
 
@@ -298,7 +302,7 @@ class _Source:
             where, values = _conditions(plain, self._months, self._lines)
         query = (
             f"SELECT verdict, {reason}, count(*) AS rows, sum(amount_fen)::BIGINT AS amount_fen "  # noqa: S608 - our own names
-            f"FROM {source} WHERE {where} GROUP BY {by} ORDER BY {_RANK}, amount_fen DESC, {by}"
+            f"FROM {source} WHERE {where} GROUP BY {by} ORDER BY {VERDICT_RANK}, amount_fen DESC, {by}"
         )
         return self._kept(query, values)
 
@@ -324,7 +328,7 @@ class _Source:
             f"AS insufficient FROM {self._from()} WHERE {self._where} GROUP BY 1) {having} "
             f"ORDER BY {sort} {way}, grouped {way}" + (f" LIMIT {limit}" if limit else "")
         )
-        rows = self._rows(query, values)
+        rows = self._kept(query, values)
         return _of_persons(rows, sort) if asked.group == "person" else rows
 
     def sums(self, columns: Sequence[str]) -> list[Row]:
@@ -355,10 +359,12 @@ def _conditions(asked: Asked, months: Sequence[Month], lines: Sequence[Month]) -
     if seen is not None:
         where.append("list_contains(?, institution_id)")
         values.append(sorted(seen))
-    for condition, value in (("service_day >= ?", asked.first), ("service_day <= ?", asked.last)):
-        if value:
-            where.append(condition)
-            values.append(value)
+    if asked.first and asked.first != month_bounds(asked.first[:7])[0]:  # files are of whole months
+        where.append("service_day >= ?")
+        values.append(asked.first)
+    if asked.last and asked.last != month_bounds(asked.last[:7])[1]:
+        where.append("service_day <= ?")
+        values.append(asked.last)
     key = KEY_OF[asked.kind]
     if asked.text:
         ids = f"{key} = ? OR person_id = ?"
@@ -405,8 +411,9 @@ def _filter(name: str, wanted: Sequence[str], *, listed: bool) -> tuple[str, lis
     known = [viewer.meant(value) if name == "person" else value for value in wanted if value != NONE]
     marks = ", ".join("?" * len(known))
     if listed:
-        conditions = [f"list_has_any(devices, [{marks}])"] if known else []
-        conditions += ["len(devices) = 0"] if NONE in wanted else []
+        conditions = [f"device IN ({marks})", f"list_has_any(devices, [{marks}])"] if known else []
+        conditions += ["(device IS NULL AND devices IS NULL)"] if NONE in wanted else []
+        known *= 2
     else:
         column = _COLUMNS[name]
         conditions = [f"{column} IN ({marks})"] if known else []

@@ -84,8 +84,9 @@ def _places(found: LineEvidence) -> Sequence[str]:
 
 def names_of_institutions(database: duckdb.DuckDBPyConnection, places: Sequence[str]) -> dict[str, str]:
     """Return the names of institutions by id; one without a name is left out."""
-    sql = "SELECT institution_id, name FROM institutions WHERE list_contains(?, institution_id)"
-    return {place: name for place, name in database.execute(sql, [list(places)]).fetchall() if name}
+    sql = "SELECT institution_id, name FROM institutions WHERE institution_id IN ?"
+    found = run_tables.rows(database, sql, list(places))
+    return {row["institution_id"]: row["name"] for row in found if row["name"]}
 
 
 def _day_verdicts(database: duckdb.DuckDBPyConnection, path: Path, line: Row) -> Sequence[Row]:
@@ -106,60 +107,59 @@ def names_of(database: duckdb.DuckDBPyConnection, person_id: str) -> list[str]:
 
 
 def _around(database: duckdb.DuckDBPyConnection, line: Row, day: date, zone: ZoneInfo) -> LineEvidence:
-    start_us, end_us = day_bounds_us(day, day, zone)
-    wide = timedelta(days=1) // timedelta(microseconds=1)
+    start, end = (from_us(one) for one in day_bounds_us(day, day, zone))
+    wide = timedelta(days=1)
     person, institution = names_of(database, line["person_id"]), line["institution_id"]
     item_class = _item_class(database, line["item_code"])
     purpose = "inpatient" if item_class == "bed_day" else "dialysis"
-    near = [person, start_us - wide, end_us + wide]
+    near = [person, start - wide, end + wide]
     attendance = _rows(
         database,
-        "SELECT * FROM attendance WHERE list_contains(?, person_id) "
-        "AND epoch_us(occurred_at) BETWEEN ? AND ? ORDER BY occurred_at, event_id",
+        "SELECT * FROM attendance WHERE person_id IN ? "
+        "AND occurred_at BETWEEN ? AND ? ORDER BY occurred_at, event_id",
         near,
     )
     machines = _rows(
         database,
-        "SELECT * FROM machine_sessions WHERE list_contains(?, person_id) AND epoch_us(ended_at) >= ? "
-        "AND epoch_us(started_at) <= ? ORDER BY started_at, machine_id",
+        "SELECT * FROM machine_sessions WHERE person_id IN ? AND ended_at >= ? "
+        "AND started_at <= ? ORDER BY started_at, machine_id",
         near,
     )
     coverage = _rows(
         database,
-        "SELECT * FROM coverage WHERE institution_id = ? AND purpose = ? AND epoch_us(to_at) > ? "
-        "AND epoch_us(from_at) < ? ORDER BY device_id, from_at",
-        [institution, purpose, start_us, end_us],
+        "SELECT * FROM coverage WHERE institution_id = ? AND purpose = ? AND to_at > ? "
+        "AND from_at < ? ORDER BY device_id, from_at",
+        [institution, purpose, start, end],
     )
     checks = _rows(
         database,
-        "SELECT * FROM spot_checks WHERE list_contains(?, person_id) AND epoch_us(drawn_at) BETWEEN ? AND ? "
-        "ORDER BY drawn_at",
-        [person, start_us, end_us],
+        "SELECT * FROM spot_checks WHERE person_id IN ? AND drawn_at BETWEEN ? AND ? ORDER BY drawn_at",
+        [person, start, end],
     )
     leaves = _rows(
         database,
-        "SELECT * FROM leaves WHERE list_contains(?, person_id) AND epoch_us(left_at) < ? "
-        "AND epoch_us(coalesce(returned_at, due_back_at, left_at)) >= ? ORDER BY left_at",
-        [person, end_us, start_us],
+        "SELECT * FROM leaves WHERE person_id IN ? AND left_at < ? "
+        "AND coalesce(returned_at, due_back_at, left_at) >= ? ORDER BY left_at",
+        [person, end, start],
     )
     stays = _rows(
         database,
-        "SELECT * FROM stays WHERE institution_id = ? AND (visit_id = ? OR list_contains(?, person_id) "
-        "AND epoch_us(admitted_at) < ? AND epoch_us(coalesce(discharged_at, admitted_at)) >= ?) "
+        "SELECT * FROM stays WHERE institution_id = ? AND (visit_id = ? OR person_id IN ? "
+        "AND admitted_at < ? AND coalesce(discharged_at, admitted_at) >= ?) "
         "ORDER BY admitted_at",
-        [institution, line["visit_id"], person, end_us, start_us],
+        [institution, line["visit_id"], person, end, start],
     )
     prescriptions = _rows(
         database,
-        "SELECT * FROM prescriptions WHERE list_contains(?, person_id) AND institution_id = ? "
+        "SELECT * FROM prescriptions WHERE person_id IN ? AND institution_id = ? "
         "AND valid_from <= ? AND coalesce(valid_to, DATE '9999-12-31') >= ? ORDER BY valid_from DESC",
         [person, institution, day, day],
     )
     return LineEvidence(
         line,
         item_class,
-        from_us(start_us),
-        from_us(end_us),
+        start,
+        end,
         attendance,
         machines,
         coverage,
@@ -216,6 +216,4 @@ def witnesses_of(found: LineEvidence) -> Sequence[str]:
 
 
 def _rows(database: duckdb.DuckDBPyConnection, sql: str, parameters: Sequence[Any]) -> list[Row]:
-    table = database.sql(f"{sql} LIMIT {MOST_ROWS}", params=list(parameters)).to_arrow_table()
-    rows: list[Row] = table.to_pylist()
-    return rows
+    return [*run_tables.rows(database, f"{sql} LIMIT {MOST_ROWS}", *parameters)]

@@ -164,8 +164,8 @@ def read_finding(
 
 
 def _classes(database: duckdb.DuckDBPyConnection, codes: Sequence[str]) -> list[str]:
-    sql = "SELECT DISTINCT item_class FROM item_catalogue WHERE list_contains(?, item_code) ORDER BY ALL"
-    return [row[0] for row in database.execute(sql, [list(codes)]).fetchall() if row[0]]
+    sql = "SELECT DISTINCT item_class FROM item_catalogue WHERE item_code IN ? ORDER BY ALL"
+    return [row["item_class"] for row in run_tables.rows(database, sql, list(codes)) if row["item_class"]]
 
 
 def _kind(name: str, items: Sequence[Item]) -> Kind:
@@ -224,14 +224,13 @@ class _Reader:
         )  # fmt: skip
 
     def _rows(self, sql: str, *values: Any) -> list[Row]:
-        found: list[Row] = self._database.sql(sql, params=list(values)).to_arrow_table().to_pylist()
-        return found
+        return [*run_tables.rows(self._database, sql, *values)]
 
     def _attendance(self) -> Iterator[Item]:
         rows = self._rows(
             "SELECT a.*, c.id IS NOT NULL AS cited FROM attendance a "
             "LEFT JOIN cited_ids c ON a.event_id = c.id "
-            "WHERE c.id IS NOT NULL OR (list_contains(?, a.person_id) AND a.occurred_at BETWEEN ? AND ?)",
+            "WHERE c.id IS NOT NULL OR (a.person_id IN ? AND a.occurred_at BETWEEN ? AND ?)",
             self._persons, *self._span,
         )  # fmt: skip
         for row in rows:
@@ -245,7 +244,7 @@ class _Reader:
         rows = self._rows(
             f"SELECT m.*, {_RUN} AS id, c.id IS NOT NULL AS cited FROM machine_sessions m "  # noqa: S608 - our own words
             f"LEFT JOIN cited_ids c ON {_RUN} = c.id AND m.institution_id = ? "
-            "WHERE c.id IS NOT NULL OR (list_contains(?, m.person_id) AND m.started_at BETWEEN ? AND ?)",
+            "WHERE c.id IS NOT NULL OR (m.person_id IN ? AND m.started_at BETWEEN ? AND ?)",
             self._here, self._persons, *self._span,
         )  # fmt: skip
         for row in rows:
@@ -259,7 +258,7 @@ class _Reader:
         rows = self._rows(
             "SELECT k.*, c.id IS NOT NULL AS cited FROM spot_checks k "
             "LEFT JOIN cited_ids c ON k.check_id = c.id "
-            "WHERE c.id IS NOT NULL OR (list_contains(?, k.person_id) AND k.drawn_at BETWEEN ? AND ?)",
+            "WHERE c.id IS NOT NULL OR (k.person_id IN ? AND k.drawn_at BETWEEN ? AND ?)",
             self._persons, *self._span,
         )  # fmt: skip
         for row in rows:
@@ -273,8 +272,8 @@ class _Reader:
         rows = self._rows(
             "SELECT s.*, c.id IS NOT NULL AS cited FROM stays s LEFT JOIN cited_ids c ON s.visit_id = c.id "
             "WHERE (c.id IS NOT NULL "
-            "AND (len(?) = 0 AND s.institution_id = ? OR list_contains(?, s.person_id))) "
-            "OR (list_contains(?, s.person_id) AND s.admitted_at <= ? "
+            "AND (len(?) = 0 AND s.institution_id = ? OR s.person_id IN ?)) "
+            "OR (s.person_id IN ? AND s.admitted_at <= ? "
             "AND coalesce(s.discharged_at, ?) >= ?)",
             self._persons, self._here, self._persons,
             self._persons, self._span[1], self._span[1], self._span[0],
@@ -290,7 +289,7 @@ class _Reader:
         """Other lines that the finding names, such as one that has the bed already."""
         rows = self._rows(
             "SELECT l.* FROM claim_lines l JOIN cited_ids c ON l.line_id = c.id "
-            "WHERE l.institution_id = ? OR list_contains(?, l.person_id)",
+            "WHERE l.institution_id = ? OR l.person_id IN ?",
             self._here, self._persons,
         )  # fmt: skip
         for row in rows:
@@ -317,7 +316,7 @@ class _Reader:
 
     def _leaves(self) -> Iterator[Item]:
         rows = self._rows(
-            "SELECT * FROM leaves WHERE list_contains(?, person_id) AND left_at <= ? "
+            "SELECT * FROM leaves WHERE person_id IN ? AND left_at <= ? "
             "AND coalesce(returned_at, due_back_at, ?) >= ?",
             self._persons, self._span[1], self._span[1], self._span[0],
         )  # fmt: skip
@@ -331,7 +330,7 @@ class _Reader:
     def _prescriptions(self) -> Iterator[Item]:
         first, last = (one.date() for one in self._span)
         rows = self._rows(
-            "SELECT * FROM prescriptions WHERE list_contains(?, person_id) AND valid_from <= ? "
+            "SELECT * FROM prescriptions WHERE person_id IN ? AND valid_from <= ? "
             "AND coalesce(valid_to, ?) >= ?",
             self._persons, last, last, first,
         )  # fmt: skip
@@ -344,7 +343,7 @@ class _Reader:
             )  # fmt: skip
 
     def _deaths(self) -> Iterator[Item]:
-        sql = "SELECT * FROM persons WHERE list_contains(?, person_id) AND death_date IS NOT NULL"
+        sql = "SELECT * FROM persons WHERE person_id IN ? AND death_date IS NOT NULL"
         for row in self._rows(sql, self._persons):
             yield Item("death", row["person_id"], row["death_date"], person_id=row["person_id"])
 

@@ -12,6 +12,7 @@ import duckdb
 
 from renzheng.central.audit.oracle import Shared
 from renzheng.central.audit.sources import read_rejects
+from renzheng.central.nightly import run_tables
 from renzheng.contracts.tables import HAEMODIALYSIS_CLASSES
 
 Row = dict[str, Any]
@@ -78,35 +79,34 @@ def read_case(
     here, own = line["institution_id"], list(names)
 
     def rows(sql: str, *values: Any) -> list[Row]:
-        found: list[Row] = database.sql(sql, params=list(values)).to_arrow_table().to_pylist()
-        return found
+        return run_tables.rows(database, sql, *values)
 
     near = (own, first, last)
     tables = {
         "claim_lines": _lines(rows, own, first, last, ("bed_day",) if is_bed else HAEMODIALYSIS_CLASSES),
-        "persons": rows("SELECT * FROM persons WHERE list_contains(?, person_id)", own),
-        "person_aliases": rows("SELECT * FROM person_aliases WHERE list_contains(?, person_id)", own),
+        "persons": rows("SELECT * FROM persons WHERE person_id IN ?", own),
+        "person_aliases": rows("SELECT * FROM person_aliases WHERE person_id IN ?", own),
         "stays": rows(
-            "SELECT * FROM stays WHERE list_contains(?, person_id) "
+            "SELECT * FROM stays WHERE person_id IN ? "
             "AND coalesce(discharged_at, ?) >= ? AND admitted_at <= ?",
             own, last, first, last,
         ),
         "leaves": rows(
-            "SELECT * FROM leaves WHERE list_contains(?, person_id) "
+            "SELECT * FROM leaves WHERE person_id IN ? "
             "AND coalesce(returned_at, due_back_at, ?) >= ? AND left_at <= ?",
             own, last, first, last,
         ),
-        "prescriptions": rows("SELECT * FROM prescriptions WHERE list_contains(?, person_id)", own),
+        "prescriptions": rows("SELECT * FROM prescriptions WHERE person_id IN ?", own),
         "attendance": rows(
-            "SELECT * FROM attendance WHERE list_contains(?, person_id) AND occurred_at BETWEEN ? AND ?",
+            "SELECT * FROM attendance WHERE person_id IN ? AND occurred_at BETWEEN ? AND ?",
             *near,
         ),
         "machine_sessions": [] if is_bed else rows(
-            "SELECT * FROM machine_sessions WHERE list_contains(?, person_id) AND started_at BETWEEN ? AND ?",
+            "SELECT * FROM machine_sessions WHERE person_id IN ? AND started_at BETWEEN ? AND ?",
             *near,
         ),
         "spot_checks": rows(
-            "SELECT * FROM spot_checks WHERE list_contains(?, person_id) AND drawn_at BETWEEN ? AND ?", *near
+            "SELECT * FROM spot_checks WHERE person_id IN ? AND drawn_at BETWEEN ? AND ?", *near
         ),
         "coverage": [] if is_bed else rows(
             "SELECT * FROM coverage WHERE institution_id = ? AND purpose = 'dialysis' AND state = 'up' "
@@ -124,8 +124,8 @@ def read_case(
     places = sorted(
         {row["institution_id"] for name in tables for row in tables[name] if row.get("institution_id")}
     )
-    tables["item_catalogue"] = rows("SELECT * FROM item_catalogue WHERE list_contains(?, item_code)", codes)
-    tables["institutions"] = rows("SELECT * FROM institutions WHERE list_contains(?, institution_id)", places)
+    tables["item_catalogue"] = rows("SELECT * FROM item_catalogue WHERE item_code IN ?", codes)
+    tables["institutions"] = rows("SELECT * FROM institutions WHERE institution_id IN ?", places)
     arrivals = {} if is_bed else {here: _arrivals(rows, here, first, midnight, zone)}
     return LineCase(dict(line), item_class, day, zone, tables, Shared(arrivals))
 
@@ -136,9 +136,9 @@ def _lines(
     """Return the person's lines of some classes about a day, with what takes them back."""
     found: list[Row] = rows(
         "WITH of_classes AS "
-        "(SELECT DISTINCT item_code FROM item_catalogue WHERE list_contains(?, item_class)) "
+        "(SELECT DISTINCT item_code FROM item_catalogue WHERE item_class IN ?) "
         "SELECT c.* FROM claim_lines c SEMI JOIN of_classes USING (item_code) "
-        "WHERE list_contains(?, c.person_id) "
+        "WHERE c.person_id IN ? "
         "AND (c.service_time BETWEEN ? AND ? OR c.reverses_line_id IS NOT NULL)",
         list(classes), list(own), first, last,
     )  # fmt: skip
@@ -150,7 +150,7 @@ def _told(rows: Any, here: str, own: Sequence[str], day: dt.date) -> list[Row]:
     month = day.replace(day=1)
     following = (month + dt.timedelta(days=32)).replace(day=1)
     found: list[Row] = rows(
-        "SELECT * FROM stays WHERE institution_id = ? AND NOT list_contains(?, person_id) "
+        "SELECT * FROM stays WHERE institution_id = ? AND person_id NOT IN ? "
         "AND admitted_at < ? AND coalesce(discharged_at, admitted_at) >= ? "
         "ORDER BY admitted_at, visit_id LIMIT 1",
         here, list(own), following, month,

@@ -20,6 +20,29 @@ def opened(folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         yield connection
 
 
+def rows(database: duckdb.DuckDBPyConnection, sql: str, *values: Any) -> list[dict[str, Any]]:
+    """Read rows of the views.
+
+    Args:
+        database: from `opened`.
+        sql: a query with `?` for each value; one after `IN` is a list of them. Written out like that, the
+            reader of Parquet leaves out the files and groups of rows that cannot hold any, which it does not
+            for `list_contains`.
+        values: in their order.
+    """
+    texts, given = sql.split("?"), list[Any]()
+    whole = texts[0]
+    for value, text in zip(values, texts[1:], strict=True):
+        if isinstance(value, list | tuple) and whole.rstrip().endswith(" IN"):
+            whole += f"({', '.join('?' * len(value)) or 'NULL'}){text}"
+            given += value
+        else:
+            whole += f"?{text}"
+            given.append(value)
+    found: list[dict[str, Any]] = database.sql(whole, params=given).to_arrow_table().to_pylist()
+    return found
+
+
 @lru_cache(maxsize=8)
 def _views(folder: Path, _listing: tuple[tuple[str, int], ...]) -> duckdb.DuckDBPyConnection:
     """Make the views once for a folder's state: that takes longer than to read one line's evidence."""

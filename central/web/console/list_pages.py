@@ -29,7 +29,7 @@ from renzheng.central.store.times import day_bounds_us, to_us
 from renzheng.central.texts import Texts, texts
 from renzheng.central.web.access import is_from_here
 from renzheng.central.web.console.forms import read_fields
-from renzheng.central.web.console.pages import XLSX, Times, choose_language, render
+from renzheng.central.web.console.pages import XLSX, Times, choose_language, render, rule_names
 from renzheng.central.web.console.summaries import by_day, cards_of, period_of
 from renzheng.central.web.console.trails import LONGEST_LIST
 from renzheng.central.web.guard import needs
@@ -84,7 +84,7 @@ def build_router(
     """Build the pages over a store."""
     router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
     zone = ZoneInfo(settings.timezone)
-    _add_lists(router, database, lists, zone)
+    _add_lists(router, database, lists, settings)
     _add_files(router, database, lists, zone)
     _add_views(router, database, clock)
 
@@ -106,7 +106,9 @@ def read_address(connection: sa.Connection, kind: Kind, request: Request) -> tup
     return asking.read(kind, request.query_params.multi_items(), newest[0] if newest else None)
 
 
-def _add_lists(router: APIRouter, database: Database, lists: Lists, zone: ZoneInfo) -> None:
+def _add_lists(router: APIRouter, database: Database, lists: Lists, settings: Settings) -> None:
+    zone = ZoneInfo(settings.timezone)
+
     def show(request: Request, kind: Kind) -> Response:
         with database.reading() as connection:
             asked, wrong = read_address(connection, kind, request)
@@ -145,6 +147,7 @@ def _add_lists(router: APIRouter, database: Database, lists: Lists, zone: ZoneIn
             after=asked.address(after=write_cursor(*page.after)) if page.after else None,
             reasons=page.totals[:REASONS_SHOWN] if kind == "lines" else (),
             known=_known(kind),
+            rule_names=rule_names(settings.audit, request),
             none=NONE,
             when=Times(zone),
             **{"institution_names": {}, **values},

@@ -28,7 +28,7 @@ from renzheng.central.store import reading, viewer
 from renzheng.central.store.database import Database
 from renzheng.central.store.times import from_us, to_us
 from renzheng.central.texts import LANGUAGES, Language, Texts, texts
-from renzheng.central.web.console.rule_facts import facts_of, pack_in_force
+from renzheng.central.web.console.rule_facts import facts_of, pack_in_force, titles_of
 from renzheng.central.web.console.summaries import month_of
 from renzheng.central.web.console.timeline import lay_out
 from renzheng.central.web.console.trails import trail
@@ -129,6 +129,11 @@ def render(request: Request, template: str, *, status: int = 200, **values: Any)
     return answer
 
 
+def rule_names(audit: AuditSettings, request: Request) -> Mapping[str, str]:
+    """Return the titles of the rules in force in the visitor's language, by id."""
+    return titles_of(pack_in_force(audit.rules_dir), audit.region, choose_language(request))
+
+
 def error_page(request: Request, status: int, fields: Sequence[str] = ()) -> HTMLResponse:
     """Say that there is nothing here, that parts of the address cannot be read, or that something failed."""
     return render(request, "error.html", status=status, code=status, fields=fields)
@@ -171,7 +176,7 @@ def build_router(
     _add_lines(router, database, zone, lists, settings.audit)
     _add_what_if(router, database, zone, settings.audit)
     _add_findings(router, database, zone, lists, settings.audit)
-    _add_devices(router, database, zone, clock, lists)
+    _add_devices(router, database, settings, clock, lists)
     _add_runs(router, database, zone)
     return router
 
@@ -327,8 +332,10 @@ def _add_findings(
 
 
 def _add_devices(
-    router: APIRouter, database: Database, zone: ZoneInfo, clock: Callable[[], datetime], lists: Lists
+    router: APIRouter, database: Database, settings: Settings, clock: Callable[[], datetime], lists: Lists
 ) -> None:
+    zone = ZoneInfo(settings.timezone)
+
     @router.get("/devices")
     @needs(Permission.DEVICES)
     def show_devices(request: Request) -> Response:
@@ -358,6 +365,7 @@ def _add_devices(
                 "coverage": with_gaps(reading.coverage(connection, device_id, limit=60)),
                 "tail": reading.log_tail(connection, device_id),
                 "archives": reading.archives_of(connection, device_id),
+                "rule_names": rule_names(settings.audit, request),
                 **month_of(connection, lists, "device", device_id, request),
             }
         now_us = to_us(clock())

@@ -61,6 +61,15 @@ def pack_in_force(path: Path | None) -> Pack:
     return _load(path, changed)
 
 
+def titles_of(pack: Pack, region: str | None, language: Language) -> Mapping[str, str]:
+    """Return the titles of the rules that hold in a region, by id."""
+    whole = pack.for_region(region) if region and region in pack.regions else pack
+    return {
+        name: rule.header.title.zh if language == "zh" else rule.header.title.en
+        for name, rule in whole.rules.items()
+    }
+
+
 def in_language(text: str, language: Language) -> str:
     """Return the part of a text `中文 / English` that is in a language; of a plain text all of it."""
     parts = text.split(" / ", 1)

@@ -18,7 +18,7 @@ from renzheng.central.settings import Settings
 from renzheng.central.store import reading, viewer
 from renzheng.central.store.database import Database
 from renzheng.central.texts import texts
-from renzheng.central.web.console.pages import Times, choose_language, render
+from renzheng.central.web.console.pages import Times, choose_language, render, rule_names
 from renzheng.central.web.console.summaries import Subject, by_day, month_of, strip_of
 from renzheng.central.web.guard import may_unmask, needs
 from renzheng.contracts.money import in_wan
@@ -64,6 +64,7 @@ def build_router(database: Database, settings: Settings, lists: Lists) -> APIRou
             may_unmask=subject == "person" and may_unmask(request),
             about=named.get(own_id) if subject == "institution" else None,
             when=Times(zone),
+            rule_names=rule_names(settings.audit, request),
             **values,
         )
 
