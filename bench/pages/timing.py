@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-
 HEADS = ("first ms", "p50 ms", "p95 ms", "processor p50", "processor p95", "first byte p95", "kB")
 """Of a table of timings, after the page's name."""
 
