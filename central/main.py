@@ -15,7 +15,7 @@ from renzheng.central.adt.roster import inpatients, institution_zone
 from renzheng.central.attempts.publishing import Publisher
 from renzheng.central.cases.notices import Notifier, channels_of
 from renzheng.central.cases.terms import Clock, clock_of
-from renzheng.central.checks.site import HISTORY_SECONDS, fill_history
+from renzheng.central.checks.site import HISTORY_SECONDS, SETTLE_SECONDS, fill_history, settle_points
 from renzheng.central.claims.source import Options
 from renzheng.central.draw.delivery import openings_for, sheets_for
 from renzheng.central.draw.rounds import Rounds
@@ -113,6 +113,13 @@ class Central:
         self.workers.add(self._web.worker)
         self._history = Worker("check history", lambda: fill_history(settings), every_seconds=HISTORY_SECONDS)
         self.workers.add(self._history)
+        self.workers.add(
+            Worker(
+                "check powers",
+                lambda: settle_points(self._own_database, settings, clock()),
+                every_seconds=SETTLE_SECONDS,
+            )
+        )
         if self._door:
             self.workers.add(self._door.worker)
         if self._adt:

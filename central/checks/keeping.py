@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 import pysqlite3.dbapi2 as sqlite3
 
+from renzheng.central.checks.reminders import Advised
 from renzheng.common.files import make_private_file
 
 SCHEMA = """
@@ -29,6 +30,19 @@ CREATE TABLE IF NOT EXISTS answers (
   action TEXT NOT NULL, reason TEXT NOT NULL,
   PRIMARY KEY (advice_id, at_us, action)
 ) STRICT;
+"""
+
+
+_ADVISED = """
+SELECT
+  c.at_us, c.institution_id, coalesce(json_extract(CAST(a.told AS TEXT), '$.department'), ''),
+  a.point, a.version, coalesce(json_extract(CAST(a.told AS TEXT), '$.kind'), ''),
+  l.action, l.reason, l.at_us
+FROM checks c
+JOIN advices a ON a.check_id = c.check_id AND a.shown
+LEFT JOIN answers l ON l.advice_id = a.advice_id
+  AND l.at_us = (SELECT max(at_us) FROM answers WHERE advice_id = a.advice_id)
+WHERE c.at_us >= ? AND c.at_us < ?
 """
 
 
@@ -202,6 +216,21 @@ class Keeper:
             for check_id, at_us, institution_id, asked in rows
         ]  # fmt: skip
 
+    def advised_between(self, first_us: int, end_us: int) -> list[tuple[int, Advised]]:
+        """Return the advices that were shown from one time to another, each with its time and last answer."""
+        with self._lock:
+            rows = self._connection.execute(_ADVISED, (first_us, end_us)).fetchall()
+        return [(at_us, _advised(at_us, *told)) for at_us, *told in rows]
+
+    def asked_between(self, first_us: int, end_us: int) -> Mapping[str, int]:
+        """Count the checks of each institution from one time to another."""
+        with self._lock:
+            rows = self._connection.execute(
+                "SELECT institution_id, count(*) FROM checks WHERE at_us >= ? AND at_us < ? GROUP BY 1",
+                (first_us, end_us),
+            ).fetchall()
+        return dict(rows)
+
     def forget(self, before_us: int) -> int:
         """Delete what was asked, advised and answered before a time; return how many checks that were."""
         with self._lock:
@@ -228,3 +257,9 @@ class Keeper:
         """Close the file."""
         with self._lock:
             self._connection.close()
+
+
+def _advised(at_us: int, *told: Any) -> Advised:
+    institution, department, point, version, kind, action, reason, answered_us = told
+    seconds = None if answered_us is None else (answered_us - at_us) / 1e6
+    return Advised(institution, department, point, version, kind, action or "", reason or "", seconds)

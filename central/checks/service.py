@@ -12,7 +12,9 @@ from renzheng.central.checks.asked import CheckAsked, as_read
 from renzheng.central.checks.evaluator import Evaluator
 from renzheng.central.checks.history import History
 from renzheng.central.checks.in_force import InForce
-from renzheng.central.checks.keeping import Check, Keeper
+from renzheng.central.checks.keeping import Answer, Check, Keeper
+from renzheng.central.checks.losing_power import Powers, lowered
+from renzheng.central.checks.reminders import reason_of
 from renzheng.central.store.times import to_us
 from renzheng.contracts.ids import new_id, normalised_id
 from renzheng.rules.knowledge.kinds import Hit
@@ -54,16 +56,21 @@ class Checks:
         keeper: keeps what was asked and told.
         terms: what the site has decided.
         clock: when it is.
+        powers: points that have lost power.
+        count: adds to a counter, by its name and labels.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - what a check stands on
         self,
         in_force: InForce,
         history: History,
         keeper: Keeper,
         terms: Terms,
         clock: Callable[[], dt.datetime],
+        powers: Callable[[], Powers] = dict,
+        count: Callable[..., None] = lambda *_, **__: None,
     ) -> None:
+        self._powers, self._count = powers, count
         self._in_force, self._evaluator, self.keeper = in_force, Evaluator(history), keeper
         self._terms, self._clock = terms, clock
 
@@ -73,7 +80,15 @@ class Checks:
             return self._check(asked, account_id)
         except Exception as error:  # noqa: BLE001 - a fault of ours holds up nobody's care
             logger.error("a check failed: %s", type(error).__name__)  # noqa: TRY400 - values may name people
+            self._count("renzheng_checks_total", stage=asked.stage, code="error")
             return nothing("error")
+
+    def answer(self, answers: Sequence[Answer], account_id: str, at_us: int) -> None:
+        """Keep what was done about advices, durably."""
+        self.keeper.answer(answers, account_id, at_us)
+        for one in answers:
+            reason = reason_of(one.reason) if one.action == "overridden" else ""
+            self._count("renzheng_check_answers_total", action=one.action, reason=reason)
 
     def _check(self, asked: CheckAsked, account_id: str) -> dict[str, Any]:
         now = self._clock()
@@ -95,7 +110,8 @@ class Checks:
 
     def _advices(self, hits: Iterable[Hit], asked: CheckAsked, today: dt.date) -> Iterable[dict[str, Any]]:
         """Put hits into words; those of one point at one check are one advice."""
-        names = {item.id: item.name for item in asked.items}
+        held = self._powers()
+        names = {item.id: item for item in asked.items}
         by_point: dict[tuple[str, str], Hit] = {}
         for hit in hits:
             key = (hit.point.id, hit.point.version)
@@ -104,7 +120,7 @@ class Checks:
         for hit in sorted(by_point.values(), key=lambda one: (-one.amount_fen, one.point.id)):
             words = worded(hit)
             items = [one.id for one in (*hit.lines, *hit.beside) if one.at_hand and one.id in names]
-            power = self._power(hit, today)
+            power = lowered(held, hit.point.id, hit.point.version, self._power(hit, today))
             yield {
                 "id": new_id(),
                 "point": hit.point.id,
@@ -112,6 +128,7 @@ class Checks:
                 "kind": hit.point.kind.value,
                 "power": power.value,
                 "items": list(dict.fromkeys(items)),
+                "department": next((names[one].department or "" for one in items), ""),
                 "limited": len({one.id for one in hit.lines if one.at_hand and one.id in names}),
                 "amount": _yuan(hit.amount_fen),
                 "text_zh": words.text[0],
@@ -151,6 +168,9 @@ class Checks:
             asked.model_dump_json().encode(), told, [keys[one["id"]] for one in shown],
         )  # fmt: skip
         self.keeper.keep(check)
+        self._count("renzheng_checks_total", stage=asked.stage, code=code)
+        for one in shown:
+            self._count("renzheng_advices_total", kind=one["kind"], power=one["power"])
         listed = [{"what": what, "code": why} for what, why in dict.fromkeys(not_checked)]
         return {"check_id": check.check_id, "advices": shown, "not_checked": listed, "code": code}
 

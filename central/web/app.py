@@ -54,6 +54,7 @@ from renzheng.central.web import (
     privacy_pages,
     provider_pages,
     rate_pages,
+    reminder_pages,
     sign_in_pages,
     stay_pages,
     unmasking,
@@ -148,8 +149,11 @@ def build_app(
     app.include_router(routes.build_router(database, settings, service), prefix="/api/v1")
     zone = ZoneInfo(settings.timezone)
     _add_cases(app, database, settings, clock)
-    door = check_routes_of.Door(checks_of(settings, clock), settings.checks.deadline_ms / 1000)
+    door = check_routes_of.Door(
+        checks_of(settings, clock, database, metrics.add), settings.checks.deadline_ms / 1000
+    )
     app.include_router(check_routes_of.build_router(door, lambda: to_us(clock())), prefix="/api/v1")
+    app.include_router(reminder_pages.build_router(door.checks.keeper, zone, clock))
     app.include_router(cds_checks.build_router(door, clock))
     app.include_router(nhsa_checks.build_router(door, clock, settings.checks.scenarios))
     app.include_router(problem_pages.build_router(database, settings, clock, service))

@@ -12,6 +12,7 @@ from parts.libraries import HD, HP
 from renzheng.central.access import accounts
 from renzheng.central.access.accounts import New
 from renzheng.central.access.roles import Role
+from renzheng.central.checks.site import checks_of
 from renzheng.central.main import make_signing_key
 from renzheng.central.metrics import Metrics
 from renzheng.central.settings import make_settings
@@ -58,7 +59,9 @@ class Site:
         self.key = keys.load_private_key(self.settings.key_file.read_bytes())
         self.put([PAIR, WOMEN, BLOCKED, DARK, *CHEAP])
         self.database = Database(stores.lay(self.settings.database))
-        self.app = build_app(self.database, self.settings, lambda: NOW, Metrics())
+        self.metrics = Metrics()
+        self.app = build_app(self.database, self.settings, lambda: NOW, self.metrics)
+        self.checks = checks_of(self.settings, lambda: NOW, self.database, self.metrics.add)
         self.tokens = {}
         with self.database.writing() as connection:
             for name, role, at in (

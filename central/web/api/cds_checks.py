@@ -82,4 +82,4 @@ def _kept(checks: Checks, answers: Iterable[Answer], account: str, at_us: int) -
         {one.advice_id for one in told}
     ):
         raise HTTPException(404, "There is no such card.")
-    checks.keeper.answer(told, account, at_us)
+    checks.answer(told, account, at_us)

@@ -197,5 +197,5 @@ def _taken(checks: Checks, check_id: str, content: bytes, account_id: str, at_us
     if keeper.check_of(told.advice) != check_id:
         raise HTTPException(404, "There is no such advice.")
     reason = told.reason.get("code", "") if isinstance(told.reason, dict) else told.reason or ""
-    keeper.answer([Answer(told.advice, told.action, reason)], account_id, at_us)
+    checks.answer([Answer(told.advice, told.action, reason)], account_id, at_us)
     return {"code": "ok"}

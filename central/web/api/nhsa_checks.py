@@ -99,7 +99,7 @@ def _taken(checks: Checks, content: bytes, account: str, clock: Clock) -> dict[s
             institution = known.get(one.advice_id)
             if institution is None or not viewer.sees(normalised_id(institution)):
                 return nhsa.refused(head, f"warn_rslt_id {one.advice_id[:50]}: unknown", _now(clock))
-        checks.keeper.answer(answers, account, to_us(clock()))
+        checks.answer(answers, account, to_us(clock()))
     except (sqlite3.Error, OSError) as error:
         logger.error("an answer to advices was not kept: %s", type(error).__name__)  # noqa: TRY400
         return nhsa.refused(head, "not_kept", _now(clock))

@@ -51,6 +51,7 @@ NAVIGATION: Mapping[str, Permission] = {
     "cases": Permission.CASES,
     "rounds": Permission.ROUNDS,
     "rate": Permission.STATISTICS,
+    "reminders": Permission.STATISTICS,
     "attempts": Permission.ATTEMPTS,
     "inpatients": Permission.STAYS,
     "problems": Permission.HEALTH,
