@@ -14,8 +14,10 @@ from renzheng.central.adt.receiving import Receiver
 from renzheng.central.adt.roster import inpatients, institution_zone
 from renzheng.central.attempts.publishing import Publisher
 from renzheng.central.cases.notices import Notifier, channels_of
+from renzheng.central.cases.point_powers import SETTLE_SECONDS, settle_points
 from renzheng.central.cases.terms import Clock, clock_of
-from renzheng.central.checks.site import HISTORY_SECONDS, SETTLE_SECONDS, fill_history, settle_points
+from renzheng.central.checks.replay_job import REPLAY_SECONDS, replay_yesterday
+from renzheng.central.checks.site import HISTORY_SECONDS, fill_history
 from renzheng.central.claims.source import Options
 from renzheng.central.draw.delivery import openings_for, sheets_for
 from renzheng.central.draw.rounds import Rounds
@@ -113,6 +115,13 @@ class Central:
         self.workers.add(self._web.worker)
         self._history = Worker("check history", lambda: fill_history(settings), every_seconds=HISTORY_SECONDS)
         self.workers.add(self._history)
+        self.workers.add(
+            Worker(
+                "check replay",
+                lambda: replay_yesterday(settings, clock(), self.metrics.put),
+                every_seconds=REPLAY_SECONDS,
+            )
+        )
         self.workers.add(
             Worker(
                 "check powers",

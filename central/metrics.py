@@ -38,6 +38,10 @@ HELP: Mapping[str, tuple[Kind | Literal["histogram"], str]] = {
     "renzheng_checks_total": ("counter", "Checks, by stage and how they ended."),
     "renzheng_advices_total": ("counter", "Advices that were shown, by kind and power."),
     "renzheng_check_answers_total": ("counter", "Answers to advices, by action and counted reason."),
+    "renzheng_check_replay_differences": (
+        "gauge",
+        "Points that only check or audit named yesterday.",
+    ),
     "renzheng_devices": ("gauge", "Registered devices that are not revoked."),
     "renzheng_device_backlog_entries": ("gauge", "Entries that devices say they still hold, by device."),
     "renzheng_device_oldest_waiting_seconds": ("gauge", "Age of a device's oldest unacknowledged entry."),

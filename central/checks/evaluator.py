@@ -6,7 +6,7 @@ from dataclasses import replace
 from renzheng.central.checks.asked import Read
 from renzheng.central.checks.history import History
 from renzheng.rules.knowledge.evaluating import Evaluated, Knowledge
-from renzheng.rules.knowledge.facts import DAY_US, Line, situation
+from renzheng.rules.knowledge.facts import DAY_US, Line, Situation, situation
 from renzheng.rules.knowledge.kinds import look_back_days
 
 
@@ -34,8 +34,12 @@ class Evaluator:
 
     def evaluated(self, knowledge: Knowledge, read: Read, stage: str) -> Evaluated:
         """Evaluate what was asked, together with what came before."""
+        return knowledge.evaluate(self.situation(knowledge, read), stage)
+
+    def situation(self, knowledge: Knowledge, read: Read) -> Situation:
+        """Put what was asked together with what came before."""
         before = self._before(knowledge, read, {line.code for line in read.lines})
-        return knowledge.evaluate(situation(read.patient, read.encounter, read.lines, before), stage)
+        return situation(read.patient, read.encounter, read.lines, before)
 
     def _before(self, knowledge: Knowledge, read: Read, codes: Iterable[str]) -> Sequence[Line]:
         points = knowledge.about(codes)

@@ -67,10 +67,10 @@ class InForce:
                 logger.warning("a knowledge pack cannot be read: %s", error)
                 problems.append((path.name, "pack_unreadable"))
                 continue
-            codes.update(pack.codes)
             try:
                 pack.signer(self._keys())
                 points += pack.points
+                codes.update(pack.codes)
             except (RulePackError, OSError):
                 problems.append((path.name, "pack_not_signed"))
                 points += [replace(one, power=Power.WATCH) for one in pack.points]

@@ -82,6 +82,17 @@ class Answer:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A check as it was kept: what was asked (JSON), and id and version of each point that was advised."""
+
+    check_id: str
+    institution_id: str
+    stage: str
+    asked: bytes
+    advised: frozenset[tuple[str, str]]
+
+
 class Keeper:
     """Keeps checks and answers.
 
@@ -221,6 +232,26 @@ class Keeper:
         with self._lock:
             rows = self._connection.execute(_ADVISED, (first_us, end_us)).fetchall()
         return [(at_us, _advised(at_us, *told)) for at_us, *told in rows]
+
+    def kept_between(self, first_us: int, end_us: int, most: int) -> list[Kept]:
+        """Return the checks that were made from one time to another; of more than `most`, evenly some."""
+        with self._lock:
+            rows = self._connection.execute(
+                "SELECT check_id, institution_id, stage, asked FROM checks"
+                " WHERE at_us >= ? AND at_us < ? AND code = 'ok' ORDER BY at_us",
+                (first_us, end_us),
+            ).fetchall()
+            rows = rows[:: -(-len(rows) // most) or 1]
+            advised = [
+                self._connection.execute(
+                    "SELECT point, version FROM advices WHERE check_id = ?", (row[0],)
+                ).fetchall()
+                for row in rows
+            ]
+        return [
+            Kept(name, institution, stage, asked, frozenset(points))
+            for (name, institution, stage, asked), points in zip(rows, advised, strict=True)
+        ]
 
     def asked_between(self, first_us: int, end_us: int) -> Mapping[str, int]:
         """Count the checks of each institution from one time to another."""

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from renzheng.central.checks import trial_command
 from renzheng.central.shell import open_store
 from renzheng.common.terminal import Terminal, table
 from renzheng.common.words import say
@@ -16,6 +17,7 @@ from renzheng.rules.knowledge.points import Point, Power, as_row
 from renzheng.rules.knowledge.reading import FileRead
 
 app = typer.Typer(no_args_is_help=True)
+trial_command.add_to(app)
 Config = Annotated[Path, typer.Option("--config", help="Central's configuration file.")]
 CONFIG = Path("central.toml")
 PackOption = Annotated[Path, typer.Option("--pack", help="The knowledge pack.")]

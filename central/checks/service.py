@@ -13,7 +13,7 @@ from renzheng.central.checks.evaluator import Evaluator
 from renzheng.central.checks.history import History
 from renzheng.central.checks.in_force import InForce
 from renzheng.central.checks.keeping import Answer, Check, Keeper
-from renzheng.central.checks.losing_power import Powers, lowered
+from renzheng.central.checks.lost_power import Lost, lowered
 from renzheng.central.checks.reminders import reason_of
 from renzheng.central.store.times import to_us
 from renzheng.contracts.ids import new_id, normalised_id
@@ -56,7 +56,7 @@ class Checks:
         keeper: keeps what was asked and told.
         terms: what the site has decided.
         clock: when it is.
-        powers: points that have lost power.
+        lost: points that have lost power.
         count: adds to a counter, by its name and labels.
     """
 
@@ -67,10 +67,10 @@ class Checks:
         keeper: Keeper,
         terms: Terms,
         clock: Callable[[], dt.datetime],
-        powers: Callable[[], Powers] = dict,
+        lost: Callable[[], Lost] = dict,
         count: Callable[..., None] = lambda *_, **__: None,
     ) -> None:
-        self._powers, self._count = powers, count
+        self._lost, self._count = lost, count
         self._in_force, self._evaluator, self.keeper = in_force, Evaluator(history), keeper
         self._terms, self._clock = terms, clock
 
@@ -110,7 +110,7 @@ class Checks:
 
     def _advices(self, hits: Iterable[Hit], asked: CheckAsked, today: dt.date) -> Iterable[dict[str, Any]]:
         """Put hits into words; those of one point at one check are one advice."""
-        held = self._powers()
+        lost = self._lost()
         names = {item.id: item for item in asked.items}
         by_point: dict[tuple[str, str], Hit] = {}
         for hit in hits:
@@ -120,7 +120,7 @@ class Checks:
         for hit in sorted(by_point.values(), key=lambda one: (-one.amount_fen, one.point.id)):
             words = worded(hit)
             items = [one.id for one in (*hit.lines, *hit.beside) if one.at_hand and one.id in names]
-            power = lowered(held, hit.point.id, hit.point.version, self._power(hit, today))
+            power = lowered(lost, hit.point.id, hit.point.version, self._power(hit, today))
             yield {
                 "id": new_id(),
                 "point": hit.point.id,

@@ -29,6 +29,7 @@ from renzheng.central.cases.corrections import Corrections
 from renzheng.central.cases.errors import CaseError
 from renzheng.central.cases.keeping import Cases
 from renzheng.central.cases.penalty_keeping import Penalties
+from renzheng.central.cases.point_powers import LostPowers
 from renzheng.central.checks import cds_hooks
 from renzheng.central.checks.service import nothing
 from renzheng.central.checks.site import checks_of
@@ -149,13 +150,7 @@ def build_app(
     app.include_router(routes.build_router(database, settings, service), prefix="/api/v1")
     zone = ZoneInfo(settings.timezone)
     _add_cases(app, database, settings, clock)
-    door = check_routes_of.Door(
-        checks_of(settings, clock, database, metrics.add), settings.checks.deadline_ms / 1000
-    )
-    app.include_router(check_routes_of.build_router(door, lambda: to_us(clock())), prefix="/api/v1")
-    app.include_router(reminder_pages.build_router(door.checks.keeper, zone, clock))
-    app.include_router(cds_checks.build_router(door, clock))
-    app.include_router(nhsa_checks.build_router(door, clock, settings.checks.scenarios))
+    _add_checks(app, database, settings, clock, metrics)
     app.include_router(problem_pages.build_router(database, settings, clock, service))
     lists = Lists(settings.months_dir)
     app.include_router(pages.build_router(database, settings, clock, lists))
@@ -214,6 +209,19 @@ def _add_signing_in(  # noqa: PLR0917 - what they all stand on
     if provider is not None:
         returning = provider_pages.Returning(database, clock, signing, provider)
         app.include_router(provider_pages.build_router(returning, guesses))
+
+
+def _add_checks(
+    app: FastAPI, database: Database, settings: Settings, clock: Callable[[], datetime], metrics: Metrics
+) -> None:
+    """Add checks before and during treatment, by each way of asking, and what became of them."""
+    door = check_routes_of.Door(
+        checks_of(settings, clock, LostPowers(database).now, metrics.add), settings.checks.deadline_ms / 1000
+    )
+    app.include_router(check_routes_of.build_router(door, lambda: to_us(clock())), prefix="/api/v1")
+    app.include_router(reminder_pages.build_router(door.checks.keeper, ZoneInfo(settings.timezone), clock))
+    app.include_router(cds_checks.build_router(door, clock))
+    app.include_router(nhsa_checks.build_router(door, clock, settings.checks.scenarios))
 
 
 def _add_cases(app: FastAPI, database: Database, settings: Settings, clock: Callable[[], datetime]) -> None:

@@ -58,11 +58,16 @@ class Knowledge:
                 continue
             said.add(key)
             counted.append(point)
-        self._points = sorted(counted, key=lambda one: (one.id, one.version))
+        self._points = tuple(sorted(counted, key=lambda one: (one.id, one.version)))
         self._by_code: dict[str, list[int]] = defaultdict(list)
         for place, point in enumerate(self._points):
             for code in point.items:
                 self._by_code[code].append(place)
+
+    @property
+    def points(self) -> tuple[Point, ...]:
+        """Return every point that counts, in the order of their ids."""
+        return self._points
 
     def national(self, code: str) -> str:
         """Return the national item code that a code stands for."""

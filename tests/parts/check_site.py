@@ -61,7 +61,7 @@ class Site:
         self.database = Database(stores.lay(self.settings.database))
         self.metrics = Metrics()
         self.app = build_app(self.database, self.settings, lambda: NOW, self.metrics)
-        self.checks = checks_of(self.settings, lambda: NOW, self.database, self.metrics.add)
+        self.checks = checks_of(self.settings, lambda: NOW, count=self.metrics.add)
         self.tokens = {}
         with self.database.writing() as connection:
             for name, role, at in (

@@ -1,7 +1,6 @@
 """What became of advices is counted, and a point that does not fit loses power."""
 
 import json
-from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -12,10 +11,10 @@ from renzheng.central.access import accounts
 from renzheng.central.access.accounts import New
 from renzheng.central.access.roles import Role
 from renzheng.central.cases import powers
+from renzheng.central.cases.point_powers import LostPowers, settle, settle_points
 from renzheng.central.checks.keeping import Answer
-from renzheng.central.checks.losing_power import lowered, settle
+from renzheng.central.checks.lost_power import lowered
 from renzheng.central.checks.reminders import Figures, Limits, reason_of, too_often
-from renzheng.central.checks.site import settle_points
 from renzheng.rules.casework import resolve
 from renzheng.rules.knowledge.points import Power
 
@@ -124,10 +123,11 @@ def test_a_point_that_three_hospitals_find_not_to_fit_loses_power_and_one_alone_
         held = powers.powers(connection)
         assert settle(connection, keeper, numbers, now, site.key) == [], "counting begins anew"
     assert held[PAIR.id, PAIR.version].power == powers.WARN
-    assert lowered(held, PAIR.id, PAIR.version, Power.BLOCK) is Power.WARN
-    bureau = {(PAIR.id, PAIR.version): replace(held[PAIR.id, PAIR.version], power=powers.BUREAU)}
+    lost = LostPowers(site.database).now()
+    assert lowered(lost, PAIR.id, PAIR.version, Power.BLOCK) is Power.WARN
+    bureau = {(PAIR.id, PAIR.version): powers.BUREAU}
     assert lowered(bureau, PAIR.id, PAIR.version, Power.WARN) is Power.WATCH
-    assert lowered(held, PAIR.id, "another", Power.BLOCK) is Power.BLOCK
+    assert lowered(lost, PAIR.id, "another", Power.BLOCK) is Power.BLOCK
     settle_points(site.database, site.settings, now)
 
 

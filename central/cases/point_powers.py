@@ -1,33 +1,33 @@
 """Points overridden with good reason too often lose power, as rules whose doubts are overturned do."""
 
 import datetime as dt
+import logging
+import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 from joserfc.jwk import OKPKey
 
 from renzheng.central.cases import powers
 from renzheng.central.cases.guards import Actor
-from renzheng.central.cases.powers import BUREAU, FULL, LOWER, Rule
+from renzheng.central.cases.powers import FULL, LOWER, Rule
 from renzheng.central.checks.keeping import Keeper
 from renzheng.central.checks.reminders import Advised, Figures, Limits, too_often
+from renzheng.central.settings import Settings
+from renzheng.central.store.database import Database
+from renzheng.central.store.faults import describe
 from renzheng.central.store.times import to_us
-from renzheng.rules.knowledge.points import Power
+from renzheng.contracts import keys
+from renzheng.rules.pack import load_pack
 
-Powers = Mapping[Rule, powers.Power]
 ACTOR = Actor("(answers to checks)", frozenset())
+SETTLE_SECONDS, POWER_SECONDS = 3600.0, 60.0
+logger = logging.getLogger(__name__)
 DAYS = 180
 """Answers are looked at over so many days, or since the point's last change."""
-
-
-def lowered(held: Powers, point: str, version: str, power: Power) -> Power:
-    """Return what an advice may still do once its point has lost power."""
-    kept = held.get((point, version))
-    if kept is None or kept.power == FULL or power is Power.WATCH:
-        return power
-    return Power.WATCH if kept.power == BUREAU else Power.WARN
 
 
 def settle(
@@ -78,3 +78,44 @@ def _by_institution(advised: Iterable[tuple[int, Advised]]) -> dict[str, Figures
     for _, one in advised:
         found[one.institution_id].add(one)
     return found
+
+
+class LostPowers:
+    """Points that have lost power, read again after a minute.
+
+    Args:
+        database: the store.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._until, self._held = 0.0, dict[Rule, str]()
+
+    def now(self) -> Mapping[Rule, str]:
+        """Return them; while the store cannot be read, as they were."""
+        if time.monotonic() >= self._until:
+            self._until = time.monotonic() + POWER_SECONDS
+            try:
+                with self._database.reading() as connection:
+                    held = powers.powers(connection)
+                self._held = {rule: one.power for rule, one in held.items()}
+            except sa.exc.SQLAlchemyError as error:
+                logger.warning("what points have lost cannot be read: %s", describe(error))
+        return self._held
+
+
+def settle_points(database: Database, settings: Settings, now: dt.datetime) -> None:
+    """Take power from points that are overridden with good reason too often."""
+    path = settings.checks_dir / "checks.sqlite"
+    if not path.exists():
+        return
+    zone, told = ZoneInfo(settings.timezone), settings.audit
+    numbers = (
+        load_pack(told.rules_dir).for_region(told.region).casework(told.region, now.astimezone(zone).date())
+    )
+    keeper = Keeper(path)
+    try:
+        with database.writing() as connection:
+            settle(connection, keeper, numbers, now, keys.load_private_key(settings.key_file.read_bytes()))
+    finally:
+        keeper.close()
