@@ -88,6 +88,7 @@ PARTS: Mapping[str, Part] = {
                 "renzheng.bench.access.command",
                 "renzheng.bench.cases.command",
                 "renzheng.bench.checks.command",
+                "renzheng.bench.medicines.command",
             ),
             "dev",
         ),

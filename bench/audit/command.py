@@ -142,14 +142,14 @@ def measure(
 def _audit(lake: Path, out: Path, lines: int, threads: int | None) -> Timing:
     command = [str(Path(sys.executable).with_name("renzheng")), "audit", "run", "--tables", str(lake)]
     own = [] if threads is None else ["--threads", str(threads)]
-    timing = _timed("renzheng (DuckDB)", lines, [*command, *PERIOD, "--out", str(out), *own])
+    timing = timed("renzheng (DuckDB)", lines, [*command, *PERIOD, "--out", str(out), *own])
     return replace(timing, step_seconds=read_summary(out)["seconds"])
 
 
 def _rival(rival: str, lake: Path, out: Path, lines: int, limit: Limit) -> Timing:
     answer = out / f"{rival}.parquet"
     module = "renzheng.bench.audit.rivals"
-    timing = _timed(rival, lines, [sys.executable, "-m", module, rival, str(lake), str(answer)], limit)
+    timing = timed(rival, lines, [sys.executable, "-m", module, rival, str(lake), str(answer)], limit)
     if not timing.finished:
         return timing
     theirs, ours = quoted(answer), quoted(out / "line_verdicts.parquet")
@@ -164,7 +164,7 @@ def _rival(rival: str, lake: Path, out: Path, lines: int, limit: Limit) -> Timin
     return timing
 
 
-def _timed(who: str, lines: int, command: list[str], limit: Limit | None = None) -> Timing:
+def timed(who: str, lines: int, command: list[str], limit: Limit | None = None) -> Timing:
     """Run a process to its end, or until it breaks a limit; its memory is looked at all the while."""
     began = time.perf_counter()
     stopped_by = None

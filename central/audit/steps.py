@@ -39,6 +39,7 @@ STEPS: tuple[str, ...] = (
     "net_lines",
     "billed_lines",
     "medicine_sales",
+    "medicine_repeats",
     "capped_lines",
     "scope_lines",
     "dialysis_lines",

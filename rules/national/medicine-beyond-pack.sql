@@ -36,19 +36,20 @@ examples:
           - {sale_id: S2, person_id: P2, split: true, units: 12, sold_at: "2026-03-05 10:00"}
           - {sale_id: S2, person_id: P2, split: true, units: 12, sold_at: "2026-03-05 10:00"}
 */
-WITH sizes AS (
-  SELECT code, min(pack_units) AS pack_units
-  FROM drug_stock
-  WHERE code IS NOT NULL AND pack_units > 1
-  GROUP BY code
-  HAVING min(pack_units) = max(pack_units)
-),
-parts AS (
+WITH parts AS (
   SELECT institution_id, code, sale_id, coalesce(person_id, '') AS person, sold_at, max(sold_at_day) AS sold_at_day,
     max(line_id) AS line_id, max(line) AS line, max(amount) AS amount, max(person_id) AS person_id, max(units) AS units
   FROM medicine_sales
   WHERE split AND code IS NOT NULL AND units > 0
   GROUP BY institution_id, code, sale_id, coalesce(person_id, ''), sold_at
+),
+sizes AS (
+  SELECT d.code, min(d.pack_units) AS pack_units
+  FROM drug_stock d
+  SEMI JOIN parts p ON d.code = p.code
+  WHERE d.pack_units > 1
+  GROUP BY d.code
+  HAVING min(d.pack_units) = max(d.pack_units)
 )
 SELECT
   p.institution_id,

@@ -23,15 +23,22 @@ examples:
         drug_sales:
           - {sale_id: S1, expires_on: 2026-03-04, sold_at: "2026-03-04 10:00"}
 */
-WITH stated AS (
-  SELECT code, max(expires_on) AS expires_on FROM drug_stock WHERE code IS NOT NULL GROUP BY code
+WITH doubtful AS (
+  SELECT *
+  FROM medicine_sales
+  WHERE sold_at_day BETWEEN $from_day AND $to_day AND (expires_on IS NULL OR sold_at_day > expires_on)
+),
+stated AS (
+  SELECT d.code, max(d.expires_on) AS expires_on
+  FROM drug_stock d
+  SEMI JOIN doubtful m ON d.code = m.code
+  GROUP BY d.code
 ),
 -- of two dates for one box the later one counts
 dated AS (
   SELECT m.*, greatest(coalesce(m.expires_on, s.expires_on), coalesce(s.expires_on, m.expires_on)) AS last_day
-  FROM medicine_sales m
+  FROM doubtful m
   LEFT JOIN stated s ON m.code = s.code
-  WHERE m.sold_at_day BETWEEN $from_day AND $to_day
 )
 SELECT
   institution_id,

@@ -56,10 +56,11 @@ products AS (
 ),
 -- a sale may not say what its code's product is, where the purchase of the same box does
 boxes AS (
-  SELECT code, max(product_code) AS product_code
-  FROM drug_stock
-  WHERE code IS NOT NULL AND product_code IS NOT NULL
-  GROUP BY code
+  SELECT d.code, max(d.product_code) AS product_code
+  FROM drug_stock d
+  SEMI JOIN medicine_sales m ON d.code = m.code AND m.product_code IS NULL
+  WHERE d.product_code IS NOT NULL
+  GROUP BY d.code
 ),
 sold AS (
   SELECT m.*, coalesce(m.product_code, b.product_code) AS product

@@ -31,17 +31,8 @@ examples:
           - {sale_id: S1, person_id: P1, paid_by: self, sold_at: "2026-03-04 10:00"}
           - {sale_id: S2, person_id: P1, sold_at: "2026-03-06 10:00"}
 */
-WITH boxes AS (
-  SELECT * FROM medicine_sales WHERE code IS NOT NULL
-),
-again AS (
-  SELECT code FROM boxes GROUP BY code HAVING count(*) > 1
-),
-several AS (
-  SELECT b.* FROM boxes b JOIN again g ON b.code = g.code
-),
 -- the later sale of each pair lies in the period; one sale that was told twice, or a split pack, is no pair
-pairs AS (
+WITH pairs AS (
   SELECT
     b.institution_id,
     b.sale_id,
@@ -57,8 +48,8 @@ pairs AS (
     a.line AS first_line,
     a.amount AS first_amount,
     a.sold_at AS first_at
-  FROM several a
-  JOIN several b
+  FROM medicine_repeats a
+  JOIN medicine_repeats b
     ON a.code = b.code
     AND (a.sold_at < b.sold_at OR (a.sold_at = b.sold_at AND a.institution_id < b.institution_id)
       OR (a.sold_at = b.sold_at AND a.institution_id = b.institution_id AND a.sale_id < b.sale_id))

@@ -49,22 +49,26 @@ examples:
         drug_sales:
           - {sale_id: S1, institution_id: H2, sold_at: "2026-03-04 10:00"}
 */
-WITH bought AS (
-  SELECT code, institution_id, min(recorded_at_day) AS first_day
+WITH came AS (
+  SELECT code, institution_id, recorded_at_day
   FROM drug_stock
   WHERE code IS NOT NULL AND kind IN ('purchase', 'count', 'change')
-  GROUP BY code, institution_id
+),
+unbought AS (
+  SELECT m.*
+  FROM medicine_sales m
+  ANTI JOIN came c
+    ON m.code = c.code AND m.institution_id = c.institution_id AND c.recorded_at_day <= m.sold_at_day + $grace_days
+  WHERE m.code IS NOT NULL AND m.sold_at_day BETWEEN $from_day AND $to_day
 ),
 buyers AS (
-  SELECT code, min(institution_id) AS buyer FROM bought GROUP BY code
+  SELECT c.code, min(c.institution_id) AS buyer
+  FROM came c
+  SEMI JOIN unbought u ON c.code = u.code
+  GROUP BY c.code
 ),
 wrong AS (
-  SELECT m.*, k.buyer
-  FROM medicine_sales m
-  JOIN buyers k ON m.code = k.code
-  LEFT JOIN bought b ON m.code = b.code AND m.institution_id = b.institution_id
-  WHERE m.sold_at_day BETWEEN $from_day AND $to_day
-    AND (b.code IS NULL OR b.first_day > m.sold_at_day + $grace_days)
+  SELECT u.*, k.buyer FROM unbought u JOIN buyers k ON u.code = k.code
 )
 SELECT
   institution_id,

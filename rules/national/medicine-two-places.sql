@@ -26,12 +26,9 @@ examples:
           - {sale_id: S1, split: true, sold_at: "2026-03-04 10:00"}
           - {sale_id: S2, person_id: P2, split: true, sold_at: "2026-03-04 13:00"}
 */
-WITH boxes AS (
-  SELECT * FROM medicine_sales WHERE code IS NOT NULL
-),
-spread AS (
+WITH spread AS (
   SELECT code, count(DISTINCT institution_id) AS places
-  FROM boxes
+  FROM medicine_repeats
   GROUP BY code
   HAVING count(DISTINCT institution_id) > 1 AND count(CASE WHEN split THEN 1 END) > 0
 )
@@ -45,7 +42,7 @@ SELECT
   array_agg(b.institution_id || '@' || b.sale_id) AS evidence,
   b.code,
   max(s.places) AS places
-FROM boxes b
+FROM medicine_repeats b
 JOIN spread s ON b.code = s.code
 GROUP BY b.code
 HAVING max(b.sold_at_day) BETWEEN $from_day AND $to_day

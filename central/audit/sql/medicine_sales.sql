@@ -13,7 +13,6 @@ WITH told AS (
     d.code,
     d.product_code,
     coalesce(d.item_code, n.item_code) AS item_code,
-    n.visit_type,
     d.batch,
     d.expires_on,
     d.split,
@@ -37,7 +36,6 @@ WITH told AS (
     n.traceability_code AS code,
     CAST(NULL AS VARCHAR) AS product_code,
     n.item_code,
-    n.visit_type,
     CAST(NULL AS VARCHAR) AS batch,
     CAST(NULL AS INTEGER) AS expires_on,
     CAST(NULL AS BOOLEAN) AS split,
@@ -56,9 +54,10 @@ returned AS (
   SELECT institution_id, code, sold_at
   FROM (
     SELECT t.institution_id, t.code, r.returned_at, max(t.sold_at) AS sold_at
-    FROM told t
+    FROM drug_sales t
     JOIN returns r
       ON t.institution_id = r.institution_id AND t.code = r.code AND t.sold_at <= r.returned_at
+    WHERE t.kind = 'sale'
     GROUP BY t.institution_id, t.code, r.returned_at
   ) latest
   GROUP BY institution_id, code, sold_at

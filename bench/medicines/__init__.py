@@ -1,0 +1,1 @@
+"""How long the findings about boxes of medicines take."""
