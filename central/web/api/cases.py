@@ -35,7 +35,7 @@ from renzheng.central.cases.money import Ledger, Overturn
 from renzheng.central.cases.terms import term_of
 from renzheng.central.store import viewer
 from renzheng.central.store.database import Database
-from renzheng.central.web.guard import must_be_whole, needs, visitor_of
+from renzheng.central.web.guard import needs, note_whole_numbers, visitor_of
 from renzheng.contracts.money import yuan
 from renzheng.contracts.once import loads_once
 
@@ -330,10 +330,10 @@ def _add_reading(router: APIRouter, database: Database) -> None:
             return answered(_whole_doubt(connection, reading.doubt_of(connection, actor, doubt_id)))
 
     @router.get("/doubts/{doubt_id}/evidence")
-    @needs(Permission.CASES)
+    @needs(Permission.CASES_FILES)
     def read_evidence(request: Request, doubt_id: Id) -> Response:
         """Read the frozen evidence of a doubt, byte for byte as it was hashed."""
-        must_be_whole(request)
+        note_whole_numbers(request)
         actor = actor_of(database, request)
         with database.reading() as connection:
             doubt = reading.doubt_of(connection, actor, doubt_id)
@@ -348,10 +348,10 @@ def _add_proofs(
     router: APIRouter, database: Database, signed_by: Callable[[], Sequence[OKPKey]], usual: ZoneInfo
 ) -> None:
     @router.get("/cases/{case_id}/journal")
-    @needs(Permission.CASES)
+    @needs(Permission.CASES_FILES)
     def read_journal(request: Request, case_id: Id) -> Response:
         """Read the case's journal: each entry as it was hashed, its hash and central's signature."""
-        must_be_whole(request)
+        note_whole_numbers(request)
         actor = actor_of(database, request)
         with database.reading() as connection:
             reading.whole_case_of(connection, actor, case_id)
@@ -377,10 +377,10 @@ def _add_proofs(
         return answered({"case": case_id, "letters": told})
 
     @router.get("/cases/{case_id}/bundle")
-    @needs(Permission.CASES)
+    @needs(Permission.CASES_FILES)
     def read_bundle(request: Request, case_id: Id) -> Response:
         """Take the case away as one file, which `renzheng case verify` checks without this service."""
-        must_be_whole(request)
+        note_whole_numbers(request)
         actor = actor_of(database, request)
         with database.reading() as connection:
             reading.whole_case_of(connection, actor, case_id)
