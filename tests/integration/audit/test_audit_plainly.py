@@ -88,7 +88,7 @@ def test_the_ten_lines_of_the_documents_get_the_verdicts_that_the_documents_say(
     rows = pq.read_table(out / "line_verdicts.parquet").to_pylist()
     found = {(row["line_id"], row["verdict"], row["reason"], ", ".join(row["evidence"])) for row in rows}
     assert found == {(line_id, *rest, ids.strip()) for line_id, *rest, ids in documented}
-    printed = re.findall(r"(?m)^│ ([BD]\d) +│ (\w+) +│ (\w+) +│ ([CE0-9, ]*)│", result.output)
+    printed = re.findall(r"(?m)^ +([BD]\d) +(\w+) +(\w+) +([CE0-9, ]*)$", result.output)
     shown = {(*rest, ids.strip()) for *rest, ids in printed}
     assert shown == (found if engine == "python" else set()), "each line is printed by the plain engine only"
 

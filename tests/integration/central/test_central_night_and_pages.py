@@ -122,7 +122,6 @@ def test_the_report_of_a_run_stands_alone(audited):
         "L-elsewhere",
         "没看到不等于没来",
         "无到场证据",
-        "no_session",
         pack,
     ):
         assert text in report
