@@ -11,14 +11,15 @@ After loading, every canonical table is a view of the same name in which
 - `claim_lines` has `line`, a number that only this line has: (institution_id, line_id) in one word; and
   `line_caps` and `reverses_caps`, the ids of the line and of the one it takes back, in capitals;
 - what names an institution and a person has `person_here`, one number for the two, and with a visit
-  `visit_here`: whole numbers join, group and sort in half the time of two texts. They are 63 bits of a hash:
-  that any two of ten million pairs share one has a chance of 5 in a million;
+  `visit_here`: whole numbers join, group and sort in half the time of two texts. They are 63 bits of a hash
+  that the run's name seeds: that any two of ten million pairs share one has a chance of 5 in a million;
 - `attendance` has `verified`: outcome match, presentation attack detection bona fide, clock trusted.
 """
 
 # ruff: noqa: S608 - SQL is put together from the names in contracts.tables, paths are quoted
 
 import datetime as dt
+import hashlib
 import zoneinfo
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -63,6 +64,8 @@ class Loader:
         from_day: first day of the audit, for the time zones' rules.
         to_day: last day of the audit.
         rejected: folder for the rows that break a constraint.
+        run: names the run, the same after a kill and not to be foreseen by whoever sends rows: it goes into
+            the numbers of keys, so that nobody can choose an id that has the number of another's.
     """
 
     def __init__(
@@ -74,6 +77,7 @@ class Loader:
         to_day: dt.date,
         rejected: Path,
         rejects: Sequence[Mapping[str, Any]] = (),
+        run: str = "",
     ) -> None:
         self._engine = engine
         self._speller = Speller(engine)
@@ -82,6 +86,7 @@ class Loader:
         self._rejected = rejected
         self._offset: int | None = None
         self._salt = 0
+        self._run = hashlib.blake2b(run.encode(), digest_size=8).hexdigest()
         self._refused = False
         self._rejects = rejects
         self._broken = BrokenRows(engine, self._speller)
@@ -353,11 +358,15 @@ class Loader:
             if table.name == "persons":
                 columns += ", a.root IS NULL AS own"
         if {"institution_id", "person_id"} <= table.by_name.keys():
-            more += f"{self._engine.number_of(['t.institution_id', person])} AS person_here, "
+            more += f"{self._number_here(person)} AS person_here, "
         if {"institution_id", "visit_id"} <= table.by_name.keys():
-            more += f"{self._engine.number_of(['t.institution_id', 't.visit_id'])} AS visit_here, "
+            more += f"{self._number_here('t.visit_id')} AS visit_here, "
         query = f"SELECT {extra}{more}{columns} FROM (SELECT {inner} FROM {origin}) t {' '.join(joins)}"
         return _one_row_a_person(query) if ", a.root IS NULL AS own" in columns else query
+
+    def _number_here(self, key: str) -> str:
+        """Write the number of an institution and what is named there; the run stands before either text."""
+        return self._engine.number_of([f"'{self._run}' || {one}" for one in ("t.institution_id", key)])
 
     def _integer(self, column: Column) -> str:
         match column.type:

@@ -204,7 +204,12 @@ class Run:
             period = {"from_day": self._request.from_day, "to_day": self._request.to_day}
             first, last = self._request.from_day, self._request.to_day
             loader = Loader(
-                self._engine, sources, from_day=first, to_day=last, rejected=rejected, rejects=rejects
+                *(self._engine, sources),
+                from_day=first,
+                to_day=last,
+                rejected=rejected,
+                rejects=rejects,
+                run=str(self._request.out),
             )
             loaded = loader.load()
             self._circles = loader.aliases.circles

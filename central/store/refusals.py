@@ -42,7 +42,7 @@ _OLDEST = sa.text(
     "row_number() OVER newest AS place, sum(length(payload)) OVER newest AS size FROM quarantine "
     "WHERE device_id = :device_id AND sha256 <> :overflow "
     "WINDOW newest AS (ORDER BY last_received_at DESC, quarantine_id DESC)) AS kept "
-    "WHERE place > :most OR size > :bytes)"
+    "WHERE place > :most OR size > :bytes) RETURNING times"
 )
 _EXPIRE = sa.text("DELETE FROM quarantine WHERE last_received_at < :before")
 _WITH_GAPS = sa.text("SELECT device_id FROM alarms WHERE problem = 'gap' AND resolved_at IS NULL")
@@ -141,7 +141,7 @@ def _bound(refused: Sequence[Refusal], known: Mapping[tuple[str, ...], int]) -> 
 def _let_oldest_go(connection: sa.Connection, latest: Refusal, now_us: int) -> None:
     """Keep the newest of what nobody known has sent, and count the others."""
     bound = {"device_id": NOBODY, "overflow": OVERFLOW, "most": MOST_KEPT, "bytes": MOST_KEPT_BYTES}
-    gone = connection.execute(_OLDEST, bound).rowcount
+    gone = sum(connection.execute(_OLDEST, bound).scalars())
     if gone:
         counted = Refusal(
             "", NOBODY, latest.problem, "Older messages, counted and not kept.", b"", OVERFLOW, None, gone

@@ -115,7 +115,15 @@ def test_what_was_answered_to_a_check_is_in_a_backup_that_is_taken_meanwhile(sit
     kept = Keeper(place)
     kept.keep(
         Check(
-            "C1", 1, "H1", "his", "before", "ok", b"{}", [({"id": "A1", "point": "p", "version": "1"}, True)], []
+            "C1",
+            1,
+            "H1",
+            "his",
+            "before",
+            "ok",
+            b"{}",
+            [({"id": "A1", "point": "p", "version": "1"}, True)],
+            [],
         )
     )
     kept.answer([Answer("A1", "overridden", "another day")], "his", 2)
