@@ -14,7 +14,8 @@ WRITTEN_DOWN = {
 OF_NO_PERSON = {
     "access verify", "account add", "account code", "account disable", "account enable", "account factors",
     "account list", "account role", "account sign-out", "account token", "adt outcomes", "adt read", "alarms",
-    "devices", "filing", "init", "inspector", "log archive", "log checkpoint", "log prune", "log take-back", "log verify",
+    "devices", "filing", "init", "inspector", "log archive", "log checkpoint", "log prune", "log take-back",
+    "log verify",
     "move-device", "night", "register-device", "register-institution", "requests", "retention",
     "revoke-device",
     "rotate-key", "withdrawals",
