@@ -47,10 +47,7 @@ class NewestAudit:
             connection: the store; the answer is of its moment.
             doubt_ids: the doubts that must be in the answer.
         """
-        speaking = frozenset(
-            (row.service_day, row.run_id)
-            for row in connection.execute(sa.select(DAYS.c.service_day, DAYS.c.run_id))
-        )
+        speaking = speaking_days(connection)
         known = self._known
         if known.speaking != speaking:
             known = _Known(speaking)
@@ -60,6 +57,12 @@ class NewestAudit:
             known = _Known(speaking, {**known.by_doubt, **found})
         self._known = known  # as a whole: another thread sees the old or the new
         return known.by_doubt
+
+
+def speaking_days(connection: sa.Connection) -> Speaking:
+    """Read which run speaks for each day."""
+    rows = connection.execute(sa.select(DAYS.c.service_day, DAYS.c.run_id))
+    return frozenset((row.service_day, row.run_id) for row in rows)
 
 
 def newest_lines(*columns: sa.ColumnElement[Any]) -> sa.Select[Any]:
