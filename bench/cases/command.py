@@ -5,9 +5,8 @@ from dataclasses import asdict
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
-from renzheng.common.terminal import Terminal
+from renzheng.common.terminal import Terminal, table
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -35,12 +34,12 @@ def cases(
     if as_json:
         print(json.dumps(asdict(found), indent=1))
         return
-    table = Table("list", *HEADS)
+    shown = table("list", *HEADS, numbers=len(HEADS))
     for one in found.lists:
-        table.add_row(one.page, *(f"{n:,.1f}" for n in list(asdict(one).values())[1:]))
-    Terminal().print(table)
-    table = Table("measured", "value")
+        shown.add_row(one.page, *(f"{n:,.1f}" for n in list(asdict(one).values())[1:]))
+    Terminal().print(shown)
+    shown = table("measured", "value", numbers=1)
     for name, value in asdict(found).items():
         if name != "lists":
-            table.add_row(name, f"{value:,.2f}")
-    Terminal().print(table)
+            shown.add_row(name, f"{value:,.2f}")
+    Terminal().print(shown)

@@ -5,9 +5,8 @@ from dataclasses import asdict
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
-from renzheng.common.terminal import Terminal
+from renzheng.common.terminal import Terminal, table
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -35,7 +34,7 @@ def check(
     if as_json:
         print(json.dumps(asdict(found), indent=1))
         return
-    table = Table("measured", "value")
+    shown = table("measured", "value", numbers=1)
     for name, value in asdict(found).items():
-        table.add_row(name, f"{value:,.2f}" if isinstance(value, float) else f"{value:,}")
-    Terminal().print(table)
+        shown.add_row(name, f"{value:,.2f}" if isinstance(value, float) else f"{value:,}")
+    Terminal().print(shown)

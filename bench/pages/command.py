@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
-from renzheng.common.terminal import Terminal
+from renzheng.common.terminal import Terminal, table
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -37,7 +36,7 @@ def pages(
     if as_json:
         print(json.dumps([asdict(one) for one in timings], indent=1))
         return
-    table = Table("page", *HEADS)
+    shown = table("page", *HEADS, numbers=len(HEADS))
     for one in timings:
-        table.add_row(one.page, *(f"{n:,.1f}" for n in list(asdict(one).values())[1:]))
-    Terminal().print(table)
+        shown.add_row(one.page, *(f"{n:,.1f}" for n in list(asdict(one).values())[1:]))
+    Terminal().print(shown)

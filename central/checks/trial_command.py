@@ -9,9 +9,8 @@ from typing import Annotated
 from zoneinfo import ZoneInfo
 
 import typer
-from rich.table import Table
 
-from renzheng.common.terminal import Terminal
+from renzheng.common.terminal import Terminal, table
 from renzheng.common.words import say
 from renzheng.rules.knowledge import packfile
 
@@ -50,12 +49,12 @@ def impact(  # noqa: PLR0917 - each is an option
     if as_json:
         typer.echo(json.dumps(asdict(found), ensure_ascii=False, default=str))
         return
-    table = Table(say("institution"), "findings", "→", "yuan", "→")
+    shown = table("institution", "findings before", "after", "yuan before", "after", numbers=4)
     for one in found.institutions:
         told = (one.findings_before, one.findings_after, one.yuan_before, one.yuan_after)
-        table.add_row(one.institution_id, *(f"{value:,}" for value in told))
+        shown.add_row(one.institution_id, *(f"{value:,}" for value in told))
     terminal = Terminal()
-    terminal.print(table)
+    terminal.print(shown)
     terminal.print(
         say(
             "{0} points differ; {1} of them are judged at checks only.", found.changed, len(found.not_audited)
