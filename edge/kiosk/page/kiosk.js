@@ -213,6 +213,7 @@ async function begin(fps) {
   const mayTake = () => socket.readyState === WebSocket.OPEN && socket.bufferedAmount === 0;
   try {
     await camera.start(fps, mayTake, (blob, at) => {
+      if (socket.readyState !== WebSocket.OPEN) return;  // gone while the picture was made
       sent += 1;
       captured.set(sent, at);
       if (captured.size > KEPT) captured.delete(captured.keys().next().value);
