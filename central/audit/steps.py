@@ -40,6 +40,7 @@ STEPS: tuple[str, ...] = (
     "billed_lines",
     "medicine_sales",
     "medicine_repeats",
+    "medicine_pairs",
     "capped_lines",
     "scope_lines",
     "dialysis_lines",

@@ -119,7 +119,7 @@ def check_in(value: Any, service: str, institution: str | None, now: dt.datetime
             "encounter": {
                 "visit_id": _identifier(encounter) or text(context.get("encounterId")) or "-",
                 "visit_type": _VISITS.get(text(node(encounter.get("class")).get("code"))),
-                "insurance": next(_insurances(sent.get("coverage")), None),
+                "insurance": next(_codes(sent.get("coverage"), "type"), None),
                 "diagnoses": list(_codes(sent.get("conditions"), "code")),
             },
             "items": at_hand,
@@ -187,10 +187,6 @@ def _identifier(resource: Mapping[str, Any]) -> str:
 def _institution(encounter: Mapping[str, Any]) -> str:
     provider = node(encounter.get("serviceProvider"))
     return text(node(provider.get("identifier")).get("value")) or _tail(text(provider.get("reference")))
-
-
-def _insurances(value: Any) -> Iterator[str]:
-    return (code for one in _resources(value) for code in _coded(one.get("type")))
 
 
 def _codes(value: Any, name: str) -> Iterator[str]:

@@ -31,46 +31,16 @@ examples:
           - {sale_id: S1, person_id: P1, paid_by: self, sold_at: "2026-03-04 10:00"}
           - {sale_id: S2, person_id: P1, sold_at: "2026-03-06 10:00"}
 */
--- the later sale of each pair lies in the period; one sale that was told twice, or a split pack, is no pair
 WITH pairs AS (
-  SELECT
-    b.institution_id,
-    b.sale_id,
-    b.line_id,
-    b.line,
-    b.amount,
-    b.person_id,
-    b.code,
-    b.sold_at,
-    a.institution_id AS first_institution_id,
-    a.sale_id AS first_sale_id,
-    a.line_id AS first_line_id,
-    a.line AS first_line,
-    a.amount AS first_amount,
-    a.sold_at AS first_at
-  FROM medicine_repeats a
-  JOIN medicine_repeats b
-    ON a.code = b.code
-    AND (a.sold_at < b.sold_at OR (a.sold_at = b.sold_at AND a.institution_id < b.institution_id)
-      OR (a.sold_at = b.sold_at AND a.institution_id = b.institution_id AND a.sale_id < b.sale_id))
-  WHERE b.sold_at_day BETWEEN $from_day AND $to_day
-    AND NOT coalesce(a.split, FALSE)
-    AND NOT coalesce(b.split, FALSE)
-    AND a.paid_by = 'self'
-    AND b.paid_by = 'fund'
+  SELECT *
+  FROM medicine_pairs
+  WHERE first_paid_by = 'self'
+    AND paid_by = 'fund'
     AND NOT (
-      a.institution_id = b.institution_id
-      AND coalesce(a.person_id = b.person_id, TRUE)
-      AND b.sold_at_day <= a.sold_at_day + $resettled_days
+      first_institution_id = institution_id
+      AND coalesce(first_person_id = person_id, TRUE)
+      AND sold_at_day <= first_day + $resettled_days
     )
-    AND NOT (a.institution_id = b.institution_id
-    AND (
-      coalesce(a.line_id = b.line_id, FALSE)
-      OR coalesce(a.settlement_id = b.settlement_id, FALSE)
-      OR (a.sold_at_day = b.sold_at_day AND coalesce(a.person_id = b.person_id, TRUE))
-      OR coalesce(a.split, FALSE)
-      OR coalesce(b.split, FALSE)
-    ))
 ),
 lines AS (
   SELECT DISTINCT code, line, line_id, amount FROM pairs WHERE line IS NOT NULL

@@ -72,40 +72,10 @@ examples:
           - {sale_id: J1, kind: return, settlement_id: J1, code: null, sold_at: "2026-03-04 10:02"}
           - {sale_id: S2, settlement_id: J2, person_id: P1, sold_at: "2026-03-04 10:05"}
 */
--- the later sale of each pair lies in the period; one sale that was told twice, or a split pack, is no pair
 WITH pairs AS (
-  SELECT
-    b.institution_id,
-    b.sale_id,
-    b.line_id,
-    b.line,
-    b.amount,
-    b.person_id,
-    b.code,
-    b.sold_at,
-    a.institution_id AS first_institution_id,
-    a.sale_id AS first_sale_id,
-    a.line_id AS first_line_id,
-    a.line AS first_line,
-    a.amount AS first_amount,
-    a.sold_at AS first_at
-  FROM medicine_repeats a
-  JOIN medicine_repeats b
-    ON a.code = b.code
-    AND (a.sold_at < b.sold_at OR (a.sold_at = b.sold_at AND a.institution_id < b.institution_id)
-      OR (a.sold_at = b.sold_at AND a.institution_id = b.institution_id AND a.sale_id < b.sale_id))
-  WHERE b.sold_at_day BETWEEN $from_day AND $to_day
-    AND NOT coalesce(a.split, FALSE)
-    AND NOT coalesce(b.split, FALSE)
-    AND NOT coalesce(a.paid_by = 'self' AND b.paid_by = 'fund', FALSE)
-    AND NOT (a.institution_id = b.institution_id
-    AND (
-      coalesce(a.line_id = b.line_id, FALSE)
-      OR coalesce(a.settlement_id = b.settlement_id, FALSE)
-      OR (a.sold_at_day = b.sold_at_day AND coalesce(a.person_id = b.person_id, TRUE))
-      OR coalesce(a.split, FALSE)
-      OR coalesce(b.split, FALSE)
-    ))
+  SELECT *
+  FROM medicine_pairs
+  WHERE NOT coalesce(first_paid_by = 'self' AND paid_by = 'fund', FALSE)
 ),
 lines AS (
   SELECT DISTINCT code, line, line_id, amount FROM pairs WHERE line IS NOT NULL
