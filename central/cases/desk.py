@@ -1,9 +1,6 @@
-"""A list of doubts to work through: ranked by how sure they are and by money, grouped, narrowed.
+"""What stands in a list of doubts to work through, and how sure each is; lists are read in `worklists`."""
 
-Values in, values out; what is read for it is in `worklists`.
-"""
-
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
@@ -16,6 +13,7 @@ from renzheng.central.store.times import from_us
 Certainty = Literal["high", "middle", "low"]
 CERTAINTIES: Sequence[Certainty] = ("high", "middle", "low")
 GROUPS = ("institution", "person", "doctor", "rule", "shape", "state")
+ASKED = ("confirmed", "differs", "decided")
 SORTS = ("certainty", "amount", "due", "institution", "person", "day")
 _ALIKE = 10
 """So many imagined decisions are mixed with a rule's real ones, so that its first few sway little."""
@@ -25,7 +23,7 @@ HIGH, MIDDLE = 0.85, 0.6
 
 
 class Row(NamedTuple):
-    """One doubt of a list; a tuple, since a list of thousands is made for each page.
+    """One doubt of a list; a tuple, since a file holds thousands.
 
     Args:
         doubt_id: its id.
@@ -50,7 +48,6 @@ class Row(NamedTuple):
         answers: the account that answers for the institution.
         position: what the institution says.
         decided: the final decision is made.
-        received: the institution has opened its case.
         due_us: until when the institution may answer, in microseconds.
         certainty: how sure it is.
         lines: how many lines it holds; known of the rows that are shown.
@@ -78,7 +75,6 @@ class Row(NamedTuple):
     answers: str = ""
     position: str = ""
     decided: bool = False
-    received: bool = False
     due_us: int | None = None
     certainty: Certainty = "middle"
     lines: int = 1
@@ -127,70 +123,7 @@ def certainty_of(verdict: str, fared: Overturn | None) -> Certainty:
     return "high" if share >= HIGH else "middle" if share >= MIDDLE else "low"
 
 
-_KEYS: Mapping[str, Callable[[Row], str]] = {
-    "institution": lambda row: row.institution_id,
-    "person": lambda row: row.person_id or "",
-    "doctor": lambda row: row.doctor,
-    "rule": lambda row: row.rule_id,
-    "shape": lambda row: row.shape,
-    "state": lambda row: str(row.state),
-}
-_RANKS = {name: place for place, name in enumerate(CERTAINTIES)}
-_ORDERS: Mapping[str, Callable[[Row], tuple[object, ...]]] = {
-    "certainty": lambda row: (row.differs, _RANKS[row.certainty], -row.at_stake_fen),
-    "amount": lambda row: (-row.at_stake_fen,),
-    "due": lambda row: (row.due_us is None, row.due_us or 0, -row.at_stake_fen),
-    "institution": lambda row: (row.institution_id, -row.at_stake_fen),
-    "person": lambda row: (row.person_id or "", row.day),
-    "day": lambda row: (row.day, -row.at_stake_fen),
-}
-
-
-def narrowed(rows: Iterable[Row], chosen: Mapping[str, str]) -> list[Row]:
-    """Keep the rows that have what is chosen: by `GROUPS`, `certainty`, or yes and no of `ASKED`."""
-    keys: dict[str, Callable[[Row], str]] = {**_KEYS, "certainty": lambda row: row.certainty}
-    wanted = [(keys[name], value) for name, value in chosen.items() if value and name in keys]
-    asked = [(ASKED[name], value == "yes") for name, value in chosen.items() if value and name in ASKED]
-    return [
-        row
-        for row in rows
-        if all(key(row) == value for key, value in wanted) and all(ask(row) == yes for ask, yes in asked)
-    ]
-
-
-ASKED: Mapping[str, Callable[[Row], bool]] = {
-    "confirmed": lambda row: row.confirmed,
-    "differs": lambda row: row.differs,
-    "decided": lambda row: row.decided,
-}
-
-
-def ordered(rows: Iterable[Row], sort: str) -> list[Row]:
-    """Order a list; what is alike by id, so that pages neither lose nor repeat a row."""
-    by = _ORDERS.get(sort, _ORDERS["certainty"])
-    return sorted(rows, key=lambda row: (*by(row), row.doubt_id))
-
-
-def grouped(rows: Iterable[Row], by: str) -> list[Group]:
-    """Add up a list by what its rows have in common, the most money first."""
-    key_of = _KEYS[by]
-    held: dict[str, list[Row]] = {}
-    for row in rows:
-        held.setdefault(key_of(row), []).append(row)
-    found = [
-        Group(
-            key,
-            of[0].institution if by == "institution" else key,
-            len(of),
-            sum(row.at_stake_fen for row in of),
-            sum(row.state is State.DRAFTED and not row.confirmed for row in of),
-        )
-        for key, of in held.items()
-    ]
-    return sorted(found, key=lambda group: (-group.at_stake_fen, group.key))
-
-
-def seal(rows: Iterable[Row]) -> str:
-    """Return what stands for a list as somebody has seen it: other doubts or versions give another text."""
-    seen = "\n".join(sorted(f"{row.doubt_id} {row.version}" for row in rows))
+def seal(versions: Mapping[str, int]) -> str:
+    """Return what stands for doubts as somebody has seen them: others or other versions give another text."""
+    seen = "\n".join(sorted(f"{doubt_id} {version}" for doubt_id, version in versions.items()))
     return sha256(seen.encode()).hexdigest()[:32]

@@ -37,7 +37,7 @@ from renzheng.central.cases.errors import (
 )
 from renzheng.central.cases.guards import Actor, Body, Step, refusal, says_something
 from renzheng.central.cases.terms import Clock, clock_of, term_of
-from renzheng.central.store import schema
+from renzheng.central.store import newest_verdicts, schema
 from renzheng.central.store.database import Database
 from renzheng.central.store.locks import CLASS, NUMBERS
 from renzheng.central.store.times import to_us
@@ -182,6 +182,7 @@ class Cases:
             for line in one.lines
         ]
         connection.execute(sa.insert(LINES), rows)
+        newest_verdicts.note_drafted(connection, case.case_id)
         more = {"case": records.plain(case), "doubts": [records.plain(one) for one in doubts]}
         self._write(connection, case, actor, "draft", more=more, after=journal.outcome(case))
 

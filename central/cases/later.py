@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from renzheng.central.cases.doubts import Doubt
-from renzheng.central.cases.newest import speaking_days
 from renzheng.central.store import schema
 from renzheng.central.store.audits import speaks
 
@@ -38,7 +37,8 @@ class Newest:
 def newest_audit(connection: sa.Connection, doubts: Sequence[Doubt]) -> dict[str, Newest]:
     """Read what the newest audit says of doubts, by id; one on whose days no run speaks is left out."""
     found: dict[str, Newest] = {}
-    speaking = speaking_days(connection)
+    days = connection.execute(sa.select(DAYS.c.service_day, DAYS.c.run_id))
+    speaking = frozenset((row.service_day, row.run_id) for row in days)
     for first in range(0, len(doubts), _AT_ONCE):
         some = {one.doubt_id: one for one in doubts[first : first + _AT_ONCE]}
         lines = _lines(connection, list(some), speaking)
@@ -55,7 +55,7 @@ def _lines(
 ) -> dict[str, Counter[str]]:
     """Count the lines of doubts by the verdict of the run that speaks for their day.
 
-    By a left join, as in `newest.newest_lines`: else SQLite begins with the verdicts, which are many more.
+    By a left join, so that SQLite begins with the doubts' lines, which are fewer than the verdicts.
     """
     same = (VERDICTS.c.institution_id == LINES.c.institution_id) & (VERDICTS.c.line_id == LINES.c.line_id)
     query = (

@@ -1,126 +1,261 @@
 """Reads lists of doubts to work through, and what stands around them: lines, newest verdicts, cases."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import orjson
 import sqlalchemy as sa
 
 from renzheng.central.access.roles import Role
 from renzheng.central.cases import lists, records
-from renzheng.central.cases.desk import Certainty, Row, certainty_of
+from renzheng.central.cases.desk import CERTAINTIES, Certainty, Group, Row, certainty_of
 from renzheng.central.cases.doubts import OPEN, WITH_THE_INSTITUTION, Case, CaseState, State
 from renzheng.central.cases.guards import Actor
-from renzheng.central.cases.newest import NewestAudit, newest_lines
 from renzheng.central.cases.reading import CASES, DOUBTS, seen_by
 from renzheng.central.store import schema
 from renzheng.central.store.reading import institution_names
 from renzheng.central.store.times import from_us
 
-VERDICTS = schema.verdicts
+VERDICTS, DAYS = schema.verdicts, schema.audit_days
+_AT_ONCE = 500
 STATES = {str(state): state for state in State}
 _LOOKED_AT = DOUBTS.c.confirmed == 1
+_SHAPE = DOUBTS.c.rule_id + " " + DOUBTS.c.reason
+_DIFFERS = sa.func.coalesce(
+    (DOUBTS.c.newest != DOUBTS.c.verdict) & (DOUBTS.c.reason != DOUBTS.c.rule_id), sa.false()
+)
+_KEYS: Mapping[str, sa.ColumnElement[Any]] = {
+    "institution": DOUBTS.c.institution_id,
+    "person": sa.func.coalesce(DOUBTS.c.person_id, ""),
+    "doctor": sa.func.coalesce(DOUBTS.c.billed_by, ""),
+    "rule": DOUBTS.c.rule_id,
+    "shape": _SHAPE,
+    "state": DOUBTS.c.state,
+}
+"""By what a list is added up (`desk.GROUPS`)."""
+_EQUAL: Mapping[str, sa.ColumnElement[Any]] = {
+    "month": DOUBTS.c.month,
+    "institution": DOUBTS.c.institution_id,
+    "rule": DOUBTS.c.rule_id,
+    "reason": DOUBTS.c.reason,
+    "person": DOUBTS.c.person_id,
+    "case": DOUBTS.c.case_id,
+    "answers": DOUBTS.c.doctor,
+    "doctor": DOUBTS.c.billed_by,
+    "shape": _SHAPE,
+}
+_ASKED: Mapping[str, sa.ColumnElement[bool]] = {
+    "confirmed": _LOOKED_AT,
+    "differs": _DIFFERS,
+    "decided": DOUBTS.c.decided_at.is_not(None),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Which doubts are wanted; what is empty takes all."""
+    """Which doubts are wanted, and in which order; what is empty takes all.
+
+    Args:
+        month, institution, rule, reason, person, case, answers, doctor, shape, certainty: what each has.
+        confirmed, differs, decided: yes or no.
+        states: one of them.
+        late_us: with the institution, and due by this moment, in microseconds.
+        sort: one of `desk.SORTS`.
+    """
 
     month: str = ""
-    states: tuple[str, ...] = ()
     institution: str = ""
     rule: str = ""
     reason: str = ""
     person: str = ""
     case: str = ""
     answers: str = ""
+    doctor: str = ""
+    shape: str = ""
+    certainty: str = ""
+    confirmed: str = ""
+    differs: str = ""
+    decided: str = ""
+    states: tuple[str, ...] = ()
+    late_us: int | None = None
+    sort: str = "certainty"
 
 
-def read(connection: sa.Connection, actor: Actor, chosen: Choice, audit: NewestAudit) -> list[Row]:
-    """Read the doubts that an actor sees and has chosen, in no order.
+@dataclass(frozen=True, slots=True)
+class Total:
+    """Doubts of a list that are in one state; of the drafted ones, that were looked at or not."""
+
+    state: State
+    looked_at: bool
+    doubts: int
+    at_stake_fen: int
+
+
+class Worklist:
+    """A list of doubts, narrowed, ordered and added up in the store.
 
     Args:
-        connection: the store.
+        connection: the store; all that is read of the list is of its moment.
         actor: who reads.
-        chosen: which.
-        audit: what the newest audit says of their lines.
+        chosen: which doubts, in which order.
+        of_received: leave out cases that their institution has not opened; for the institution's own lists.
     """
-    columns = {
-        "month": DOUBTS.c.month,
-        "institution": DOUBTS.c.institution_id,
-        "rule": DOUBTS.c.rule_id,
-        "reason": DOUBTS.c.reason,
-        "person": DOUBTS.c.person_id,
-        "case": DOUBTS.c.case_id,
-        "answers": DOUBTS.c.doctor,
-    }
-    conditions = seen_by(actor, DOUBTS)
-    conditions += [column == value for name, column in columns.items() if (value := getattr(chosen, name))]
-    if chosen.states:
-        conditions.append(DOUBTS.c.state.in_(chosen.states))
-    held = connection.execute(sa.select(*_COLUMNS).where(*conditions)).all()
-    newest = audit.of(connection, [row.doubt_id for row in held])
-    fared = {(one.rule_id, one.reason): one for one in lists.overturns_of(connection)}
-    received = _received(connection)
-    names = institution_names(connection)
-    known: dict[tuple[str, str, str], Certainty] = {}
-    rows = []
-    for (
-        doubt_id, version, case_id, place, person, rule_id, reason, verdict,
-        state, confirmed, at_stake, amount, line_id, answers, decided_at, due_us,
-    ) in held:  # fmt: skip
-        kind = verdict or "", rule_id, reason
-        if kind not in known:
-            known[kind] = certainty_of(kind[0], fared.get((rule_id, reason)))
-        day, doctor, says = newest[doubt_id]
-        rows.append(
-            Row(
-                doubt_id, version, case_id, place, names.get(place) or place, person, rule_id, reason,
-                kind[0], STATES[state], bool(confirmed), at_stake, amount, line_id or "", reason == rule_id,
-                day, "", doctor, says, answers or "", "", decided_at is not None, case_id in received,
-                due_us, known[kind],
-            )
-        )  # fmt: skip
-    return rows
 
+    def __init__(
+        self, connection: sa.Connection, actor: Actor, chosen: Choice, *, of_received: bool = False
+    ) -> None:
+        self._connection, self._chosen = connection, chosen
+        self._sure = _certainties(connection)
+        self._rank = sa.case(
+            *((_of_kind(kind), CERTAINTIES.index(sure)) for kind, sure in self._sure.items()),
+            else_=len(CERTAINTIES),
+        ) if self._sure else sa.literal(0)  # fmt: skip
+        self._conditions = [*seen_by(actor, DOUBTS), *self._narrowing()]
+        if of_received:
+            self._conditions.append(DOUBTS.c.case_id.in_(_received(connection, actor)))
 
-_COLUMNS = [
-    DOUBTS.c[name]
-    for name in (
-        "doubt_id", "version", "case_id", "institution_id", "person_id", "rule_id", "reason", "verdict",
-        "state", "confirmed", "at_stake_fen", "amount_fen", "line_id", "doctor", "decided_at", "due_at",
-    )
-]  # fmt: skip
+    def _narrowing(self) -> list[sa.ColumnElement[bool]]:
+        chosen = self._chosen
+        found = [column == value for name, column in _EQUAL.items() if (value := getattr(chosen, name))]
+        for name, column in _ASKED.items():
+            if value := getattr(chosen, name):
+                found.append(column if value == "yes" else sa.not_(sa.func.coalesce(column, sa.false())))
+        if chosen.states:
+            found.append(DOUBTS.c.state.in_(chosen.states))
+        if chosen.certainty:
+            rank = CERTAINTIES.index(chosen.certainty) if chosen.certainty in CERTAINTIES else -1
+            found.append(self._rank == rank)
+        if chosen.late_us is not None:
+            found += [DOUBTS.c.state.in_(WITH_THE_INSTITUTION), DOUBTS.c.due_at <= chosen.late_us]
+        return found
 
+    def _order(self) -> list[sa.ColumnElement[Any]]:
+        money = DOUBTS.c.at_stake_fen.desc()
+        orders: Mapping[str, list[sa.ColumnElement[Any]]] = {
+            "certainty": [_DIFFERS, self._rank, money],
+            "amount": [money],
+            "due": [DOUBTS.c.due_at.is_(None), DOUBTS.c.due_at, money],
+            "institution": [DOUBTS.c.institution_id, money],
+            "person": [_KEYS["person"], sa.func.coalesce(DOUBTS.c.service_day, "")],
+            "day": [sa.func.coalesce(DOUBTS.c.service_day, ""), money],
+        }
+        # what is alike by id, so that pages neither lose nor repeat a row
+        return [*orders.get(self._chosen.sort, orders["certainty"]), DOUBTS.c.doubt_id]
 
-def _received(connection: sa.Connection) -> frozenset[str]:
-    """Name the cases that their institution has opened."""
-    query = sa.select(CASES.c.case_id, CASES.c.record).where(CASES.c.state != CaseState.DRAFTED)
-    found = {row.case_id: orjson.loads(row.record) for row in connection.execute(query)}
-    return frozenset(case_id for case_id, case in found.items() if case["received_at"])
-
-
-def opened(connection: sa.Connection, rows: Sequence[Row]) -> list[Row]:
-    """Fill in what only the whole record or its line says, for the rows that are shown."""
-    shown = DOUBTS.c.doubt_id.in_([row.doubt_id for row in rows])
-    query = sa.select(DOUBTS.c.doubt_id, DOUBTS.c.record).where(shown)
-    records_of = {row.doubt_id: orjson.loads(row.record) for row in connection.execute(query)}
-    items = newest_lines(DOUBTS.c.doubt_id, VERDICTS.c.item_name, VERDICTS.c.item_code).where(shown)
-    days = {row.doubt_id: row.day for row in rows}
-    billed = {
-        row.doubt_id: row.item_name or row.item_code
-        for row in connection.execute(items)
-        if row.service_day and row.service_day == days[row.doubt_id]
-    }
-    return [
-        row._replace(
-            item=billed.get(row.doubt_id, ""),
-            lines=len(records_of[row.doubt_id]["lines"]),
-            position=records_of[row.doubt_id]["position"] or "",
+    def totals(self) -> list[Total]:
+        """Add it up by state, those drafted that were looked at apart."""
+        looked_at = (DOUBTS.c.state == State.DRAFTED) & _LOOKED_AT
+        key = sa.case((looked_at, 1), else_=0).label("looked_at")
+        query = (
+            sa.select(DOUBTS.c.state, key, sa.func.count(), sa.func.sum(DOUBTS.c.at_stake_fen))
+            .where(*self._conditions)
+            .group_by(DOUBTS.c.state, key)
         )
-        for row in rows
-    ]
+        return [
+            Total(STATES[state], bool(looked), count, int(fen))
+            for state, looked, count, fen in self._connection.execute(query)
+        ]
+
+    def versions(self, limit: int | None = None) -> dict[str, int]:
+        """Name its doubts in their order, each with its version."""
+        query = sa.select(DOUBTS.c.doubt_id, DOUBTS.c.version).where(*self._conditions)
+        found = self._connection.execute(query.order_by(*self._order()).limit(limit))
+        return {row.doubt_id: row.version for row in found}
+
+    def rows(self, limit: int | None = None, offset: int = 0) -> list[Row]:
+        """Read some of it in its order, with what only the records and the lines say."""
+        ids = sa.select(DOUBTS.c.doubt_id).where(*self._conditions).order_by(*self._order())
+        wanted = list(self._connection.execute(ids.limit(limit).offset(offset)).scalars())
+        found: dict[str, Row] = {}
+        names = institution_names(self._connection)
+        for first in range(0, len(wanted), _AT_ONCE):
+            for row in self._opened(wanted[first : first + _AT_ONCE], names):
+                found[row.doubt_id] = row
+        return [found[one] for one in wanted]
+
+    def _opened(self, ids: Sequence[str], names: Mapping[str, str]) -> Iterator[Row]:
+        line = (
+            (VERDICTS.c.run_id == DAYS.c.run_id)
+            & (VERDICTS.c.institution_id == DOUBTS.c.institution_id)
+            & (VERDICTS.c.line_id == DOUBTS.c.line_id)
+        )
+        query = (
+            sa.select(DOUBTS, VERDICTS.c.item_name, VERDICTS.c.item_code)
+            .select_from(
+                DOUBTS.outerjoin(DAYS, DAYS.c.service_day == DOUBTS.c.service_day).outerjoin(VERDICTS, line)
+            )
+            .where(DOUBTS.c.doubt_id.in_(ids))
+        )
+        for row in self._connection.execute(query):
+            record = orjson.loads(row.record)
+            yield Row(
+                row.doubt_id, row.version, row.case_id, row.institution_id,
+                names.get(row.institution_id) or row.institution_id, row.person_id, row.rule_id, row.reason,
+                row.verdict or "", STATES[row.state], bool(row.confirmed), row.at_stake_fen, row.amount_fen,
+                row.line_id or "", row.reason == row.rule_id, row.service_day or "",
+                row.item_name or row.item_code or "", row.billed_by or "", row.newest or "", row.doctor or "",
+                record["position"] or "", row.decided_at is not None, row.due_at,
+                self._sure[row.verdict or "", row.rule_id, row.reason], len(record["lines"]),
+            )  # fmt: skip
+
+    def groups(self, by: str, limit: int | None = None, offset: int = 0) -> tuple[int, list[Group]]:
+        """Add it up by what its doubts have in common, the most money first; return how many, and some.
+
+        Args:
+            by: one of `desk.GROUPS`.
+            limit: of the groups that are returned.
+            offset: so many come before them.
+        """
+        key = _KEYS[by]
+        fen = sa.func.sum(DOUBTS.c.at_stake_fen)
+        unlooked = (DOUBTS.c.state == State.DRAFTED) & (DOUBTS.c.confirmed.is_distinct_from(1))
+        query = (
+            sa.select(
+                key.label("key"), sa.func.count(), fen, sa.func.sum(sa.case((unlooked, 1), else_=0)),
+                sa.func.count().over(),
+            )
+            .where(*self._conditions)
+            .group_by(key)
+            .order_by(fen.desc(), key)
+        )  # fmt: skip
+        rows = self._connection.execute(query.limit(limit).offset(offset)).all()
+        names = institution_names(self._connection) if by == "institution" else {}
+        found = [
+            Group(of, names.get(of) or of, count, int(money), int(waiting))
+            for of, count, money, waiting, _ in rows
+        ]
+        return (rows[0][4] if rows else 0), found
+
+
+Kind = tuple[str, str, str]
+"""Verdict, rule and reason: doubts of one kind are equally sure."""
+
+
+def _certainties(connection: sa.Connection) -> Mapping[Kind, Certainty]:
+    """Say how sure doubts are, by their kind."""
+    fared = {(one.rule_id, one.reason): one for one in lists.overturns_of(connection)}
+    kinds = sa.select(DOUBTS.c.verdict, DOUBTS.c.rule_id, DOUBTS.c.reason).distinct()
+    return {
+        (verdict or "", rule, reason): certainty_of(verdict or "", fared.get((rule, reason)))
+        for verdict, rule, reason in connection.execute(kinds)
+    }
+
+
+def _of_kind(kind: Kind) -> sa.ColumnElement[bool]:
+    verdict, rule, reason = kind
+    same = sa.func.coalesce(DOUBTS.c.verdict, "") == verdict
+    return same & (DOUBTS.c.rule_id == rule) & (DOUBTS.c.reason == reason)
+
+
+def _received(connection: sa.Connection, actor: Actor) -> list[str]:
+    """Name the cases that an actor sees and their institution has opened."""
+    query = sa.select(CASES.c.case_id, CASES.c.record).where(
+        CASES.c.state != CaseState.DRAFTED, *seen_by(actor, CASES)
+    )
+    rows = connection.execute(query)
+    return [row.case_id for row in rows if orjson.loads(row.record)["received_at"]]
 
 
 def to_receive(connection: sa.Connection, actor: Actor) -> list[Case]:

@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 import sqlalchemy as sa
 
-from renzheng.central.store import bulk, schema
+from renzheng.central.store import bulk, newest_verdicts, schema
 
 RUNS, DAYS = schema.audit_runs, schema.audit_days
 OF_A_RUN = (schema.verdicts, schema.ledger, schema.findings)
@@ -147,6 +147,7 @@ def publish(
     _note_changes(connection, run_id, days, now_us)
     connection.execute(sa.delete(DAYS).where(DAYS.c.service_day.in_(days)))
     connection.execute(sa.insert(DAYS), [{"service_day": day, "run_id": run_id} for day in days])
+    newest_verdicts.note_run(connection, run_id, days)
     total = sa.select(RUNS.c.steps_total).where(RUNS.c.run_id == run_id).scalar_subquery()
     connection.execute(
         sa.update(RUNS)

@@ -843,7 +843,32 @@ doubts = _table(
     Column("changed_at", _Big),  # its last step
     Column("record", LargeBinary, nullable=False),  # the whole doubt, as JSON
     Column("due_at", _Big, index=True),  # the next step; empty where none is due, or the clock stands still
+    Column("service_day", Text),  # of its first line, as the newest audit has it; empty when that has none
+    Column("billed_by", Text),
+    Column("newest", Text),  # verdict
     Index("ix_doubts_month_institution_id_state", "month", "institution_id", "state"),
+    # all that lists narrow, order and add up by, so that none reads the records
+    Index(
+        "ix_doubts_listed",
+        "month",
+        "state",
+        "institution_id",
+        "confirmed",
+        "at_stake_fen",
+        "person_id",
+        "rule_id",
+        "reason",
+        "verdict",
+        "newest",
+        "service_day",
+        "billed_by",
+        "due_at",
+        "decided_at",
+        "case_id",
+        "doctor",
+        "version",
+        "doubt_id",
+    ),
     rowid=False,
 )
 

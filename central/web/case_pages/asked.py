@@ -9,9 +9,10 @@ from renzheng.central.cases.doubts import State
 from renzheng.central.cases.worklists import Choice
 from renzheng.central.store import viewer
 
-IN_STORE = ("month", "institution", "rule", "person", "case", "answers")
-IN_MEMORY = ("doctor", "shape", "certainty", *ASKED, "late")
-NARROWING = (*IN_STORE, *IN_MEMORY)
+NARROWING = (
+    "month", "institution", "rule", "person", "case", "answers", "doctor", "shape", "certainty", *ASKED,
+    "late",
+)  # fmt: skip
 LONGEST = 200
 
 
@@ -31,17 +32,17 @@ class Asked:
     group: str = ""
     sort: str = "certainty"
 
-    @property
-    def choice(self) -> Choice:
-        """What of it the store narrows."""
-        return Choice(
-            states=self.states,
-            **{
-                name: viewer.meant(value) if name == "person" else value
-                for name, value in self.chosen.items()
-                if name in IN_STORE
-            },
-        )
+    def choice(self, now_us: int) -> Choice:
+        """Say it to the store.
+
+        Args:
+            now_us: by when what is late was due, in microseconds.
+        """
+        named = {name: value for name, value in self.chosen.items() if name != "late"}
+        if "person" in named:
+            named["person"] = viewer.meant(named["person"])
+        late = now_us if self.chosen.get("late") else None
+        return Choice(states=self.states, late_us=late, sort=self.sort, **named)
 
     def query(self) -> str:
         """Write it as an address has it."""

@@ -11,13 +11,14 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 
 from renzheng.central.access import accounts
 from renzheng.central.access.roles import Permission, Role
-from renzheng.central.cases import desk, lists, reading, worklists
+from renzheng.central.cases import desk, lists, reading
 from renzheng.central.cases.acts import CASE_ACTS
 from renzheng.central.cases.doubts import ENDED, Case, CaseState, Doubt, State
 from renzheng.central.cases.errors import CaseError, NotFoundError
 from renzheng.central.cases.guards import Actor, Body
 from renzheng.central.cases.letters import Letter
 from renzheng.central.cases.money import ledger_of
+from renzheng.central.cases.worklists import Choice, Worklist
 from renzheng.central.store import viewer
 from renzheng.central.web.api.cases import STATUSES, is_tied, letters_of
 from renzheng.central.web.case_pages.parts import (
@@ -142,22 +143,22 @@ def _known(connection: sa.Connection, office: Office, actor: Actor, case: Case) 
     # an institution opens a case by receiving it: what it holds is shown from then on
     unopened = reading.is_of_a_hospital(actor) and case.received_at is None
     rows: list[desk.Row] = []
+    shapes: list[desk.Group] = []
     if not unopened:
-        chosen = worklists.Choice(case=case.case_id)
-        rows = desk.ordered(worklists.read(connection, actor, chosen, office.audit_says), "certainty")
-        rows = [*worklists.opened(connection, rows[:DOUBTS_SHOWN]), *rows[DOUBTS_SHOWN:]]
-        viewer.note_persons(row.person_id for row in rows[:DOUBTS_SHOWN])
+        held = Worklist(connection, actor, Choice(case=case.case_id))
+        rows, (_, shapes) = held.rows(DOUBTS_SHOWN), held.groups("shape")
+        viewer.note_persons(row.person_id for row in rows)
     offered = _offered(actor, case, doubts)
     written: Sequence[Letter] = ()
     if whole and not unopened:
         _, written = letters_of(connection, actor, case.case_id, office.zone)
     return {
         "institution": name,
-        "rows": rows[:DOUBTS_SHOWN],
+        "rows": rows,
         "counted": len(doubts),
         "at_stake": sum(one.at_stake_fen for one in doubts),
         "by_state": _by_state(doubts),
-        "shapes": desk.grouped(rows, "shape"),
+        "shapes": shapes,
         "ledger": ledger_of(doubts),
         "letters": written,
         "journal": _journal(connection, case) if whole and not reading.is_of_a_hospital(actor) else [],

@@ -26,7 +26,7 @@ from renzheng.central.store import schema, viewer
 from renzheng.central.texts import Texts
 from renzheng.central.web.api.cases import STATUSES
 from renzheng.central.web.case_pages import asked as asking
-from renzheng.central.web.case_pages.listing import doctors_of, rows_of
+from renzheng.central.web.case_pages.listing import doctors_of, list_of
 from renzheng.central.web.case_pages.parts import (
     Office,
     Refusal,
@@ -113,7 +113,7 @@ def _around(office: Office, actor: Actor, query: str, doubt_id: str) -> tuple[st
     if not query:
         return None, None
     with office.database.reading() as connection:
-        ids = [row.doubt_id for row in rows_of(connection, office, actor, asking.read(parse_qsl(query)))]
+        ids = list(list_of(connection, office, actor, asking.read(parse_qsl(query))).versions())
     if doubt_id not in ids:
         return None, None
     place = ids.index(doubt_id)

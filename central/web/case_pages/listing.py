@@ -15,10 +15,11 @@ from renzheng.central.access import accounts
 from renzheng.central.access.roles import Permission, Role
 from renzheng.central.cases import acts, desk, worklists
 from renzheng.central.cases.desk import Row
-from renzheng.central.cases.doubts import WITH_THE_INSTITUTION, State
+from renzheng.central.cases.doubts import State
 from renzheng.central.cases.errors import CaseError, StaleError
 from renzheng.central.cases.guards import Actor
 from renzheng.central.cases.reading import is_of_a_hospital
+from renzheng.central.cases.worklists import Total, Worklist
 from renzheng.central.lists import sheets
 from renzheng.central.store import viewer
 from renzheng.central.store.reading import institution_names
@@ -69,17 +70,10 @@ def build_router(office: Office) -> APIRouter:
     return router
 
 
-def rows_of(connection: sa.Connection, office: Office, actor: Actor, asked: Asked) -> list[Row]:
-    """Read a list of doubts in its order."""
-    found = desk.narrowed(worklists.read(connection, actor, asked.choice, office.audit_says), asked.chosen)
-    if is_of_a_hospital(actor):  # an institution opens a case by receiving it
-        found = [row for row in found if row.received]
-    if asked.chosen.get("late"):
-        now = to_us(office.clock())
-        found = [
-            row for row in found if row.state in WITH_THE_INSTITUTION and row.due_us and row.due_us <= now
-        ]
-    return desk.ordered(found, asked.sort)
+def list_of(connection: sa.Connection, office: Office, actor: Actor, asked: Asked) -> Worklist:
+    """Return a list of doubts; of an institution's people only those of cases that it has opened."""
+    choice = asked.choice(to_us(office.clock()))
+    return Worklist(connection, actor, choice, of_received=is_of_a_hospital(actor))
 
 
 def _add_pages(router: APIRouter, office: Office) -> None:
@@ -112,21 +106,25 @@ def _show(
     pairs = request.query_params.multi_items() if query is None else parse_qsl(query)
     asked = asking.read(pairs)
     with office.database.reading() as connection:
-        rows = rows_of(connection, office, actor, asked)
+        held = list_of(connection, office, actor, asked)
+        totals = held.totals()
         names = institution_names(connection)
         month = asked.chosen.get("month", "")
         progress = (
             worklists.progress(connection, actor, month) if month and Role.AUDITOR in actor.roles else {}
         )
-        offered = _offered(actor, rows)
+        offered = _offered(actor, totals)
         doctors = doctors_of(connection, actor.institutions) if "assign" in offered else []
         first = (number - 1) * ROWS_A_PAGE
-        shown = [] if asked.group else worklists.opened(connection, rows[first : first + ROWS_A_PAGE])
-    groups = desk.grouped(rows, asked.group) if asked.group else []
+        shown = [] if asked.group else held.rows(ROWS_A_PAGE, first)
+        counted, groups = held.groups(asked.group, ROWS_A_PAGE, first) if asked.group else (0, [])
+        seal = desk.seal(held.versions(MOST_DOUBTS)) if offered else ""
+    total = sum(one.doubts for one in totals)
     viewer.note_persons(row.person_id for row in shown)
     if asked.group == "person":
         viewer.note_persons(group.key for group in groups)
-    last = max((len(rows) + ROWS_A_PAGE - 1) // ROWS_A_PAGE, 1)
+    in_all = counted if asked.group else total
+    last = max((in_all + ROWS_A_PAGE - 1) // ROWS_A_PAGE, 1)
     return page(
         request,
         office,
@@ -135,9 +133,10 @@ def _show(
         asked=asked,
         rows=shown,
         groups=groups,
-        total=len(rows),
-        at_stake=sum(row.at_stake_fen for row in rows),
-        seal=desk.seal(rows[:MOST_DOUBTS]),
+        total=total,
+        in_all=in_all,
+        at_stake=sum(one.at_stake_fen for one in totals),
+        seal=seal,
         most=MOST_DOUBTS,
         number=number,
         last=last,
@@ -157,10 +156,10 @@ def _show(
     )
 
 
-def _offered(actor: Actor, rows: Iterable[Row]) -> list[str]:
+def _offered(actor: Actor, totals: Sequence[Total]) -> list[str]:
     """Name the steps that an actor's roles do on something of a list, in the order of the work."""
-    states = {row.state for row in rows}
-    undone = {row.state for row in rows if not (row.confirmed and row.state is State.DRAFTED)}
+    states = {one.state for one in totals}
+    undone = {one.state for one in totals if not one.looked_at}
     beyond = {"confirm": undone, "withdraw": states - {State.DRAFTED}}  # what is drafted is dropped
     return [
         act
@@ -210,18 +209,18 @@ def _ticked(sent: Sent) -> dict[str, int | None]:
 def _all_of(office: Office, actor: Actor, query: str, sent: Sent) -> dict[str, int | None]:
     """Read a list anew, and take it only as it was when it was shown."""
     with office.database.reading() as connection:
-        rows = rows_of(connection, office, actor, asking.read(parse_qsl(query)))[:MOST_DOUBTS]
-    if desk.seal(rows) != sent.text("seal"):
+        found = list_of(connection, office, actor, asking.read(parse_qsl(query))).versions(MOST_DOUBTS)
+    if desk.seal(found) != sent.text("seal"):
         raise StaleError("The list is no longer what it was when it was shown.")
-    return {row.doubt_id: row.version for row in rows}
+    return dict(found)
 
 
 def _add_files(router: APIRouter, office: Office) -> None:
     def read(request: Request) -> tuple[list[str], Iterable[Sequence[sheets.Cell]]]:
         t, actor = words(request), office.actor(request)
         with office.database.reading() as connection:
-            rows = rows_of(connection, office, actor, asking.read(request.query_params.multi_items()))
-            rows = worklists.opened(connection, rows)
+            asked = asking.read(request.query_params.multi_items())
+            rows = list_of(connection, office, actor, asked).rows()
         viewer.note_persons(row.person_id for row in rows)
         heads = [t(f"doubts.{name}") for name in WRITTEN]
         return heads, [_written(row, t, office.named(row.reason, t)) for row in rows]

@@ -1,7 +1,7 @@
 """What the pages of cases share: who asks, what stands behind them, what was sent, and why it was refused."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 from urllib.parse import quote, urlencode
@@ -22,7 +22,6 @@ from renzheng.central.cases.errors import (
 )
 from renzheng.central.cases.guards import Actor, Body
 from renzheng.central.cases.keeping import Cases
-from renzheng.central.cases.newest import NewestAudit
 from renzheng.central.settings import AuditSettings
 from renzheng.central.store.database import Database
 from renzheng.central.texts import Texts, texts
@@ -54,7 +53,6 @@ class Office:
         zone: the site's.
         audit: where the rules are, for their names.
         scan: looks at a file that is handed in, and raises when it is not to be taken.
-        audit_says: what the newest audit says of doubts' lines.
     """
 
     database: Database
@@ -63,7 +61,6 @@ class Office:
     zone: ZoneInfo
     audit: AuditSettings
     scan: Callable[[bytes], None]
-    audit_says: NewestAudit = field(default_factory=NewestAudit)
 
     def named(self, reason: str, t: Texts) -> str:
         """Return the words for a doubt's reason; a finding's is its rule, which has a title."""

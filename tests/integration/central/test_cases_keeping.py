@@ -14,7 +14,8 @@ from parts.command_line import run
 
 from renzheng.central.access import access_log
 from renzheng.central.access.access_log import Wanted
-from renzheng.central.cases import journal, keeping, lists, penalty_keeping, powers, reading, worklists
+from renzheng.central.cases import journal, keeping, lists, penalty_keeping, powers, reading
+from renzheng.central.cases.desk import GROUPS
 from renzheng.central.cases.doubts import CaseState, State
 from renzheng.central.cases.errors import (
     BodyError,
@@ -27,9 +28,9 @@ from renzheng.central.cases.errors import (
 from renzheng.central.cases.guards import Body
 from renzheng.central.cases.keeping import Cases
 from renzheng.central.cases.money import ledger_of
-from renzheng.central.cases.newest import NewestAudit
 from renzheng.central.cases.penalties import Asked
 from renzheng.central.cases.penalty_keeping import Penalties
+from renzheng.central.cases.worklists import Choice, Worklist
 from renzheng.central.settings import make_settings, write_settings
 from renzheng.central.store import adjudicated, audits, schema
 from renzheng.contracts import keys
@@ -92,28 +93,84 @@ def test_a_month_is_drafted_once_each_line_in_one_doubt(desk):
     assert [flag.rule_id for flag in doubts[0].also_flagged_by] == ["line-haemodialysis"]
 
 
-def test_a_list_keeps_what_the_newest_audit_says_until_another_run_speaks(desk):
-    def says():
-        with desk.database.reading() as connection:
-            rows = worklists.read(connection, PEOPLE["auditor"], worklists.Choice(institution="H1"), audit)
-        return {row.line_id: (row.newest, row.day, row.differs) for row in rows}
-
-    audit = NewestAudit()
-    drafted(desk)
-    before = says()
-    assert before["L2"] == ("contradicted", "2026-03-03", False)
-    assert says() == before
+def speak_again(desk, run_id, line_id, verdict):
+    """Let another run, which has one line of H1 and no more, speak for the day."""
     again = VERDICT | {
-        "run_id": "again", "institution_id": "H1", "line_id": "L2", "person_id": "P", "amount_fen": 1,
-        "at_stake_fen": 1, "verdict": "supported", "reason": "seen",
+        "run_id": run_id, "institution_id": "H1", "line_id": line_id, "person_id": "P", "amount_fen": 1,
+        "at_stake_fen": 1, "verdict": verdict, "reason": "seen", "doctor_id": "D7",
     }  # fmt: skip
     with desk.database.writing() as connection:
-        audits.begin(connection, "again", DAY, DAY, folder="again", now_us=3)
+        audits.begin(connection, run_id, DAY, DAY, folder="again", now_us=3)
         connection.execute(sa.insert(schema.verdicts).values(again))
-        audits.publish(connection, "again", DAY, DAY, summary={"parameters": {}}, now_us=4)
-    after = says()
-    assert after["L2"] == ("supported", "2026-03-03", True)
-    assert after["L1"] == ("", "", False)
+        audits.publish(connection, run_id, DAY, DAY, summary={"parameters": {}}, now_us=4)
+
+
+def test_a_list_says_what_the_newest_audit_says(desk):
+    def says():
+        with desk.database.reading() as connection:
+            rows = Worklist(connection, PEOPLE["auditor"], Choice(institution="H1")).rows()
+        return {row.line_id: (row.newest, row.day, row.doctor, row.item, row.differs) for row in rows}
+
+    drafted(desk)
+    assert says()["L2"] == ("contradicted", "2026-03-03", "", "血液透析", False)
+    speak_again(desk, "again", "L2", "supported")
+    assert says() == {
+        "L2": ("supported", "2026-03-03", "D7", "血液透析", True), "L1": ("", "", "", "", False),
+    }  # fmt: skip
+    speak_again(desk, "third", "L2", "contradicted")
+    assert not says()["L2"][-1]
+
+
+LISTS = [
+    ({}, ["H1 L1", "H2 L1", "H1 L2"]),  # what the newest audit no longer says comes last
+    ({"sort": "amount"}, ["H1 L1", "H2 L1", "H1 L2"]),
+    ({"sort": "due"}, ["H2 L1", "H1 L1", "H1 L2"]),
+    ({"sort": "institution"}, ["H1 L1", "H1 L2", "H2 L1"]),
+    ({"sort": "person"}, ["H1 L1", "H1 L2", "H2 L1"]),
+    ({"sort": "day"}, ["H1 L1", "H2 L1", "H1 L2"]),
+    ({"differs": "yes"}, ["H1 L2"]),
+    ({"differs": "no", "certainty": "high"}, ["H1 L1", "H2 L1"]),
+    ({"certainty": "low"}, []),
+    ({"certainty": "no such"}, []),
+    ({"doctor": "D7"}, ["H1 L2"]),
+    ({"shape": "line-haemodialysis no_presence"}, ["H2 L1", "H1 L2"]),
+    ({"confirmed": "yes"}, []),
+    ({"decided": "no", "states": ("drafted",), "institution": "H2"}, ["H2 L1"]),
+]
+
+
+def test_lists_are_narrowed_ordered_and_added_up(listed):
+    for chosen, lines in LISTS:
+        found = Worklist(listed, PEOPLE["auditor"], Choice(**chosen))
+        rows = found.rows()
+        assert [f"{row.institution_id} {row.line_id}" for row in rows] == lines, chosen
+        assert list(found.versions()) == [row.doubt_id for row in rows]
+        assert found.rows(1, 1) == rows[1:2]
+        assert sum(one.at_stake_fen for one in found.totals()) == sum(row.at_stake_fen for row in rows)
+        for by in GROUPS:
+            counted, groups = found.groups(by)
+            assert counted == len(groups)
+            assert sum(group.doubts for group in groups) == len(rows)
+            assert found.groups(by, 1, 1)[1] == groups[1:2]
+    counted, groups = Worklist(listed, PEOPLE["auditor"], Choice()).groups("institution")
+    assert counted == 2
+    assert [(one.key, one.name, one.doubts, one.at_stake_fen, one.waiting) for one in groups] == [
+        ("H1", "H1", 2, 115_000, 2), ("H2", "H2", 1, 50_000, 1),
+    ]  # fmt: skip
+    listed.execute(sa.update(schema.doubts).values(state="issued"))
+    late = Worklist(listed, PEOPLE["auditor"], Choice(late_us=9)).rows()
+    assert [row.institution_id for row in late] == ["H2"]
+
+
+@pytest.fixture
+def listed(desk):
+    """The lists of a drafted month, in a transaction that is taken back."""
+    desk.draft(PEOPLE["auditor"], "2026-03")
+    speak_again(desk, "again", "L2", "supported")
+    with desk.database.writing() as connection:
+        other = schema.doubts.c.institution_id == "H2"
+        connection.execute(sa.update(schema.doubts).where(other).values(due_at=5))
+        yield connection
 
 
 def whole_way(desk):
