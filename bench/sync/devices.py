@@ -18,6 +18,7 @@ from typing import Any
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
+from renzheng.common.mqtt import release
 from renzheng.contracts import keys, log
 from renzheng.contracts.events import AttendanceData, Clock, Outcome, Pad, Purpose, SignIn, device_source
 from renzheng.contracts.messages import open_ack
@@ -100,6 +101,7 @@ class Sender:
         """Disconnect."""
         self._client.disconnect()
         self._client.loop_stop()
+        release(self._client)
 
 
 def make_lines(device_id: str, institution_id: str, count: int) -> list[bytes]:

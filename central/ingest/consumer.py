@@ -29,6 +29,7 @@ from renzheng.central.metrics import Metrics
 from renzheng.central.settings import BrokerSettings
 from renzheng.central.store.faults import StoreRefusesError
 from renzheng.common.certificates import valid_until
+from renzheng.common.mqtt import release
 from renzheng.common.supervised import Worker
 from renzheng.contracts.events import utc_now
 from renzheng.contracts.topics import Channel, shard_filter
@@ -164,6 +165,8 @@ class Consumer:
         self._network.stop()
         if self._pump is not None:
             self._pump.close()
+        if self._client is not None:
+            release(self._client)
 
     def _move(self) -> None:
         """Move bytes for a moment; connect first where there is no connection.

@@ -113,7 +113,19 @@ class _AskingBroker(Broker):
     def __init__(self, config: BrokerConfig) -> None:
         super().__init__(config)
         self._unknown: dict[WriterAdapter, None] = {}
+        self._open: dict[asyncio.StreamWriter, None] = {}
         self._subscriptions = _Subscriptions()
+
+    async def stream_connected(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, listener_name: str
+    ) -> None:
+        """Serve one connection; it is closed when this ends, however it ends."""
+        self._open[writer] = None
+        try:
+            await super().stream_connected(reader, writer, listener_name)
+        finally:
+            del self._open[writer]
+            writer.close()
 
     async def _initialize_client_session(
         self, reader: ReaderAdapter, writer: WriterAdapter, remote_address: str, remote_port: int
@@ -129,10 +141,11 @@ class _AskingBroker(Broker):
         return handler, session
 
     async def shutdown(self) -> None:
-        """Stop, and leave nobody waiting."""
-        for writer in list(self._unknown):
-            await _part(writer)
+        """Stop, and leave nobody waiting and no connection open."""
+        await asyncio.gather(*(_part(writer) for writer in list(self._unknown)))
         await super().shutdown()
+        for writer in list(self._open):
+            writer.transport.abort()
 
     async def _hear(
         self, reader: ReaderAdapter, writer: WriterAdapter
@@ -155,6 +168,9 @@ class _AskingBroker(Broker):
         except TimeoutError:
             await _part(writer)
             raise MQTTError(f"a caller said nothing in {CONNECT_SECONDS:.0f} s") from None
+        except Exception as error:  # whatever a stranger sent: amqtt's decoders raise what they like
+            await _part(writer)
+            raise MQTTError(f"a caller's first message cannot be read ({error!r})") from error
         finally:
             self._unknown.pop(writer, None)
 
@@ -251,6 +267,17 @@ class EmbeddedBroker:
         if loop is None or worker is None:
             return
         worker.stop(timeout_seconds=0)
+        with contextlib.suppress(TimeoutError):
+            asyncio.run_coroutine_threadsafe(_end_tasks(), loop).result(timeout=10)
         loop.call_soon_threadsafe(loop.stop)
         worker.stop(timeout_seconds=10)
         loop.close()
+
+
+async def _end_tasks() -> None:
+    """End what still runs on this loop; a connection closes its socket one turn after its task."""
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
+    await asyncio.sleep(0)

@@ -19,6 +19,7 @@ from renzheng.central.store import schema
 from renzheng.central.store.database import Database
 from renzheng.central.verify.check import LogVerified
 from renzheng.central.verify.store import check_device
+from renzheng.common.mqtt import release
 from renzheng.contracts import keys
 from renzheng.contracts.events import utc_now
 
@@ -69,6 +70,7 @@ class Replayer:
     def close(self):
         self._client.disconnect()
         self._client.loop_stop()
+        release(self._client)
 
 
 @pytest.mark.mosquitto

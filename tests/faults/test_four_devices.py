@@ -33,6 +33,7 @@ from renzheng.central.verify.check import LogVerified
 from renzheng.central.verify.projections import check_projections
 from renzheng.central.verify.publish import check_checkpoints, take_checkpoint
 from renzheng.central.verify.store import check_store
+from renzheng.common.mqtt import release
 from renzheng.contracts import keys
 from renzheng.contracts.events import Purpose, utc_now
 from renzheng.contracts.log import Head
@@ -74,6 +75,7 @@ class Echo:
     def stop(self):
         self._client.disconnect()
         self._client.loop_stop()
+        release(self._client)
 
 
 class World:

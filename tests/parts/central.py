@@ -15,6 +15,7 @@ from renzheng.central.settings import make_settings
 from renzheng.central.store import devices
 from renzheng.central.store.database import Database
 from renzheng.central.store.devices import Device, Institution
+from renzheng.common.mqtt import release
 from renzheng.contracts.events import Purpose, utc_now
 from renzheng.contracts.messages import Ack, open_ack
 
@@ -83,6 +84,7 @@ class OnWire:
     def close(self) -> None:
         self._client.disconnect()
         self._client.loop_stop()
+        release(self._client)
 
 
 def eventually(check: Callable[[], Any], *, within_seconds: float = 60.0) -> Any:

@@ -14,6 +14,7 @@ from typing import Any
 from paho.mqtt.client import Client, MQTTMessage, MQTTv5, MQTTv311
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 
+from renzheng.common.mqtt import release
 from renzheng.common.supervised import Worker
 from renzheng.contracts.errors import FaultError
 from renzheng.contracts.topics import Topic
@@ -139,6 +140,7 @@ class Connection:
         self._client.disconnect()
         self._network.join(_CLOSE_SECONDS)
         self._network.stop()
+        release(self._client)
 
     def drop(self) -> None:
         """Let go of a connection that is broken already, or that is meant to look so."""
@@ -148,6 +150,7 @@ class Connection:
         if sock is not None:
             sock.close()
         self._network.stop()
+        release(self._client)
 
     def _serve(self) -> None:
         """Move bytes until the connection ends; whatever ends it, the link is told."""

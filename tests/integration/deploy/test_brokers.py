@@ -1,6 +1,7 @@
 """One access rule, two brokers: the embedded one and a real Mosquitto refuse and allow the same over TLS."""
 
 import contextlib
+import gc
 import queue
 import socket
 import ssl
@@ -14,6 +15,7 @@ from parts.certificates import CertificateAuthority
 from parts.processes import end, find_program, free_port, listens, wait_until
 
 from renzheng.central.site.revocation import render_acl
+from renzheng.common.mqtt import release
 from renzheng.deploy.broker import embedded
 from renzheng.deploy.broker.access import CENTRAL_USER, Access
 from renzheng.deploy.broker.embedded import BrokerFaultError, EmbeddedBroker, Tls
@@ -54,6 +56,27 @@ def test_silent_callers_of_the_embedded_broker_make_room_for_others(monkeypatch)
         monkeypatch.setattr(embedded, "CONNECT_SECONDS", 0.01)
         late = held.enter_context(socket.create_connection(("127.0.0.1", port), SECONDS))
         assert late.recv(1) == b""
+    gc.collect()  # a connection that the broker left open would be told here
+
+
+@pytest.mark.parametrize(
+    "said", [b"\x10", b"\x10\x7f\x00\x04MQ", b"\x10\xff\xff\xff\xff\x7f", b"GET / HTTP/1.1\r\n\r\n"]
+)
+def test_what_is_no_connect_ends_its_own_connection_only(said):
+    with (
+        EmbeddedBroker(port := free_port(), Access(passwords={"central": "secret"})),
+        contextlib.ExitStack() as held,
+    ):
+        stranger, waiting = (
+            held.enter_context(socket.create_connection(("127.0.0.1", port), SECONDS)) for _ in range(2)
+        )
+        stranger.sendall(said)
+        stranger.shutdown(socket.SHUT_WR)
+        assert stranger.recv(1) == b""
+        waiting.settimeout(0)
+        with pytest.raises(BlockingIOError):
+            waiting.recv(1)
+    gc.collect()
 
 
 class RunningMosquitto:
@@ -142,12 +165,12 @@ class Client:
     def die(self):
         """End without a word, as a power cut does; the broker then publishes the last will."""
         self._client.loop_stop()
-        if (sock := self._client.socket()) is not None:  # None when it was refused
-            sock.close()
+        release(self._client)
 
     def close(self):
         self._client.disconnect()
         self._client.loop_stop()
+        release(self._client)
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from parts.edge import DAY, eventually, sign_in, stepped_clock
 from parts.mosquitto import Mosquitto
 from parts.processes import free_port
 
+from renzheng.common.mqtt import release
 from renzheng.contracts import keys, messages
 from renzheng.contracts import log as chain
 from renzheng.contracts.ids import DeviceId, Shard
@@ -105,6 +106,7 @@ class SmallCentral:
     def close(self):
         self._client.disconnect()
         self._client.loop_stop()
+        release(self._client)
 
 
 class Device:
