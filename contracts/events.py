@@ -174,6 +174,9 @@ class Position(_Frozen):
     taken_at: UtcDatetime
 
 
+InspectorFactor = Literal["pin", "passkey"]
+
+
 class SpotCheckData(Data):
     """The answer to one drawn bedside check; of several answers to one check the last counts.
 
@@ -183,6 +186,7 @@ class SpotCheckData(Data):
         answer: what the inspector chose, where it says more than `result`.
         purpose: `dialysis` for a check in a running session.
         reason: why the answer rests on something else than a face, or why it does not count; a code.
+        signed_in_by: by what the inspector was signed in when the device took the answer.
         witness_id: who vouched beside the inspector.
         identifiers: which identifiers were looked at; a bed or room number never is one (WS/T 840-2025).
         comparison_score: in the engine's unit, larger is more alike; None when nothing was compared.
@@ -199,6 +203,7 @@ class SpotCheckData(Data):
     due_at: UtcDatetime
     result: SpotCheckResult
     inspector_id: Text | None = None
+    signed_in_by: InspectorFactor | None = None
     answer_id: Text | None = None
     corrects: Text | None = None
     answer: Text | None = None
@@ -300,17 +305,19 @@ class ClockData(Data):
 
 
 class PinRefusedData(Data):
-    """A number and PIN did not belong together.
+    """A number and PIN, or a number and passkey, did not belong together.
 
     Args:
         place: where it was tried.
         witness_id: whose number it was; None for no such number, which may be a PIN in the wrong field.
-        failures: how many failures the device counts at this number, this one included.
+        failures: how many failures the device counts at this number, this one included; 1 for a passkey.
+        factor: what was tried; None for a PIN.
     """
 
     place: Literal["kiosk", "bedside"]
     witness_id: Text | None = None
     failures: Annotated[int, Field(ge=1)]
+    factor: InspectorFactor | None = None
 
 
 class KeyRotationData(Data):

@@ -17,7 +17,7 @@ from renzheng.edge.bedside.looking import Look, Looks
 from renzheng.edge.bedside.opening import DeviceRounds
 from renzheng.edge.bedside.recording import AnswerRecord, answered_event, kept_of, presence_event
 from renzheng.edge.bedside.showing import answer_shown
-from renzheng.edge.bedside.signing_in import SignIns
+from renzheng.edge.bedside.signing_in import SignedInInspector, SignIns
 from renzheng.edge.bedside.store import BedsideStore, StoredAnswer
 from renzheng.edge.device.clock import Clock, ClockReading
 from renzheng.edge.device.evidence import Evidence
@@ -88,7 +88,7 @@ class Answers:
         self._tolerance = tolerance
         self._writing = threading.Lock()
 
-    def take(self, call: AnswerCall, inspector_id: str) -> AnswerShown:
+    def take(self, call: AnswerCall, inspector: SignedInInspector) -> AnswerShown:
         """Take an answer; the same answer handed in again gives what was recorded the first time.
 
         Raises:
@@ -101,17 +101,17 @@ class Answers:
         reading = self._clock.read()
         kept = self._store.answer(call.answer_id)
         if kept is None:
-            kept = self._record(call, inspector_id, reading)
+            kept = self._record(call, inspector, reading)
         if call.photograph is not None and self._evidence.get(kept.event_id) is None:
             self._keep(kept.event_id, base64.b64decode(call.photograph))
         return answer_shown(kept)
 
-    def _record(self, call: AnswerCall, inspector_id: str, reading: ClockReading) -> StoredAnswer:
-        if call.inspector_id != inspector_id:
+    def _record(self, call: AnswerCall, inspector: SignedInInspector, reading: ClockReading) -> StoredAnswer:
+        if call.inspector_id != inspector.inspector_id:
             raise CallError("This answer was given by another inspector.", do="Let them sign in.")
         sheet, check = self._rounds.check(call.sheet_id, call.check_id)
         look = self._looks.found(call.look_id, (call.sheet_id, call.check_id)) if call.look_id else None
-        said = self._said(call, inspector_id, look)
+        said = self._said(call, inspector.inspector_id, look)
         placed = answering.place(
             moment(call.answered_ms),
             None if call.sent_ms is None else moment(call.sent_ms),
@@ -126,7 +126,7 @@ class Answers:
             before = self._store.last_answer(call.sheet_id, check.check_id)
             decided = answering.decide(sheet, check, said, placed, before.result if before else None)
             kept = self._log.write(
-                AnswerRecord(sheet, check, call, said, placed, decided, before, reading, inspector_id)
+                AnswerRecord(sheet, check, call, said, placed, decided, before, reading, inspector)
             )
         if look is not None and look.crop is not None and decided.verified and call.photograph is None:
             self._keep(kept.event_id, look.crop)

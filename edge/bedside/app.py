@@ -27,22 +27,31 @@ from renzheng.edge.bedside.calls import (
     AnswerShown,
     LookCall,
     LookShown,
+    NewPasskeyCall,
     OpenCall,
+    PasskeyAsked,
+    PasskeyCall,
+    PasskeyCodeCall,
     PinCall,
     RoundShown,
     SheetShown,
     SignedIn,
 )
 from renzheng.edge.bedside.errors import (
+    NoPasskeysHereError,
     NotDueError,
     NotSignedInError,
+    PasskeyNeededError,
+    PasskeyRefusedError,
     RoundClosedError,
     TooManyTriesError,
     UnknownCheckError,
     UnknownLookError,
 )
 from renzheng.edge.bedside.inspection import Inspection
+from renzheng.edge.bedside.passkeys import RelyingParty, relying_party
 from renzheng.edge.bedside.showing import look_shown
+from renzheng.edge.bedside.signing_in import SignedInInspector
 from renzheng.edge.device.pages import POLICY, SHARED, answer_errors, is_own, serve_page
 from renzheng.edge.errors import BulkRefusedError, BulkUnreachableError, CallError, UnknownWitnessError
 from renzheng.edge.settings import LOOPBACK
@@ -59,6 +68,9 @@ _PROBLEMS: dict[type[RenzhengError], tuple[int, str]] = {
     NotSignedInError: (401, "not_signed_in"),
     UnknownWitnessError: (403, "unknown_witness"),
     TooManyTriesError: (429, "too_many_tries"),
+    PasskeyRefusedError: (403, "passkey_refused"),
+    PasskeyNeededError: (403, "passkey_needed"),
+    NoPasskeysHereError: (409, "no_passkeys_here"),
     RoundError: (403, "wrong_code"),
     NotDueError: (409, "not_due"),
     RoundClosedError: (410, "closed"),
@@ -86,6 +98,7 @@ def build_app(inspection: Inspection, *, secure: bool, health: Callable[[], Mapp
     serve_page(app, PAGE)
     _add_page(app)
     _add_signing_in(app, inspection, secure=secure)
+    _add_passkeys(app, inspection, secure=secure)
     _add_rounds(app, inspection)
     _add_looks(app, inspection)
 
@@ -171,37 +184,48 @@ _MANIFEST = {
 }
 
 
-def _inspector(inspection: Inspection, request: Request) -> str:
-    inspector_id = inspection.sign_ins.inspector(request.cookies.get(COOKIE))
-    if inspector_id is None:
+def _inspector(inspection: Inspection, request: Request) -> SignedInInspector:
+    inspector = inspection.sign_ins.inspector(request.cookies.get(COOKIE))
+    if inspector is None:
         raise NotSignedInError("Nobody is signed in on this page.", do="Sign in with number and PIN.")
-    return inspector_id
+    return inspector
+
+
+def _keep(response: Response, name: str, token: str, *, secure: bool, seconds: int | None = None) -> None:
+    response.set_cookie(
+        name, token, max_age=seconds, httponly=True, samesite="strict", secure=secure, path="/api"
+    )
+
+
+def _signed_in(inspection: Inspection, number: str, lists_secret: str | None = None) -> SignedIn:
+    reading = inspection.clock.read()
+    return SignedIn(
+        inspector_id=number,
+        lists_secret=lists_secret,
+        idle_seconds=inspection.idle_seconds,
+        device_ms=reading.wall.timestamp() * 1000,
+        clock_trusted=reading.trusted,
+    )
+
+
+def _caller(request: Request) -> str:
+    return request.client.host if request.client else ""
 
 
 def _add_signing_in(app: FastAPI, inspection: Inspection, *, secure: bool) -> None:
-    def keep(response: Response, name: str, token: str, seconds: int | None = None) -> None:
-        response.set_cookie(
-            name, token, max_age=seconds, httponly=True, samesite="strict", secure=secure, path="/api"
-        )
-
     async def sign_in(call: PinCall, request: Request, response: Response) -> SignedIn:
         token, tablet = await asyncio.to_thread(
             inspection.sign_ins.sign_in,
             call.number,
             call.pin.get_secret_value(),
-            caller=request.client.host if request.client else "",
+            caller=_caller(request),
             tablet=request.cookies.get(TABLET_COOKIE),
         )
-        keep(response, COOKIE, token)
+        inspection.sign_ins.sign_out(request.cookies.get(COOKIE, ""))
+        _keep(response, COOKIE, token, secure=secure)
         if tablet is not None:
-            keep(response, TABLET_COOKIE, tablet, TABLET_SECONDS)
-        reading = inspection.clock.read()
-        return SignedIn(
-            inspector_id=call.number,
-            idle_seconds=inspection.idle_seconds,
-            device_ms=reading.wall.timestamp() * 1000,
-            clock_trusted=reading.trusted,
-        )
+            _keep(response, TABLET_COOKIE, tablet, secure=secure, seconds=TABLET_SECONDS)
+        return _signed_in(inspection, call.number)
 
     async def sign_out(request: Request, response: Response) -> dict[str, bool]:
         inspection.sign_ins.sign_out(request.cookies.get(COOKIE, ""))
@@ -211,13 +235,48 @@ def _add_signing_in(app: FastAPI, inspection: Inspection, *, secure: bool) -> No
     async def witness(call: PinCall, request: Request) -> dict[str, bool]:
         beside = _inspector(inspection, request)
         await asyncio.to_thread(
-            inspection.sign_ins.witness, call.number, call.pin.get_secret_value(), beside=beside
+            inspection.sign_ins.witness, call.number, call.pin.get_secret_value(), beside=beside.inspector_id
         )
         return {"known": True}
 
     app.post("/api/sign-in")(sign_in)
     app.post("/api/sign-out")(sign_out)
     app.post("/api/witness")(witness)
+
+
+def _add_passkeys(app: FastAPI, inspection: Inspection, *, secure: bool) -> None:
+    sign_ins, passkeys = inspection.sign_ins, inspection.sign_ins.passkeys
+
+    def party(request: Request) -> RelyingParty:
+        return relying_party(f"http{'s' * secure}://{request.headers['host']}")
+
+    async def begin_new(call: PasskeyCodeCall, request: Request) -> PasskeyAsked:
+        asked = await asyncio.to_thread(
+            passkeys.ask_new, call.number, call.code, party(request), _caller(request)
+        )
+        return PasskeyAsked(ceremony=asked.ceremony, options=asked.options)
+
+    async def register(call: NewPasskeyCall) -> dict[str, bool]:
+        at = inspection.clock.read().wall
+        await asyncio.to_thread(passkeys.register, call.ceremony, call.credential, at)
+        return {"registered": True}
+
+    async def ask(request: Request) -> PasskeyAsked:
+        asked = await asyncio.to_thread(passkeys.ask, party(request), _caller(request))
+        return PasskeyAsked(ceremony=asked.ceremony, options=asked.options)
+
+    async def sign_in(call: PasskeyCall, request: Request, response: Response) -> SignedIn:
+        token, secret = await asyncio.to_thread(
+            sign_ins.sign_in_by_passkey, call.number, call.ceremony, call.credential
+        )
+        sign_ins.sign_out(request.cookies.get(COOKIE, ""))
+        _keep(response, COOKIE, token, secure=secure)
+        return _signed_in(inspection, call.number, secret)
+
+    app.post("/api/passkeys/new")(begin_new)
+    app.post("/api/passkeys")(register)
+    app.post("/api/passkeys/ask")(ask)
+    app.post("/api/sign-in/passkey")(sign_in)
 
 
 def _add_rounds(app: FastAPI, inspection: Inspection) -> None:
@@ -234,8 +293,8 @@ def _add_rounds(app: FastAPI, inspection: Inspection) -> None:
         return await asyncio.to_thread(inspection.rounds.open, sheet_id, call.code)
 
     async def answer(call: AnswerCall, request: Request) -> AnswerShown:
-        inspector_id = _inspector(inspection, request)
-        return await asyncio.to_thread(inspection.answers.take, call, inspector_id)
+        inspector = _inspector(inspection, request)
+        return await asyncio.to_thread(inspection.answers.take, call, inspector)
 
     app.get("/api/rounds")(rounds)
     app.post("/api/rounds/fetch")(fetch)

@@ -3,7 +3,7 @@
 import base64
 import binascii
 from datetime import UTC, datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
@@ -59,6 +59,40 @@ class PinCall(_Message):
     pin: Annotated[SecretStr, Field(min_length=1, max_length=64), AfterValidator(_writable_secret)]
 
 
+Credential = Annotated[str, Field(min_length=2, max_length=16_000)]
+"""What a browser answers for a passkey, as JSON."""
+Ceremony = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{20,80}$")]
+
+
+class PasskeyCodeCall(_Message):
+    """Begin to set up a passkey, by the code that whoever looks after the unit gave."""
+
+    number: ShortText
+    code: Annotated[str, Field(min_length=1, max_length=40), AfterValidator(_writable)]
+
+
+class NewPasskeyCall(_Message):
+    """A passkey that was made."""
+
+    ceremony: Ceremony
+    credential: Credential
+
+
+class PasskeyCall(_Message):
+    """A number and its passkey."""
+
+    number: ShortText
+    ceremony: Ceremony
+    credential: Credential
+
+
+class PasskeyAsked(_Message):
+    """What the browser is asked; `options` as Web Authentication has them in JSON."""
+
+    ceremony: str
+    options: dict[str, Any]
+
+
 class OpenCall(_Message):
     """Open a sheet: with the code that was read out, or without, to ask central for it."""
 
@@ -111,9 +145,10 @@ class AnswerCall(_Message):
 
 
 class SignedIn(_Message):
-    """A session begins."""
+    """A session begins; `lists_secret` opens the lists kept on the page, where it began by passkey."""
 
     inspector_id: str
+    lists_secret: str | None = None
     idle_seconds: float
     device_ms: float
     clock_trusted: bool

@@ -25,3 +25,15 @@ class UnknownLookError(InputError):
 
 class TooManyTriesError(InputError):
     """Too many wrong PINs; the same call may be made again later."""
+
+
+class PasskeyRefusedError(InputError):
+    """A passkey, or the code with which one is set up, does not hold; the message does not tell why."""
+
+
+class PasskeyNeededError(InputError):
+    """This number signs in by passkey on this unit, no longer by PIN."""
+
+
+class NoPasskeysHereError(InputError):
+    """Browsers make no passkeys for the address by which this page was opened."""

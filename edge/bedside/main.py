@@ -23,6 +23,8 @@ from renzheng.edge.bedside.fetching import CentralRounds, Fetcher, Rounds
 from renzheng.edge.bedside.inspection import Inspection
 from renzheng.edge.bedside.looking import Looks
 from renzheng.edge.bedside.opening import DeviceRounds
+from renzheng.edge.bedside.passkey_store import PasskeyStore
+from renzheng.edge.bedside.passkeys import Passkeys
 from renzheng.edge.bedside.patient_looks import PatientLooks
 from renzheng.edge.bedside.signing_in import SignIns
 from renzheng.edge.bedside.store import BedsideStore
@@ -31,7 +33,7 @@ from renzheng.edge.device.bulk import open_bulk
 from renzheng.edge.device.clock import Clock, SystemClock
 from renzheng.edge.device.coverage import CoverageStatus
 from renzheng.edge.device.link.uplink import read_central_key, software_with
-from renzheng.edge.device.pins import PinChecker, check_pin
+from renzheng.edge.device.pins import HourlyLimit, PinChecker, check_pin
 from renzheng.edge.device.server import Server
 from renzheng.edge.look.engines import EngineReport, choose_engine
 from renzheng.edge.look.enrolment import engine_name
@@ -66,6 +68,7 @@ class Unit(DeviceAgent):
         super().__init__(settings, clock=clock, central_key=central_key, software=software_with(engine.name))
         device, bedside = settings.device, settings.bedside
         self.bedside = BedsideStore(self.store, device.data_dir)
+        self._passkey_events = HourlyLimit()
         self.engine_report = EngineReport(engine, self.people, settings.face.model_dir)
         self.gallery = SiteGallery(self.people, engine, device.data_dir / "calibrations")
         self.looks = Looks(
@@ -102,6 +105,11 @@ class Unit(DeviceAgent):
         host = f"[{bedside.host}]" if ":" in bedside.host else bedside.host
         return f"{scheme}://{host}:{self._server.port}/"
 
+    @property
+    def named_url(self) -> str:
+        """The same by its name where it has one: passkeys belong to names, not to numbers."""
+        return self.url.replace("127.0.0.1", "localhost").replace("[::1]", "localhost")
+
     def standing(self) -> CoverageStatus:
         """Return that it sees nobody by itself."""
         return STANDING
@@ -122,7 +130,13 @@ class Unit(DeviceAgent):
     def _inspection(self, engine: FaceEngine) -> Inspection:
         """Put together what the page's calls are answered by."""
         bedside, clock = self.settings.bedside, self.clock
-        sign_ins = SignIns(self._pin_desk(), self.bedside, round(bedside.idle_minutes * 60_000))
+        sign_ins = SignIns(
+            self._pin_desk(),
+            Passkeys(PasskeyStore(self.store, self.running_time.read_ms), self.bedside.is_inspector),
+            self.bedside,
+            round(bedside.idle_minutes * 60_000),
+            tell=self._tell_passkey_refused,
+        )
         rounds = DeviceRounds(self.bedside, self.people, clock, self.fetcher)
         version = self.settings.kiosk.notice_version
         answers = Answers(
@@ -151,6 +165,12 @@ class Unit(DeviceAgent):
             self.event_writer.write(events.DevicePinRefused, events.PinRefusedData, **told)
 
         return PinChecker(self.store, self.people, running_ms=self.running_time.read_ms, tell=tell)
+
+    def _tell_passkey_refused(self, number: str) -> None:
+        if self._passkey_events.has_room(self.running_time.read_ms()):
+            known = WitnessId(number) if self.bedside.is_inspector(number) else None
+            told = {"place": "bedside", "witness_id": known, "failures": 1, "factor": "passkey"}
+            self.event_writer.write(events.DevicePinRefused, events.PinRefusedData, **told)
 
     def put_inspector(self, inspector_id: str, pin: str) -> None:
         """Enter an inspector, or set a new PIN.

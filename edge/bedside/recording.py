@@ -18,6 +18,7 @@ from renzheng.contracts.rounds import Check, Sheet
 from renzheng.edge.bedside import answering
 from renzheng.edge.bedside.answering import AnswerTime, Decided, SubmittedAnswer
 from renzheng.edge.bedside.calls import AnswerCall, PagePosition, moment
+from renzheng.edge.bedside.signing_in import SignedInInspector
 from renzheng.edge.bedside.store import StoredAnswer
 from renzheng.edge.device.clock import ClockReading
 from renzheng.edge.look.attendance import comparison_fields
@@ -36,7 +37,7 @@ class AnswerRecord:
         decided: what it comes to.
         before: the answer that it corrects.
         reading: the device's clock.
-        inspector_id: who gave it.
+        inspector: who gave it.
     """
 
     sheet: Sheet
@@ -47,7 +48,7 @@ class AnswerRecord:
     decided: Decided
     before: StoredAnswer | None
     reading: ClockReading
-    inspector_id: str
+    inspector: SignedInInspector
 
     @property
     def clock(self) -> events.Clock:
@@ -88,7 +89,8 @@ def answered_event(given: AnswerRecord, device_id: str, engine: str) -> SpotChec
             drawn_at=sheet.drawn_at,
             due_at=sheet.due_at,
             result=given.decided.result,
-            inspector_id=given.inspector_id,
+            inspector_id=given.inspector.inspector_id,
+            signed_in_by=given.inspector.factor,
             answer_id=given.call.answer_id,
             corrects=None if given.before is None else given.before.event_id,
             answer=given.call.choice.value,

@@ -1,36 +1,60 @@
-"""Who is signed in on which page: tokens in memory only, gone with the agent and after a silence."""
+"""Who is signed in on which page, and by what: tokens in memory, gone with the agent and after a silence."""
 
 import secrets
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 
+from renzheng.contracts.events import InspectorFactor
 from renzheng.contracts.ids import WitnessId
-from renzheng.edge.bedside.errors import TooManyTriesError
+from renzheng.edge.bedside.errors import PasskeyNeededError, PasskeyRefusedError, TooManyTriesError
+from renzheng.edge.bedside.passkeys import Passkeys
 from renzheng.edge.bedside.store import BedsideStore
 from renzheng.edge.device.pins import PinChecker, TriedTooOftenError
 from renzheng.edge.errors import UnknownWitnessError
 from renzheng.edge.look.watcher import now_ms
 
 
+@dataclass(frozen=True, slots=True)
+class SignedInInspector:
+    """Who is signed in, and by what; `credential_id` names the passkey, if it was one."""
+
+    inspector_id: WitnessId
+    factor: InspectorFactor
+    credential_id: str | None = None
+
+
 @dataclass(slots=True)
 class _Session:
-    inspector_id: WitnessId
+    inspector: SignedInInspector
     last_ms: int
 
 
 class SignIns:
-    """Inspectors and witnesses by number and PIN.
+    """Inspectors by number and passkey or PIN, witnesses by number and PIN.
 
     Args:
         pins: checks number and PIN.
+        passkeys: checks passkeys. A number that has one here signs in by PIN no more.
         store: knows who may inspect.
         idle_ms: a session that was silent for this long is over.
+        tell: hears of each passkey that was refused, with the number that was named.
     """
 
-    def __init__(self, pins: PinChecker, store: BedsideStore, idle_ms: int) -> None:
+    def __init__(
+        self,
+        pins: PinChecker,
+        passkeys: Passkeys,
+        store: BedsideStore,
+        idle_ms: int,
+        *,
+        tell: Callable[[str], None] = lambda _number: None,
+    ) -> None:
         self._pins = pins
+        self.passkeys = passkeys
         self._store = store
         self._idle_ms = idle_ms
+        self._tell = tell
         self._sessions: dict[str, _Session] = {}
         self._lock = threading.Lock()
 
@@ -49,32 +73,78 @@ class SignIns:
         Raises:
             UnknownWitnessError: number or PIN is not right, or this is no inspector.
             TooManyTriesError: too many were wrong.
+            PasskeyNeededError: the PIN is right, but this number has a passkey here.
         """
         lane = self._pins.lane_of(tablet, number)
         inspector_id = self._check(number, pin, caller=lane or caller, known=lane is not None, inspector=True)
+        if self.passkeys.store.count(inspector_id):
+            raise PasskeyNeededError(
+                "This number signs in by passkey on this unit.",
+                why="A PIN that was seen or guessed must not stand in for it.",
+                do="Use the tablet's passkey; `renzheng edge inspector` takes a lost one away.",
+            )
+        token = self._begin(SignedInInspector(inspector_id, "pin"))
+        return token, None if lane else self._pins.new_lane(inspector_id)
+
+    def sign_in_by_passkey(self, number: str, ceremony: str, credential: str) -> tuple[str, str]:
+        """Begin a session.
+
+        Args:
+            number: the inspector's.
+            ceremony: of the challenge that was asked for.
+            credential: what the browser answered, as JSON.
+
+        Returns:
+            The session's token, and the secret that opens the lists kept on the page.
+
+        Raises:
+            PasskeyRefusedError: the passkey does not hold, or not for this number.
+        """
+        try:
+            shown = self.passkeys.show(number, ceremony, credential)
+        except PasskeyRefusedError:
+            self._tell(number)
+            raise
+        inspector = SignedInInspector(WitnessId(number), "passkey", shown.credential_id)
+        return self._begin(inspector), shown.lists_secret
+
+    def _begin(self, inspector: SignedInInspector) -> str:
         token = secrets.token_urlsafe(32)
         with self._lock:
             now = now_ms()
             over = [held for held, one in self._sessions.items() if now - one.last_ms > self._idle_ms]
             for held in over:
                 del self._sessions[held]
-            self._sessions[token] = _Session(inspector_id, now)
-        return token, None if lane else self._pins.new_lane(inspector_id)
+            self._sessions[token] = _Session(inspector, now)
+        return token
 
     def sign_out(self, token: str) -> None:
         """End a session."""
         with self._lock:
             self._sessions.pop(token, None)
 
-    def inspector(self, token: str | None) -> WitnessId | None:
-        """Who is signed in under a token; None when nobody is, or not any more."""
+    def inspector(self, token: str | None) -> SignedInInspector | None:
+        """Who is signed in under a token; None when nobody is, or not any more.
+
+        Asked at each call: who may inspect no longer, or whose passkey was taken away, is signed out at once.
+        """
         with self._lock:
             session = self._sessions.get(token or "")
             now = now_ms()
             if session is None or now - session.last_ms > self._idle_ms:
                 return None
+            if not self._may_go_on(session.inspector):
+                del self._sessions[token or ""]
+                return None
             session.last_ms = now
-            return session.inspector_id
+            return session.inspector
+
+    def _may_go_on(self, inspector: SignedInInspector) -> bool:
+        if not self._store.is_inspector(inspector.inspector_id):
+            return False
+        if inspector.credential_id is None:
+            return not self.passkeys.store.count(inspector.inspector_id)
+        return self.passkeys.store.find(inspector.credential_id) is not None
 
     def witness(self, number: str, pin: str, *, beside: str) -> WitnessId:
         """Check a second person's PIN.

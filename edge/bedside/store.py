@@ -160,6 +160,14 @@ class BedsideStore:
         with self.store.writing() as database:
             database.execute("INSERT OR IGNORE INTO bedside_inspectors VALUES (?)", (inspector_id,))
 
+    def remove_inspector(self, inspector_id: str) -> bool:
+        """Let a number sign in no more; its passkeys go too. Returns whether it could."""
+        with self.store.writing() as database:
+            known = self.is_inspector(inspector_id)
+            for table in ("bedside_inspectors", "bedside_passkeys", "bedside_passkey_codes"):
+                database.execute(f"DELETE FROM {table} WHERE inspector_id = ?", (inspector_id,))  # noqa: S608
+        return known
+
     def is_inspector(self, inspector_id: str) -> bool:
         """Whether this number may sign in."""
         return (
@@ -216,6 +224,29 @@ def _first(database: Database) -> None:
         CREATE INDEX bedside_answers_by_check ON bedside_answers (sheet_id, check_id);
         CREATE TABLE bedside_inspectors (
             inspector_id TEXT PRIMARY KEY
+        ) STRICT;
+    """
+    for statement in statements.split(";"):
+        if statement.strip():
+            database.execute(statement)
+
+
+@MIGRATIONS(name="0002_passkeys")
+def _passkeys(database: Database) -> None:
+    statements = """
+        CREATE TABLE bedside_passkeys (
+            credential_id TEXT PRIMARY KEY,
+            inspector_id TEXT NOT NULL,
+            rp_id TEXT NOT NULL,
+            public_key BLOB NOT NULL,
+            sign_count INTEGER NOT NULL,
+            lists_secret TEXT NOT NULL,
+            made_at TEXT NOT NULL
+        ) STRICT;
+        CREATE TABLE bedside_passkey_codes (
+            inspector_id TEXT PRIMARY KEY,
+            code_hash TEXT NOT NULL,
+            until_ms INTEGER NOT NULL
         ) STRICT;
     """
     for statement in statements.split(";"):

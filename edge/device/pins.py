@@ -123,6 +123,20 @@ def _reads(text: str, form: str) -> bool:
     return 1900 <= year <= 2100  # noqa: PLR2004
 
 
+class HourlyLimit:
+    """Lets `EVENTS_AN_HOUR` events pass in any hour that the machine runs."""
+
+    def __init__(self) -> None:
+        self._told: deque[int] = deque(maxlen=EVENTS_AN_HOUR)
+
+    def has_room(self, now_ms: int) -> bool:
+        """Whether one more may pass; it is counted then."""
+        if len(self._told) == EVENTS_AN_HOUR and now_ms - self._told[0] < _HOUR_MS:
+            return False
+        self._told.append(now_ms)
+        return True
+
+
 class PinChecker:
     """Checks PINs for a kiosk or an inspector's unit.
 
@@ -142,7 +156,7 @@ class PinChecker:
         self._people = people
         self._running_ms = running_ms
         self._tell = tell
-        self._told: deque[int] = deque(maxlen=EVENTS_AN_HOUR)
+        self._events = HourlyLimit()
         self._under_way: set[tuple[str, str]] = set()
         self._lock = threading.Lock()
         self._places = {known: threading.BoundedSemaphore(MOST_AT_ONCE) for known in (True, False)}
@@ -255,10 +269,8 @@ class PinChecker:
                 database.execute(f"{what} WHERE number = ? AND caller = ?", (number, caller))
 
     def _say(self, number: str) -> None:
-        now = self._running_ms()
-        if self._tell is None or (len(self._told) == EVENTS_AN_HOUR and now - self._told[0] < _HOUR_MS):
+        if self._tell is None or not self._events.has_room(self._running_ms()):
             return
-        self._told.append(now)
         known = self._store.row("SELECT 1 AS one FROM witnesses WHERE witness_id = ?", number) is not None
         row = self._store.row(
             "SELECT sum(failures) AS n FROM pin_tries WHERE number = ? AND caller != ?", number, _ANY

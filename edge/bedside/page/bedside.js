@@ -1,6 +1,7 @@
 // The bedside page: shows one screen at a time, asks for what an answer needs, and never waits for the network.
 import { Camera } from "/static/camera.js";
 import { call } from "/static/device.js";
+import { possible, setUp } from "/static/passkey.js";
 import { repaint } from "/shared/repaint.js";
 import { covering, Session } from "/static/session.js";
 import { byWard, matches } from "/static/sheet.js";
@@ -89,26 +90,51 @@ function paintStanding() {
 
 // --- signing in and out
 
-$("lock-form").onsubmit = async (event) => {
-  event.preventDefault();
-  if ($("enter").disabled) return;  // two tries at once would count as one
-  const [number, pin] = [$("number").value.trim(), $("pin").value];
+const entering = [$("enter"), $("passkey"), $("new-passkey")];
+
+// One try at a time: two at once would count as one.
+async function enter(begin) {
+  if ($("enter").disabled) return;
   $("lock-problem").textContent = "";
-  $("enter").disabled = true;
+  for (const each of entering) each.disabled = true;
   try {
-    session = await Session.begin(number, pin, paintSoon);
+    session = await begin($("number").value.trim());
   } catch (error) {
     $("lock-problem").textContent = problem(error.message);
     return;
   } finally {
-    $("pin").value = "";
-    $("enter").disabled = false;
+    $("pin").value = $("passkey-code").value = "";
+    for (const each of entering) each.disabled = false;
   }
+  $("passkey-form").hidden = true;
   touchedMs = Date.now();
   watchPosition();
   await resume();
   session.sync();
+}
+
+const byPasskey = (number) => {
+  if (!number) throw new Error("number_missing");
+  return Session.beginByPasskey(number, paintSoon);
 };
+
+$("lock-form").onsubmit = (event) => {
+  event.preventDefault();
+  const pin = $("pin").value;
+  enter((number) => Session.begin(number, pin, paintSoon));
+};
+$("passkey").onclick = () => enter(byPasskey);
+$("new-passkey").onclick = () => { $("passkey-form").hidden = !$("passkey-form").hidden; };
+$("passkey-form").onsubmit = (event) => {
+  event.preventDefault();
+  const code = $("passkey-code").value;
+  enter(async (number) => {
+    if (!number) throw new Error("number_missing");
+    await setUp(number, code);
+    return byPasskey(number);
+  });
+};
+$("passkey").hidden = $("new-passkey").hidden = !possible();
 
 // Where the page was when it was closed: at the bed in hand, if one was.
 async function resume() {
@@ -512,6 +538,11 @@ function paintSoon() {
   requestAnimationFrame(() => {
     paintSoon.asked = false;
     if (!session) return;
+    if (session.over) {  // what waits stays here, and goes once the inspector is signed in again
+      lock();
+      $("lock-problem").textContent = problem("not_signed_in");
+      return;
+    }
     paintStanding();
     if (screen() === "rounds") paintRounds();
     if (screen() === "list") paintList();

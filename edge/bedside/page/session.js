@@ -1,8 +1,9 @@
 // Who is signed in here, the lists that they opened, and everything about them that is kept.
 import { call, SHORT_MS, sync } from "/static/device.js";
+import * as passkey from "/static/passkey.js";
 import { covering, plainCode, standing, unseal } from "/static/sheet.js";
 import {
-  dropList, enqueue, hasLock, makeLock, meta, putMeta, queued, readDraft, readList, sealBytes, sealValue, unlock,
+  dropList, enqueue, lockedBy, makeLock, meta, putMeta, queued, readDraft, readList, sealBytes, sealValue, unlock,
   WrongPin, writeAnswer, writeDraft, writeList,
 } from "/static/vault.js";
 
@@ -11,8 +12,8 @@ const KEPT_AFTER_CLOSE_MS = 24 * 3_600_000;
 const ORDER = ["open", "due", "not_due", "closed"];
 
 export class Session {
-  constructor(number, pin, key, changed) {
-    Object.assign(this, { number, pin, key, changed, lists: new Map(), rounds: [], connected: true });
+  constructor(number, again, key, changed) {
+    Object.assign(this, { number, again, key, changed, lists: new Map(), rounds: [], connected: true });
     this.skewMs = 0;
     this.clockTrusted = true;
     this.waiting = 0;
@@ -22,15 +23,31 @@ export class Session {
 
   // Sign in at the device; without it, by the lock kept here. Throws the name of a problem.
   static async begin(number, pin, changed) {
-    const answer = await call("/api/sign-in", { number, pin });
+    const again = () => call("/api/sign-in", { number, pin });
+    return Session.unlocked(number, await again(), () => pin, { again, changed, by: "pin" });
+  }
+
+  // The same by the tablet's passkey: its secret opens the lists as a PIN does.
+  static async beginByPasskey(number, changed) {
+    const again = null;  // a tablet is not asked without its inspector: the page locks instead
+    const { answer, secret } = await passkey.show(number);
+    const open = () => secret ?? passkey.secretOf();
+    return Session.unlocked(number, answer, open, { again, changed, by: "passkey" });
+  }
+
+  static async unlocked(number, answer, secretOf, { again, changed, by }) {
     if (!answer.ok && answer.status !== 0) throw new Error(answer.value.problem ?? "fault");
-    if (answer.status === 0 && !await hasLock(number)) throw new Error("first_offline");
-    const key = await unlock(number, pin).catch((error) => {
+    const held = await lockedBy(number);
+    if (answer.status === 0 && !held) throw new Error("first_offline");
+    if (answer.status === 0 && held !== by) throw new Error(`${held}_offline`);
+    const secret = await secretOf();
+    if (!secret) throw new Error("passkey_away");
+    const key = await unlock(number, secret).catch((error) => {
       if (!(error instanceof WrongPin)) throw error;
-      if (answer.status === 0) throw new Error("wrong_pin");
-      return makeLock(number, pin);
+      if (answer.status === 0) throw new Error(by === "pin" ? "wrong_pin" : "passkey_refused");
+      return makeLock(number, secret, by);
     });
-    const session = new Session(number, pin, key, changed);
+    const session = new Session(number, again, key, changed);
     session.hear(answer);
     await putMeta("last number", number);
     await session.count();
@@ -64,7 +81,12 @@ export class Session {
   }
 
   async signIn() {
-    const answer = await call("/api/sign-in", { number: this.number, pin: this.pin });
+    if (!this.again) {
+      this.over = true;
+      this.changed();
+      return false;
+    }
+    const answer = await this.again();
     this.hear(answer);
     return answer.ok;
   }
@@ -198,7 +220,7 @@ export class Session {
 
   draft(value) { return this.inOrder(() => writeDraft(this.key, this.number, value)); }
   lastDraft() { return readDraft(this.key, this.number).catch(() => null); }
-  end() { call("/api/sign-out", {}); this.key = this.pin = null; this.lists.clear(); }
+  end() { call("/api/sign-out", {}); this.key = this.again = null; this.lists.clear(); }
 }
 
 const learnt = (answer) => ({

@@ -1,6 +1,6 @@
 // What the page keeps on its device. Two keys: the device's own, which cannot be read out of the browser, around
-// everything that waits to be handed over; and under it one that only the inspector's PIN opens, around the lists
-// with names. A page that was not unlocked can show nothing, and a PIN that is guessed at too often loses the lists.
+// everything that waits to be handed over; and under it one that only the inspector's PIN or passkey opens, around the
+// lists with names. A page that was not unlocked can show nothing, and a PIN that is guessed at too often loses the lists.
 const NAME = "bedside";
 const ITERATIONS = 600_000; // PBKDF2-SHA-256, about a quarter of a second on a telephone
 const MOST_TRIES = 10;
@@ -67,9 +67,13 @@ async function pinKey(pin, salt) {
 
 const listKey = (raw) => crypto.subtle.importKey("raw", raw, "AES-GCM", false, ["encrypt", "decrypt"]);
 
-export const hasLock = async (number) => Boolean(await meta(`lock ${number}`));
+// By what an inspector's lists open here: "pin", "passkey", or null where there are none.
+export async function lockedBy(number) {
+  const lock = await meta(`lock ${number}`);
+  return lock ? lock.by ?? "pin" : null;
+}
 
-// The key of an inspector's lists, from the PIN alone.
+// The key of an inspector's lists, from the PIN alone, or from what the passkey gave.
 export async function unlock(number, pin) {
   const lock = await meta(`lock ${number}`);
   if (!lock) throw new WrongPin("no lock");
@@ -87,13 +91,13 @@ export async function unlock(number, pin) {
 }
 
 // A new key for an inspector whom the device itself has just let in; lists under an older one are let go.
-export async function makeLock(number, pin) {
+export async function makeLock(number, pin, by) {
   await forget(number);
   const raw = crypto.getRandomValues(new Uint8Array(32));
   const salt = crypto.getRandomValues(new Uint8Array(16));
   const sealed = await encrypt(await pinKey(pin, salt), raw);
   const wrapped = await sealValue({ iv: [...sealed.iv], body: [...new Uint8Array(sealed.body)] });
-  await putMeta(`lock ${number}`, { salt, wrapped, failures: 0 });
+  await putMeta(`lock ${number}`, { salt, wrapped, by, failures: 0 });
   const key = await listKey(raw);
   raw.fill(0);
   return key;

@@ -293,3 +293,52 @@ def test_wrong_pins_wrong_codes_and_a_round_before_its_hour(tmp_path, feed):
             assert held.kept("lists") == ""
     finally:
         unit.stop()
+
+
+def virtual_authenticator(page):
+    """A tablet's own authenticator, which knows its user and gives a secret of its own (PRF)."""
+    cdp = page.context.new_cdp_session(page)
+    cdp.send("WebAuthn.enable")
+    options = {"protocol": "ctap2", "ctap2Version": "ctap2_1", "transport": "internal", "hasPrf": True}
+    options |= {"hasResidentKey": True, "hasUserVerification": True, "isUserVerified": True}
+    cdp.send("WebAuthn.addVirtualAuthenticator", {"options": options | {"automaticPresenceSimulation": True}})
+
+
+def test_an_inspector_signs_in_by_the_tablets_passkey_and_opens_kept_lists_by_it_without_network(unit, feed):
+    code = unit.inspection.sign_ins.passkeys.store.give_code("I-7")
+    with tablet(unit.named_url, feed, language="en") as held:
+        virtual_authenticator(held.page)
+        held.reach("lock")
+        held.type("#number", "I-7")
+        held.tap("#new-passkey")
+        held.type("#passkey-code", code)
+        inspect(held, "15-passkey")
+        held.tap("#passkey-form button")
+        held.reach("rounds")
+        held.tap("#fetch")
+        held.page.wait_for_selector("[data-round=open]")
+        held.tap("[data-round=open]")
+        held.reach("list")
+        held.bed("C7", "absent")
+        held.tap("#confirm")
+        held.save()
+        held.waiting(0)
+        (event,) = events_of(unit, "spot_check.answered")
+        assert event["data"]["signed_in_by"] == "passkey"
+        held.tap("#leave")
+        held.sign_in()
+        held.page.wait_for_selector("#lock-problem:not(:empty)")
+        assert "passkey" in held.page.inner_text("#lock-problem")
+        held.context.set_offline(True)
+        held.tap("#passkey")
+        held.reach("rounds")
+        held.tap("[data-round=open]")
+        held.reach("list")
+        assert held.page.inner_text("[data-check=C7] .tag")
+        held.context.set_offline(False)
+        held.tap("#leave")
+        held.tap("#passkey")
+        held.reach("rounds")
+        unit.inspection.sign_ins.passkeys.store.remove("I-7")
+        held.tap("#fetch")
+        held.reach("lock")
