@@ -30,8 +30,13 @@ demo: $(VENV)/.ready  ## Play a dialysis day: faces at the kiosk, events to cent
 
 test: lint types imports suite  ## Check, and pass all tests; sets up the real parts they need.
 
-suite: $(VENV)/.ready-dev lint
+suite: $(VENV)/.ready-dev lint $(CACHE)/.collected
 	@RENZHENG_PORTRAITS=$(CURDIR)/$(CACHE)/portraits $(BIN)/python -m pytest $(TESTS) $(PYTEST)
+
+# one process compiles the tests with their assertions written out, before each worker would for itself
+$(CACHE)/.collected: $(VENV)/.ready-dev
+	@$(BIN)/python -m pytest --collect-only -qq >/dev/null || true  # the suite says what is wrong
+	@touch $@
 
 check: lint types imports  ## Lint and type-check; part of `make test`.
 

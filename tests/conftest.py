@@ -1,5 +1,6 @@
 """What every test shares: real parts are there, or the test says loudly why not."""
 
+import gc
 import os
 import shutil
 from collections import defaultdict
@@ -24,6 +25,8 @@ settings.register_profile(
 )
 settings.load_profile("renzheng")
 os.environ["RENZHENG_LANG"] = "en"  # what a test expects of the command line, whatever the developer speaks
+# the same engine as Chromium's: it draws no window around the page, which takes half of the processor's time
+os.environ.setdefault("RENZHENG_CHROMIUM", shutil.which("chromium-headless-shell") or "/usr/bin/chromium")
 
 STORES = ("sqlite", "postgresql")
 SYSTEM_PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
@@ -68,6 +71,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     left_out = {item for item in items if item.get_closest_marker("long")} | _on_the_other_store(short)
     config.hook.pytest_deselected(items=[item for item in items if item in left_out])
     items[:] = [item for item in items if item not in left_out]
+
+
+def pytest_collection_finish() -> None:
+    """Keep what was collected, and stays to the end, out of every further search for garbage."""
+    gc.collect()
+    gc.freeze()
+
+
+def pytest_unconfigure() -> None:
+    """Let all be found again: what an extension counts must be gone at the end."""
+    gc.unfreeze()
 
 
 def _on_the_other_store(items: Iterable[pytest.Item]) -> set[pytest.Item]:

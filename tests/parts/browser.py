@@ -3,10 +3,9 @@
 import contextlib
 from collections.abc import Iterator
 
+from parts.chromium import PROGRAM, QUIET
 from playwright.sync_api import Page, Request, sync_playwright
 
-CHROMIUM = "/usr/bin/chromium"
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
 PATIENCE_MS = 60_000
 """Nothing here shows how fast a page comes: a busy machine may take its time."""
 
@@ -15,7 +14,7 @@ PATIENCE_MS = 60_000
 def chromium_page() -> Iterator[Page]:
     """Open a page that the tests of a module use one after the other."""
     with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS, timeout=PATIENCE_MS)
+        running = playwright.chromium.launch(executable_path=PROGRAM, args=QUIET, timeout=PATIENCE_MS)
         page = running.new_page(viewport={"width": 1280, "height": 800})
         page.set_default_timeout(PATIENCE_MS)
         yield page

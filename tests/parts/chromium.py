@@ -4,6 +4,7 @@ Chromium opens the camera's film anew whenever a page begins to look, so one bro
 the name that it was started with is a link, which is laid to the film of the test that runs.
 """
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -12,15 +13,15 @@ from typing import Any
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, BrowserType, Page, Playwright, sync_playwright
 
-PROGRAM = "/usr/bin/chromium"
+PROGRAM = os.environ["RENZHENG_CHROMIUM"]
+QUIET = ("--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--in-process-gpu")
 PATIENCE_MS = 90_000
 """How long a page is waited for: a busy machine must fail no test."""
 _ARGUMENTS = (
+    *QUIET,
     "--use-fake-ui-for-media-stream",
     "--use-fake-device-for-media-stream",
     "--autoplay-policy=no-user-gesture-required",
-    "--no-sandbox",
-    "--disable-gpu",
     "--no-first-run",
     "--disable-background-networking",
     "--disable-component-update",

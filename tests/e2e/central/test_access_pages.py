@@ -94,8 +94,8 @@ def test_from_the_one_time_address_to_the_pages(console, page, name):
     page.goto(f"{url}/first?code={codes[name]}")
     page.fill("#password", PASSWORD)
     page.fill("#again", PASSWORD)
-    page.click("main button")
-    page.wait_for_load_state("networkidle")
+    with page.expect_navigation():
+        page.click("main button")
     page.set_viewport_size({"width": 1280, "height": 900})
     for path in PAGES[name]:
         for language in ("zh", "en"):

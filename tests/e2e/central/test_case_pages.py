@@ -59,8 +59,8 @@ class People:
                 control.set_input_files(value)
             else:
                 control.fill(value)
-        form.locator("button").click()
-        page.wait_for_load_state("networkidle")
+        with page.expect_navigation():
+            form.locator("button").click()
         return page
 
 
@@ -94,8 +94,8 @@ def test_from_the_month_to_issued_in_four_acts(people):
 
     def press(selector):
         acts.append(selector)
-        page.click(selector)
-        page.wait_for_load_state("networkidle")
+        with page.expect_navigation():
+            page.click(selector)
 
     with uncomplaining(page):
         page.goto(f"{people.console.url}/lines")
@@ -124,8 +124,8 @@ def test_lists_by_keys_groups_and_files(people):
     assert page.locator("[name=doubt]:checked").count() == 1
     looked_at(page, "list")
     page = people.open("lin", "/doubts?state=issued&group=shape")
-    page.click("a.open >> nth=0")
-    page.wait_for_load_state("networkidle")
+    with page.expect_navigation():
+        page.click("a.open >> nth=0")
     assert page.locator("h1").inner_text().startswith("疑点清单 100 个")
     with page.expect_download() as kept:
         page.click("a[href^='/doubts.csv']")
@@ -137,8 +137,8 @@ def test_lists_by_keys_groups_and_files(people):
 def case_of(people, name):
     """Open an institution's only case; return its address."""
     page = people.open(name, "/cases")
-    page.click("a.open")
-    page.wait_for_load_state("networkidle")
+    with page.expect_navigation():
+        page.click("a.open")
     return re.sub(r"\?.*", "", page.url).removeprefix(people.console.url)
 
 
@@ -171,8 +171,8 @@ def receive(people, first, second):
     page = people["office-1"]
     assert doubts_of(page) == [], "nothing is seen before the receipt"
     looked_at(page, "receive")
-    page.click(".receive button")
-    page.wait_for_load_state("networkidle")
+    with page.expect_navigation():
+        page.click(".receive button")
     looked_at(page, "case-office")
     doubts = doubts_of(page)
     assert len(doubts) == LINES
@@ -198,8 +198,8 @@ def accept_a_kind(people):
     page = people.open("office-2", "/doubts?state=issued&group=shape")
     page.click("a.open >> nth=0")
     page.select_option("[name=position]", "accept")
-    page.click("button[value='submit:all']")
-    page.wait_for_load_state("networkidle")
+    with page.expect_navigation():
+        page.click("button[value='submit:all']")
     assert "已办 5 个" in page.locator(".notice.supported").inner_text()
 
 
@@ -219,8 +219,8 @@ def decide(people, contested, cleared):
     other.goto(people.console.url + contested)
     people.send("he", contested, "finalise", amount="300.00")
     other.fill("#act-finalise [name=amount]", "250.00")
-    other.click("#act-finalise button")
-    other.wait_for_load_state("networkidle")
+    with other.expect_navigation():
+        other.click("#act-finalise button")
     assert "别人刚刚更改过" in other.locator("#refused").inner_text()
     other.close()
     page = people.send("he", cleared, "finalise", amount="1.00")
@@ -234,15 +234,15 @@ def sit(people, case, medical):
     page = people.open("lin", case)
     for name in ("expert-1", "expert-2"):
         page.check(f"[name=member][value={name}]")
-    page.click("form.panel button")
-    page.wait_for_load_state("networkidle")
+    with page.expect_navigation():
+        page.click("form.panel button")
     assert "三人以上的单数" in page.locator("#refused").inner_text()
     assert page.is_checked("[name=member][value=expert-1]"), "what was chosen is still there"
     looked_at(people.open("lin", case), "case-panel")
     for name in ("expert-1", "expert-2", "expert-3"):
         people["lin"].check(f"[name=member][value={name}]")
-    people["lin"].click("form.panel button")
-    people["lin"].wait_for_load_state("networkidle")
+    with people["lin"].expect_navigation():
+        people["lin"].click("form.panel button")
     people.send("expert-1", medical, "vote", decision="uphold", reason="指征不符")
     assert "指征不符" not in people.open("expert-2", medical).locator("main").inner_text()
     for name in ("expert-2", "expert-3"):
@@ -265,8 +265,8 @@ def run_late(people):
         people[name].context.add_cookies([people.console.cookie(name)])
     for hospital, told in (("H02", "已办 10 个"), ("H03", "没有机构签收的证明")):
         page = people.open("lin", f"/doubts?late=yes&institution={hospital}")
-        page.click("button[value='overdue:all']")
-        page.wait_for_load_state("networkidle")
+        with page.expect_navigation():
+            page.click("button[value='overdue:all']")
         assert told in page.locator(".notice.supported, [role=alert]").first.inner_text()
 
 

@@ -1,10 +1,10 @@
 """CDS Hooks 2: discovery, cards, feedback; shapes by a schema written from the specification's tables."""
 
 import asyncio
+import importlib
 import json
 from dataclasses import replace
 
-import jsonschema
 import pytest
 from parts.asking import Asking
 from parts.check_site import HD, HP, PAIR, Site
@@ -62,6 +62,12 @@ CARDS = {
 
 
 @pytest.fixture(scope="module")
+def jsonschema():
+    """Loaded where it is used: it takes seconds to build its grammars of addresses."""
+    return importlib.import_module("jsonschema")
+
+
+@pytest.fixture(scope="module")
 def site(tmp_path_factory):
     return Site(tmp_path_factory.mktemp("site"))
 
@@ -101,7 +107,7 @@ def hook(name, *orders, encounter="E1", selections=None, **more):
     }  # fmt: skip
 
 
-def test_services_are_found(site):
+def test_services_are_found(site, jsonschema):
     answer = asyncio.run(Asking(site.app, site.tokens["his-1"]).ask("GET", "/cds-services", b"", {}))
     told = json.loads(answer.body)
     jsonschema.validate(told, SERVICES)
@@ -110,7 +116,7 @@ def test_services_are_found(site):
 
 
 @pytest.mark.parametrize("name", ["order-select", "order-sign", "encounter-discharge"])
-def test_haemoperfusion_beside_haemodialysis_is_a_card_and_what_was_done_is_kept(site, name):
+def test_haemoperfusion_beside_haemodialysis_is_a_card_and_what_was_done_is_kept(site, jsonschema, name):
     chosen = ["ServiceRequest/a"] if name == "order-select" else None
     body = hook(name, order("a", HP), order("b", HD), encounter=f"E-{name}", selections=chosen)
     told = site.check(body, path=f"/cds-services/{name}")
@@ -166,7 +172,7 @@ def test_words_of_a_point_are_no_markup(site):
         ),
     ],
 )
-def test_whatever_comes_in_is_answered_without_a_card_and_says_why(site, body, code):
+def test_whatever_comes_in_is_answered_without_a_card_and_says_why(site, jsonschema, body, code):
     told = site.check(body, path="/cds-services/order-sign")
     jsonschema.validate(told, CARDS)
     assert (told["cards"], told["extension"]["renzheng.checks"]["code"]) == ([], code)
