@@ -102,7 +102,7 @@ class RequestLimits:
             if refused is None and _is_json(scope) and has_key_twice(whole):
                 refused = 400
             if refused is None:
-                await self._app(scope, _replayed(whole, receive), self._sending(send))
+                await self._app(scope, replayed(whole, receive), self._sending(send))
             elif refused:
                 await _refuse(refused, receive, send, advising)
         finally:
@@ -147,7 +147,7 @@ def _is_json(scope: Scope) -> bool:
     return not kinds or any(b"json" in value.lower() for value in kinds)
 
 
-def _replayed(body: bytes, receive: Receive) -> Receive:
+def replayed(body: bytes, receive: Receive) -> Receive:
     """Give the body once, and then what the server says (that the caller has gone)."""
     parts = [{"type": "http.request", "body": body, "more_body": False}]
 

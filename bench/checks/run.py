@@ -44,6 +44,7 @@ class Measured:
         p50_ms, p95_ms, p99_ms: of an answer over HTTP.
         processor_ms: of the serving process for a check.
         memory_mb: most that the process held.
+        empty_a_second, empty_p99_ms: of an ordinary route of the same server (`/health`).
         advices: shown.
         evaluator_ms, evaluator_p99_ms: of the evaluator and its history, without HTTP and keeping.
         rival_ms, rival_p99_ms: of the same kinds as SQL at each call.
@@ -63,6 +64,8 @@ class Measured:
     p99_ms: float
     processor_ms: float
     memory_mb: float
+    empty_a_second: float
+    empty_p99_ms: float
     advices: int
     evaluator_ms: float
     evaluator_p99_ms: float
@@ -84,13 +87,16 @@ def run(size: world.Size, callers: int, seconds: float, tell: Callable[[str], No
         tell(f"{size.persons * size.lines_each:,} lines in {filled:.1f} s")
         begin = time.monotonic()
         serving = Serving(Path(made))
-        asking = Callers(serving.url, token, size.persons)
+        serving_after = time.monotonic() - begin
+        asking = Callers(serving.url, token, size.persons, callers)
+        begin = time.monotonic()
         asking.ask(1, 0.001)
-        started = time.monotonic() - begin
+        started = serving_after + time.monotonic() - begin
         asking.ask(callers, _WARM_SECONDS)
         before = serving.used()
         told = asking.ask(callers, seconds)
         used = serving.used()
+        empty = asking.ask_for_nothing(callers, min(seconds, _WARM_SECONDS))
         serving.end()
         every = len(told.milliseconds)
         evaluator, rival, same = against_the_rival(path, size, max(200, min(3_000, told.checks)))
@@ -108,6 +114,8 @@ def run(size: world.Size, callers: int, seconds: float, tell: Callable[[str], No
             p99_ms=told.quantile(0.99),
             processor_ms=(used.processor_seconds - before.processor_seconds) * 1000 / max(1, every),
             memory_mb=used.memory_mb,
+            empty_a_second=empty.a_second,
+            empty_p99_ms=empty.quantile(0.99),
             advices=told.advices,
             evaluator_ms=evaluator[0],
             evaluator_p99_ms=evaluator[2],

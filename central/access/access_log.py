@@ -29,6 +29,8 @@ START = Head(0, NOTHING)
 MANY_PERSONS = 200
 """An entry of so many persons or more is shown as bulk reading."""
 _AT_ONCE = 2_000
+_HEAD = sa.select(TABLE.c.number, TABLE.c.hash).order_by(TABLE.c.number.desc()).limit(1)
+_INSERT, _INSERT_PERSONS = sa.insert(TABLE), sa.insert(PERSONS)
 _LOCK = sa.text("SELECT pg_advisory_xact_lock(:class, :number)")
 
 
@@ -81,9 +83,9 @@ def append_all(connection: sa.Connection, accesses: Sequence[Access], now: datet
         own = {"account_id": access.account_id, "entry": entry, "hash": last.hash}
         rows.append({"number": number, "at": to_us(now), **own})
         persons += [{"person_id": person, "number": number} for person in sorted(set(access.persons))]
-    connection.execute(sa.insert(TABLE), rows)
+    connection.execute(_INSERT, rows)
     if persons:
-        connection.execute(sa.insert(PERSONS), persons)
+        connection.execute(_INSERT_PERSONS, persons)
     return [row["number"] for row in rows]
 
 
@@ -112,8 +114,7 @@ def hash_of(entry: bytes) -> str:
 
 def head(connection: sa.Connection) -> Head:
     """Read the end of the chain; number 0 while there is no entry."""
-    query = sa.select(TABLE.c.number, TABLE.c.hash).order_by(TABLE.c.number.desc()).limit(1)
-    row = connection.execute(query).first()
+    row = connection.execute(_HEAD).first()
     return Head(row.number, row.hash) if row else START
 
 

@@ -4,7 +4,7 @@ An account is never deleted, since the access log names it.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
@@ -472,3 +472,34 @@ def account_of_token(
         return None
     scopes = found.permissions if row.scopes is None else frozenset(map(Permission, orjson.loads(row.scopes)))
     return found, found.permissions & scopes
+
+
+def standing_of_tokens(
+    connection: sa.Connection, tokens: Sequence[str], now: datetime
+) -> Mapping[str, tuple[object, ...]]:
+    """Read what shows whether bearer tokens still stand for what they stood for; one statement for many.
+
+    Args:
+        connection: a transaction.
+        tokens: as programs show them.
+        now: when.
+
+    Returns:
+        For each token that holds, values that change with its account's roles and institutions.
+    """
+    shown = {hashed(token): token for token in tokens}
+    rows = connection.execute(_STANDING, {"hashes": list(shown), "now": to_us(now)})
+    return {shown[name]: tuple(told) for name, *told in rows}
+
+
+_STANDING = sa.text(
+    """SELECT t.token_hash, t.scopes, t.account_id,
+  (SELECT count(*) FROM account_roles r WHERE r.account_id = t.account_id),
+  (SELECT max(granted_at) FROM account_roles r WHERE r.account_id = t.account_id),
+  (SELECT count(*) FROM account_institutions i WHERE i.account_id = t.account_id),
+  (SELECT min(institution_id) FROM account_institutions i WHERE i.account_id = t.account_id),
+  (SELECT max(institution_id) FROM account_institutions i WHERE i.account_id = t.account_id)
+FROM account_tokens t JOIN accounts a ON a.account_id = t.account_id
+WHERE t.token_hash IN :hashes AND t.valid_until > :now AND t.revoked_at IS NULL AND a.disabled_at IS NULL
+  AND (a.valid_from IS NULL OR a.valid_from <= :now) AND (a.valid_until IS NULL OR a.valid_until > :now)"""
+).bindparams(sa.bindparam("hashes", expanding=True))

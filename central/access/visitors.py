@@ -42,8 +42,16 @@ class Visitor:
     id_token: str | None = None
 
 
-KNOWN_SECONDS = 1.0
-"""So long a revoked token still holds for checks, at each of which hospitals' systems show theirs."""
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A program that was known by its token, and what showed that it held (`standing_of_tokens`)."""
+
+    visitor: Visitor
+    standing: tuple[object, ...] | None
+
+
+KNOWN_SECONDS = 10.0
+"""So long a token is taken for known while a check is made; `note_holding` asks again before the answer."""
 BY_SHARED_TOKEN = Visitor("(access token)", (), SHARED_TOKEN)
 ON_THIS_MACHINE = Visitor("(this machine)", (), SHARED_TOKEN)
 IN_TROUBLE = Visitor("(this machine)", (), frozenset({Permission.HEALTH}))
@@ -70,7 +78,7 @@ class Visitors:
         self._database, self._clock = database, clock
         self._policy, self._trusted = policy, trusted
         self._claimed = False
-        self._known: Mapping[str, tuple[float, Visitor | None]] = {}
+        self._known: Mapping[str, tuple[float, Known | None]] = {}
         self._together = Together(self._note_all)
 
     def claimed(self) -> bool:
@@ -89,17 +97,21 @@ class Visitors:
         account, permissions = found
         return Visitor(account.account_id, sorted(account.roles), permissions, account.scope)
 
-    def by_recent_token(self, token: str) -> Visitor | None:
+    def known_by_token(self, token: str) -> Known | None:
         """Know a program by its bearer token, and keep it for `recent`."""
-        now, key = time.monotonic(), hashed(token)
         known = self.by_token(token)
-        if known is not None:
-            kept = {one: other for one, other in self._known.items() if now < other[0]}
-            self._known = {**kept, key: (now + KNOWN_SECONDS, known)}
-        return known
+        if known is None:
+            return None
+        with self._database.reading() as connection:
+            standing = accounts.standing_of_tokens(connection, [token], self._clock()).get(token)
+        found = Known(known, standing)
+        now = time.monotonic()
+        kept = {key: one for key, one in self._known.items() if now < one[0]}
+        self._known = {**kept, hashed(token): (now + KNOWN_SECONDS, found)}
+        return found
 
-    def recent(self, token: str) -> Visitor | None:
-        """Return whom a token was known to stand for within the last second, without asking the store."""
+    def recent(self, token: str) -> Known | None:
+        """Return whom a token stood for a little before; `note_holding` says whether it still does."""
         until, known = self._known.get(hashed(token), (0.0, None))
         return known if time.monotonic() < until else None
 
@@ -140,6 +152,36 @@ class Visitors:
             sqlalchemy.exc.SQLAlchemyError: the store did not take it.
         """
         return self._together.write(access)
+
+    def note_holding(self, entries: Sequence[tuple[str, Known, Access]]) -> frozenset[str]:
+        """Write the entries of programs into the access log, of those whose token stands as it was known.
+
+        Token and entry are of one transaction: what is revoked is not answered once this has begun.
+
+        Args:
+            entries: each a token, for whom it was known to stand, and the entry.
+
+        Returns:
+            The tokens that stand, once their entries are durable.
+
+        Raises:
+            sqlalchemy.exc.SQLAlchemyError: the store did not take them.
+        """
+        now = self._clock()
+        with self._database.writing() as connection:
+            tokens = sorted({token for token, *_ in entries})
+            standing = accounts.standing_of_tokens(connection, tokens, now)
+            good = {
+                token
+                for token, known, _ in entries
+                if token in standing and standing[token] == known.standing
+            }
+            holding = [entry for token, _, entry in entries if token in good]
+            if holding:
+                access_log.append_all(connection, holding, now)
+        for token in set(tokens) - good:
+            self._known = {key: one for key, one in self._known.items() if key != hashed(token)}
+        return frozenset(good)
 
     def _note_all(self, accesses: Sequence[Access]) -> Sequence[int]:
         with self._database.writing() as connection:

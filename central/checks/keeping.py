@@ -2,10 +2,10 @@
 
 import threading
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, Self
 
 import orjson
 import pysqlite3.dbapi2 as sqlite3
@@ -72,6 +72,10 @@ class Check:
     advices: Sequence[tuple[Mapping[str, Any], bool]]
     keys: Collection[str]
 
+    def unseen(self) -> Self:
+        """Return it as it is kept where nobody saw what it advises."""
+        return replace(self, advices=[(one, False) for one, _ in self.advices], keys=())
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -91,6 +95,16 @@ class Kept:
     stage: str
     asked: bytes
     advised: frozenset[tuple[str, str]]
+
+
+class Keeping(Protocol):
+    """What a check asks of whoever keeps it."""
+
+    def advised(self, keys: Collection[str], since_us: int) -> set[str]:
+        """Return those of these keys that were shown since then."""
+
+    def keep(self, check: Check) -> None:
+        """Keep a check."""
 
 
 class Keeper:
@@ -127,22 +141,31 @@ class Keeper:
 
     def keep(self, check: Check) -> None:
         """Keep a check; a power cut may lose the last ones, which nobody has answered."""
+        self.keep_all([check])
+
+    def keep_all(self, checks: Sequence[Check]) -> None:
+        """Keep several checks in one transaction (see `keep`)."""
+        if not checks:
+            return
+        rows = [
+            (
+                one.check_id, one.at_us, one.institution_id, one.account_id, one.stage, one.code,
+                one.asked,
+            )
+            for one in checks
+        ]  # fmt: skip
         told = [
             (one["id"], check.check_id, one["point"], one["version"], int(shown), orjson.dumps(one))
+            for check in checks
             for one, shown in check.advices
         ]
-        row = (
-            check.check_id, check.at_us, check.institution_id, check.account_id, check.stage, check.code,
-            check.asked,
-        )  # fmt: skip
+        keys = [(key, check.at_us) for check in checks for key in check.keys]
         with self._lock:
             self._begin("NORMAL")
             with self._connection:
-                self._connection.execute("INSERT INTO checks VALUES (?,?,?,?,?,?,?)", row)
+                self._connection.executemany("INSERT INTO checks VALUES (?,?,?,?,?,?,?)", rows)
                 self._connection.executemany("INSERT INTO advices VALUES (?,?,?,?,?,?)", told)
-                self._connection.executemany(
-                    "INSERT OR REPLACE INTO advised VALUES (?,?)", [(key, check.at_us) for key in check.keys]
-                )
+                self._connection.executemany("INSERT OR REPLACE INTO advised VALUES (?,?)", keys)
 
     def institution_of(self, check_id: str) -> str | None:
         """Return of which institution a check is; None where there is no such check."""
@@ -294,3 +317,25 @@ def _advised(at_us: int, *told: Any) -> Advised:
     institution, department, point, version, kind, action, reason, answered_us = told
     seconds = None if answered_us is None else (answered_us - at_us) / 1e6
     return Advised(institution, department, point, version, kind, action or "", reason or "", seconds)
+
+
+class Grouped:
+    """Holds checks until they are kept together.
+
+    Args:
+        keeper: that will keep them.
+        keys: of advices that are about to be shown, by these checks or by others made at the same time.
+    """
+
+    def __init__(self, keeper: Keeper, keys: set[str]) -> None:
+        self._keeper, self._keys = keeper, keys
+        self.checks: list[Check] = []
+
+    def advised(self, keys: Collection[str], since_us: int) -> set[str]:
+        """Return those of these keys that were shown since then, or are about to be."""
+        return self._keeper.advised(keys, since_us) | self._keys.intersection(keys)
+
+    def keep(self, check: Check) -> None:
+        """Hold a check."""
+        self.checks.append(check)
+        self._keys.update(check.keys)

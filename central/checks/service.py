@@ -1,18 +1,19 @@
 """A check from what was asked to what is told; it fails open, and says what was not checked."""
 
+import copy
 import datetime as dt
 import hashlib
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Self
 from zoneinfo import ZoneInfo
 
 from renzheng.central.checks.asked import CheckAsked, as_read
 from renzheng.central.checks.evaluator import Evaluator
 from renzheng.central.checks.history import History
 from renzheng.central.checks.in_force import InForce
-from renzheng.central.checks.keeping import Answer, Check, Keeper
+from renzheng.central.checks.keeping import Answer, Check, Keeper, Keeping
 from renzheng.central.checks.lost_power import Lost, lowered
 from renzheng.central.checks.reminders import reason_of
 from renzheng.central.store.times import to_us
@@ -72,7 +73,22 @@ class Checks:
     ) -> None:
         self._lost, self._count = lost, count
         self._in_force, self._evaluator, self.keeper = in_force, Evaluator(history), keeper
+        self._keeping: Keeping = keeper
+        self._known = in_force.now
         self._terms, self._clock = terms, clock
+
+    def together(self) -> Self:
+        """Return the same, with the knowledge of now, for checks that are made together."""
+        other = copy.copy(self)
+        known = self._in_force.now()
+        vars(other)["_known"] = lambda: known
+        return other
+
+    def kept_by(self, keeping: Keeping) -> Self:
+        """Return the same, whose checks another one keeps."""
+        other = copy.copy(self)
+        vars(other)["_keeping"] = keeping
+        return other
 
     def check(self, asked: CheckAsked, account_id: str) -> dict[str, Any]:
         """Make a check and keep it; whatever fails ends in "no advice" with a code."""
@@ -92,7 +108,7 @@ class Checks:
 
     def _check(self, asked: CheckAsked, account_id: str) -> dict[str, Any]:
         now = self._clock()
-        known = self._in_force.now()
+        known = self._known()
         place = self._evaluator.history.place(normalised_id(asked.institution_id))
         zone = ZoneInfo(place.timezone or self._terms.timezone)
         today = now.astimezone(zone).date()
@@ -159,7 +175,9 @@ class Checks:
         """Choose what is shown, keep everything, and return the answer."""
         at_us = to_us(now)
         keys = {one["id"]: _key(asked, one) for one in advices if one["power"] != Power.WATCH.value}
-        before = self.keeper.advised(set(keys.values()), at_us - AGAIN_AFTER // dt.timedelta(microseconds=1))
+        before = self._keeping.advised(
+            set(keys.values()), at_us - AGAIN_AFTER // dt.timedelta(microseconds=1)
+        )
         fresh = [one for one in advices if keys.get(one["id"], "") not in {"", *before}]
         shown = fresh[:MOST_SHOWN]
         told = [(one, one in shown) for one in advices]
@@ -167,7 +185,7 @@ class Checks:
             new_id(), at_us, normalised_id(asked.institution_id), account_id, asked.stage, code,
             asked.model_dump_json().encode(), told, [keys[one["id"]] for one in shown],
         )  # fmt: skip
-        self.keeper.keep(check)
+        self._keeping.keep(check)
         self._count("renzheng_checks_total", stage=asked.stage, code=code)
         for one in shown:
             self._count("renzheng_advices_total", kind=one["kind"], power=one["power"])

@@ -197,7 +197,7 @@ class Gate:
         try:
             found = None
             if shown:
-                return await self._program(shown, request.url.path)
+                return await run_in_threadpool(self._visitors.by_token, shown)
             if session:
                 found = await run_in_threadpool(self._visitors.by_session, session)
             if found is None and not await self._is_claimed():
@@ -206,13 +206,6 @@ class Gate:
             logger.error("nobody can be known by the store: %s", describe(error))  # noqa: TRY400
             return IN_TROUBLE if self._token is None and not self._accounts_only else None
         return found
-
-    async def _program(self, token: str, path: str) -> Visitor | None:
-        assert self._visitors is not None
-        if self._advising(path) is None:
-            return await run_in_threadpool(self._visitors.by_token, token)
-        recent = self._visitors.recent(token)
-        return recent or await run_in_threadpool(self._visitors.by_recent_token, token)
 
     def _by_cookie(self, request: Request) -> Visitor | None:
         return BY_SHARED_TOKEN if self._knows_cookie(request) else None

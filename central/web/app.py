@@ -84,6 +84,7 @@ from renzheng.central.web.console import (
 )
 from renzheng.central.web.guard import check_routes, guard, needs, open_to_all
 from renzheng.central.web.guesses import Guesses
+from renzheng.central.web.lane import Lane
 from renzheng.common.limits import BodyLimits, RequestLimits
 from renzheng.common.metrics import CONTENT_TYPE
 from renzheng.common.supervised import health_of
@@ -142,6 +143,12 @@ def build_app(
     )
     app.middleware("http")(gate)
     app.middleware("http")(_with_headers)
+    door = check_routes_of.Door(
+        checks_of(settings, clock, LostPowers(database).now, metrics.add), settings.checks.deadline_ms / 1000
+    )
+    app.add_middleware(
+        Lane, door=door, visitors=visitors, guesses=guesses, masks=app.state.masks, headers=HEADERS
+    )
     if settings.host in LOOPBACK:  # a page elsewhere cannot reach us under another name (DNS rebinding)
         known = [name for name in (urlsplit(settings.public_url).hostname,) if name]
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=[*LOOPBACK, "[::1]", *known])
@@ -150,7 +157,7 @@ def build_app(
     app.include_router(routes.build_router(database, settings, service), prefix="/api/v1")
     zone = ZoneInfo(settings.timezone)
     _add_cases(app, database, settings, clock)
-    _add_checks(app, database, settings, clock, metrics)
+    _add_checks(app, door, settings, clock)
     app.include_router(problem_pages.build_router(database, settings, clock, service))
     lists = Lists(settings.months_dir)
     app.include_router(pages.build_router(database, settings, clock, lists))
@@ -212,12 +219,9 @@ def _add_signing_in(  # noqa: PLR0917 - what they all stand on
 
 
 def _add_checks(
-    app: FastAPI, database: Database, settings: Settings, clock: Callable[[], datetime], metrics: Metrics
+    app: FastAPI, door: check_routes_of.Door, settings: Settings, clock: Callable[[], datetime]
 ) -> None:
     """Add checks before and during treatment, by each way of asking, and what became of them."""
-    door = check_routes_of.Door(
-        checks_of(settings, clock, LostPowers(database).now, metrics.add), settings.checks.deadline_ms / 1000
-    )
     app.include_router(check_routes_of.build_router(door, lambda: to_us(clock())), prefix="/api/v1")
     app.include_router(reminder_pages.build_router(door.checks.keeper, ZoneInfo(settings.timezone), clock))
     app.include_router(cds_checks.build_router(door, clock))

@@ -63,16 +63,20 @@ class Use:
 
     def access(self, request: Request, outcome: str | None = None) -> Access | None:
         """Return what is to be written down of it; None where nothing is."""
-        reads = request.method in READING
+        query = f"?{request.url.query}" if request.url.query else ""
+        return self.access_to(request.method, f"{request.url.path}{query}", address_of(request), outcome)
+
+    def access_to(self, method: str, path: str, address: str, outcome: str | None = None) -> Access | None:
+        """Return what is to be written down of a call of an address (see `access`)."""
+        reads = method in READING
         if self.permission is None or (reads and not self.terms.persons and outcome is None):
             return None
-        query = f"?{request.url.query}" if request.url.query else ""
         return Access(
             account_id=self.visitor.account_id,
             roles=self.visitor.roles,
-            address=address_of(request),
+            address=address,
             act=self.permission.value,
-            what=f"{request.method} {request.url.path}{query} {self.viewer.remark}".strip()[:MOST_CHARACTERS],
+            what=f"{method} {path} {self.viewer.remark}".strip()[:MOST_CHARACTERS],
             purpose=self.terms.purpose,
             outcome=outcome or ("shown" if reads else "changed"),
             persons=frozenset(self.viewer.persons),

@@ -15,7 +15,7 @@ from renzheng.central.checks.keeping import Answer
 from renzheng.central.checks.service import Checks
 from renzheng.central.store import viewer
 from renzheng.central.store.times import to_us
-from renzheng.central.web.api.checks import Door, is_theirs, note_person, parsed, who
+from renzheng.central.web.api.checks import Door, Way, is_theirs, note_person, parsed, who
 from renzheng.central.web.guard import needs
 from renzheng.contracts.ids import normalised_id
 
@@ -25,6 +25,8 @@ Service = Annotated[str, Path(min_length=1, max_length=100)]
 def build_router(door: Door, clock: Callable[[], dt.datetime]) -> APIRouter:
     """Build the routes."""
     router = APIRouter(prefix=cds_hooks.PREFIX, tags=["CDS Hooks"])
+    ways = {name: _way(name, clock) for name in cds_hooks.SERVICES}
+    door.ways |= {f"{cds_hooks.PREFIX}/{name}": way for name, way in ways.items()}
 
     @router.get("", summary="Services there are", operation_id="cds_services")
     @needs(Permission.CHECKS)
@@ -35,9 +37,7 @@ def build_router(door: Door, clock: Callable[[], dt.datetime]) -> APIRouter:
     @needs(Permission.CHECKS)
     async def check(service: Service, request: Request) -> Any:
         _must_be(service)
-        account, content = who(request), await request.body()
-        made = await door.within(lambda: _made(door.checks, service, content, account, clock()))
-        return made if isinstance(made, dict) else cds_hooks.no_cards(made)
+        return await door.answer(ways[service], request)
 
     @router.post("/{service}/feedback", summary="What was done about cards", operation_id="cds_feedback")
     @needs(Permission.CHECKS)
@@ -52,6 +52,13 @@ def build_router(door: Door, clock: Callable[[], dt.datetime]) -> APIRouter:
         return JSONResponse({})
 
     return router
+
+
+def _way(service: str, clock: Callable[[], dt.datetime]) -> Way:
+    return Way(
+        lambda checks, content, account: _made(checks, service, content, account, clock()),
+        lambda _, code: cds_hooks.no_cards(code),
+    )
 
 
 def _must_be(service: str) -> None:

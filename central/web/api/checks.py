@@ -2,7 +2,8 @@
 
 import codecs
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import anyio
@@ -74,6 +75,19 @@ class Taken(BaseModel):
     code: str
 
 
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How calls of one address are answered.
+
+    Args:
+        make: makes the checks of a body for an account, in the viewer's thread; an answer, or a code.
+        nothing: returns "no advice" to a body, with a code.
+    """
+
+    make: Callable[[Checks, bytes, str], dict[str, Any] | str]
+    nothing: Callable[[bytes, str], Mapping[str, Any]]
+
+
 class Door:
     """Makes checks beside the event loop, a few at a time and none for longer than the deadline.
 
@@ -83,18 +97,25 @@ class Door:
     """
 
     def __init__(self, checks: Checks, deadline_seconds: float) -> None:
-        self.checks, self._deadline = checks, deadline_seconds
+        self.checks, self.deadline_seconds = checks, deadline_seconds
+        self.ways: dict[str, Way] = {}
         self._limiter = anyio.CapacityLimiter(THREADS)
         self._waiting = 0
 
-    async def within(self, made: Callable[[], dict[str, Any] | str]) -> dict[str, Any] | str:
+    async def answer(self, way: Way, request: Request) -> Mapping[str, Any]:
+        """Return the answer to a call, within the deadline."""
+        content, account = await request.body(), who(request)
+        made = await self._within(lambda: way.make(self.checks, content, account))
+        return way.nothing(content, made) if isinstance(made, str) else made
+
+    async def _within(self, made: Callable[[], dict[str, Any] | str]) -> dict[str, Any] | str:
         """Return what is made within the deadline; else, or where it gives one, a code."""
         if self._waiting >= MOST_AT_ONCE:
             return "overloaded"
         self._waiting += 1
         try:
             found: dict[str, Any] | str = "late"
-            with anyio.move_on_after(self._deadline):
+            with anyio.move_on_after(self.deadline_seconds):
                 found = await anyio.to_thread.run_sync(made, limiter=self._limiter, abandon_on_cancel=True)
         except HTTPException:
             raise
@@ -115,7 +136,8 @@ def _made(checks: Checks, content: bytes, account_id: str) -> dict[str, Any] | s
     if not is_theirs(asked.institution_id):
         raise HTTPException(404, "There is no such institution.")
     note_person(asked)
-    return checks.check(asked, account_id)
+    told = checks.check(asked, account_id)
+    return {**told, "advices": [{name: one[name] for name in Advice.model_fields} for one in told["advices"]]}
 
 
 def is_theirs(institution_id: str) -> bool:
@@ -164,14 +186,13 @@ def _body(model: type[BaseModel]) -> dict[str, Any]:
 def build_router(door: Door, now_us: Callable[[], int]) -> APIRouter:
     """Build the routes."""
     router = APIRouter(tags=["checks"])
+    way = door.ways["/api/v1/checks"] = Way(_made, lambda _, code: nothing(code))
 
     @router.post("/checks", response_model=CheckAnswer, openapi_extra=_body(CheckAsked))
     @needs(Permission.CHECKS)
     async def check(request: Request) -> Any:
         """Check an order or a settlement; the answer is always one, and may be "no advice" with a code."""
-        content, account = await request.body(), who(request)
-        made = await door.within(lambda: _made(door.checks, content, account))
-        return made if isinstance(made, dict) else nothing(made)
+        return await door.answer(way, request)
 
     @router.post("/checks/{check_id}/answers", response_model=Taken, openapi_extra=_body(AnswerAsked))
     @needs(Permission.CHECKS)

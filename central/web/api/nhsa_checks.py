@@ -15,7 +15,7 @@ from renzheng.central.checks.asked import NotReadableError
 from renzheng.central.checks.service import Checks
 from renzheng.central.store import viewer
 from renzheng.central.store.times import to_us
-from renzheng.central.web.api.checks import Door, is_theirs, note_person, parsed, who
+from renzheng.central.web.api.checks import Door, Way, is_theirs, note_person, parsed, who
 from renzheng.central.web.guard import needs
 from renzheng.contracts.ids import normalised_id
 
@@ -34,12 +34,15 @@ def build_router(door: Door, clock: Clock, stages: Mapping[str, str]) -> APIRout
     router = APIRouter(prefix="/nhsa", tags=["national interface"])
 
     def add(number: str, purpose: str) -> None:
+        way = door.ways[f"/nhsa/{number}"] = Way(
+            lambda checks, content, account: _made(checks, number, content, account, stages, clock),
+            lambda content, code: _nothing(content, code, clock),
+        )
+
         @router.post(f"/{number}", summary=purpose, operation_id=f"nhsa_{number}")
         @needs(Permission.CHECKS)
         async def check(request: Request) -> Any:
-            account, content = who(request), await request.body()
-            made = await door.within(lambda: _made(door.checks, number, content, account, stages, clock))
-            return made if isinstance(made, dict) else _nothing(content, made, clock)
+            return await door.answer(way, request)
 
     add("3101", "Check before: an order")
     add("3102", "Check during: a charge or a settlement")

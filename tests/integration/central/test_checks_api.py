@@ -1,14 +1,19 @@
 """`POST /api/v1/checks`: advices in force, nothing twice, and an answer whatever comes in."""
 
+import asyncio
 import codecs
 import datetime as dt
+import json
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import sqlalchemy as sa
-from parts.check_site import HD, HP, PAIR, Site
+from parts.asking import Asking
+from parts.check_site import HD, HP, NOW, PAIR, Site
 
+from renzheng.central.access import access_log, accounts
+from renzheng.central.access.roles import Role
 from renzheng.central.access.visitors import Visitors
 from renzheng.central.checks.filling import fill
 from renzheng.central.checks.history import History
@@ -104,6 +109,38 @@ def test_only_those_who_may_ask_and_only_for_their_institution(site):
     assert site.ask(asked(item("1", HP)), who="his-2").status == 404
     assert site.ask(asked(item("1", HP)), who="au").status == 403
     assert site.ask(asked(item("1", HP)), who="wrong token").status == 401
+
+
+def test_a_token_that_is_taken_away_holds_for_no_further_check(tmp_path):
+    site = Site(tmp_path)
+    body = asked(item("1", HP), item("2", HD))
+    assert site.ask(body).status == 200
+    with site.database.writing() as connection:
+        accounts.revoke_tokens(connection, "his-1", NOW)
+    assert site.ask(body).status == 401
+    assert site.ask(body, who="his-2").status == 404
+    with site.database.writing() as connection:
+        accounts.set_roles(connection, "his-2", frozenset({Role.AUDITOR}), frozenset(), "test", NOW)
+    assert site.ask(body, who="his-2").status == 403
+
+
+def test_calls_that_come_together_are_written_down_one_each_and_advised_once(site):
+    bodies = [
+        json.dumps(asked(item("1", HP), item("2", HD), visit="V50", person=f"P5{n // 2}")) for n in range(4)
+    ]
+    caller = Asking(site.app, site.tokens["his-1"])
+    with site.database.reading() as connection:
+        before = access_log.head(connection).sequence
+
+    async def all_at_once():
+        return await asyncio.gather(*(caller.ask("POST", "/api/v1/checks", one.encode()) for one in bodies))
+
+    told = [json.loads(answer.body) for answer in asyncio.run(all_at_once())]
+    assert [len(one["advices"]) for one in told] == [1, 0, 0, 0], "one order of one doctor, asked four times"
+    with site.database.reading() as connection:
+        _, entries = access_log.read(connection, access_log.Wanted(limit=4))
+        assert access_log.verify(connection).sequence == before + 4
+    assert sorted(person for one in entries for person in one["persons"]) == ["P50", "P50", "P51", "P51"]
 
 
 def test_what_is_not_known_of_the_patient_is_not_checked(site):
@@ -297,5 +334,6 @@ def test_nothing_is_shown_while_it_cannot_be_written_down_and_nobody_waits(tmp_p
         raise sa.exc.OperationalError("INSERT", {}, Exception("disk I/O error"))
 
     monkeypatch.setattr(Visitors, "note", refuse)
+    monkeypatch.setattr(Visitors, "note_holding", refuse)
     assert site.check(asked(item("1", HP), item("2", HD)))["code"] == "error"
     assert site.check({"input": {"data": {}}}, path="/nhsa/3103")["infcode"] == -1
