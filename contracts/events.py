@@ -36,6 +36,10 @@ class Purpose(StrEnum):
 
     DIALYSIS = "dialysis"
     INPATIENT = "inpatient"
+    REHABILITATION = "rehabilitation"
+    STIMULATION = "stimulation"
+    HYPERBARIC = "hyperbaric"
+    IMAGING = "imaging"
     OUTPATIENT = "outpatient"
     PHARMACY = "pharmacy"
 

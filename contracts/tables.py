@@ -106,13 +106,21 @@ def _extra(
     return Column(name, kind, nullable=True, choices=choices, may_be_absent=True, note=note)
 
 
-PURPOSES = ("dialysis", "inpatient", "outpatient", "pharmacy")
+SERVICE_KINDS = ("rehabilitation", "stimulation", "hyperbaric", "imaging", "outpatient", "pharmacy")
+"""Kinds of service point beside the dialysis room; its events have the kind as purpose."""
+PURPOSES = ("dialysis", "inpatient", *SERVICE_KINDS)
 HAEMODIALYSIS_CLASSES = ("haemodialysis", "haemodiafiltration", "haemofiltration", "haemoperfusion")
-ITEM_CLASSES = (*HAEMODIALYSIS_CLASSES, "peritoneal_dialysis", "bed_day", "other")
+SERVICE_CLASSES = ("rehabilitation", "stimulation", "hyperbaric", "imaging")
+"""Classes of items that are in scope where a service point covers them."""
+ITEM_CLASSES = (*HAEMODIALYSIS_CLASSES, "peritoneal_dialysis", "bed_day", *SERVICE_CLASSES, "other")
+STAFF_ROLES = ("doctor", "nurse", "technician")
 OUTCOMES = ("match", "non_match", "attack_suspected", "not_acquired", "manual", "declined")
 VERDICTS = ("supported", "contradicted", "insufficient")
-ITEM_UNITS = ("session", "hour", "day")
-"""What a quantity of 1 of an item is; without a value a session, for a bed a day."""
+ITEM_UNITS = ("session", "hour", "day", "part")
+"""What a quantity of 1 of an item is; without a value a session, for a bed a day.
+
+A part is of the body: several are treated in one session.
+"""
 WITNESS_SOURCES = ("device", "hospital")
 """Who wrote a machine's log; without a value the hospital."""
 BOXES = (
@@ -324,9 +332,59 @@ MACHINE_SESSIONS = Table(
         _time("started_at"),
         _time("ended_at"),
         _extra("source", choices=WITNESS_SOURCES, note="who wrote the log; empty: the hospital"),
+        _extra("serial_number", note="the maker's number of the machine, where its log tells it"),
+        _extra("accession_number", note="the request that the run answers, where its log tells it"),
     ),
     intervals=(Interval("started_at", "ended_at"),),
-    note="one run of a dialysis machine, from its own log",
+    note="one run of a treatment machine or an imaging station, from its own log",
+)
+
+SERVICE_POINTS = Table(
+    "service_points",
+    (
+        _text("point_id"),
+        _text("institution_id"),
+        _choice("kind", *SERVICE_KINDS),
+        _maybe("room", note="empty: the treatment comes to the patient's bed"),
+        _maybe("item_codes", note="what is billed for it: codes, parted by `;`"),
+        _maybe("item_classes", note="the same by class: rehabilitation, stimulation, hyperbaric, imaging"),
+        _maybe("device_ids", note="the devices at its door, parted by `;`; each alone sees who comes"),
+        _maybe("machine_ids", note="as in machine_sessions, parted by `;`"),
+        _maybe("log_source", note="the device_id under which coverage tells when the machines' log was read"),
+        _maybe(
+            "minimum_minutes",
+            ColumnType.INTEGER,
+            note="what must be shown of a session; empty or 0: one visit, without an end",
+        ),
+        _maybe("staff_needed", note="doctor, nurse, technician, parted by `;`; each must be shown"),
+        _maybe("valid_from", ColumnType.DATE),
+        _maybe("valid_to", ColumnType.DATE),
+    ),
+    key=("point_id",),
+    intervals=(Interval("valid_from", "valid_to"),),
+    note="one room, counter or bedside service, and what is billed for it",
+    optional=True,
+)
+
+STAFF_PRESENCE = Table(
+    "staff_presence",
+    (
+        _text("presence_id"),
+        _text("institution_id"),
+        _text("staff_id", note="as in claim_lines.doctor_id"),
+        _choice("role", *STAFF_ROLES),
+        _choice("state", "present", "leave"),
+        _time("from_at"),
+        _maybe("to_at", ColumnType.TIMESTAMP, note="empty: not told"),
+        _maybe("point_id", note="the service point; empty: somewhere in the house"),
+        _maybe("person_id", note="the same human being as an insured person"),
+        _choice("shown_by", "face", "passkey", "manual", nullable=True),
+        Column("clock_trusted", ColumnType.BOOLEAN),
+    ),
+    key=("presence_id",),
+    intervals=(Interval("from_at", "to_at"),),
+    note="a stretch in which one of the staff was at work, or on leave",
+    optional=True,
 )
 
 PERSON_ALIASES = Table(
@@ -468,6 +526,8 @@ INPUT_TABLES: Mapping[str, Table] = {
         OPERATIONS,
         DRUG_SALES,
         DRUG_STOCK,
+        SERVICE_POINTS,
+        STAFF_PRESENCE,
     )
 }
 """Every table the audit reads, by name, in the order of the documentation; `REJECTS` apart, which is evidence

@@ -70,6 +70,15 @@ USUAL: Mapping[str, Mapping[str, Any]] = {
         "paid_by": "fund",
     },
     "drug_stock": {"institution_id": "H1", "kind": "purchase", "code": "C1", "item_code": "DRUG"},
+    "service_points": {"point_id": "S1", "institution_id": "H1", "kind": "stimulation", "room": "1"},
+    "staff_presence": {
+        "institution_id": "H1",
+        "staff_id": "D1",
+        "role": "doctor",
+        "state": "present",
+        "shown_by": "face",
+        "clock_trusted": True,
+    },
     "rejects": {"table": "claim_lines", "institution_id": "H1", "file": "example.csv", "line": 2},
 }
 COPIED: Mapping[str, Mapping[str, str]] = {
@@ -81,6 +90,8 @@ COPIED: Mapping[str, Mapping[str, str]] = {
 }
 """Columns that repeat another one where an example leaves them out."""
 
+LISTS_OF_IDS = ("item_codes", "device_ids", "machine_ids", "log_source")
+"""Columns of service_points that name ids of other tables."""
 HERBAL = "T001700010"
 """A herbal piece: the national codes of these begin with T, so its name is left as it is."""
 CATALOGUE: Mapping[str, str] = {
@@ -201,12 +212,15 @@ def _value(kind: ColumnType, value: Any, number: int, later: dt.timedelta) -> An
 def _prefixed(
     table: Table, row: Mapping[str, Any], prefix: str, known_codes: Sequence[str]
 ) -> dict[str, Any]:
-    return {
-        name: prefix + value
-        if isinstance(value, str) and _is_id(table, name) and value not in known_codes and value != HERBAL
-        else value
-        for name, value in row.items()
-    }
+    def renamed(name: str, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        if name in LISTS_OF_IDS:
+            return ";".join(one if one in known_codes else prefix + one for one in value.split(";"))
+        kept = not _is_id(table, name) or value in known_codes or value == HERBAL
+        return value if kept else prefix + value
+
+    return {name: renamed(name, value) for name, value in row.items()}
 
 
 def _is_id(table: Table, column: str) -> bool:

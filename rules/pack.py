@@ -21,7 +21,7 @@ from renzheng.rules.reading import MOST_BYTES, as_text, read_csv, read_yaml
 
 HERE = Path(__file__).parent
 NATIONAL = HERE / "national"
-LINE_RULES = ("line-haemodialysis", "line-bed-day")
+LINE_RULES = ("line-haemodialysis", "line-bed-day", "line-service-point")
 SIGNATURE = "pack.jws"
 """The signature of a whole pack, in its folder; that of a region is `regions/CODE.jws`."""
 
@@ -180,7 +180,7 @@ def load_pack(path: Path | None = None) -> Pack:
 
     `path` is one rule file, which is put beside the national pack (or in the place of its rule of that id); a
     folder of rule files; a folder like this one (national/, regions/, knowledge/); or one with regions/ or
-    knowledge/ alone, which go on top of the national rules. The two rules of line verdicts come from the
+    knowledge/ alone, which go on top of the national rules. The rules of line verdicts come from the
     national pack where the other one has none.
 
     Raises:

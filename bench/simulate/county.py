@@ -316,7 +316,16 @@ def _tables(
             for institution_id, device_id, purpose, start, end, state in life.rows()
         ],
         "machine_sessions": [
-            (run.institution_id, run.machine_id, run.person_id, _at(run.start), _at(run.end), "hospital")
+            (
+                run.institution_id,
+                run.machine_id,
+                run.person_id,
+                _at(run.start),
+                _at(run.end),
+                "hospital",
+                None,
+                None,
+            )
             for run in ledger.machines
         ],
         "person_aliases": [(old, new, _at(since)) for old, new, since in ledger.renumbered],

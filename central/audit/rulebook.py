@@ -26,6 +26,14 @@ BESIDE_THE_STEPS: Mapping[str, str] = {
     "coded_lines": "claim_lines as they were sent, reversals too, with the class and unit that the catalogue "
     "gives their code on their day; `item_class` is empty where it knows none",
     "days": "the parameters of the line rules, day by day",
+    "point_houses": "the places that service points make: all of an institution that share a kind or what is "
+    "billed; whether treatment may come to the bed, and whether one visit is all that is asked",
+    "point_items": "what is billed for each service point: a code or a class, the days, the minutes that "
+    "must be shown, and who of the staff",
+    "point_kinds": "the kinds of service point of each place",
+    "point_machines": "the machines of each place",
+    "point_watchers": "the devices that could have seen what each element of a place saw; without a device "
+    "where nothing could",
     "refused_lines": "billed rows that came in with an institution and an amount and were not taken, by the "
     "importer or by the audit (`box`, as in the ledger)",
     "rejects": "rows of any table (`table`) that an importer did not take, and why",

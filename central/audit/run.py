@@ -8,6 +8,7 @@ import json
 import shutil
 import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
@@ -45,9 +46,22 @@ from renzheng.central.audit.request import (
     no_progress,
 )
 from renzheng.central.audit.rulebook import require_readable, require_signatures
+from renzheng.central.audit.service_points import point_tables, read_point
 from renzheng.central.audit.settings import calendar, day_settings, early_day
 from renzheng.central.audit.sources import Source, find_sources, read_rejects
-from renzheng.central.audit.steps import COMPUTED, STEPS, VERDICT_RULES, VIEWS, filled, last_uses, read_step
+from renzheng.central.audit.steps import (
+    BASIC_STEPS,
+    COMPUTED,
+    ORIGINS,
+    STEPS,
+    VERDICT_RULES,
+    VIEWS,
+    WITHOUT_POINTS,
+    filled,
+    last_uses,
+    of_points,
+    read_step,
+)
 from renzheng.common.files import put
 from renzheng.contracts.tables import BOXES, INPUT_TABLES, VERDICTS
 from renzheng.rules.knowledge.tables import with_points
@@ -166,6 +180,7 @@ class Run:
         self._made = made
         self._progress = progress
         self._stays_known = False
+        self._points = False
         self._circles: tuple[tuple[str, ...], ...] = ()
         self._found: dict[str, int] = {}
         self._institutions: dict[str, Institution] = {}
@@ -176,8 +191,9 @@ class Run:
     def audit(self, sources: Mapping[str, Source], rejects: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """Do all of it; the summary is what is returned."""
         loaded = self._load(sources, rejects)
-        done = last_uses(self._pack)
-        for name in STEPS:
+        steps = STEPS if self._points else BASIC_STEPS
+        done = last_uses(self._pack, steps)
+        for name in steps:
             if self._engine.is_kept(name):
                 continue
             with self._timed(name):
@@ -193,11 +209,13 @@ class Run:
 
     def lay_out(self, sources: Mapping[str, Source]) -> None:
         """Load, and do every step without dropping anything: for those who look at what a rule can read."""
-        self._load(sources, ())
+        self._load(sources, (), points=True)
         for name in STEPS:
             self._step(name)
 
-    def _load(self, sources: Mapping[str, Source], rejects: Sequence[Mapping[str, Any]]) -> list[Loaded]:
+    def _load(
+        self, sources: Mapping[str, Source], rejects: Sequence[Mapping[str, Any]], *, points: bool = False
+    ) -> list[Loaded]:
         with self._timed("load"):
             rejected = self._made / "rejected"
             rejected.mkdir()
@@ -215,6 +233,11 @@ class Run:
             self._circles = loader.aliases.circles
             days, windows = day_settings(**period, resolve=self._resolve)
             self._stays_known = any(one.table == "stays" and one.read > one.rejected for one in loaded)
+            self._points = points or any(
+                one.table == "service_points" and one.read > one.rejected for one in loaded
+            )
+            if self._points:
+                self._load_points()
             self._engine.add("days", days)
             self._engine.add("windows", windows)
             self._engine.add("calendar", calendar(**period))
@@ -225,9 +248,19 @@ class Run:
                 self._engine.add(name, table)
         return loaded
 
+    def _load_points(self) -> None:
+        """Make the tables of service points."""
+        classes: dict[str, list[str]] = defaultdict(list)
+        for row in self._engine.rows("SELECT DISTINCT item_code, item_class FROM item_stretches").to_pylist():
+            classes[row["item_code"]].append(row["item_class"])
+        points = map(read_point, self._engine.rows("SELECT * FROM service_points").to_pylist())
+        for name, table in point_tables(points, classes).items():
+            self._engine.add(name, table)
+
     def _resolve(self, day: dt.date) -> dict[str, Decimal]:
-        """Return the parameters of both rules of line verdicts on a day; dialysis' own where both do."""
-        return {**self._resolve_beds(day), **self._resolve_of("line-haemodialysis", day)}
+        """Return the parameters of the rules of line verdicts; dialysis' own where several have one."""
+        points = self._resolve_of("line-service-point", day)
+        return {**points, **self._resolve_beds(day), **self._resolve_of("line-haemodialysis", day)}
 
     def _resolve_beds(self, day: dt.date) -> dict[str, Decimal]:
         return self._resolve_of("line-bed-day", day)
@@ -252,6 +285,8 @@ class Run:
     def _found_by(self, rule: Rule) -> list[dict[str, Any]] | RuleFailedError:
         """Return what one rule finds, or why it failed."""
         asked = {name: getattr(self._request, name) for name in ("region", "from_day", "to_day")}
+        if not self._points and of_points(rule.sql):
+            return []
         with self._timed(rule.id):
             try:
                 return find(
@@ -271,8 +306,11 @@ class Run:
 
     def _step(self, name: str) -> None:
         if name in COMPUTED:
-            self._engine.compute(name, COMPUTED[name][0], COMPUTE[name])
+            self._engine.compute(name, COMPUTED[name][0], COMPUTE[ORIGINS.get(name, name)])
             return
+        if name == "line_verdicts" and not self._points:
+            for lacking, sql in WITHOUT_POINTS.items():
+                self._engine.table(lacking, sql)
         values = {
             "from_day": day_number(self._request.from_day),
             "to_day": day_number(self._request.to_day),

@@ -39,8 +39,11 @@ def day_settings(from_day: dt.date, to_day: dt.date, resolve: Resolve) -> tuple[
                 "match_window_us": int(values["match_window_hours"] * HOUR_US),
                 "max_session_us": int(values["max_session_hours"] * HOUR_US),
                 "mid_session_us": int(values["mid_session_minutes"] * MINUTE_US),
+                "near_us": int(values["mid_session_minutes"] * MINUTE_US),
+                "point_repeat_us": int(values["point_repeat_minutes"] * MINUTE_US),
                 "min_session_us": int(values["min_session_minutes"] * MINUTE_US),
                 "min_duration_ppm": int(values["min_duration_ratio"] * 1_000_000),
+                "hour_ppm": int(values["min_duration_ratio"] * 1_000_000),
                 "elsewhere_margin_us": int(values["elsewhere_margin_minutes"] * MINUTE_US),
                 "coverage_needed_ppm": int(values["coverage_needed"] * 1_000_000),
                 "bill_on_leave": int(values["bill_on_leave"]),
@@ -53,6 +56,7 @@ def day_settings(from_day: dt.date, to_day: dt.date, resolve: Resolve) -> tuple[
                 "min_prescribed_minutes": int(values["min_prescribed_minutes"]),
                 "inpatients_sign_in": int(values["inpatients_sign_in"]),
                 "shield_attempts": int(values["shield_attempts"]),
+                "staff_must_be_shown": int(values["staff_must_be_shown"]),
                 "hospital_log_corroborates": int(values["hospital_log_corroborates"]),
             }
         )

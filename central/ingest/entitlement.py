@@ -16,9 +16,9 @@ from renzheng.contracts.ids import is_bureau
 
 FOREIGN = "foreign_event"
 """How the flaw of such an entry begins, and its alarm."""
-DOORS = frozenset({Purpose.DIALYSIS.value, Purpose.OUTPATIENT.value, Purpose.PHARMACY.value})
-"""Purposes of devices at which people sign in: kiosks and counters."""
 WARD = Purpose.INPATIENT.value
+DOORS = frozenset(one.value for one in Purpose) - {WARD}
+"""Purposes of devices at which people sign in: kiosks at the doors of treatment rooms, and counters."""
 May = Callable[[Any, str, bool], bool]
 
 

@@ -13,12 +13,14 @@ import duckdb
 
 from renzheng.central.audit.request import DAY_US
 from renzheng.central.nightly.partitions import as_date
+from renzheng.contracts.tables import HAEMODIALYSIS_CLASSES, SERVICE_CLASSES
 
 FAR_DAY = 80_000
 """The end of a stretch that has none: in the year 2189."""
 MOST_DAYS = 400
 """How far a stretch is followed: what was wrong longer ago is settled."""
-FAMILY = ("haemodialysis", "haemodiafiltration", "haemofiltration", "haemoperfusion")
+FAMILY = (*HAEMODIALYSIS_CLASSES, *SERVICE_CLASSES)
+"""Classes of lines that a session may serve."""
 IN_SCOPE = (*FAMILY, "bed_day")
 
 # Each says what the rows of `changed` speak of: who (one of three), from which day to which, and whether
@@ -71,12 +73,15 @@ CHANGES = {
     ),
     "persons": f"SELECT {_OF_PERSON}, {_ALL_DAYS} FROM changed",
     "institutions": f"SELECT {_OF_INSTITUTION}, {_ALL_DAYS} FROM changed",
+    "service_points": f"SELECT {_OF_INSTITUTION}, {_ALL_DAYS} FROM changed",
+    "staff_presence": f"SELECT {_OF_INSTITUTION}, {_day('from_at')} - 1 AS first_day, "
+    f"{_day('coalesce(to_at, from_at)')} + 1 AS last_day, false AS own FROM changed",
     "item_catalogue": f"SELECT {_OF_ITEM}, {_ALL_DAYS} FROM changed",
     "person_aliases": f"SELECT {_OF_PERSON}, {_ALL_DAYS} FROM changed UNION ALL "
     f"SELECT alias_of AS person_id, NULL, NULL, {_ALL_DAYS} FROM changed",
 }
 REACH_DAYS = {"attendance": 31, "machine_sessions": 31}
-"""How many days later a dialysis line may still be served by a row (`late_billing_days`); others: a day."""
+"""How many days later a line may still be served by a row (`late_billing_days`); others: a day."""
 UNTOUCHING = frozenset({"staff_suspensions", "diagnoses", "operations", "drug_sales", "drug_stock"})
 """Tables that only findings read: a change of theirs is taken in with the next run of a day."""
 

@@ -14,6 +14,7 @@ from renzheng.central.audit.sources import quoted
 from renzheng.central.nightly import run_tables
 from renzheng.central.nightly.line_case import LineCase, read_case
 from renzheng.central.store.times import day_bounds_us, from_us
+from renzheng.contracts.tables import HAEMODIALYSIS_CLASSES, SERVICE_KINDS
 
 Row = Mapping[str, Any]
 MOST_ROWS = 500
@@ -111,7 +112,8 @@ def _around(database: duckdb.DuckDBPyConnection, line: Row, day: date, zone: Zon
     wide = timedelta(days=1)
     person, institution = names_of(database, line["person_id"]), line["institution_id"]
     item_class = _item_class(database, line["item_code"])
-    purpose = "inpatient" if item_class == "bed_day" else "dialysis"
+    own = item_class if item_class in SERVICE_KINDS else "dialysis"
+    purpose = "inpatient" if item_class == "bed_day" else own
     near = [person, start - wide, end + wide]
     attendance = _rows(
         database,
@@ -178,7 +180,10 @@ def _item_class(database: duckdb.DuckDBPyConnection, item_code: str) -> str:
 
 
 def read_case_of(folder: Path, institution_id: str, line_id: str, zone: ZoneInfo) -> LineCase | None:
-    """Read what the verdict of a line rests on; None when its tables are gone or the line is not in them."""
+    """Read what the verdict of a line rests on; None when its tables are gone or the line is not in them.
+
+    None also for a line of a service point: what a whole room saw is not copied for one line.
+    """
     tables = folder / "tables"
     if not tables.is_dir():
         return None
@@ -189,6 +194,8 @@ def read_case_of(folder: Path, institution_id: str, line_id: str, zone: ZoneInfo
             return None
         line = found[0]
         item_class, names = _item_class(database, line["item_code"]), names_of(database, line["person_id"])
+        if item_class not in {*HAEMODIALYSIS_CLASSES, "bed_day"}:
+            return None
         return read_case(database, tables, line, item_class=item_class, names=names, zone=zone)
 
 

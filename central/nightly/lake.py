@@ -439,13 +439,20 @@ class _Refresh:
         lines = [part for part in lines if part.path.endswith(".parquet") and part.day in latest]
         classes = [part for part in self._now.parts if part.table == "item_catalogue"]
         known = self._read(classes) if classes else f"({_nothing('item_catalogue')})"
+        points = [part for part in self._now.parts if part.table == "service_points"]
+        places = self._read(points) if points else f"({_nothing('service_points')})"
         origin = f"SELECT * FROM {self._read(lines)}" if lines else _nothing("claim_lines")
         self._db.execute(
             "CREATE OR REPLACE TABLE billed AS SELECT DISTINCT c.person_id, c.institution_id, c.item_code, "
-            "coalesce(k.item_class, 'other') AS item_class, c.first_day AS day, "
+            # what a service point bills by its code is of a kind, whatever its class
+            "CASE WHEN coalesce(k.item_class, 'other') = 'other' THEN coalesce(p.kind, 'other') "
+            "ELSE k.item_class END AS item_class, c.first_day AS day, "
             "CASE WHEN k.item_class = 'bed_day' "
             "THEN CAST(least(greatest(ceil(c.quantity), 1), 400) AS BIGINT) ELSE 1 END AS bed_days "
-            f"FROM ({keyed('claim_lines', origin)}) c LEFT JOIN {known} k ON k.item_code = c.item_code"
+            f"FROM ({keyed('claim_lines', origin)}) c LEFT JOIN {known} k ON k.item_code = c.item_code "
+            "LEFT JOIN (SELECT DISTINCT institution_id, unnest(string_split(item_codes, ';')) AS item_code, "
+            f"'{canonical.SERVICE_CLASSES[0]}' AS kind FROM {places}) p "
+            "ON p.institution_id = c.institution_id AND trim(p.item_code) = c.item_code"
         )
         for name in self._changed_tables:
             self._db.execute(f"CREATE OR REPLACE VIEW changed AS FROM changed_{name}")

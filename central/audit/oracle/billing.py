@@ -12,6 +12,9 @@ from renzheng.central.audit.oracle.case import Case
 from renzheng.central.audit.oracle.sessions import Session
 from renzheng.central.audit.oracle.values import FAMILY, SCOPE, LineKey, Row
 
+PERFUSION = "haemoperfusion"
+"""What may be added to a session of another kind."""
+
 
 @dataclass
 class Line:
@@ -67,8 +70,13 @@ class Line:
 
     @property
     def needed(self) -> int:
-        """Return the number of sessions that a line of sessions needs."""
-        return max(1, int(self.quantity))
+        """Return the number of sessions that a line of sessions needs; parts of a body share one."""
+        return 1 if self.unit == "part" else max(1, int(self.quantity))
+
+    @property
+    def alone(self) -> bool:
+        """Return whether other treatment is not added to its session on another day."""
+        return self.item_class != PERFUSION
 
     @property
     def is_dialysis(self) -> bool:

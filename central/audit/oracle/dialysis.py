@@ -21,8 +21,6 @@ from renzheng.central.audit.oracle.sessions import (
 )
 from renzheng.central.audit.oracle.values import NIGHT_BATCH, NOTHING, LineKey, Parameters, Row
 
-PERFUSION = "haemoperfusion"
-"""What may be added to a session of another kind."""
 BUNDLE = 2
 """A line of more sessions than this speaks of several days."""
 
@@ -71,6 +69,7 @@ class DialysisJudge:
         on: Callable[[dt.date], Parameters],
     ) -> None:
         self._case = case
+        self._everywhere = case
         self._on = on
         self._lines = sorted(lines, key=lambda line: line.order)
         self._sessions: dict[tuple[str, str], list[Session]] = defaultdict(list)
@@ -177,10 +176,16 @@ class DialysisJudge:
         return None
 
     def _bedside(self, line: Line) -> Judged | None:
-        in_ward = self._in_stay(line) and not self._on(line.day).inpatients_sign_in
+        in_ward = (
+            self._may_be_at_bed(line) and self._in_stay(line) and not self._on(line.day).inpatients_sign_in
+        )
         if not in_ward and self._excuse(line) != "stay":
             return None
         return Judged(line, "insufficient", "bedside_possible", self.everything(line), "stay")
+
+    def _may_be_at_bed(self, _line: Line) -> bool:
+        """Return whether the treatment may come to the bed of an inpatient."""
+        return True
 
     def _unseen(self, line: Line) -> Judged:
         if not self._coverage_says_so(line) or self._excuse(line) == "run":
@@ -311,43 +316,53 @@ class DialysisJudge:
         """
         spans = [
             (str(event["event_id"]), event["institution_id"], event["occurred_at"], event["occurred_at"])
-            for event in self._case.about("attendance", line.person)
+            for event in self._everywhere.about("attendance", line.person)
             if verified(event)
         ]
         spans += [
-            (session.id, session.place[0], session.start, session.surely_until)
+            (session.id, self._house(session.place[0]), session.start, session.surely_until)
             for session in self._sessions_of[line.person]
             if session.signed_in_verified
         ]
+        here = self._house(line.institution)
         found = set()
         for name, there, first, last in spans:
             meets = first <= end and last >= begin if at_fee else first < end and last > begin
             moment = line.at if at_fee else max(begin, first)
-            if meets and there != line.institution and not self._sent_out(line, there, moment):
+            if meets and there != here and not self._sent_out(line, there, moment):
                 found.add(name)
         return found
 
     def _sent_out(self, line: Line, institution: str, at: dt.datetime) -> bool:
-        leaves = self._case.of("leaves", institution, line.person)
+        leaves = self._everywhere.of("leaves", institution, line.person)
         return any(covers(leave, at) for leave in leaves)
+
+    def _house(self, place: str) -> str:
+        """Return the institution of a place; for dialysis they are one."""
+        return place
 
     def _signed_in_here(self, line: Line) -> bool:
         """Return whether a verified sign-in shows the person at the institution on the line's day."""
         return any(
             self._case.day(line.institution, event["occurred_at"]) == line.day
-            for event in self._events(line)
+            for event in self._seen_in_the_house("attendance", line)
             if event["event_type"] == "sign_in" and verified(event)
         )
 
     def _shown_here(self, line: Line) -> bool:
         """Return whether anything shows the person at the institution on the line's day."""
-        moments = [event["occurred_at"] for event in self._events(line) if event["outcome"] in LET_IN]
+        events = self._seen_in_the_house("attendance", line)
+        moments = [event["occurred_at"] for event in events if event["outcome"] in LET_IN]
         moments += [
             check["answered_at"] or check["drawn_at"]
-            for check in self._case.of("spot_checks", line.institution, line.person)
+            for check in self._seen_in_the_house("spot_checks", line)
             if check["result"] == "present"
         ]
         return any(self._case.day(line.institution, at) == line.day for at in moments)
+
+    def _seen_in_the_house(self, table: str, line: Line) -> list[Row]:
+        """Return a table's rows about the person at the institution, in whatever room."""
+        return self._everywhere.of(table, self._house(line.institution), line.person)
 
     # -- assignment
 
@@ -396,11 +411,12 @@ class DialysisJudge:
         self, line: Line, session: Session, taken: Mapping[LineKey, Sequence[Session]]
     ) -> bool:
         """Return whether a line of another day has the session for dialysis of another kind."""
-        return line.item_class != PERFUSION and any(
+        return line.alone and any(
             session.id in {held.id for held in taken[other.key]}
             for other in self._lines
             if (other.institution, other.person) == (line.institution, line.person)
-            and other.item_class not in {line.item_class, PERFUSION}
+            and other.alone
+            and other.item_class != line.item_class
             and other.day != line.day
         )
 
@@ -416,7 +432,7 @@ class DialysisJudge:
             self._hours[line.key] = given
 
     def _asked(self, line: Line) -> dt.timedelta:
-        return hours_asked(line.quantity, self._on(line.day).min_duration_ratio)
+        return hours_asked(line.quantity, self._on(line.day).hour_ratio)
 
     def _here(self, line: Line) -> list[Session]:
         return self._sessions[line.institution, line.person]
@@ -480,7 +496,7 @@ class DialysisJudge:
 
     def _in_session(self, line: Line, begin: dt.datetime, end: dt.datetime) -> bool:
         """Return whether something belongs to a session that is already dealt with."""
-        near = self._on(line.day).mid_session
+        near = self._on(line.day).near
         return any(s.start - near <= end and begin <= s.watched_until + near for s in self._here(line))
 
     def _traces(self, line: Line) -> Traces:

@@ -11,6 +11,7 @@ from renzheng.central.audit.oracle.billing import Line, billed
 from renzheng.central.audit.oracle.case import Case, Shared
 from renzheng.central.audit.oracle.dialysis import DialysisJudge, Judged
 from renzheng.central.audit.oracle.ledger import ledger
+from renzheng.central.audit.oracle.points import PointCase
 from renzheng.central.audit.oracle.sessions import SessionBuilder
 from renzheng.central.audit.oracle.shields import shield
 from renzheng.central.audit.oracle.values import Answer, Judgement, LineKey, Parameters, Tables, always
@@ -64,9 +65,14 @@ class Oracle:
         days = [one for one in beds.judge() if self._within(one.line)]
         shield(self._case, dialysis, judged, days)
         lines = dict(self._lines(dialysis, judged, beds, days))
+        points = PointCase(self._case, [line for line in rows.lines if self._near(line)], self._on)
+        answered = [one for one in points.judge(sessions) if self._within(one.line)]
+        lines |= {one.key: one.answer for one in answered}
         book = ledger(self._case, rows, lines, self._first, self._last)
         rejected = Counter(row.table for row in self._case.broken if row.by == "audit")
-        return Judgement(lines, day_answers(days), book, _shielded(judged, days), rejected)
+        kept = _shielded([*judged, *(one.judged for one in answered)], days)
+        of_points = frozenset(one.key for one in answered)
+        return Judgement(lines, day_answers(days), book, kept, rejected, of_points)
 
     def _near(self, line: Line) -> bool:
         earlier = dt.timedelta(days=MARGIN_DAYS + self._on(self._first).late_billing_days)

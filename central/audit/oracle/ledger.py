@@ -78,6 +78,6 @@ def _of_line(line: Line, answers: Mapping[LineKey, Answer], first: dt.date, last
 
 
 def _box(line: Line, answers: Mapping[LineKey, Answer]) -> str:
-    if line.item_class is None:
-        return "unknown_code"
-    return answers[line.key].verdict if line.in_scope else "out_of_scope"
+    if line.key in answers:
+        return answers[line.key].verdict
+    return "unknown_code" if line.item_class is None else "out_of_scope"

@@ -20,7 +20,7 @@ from renzheng.central.audit.oracle.values import BoxSum, Judgement, Parameters
 from renzheng.central.audit.request import AuditRequest, AuditResult, here
 from renzheng.central.audit.sources import Source, find_sources, read_rejects
 from renzheng.contracts.tables import BOXES, DAY_VERDICTS, LEDGER, LINE_VERDICTS, Table, arrow_schema
-from renzheng.rules.pack import Pack
+from renzheng.rules.pack import LINE_RULES, Pack
 from renzheng.rules.parameters import resolve
 
 MOST_LINES = 20_000
@@ -61,9 +61,9 @@ def parameters_of(region: str | None, pack: Pack) -> Callable[[dt.date], Paramet
 
 
 def values_on(region: str | None, pack: Pack, day: dt.date) -> Mapping[str, Decimal]:
-    """Return the parameters of a day by the names that the two rules of line verdicts give them."""
+    """Return the parameters of a day by the names that the rules of line verdicts give them."""
     values: dict[str, Decimal] = {}
-    for name in ("line-bed-day", "line-haemodialysis"):
+    for name in ("line-service-point", "line-bed-day", "line-haemodialysis"):
         values.update(resolve(pack.rules[name].header, pack.overrides(region, name), day))
     return values
 
@@ -78,7 +78,9 @@ def as_parameters(values: Mapping[str, Decimal]) -> Parameters:
         match_window=time("match_window", "hours"),
         max_session=time("max_session", "hours"),
         mid_session=time("mid_session", "minutes"),
+        near=time("mid_session", "minutes"),
         min_duration_ratio=values["min_duration_ratio"],
+        hour_ratio=values["min_duration_ratio"],
         min_session=time("min_session", "minutes"),
         min_prescribed_minutes=int(values["min_prescribed_minutes"]),
         resume=time("resume", "minutes"),
@@ -96,6 +98,8 @@ def as_parameters(values: Mapping[str, Decimal]) -> Parameters:
         bill_on_leave=int(values["bill_on_leave"]),
         longest_examination=time("longest_examination", "hours"),
         errand_pause=time("errand_pause", "hours"),
+        point_repeat=time("point_repeat", "minutes"),
+        staff_must_be_shown=bool(values["staff_must_be_shown"]),
     )
 
 
@@ -118,8 +122,9 @@ def _amount(text: str | None) -> Decimal | None:
 
 
 def _write(judged: Judgement, pack: Pack, made: Path) -> None:
-    versions = {name: pack.rules[name].header.version for name in ("line-bed-day", "line-haemodialysis")}
-    beds = {(institution, line) for institution, line, _ in judged.days}
+    versions = {name: pack.rules[name].header.version for name in LINE_RULES}
+    rules = dict.fromkeys(judged.of_points, "line-service-point")
+    rules |= {(institution, line): "line-bed-day" for institution, line, _ in judged.days}
     lines = [
         {
             "line_id": key[1],
@@ -128,7 +133,7 @@ def _write(judged: Judgement, pack: Pack, made: Path) -> None:
             "reason": answer.reason,
             "coverage_ratio": answer.coverage_ratio,
             "evidence": list(answer.evidence),
-            "rule_id": (rule := "line-bed-day" if key in beds else "line-haemodialysis"),
+            "rule_id": (rule := rules.get(key, "line-haemodialysis")),
             "rule_version": versions[rule],
             "amount_at_stake": answer.at_stake,
         }

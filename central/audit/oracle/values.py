@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
@@ -26,7 +26,9 @@ class Parameters:
     match_window: dt.timedelta = dt.timedelta(hours=12)
     max_session: dt.timedelta = dt.timedelta(hours=12)
     mid_session: dt.timedelta = dt.timedelta(minutes=60)
+    near: dt.timedelta = dt.timedelta(minutes=60)
     min_duration_ratio: Decimal = Decimal("0.5")
+    hour_ratio: Decimal = Decimal("0.5")
     min_session: dt.timedelta = dt.timedelta(minutes=90)
     min_prescribed_minutes: int = 60
     resume: dt.timedelta = dt.timedelta(minutes=30)
@@ -44,6 +46,20 @@ class Parameters:
     bill_on_leave: int = 0
     longest_examination: dt.timedelta = dt.timedelta(hours=24)
     errand_pause: dt.timedelta = dt.timedelta(hours=8)
+    point_repeat: dt.timedelta = dt.timedelta(minutes=10)
+    staff_must_be_shown: bool = True
+
+    @property
+    def at_points(self) -> "Parameters":
+        """The same where service points are judged: what one asks for is asked as it is."""
+        return replace(
+            self,
+            mid_session=NOTHING,
+            min_duration_ratio=Decimal(1),
+            min_session=self.point_repeat,
+            min_prescribed_minutes=0,
+            inpatients_sign_in=False,
+        )
 
 
 def always(parameters: Parameters) -> Callable[[dt.date], Parameters]:
@@ -92,3 +108,5 @@ class Judgement:
     """Lines and yuan that a trace or a broken row kept from being contradicted, by what kept them."""
     rejected: Mapping[str, int]
     """Rows of each table that break a constraint."""
+    of_points: frozenset[LineKey] = frozenset()
+    """Lines that a service point answers for."""

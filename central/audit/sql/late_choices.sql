@@ -2,7 +2,7 @@
 -- that was entered on another day for dialysis of another kind: one session is one treatment, to which perfusion alone
 -- may be added. Else each session by filtration would carry a later line for haemodialysis that nobody came for.
 WITH used AS (
-  SELECT a.session, l.item_class, l.item_class <> 'haemoperfusion' AS whole, l.service_day
+  SELECT a.session, l.item_class, l.alone AS whole, l.service_day
   FROM assigned a
   JOIN dialysis_lines l ON a.line = l.line
 )
@@ -27,7 +27,7 @@ ANTI JOIN used u
   ON s.session = u.session
   AND (
     l.item_class = u.item_class
-    OR (u.whole AND l.item_class <> 'haemoperfusion' AND l.service_day <> u.service_day)
+    OR (u.whole AND l.alone AND l.service_day <> u.service_day)
   )
 ANTI JOIN session_conflicts c ON s.session = c.session
 WHERE l.hours_us IS NULL

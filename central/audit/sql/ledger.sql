@@ -15,6 +15,7 @@ WITH sent AS (
       WHEN c.service_time_day NOT BETWEEN $from_day AND $to_day THEN 'outside_period'
       WHEN c.amount < 0 OR (c.amount = 0 AND c.quantity < 0) THEN 'orphan_reversal'
       WHEN r.line IS NOT NULL AND c.amount + r.amount <= 0 THEN 'reversed'
+      WHEN p.line IS NOT NULL THEN 'in_scope'
       WHEN c.item_class IS NULL THEN 'unknown_code'
       WHEN c.item_class IN ('haemodialysis', 'haemodiafiltration', 'haemofiltration', 'haemoperfusion', 'bed_day')
         THEN 'in_scope'
@@ -22,6 +23,7 @@ WITH sent AS (
     END AS box
   FROM coded_lines c
   LEFT JOIN reversals r ON c.line = r.line
+  LEFT JOIN point_scope p ON c.line = p.line
   LEFT JOIN (
     SELECT o.line, t.service_time_day AS root_day
     FROM reversal_roots o
@@ -44,7 +46,11 @@ parts AS (
   UNION ALL
   SELECT v.institution_id, v.verdict AS box, 1 AS lines, v.amount, l.fund_amount
   FROM line_verdicts v
-  JOIN scope_lines l ON v.line = l.line
+  JOIN (
+    SELECT line, fund_amount FROM scope_lines
+    UNION ALL
+    SELECT line, fund_amount FROM point_scope
+  ) l ON v.line = l.line
   UNION ALL
   SELECT institution_id, box, 1 AS lines, amount, fund_amount
   FROM refused_lines

@@ -11,6 +11,7 @@ SELECT
   visit_here,
   item_class,
   item_unit,
+  item_class <> 'haemoperfusion' AS alone,
   service_time,
   service_time_day AS service_day,
   utc_offset_us,

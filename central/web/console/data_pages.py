@@ -47,6 +47,8 @@ COMMANDS: Mapping[str, str] = {
     "operations": "renzheng claims import EXTRACT --format platform --out TABLES",
     "drug_sales": "renzheng claims import BILLS --format nhsa --out TABLES",
     "drug_stock": "renzheng claims import BILLS --format nhsa --out TABLES",
+    "service_points": "renzheng claims import service_points.csv --format csv --out TABLES",
+    "staff_presence": "renzheng claims import staff_presence.csv --format csv --out TABLES",
 }
 """How each table comes in, with TABLES for the site's folder; the devices' own tables need no command."""
 

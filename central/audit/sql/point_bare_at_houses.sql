@@ -1,0 +1,10 @@
+-- Lines of a place that no session serves, by the institution that billed them.
+SELECT
+  l.line,
+  h.institution_id,
+  l.person_id,
+  l.service_time,
+  l.service_day,
+  l.elsewhere_margin_us
+FROM point_bare_lines l
+JOIN point_houses h ON l.institution_id = h.place
