@@ -13,6 +13,7 @@ from rich.progress import Progress
 
 from renzheng.bench.simulate.county import CountySummary, simulate_county
 from renzheng.bench.simulate.lake import LakeSummary, simulate_lake
+from renzheng.bench.simulate.rooms import simulate_rooms
 from renzheng.common.terminal import Terminal, table
 from renzheng.common.words import say
 
@@ -39,6 +40,18 @@ def county(  # noqa: PLR0917 - the parameters are the command line
     """Simulate a county: real-life noise, planted fraud, and the truth of each line."""
     with _progress() as report:
         summary = simulate_county(seed, days, out, people=people, evasions=evasions, report=report)
+    _tell(summary, f"{summary.first_day} … {summary.last_day}", as_json=as_json)
+
+
+@app.command()
+def rooms(
+    out: Annotated[Path, typer.Option(help="Folder for the tables and truth.parquet.")],
+    seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 1,
+    days: Annotated[int, typer.Option(help="Local days from 2026-03-02, a Monday.")] = 30,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
+) -> None:
+    """Simulate treatment rooms of eleven makes, each watched and billed in its own way."""
+    summary = simulate_rooms(seed, days, out)
     _tell(summary, f"{summary.first_day} … {summary.last_day}", as_json=as_json)
 
 

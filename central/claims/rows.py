@@ -30,6 +30,7 @@ FREE_TEXT = frozenset(
     {
         *("item_name", "name", "department", "ward", "bed", "approved_by", "modality"),
         *("diagnosis_name", "operation_name", "source", "reference", "level"),
+        *("room", "item_codes", "item_classes", "device_ids", "machine_ids", "staff_needed"),
     }
 )
 PERSONS = frozenset({"person_id", "alias_of"})
@@ -63,6 +64,7 @@ TIMES: Mapping[str, str] = {
     "operations": "operated_at",
     "drug_sales": "sold_at",
     "drug_stock": "recorded_at",
+    "staff_presence": "from_at",
 }
 """Which column gives a row's day."""
 _BOOLEANS = {"true": True, "false": False, "1": True, "0": False, "t": True, "f": False}

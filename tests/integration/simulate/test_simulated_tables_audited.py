@@ -10,6 +10,7 @@ import pytest
 
 from renzheng.bench.simulate.county import FIRST_DAY, simulate_county
 from renzheng.bench.simulate.lake import DAYS, simulate_lake
+from renzheng.bench.simulate.rooms import simulate_rooms
 from renzheng.central.audit.request import AuditRequest
 from renzheng.central.audit.run import run_audit
 
@@ -48,3 +49,14 @@ def test_nobody_genuine_is_contradicted_and_nearly_every_verdict_is_what_its_evi
 def test_every_verdict_of_a_lake_is_what_its_evidence_allows(tmp_path, lines):
     simulate_lake(lines, tmp_path / "tables")
     assert _compare(tmp_path / "tables", tmp_path / "out", FIRST_DAY + timedelta(days=DAYS - 1)) == []
+
+
+def test_who_came_to_a_room_is_not_contradicted_and_who_never_did_is(tmp_path):
+    """And of the doctors only the one who was elsewhere is named, not the one who comes from night duty."""
+    simulate_rooms(3, 12, tmp_path / "tables", people=20)
+    other = _compare(tmp_path / "tables", tmp_path / "out", FIRST_DAY + timedelta(days=11))
+    assert [one for one in other if one[1] == "genuine" and one[3] == "contradicted"] == []
+    assert [one for one in other if one[2] == "contradicted"] == []
+    findings = pq.read_table(tmp_path / "out" / "findings.parquet").to_pylist()
+    named = {one["institution_id"] for one in findings if one["rule_id"] == "point-doctor-elsewhere"}
+    assert named == {"R11"}
