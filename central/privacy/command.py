@@ -117,8 +117,15 @@ def _pack(settings: "Settings") -> "Pack":
 Out = Annotated[Path, typer.Option("--out", help="A new file; readable by its owner alone.")]
 
 
+Request = Annotated[
+    str, typer.Option("--request", help="The request that this answers, as /privacy/requests numbers it.")
+]
+
+
 @app.command()
-def export(person: Person, out: Out = Path("person-copy.html"), config: Config = CONFIG) -> None:
+def export(
+    person: Person, out: Out = Path("person-copy.html"), config: Config = CONFIG, request: Request = ""
+) -> None:
     """Write everything that central holds of a person as one page in Chinese, for that person to read."""
     from renzheng.central.access import spelling
     from renzheng.central.privacy import requests, rights
@@ -128,7 +135,7 @@ def export(person: Person, out: Out = Path("person-copy.html"), config: Config =
     now = utc_now()
     with database.writing() as connection:
         person = spelling.find(connection, person)
-        asked = requests.record(connection, settings, ("copy", person, SHELL), now)
+        asked = requests.record_or_find(connection, settings, ("copy", person, SHELL), now, request)
         _note(connection, "person_exported", str(out), person)
         page = rights.copy_of(connection, person, _pack(settings), settings, now)
         write_new(out, page.encode())
@@ -137,20 +144,18 @@ def export(person: Person, out: Out = Path("person-copy.html"), config: Config =
 
 
 @app.command()
-def delete(person: Person, config: Config = CONFIG) -> None:
+def delete(person: Person, config: Config = CONFIG, request: Request = "") -> None:
     """Delete what may go of a person; what must be kept is named with the reason and until when."""
     from renzheng.central.access import spelling
-    from renzheng.central.privacy import requests, rights
+    from renzheng.central.privacy import answering, requests
     from renzheng.central.texts import texts
 
     settings, database = open_store(config)
     now, t = utc_now(), texts("zh" if language(os.environ) == "zh" else "en")
     with database.writing() as connection:
         person = spelling.find(connection, person)
-        asked = requests.record(connection, settings, ("delete", person, SHELL), now)
-        done = rights.delete(connection, settings, person, SHELL, now)
-        kept = [f"{t('retention.item.' + one.what)}: {one.rows}, {one.until or '-'}" for one in done.kept]
-        requests.close(connection, asked, "refused" if kept else "answered", "; ".join(kept), now)
+        asked = requests.record_or_find(connection, settings, ("delete", person, SHELL), now, request)
+        done = answering.delete(connection, settings, asked, ("shell", SHELL, t), now)
         _note(connection, "person_deleted", done.withdrawal_id, person, changed=True)
     console = Terminal()
     console.print(say("withdrawal {0}; names erased from {1} stays", done.withdrawal_id, done.names))
@@ -185,6 +190,7 @@ def explain(
     institution: Annotated[str, typer.Option(help="Whose line, where several use the number.")] = "",
     out: Out = Path("explanation.html"),
     config: Config = CONFIG,
+    request: Request = "",
 ) -> None:
     """Explain the automated verdict of a line to the person it is about, on one page in Chinese."""
     from renzheng.central.privacy import requests, rights
@@ -194,7 +200,9 @@ def explain(
     now = utc_now()
     with database.writing() as connection:
         page, row = rights.explanation_of(connection, line, institution, _pack(settings))
-        asked = requests.record(connection, settings, ("explain", row["person_id"], SHELL), now)
+        asked = requests.record_or_find(
+            connection, settings, ("explain", row["person_id"], SHELL), now, request
+        )
         _note(connection, "line_explained", f"{line} {institution}".strip(), row["person_id"])
         write_new(out, page.encode())
         requests.close(connection, asked, "answered", "", now)

@@ -159,12 +159,15 @@ class Deleted:
     kept: Sequence[Kept]
 
 
-def delete(connection: sa.Connection, settings: Settings, person_id: str, by: str, now: datetime) -> Deleted:
+def delete(
+    connection: sa.Connection, settings: Settings, person_id: str, by: tuple[withdrawals.Origin, str],
+    now: datetime,
+) -> Deleted:  # fmt: skip
     """Delete what may go of a person: the face everywhere, and names of stays that ended.
 
     What must be kept by law is not deleted and is named; an undecided doubt keeps the names too.
     """
-    withdrawal = withdrawals.asked_here(connection, person_id, "shell", by, now)
+    withdrawal = withdrawals.asked_here(connection, person_id, *by, now)
     withdrawals.begin(connection, withdrawal, now)
     kept = kept_by_law(connection, withdrawal.person_id, settings)
     names = 0

@@ -1070,7 +1070,7 @@ privacy_requests = _table(
     "privacy_requests",
     Column("request_id", Text, primary_key=True),
     Column("person_id", Text, nullable=False),
-    Column("kind", Text, nullable=False),  # copy, delete, who_looked, explain
+    Column("kind", Text, nullable=False),  # copy, correct, delete, who_looked, explain
     Column("asked_at", _Big, nullable=False),
     Column("taken_by", Text, nullable=False),
     Column("due_at", _Big, nullable=False),
@@ -1078,6 +1078,8 @@ privacy_requests = _table(
     Column("answered_at", _Big),
     Column("outcome", Text),  # answered, refused
     Column("reason", Text),
+    Column("note", Text),
+    Column("withdrawal_id", Text),  # that a deletion began
     rowid=False,
 )
 

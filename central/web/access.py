@@ -160,7 +160,7 @@ class Gate:
             return JSONResponse(advising("error")) if advising else not_written(path=request.url.path)
         if advising is not None and not number:
             return JSONResponse(advising("late"))  # what cannot be written down is not shown
-        if use.terms.purpose == "export":
+        if use.terms.purpose == "export" or "attachment" in answer.headers.get("Content-Disposition", ""):
             name_entry(answer, number)
         if hasattr(answer, "body_iterator"):
             answer.body_iterator = self._to_the_end(answer.body_iterator, use, request)

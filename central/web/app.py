@@ -56,6 +56,7 @@ from renzheng.central.web import (
     provider_pages,
     rate_pages,
     reminder_pages,
+    request_pages,
     sign_in_pages,
     stay_pages,
     unmasking,
@@ -169,7 +170,7 @@ def build_app(
     app.include_router(attempt_pages.build_router(database, settings, clock, service))
     app.include_router(data_pages.build_router(settings, zone))
     _add_signing_in(app, gate, guesses, database, settings, clock)
-    for part in (stay_pages, draw_pages, rate_pages, access_pages, privacy_pages, crop_pages):
+    for part in (stay_pages, draw_pages, rate_pages, access_pages, privacy_pages, request_pages, crop_pages):
         app.include_router(part.build_router(database, settings, clock))
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
 

@@ -79,6 +79,7 @@ class PresenceWriter:
                     outcome=Outcome.MATCH,
                     pad=Pad.NOT_SHOWN,  # a few pictures a second apart show no motion to speak of
                     **comparison_fields(Compared(seen.comparison_score, seen.threshold), self._engine_name),
+                    identifiers=("face",),  # one, so a sighting and no sign-in (WS/T 840-2025)
                     attempts=shots,
                     camera=camera_id,
                     direction=direction,

@@ -30,13 +30,14 @@ FACES = {"P1": 120, "P2": 200}
 
 
 class Office:
-    """Central, with a clock that the test moves."""
+    """Central, with a clock that the test moves; over SQLite, or over the store of an address."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, database=None):
         self.folder = folder
-        self.settings = make_settings({"data_dir": str(folder / "central")})
+        elsewhere = {} if database is None else {"database_url": database}
+        self.settings = make_settings({"data_dir": str(folder / "central"), **elsewhere})
         self.key = make_signing_key(self.settings.key_file)
-        self.database = Database(stores.lay(self.settings.database))
+        self.database = Database(database or stores.lay(self.settings.database))
         self.now = BEGIN + dt.timedelta(hours=1)
         self.privacy = PrivacyService(self.database, self.settings, self.key, lambda: self.now)
         self.kiosks = {}

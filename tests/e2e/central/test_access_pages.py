@@ -14,7 +14,7 @@ from renzheng.central.access.access_log import Access
 from renzheng.central.access.accounts import New
 from renzheng.central.access.roles import Role
 from renzheng.central.metrics import Metrics
-from renzheng.central.privacy import withdrawals
+from renzheng.central.privacy import requests, withdrawals
 from renzheng.central.privacy.withdrawals import Withdrawal
 from renzheng.central.settings import make_settings
 from renzheng.central.store import devices, schema
@@ -37,6 +37,7 @@ PAGES = {
         "/access/log",
         "/privacy",
         f"/privacy/withdrawals/{WITHDRAWAL}",
+        "/privacy/requests",
         "/privacy/retention",
         "/privacy/filing",
         "/crops",
@@ -58,6 +59,8 @@ def console(tmp_path_factory):
             told = Access("li.wei", ("auditor",), "10.0.0.1", "verdicts", "/days", "audit", "shown", persons)
             access_log.append(connection, told, NOW)
         put_withdrawal(connection)
+        for kind in requests.KINDS:
+            requests.record(connection, settings, (kind, "P1", "chen"), NOW - dt.timedelta(days=30), "a word")
     server = WebServer(build_app(database, settings, lambda: NOW, Metrics()), "127.0.0.1", 0)
     server.start()
     yield server.url, codes

@@ -197,7 +197,7 @@ def test_requests_are_counted_with_their_due_day(office):
         requests.close(connection, late, "answered", "", now + dt.timedelta(days=60))
         count = requests.counted(connection, now + dt.timedelta(days=60))
         assert (count["overdue"], count["late"] - before["late"]) == (1, 1)
-        due = next(one for one in requests.listed(connection, 50) if one["person_id"] == "P4")
+        due = next(one for one in requests.listed(connection, 50)[1] if one["person_id"] == "P4")
     assert "15个工作日" in due["due_explained"]
     assert due["due_at"] > to_us(now + dt.timedelta(days=25)), "holidays are not counted"
     assert before["refused"] == 2

@@ -52,6 +52,7 @@ def test_a_presence_says_by_what_it_was_established(device):
     assert (data["purpose"], data["outcome"], data["pad"]) == ("inpatient", "match", "not_shown")
     assert (data["camera"], data["direction"], data["gallery_size"]) == ("door", "in", 30)
     assert (data["comparison_score"], data["threshold"], data["false_match_rate"]) == (0.97, 0.9, 1e-3)
+    assert data["identifiers"] == ["face"], "one identifier: a sighting, never a sign-in (WS/T 840-2025)"
     assert device.evidence.get(event_id).startswith(b"\xff\xd8")
 
 
