@@ -39,6 +39,16 @@ SCHEMAS = {
     "frequencies": pa.schema(
         [("item_code", pa.string()), ("most", pa.int64()), ("period", pa.string()), *DAYS, *POINT]
     ),
+    "conditions": pa.schema(
+        [
+            ("item_code", pa.string()),
+            ("kind", pa.string()),
+            ("allowed", pa.string()),
+            ("lowest", pa.int64()),
+            *DAYS,
+            *POINT,
+        ]
+    ),
     "periods": pa.schema(
         [("item_code", pa.string()), ("most", pa.int64()), ("days", pa.int64()), *DAYS, *POINT]
     ),

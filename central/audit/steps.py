@@ -40,6 +40,8 @@ BASIC_STEPS: tuple[str, ...] = (
     "reversals",
     "net_lines",
     "billed_lines",
+    "visit_diagnoses",
+    "visit_calls",
     "medicine_sales",
     "medicine_repeats",
     "medicine_pairs",

@@ -23,11 +23,12 @@ from renzheng.rules.knowledge.evaluating import Knowledge
 from renzheng.rules.knowledge.facts import DAY_US, EPOCH, Line, Situation, situation
 from renzheng.rules.knowledge.kinds import pair
 from renzheng.rules.knowledge.points import Kind, Point
-from renzheng.rules.knowledge.tables import with_points
+from renzheng.rules.knowledge.tables import CONDITIONS, with_points
 from renzheng.rules.pack import Pack
 
 RULES = (
     "knowledge-pair", "knowledge-frequency", "knowledge-period", "sex-limited-item", "age-limited-item",
+    "knowledge-condition",
 )  # fmt: skip
 """Rules of the audit that read knowledge points."""
 Named = tuple[str, str]
@@ -112,11 +113,12 @@ def replay(kept: Sequence[Kept], world: World, folder: Path) -> Replayed:
 
 
 def _judged(world: World) -> dict[Named, Point]:
-    """Return the points that the audit reads."""
+    """Return the points that the audit reads, and that ask for nothing that a replay's tables lack."""
     held = with_points(world.pack, world.knowledge.points).knowledge.values()
     read = {(row["point"], row["point_version"]) for rows in held for row in rows if row.get("point")}
     every = {(one.id, one.version): one for one in world.knowledge.points}
-    return {named: every[named] for named in read if named in every}
+    compared = {named for named in read if named in every and every[named].kind not in CONDITIONS}
+    return {named: every[named] for named in compared}
 
 
 def _differences(one: Kept, told: set[Named], found: set[Named], now: set[Named]) -> Iterator[Difference]:

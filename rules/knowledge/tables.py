@@ -1,5 +1,6 @@
 """Knowledge points as rows of the audit's knowledge tables, so that its rules find by them, and name them."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
@@ -10,6 +11,8 @@ from renzheng.rules.pack import Pack
 
 Row = Mapping[str, str]
 FREQUENCIES = frozenset({"hour", "day", "visit"})
+CONDITIONS = frozenset({Kind.VISIT, Kind.LEVEL, Kind.DIAGNOSIS, Kind.COMPANION})
+"""Kinds that ask what stands around an item: its visit, institution, diagnoses or other items."""
 WINDOWS = ("visit", "day", "hours", "hour")
 """Windows of pairs that the audit knows, the widest first."""
 
@@ -74,11 +77,25 @@ def _said(point: Point) -> Iterator[tuple[str, Row]]:
             yield "item_limits", {"item_code": code, "min_age_years": str(low or ""), "max_age_years": most}
         elif point.kind is Kind.FREQUENCY and point.unit in FREQUENCIES:
             yield "frequencies", {"item_code": code, "most": value, "period": point.unit}
+        elif point.kind in CONDITIONS:
+            yield from (("conditions", {"item_code": code, **said}) for said in _conditions(point))
         elif point.kind is Kind.PERIOD and point.unit == "day" and point.within_days:
             yield "periods", {"item_code": code, "most": value, "days": str(point.within_days)}
 
 
+def _conditions(point: Point) -> Iterator[Row]:
+    """Yield what one of a point's conditions allows, a row each."""
+    if point.kind is Kind.LEVEL:
+        yield {"kind": "level", "allowed": "", "lowest": str(point.value)}
+    elif isinstance(point.value, tuple):
+        for value in point.value:
+            allowed = re.sub(r"[^0-9A-Z]", "", value.upper()) if point.kind is Kind.DIAGNOSIS else value
+            yield {"kind": point.kind.value, "allowed": allowed, "lowest": ""}
+
+
 def _about(name: str, row: Row) -> tuple[str, ...]:
+    if name == "conditions":
+        return row["item_code"], row["kind"], row.get("point", ""), row["allowed"]
     if name == "item_limits":
         return row["item_code"], "sex" if row.get("sex_limit") else "age"
     columns = {"pairs": ("main_code", "sub_code"), "frequencies": ("item_code", "period")}
@@ -95,6 +112,9 @@ def _left(name: str, row: Row, covered: set[tuple[str, ...]]) -> Iterator[Row]:
         if (name, code, "age") in covered:
             kept["min_age_years"] = kept["max_age_years"] = ""
         yield kept
+    elif name == "conditions":
+        if not any(one[:3] == (name, row["item_code"], row["kind"]) for one in covered):
+            yield row
     elif name not in _TABLES or (name, *_about(name, row)) not in covered:
         yield row
 

@@ -1,6 +1,7 @@
 """The audit and a check say the same: generated days, held against the evaluator person by person."""
 
 import datetime as dt
+import itertools
 import random
 from collections import defaultdict
 
@@ -12,6 +13,7 @@ from parts.audit_tables import CHINA, filled
 from renzheng.central.audit.readback import read_findings
 from renzheng.central.audit.request import AuditRequest
 from renzheng.central.audit.run import run_audit
+from renzheng.central.checks.history import level_of
 from renzheng.contracts.tables import INPUT_TABLES, arrow_schema
 from renzheng.rules.knowledge.evaluating import Knowledge
 from renzheng.rules.knowledge.facts import EPOCH, Encounter, Line, Patient, situation
@@ -20,7 +22,13 @@ from renzheng.rules.knowledge.tables import with_points
 from renzheng.rules.pack import load_pack
 
 FIRST, LAST = dt.date(2026, 3, 1), dt.date(2026, 3, 10)
-SEEDS, PERSONS = 10, 24
+SEEDS, PERSONS = 10, 32
+VISITS = {
+    "V1": ("outpatient", ("N18.001",)), "V2": ("inpatient", ("E11.9", "I10.x00")),
+    "V3": ("pharmacy", ("E11.9",)), "V4": ("outpatient", ()),
+}  # fmt: skip
+"""Each visit's kind and diagnoses."""
+LEVELS = {"H1": "1", "H2": "3"}
 
 
 def point(kind, value, unit, *items, **more):
@@ -35,8 +43,14 @@ POINTS = [
     point(Kind.FREQUENCY, 2, "day", "F1"), point(Kind.FREQUENCY, 3, "visit", "F2"),
     point(Kind.FREQUENCY, 1, "hour", "F3"), point(Kind.PERIOD, 2, "day", "R1", within_days=5),
     point(Kind.SEX, "F", "", "E1", valid_to=dt.date(2026, 3, 5)),
+    point(Kind.VISIT, ("inpatient",), "", "C1"), point(Kind.VISIT, ("outpatient",), "", "C2"),
+    point(Kind.LEVEL, 2, "level", "C1", "L1"), point(Kind.DIAGNOSIS, ("N18", "i10."), "", "D1"),
+    point(Kind.COMPANION, ("M1", "F1"), "", "D1"), point(Kind.COMPANION, ("P1",), "", "C2"),
 ]  # fmt: skip
+OF_A_VISIT = (Kind.VISIT, Kind.DIAGNOSIS)
+"""Kinds that ask what the visit is; the others are asked of everything at an institution."""
 CODES = sorted({code for one in POINTS for code in one.items})
+COUNTED = [code for code in CODES if code[0] not in "CDL"]
 
 
 def world():
@@ -48,7 +62,8 @@ def world():
             person = f"P{seed}-{number}"
             born = chance.choice([None, FIRST - dt.timedelta(days=chance.randint(0, 30_000))])
             persons.append({"person_id": person, "sex": chance.choice("MFU"), "birth_date": born})
-            codes = chance.sample(CODES, 3)
+            codes = chance.sample(COUNTED, 3)
+            codes += chance.sample(CODES, 1) if number % 3 == 0 else []
             for at in range(chance.randint(2, 18)):
                 lines += list(one_line(chance, person, f"{person}-{at}", codes))
     return persons, lines
@@ -60,10 +75,11 @@ def one_line(chance, person, name, codes):
     quantity = chance.choice([1, 1, 1, 2, 3, 0])
     row = {
         "line_id": name, "institution_id": chance.choice(["H1", "H2"]), "person_id": person,
-        "visit_id": chance.choice(["V1", "V2"]), "item_code": chance.choice(codes), "quantity": quantity,
+        "visit_id": chance.choice(list(VISITS)), "item_code": chance.choice(codes), "quantity": quantity,
         "amount": quantity * chance.choice([10, 33]),
         "service_time": when + dt.timedelta(days=chance.randint(0, 9)),
     }  # fmt: skip
+    row["visit_type"] = VISITS[row["visit_id"]][0]
     yield row
     if quantity and chance.random() < 0.2:
         back = chance.choice([quantity, 1])
@@ -90,15 +106,19 @@ def evaluated(persons, lines):
     for person in persons:
         born = person["birth_date"] and (person["birth_date"] - EPOCH).days
         patient = Patient(person["person_id"], person["sex"], born)
-        for institution in ("H1", "H2"):
-            every = net[person["person_id"]]
-            mine = [at_hand(one) for one in every if one.institution_id == institution]
-            others = [one for one in every if one.institution_id != institution]
-            now = situation(patient, Encounter(institution, "V1"), mine, others)
+        every = net[person["person_id"]]
+        for institution, visit in itertools.product(LEVELS, (*VISITS, "")):
+            here = [one for one in every if one.institution_id == institution]
+            mine = [at_hand(one) for one in here if visit in ("", one.visit_id)]
+            others = [one for one in every if one.id not in {line.id for line in mine}]
+            kind, diagnoses = VISITS.get(visit, (None, ()))
+            encounter = Encounter(institution, visit, kind, None, diagnoses, level_of(LEVELS[institution]))
+            now = situation(patient, encounter, mine, others)
             for hit in knowledge.evaluate(now, "before").hits:
-                key = (hit.point.id, hit.point.version, institution, person["person_id"])
-                ids, fen = found[key]
-                found[key] = (ids | {one.id for one in hit.lines}, fen + hit.amount_fen)
+                if (hit.point.kind in OF_A_VISIT) == bool(visit):
+                    key = (hit.point.id, hit.point.version, institution, person["person_id"])
+                    ids, fen = found[key]
+                    found[key] = (ids | {one.id for one in hit.lines}, fen + hit.amount_fen)
     return dict(found)
 
 
@@ -112,8 +132,17 @@ def audited(tmp_path_factory):
     persons, lines = world()
     catalogue = [{"item_code": code, "item_class": "other"} for code in CODES]
     (folder / "tables").mkdir()
-    rows = filled({"persons": persons, "claim_lines": lines, "item_catalogue": catalogue})
-    for name in ("persons", "claim_lines", "item_catalogue"):
+    institutions = [{"institution_id": name, "level": level} for name, level in LEVELS.items()]
+    diagnoses = [
+        {"institution_id": place, "visit_id": visit, "person_id": one["person_id"], "diagnosis_code": code}
+        for place in LEVELS for one in persons for visit, (_, codes) in VISITS.items() for code in codes
+    ]  # fmt: skip
+    told = {
+        "persons": persons, "claim_lines": lines, "item_catalogue": catalogue,
+        "institutions": institutions, "diagnoses": diagnoses,
+    }  # fmt: skip
+    rows = filled(told)
+    for name in told:
         table = pa.Table.from_pylist(rows[name], arrow_schema(INPUT_TABLES[name]))
         pq.write_table(table, folder / "tables" / f"{name}.parquet")
     rules = (
@@ -122,6 +151,7 @@ def audited(tmp_path_factory):
         "knowledge-period",
         "sex-limited-item",
         "age-limited-item",
+        "knowledge-condition",
     )
     asked = AuditRequest(folder / "tables", FIRST, LAST, folder / "out", only=rules, points=POINTS)
     summary = run_audit(asked).summary

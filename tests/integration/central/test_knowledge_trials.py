@@ -42,7 +42,7 @@ def test_what_a_change_would_have_flagged_by_institution(tmp_path):
         (tmp_path / "tables").mkdir(exist_ok=True)
         pq.write_table(table, tmp_path / "tables" / f"{name}.parquet")
     kept = point(Kind.FREQUENCY, 1, "day", "F1")
-    new = [point(Kind.FREQUENCY, 1, "day", "F2"), point(Kind.LEVEL, 3, "level", "F1")]
+    new = [point(Kind.FREQUENCY, 1, "day", "F2"), point(Kind.INSURANCE, ("maternity",), "", "F1")]
     write_pack(KnowledgePack((kept,)), tmp_path / "a")
     write_pack(KnowledgePack((kept, *new)), tmp_path / "b")
     days = ("--from", "2026-03-01", "--to", "2026-03-31", "--tables", tmp_path / "tables")
@@ -51,7 +51,7 @@ def test_what_a_change_would_have_flagged_by_institution(tmp_path):
         ("H2", 0, "0", 1, "45.00"),
         ("H1", 1, "25.00", 1, "25.00"),
     ]
-    assert (told["changed"], told["not_audited"]) == (2, ["level-F1"])
+    assert (told["changed"], told["not_audited"]) == (2, ["insurance-F1"])
 
 
 def test_a_regions_own_codes_are_put_into_a_pack_and_take_its_signature(tmp_path):
