@@ -13,6 +13,8 @@ from renzheng.central.adt.listener import AdtListener
 from renzheng.central.adt.receiving import Receiver
 from renzheng.central.adt.roster import inpatients, institution_zone
 from renzheng.central.attempts.publishing import Publisher
+from renzheng.central.cases.corrections import REVERSAL_SECONDS, Corrections
+from renzheng.central.cases.keeping import Cases
 from renzheng.central.cases.notices import Notifier, channels_of
 from renzheng.central.cases.point_powers import SETTLE_SECONDS, settle_points
 from renzheng.central.cases.terms import Clock, clock_of
@@ -47,7 +49,7 @@ from renzheng.contracts import keys
 from renzheng.contracts.events import utc_now
 from renzheng.contracts.rosters import InpatientRoster
 from renzheng.contracts.rounds import Opening, SealedSheet
-from renzheng.rules.pack import load_pack
+from renzheng.rules.pack import Pack, load_pack
 
 logger = logging.getLogger(__name__)
 CONNECT_SECONDS = 15.0
@@ -111,6 +113,7 @@ class Central:
         self.workers.add(self._sign_ins.worker)
         self.workers.add(self._rounds.worker)
         self.workers.add(self._make_notifier().worker)
+        self.workers.add(self._make_reversals())
         self.workers.add(self.privacy.worker)
         self.workers.add(self._web.worker)
         self._history = Worker("check history", lambda: fill_history(settings), every_seconds=HISTORY_SECONDS)
@@ -133,6 +136,18 @@ class Central:
             self.workers.add(self._door.worker)
         if self._adt:
             self.workers.add(self._adt.worker)
+
+    def _make_reversals(self) -> Worker:
+        """Make what looks in the claims for the reversals of lines that institutions have declared."""
+        told, zone = self.settings.audit, ZoneInfo(self.settings.timezone)
+
+        @cache
+        def pack() -> Pack:
+            return load_pack(told.rules_dir).for_region(told.region)
+
+        cases = Cases(self._own_database, lambda: self._key, pack, zone, self.clock, told.region)
+        found = Corrections(self._own_database, cases, self.settings.tables_dir, self.clock)
+        return Worker("reversals", found.look_for_reversals, every_seconds=REVERSAL_SECONDS)
 
     def _make_notifier(self) -> Notifier:
         """Make what tells people of cases, over the channels that this site has."""

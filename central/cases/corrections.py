@@ -31,6 +31,8 @@ CORRECTIONS, VERDICTS, DOUBTS = schema.self_corrections, schema.verdicts, schema
 REVERSAL, RECEIPT = "reversal", "receipt"
 DROPPED = "机构自查退回，已有凭据。The institution found and returned it itself; the return is proven."
 MOST_LINES = 1000
+REVERSAL_SECONDS = 6 * 3600.0
+"""How often the claims are looked through for reversals; with nothing declared that costs one query."""
 Row = Mapping[Any, Any]
 
 

@@ -18,6 +18,7 @@ from renzheng.central.cases.errors import BodyError, StepRefusedError
 from renzheng.central.cases.guards import Actor, says_something
 
 SOURCES = ("inspection", "complaint", "transfer", "assigned", "monitor")
+DEGREES = ("light", "normal", "heavy")
 DELIVERIES = ("in_person", "post", "electronic", "public_notice")
 FEWEST_OFFICERS = 2
 FEWEST_IN_COUNCIL = 3
@@ -163,7 +164,7 @@ def fine_range(article: int, degree: str, loss_fen: int, numbers: Mapping[str, D
             "heavy": ("fine38_normal", "fine38_most"),
         }
     else:
-        bounds = dict.fromkeys(("light", "normal", "heavy"), ("fine40_least", "fine40_most"))
+        bounds = dict.fromkeys(DEGREES, ("fine40_least", "fine40_most"))
     if degree not in bounds:
         raise BodyError("A degree is one of light, normal, heavy.")
     least, most = bounds[degree]
@@ -379,6 +380,15 @@ def _notify(step: PenaltyStep) -> Penalty:
     )
 
 
+def _statement(step: PenaltyStep) -> Penalty:
+    if not says_something(step.asked.text):
+        raise BodyError(
+            "A statement says something; that the party waives it is said in words too.",
+            do='Send {"text": "..."}.',
+        )
+    return replace(step.penalty, statement=step.asked.text)
+
+
 def _decide(step: PenaltyStep) -> Penalty:
     if step.asked.amount_fen is None:
         raise BodyError("A decision names its amount.", do='Send {"amount": "123.45", "reason": "..."}.')
@@ -447,9 +457,7 @@ ACTS: Mapping[str, PenaltyAct] = {
     "report": _act(_A, [State.INVESTIGATING], _to(State.REPORTED), due="legal_review_days", working=True),
     "review": _act([Role.REVIEWER], [State.REPORTED], _to(State.REVIEWED), needs_reason=True),
     "notify": _act(_A, [State.REVIEWED], _notify, needs_reason=True, due="penalty_statement_days"),
-    "state": _act(
-        _OFFICE, [State.NOTIFIED], lambda step: replace(step.penalty, statement=step.asked.text), due="-"
-    ),
+    "state": _act(_OFFICE, [State.NOTIFIED], _statement, due="-"),
     "ask_hearing": _act(
         _OFFICE, [State.NOTIFIED], lambda step: replace(step.penalty, hearing_asked_at=step.now), due="-"
     ),

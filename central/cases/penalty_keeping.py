@@ -1,20 +1,33 @@
 """Brings steps on enforcement files into the store, each with a signed entry of the file's journal."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Any
+from decimal import Decimal
+from typing import Any, cast
 from zoneinfo import ZoneInfo
 
 import orjson
 import sqlalchemy as sa
 from joserfc.jwk import OKPKey
 
+from renzheng.central.access import accounts
+from renzheng.central.access.roles import Role
 from renzheng.central.cases import acts, journal, records
 from renzheng.central.cases.due import Due, WorkingDays, due_after, due_in
-from renzheng.central.cases.errors import BodyError, NotFoundError, StaleError
+from renzheng.central.cases.errors import BodyError, NotFoundError, StaleError, StepRefusedError
 from renzheng.central.cases.guards import Actor
-from renzheng.central.cases.penalties import ACTS, SOURCES, Asked, Party, Penalty, PenaltyStep, take
+from renzheng.central.cases.penalties import (
+    ACTS,
+    ENDED,
+    SOURCES,
+    Asked,
+    Party,
+    Penalty,
+    PenaltyStep,
+    State,
+    take,
+)
 from renzheng.central.cases.reading import is_of_a_hospital
 from renzheng.central.store import schema
 from renzheng.central.store.database import Database
@@ -24,6 +37,9 @@ from renzheng.rules.pack import Pack
 
 PENALTIES, JOURNAL, DOUBTS = schema.penalties, schema.penalty_journal, schema.doubts
 ARTICLES = (38, 40)
+PARTIES: Sequence[Party] = ("citizen", "body")
+COUNCIL = frozenset({Role.AUDITOR, Role.REVIEWER, Role.PANEL, Role.APPROVER})
+"""Roles of which those who discuss a large fine have one."""
 
 
 class Penalties:
@@ -55,7 +71,7 @@ class Penalties:
         actor: Actor,
         doubt_ids: Sequence[str],
         source: str,
-        party: Party,
+        party: str,
         article: int,
         loss_fen: int,
     ) -> Penalty:
@@ -65,14 +81,10 @@ class Penalties:
             MayNotError: the actor is no auditor.
             BodyError: source, article, party or loss are none, or the doubts are of several institutions.
             NotFoundError: there is no such doubt.
+            StepRefusedError: the actor has a tie to the institution, or a doubt is in a file already.
         """
         acts.must_be_allowed(ACTS["file"].roles, actor, "open a file")
-        if (
-            source not in SOURCES
-            or article not in ARTICLES
-            or party not in {"citizen", "body"}
-            or loss_fen <= 0
-        ):
+        if source not in SOURCES or article not in ARTICLES or party not in PARTIES or loss_fen <= 0:
             raise BodyError(
                 "A file names its source, its article (38 or 40), its party (citizen or body) and the loss.",
                 do=f"A source is one of {', '.join(SOURCES)}; the loss is an amount in yuan.",
@@ -80,9 +92,13 @@ class Penalties:
         now = self._clock().astimezone(UTC)
         with self._database.writing() as connection:
             institution_id = _institution_of(connection, doubt_ids)
-            limit = self._due(now)(int(self._numbers(now)["clue_days"]), True)  # noqa: FBT003 - working days
+            if institution_id in actor.institutions | actor.ties:
+                raise StepRefusedError("own_institution", f"{actor.account} has a tie to the institution.")
+            _must_be_free(connection, institution_id, doubt_ids)
+            limit = self._due(now)(int(self.numbers(now)["clue_days"]), True)  # noqa: FBT003 - working days
             penalty = Penalty(
-                new_id(), institution_id, tuple(doubt_ids), source, party, loss_fen, article,
+                new_id(), institution_id, tuple(dict.fromkeys(doubt_ids)), source, cast("Party", party),
+                loss_fen, article,
                 began_at=now, due_at=limit.at, due_explained=limit.explained,
                 acted=((actor.account, "open"),),
             )  # fmt: skip
@@ -108,7 +124,8 @@ class Penalties:
             penalty = read(connection, actor, penalty_id)
             if seen is not None and seen != penalty.version:
                 raise StaleError(f"The file has moved on to version {penalty.version} since version {seen}.")
-            after = take(PenaltyStep(act, penalty, actor, asked, now, self._numbers(now)), self._due(now))
+            _must_be_known(connection, penalty, {*asked.officers, *asked.members})
+            after = take(PenaltyStep(act, penalty, actor, asked, now, self.numbers(now)), self._due(now))
             own = (PENALTIES.c.penalty_id == penalty_id) & (PENALTIES.c.version == penalty.version)
             if connection.execute(sa.update(PENALTIES).where(own).values(_row(after))).rowcount != 1:
                 raise StaleError("Somebody else has just taken a step on this file.")
@@ -116,7 +133,9 @@ class Penalties:
             self._write(connection, after, actor, act, said, now)
         return after
 
-    def _numbers(self, now: datetime) -> Mapping[str, Any]:
+    def numbers(self, now: datetime | None = None) -> Mapping[str, Decimal]:
+        """Return the time limits, thresholds and multiples of a moment's day; of now without one."""
+        now = now or self._clock().astimezone(UTC)
         return self._pack().casework(self._region, now.astimezone(self._zone).date())
 
     def _due(self, now: datetime) -> Callable[[int, bool], Due]:
@@ -184,6 +203,8 @@ def journal_of(connection: sa.Connection, penalty_id: str) -> list[journal.Kept]
 def _seen_by(actor: Actor) -> list[sa.ColumnElement[bool]]:
     if not is_of_a_hospital(actor):
         return []
+    if Role.HOSPITAL_OFFICE not in actor.roles:
+        return [sa.false()]
     told = PENALTIES.c.state.in_(["notified", "decided", "delivered", "closed"])
     return [PENALTIES.c.institution_id.in_(sorted(actor.institutions)), told]
 
@@ -205,6 +226,29 @@ def _institution_of(connection: sa.Connection, doubt_ids: Sequence[str]) -> str:
     if len(places) > 1:
         raise BodyError("A file is about one institution.")
     return str(places.pop())
+
+
+def _must_be_free(connection: sa.Connection, institution_id: str, doubt_ids: Sequence[str]) -> None:
+    """Refuse doubts that another file holds, unless that one ended without a penalty."""
+    query = sa.select(PENALTIES.c.record).where(PENALTIES.c.institution_id == institution_id)
+    for record in connection.execute(query).scalars():
+        other = records.read(Penalty, record)
+        taken = sorted(set(other.doubt_ids) & set(doubt_ids))
+        if taken and other.state not in ENDED - {State.CLOSED}:
+            raise StepRefusedError("line_taken", f"The doubt {taken[0]} is in another enforcement file.")
+
+
+def _must_be_known(connection: sa.Connection, penalty: Penalty, named: Collection[str]) -> None:
+    """Refuse a step that names somebody who is not of the bureau, or has a tie to the institution."""
+    for account_id in sorted(named):
+        found = accounts.read(connection, account_id)
+        if found is None or found.disabled or not found.roles & COUNCIL:
+            raise BodyError(
+                f"{account_id[:40]!r} is no account of the bureau.",
+                do="Name accounts of auditors, reviewers, panel members or approvers.",
+            )
+        if penalty.institution_id in found.institutions | found.ties:
+            raise StepRefusedError("own_institution", f"{account_id} has a tie to the institution.")
 
 
 def _row(penalty: Penalty) -> dict[str, Any]:

@@ -45,6 +45,16 @@ def is_of_a_hospital(actor: Actor) -> bool:
     return bool(actor.roles & BY_INSTITUTION)
 
 
+def must_be_of_the_bureau(actor: Actor) -> None:
+    """Refuse an institution's people, as if there were nothing.
+
+    Raises:
+        NotFoundError: the actor is one of them.
+    """
+    if is_of_a_hospital(actor):
+        raise NotFoundError("There is no such question.")
+
+
 def seen_by(actor: Actor, table: sa.Table) -> list[sa.ColumnElement[bool]]:
     """Return the conditions under which an actor sees rows of cases or doubts."""
     if not is_of_a_hospital(actor):

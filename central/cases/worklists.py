@@ -167,38 +167,8 @@ class Worklist:
     def rows(self, limit: int | None = None, offset: int = 0) -> list[Row]:
         """Read some of it in its order, with what only the records and the lines say."""
         ids = sa.select(DOUBTS.c.doubt_id).where(*self._conditions).order_by(*self._order())
-        wanted = list(self._connection.execute(ids.limit(limit).offset(offset)).scalars())
-        found: dict[str, Row] = {}
-        names = institution_names(self._connection)
-        for first in range(0, len(wanted), _AT_ONCE):
-            for row in self._opened(wanted[first : first + _AT_ONCE], names):
-                found[row.doubt_id] = row
-        return [found[one] for one in wanted]
-
-    def _opened(self, ids: Sequence[str], names: Mapping[str, str]) -> Iterator[Row]:
-        line = (
-            (VERDICTS.c.run_id == DAYS.c.run_id)
-            & (VERDICTS.c.institution_id == DOUBTS.c.institution_id)
-            & (VERDICTS.c.line_id == DOUBTS.c.line_id)
-        )
-        query = (
-            sa.select(DOUBTS, VERDICTS.c.item_name, VERDICTS.c.item_code)
-            .select_from(
-                DOUBTS.outerjoin(DAYS, DAYS.c.service_day == DOUBTS.c.service_day).outerjoin(VERDICTS, line)
-            )
-            .where(DOUBTS.c.doubt_id.in_(ids))
-        )
-        for row in self._connection.execute(query):
-            record = orjson.loads(row.record)
-            yield Row(
-                row.doubt_id, row.version, row.case_id, row.institution_id,
-                names.get(row.institution_id) or row.institution_id, row.person_id, row.rule_id, row.reason,
-                row.verdict or "", STATES[row.state], bool(row.confirmed), row.at_stake_fen, row.amount_fen,
-                row.line_id or "", row.reason == row.rule_id, row.service_day or "",
-                row.item_name or row.item_code or "", row.billed_by or "", row.newest or "", row.doctor or "",
-                record["position"] or "", row.decided_at is not None, row.due_at,
-                self._sure[row.verdict or "", row.rule_id, row.reason], len(record["lines"]),
-            )  # fmt: skip
+        wanted = self._connection.execute(ids.limit(limit).offset(offset)).scalars()
+        return rows_of(self._connection, list(wanted))
 
     def groups(self, by: str, limit: int | None = None, offset: int = 0) -> tuple[int, list[Group]]:
         """Add it up by what its doubts have in common, the most money first; return how many, and some.
@@ -231,6 +201,44 @@ class Worklist:
 
 Kind = tuple[str, str, str]
 """Verdict, rule and reason: doubts of one kind are equally sure."""
+
+
+def rows_of(connection: sa.Connection, doubt_ids: Sequence[str]) -> list[Row]:
+    """Read doubts as rows of a list, in the order in which they are named; who sees them is the caller's."""
+    found: dict[str, Row] = {}
+    names, sure = institution_names(connection), _certainties(connection)
+    for first in range(0, len(doubt_ids), _AT_ONCE):
+        for row in _opened(connection, doubt_ids[first : first + _AT_ONCE], names, sure):
+            found[row.doubt_id] = row
+    return [found[one] for one in doubt_ids if one in found]
+
+
+def _opened(
+    connection: sa.Connection, ids: Sequence[str], names: Mapping[str, str], sure: Mapping[Kind, Certainty]
+) -> Iterator[Row]:
+    line = (
+        (VERDICTS.c.run_id == DAYS.c.run_id)
+        & (VERDICTS.c.institution_id == DOUBTS.c.institution_id)
+        & (VERDICTS.c.line_id == DOUBTS.c.line_id)
+    )
+    query = (
+        sa.select(DOUBTS, VERDICTS.c.item_name, VERDICTS.c.item_code)
+        .select_from(
+            DOUBTS.outerjoin(DAYS, DAYS.c.service_day == DOUBTS.c.service_day).outerjoin(VERDICTS, line)
+        )
+        .where(DOUBTS.c.doubt_id.in_(ids))
+    )
+    for row in connection.execute(query):
+        record = orjson.loads(row.record)
+        yield Row(
+            row.doubt_id, row.version, row.case_id, row.institution_id,
+            names.get(row.institution_id) or row.institution_id, row.person_id, row.rule_id, row.reason,
+            row.verdict or "", STATES[row.state], bool(row.confirmed), row.at_stake_fen, row.amount_fen,
+            row.line_id or "", row.reason == row.rule_id, row.service_day or "",
+            row.item_name or row.item_code or "", row.billed_by or "", row.newest or "", row.doctor or "",
+            record["position"] or "", row.decided_at is not None, row.due_at,
+            sure[row.verdict or "", row.rule_id, row.reason], len(record["lines"]),
+        )  # fmt: skip
 
 
 def _certainties(connection: sa.Connection) -> Mapping[Kind, Certainty]:

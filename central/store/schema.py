@@ -976,6 +976,20 @@ penalty_journal = _table(
 )
 
 # How far a rule may go, change by change: chained and signed like a case's journal.
+patient_questions = _table(
+    "patient_questions",
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("doubt_id", Text, ForeignKey("doubts.doubt_id"), nullable=False, index=True),
+    Column("act", Text, nullable=False),  # `put`, or what came of a call
+    Column("at", _Big, nullable=False),
+    Column("due_at", _Big, nullable=False),  # until when it can be answered
+    Column("account_id", Text, nullable=False),
+    Column("entry", LargeBinary, nullable=False),
+    Column("hash", Text, nullable=False),
+    Column("signature", LargeBinary, nullable=False),
+    rowid=False,
+)
+
 rule_powers = _table(
     "rule_powers",
     Column("number", Integer, primary_key=True, autoincrement=False),

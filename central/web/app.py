@@ -28,6 +28,7 @@ from renzheng.central.cases import attachments, scanning
 from renzheng.central.cases.corrections import Corrections
 from renzheng.central.cases.errors import CaseError
 from renzheng.central.cases.keeping import Cases
+from renzheng.central.cases.patient_questions import PatientQuestions
 from renzheng.central.cases.penalty_keeping import Penalties
 from renzheng.central.cases.point_powers import LostPowers
 from renzheng.central.checks import cds_hooks
@@ -66,6 +67,7 @@ from renzheng.central.web.api import (
     case_corrections,
     case_letters,
     case_penalties,
+    case_questions,
     case_rules,
     cds_checks,
     nhsa_checks,
@@ -250,11 +252,15 @@ def _add_cases(app: FastAPI, database: Database, settings: Settings, clock: Call
     router = case_routes.build_router(database, cases, clock, signed_by, zone, scan)
     case_rules.add_to(router, database, cases)
     case_letters.add_to(router, database, zone, told.font)
-    case_corrections.add_to(router, database, Corrections(database, cases, settings.tables_dir, clock))
+    corrections = Corrections(database, cases, settings.tables_dir, clock)
+    case_corrections.add_to(router, database, corrections)
     penalties = Penalties(database, key, pack, zone, clock, settings.audit.region)
     case_penalties.add_to(router, database, penalties)
+    questions = PatientQuestions(database, key, pack, zone, clock, settings.audit.region)
+    case_questions.add_to(router, database, questions)
     app.include_router(router, prefix="/api/v1")
-    app.include_router(case_pages.build_router(Office(database, cases, clock, zone, settings.audit, scan)))
+    office = Office(database, cases, clock, zone, settings.audit, scan, penalties, corrections, questions)
+    app.include_router(case_pages.build_router(office))
 
 
 _ELSEWHERE = 303

@@ -12,6 +12,8 @@ from parts.cases_store import DAY, VERDICT
 from renzheng.central.access import accounts, sessions
 from renzheng.central.access.accounts import New
 from renzheng.central.access.roles import Role
+from renzheng.central.cases import powers
+from renzheng.central.cases.keeping import NIGHT
 from renzheng.central.main import make_signing_key
 from renzheng.central.metrics import Metrics
 from renzheng.central.settings import make_settings
@@ -21,6 +23,7 @@ from renzheng.central.store.devices import Institution
 from renzheng.central.web.access import SESSION_COOKIE
 from renzheng.central.web.app import build_app
 from renzheng.central.web.server import WebServer
+from renzheng.contracts import keys
 
 START = dt.datetime(2026, 4, 7, 1, tzinfo=dt.UTC)
 REASONS = ("no_session", "too_short", "more_lines_than_sessions")
@@ -33,6 +36,7 @@ PEOPLE: Mapping[str, tuple[Role, str]] = {
     "qian": (Role.FINANCE, ""),
     "office-1": (Role.HOSPITAL_OFFICE, "H01"),
     "office-2": (Role.HOSPITAL_OFFICE, "H02"),
+    "office-4": (Role.HOSPITAL_OFFICE, "H04"),
     "dr-wu": (Role.DOCTOR, "H01"),
     "expert-1": (Role.PANEL, ""),
     "expert-2": (Role.PANEL, ""),
@@ -69,6 +73,22 @@ class CaseConsole:
             shown = sessions.begin(connection, name, self.now)
         place = {"domain": "127.0.0.1", "path": "/", "secure": True, "httpOnly": True}
         return {"name": SESSION_COOKIE, "value": shown, **place}
+
+    def undrafted(self, place: str) -> str:
+        """Bill a suspicious line at an institution after the month was drafted; return its id."""
+        row = VERDICT | {
+            "institution_id": place, "line_id": f"{place}-late", "person_id": "P-late", "amount_fen": 40_000,
+            "at_stake_fen": 40_000, "verdict": "suspicious", "reason": "no_session",
+        }  # fmt: skip
+        with self.database.writing() as connection:
+            connection.execute(sa.insert(schema.verdicts).values(row))
+        return f"{place}-late"
+
+    def weaken(self, rule_id: str, version: str) -> None:
+        """Take power from a rule, as it loses it by itself."""
+        key = keys.load_private_key(self.settings.key_file.read_bytes())
+        with self.database.writing() as connection:
+            powers.change(connection, (rule_id, version), powers.WARN, NIGHT, "6/9", self.now, key)
 
     def _fill(self, folder: Path, hospitals: int, lines: int) -> None:
         rows = []

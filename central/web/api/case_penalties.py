@@ -43,7 +43,7 @@ def add_to(router: APIRouter, database: Database, penalties: Penalties) -> None:
             article = body.get("article")
             return penalties.open(
                 actor, case_routes.texts_of(body, "doubts", MOST_NAMED), case_routes.text_of(body, "source"),
-                case_routes.text_of(body, "party"),  # type: ignore[arg-type]
+                case_routes.text_of(body, "party"),
                 article if isinstance(article, int) else 0, fen(body.get("loss")),
             )  # fmt: skip
 

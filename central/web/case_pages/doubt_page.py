@@ -13,7 +13,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import RedirectResponse
 
 from renzheng.central.access.roles import Permission
-from renzheng.central.cases import attachments, lists, reading
+from renzheng.central.cases import attachments, lists, patient_questions, reading
 from renzheng.central.cases.acts import ACTS, REFERRED_TO
 from renzheng.central.cases.doubts import DECISIONS, POSITIONS, Doubt
 from renzheng.central.cases.errors import CaseError
@@ -142,6 +142,10 @@ def _show(
             name, zone = reading.institution_of(connection, case, office.zone)
             values = _known(connection, doubt, zone, office.audit, t)
             values["history"] = list(_history(connection, doubt))
+            # what a patient says is for the bureau: an institution could find out who spoke
+            asked = patient_questions.read(connection, [doubt_id]).get(doubt_id)
+            values["question"] = None if reading.is_of_a_hospital(actor) else asked
+            values["may_put"] = asked is None and bool(patient_questions.PUTS & actor.roles)
             values["doctors"] = doctors_of(connection, actor.institutions)
         ahead = office.cases.ahead(actor, doubt_id)
         before, after = _around(office, actor, query, doubt_id)

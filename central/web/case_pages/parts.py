@@ -12,6 +12,7 @@ from starlette.datastructures import FormData, UploadFile
 
 from renzheng.central.access.roles import Permission
 from renzheng.central.cases.amounts import fen
+from renzheng.central.cases.corrections import Corrections
 from renzheng.central.cases.errors import (
     BodyError,
     CaseError,
@@ -22,6 +23,8 @@ from renzheng.central.cases.errors import (
 )
 from renzheng.central.cases.guards import Actor, Body
 from renzheng.central.cases.keeping import Cases
+from renzheng.central.cases.patient_questions import PatientQuestions
+from renzheng.central.cases.penalty_keeping import Penalties
 from renzheng.central.settings import AuditSettings
 from renzheng.central.store.database import Database
 from renzheng.central.texts import Texts, texts
@@ -53,6 +56,9 @@ class Office:
         zone: the site's.
         audit: where the rules are, for their names.
         scan: looks at a file that is handed in, and raises when it is not to be taken.
+        penalties: does the steps on enforcement files.
+        corrections: takes what institutions have found themselves.
+        questions: puts questions to patients.
     """
 
     database: Database
@@ -61,6 +67,9 @@ class Office:
     zone: ZoneInfo
     audit: AuditSettings
     scan: Callable[[bytes], None]
+    penalties: Penalties
+    corrections: Corrections
+    questions: PatientQuestions
 
     def named(self, reason: str, t: Texts) -> str:
         """Return the words for a doubt's reason; a finding's is its rule, which has a title."""
@@ -181,7 +190,7 @@ def page(request: Request, office: Office, template: str, *, status: int = 200, 
         may_export=Permission.EXPORTS in may,
         may_step=Permission.CASES_STEP in may,
         may_draft=Permission.CASES_DRAFT in may,
-        **values,
+        **{"at_hospital": visitor is not None and visitor.institutions is not None, **values},
     )
 
 

@@ -19,6 +19,7 @@ LONG = os.environ.get("FAULTS") == "long"
 FORMS = (("zh", "desk", 1440, 900), ("en", "phone", 390, 844))
 HOSPITALS, LINES = 20, 15
 FEWEST_ACTS = 4
+SEE_OTHER = 303
 
 
 class People:
@@ -62,6 +63,16 @@ class People:
         with page.expect_navigation():
             form.locator("button").click()
         return page
+
+    def post(self, name, path, **fields):
+        """Send a form without opening its page; return the address to which it leads."""
+        answer = self[name].context.request.post(
+            self.console.url + path, form=fields, headers={"Origin": self.console.url}, max_redirects=0
+        )
+        assert answer.status == SEE_OTHER, re.sub(r"<[^>]+>", " ", answer.text())[:3000]
+        path = answer.headers["location"].split("?")[0]
+        assert path != "/sign-in", f"the session of {name} is over"
+        return path
 
 
 @pytest.fixture(scope="module")
@@ -132,6 +143,77 @@ def test_lists_by_keys_groups_and_files(people):
     lines = kept.value.path().read_text(encoding="utf-8-sig").splitlines()
     assert len(lines) == 101
     assert lines[0].startswith("把握,状态,机构")
+
+
+def test_what_is_referred_becomes_a_penalty(people):
+    doubt = doubts_of(people.open("lin", "/doubts?institution=H04"))[0]
+    people.post("lin", f"{doubt}/refer", to="enforcement", reason="多次")
+    page = people.open("lin", doubt)
+    page.locator("#act-receipt").evaluate("form => form.parentElement.open = true")
+    page.fill("#act-receipt [name=text]", "收字12号")
+    with page.expect_navigation():
+        page.click("#act-receipt button")
+    page.goto(people.console.url + doubt)
+    assert "收字12号" in page.locator("main").inner_text()
+    with page.expect_navigation():
+        page.click("a[href^='/penalties?doubt=']")
+    looked_at(page, "penalty-open")
+    with page.expect_navigation():
+        page.click("#act-open button")
+    path = re.sub(r"[?].*", "", page.url).removeprefix(people.console.url)
+    people.post("lin", f"{path}/file", officer_1="lin", certificate_1="1", officer_2="gao", certificate_2="2")
+    people.post("lin", f"{path}/report")
+    people.post("xu", f"{path}/review", qualified="1", reason="事实清楚")
+    looked_at(people.open("lin", path), "penalty-notify")
+    page = people.send("lin", path, "notify", degree="light", amount="1.00", reason="初犯")
+    assert "不在所选档次的幅度内" in page.locator("#refused").inner_text()
+    page.fill("#act-notify [name=amount]", "400.00")
+    with page.expect_navigation():
+        page.click("#act-notify button")
+    assert "404" in people.open("office-1", path).title(), "another institution's"
+    assert people.open("office-1", "/penalties").locator("a.open").count() == 0
+    people.post("office-4", f"{path}/state", text="放弃")
+    looked_at(people.open("office-4", path), "penalty-office")
+    people.post("he", f"{path}/decide", amount="400.00", reason="从轻")
+    people.post("lin", f"{path}/deliver", to="in_person")
+    people.post("lin", f"{path}/close", paid="1")
+    assert "结案" in people.open("lin", path).locator(".head .chip").inner_text()
+
+
+def test_a_patient_is_called_by_somebody_else_than_whoever_asks(people):
+    call = f"/calls/{doubts_of(people.open('lin', '/doubts?institution=H05'))[0].rpartition('/')[2]}"
+    people.post("lin", call, reason="账上有、签到没有")
+    looked_at(people.open("xu", call), "call")
+    with people["xu"].expect_navigation():
+        people["xu"].click("button[value=had]")
+    assert "身边有人时的回答不作数" in people["xu"].locator("#refused").inner_text()
+    people["xu"].check("[name=alone]")
+    with people["xu"].expect_navigation():
+        people["xu"].click("button[value=had]")
+    assert people["xu"].locator("a.open").count() == 0
+    assert "404" in people.open("office-1", "/calls").title()
+
+
+def test_what_an_institution_returned_is_declared_and_proven(people):
+    line = people.console.undrafted("H04")
+    people.post("office-4", "/self-corrections", lines=line, text="重复收费")
+    looked_at(people.open("office-4", "/self-corrections"), "corrections-office")
+    assert line not in people.open("office-1", "/self-corrections").locator("main").inner_text()
+    page = people.open("qian", "/self-corrections")
+    page.fill("[name=reference]", "票 1")
+    page.fill("[name=amount]", "1.00")
+    with page.expect_navigation():
+        page.click("form.row button")
+    assert "不少于" in page.locator("#refused").inner_text()
+    looked_at(people.open("qian", "/self-corrections"), "corrections-finance")
+
+
+def test_an_approver_restores_a_rule_that_lost_power(people):
+    people.console.weaken("line-haemodialysis", "3")
+    looked_at(people.open("he", "/powers"), "powers")
+    assert people.open("lin", "/powers").locator("form.step").count() == 0
+    people.post("he", "/powers", rule="line-haemodialysis", rule_version="3", reason="数据已更正")
+    assert "全部效力" in people.open("he", "/powers").locator(".chip").first.inner_text()
 
 
 def case_of(people, name):

@@ -12,8 +12,10 @@ from parts.cases import PEOPLE
 from parts.cases_store import DAY, VERDICT, lay
 from parts.command_line import run
 
-from renzheng.central.access import access_log
+from renzheng.central.access import access_log, accounts
 from renzheng.central.access.access_log import Wanted
+from renzheng.central.access.accounts import New
+from renzheng.central.access.roles import Role
 from renzheng.central.cases import journal, keeping, lists, penalty_keeping, powers, reading
 from renzheng.central.cases.desk import GROUPS
 from renzheng.central.cases.doubts import CaseState, State
@@ -411,12 +413,25 @@ def test_a_referral_is_tracked_and_becomes_an_enforcement_file(desk):
     assert (after.referrals[0].receipt, after.referrals[0].answer) == ("收字12号", "已立案")
     file = opened()
     assert "计15个工作日" in file.due_explained
+    with pytest.raises(StepRefusedError, match="another enforcement file"):
+        opened()
     officers = Asked(officers={"auditor": "1", "auditor-2": "2"})
+    with pytest.raises(BodyError, match="'auditor' is no account"):
+        penalties.act(PEOPLE["auditor"], file.penalty_id, "file", officers)
+    with desk.database.writing() as connection:
+        for name, ties in (("auditor", ()), ("auditor-2", ()), ("tied", ("H1",))):
+            new = New(name, frozenset({Role.AUDITOR}), ties=frozenset(ties))
+            accounts.add(connection, new, "test", desk.clock())
+    with pytest.raises(StepRefusedError, match="tied has a tie"):
+        penalties.act(
+            PEOPLE["auditor"], file.penalty_id, "file", Asked(officers={"auditor": "1", "tied": "2"})
+        )
     after = penalties.act(PEOPLE["auditor"], file.penalty_id, "file", officers, seen=1)
     with pytest.raises(StaleError):
         penalties.act(PEOPLE["auditor"], file.penalty_id, "report", Asked(), seen=1)
     with desk.database.reading() as connection:
         assert penalty_keeping.listed(connection, PEOPLE["auditor"]) == [after]
+        assert penalty_keeping.listed(connection, PEOPLE["doctor"]) == []
         assert penalty_keeping.listed(connection, PEOPLE["office"]) == [], (
             "an institution learns by the notice"
         )

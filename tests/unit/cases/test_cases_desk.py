@@ -2,12 +2,13 @@
 
 import pytest
 
-from renzheng.central.cases import desk
+from renzheng.central.cases import corrections, desk, patient_questions, penalties, powers
 from renzheng.central.cases.acts import ACTS, CASE_ACTS, REFERRED_TO
 from renzheng.central.cases.desk import CERTAINTIES, GROUPS, SORTS, certainty_of
 from renzheng.central.cases.doubts import DECISIONS, POSITIONS, CaseState, State
 from renzheng.central.cases.guards import GUARDS
 from renzheng.central.cases.money import overturns
+from renzheng.central.cases.penalty_keeping import ARTICLES, PARTIES
 from renzheng.central.cases.terms import STAGES
 from renzheng.central.texts import texts
 from renzheng.central.web.case_pages import asked as asking
@@ -15,10 +16,39 @@ from renzheng.central.web.case_pages.asked import NARROWING
 from renzheng.central.web.case_pages.ledger_page import BOXES, PARTS
 from renzheng.central.web.case_pages.listing import BULK, WRITTEN
 from renzheng.central.web.case_pages.overview import LANES
+from renzheng.contracts.patient_questions import ANSWERS, NO_ANSWERS
 
 SHOWN = {
-    "guard": (*GUARDS, "stale", "may_not", "not_found", "body"),
-    "guard_do": (*GUARDS, "stale", "may_not", "not_found", "body"),
+    "guard": (
+        *GUARDS,
+        *penalties.GUARDS,
+        "issued_before",
+        *patient_questions.GUARDS,
+        "stale",
+        "may_not",
+        "not_found",
+        "body",
+    ),
+    "guard_do": (
+        *GUARDS,
+        *penalties.GUARDS,
+        "issued_before",
+        *patient_questions.GUARDS,
+        "stale",
+        "may_not",
+        "not_found",
+        "body",
+    ),
+    "penalty_act": (*penalties.ACTS, "open"),
+    "penalty.state": penalties.State,
+    "penalty.source": penalties.SOURCES,
+    "penalty.party": PARTIES,
+    "penalty.article": ARTICLES,
+    "penalty.degree": penalties.DEGREES,
+    "penalty.delivery": penalties.DELIVERIES,
+    "corrections.proof": (corrections.REVERSAL, corrections.RECEIPT),
+    "power": powers.LOWER,
+    "patient_said": (*ANSWERS, *NO_ANSWERS),
     "act": (*ACTS, *CASE_ACTS, "flag", "first_review", "re_review"),
     "case_act": CASE_ACTS,
     "doubt.state": State,
