@@ -9,10 +9,10 @@ fide presentation in the sense of ISO/IEC 30107-3; it stands in for one where no
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from itertools import islice
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import cv2
 import dlib
@@ -161,11 +161,17 @@ def _framed(image_path: Path, size: tuple[int, int]) -> tuple[_Image, _Pose]:
     return np.asarray(framed, dtype=np.uint8), _Pose(float(target[0]), float(target[1]), scale * eyes)
 
 
+@cache
+def _dlib() -> tuple[Any, Any]:
+    """Load the detector and the five points once: it takes longer than to ask them."""
+    predictor = dlib.shape_predictor(str(dlib_file("shape_predictor_5_face_landmarks.dat")))
+    return dlib.get_frontal_face_detector(), predictor
+
+
 def _eyes(image: _Image, name: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Find the middle of each eye with dlib's own detector and five points."""
-    predictor = dlib.shape_predictor(str(dlib_file("shape_predictor_5_face_landmarks.dat")))
+    detector, predictor = _dlib()
     rgb = np.ascontiguousarray(image[:, :, ::-1])
-    detector = dlib.get_frontal_face_detector()
     for share in dict.fromkeys((min(1.0, SOUGHT_IN / max(image.shape)), 1.0)):
         sought = cv2.resize(rgb, None, fx=share, fy=share, interpolation=cv2.INTER_AREA)
         if found := detector(sought, 1):
