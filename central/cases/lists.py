@@ -40,7 +40,7 @@ DOUBT_COLUMNS: Mapping[str, Any] = {
 }
 _BOXES = [DOUBTS.c[name] for name in ("institution_id", "month", "state", "issued", "contested")]
 _SUMS = [
-    sa.func.sum(DOUBTS.c[name]).label(name)
+    sa.cast(sa.func.sum(DOUBTS.c[name]), sa.BigInteger).label(name)  # PostgreSQL's is no integer
     for name in ("at_stake_fen", "billed_fen", "accepted_fen", "deducted_fen", "returned_fen")
 ]
 OWED = sa.case(

@@ -168,7 +168,11 @@ class Worklist:
         """Read some of it in its order, with what only the records and the lines say."""
         ids = sa.select(DOUBTS.c.doubt_id).where(*self._conditions).order_by(*self._order())
         wanted = self._connection.execute(ids.limit(limit).offset(offset)).scalars()
-        return rows_of(self._connection, list(wanted))
+        return self.rows_of(list(wanted))
+
+    def rows_of(self, doubt_ids: Sequence[str]) -> list[Row]:
+        """Read rows of it that are named, in that order."""
+        return _rows_of(self._connection, doubt_ids, self._sure)
 
     def groups(self, by: str, limit: int | None = None, offset: int = 0) -> tuple[int, list[Group]]:
         """Add it up by what its doubts have in common, the most money first; return how many, and some.
@@ -205,8 +209,14 @@ Kind = tuple[str, str, str]
 
 def rows_of(connection: sa.Connection, doubt_ids: Sequence[str]) -> list[Row]:
     """Read doubts as rows of a list, in the order in which they are named; who sees them is the caller's."""
+    return _rows_of(connection, doubt_ids, _certainties(connection))
+
+
+def _rows_of(
+    connection: sa.Connection, doubt_ids: Sequence[str], sure: Mapping[Kind, Certainty]
+) -> list[Row]:
     found: dict[str, Row] = {}
-    names, sure = institution_names(connection), _certainties(connection)
+    names = institution_names(connection)
     for first in range(0, len(doubt_ids), _AT_ONCE):
         for row in _opened(connection, doubt_ids[first : first + _AT_ONCE], names, sure):
             found[row.doubt_id] = row

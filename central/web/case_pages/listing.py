@@ -116,9 +116,11 @@ def _show(
         offered = _offered(actor, totals)
         doctors = doctors_of(connection, actor.institutions) if "assign" in offered else []
         first = (number - 1) * ROWS_A_PAGE
-        shown = [] if asked.group else held.rows(ROWS_A_PAGE, first)
+        seen = held.versions(MOST_DOUBTS) if offered else {}
+        ids = list(seen)[first : first + ROWS_A_PAGE]  # read once for the seal and for the page
+        shown = [] if asked.group else held.rows_of(ids) if ids else held.rows(ROWS_A_PAGE, first)
         counted, groups = held.groups(asked.group, ROWS_A_PAGE, first) if asked.group else (0, [])
-        seal = desk.seal(held.versions(MOST_DOUBTS)) if offered else ""
+    seal = desk.seal(seen)
     total = sum(one.doubts for one in totals)
     viewer.note_persons(row.person_id for row in shown)
     if asked.group == "person":

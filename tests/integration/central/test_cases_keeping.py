@@ -35,6 +35,8 @@ from renzheng.central.cases.penalty_keeping import Penalties
 from renzheng.central.cases.worklists import Choice, Worklist
 from renzheng.central.settings import make_settings, write_settings
 from renzheng.central.store import adjudicated, audits, schema
+from renzheng.central.web.api.cases import shown_case, shown_ledger
+from renzheng.central.web.console.pages import money
 from renzheng.contracts import keys
 from renzheng.rules.pack import Pack
 
@@ -105,6 +107,16 @@ def speak_again(desk, run_id, line_id, verdict):
         audits.begin(connection, run_id, DAY, DAY, folder="again", now_us=3)
         connection.execute(sa.insert(schema.verdicts).values(again))
         audits.publish(connection, run_id, DAY, DAY, summary={"parameters": {}}, now_us=4)
+
+
+def test_the_ledger_is_in_whole_fen(desk):
+    desk.draft(PEOPLE["auditor"], "2026-03")
+    with desk.database.reading() as connection:
+        found = lists.ledgers(connection, PEOPLE["auditor"], "", "")
+        _, cases = lists.cases(connection, PEOPLE["auditor"], lists.CaseChoice())
+    assert [money(ledger.at_stake) for _, ledger in found.rows] == ["¥1,150.00", "¥500.00"]
+    assert shown_ledger(found.sum)["at_stake"] == "1650.00"
+    assert sorted(shown_case(*one)["amount_at_stake"] for one in cases) == ["1150.00", "500.00"]
 
 
 def test_a_list_says_what_the_newest_audit_says(desk):
