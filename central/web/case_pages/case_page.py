@@ -20,16 +20,16 @@ from renzheng.central.cases.letters import Letter
 from renzheng.central.cases.money import ledger_of
 from renzheng.central.cases.worklists import Choice, Worklist
 from renzheng.central.store import viewer
-from renzheng.central.web.api.cases import STATUSES, is_tied, letters_of
+from renzheng.central.web.api.cases import is_tied, letters_of
 from renzheng.central.web.case_pages.parts import (
+    NOTHING_SENT,
     Office,
-    Refusal,
+    Outcome,
     Sent,
     page,
     read_sent,
-    refusal_of,
+    refused,
     refused_page,
-    words,
 )
 from renzheng.central.web.console.pages import REPORT_POLICY
 from renzheng.central.web.guard import needs
@@ -77,8 +77,7 @@ def _take(request: Request, office: Office, case_id: str, act: str, sent: Sent) 
     except KeyError:
         return refused_page(request, NotFoundError(f"There is no step {act[:40]!r} on a case."))
     except CaseError as error:
-        refusal = refusal_of(error, words(request))
-        return _show(request, office, case_id, status=STATUSES[type(error)], refusal=refusal, sent=sent)
+        return _show(request, office, case_id, outcome=refused(request, error, sent))
     return RedirectResponse(f"/cases/{case_id}?did={act}", status_code=303)
 
 
@@ -110,9 +109,7 @@ def _show(
     office: Office,
     case_id: str,
     *,
-    status: int = 200,
-    refusal: Refusal | None = None,
-    sent: Sent | None = None,
+    outcome: Outcome = NOTHING_SENT,
 ) -> Response:
     actor = office.actor(request)
     try:
@@ -125,10 +122,8 @@ def _show(
         request,
         office,
         "case.html",
-        status=status,
+        outcome=outcome,
         case=case,
-        refusal=refusal,
-        sent=sent or Sent({}),
         did=request.query_params.get("did", "") if request.query_params.get("did") in CASE_ACTS else "",
         at_hospital=reading.is_of_a_hospital(actor),
         now=office.clock(),

@@ -7,18 +7,17 @@ from fastapi.responses import RedirectResponse
 from renzheng.central.access.roles import Permission, Role
 from renzheng.central.cases import corrections
 from renzheng.central.cases.amounts import fen
-from renzheng.central.cases.errors import BodyError, CaseError
+from renzheng.central.cases.errors import CaseError
 from renzheng.central.store.reading import institution_names
-from renzheng.central.web.api.cases import MOST_TEXT, STATUSES
 from renzheng.central.web.case_pages.parts import (
+    NOTHING_SENT,
     Count,
     Office,
-    Refusal,
+    Outcome,
     Sent,
     page,
     read_sent,
-    refusal_of,
-    words,
+    refused,
 )
 from renzheng.central.web.console.pages import PageNumber
 from renzheng.central.web.guard import needs
@@ -52,31 +51,19 @@ def build_router(office: Office) -> APIRouter:
 def _declare(request: Request, office: Office, sent: Sent) -> Response:
     lines = sent.text("lines").replace(",", " ").replace("，", " ").split()
     try:
-        ids = office.corrections.declare(office.actor(request), lines, _short(sent.text("text")))
+        ids = office.corrections.declare(office.actor(request), lines, sent.short("text"))
     except CaseError as error:
-        return _refused(request, office, error, sent)
+        return _show(request, office, 1, outcome=refused(request, error, sent))
     return RedirectResponse(f"{HERE}?declared={len(ids)}", status_code=303)
 
 
 def _record(request: Request, office: Office, correction_id: str, sent: Sent) -> Response:
     try:
-        amount = fen(sent.text("amount").replace(",", "").removeprefix("¥"))
-        reference = _short(sent.text("reference"))
+        amount, reference = fen(sent.yuan("amount")), sent.short("reference")
         office.corrections.record_receipt(office.actor(request), correction_id, reference, amount)
     except CaseError as error:
-        return _refused(request, office, error, sent)
+        return _show(request, office, 1, outcome=refused(request, error, sent))
     return RedirectResponse(f"{HERE}?proven=1", status_code=303)
-
-
-def _short(text: str) -> str:
-    if len(text) > MOST_TEXT:
-        raise BodyError(f"text is a text of at most {MOST_TEXT} characters.")
-    return text
-
-
-def _refused(request: Request, office: Office, error: CaseError, sent: Sent) -> Response:
-    refusal = refusal_of(error, words(request))
-    return _show(request, office, 1, status=STATUSES[type(error)], refusal=refusal, sent=sent)
 
 
 def _show(
@@ -84,9 +71,7 @@ def _show(
     office: Office,
     number: int,
     *,
-    status: int = 200,
-    refusal: Refusal | None = None,
-    sent: Sent | None = None,
+    outcome: Outcome = NOTHING_SENT,
     declared: int = 0,
     proven: int = 0,
 ) -> Response:
@@ -98,7 +83,7 @@ def _show(
         request,
         office,
         "self_corrections.html",
-        status=status,
+        outcome=outcome,
         rows=rows,
         names=names,
         counted=total,
@@ -106,8 +91,6 @@ def _show(
         last=max((total + ROWS_A_PAGE - 1) // ROWS_A_PAGE, 1),
         may_declare=Role.HOSPITAL_OFFICE in actor.roles,
         may_record=Role.FINANCE in actor.roles,
-        refusal=refusal,
-        sent=sent or Sent({}),
         declared=declared,
         proven=proven,
     )

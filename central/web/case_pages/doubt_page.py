@@ -24,16 +24,16 @@ from renzheng.central.settings import AuditSettings
 from renzheng.central.store import reading as store_reading
 from renzheng.central.store import schema, viewer
 from renzheng.central.texts import Texts
-from renzheng.central.web.api.cases import STATUSES
 from renzheng.central.web.case_pages import asked as asking
 from renzheng.central.web.case_pages.listing import doctors_of, list_of
 from renzheng.central.web.case_pages.parts import (
+    NOTHING_SENT,
     Office,
-    Refusal,
+    Outcome,
     Sent,
     page,
     read_sent,
-    refusal_of,
+    refused,
     refused_page,
     words,
 )
@@ -77,9 +77,7 @@ def _take(request: Request, office: Office, doubt_id: str, act: str, sent: Sent)
         text = "\n".join(part for part in (sent.text("text"), said) if part)
         office.cases.act(actor, doubt_id, act, sent.body(kept, text), sent.seen())
     except CaseError as error:
-        refusal = refusal_of(error, words(request))
-        status = STATUSES[type(error)]
-        return _show(request, office, doubt_id, status=status, refusal=refusal, act=act, sent=sent)
+        return _show(request, office, doubt_id, outcome=refused(request, error, sent, act))
     then = around[1] or doubt_id
     more = f"&list={quote(query)}" if query else ""
     of = f"&of={doubt_id}" if then != doubt_id else ""
@@ -125,14 +123,12 @@ def _show(
     office: Office,
     doubt_id: str,
     *,
-    status: int = 200,
     part: bool = False,
-    refusal: Refusal | None = None,
-    act: str = "",
-    sent: Sent | None = None,
+    outcome: Outcome = NOTHING_SENT,
 ) -> Response:
     actor, t = office.actor(request), words(request)
-    query = (sent.text("list") if sent else request.query_params.get("list", ""))[:MOST_QUERY]
+    asked_from = outcome.sent.text("list") if outcome.refusal else request.query_params.get("list", "")
+    query = asked_from[:MOST_QUERY]
     try:
         with office.database.reading() as connection:
             doubt = reading.doubt_of(connection, actor, doubt_id)
@@ -156,7 +152,7 @@ def _show(
         request,
         office,
         "doubt_part.html" if part else "doubt.html",
-        status=status,
+        outcome=outcome,
         doubt=doubt,
         case=case,
         institution=name,
@@ -171,9 +167,6 @@ def _show(
         query=query,
         before=_address(before, query),
         after=_address(after, query),
-        refusal=refusal,
-        act=act,
-        sent=sent or Sent({}),
         did=request.query_params.get("did", "") if request.query_params.get("did") in ACTS else "",
         of=request.query_params.get("of", "")[:100],
         decisions=DECISIONS,

@@ -1,7 +1,7 @@
 """What the pages of cases share: who asks, what stands behind them, what was sent, and why it was refused."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 from urllib.parse import quote, urlencode
@@ -119,27 +119,72 @@ class Sent:
         text = self.text("version")
         return int(text) if text.isascii() and text.isdigit() else None
 
+    def short(self, name: str) -> str:
+        """Return a field's first value.
+
+        Raises:
+            BodyError: it is longer than any text of ours.
+        """
+        text = self.text(name)
+        if len(text) > MOST_TEXT:
+            raise BodyError(f"{name} is a text of at most {MOST_TEXT} characters.")
+        return text
+
+    def yuan(self, name: str) -> str:
+        """Return an amount as it was typed, without thousands marks and sign of the currency."""
+        return self.text(name).replace(",", "").removeprefix("¥")
+
+    def amount(self, name: str) -> int | None:
+        """Return an amount in fen; None when none was sent.
+
+        Raises:
+            BodyError: it is no amount.
+        """
+        text = self.yuan(name)
+        return fen(text) if text else None
+
     def body(self, attachments: Sequence[str] = (), text: str | None = None) -> Body:
         """Return what is sent with a step.
 
         Raises:
             BodyError: an amount or a text cannot be taken.
         """
-        named = ("reason", "doctor", "to", "period")
-        texts_sent: dict[str, Any] = {name: self.text(name) for name in named}
-        texts_sent["text"] = self.text("text") if text is None else text
-        long = [name for name, value in texts_sent.items() if len(value) > MOST_TEXT]
-        if long:
-            raise BodyError(f"{long[0]} is a text of at most {MOST_TEXT} characters.")
-        amount = self.text("amount").replace(",", "").removeprefix("¥")
+        sent = self if text is None else replace(self, fields={**self.fields, "text": [text]})
+        named = ("reason", "doctor", "to", "period", "text")
+        texts_sent: dict[str, Any] = {name: sent.short(name) for name in named}
         for name in ("decision", "position"):
             texts_sent[name] = self.text(name) or None
         return Body(
             **texts_sent,
-            amount_fen=fen(amount) if amount else None,
+            amount_fen=self.amount("amount"),
             medical=self.text("medical") == "1",
             attachments=tuple(attachments),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a form, for the page that is shown after it.
+
+    Args:
+        status: of the page.
+        refusal: why the step was not done; None where no form was sent.
+        sent: the form, to be filled in again.
+        act: the step, on pages that have several.
+    """
+
+    status: int = 200
+    refusal: Refusal | None = None
+    sent: Sent = field(default_factory=lambda: Sent({}))
+    act: str = ""
+
+
+NOTHING_SENT = Outcome()
+
+
+def refused(request: Request, error: CaseError, sent: Sent, act: str = "") -> Outcome:
+    """Return what a page shows of a form whose step was refused."""
+    return Outcome(STATUSES[type(error)], refusal_of(error, words(request)), sent, act)
 
 
 async def read_sent(request: Request) -> Sent:
@@ -171,8 +216,16 @@ def refusal_of(error: CaseError, t: Texts) -> Refusal:
     return Refusal(guard, t(f"guard.{guard}"), t(f"guard_do.{guard}"), said)
 
 
-def page(request: Request, office: Office, template: str, *, status: int = 200, **values: Any) -> Response:
-    """Fill a template with what every page of cases has."""
+def page(
+    request: Request,
+    office: Office,
+    template: str,
+    *,
+    status: int = 200,
+    outcome: Outcome = NOTHING_SENT,
+    **values: Any,
+) -> Response:
+    """Fill a template with what every page of cases has, and what became of a form."""
     visitor = visitor_of(request)
     here = f"{request.url.path}?{request.url.query}" if request.url.query else request.url.path
     t = words(request)
@@ -180,7 +233,7 @@ def page(request: Request, office: Office, template: str, *, status: int = 200, 
     return render(
         request,
         template,
-        status=status,
+        status=status if outcome.refusal is None else outcome.status,
         when=Times(office.zone),
         confirmed=visitor is not None and visitor.confirmed,
         confirm_address=f"/confirm?next={quote(here)}",
@@ -190,7 +243,13 @@ def page(request: Request, office: Office, template: str, *, status: int = 200, 
         may_export=Permission.EXPORTS in may,
         may_step=Permission.CASES_STEP in may,
         may_draft=Permission.CASES_DRAFT in may,
-        **{"at_hospital": visitor is not None and visitor.institutions is not None, **values},
+        **{
+            "at_hospital": visitor is not None and visitor.institutions is not None,
+            "refusal": outcome.refusal,
+            "sent": outcome.sent,
+            "act": outcome.act,
+            **values,
+        },
     )
 
 

@@ -12,8 +12,7 @@ from fastapi.responses import RedirectResponse
 from renzheng.central.access import accounts
 from renzheng.central.access.roles import Permission, Role
 from renzheng.central.cases import penalty_keeping, reading
-from renzheng.central.cases.amounts import fen
-from renzheng.central.cases.errors import BodyError, CaseError
+from renzheng.central.cases.errors import CaseError
 from renzheng.central.cases.guards import Actor
 from renzheng.central.cases.penalties import (
     ACTS,
@@ -28,16 +27,15 @@ from renzheng.central.cases.penalties import (
 )
 from renzheng.central.cases.penalty_keeping import ARTICLES, COUNCIL, PARTIES
 from renzheng.central.store.reading import institution_names
-from renzheng.central.web.api.cases import MOST_TEXT, STATUSES
 from renzheng.central.web.case_pages.parts import (
+    NOTHING_SENT,
     Office,
-    Refusal,
+    Outcome,
     Sent,
     page,
     read_sent,
-    refusal_of,
+    refused,
     refused_page,
-    words,
 )
 from renzheng.central.web.console.pages import Text
 from renzheng.central.web.guard import needs
@@ -87,9 +85,7 @@ def _list(
     office: Office,
     doubt_id: str = "",
     *,
-    status: int = 200,
-    refusal: Refusal | None = None,
-    sent: Sent | None = None,
+    outcome: Outcome = NOTHING_SENT,
 ) -> Response:
     actor = office.actor(request)
     doubt = None
@@ -105,12 +101,10 @@ def _list(
         request,
         office,
         "penalties.html",
-        status=status,
+        outcome=outcome,
         files=found,
         names=names,
         doubt=doubt,
-        refusal=refusal,
-        sent=sent or Sent({}),
         ended=ENDED,
         sources=SOURCES,
         parties=PARTIES,
@@ -128,13 +122,10 @@ def _open(request: Request, office: Office, sent: Sent) -> Response:
             sent.text("source"),
             sent.text("party"),
             int(article) if article in {str(one) for one in ARTICLES} else 0,
-            _fen(sent.text("loss")) or 0,
+            sent.amount("loss") or 0,
         )
     except CaseError as error:
-        refusal = refusal_of(error, words(request))
-        return _list(
-            request, office, sent.text("doubt"), status=STATUSES[type(error)], refusal=refusal, sent=sent
-        )
+        return _list(request, office, sent.text("doubt"), outcome=refused(request, error, sent))
     return RedirectResponse(f"/penalties/{after.penalty_id}", status_code=303)
 
 
@@ -142,10 +133,7 @@ def _take(request: Request, office: Office, penalty_id: str, act: str, sent: Sen
     try:
         office.penalties.act(office.actor(request), penalty_id, act, _asked(sent), sent.seen())
     except CaseError as error:
-        refusal = refusal_of(error, words(request))
-        return _show(
-            request, office, penalty_id, status=STATUSES[type(error)], refusal=refusal, act=act, sent=sent
-        )
+        return _show(request, office, penalty_id, outcome=refused(request, error, sent, act))
     return RedirectResponse(f"/penalties/{penalty_id}?did={act}", status_code=303)
 
 
@@ -155,14 +143,11 @@ def _asked(sent: Sent) -> Asked:
     Raises:
         BodyError: a text is too long, an officer is named twice, or an amount cannot be read.
     """
-    said = {name: sent.text(name) for name in ("reason", "text", "to", "degree")}
-    for name, text in said.items():
-        if len(text) > MOST_TEXT:
-            raise BodyError(f"{name} is a text of at most {MOST_TEXT} characters.")
+    said = {name: sent.short(name) for name in ("reason", "text", "to", "degree")}
     named = [(sent.text(f"officer_{n}"), sent.text(f"certificate_{n}")) for n in range(1, OFFICERS + 1)]
     return Asked(
         **said,
-        amount_fen=_fen(sent.text("amount")),
+        amount_fen=sent.amount("amount"),
         officers={account: certificate for account, certificate in named if account},
         members=tuple(dict.fromkeys(sent.fields.get("member", ()))),
         qualified=sent.text("qualified") == "1",
@@ -171,20 +156,12 @@ def _asked(sent: Sent) -> Asked:
     )
 
 
-def _fen(text: str) -> int | None:
-    amount = text.replace(",", "").removeprefix("¥")
-    return fen(amount) if amount else None
-
-
 def _show(
     request: Request,
     office: Office,
     penalty_id: str,
     *,
-    status: int = 200,
-    refusal: Refusal | None = None,
-    act: str = "",
-    sent: Sent | None = None,
+    outcome: Outcome = NOTHING_SENT,
 ) -> Response:
     actor = office.actor(request)
     try:
@@ -201,7 +178,7 @@ def _show(
         request,
         office,
         "penalty.html",
-        status=status,
+        outcome=outcome,
         file=found,
         names=names,
         entries=entries,
@@ -215,9 +192,6 @@ def _show(
         deliveries=DELIVERIES,
         officers=range(1, OFFICERS + 1),
         at_hospital=reading.is_of_a_hospital(actor),
-        refusal=refusal,
-        act=act,
-        sent=sent or Sent({}),
         did=did if did in ACTS else "",
         now=office.clock(),
     )

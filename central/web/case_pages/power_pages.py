@@ -8,15 +8,14 @@ from renzheng.central.access.roles import Permission, Role
 from renzheng.central.cases import lists, powers
 from renzheng.central.cases.errors import CaseError
 from renzheng.central.cases.reading import is_of_a_hospital
-from renzheng.central.web.api.cases import STATUSES
 from renzheng.central.web.case_pages.parts import (
+    NOTHING_SENT,
     Office,
-    Refusal,
+    Outcome,
     Sent,
     page,
     read_sent,
-    refusal_of,
-    words,
+    refused,
 )
 from renzheng.central.web.console.pages import rule_names
 from renzheng.central.web.guard import needs
@@ -46,8 +45,7 @@ def _restore(request: Request, office: Office, sent: Sent) -> Response:
     try:
         office.cases.restore_rule(office.actor(request), rule, version, sent.text("reason"))
     except CaseError as error:
-        refusal = refusal_of(error, words(request))
-        return _show(request, office, status=STATUSES[type(error)], refusal=refusal, sent=sent)
+        return _show(request, office, outcome=refused(request, error, sent))
     return RedirectResponse(f"{HERE}?did=restore", status_code=303)
 
 
@@ -55,9 +53,7 @@ def _show(
     request: Request,
     office: Office,
     *,
-    status: int = 200,
-    refusal: Refusal | None = None,
-    sent: Sent | None = None,
+    outcome: Outcome = NOTHING_SENT,
     did: str = "",
 ) -> Response:
     actor = office.actor(request)
@@ -69,7 +65,7 @@ def _show(
         request,
         office,
         "powers.html",
-        status=status,
+        outcome=outcome,
         held=held,
         since=since,
         full=powers.FULL,
@@ -77,7 +73,5 @@ def _show(
         fared={rule: [one for one in fared if one.rule_id == rule[0]] for rule, _ in held},
         at_hospital=is_of_a_hospital(actor),
         may_restore=Role.APPROVER in actor.roles,
-        refusal=refusal,
-        sent=sent or Sent({}),
         did=did,
     )

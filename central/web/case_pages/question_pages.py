@@ -11,16 +11,15 @@ from renzheng.central.cases.patient_questions import CALLS
 from renzheng.central.cases.reading import must_be_of_the_bureau
 from renzheng.central.cases.worklists import rows_of
 from renzheng.central.store import viewer
-from renzheng.central.web.api.cases import STATUSES
 from renzheng.central.web.case_pages.parts import (
+    NOTHING_SENT,
     Office,
-    Refusal,
+    Outcome,
     Sent,
     page,
     read_sent,
-    refusal_of,
+    refused,
     refused_page,
-    words,
 )
 from renzheng.central.web.guard import needs
 from renzheng.contracts.patient_questions import ANSWERS, NO_ANSWERS
@@ -59,8 +58,7 @@ def _take(request: Request, office: Office, doubt_id: str, sent: Sent) -> Respon
         else:
             office.questions.put(actor, doubt_id, sent.text("reason"))
     except CaseError as error:
-        refusal = refusal_of(error, words(request))
-        return _show(request, office, doubt_id, status=STATUSES[type(error)], refusal=refusal, sent=sent)
+        return _show(request, office, doubt_id, outcome=refused(request, error, sent))
     return RedirectResponse(HERE if outcome else f"/doubts/{doubt_id}", status_code=303)
 
 
@@ -90,9 +88,7 @@ def _show(
     office: Office,
     doubt_id: str,
     *,
-    status: int = 200,
-    refusal: Refusal | None = None,
-    sent: Sent | None = None,
+    outcome: Outcome = NOTHING_SENT,
 ) -> Response:
     actor = office.actor(request)
     try:
@@ -109,13 +105,11 @@ def _show(
         request,
         office,
         "call.html",
-        status=status,
+        outcome=outcome,
         row=row,
         question=question,
         over=question is not None and question.over(office.clock()),
         may_call=bool(CALLS & actor.roles) and question is not None and question.put_by != actor.account,
         answers=ANSWERS,
         no_answers=NO_ANSWERS,
-        refusal=refusal,
-        sent=sent or Sent({}),
     )
