@@ -305,6 +305,16 @@ def must_be_allowed(roles: frozenset[Role], actor: Actor, act: str) -> None:
         )
 
 
+def must_have_no_tie(actor: Actor, institution_id: str) -> None:
+    """Refuse an actor who is of an institution, or has declared a tie to it.
+
+    Raises:
+        StepRefusedError: so it is.
+    """
+    if institution_id in actor.institutions | actor.ties:
+        raise StepRefusedError("own_institution", f"{actor.account} has a tie to the institution.")
+
+
 def take(step: Step) -> Doubt:
     """Do a step: return the doubt after it.
 
@@ -348,7 +358,7 @@ def issue(
     drafted = [one for one in doubts if one.state is State.DRAFTED]
     if case.state is not CaseState.DRAFTED or not drafted:
         raise StepRefusedError("state", "It was issued before, or holds nothing to issue.")
-    _must_have_no_tie(case, actor)
+    must_have_no_tie(actor, case.institution_id)
     waiting = [one.doubt_id for one in drafted if not one.confirmed]
     if waiting:
         raise StepRefusedError(
@@ -374,11 +384,6 @@ def issue(
         due_explained=due.explained,
     )
     return after, sent
-
-
-def _must_have_no_tie(case: Case, actor: Actor) -> None:
-    if case.institution_id in actor.institutions | actor.ties:
-        raise StepRefusedError("own_institution", f"{actor.account} has a tie to the institution.")
 
 
 def receive(case: Case, actor: Actor, now: datetime, due: Due) -> Case:
@@ -452,7 +457,7 @@ def close(case: Case, doubts: Sequence[Doubt], actor: Actor, now: datetime) -> C
     must_be_allowed(CASE_ACTS["close"], actor, "close")
     if case.state is CaseState.CLOSED:
         raise StepRefusedError("closed", "The case is closed.")
-    _must_have_no_tie(case, actor)
+    must_have_no_tie(actor, case.institution_id)
     left = [one for one in doubts if one.state not in ENDED]
     if left:
         raise StepRefusedError("state", f"{len(left)} doubts have not ended, {left[0].doubt_id} among them.")

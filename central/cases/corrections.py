@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from renzheng.central.access.roles import Role
 from renzheng.central.cases import reading
-from renzheng.central.cases.acts import must_be_allowed
+from renzheng.central.cases.acts import must_be_allowed, must_have_no_tie
 from renzheng.central.cases.doubts import State
 from renzheng.central.cases.errors import BodyError, CaseError, NotFoundError, StepRefusedError
 from renzheng.central.cases.guards import Actor, Body, says_something
@@ -117,8 +117,7 @@ class Corrections:
             row = connection.execute(query).mappings().first()
             if row is None:
                 raise NotFoundError("There is no such self-correction.")
-            if row["institution_id"] in actor.institutions | actor.ties:
-                raise StepRefusedError("own_institution", f"{actor.account} has a tie to the institution.")
+            must_have_no_tie(actor, row["institution_id"])
             if not says_something(reference) or amount_fen < row["amount_fen"]:
                 raise BodyError(
                     "A receipt names its number and at least all that was billed for the line.",

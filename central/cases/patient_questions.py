@@ -18,7 +18,7 @@ from pydantic import BaseModel
 
 from renzheng.central.access.roles import Role
 from renzheng.central.cases import journal, reading
-from renzheng.central.cases.acts import must_be_allowed
+from renzheng.central.cases.acts import must_be_allowed, must_have_no_tie
 from renzheng.central.cases.doubts import OPEN, Doubt
 from renzheng.central.cases.errors import BodyError, NotFoundError, StepRefusedError
 from renzheng.central.cases.guards import Actor, says_something
@@ -114,7 +114,7 @@ class PatientQuestions:
         numbers = self._numbers(now)
         with self._database.writing() as connection:
             doubt = reading.doubt_of(connection, actor, doubt_id)
-            _must_have_no_tie(actor, doubt)
+            must_have_no_tie(actor, doubt.institution_id)
             if not says_something(reason):
                 raise StepRefusedError("reason_missing", "To ask a patient needs a reason.")
             day = _day_of(connection, doubt)
@@ -157,7 +157,7 @@ class PatientQuestions:
             question = read(connection, [doubt_id]).get(doubt_id)
             if question is None:
                 raise NotFoundError("There is no such question.")
-            _must_have_no_tie(actor, reading.doubt_of(connection, actor, doubt_id))
+            must_have_no_tie(actor, reading.doubt_of(connection, actor, doubt_id).institution_id)
             if actor.account == question.put_by:
                 raise StepRefusedError("same_person", f"{actor.account} has put the question.")
             if question.over(now):
@@ -235,11 +235,6 @@ def read_journal(connection: sa.Connection) -> list[journal.Kept]:
     """Read the journal of questions as it is kept."""
     rows: Sequence[Any] = connection.execute(sa.select(TABLE).order_by(TABLE.c.number)).all()
     return [journal.Kept(row.entry, row.hash, row.signature) for row in rows]
-
-
-def _must_have_no_tie(actor: Actor, doubt: Doubt) -> None:
-    if doubt.institution_id in actor.institutions | actor.ties:
-        raise StepRefusedError("own_institution", f"{actor.account} has a tie to the institution.")
 
 
 def _day_of(connection: sa.Connection, doubt: Doubt) -> date:

@@ -92,8 +92,7 @@ class Penalties:
         now = self._clock().astimezone(UTC)
         with self._database.writing() as connection:
             institution_id = _institution_of(connection, doubt_ids)
-            if institution_id in actor.institutions | actor.ties:
-                raise StepRefusedError("own_institution", f"{actor.account} has a tie to the institution.")
+            acts.must_have_no_tie(actor, institution_id)
             _must_be_free(connection, institution_id, doubt_ids)
             limit = self._due(now)(int(self.numbers(now)["clue_days"]), True)  # noqa: FBT003 - working days
             penalty = Penalty(
