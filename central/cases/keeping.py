@@ -1,16 +1,15 @@
 """Brings steps into the store: doubt, case, journal and what a step rests on, in one transaction."""
 
 import secrets
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import orjson
 import sqlalchemy as sa
-from joserfc.jwk import OKPKey
 
 from renzheng.central.access.roles import Role
 from renzheng.central.cases import (
@@ -36,20 +35,17 @@ from renzheng.central.cases.errors import (
     StepRefusedError,
 )
 from renzheng.central.cases.guards import Actor, Body, Step, refusal, says_something
+from renzheng.central.cases.stepping import Steps
 from renzheng.central.cases.terms import Clock, clock_of, term_of
 from renzheng.central.store import newest_verdicts, schema
-from renzheng.central.store.database import Database
-from renzheng.central.store.locks import CLASS, NUMBERS
 from renzheng.central.store.times import to_us
 from renzheng.contracts.ids import new_id
-from renzheng.rules.pack import Pack
 
 CASES, DOUBTS, LINES = schema.cases, schema.doubts, schema.doubt_lines
 EVIDENCE, VOTES, JOURNAL = schema.doubt_evidence, schema.doubt_votes, schema.case_journal
 _AT_ONCE = 25
 """Doubts of one transaction: others that write wait for no more."""
 NIGHT = Actor("(nightly run)", frozenset({Role.AUDITOR}))
-_LOCK = sa.text("SELECT pg_advisory_xact_lock(:class, :number)")
 Changed = tuple[Case, Sequence[Doubt]]
 
 
@@ -81,29 +77,8 @@ class Many:
     refused: Sequence[tuple[str, CaseError]]
 
 
-class Cases:
-    """Every step on cases and doubts.
-
-    Args:
-        database: the store.
-        key: central's signing key.
-        pack: the rules, whose text is frozen with the evidence.
-        zone: the site's; days are counted in it, and institutions without one of their own use it.
-        clock: when it is.
-        region: whose time limits and working days hold; None for the national ones.
-    """
-
-    def __init__(  # noqa: PLR0917 - what every step needs
-        self,
-        database: Database,
-        key: Callable[[], OKPKey],
-        pack: Callable[[], Pack],
-        zone: ZoneInfo,
-        clock: Callable[[], datetime],
-        region: str | None = None,
-    ) -> None:
-        self._database, self._key, self._pack = database, key, pack
-        self._zone, self._clock, self._region = zone, clock, region
+class Cases(Steps):
+    """Every step on cases and doubts."""
 
     # drafting
 
@@ -186,19 +161,8 @@ class Cases:
         more = {"case": records.plain(case), "doubts": [records.plain(one) for one in doubts]}
         self._write(connection, case, actor, "draft", more=more, after=journal.outcome(case))
 
-    @contextmanager
-    def _writing(self) -> Iterator[sa.Connection]:
-        """Open a transaction for one step; on PostgreSQL others wait, as they do on SQLite by itself."""
-        with self._database.writing() as connection:
-            if connection.dialect.name == "postgresql":
-                connection.execute(_LOCK, {"class": CLASS, "number": NUMBERS["cases"]})
-            yield connection
-
     def _terms(self) -> Clock:
         return clock_of(self._pack(), self._region, self._zone)
-
-    def _now(self) -> datetime:
-        return self._clock().astimezone(UTC)
 
     # steps on a doubt
 
@@ -347,8 +311,7 @@ class Cases:
     def _settle_rule(self, connection: sa.Connection, actor: Actor, doubt: Doubt, now: datetime) -> None:
         """Take power from the doubt's rule when too many of its doubts are overturned."""
         rule = doubt.rule_id, doubt.rule_version
-        numbers = self._pack().casework(self._region, now.astimezone(self._zone).date())
-        powers.settle(connection, rule, numbers, actor, now, self._key())
+        powers.settle(connection, rule, self.numbers(now), actor, now, self._key())
 
     def restore_rule(self, actor: Actor, rule_id: str, rule_version: str, reason: str) -> powers.Power:
         """Give a rule that has lost power its full power again; counting begins anew.

@@ -5,15 +5,12 @@ put and answered is a journal of its own, apart from the case's: the institution
 find out who spoke. No rule and no step of a case reads it.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
+from datetime import date, datetime, timedelta
 from typing import Any, get_args
-from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
-from joserfc.jwk import OKPKey
 from pydantic import BaseModel
 
 from renzheng.central.access.roles import Role
@@ -22,11 +19,10 @@ from renzheng.central.cases.acts import must_be_allowed, must_have_no_tie
 from renzheng.central.cases.doubts import OPEN, Doubt
 from renzheng.central.cases.errors import BodyError, NotFoundError, StepRefusedError
 from renzheng.central.cases.guards import Actor, says_something
+from renzheng.central.cases.stepping import Steps
 from renzheng.central.store import schema
-from renzheng.central.store.database import Database
 from renzheng.central.store.times import from_us, to_us
 from renzheng.contracts.patient_questions import ANSWERS, Outcome, PatientAnswered, PatientQuestion
-from renzheng.rules.pack import Pack
 
 TABLE, DOUBTS, PERSONS = schema.patient_questions, schema.doubts, schema.persons
 JOURNAL = "patient questions"
@@ -76,29 +72,8 @@ class Question:
         return said or self.attempts >= MOST_ATTEMPTS or now >= self.due_at
 
 
-class PatientQuestions:
-    """Every step on questions to patients.
-
-    Args:
-        database: the store.
-        key: central's signing key.
-        pack: the rules, with the numbers of case work.
-        zone: the site's.
-        clock: when it is.
-        region: whose numbers hold; None for the national ones.
-    """
-
-    def __init__(  # noqa: PLR0917 - what every step needs
-        self,
-        database: Database,
-        key: Callable[[], OKPKey],
-        pack: Callable[[], Pack],
-        zone: ZoneInfo,
-        clock: Callable[[], datetime],
-        region: str | None = None,
-    ) -> None:
-        self._database, self._key, self._pack = database, key, pack
-        self._zone, self._clock, self._region = zone, clock, region
+class PatientQuestions(Steps):
+    """Every step on questions to patients."""
 
     def put(self, actor: Actor, doubt_id: str, reason: str) -> Question:
         """Put the question about the line of an open doubt.
@@ -110,9 +85,9 @@ class PatientQuestions:
                 long ago; or there is no reason, or a tie to the institution.
         """
         must_be_allowed(PUTS, actor, "put a question to a patient")
-        now = self._clock().astimezone(UTC)
-        numbers = self._numbers(now)
-        with self._database.writing() as connection:
+        now = self._now()
+        numbers = self.numbers(now)
+        with self._writing() as connection:
             doubt = reading.doubt_of(connection, actor, doubt_id)
             must_have_no_tie(actor, doubt.institution_id)
             if not says_something(reason):
@@ -152,8 +127,8 @@ class PatientQuestions:
         must_be_allowed(CALLS, actor, "call a patient")
         if outcome not in get_args(Outcome):
             raise BodyError(f"An outcome is one of {', '.join(get_args(Outcome))}.")
-        now = self._clock().astimezone(UTC)
-        with self._database.writing() as connection:
+        now = self._now()
+        with self._writing() as connection:
             question = read(connection, [doubt_id]).get(doubt_id)
             if question is None:
                 raise NotFoundError("There is no such question.")
@@ -176,9 +151,6 @@ class PatientQuestions:
             )
             self._write(connection, actor, answered.outcome, answered, after, now)
         return after
-
-    def _numbers(self, now: datetime) -> Mapping[str, Decimal]:
-        return self._pack().casework(self._region, now.astimezone(self._zone).date())
 
     def _write(  # noqa: PLR0917 - what an entry says
         self,

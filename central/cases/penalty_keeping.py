@@ -2,14 +2,11 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
-from decimal import Decimal
+from datetime import datetime
 from typing import Any, cast
-from zoneinfo import ZoneInfo
 
 import orjson
 import sqlalchemy as sa
-from joserfc.jwk import OKPKey
 
 from renzheng.central.access import accounts
 from renzheng.central.access.roles import Role
@@ -29,11 +26,10 @@ from renzheng.central.cases.penalties import (
     take,
 )
 from renzheng.central.cases.reading import is_of_a_hospital
+from renzheng.central.cases.stepping import Steps
 from renzheng.central.store import schema
-from renzheng.central.store.database import Database
 from renzheng.central.store.times import to_us
 from renzheng.contracts.ids import new_id
-from renzheng.rules.pack import Pack
 
 PENALTIES, JOURNAL, DOUBTS = schema.penalties, schema.penalty_journal, schema.doubts
 ARTICLES = (38, 40)
@@ -42,29 +38,8 @@ COUNCIL = frozenset({Role.AUDITOR, Role.REVIEWER, Role.PANEL, Role.APPROVER})
 """Roles of which those who discuss a large fine have one."""
 
 
-class Penalties:
-    """Every step on enforcement files.
-
-    Args:
-        database: the store.
-        key: central's signing key.
-        pack: the rules, with the numbers of case work.
-        zone: the site's, in whose days is counted.
-        clock: when it is.
-        region: whose numbers and working days hold; None for the national ones.
-    """
-
-    def __init__(  # noqa: PLR0917 - what every step needs
-        self,
-        database: Database,
-        key: Callable[[], OKPKey],
-        pack: Callable[[], Pack],
-        zone: ZoneInfo,
-        clock: Callable[[], datetime],
-        region: str | None = None,
-    ) -> None:
-        self._database, self._key, self._pack = database, key, pack
-        self._zone, self._clock, self._region = zone, clock, region
+class Penalties(Steps):
+    """Every step on enforcement files."""
 
     def open(  # noqa: PLR0917 - what a file begins with
         self,
@@ -89,8 +64,8 @@ class Penalties:
                 "A file names its source, its article (38 or 40), its party (citizen or body) and the loss.",
                 do=f"A source is one of {', '.join(SOURCES)}; the loss is an amount in yuan.",
             )
-        now = self._clock().astimezone(UTC)
-        with self._database.writing() as connection:
+        now = self._now()
+        with self._writing() as connection:
             institution_id = _institution_of(connection, doubt_ids)
             acts.must_have_no_tie(actor, institution_id)
             _must_be_free(connection, institution_id, doubt_ids)
@@ -118,8 +93,8 @@ class Penalties:
         if act not in ACTS:
             raise NotFoundError(f"There is no step {act[:40]!r} on an enforcement file.")
         acts.must_be_allowed(ACTS[act].roles, actor, act)
-        now = self._clock().astimezone(UTC)
-        with self._database.writing() as connection:
+        now = self._now()
+        with self._writing() as connection:
             penalty = read(connection, actor, penalty_id)
             if seen is not None and seen != penalty.version:
                 raise StaleError(f"The file has moved on to version {penalty.version} since version {seen}.")
@@ -131,11 +106,6 @@ class Penalties:
             said = {name: value for name, value in asdict(asked).items() if value}
             self._write(connection, after, actor, act, said, now)
         return after
-
-    def numbers(self, now: datetime | None = None) -> Mapping[str, Decimal]:
-        """Return the time limits, thresholds and multiples of a moment's day; of now without one."""
-        now = now or self._clock().astimezone(UTC)
-        return self._pack().casework(self._region, now.astimezone(self._zone).date())
 
     def _due(self, now: datetime) -> Callable[[int, bool], Due]:
         def due(days: int, working: bool) -> Due:
