@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Any, Literal
 
 import orjson
 import sqlalchemy as sa
@@ -485,21 +485,39 @@ def standing_of_tokens(
         now: when.
 
     Returns:
-        For each token that holds, values that change with its account's roles and institutions.
+        For each token that holds, values that differ where its account's roles or institutions do.
     """
     shown = {hashed(token): token for token in tokens}
     rows = connection.execute(_STANDING, {"hashes": list(shown), "now": to_us(now)})
     return {shown[name]: tuple(told) for name, *told in rows}
 
 
-_STANDING = sa.text(
-    """SELECT t.token_hash, t.scopes, t.account_id,
-  (SELECT count(*) FROM account_roles r WHERE r.account_id = t.account_id),
-  (SELECT max(granted_at) FROM account_roles r WHERE r.account_id = t.account_id),
-  (SELECT count(*) FROM account_institutions i WHERE i.account_id = t.account_id),
-  (SELECT min(institution_id) FROM account_institutions i WHERE i.account_id = t.account_id),
-  (SELECT max(institution_id) FROM account_institutions i WHERE i.account_id = t.account_id)
-FROM account_tokens t JOIN accounts a ON a.account_id = t.account_id
-WHERE t.token_hash IN :hashes AND t.valid_until > :now AND t.revoked_at IS NULL AND a.disabled_at IS NULL
-  AND (a.valid_from IS NULL OR a.valid_from <= :now) AND (a.valid_until IS NULL OR a.valid_until > :now)"""
-).bindparams(sa.bindparam("hashes", expanding=True))
+def _all_of(table: sa.Table, *columns: sa.Column[Any]) -> sa.ScalarSelect[str]:
+    """Return the rows of a token's account in a table, as one text."""
+    written = columns[0].concat("")
+    for column in columns[1:]:
+        written = written.concat(" ").concat(sa.cast(column, sa.Text))
+    chosen = sa.select(sa.func.aggregate_strings(written, ",")).where(
+        table.c.account_id == TOKENS.c.account_id
+    )
+    return chosen.correlate(TOKENS).scalar_subquery()
+
+
+_STANDING = (
+    sa.select(
+        TOKENS.c.token_hash,
+        TOKENS.c.scopes,
+        TOKENS.c.account_id,
+        _all_of(ROLES, ROLES.c.role, ROLES.c.granted_at),
+        _all_of(TIES, TIES.c.institution_id, TIES.c.tie),
+    )
+    .join(ACCOUNTS, ACCOUNTS.c.account_id == TOKENS.c.account_id)
+    .where(
+        TOKENS.c.token_hash.in_(sa.bindparam("hashes", expanding=True)),
+        TOKENS.c.valid_until > sa.bindparam("now"),
+        TOKENS.c.revoked_at.is_(None),
+        ACCOUNTS.c.disabled_at.is_(None),
+        ACCOUNTS.c.valid_from.is_(None) | (ACCOUNTS.c.valid_from <= sa.bindparam("now")),
+        ACCOUNTS.c.valid_until.is_(None) | (ACCOUNTS.c.valid_until > sa.bindparam("now")),
+    )
+)

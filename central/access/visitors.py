@@ -47,7 +47,7 @@ class Known:
     """A program that was known by its token, and what showed that it held (`standing_of_tokens`)."""
 
     visitor: Visitor
-    standing: tuple[object, ...] | None
+    standing: tuple[object, ...]
 
 
 KNOWN_SECONDS = 10.0
@@ -91,7 +91,10 @@ class Visitors:
     def by_token(self, token: str) -> Visitor | None:
         """Know a program by its bearer token."""
         with self._database.reading() as connection:
-            found = accounts.account_of_token(connection, token, self._clock())
+            return self._by_token(connection, token)
+
+    def _by_token(self, connection: sa.Connection, token: str) -> Visitor | None:
+        found = accounts.account_of_token(connection, token, self._clock())
         if found is None:
             return None
         account, permissions = found
@@ -99,12 +102,13 @@ class Visitors:
 
     def known_by_token(self, token: str) -> Known | None:
         """Know a program by its bearer token, and keep it for `recent`."""
-        known = self.by_token(token)
-        if known is None:
-            return None
         with self._database.reading() as connection:
+            # this first: what changes between the two reads is found when it is asked again
             standing = accounts.standing_of_tokens(connection, [token], self._clock()).get(token)
-        found = Known(known, standing)
+            visitor = self._by_token(connection, token)
+        if visitor is None or standing is None:
+            return None
+        found = Known(visitor, standing)
         now = time.monotonic()
         kept = {key: one for key, one in self._known.items() if now < one[0]}
         self._known = {**kept, hashed(token): (now + KNOWN_SECONDS, found)}
@@ -171,11 +175,7 @@ class Visitors:
         with self._database.writing() as connection:
             tokens = sorted({token for token, *_ in entries})
             standing = accounts.standing_of_tokens(connection, tokens, now)
-            good = {
-                token
-                for token, known, _ in entries
-                if token in standing and standing[token] == known.standing
-            }
+            good = {token for token, known, _ in entries if standing.get(token) == known.standing}
             holding = [entry for token, _, entry in entries if token in good]
             if holding:
                 access_log.append_all(connection, holding, now)

@@ -53,7 +53,7 @@ class _Call:
         known: for whom that stood.
         told: the answer, for whoever waits; None where the ordinary way must answer.
         made: the same, before it may be shown.
-        access: its entry in the access log, if it gets one.
+        access: its entry in the access log; None where it was refused or failed: the ordinary way tells that.
         checks: that were made for it.
     """
 
@@ -167,11 +167,9 @@ class Lane:
                 call.made = call.nothing(made) if isinstance(made, str) else (200, orjson.dumps(made))
                 call.access = use.access_to("POST", call.path, call.address)
                 call.checks = grouped.checks
-            except HTTPException as error:
-                call.made = error.status_code, orjson.dumps({"error": {"what": str(error.detail)}})
             except Exception as error:  # noqa: BLE001 - a fault of ours holds up nobody's care
-                logger.error("a check failed: %s", type(error).__name__)  # noqa: TRY400 - may name people
-                call.made = call.nothing("error")
+                if not isinstance(error, HTTPException):
+                    logger.error("a check failed: %s", type(error).__name__)  # noqa: TRY400 - may name people
                 self._keys.difference_update(key for check in grouped.checks for key in check.keys)
 
     def _viewer(self, visitor: Visitor) -> Viewer:
@@ -193,7 +191,7 @@ class Lane:
             logger.error("the access log did not take an entry: %s", describe(error))  # noqa: TRY400
             self._keep(calls, shown=frozenset())
             return [one.nothing("error") for one in calls]
-        shown = frozenset(name for name, one in waiting.items() if one.access is None or one.token in holding)
+        shown = frozenset(name for name, one in waiting.items() if one.access and one.token in holding)
         if not self._keep(calls, shown):
             return [one.nothing("error") for one in calls]
         return [one.made if id(one) in shown else None for one in calls]

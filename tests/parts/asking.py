@@ -45,6 +45,7 @@ class Asking:
         place = urlsplit(path)
         told = {
             "host": "127.0.0.1",
+            **({"content-length": str(len(body))} if method == "POST" else {}),
             **{name.replace("_", "-"): value for name, value in (headers or {}).items()},
         }
         if self.token:

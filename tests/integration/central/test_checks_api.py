@@ -124,6 +124,15 @@ def test_a_token_that_is_taken_away_holds_for_no_further_check(tmp_path):
     assert site.ask(body, who="his-2").status == 403
 
 
+def test_an_institution_that_is_taken_away_is_answered_for_no_further_check(tmp_path):
+    site = Site(tmp_path)
+    for others, status in (({"H1"}, 200), ({"H2"}, 404)):
+        with site.database.writing() as connection:
+            places = frozenset({"H0", *others, "H9"})
+            accounts.set_roles(connection, "his-1", frozenset({Role.HOSPITAL_OFFICE}), places, "test", NOW)
+        assert site.ask(asked(item("1", HP), item("2", HD))).status == status
+
+
 def test_calls_that_come_together_are_written_down_one_each_and_advised_once(site):
     bodies = [
         json.dumps(asked(item("1", HP), item("2", HD), visit="V50", person=f"P5{n // 2}")) for n in range(4)
