@@ -7,9 +7,7 @@ never goes back, and for which address it holds.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from ipaddress import ip_address
 from typing import Any
-from urllib.parse import urlsplit
 
 import orjson
 import sqlalchemy as sa
@@ -27,6 +25,7 @@ from renzheng.central.access.errors import PasskeyError
 from renzheng.central.access.shown_once import hashed
 from renzheng.central.store import schema
 from renzheng.central.store.times import to_us
+from renzheng.common.relying_party import RelyingParty
 
 TABLE = schema.account_passkeys
 NAME = "renzheng"
@@ -35,19 +34,6 @@ MOST = 10
 LONGEST_LABEL = 60
 _BROKEN = (WebAuthnException, ValueError, TypeError, LookupError, AttributeError)
 """What reading a credential that is none may raise."""
-
-
-@dataclass(frozen=True, slots=True)
-class RelyingParty:
-    """For whom passkeys are made.
-
-    Args:
-        rp_id: a host name, which the browser compares with that of the page.
-        origin: scheme, host and port of the console's pages.
-    """
-
-    rp_id: str
-    origin: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,26 +49,6 @@ class Answer:
     party: RelyingParty
     challenge: bytes
     credential: str
-
-
-def relying_party(address: str) -> RelyingParty | None:
-    """Return the relying party of a console's address; None where browsers make no passkeys.
-
-    That is at an IP address, and over plain HTTP anywhere but at `localhost`.
-    """
-    place = urlsplit(address)
-    host = place.hostname or ""
-    if not host or _is_ip(host) or (place.scheme != "https" and host != "localhost"):
-        return None
-    return RelyingParty(host, f"{place.scheme}://{place.netloc}".lower())
-
-
-def _is_ip(host: str) -> bool:
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True
 
 
 def _handle(account_id: str) -> bytes:

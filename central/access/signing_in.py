@@ -12,11 +12,12 @@ from renzheng.central.access.ceremonies import Ceremonies, Ceremony, new_challen
 from renzheng.central.access.errors import PasskeyError
 from renzheng.central.access.factors import Factors
 from renzheng.central.access.one_time_codes import Sealer, Shown
-from renzheng.central.access.passkeys import Answer, RelyingParty
+from renzheng.central.access.passkeys import Answer
 from renzheng.central.access.sessions import Came
 from renzheng.central.access.shown_once import new_session
 from renzheng.central.access.visitors import Visitor
 from renzheng.central.store.database import Database
+from renzheng.common.relying_party import RelyingParty
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,6 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 
 from renzheng.central.access.errors import PasswordError, ProviderError
 from renzheng.central.access.one_time_codes import Shown
-from renzheng.central.access.passkeys import RelyingParty, relying_party
 from renzheng.central.access.provider import Provider
 from renzheng.central.access.roles import Permission
 from renzheng.central.access.signing_in import Asked, Given, Halfway, Signed, SigningIn
@@ -29,6 +28,7 @@ from renzheng.central.web.access import (
 from renzheng.central.web.console.pages import render
 from renzheng.central.web.guard import address_of, needs, open_to_all, visitor_of
 from renzheng.central.web.guesses import Guesses
+from renzheng.common.relying_party import RelyingParty, relying_party
 
 LONGEST_NAME = 64
 Party = Callable[[Request], RelyingParty | None]

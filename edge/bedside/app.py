@@ -18,6 +18,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import FileResponse, JSONResponse
 
 from renzheng.common.limits import BodyLimits, RequestLimits
+from renzheng.common.relying_party import RelyingParty
 from renzheng.contracts.errors import RenzhengError
 from renzheng.contracts.rounds import RoundError
 from renzheng.edge.bedside import icons
@@ -49,7 +50,7 @@ from renzheng.edge.bedside.errors import (
     UnknownLookError,
 )
 from renzheng.edge.bedside.inspection import Inspection
-from renzheng.edge.bedside.passkeys import RelyingParty, relying_party
+from renzheng.edge.bedside.passkeys import party_of
 from renzheng.edge.bedside.showing import look_shown
 from renzheng.edge.bedside.signing_in import SignedInInspector
 from renzheng.edge.device.pages import POLICY, SHARED, answer_errors, is_own, serve_page
@@ -248,7 +249,7 @@ def _add_passkeys(app: FastAPI, inspection: Inspection, *, secure: bool) -> None
     sign_ins, passkeys = inspection.sign_ins, inspection.sign_ins.passkeys
 
     def party(request: Request) -> RelyingParty:
-        return relying_party(f"http{'s' * secure}://{request.headers['host']}")
+        return party_of(f"http{'s' * secure}://{request.headers['host']}")
 
     async def begin_new(call: PasskeyCodeCall, request: Request) -> PasskeyAsked:
         asked = await asyncio.to_thread(

@@ -11,9 +11,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from ipaddress import ip_address
 from typing import Any
-from urllib.parse import urlsplit
 
 import orjson
 import webauthn
@@ -25,6 +23,7 @@ from webauthn.helpers.structs import (
     UserVerificationRequirement,
 )
 
+from renzheng.common.relying_party import RelyingParty, relying_party
 from renzheng.edge.bedside.errors import NoPasskeysHereError
 from renzheng.edge.bedside.passkey_store import Passkey, PasskeyStore, refused
 from renzheng.edge.look.watcher import now_ms
@@ -36,14 +35,6 @@ MOST_OF_CALLER = 16
 _CHALLENGE_BYTES = 32
 _BROKEN = (WebAuthnException, ValueError, TypeError, LookupError, AttributeError)
 """What reading a credential that is none may raise."""
-
-
-@dataclass(frozen=True, slots=True)
-class RelyingParty:
-    """For which page passkeys are made: its host name, and scheme, host and port as a browser names them."""
-
-    rp_id: str
-    origin: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,29 +60,20 @@ class _Ceremony:
     code: str = ""
 
 
-def relying_party(address: str) -> RelyingParty:
+def party_of(address: str) -> RelyingParty:
     """Return the relying party of a page's address.
 
     Raises:
         NoPasskeysHereError: it is an IP address, or plain HTTP to anything but `localhost`.
     """
-    place = urlsplit(address)
-    host = (place.hostname or "").lower()
-    if not host or _is_ip(host) or (place.scheme != "https" and host != "localhost"):
+    party = relying_party(address)
+    if party is None:
         raise NoPasskeysHereError(
             "Browsers make no passkeys for this address of the page.",
             why="A passkey belongs to a host name.",
             do="Open the page by its name: http://localhost:8610/ on the tablet itself, or the unit's name.",
         )
-    return RelyingParty(host, f"{place.scheme}://{place.netloc}".lower())
-
-
-def _is_ip(host: str) -> bool:
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True
+    return party
 
 
 class Passkeys:

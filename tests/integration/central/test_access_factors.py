@@ -17,7 +17,7 @@ from renzheng.central.access.accounts import New
 from renzheng.central.access.ceremonies import MOST_OF_ADDRESS, Ceremonies, Ceremony
 from renzheng.central.access.errors import AccountError, PasskeyError
 from renzheng.central.access.one_time_codes import Sealer, Shown
-from renzheng.central.access.passkeys import Answer, RelyingParty, relying_party
+from renzheng.central.access.passkeys import Answer
 from renzheng.central.access.roles import Role
 from renzheng.central.metrics import Metrics
 from renzheng.central.settings import make_settings
@@ -25,6 +25,7 @@ from renzheng.central.store import schema
 from renzheng.central.store.database import Database
 from renzheng.central.web.access import SESSION_COOKIE
 from renzheng.central.web.app import build_app
+from renzheng.common.relying_party import RelyingParty, relying_party
 
 NOW = dt.datetime(2026, 3, 4, 9, tzinfo=dt.UTC)
 STEP = dt.timedelta(seconds=30)

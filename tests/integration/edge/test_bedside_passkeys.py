@@ -190,12 +190,12 @@ def test_a_page_opened_by_an_address_of_numbers_is_told_what_to_open(unit):
     page = InspectorsPage(unit, number="")
     answer = page.post("/api/passkeys/ask", json={})
     assert (answer.status_code, answer.json()["problem"]) == (409, "no_passkeys_here")
-    assert passkeys.relying_party("https://unit-01.example:8610/").rp_id == "unit-01.example"
+    assert passkeys.party_of("https://unit-01.example:8610/").rp_id == "unit-01.example"
 
 
 def test_a_flood_of_challenges_ends_only_those_of_its_own_address():
     held = passkeys.Passkeys(SimpleNamespace(), lambda _number: True)
-    party = passkeys.relying_party("http://localhost:8610/")
+    party = passkeys.party_of("http://localhost:8610/")
     mine = held.ask(party, "the tablet").ceremony
     for _ in range(3 * passkeys.MOST_OF_CALLER):
         held.ask(party, "a stranger")
