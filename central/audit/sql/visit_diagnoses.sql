@@ -3,6 +3,6 @@ SELECT DISTINCT
   institution_id,
   person_id,
   visit_id,
-  translate(upper(diagnosis_code), ' .,-_+*/†()', '') AS diagnosis
+  diagnosis_caps AS diagnosis
 FROM diagnoses
-WHERE diagnosis_code IS NOT NULL AND translate(upper(diagnosis_code), ' .,-_+*/†()', '') <> ''
+WHERE diagnosis_caps <> ''
