@@ -22,6 +22,6 @@ def open_store(config: Path) -> "tuple[Settings, Database]":
     from renzheng.central.store.database import Database  # noqa: PLC0415 - as above
 
     settings = read_settings(config)
-    database = Database(settings.database)
+    database = Database(settings.database, connections=0)
     database.migrate()
     return settings, database

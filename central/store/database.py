@@ -37,12 +37,15 @@ class Database:
     Args:
         url: SQLAlchemy address, SQLite or PostgreSQL.
         connections: most connections at once. The ingest has a `Database` of its own, so that readers of
-            pages, however many, never keep it from storing.
+            pages, however many, never keep it from storing. 0: each transaction opens one and closes it, for
+            commands, which have few.
     """
 
     def __init__(self, url: str, *, connections: int = 24) -> None:
         address = sa.make_url(url)
-        pool = {"pool_size": min(connections, 8), "max_overflow": max(connections - 8, 0)}
+        pool: dict[str, Any] = {"pool_size": min(connections, 8), "max_overflow": max(connections - 8, 0)}
+        if not connections:
+            pool = {"poolclass": sa.NullPool}
         self.backend = address.get_backend_name()
         if self.backend == "sqlite":
             self.engine = _sqlite_engine(address, pool)
@@ -172,7 +175,7 @@ def _newest() -> str:
     return max(path.name.split("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*_*.py"))
 
 
-def _sqlite_engine(address: sa.URL, pool: dict[str, int]) -> sa.Engine:
+def _sqlite_engine(address: sa.URL, pool: dict[str, Any]) -> sa.Engine:
     if address.database:
         path = Path(address.database)
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
