@@ -10,8 +10,9 @@ from renzheng.central.errors import SettingsError
 from renzheng.common.serving import BoundedServer, Places, bounded_config
 from renzheng.common.supervised import Worker
 
-START_SECONDS = 10.0
+POLL_SECONDS = 0.01
 STOP_SECONDS = 2
+END_SECONDS = 12.0
 BEAT_SECONDS = 2
 
 
@@ -54,7 +55,7 @@ class WebServer:
         """Bind and serve; returns when requests are answered.
 
         Raises:
-            SettingsError: the address cannot be bound.
+            SettingsError: the address cannot be bound, or the server ended before it answered.
         """
         family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
         listener = socket.socket(family, socket.SOCK_STREAM)
@@ -70,14 +71,19 @@ class WebServer:
         self._port = listener.getsockname()[1]
         self._listener = listener
         self.worker.start()
-        deadline = time.monotonic() + START_SECONDS
-        while not self._server.started and self.worker.is_alive() and time.monotonic() < deadline:
-            time.sleep(0.01)
+        while not self._server.started and self.worker.is_alive():
+            time.sleep(POLL_SECONDS)  # a busy machine takes its time; callers wait meanwhile
+        if not self._server.started:
+            listener.close()
+            raise SettingsError(
+                f"Central's web server on {self._host}:{self._port} ended before it answered anything.",
+                do="Read the last lines of the log: the cause stands there.",
+            )
 
     def stop(self) -> None:
         """Finish what is being answered and end."""
         self._server.should_exit = True
-        self.worker.stop(timeout_seconds=STOP_SECONDS + START_SECONDS)
+        self.worker.stop(timeout_seconds=END_SECONDS)
 
     def _serve(self) -> None:
         assert self._listener is not None

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from fastapi import FastAPI, Request
 
+from renzheng.central.errors import SettingsError
 from renzheng.central.site.authority import Authority
 from renzheng.central.web.server import WebServer
 from renzheng.common import serving
@@ -129,6 +130,13 @@ def test_a_finished_connection_may_ask_again_and_is_then_ended(server, monkeypat
         line.sendall(asked)
         while line.recv(1_000):
             pass
+
+
+def test_a_server_that_ends_before_it_answers_is_an_error_and_not_a_silence(monkeypatch):
+    served = WebServer(FastAPI(), "127.0.0.1", 0)
+    monkeypatch.setattr(served._server, "run", lambda _listeners: None)
+    with pytest.raises(SettingsError, match="ended before it answered"):
+        served.start()
 
 
 def test_no_header_says_where_a_request_comes_from():
