@@ -14,7 +14,7 @@ from renzheng.central.cases.doubts import OPEN, Case, CaseState, Doubt, State
 from renzheng.central.cases.errors import BodyError
 from renzheng.central.cases.guards import Actor
 from renzheng.central.cases.money import Ledger, Overturn, fund_of, ledger_of, overturns
-from renzheng.central.cases.reading import CASES, DOUBTS, seen_by
+from renzheng.central.cases.reading import CASES, DOUBTS, person_order, seen_by
 from renzheng.central.store.times import to_us
 from renzheng.central.texts import Texts, texts
 
@@ -193,7 +193,7 @@ def _order(sort: str, columns: Mapping[str, Any]) -> list[Any]:
     name = sort.removeprefix("-")
     if name not in columns:
         raise BodyError(f"{sort[:40]!r} is no column to sort by.", do=f"One of {', '.join(columns)}.")
-    column = columns[name]
+    column = person_order() if name == "person_id" else columns[name]
     ordered = [column.desc() if sort.startswith("-") else column.asc()]
     return [column.is_(None), *ordered] if name in {"due_at", "due_next"} else ordered
 

@@ -13,7 +13,7 @@ from renzheng.central.cases.doubts import NEVER_ISSUED, Case, Doubt
 from renzheng.central.cases.drafting import LineKey
 from renzheng.central.cases.errors import NotFoundError
 from renzheng.central.cases.guards import Actor
-from renzheng.central.store import schema
+from renzheng.central.store import schema, viewer
 from renzheng.central.verify.publish import audit_paths
 
 CASES, DOUBTS, LINES = schema.cases, schema.doubts, schema.doubt_lines
@@ -38,6 +38,13 @@ def evidence_of(connection: sa.Connection, doubt_id: str) -> bytes | None:
     query = sa.select(EVIDENCE.c.evidence).where(EVIDENCE.c.doubt_id == doubt_id)
     found: bytes | None = connection.execute(query).scalar()
     return found
+
+
+def person_order() -> sa.ColumnElement[str]:
+    """Return by what doubts are ordered by person: where numbers are masked, it tells nothing of them."""
+    if viewer.masks() is None:
+        return sa.func.coalesce(DOUBTS.c.person_id, "")
+    return sa.func.min(DOUBTS.c.doubt_id).over(partition_by=DOUBTS.c.person_id)
 
 
 def is_of_a_hospital(actor: Actor) -> bool:

@@ -13,8 +13,8 @@ from renzheng.central.cases import lists, records
 from renzheng.central.cases.desk import CERTAINTIES, Certainty, Group, Row, certainty_of
 from renzheng.central.cases.doubts import OPEN, WITH_THE_INSTITUTION, Case, CaseState, State
 from renzheng.central.cases.guards import Actor
-from renzheng.central.cases.reading import CASES, DOUBTS, seen_by
-from renzheng.central.store import schema
+from renzheng.central.cases.reading import CASES, DOUBTS, person_order, seen_by
+from renzheng.central.store import schema, viewer
 from renzheng.central.store.reading import institution_names
 from renzheng.central.store.times import from_us
 
@@ -138,7 +138,7 @@ class Worklist:
             "amount": [money],
             "due": [DOUBTS.c.due_at.is_(None), DOUBTS.c.due_at, money],
             "institution": [DOUBTS.c.institution_id, money],
-            "person": [_KEYS["person"], sa.func.coalesce(DOUBTS.c.service_day, "")],
+            "person": [person_order(), sa.func.coalesce(DOUBTS.c.service_day, "")],
             "day": [sa.func.coalesce(DOUBTS.c.service_day, ""), money],
         }
         # what is alike by id, so that pages neither lose nor repeat a row
@@ -183,6 +183,7 @@ class Worklist:
             offset: so many come before them.
         """
         key = _KEYS[by]
+        alike = sa.func.min(DOUBTS.c.doubt_id) if by == "person" and viewer.masks() else key
         fen = sa.func.sum(DOUBTS.c.at_stake_fen)
         unlooked = (DOUBTS.c.state == State.DRAFTED) & (DOUBTS.c.confirmed.is_distinct_from(1))
         query = (
@@ -192,7 +193,7 @@ class Worklist:
             )
             .where(*self._conditions)
             .group_by(key)
-            .order_by(fen.desc(), key)
+            .order_by(fen.desc(), alike)
         )  # fmt: skip
         rows = self._connection.execute(query.limit(limit).offset(offset)).all()
         names = institution_names(self._connection) if by == "institution" else {}

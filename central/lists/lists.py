@@ -244,7 +244,10 @@ class _Source:
         self._asked = asked
         self._months = months
         self._lines = lines
-        self._sort = _SORTS[asked.kind].get(asked.sort if not asked.group else "", "")
+        sort = asked.sort if not asked.group else ""
+        self._sort = _SORTS[asked.kind].get(sort, "")
+        if sort == "person":
+            self._sort = viewer.ordering(self._sort)
         self._where, self._values = _conditions(asked, months, lines)
 
     def _from(self) -> str:
@@ -311,25 +314,26 @@ class _Source:
         asked = self._asked
         sort = {"": "amount_fen", "group": "grouped"}.get(asked.sort, asked.sort)
         sort = {"amount": "amount_fen"}.get(sort, sort)
+        key = viewer.ordering("grouped") if asked.group == "person" else "grouped"
+        sort = key if sort == "grouped" else sort
         down = (asked.descending or not asked.sort) != backwards
         way, beyond = ("DESC", "<") if down else ("ASC", ">")
         column = _COLUMNS[asked.group]
         having, values = "", list(self._values)
         if cursor is not None:
-            having = f"WHERE ({sort}, grouped) {beyond} (?, ?)"
-            key = viewer.meant(str(cursor[1])) if asked.group == "person" else str(cursor[1])
-            values += [key if sort == "grouped" else cursor[0], key]
+            having = f"WHERE ({sort}, {key}) {beyond} (?, ?)"
+            values += [cursor[0], str(cursor[1])]
         query = (
-            f"SELECT * , {sort} AS place, grouped AS rid FROM ("  # noqa: S608 - our own names
+            f"SELECT * , {sort} AS place, {key} AS rid FROM ("  # noqa: S608 - our own names
             f"SELECT coalesce({column}, '{NONE}') AS grouped, count(*) AS rows, "
             "sum(amount_fen)::BIGINT AS amount_fen, "
             "coalesce(sum(amount_fen) FILTER (verdict = 'contradicted'), 0)::BIGINT AS contradicted, "
             "coalesce(sum(amount_fen) FILTER (verdict IN ('insufficient', 'suspicious')), 0)::BIGINT "
             f"AS insufficient FROM {self._from()} WHERE {self._where} GROUP BY 1) {having} "
-            f"ORDER BY {sort} {way}, grouped {way}" + (f" LIMIT {limit}" if limit else "")
+            f"ORDER BY {sort} {way}, {key} {way}" + (f" LIMIT {limit}" if limit else "")
         )
         rows = self._kept(query, values)
-        return _of_persons(rows, sort) if asked.group == "person" else rows
+        return _of_persons(rows) if asked.group == "person" else rows
 
     def sums(self, columns: Sequence[str]) -> list[Row]:
         named = ", ".join(f"coalesce({_COLUMNS[name]}, '{NONE}') AS {name}_" for name in columns)
@@ -370,7 +374,7 @@ def _conditions(asked: Asked, months: Sequence[Month], lines: Sequence[Month]) -
         ids = f"{key} = ? OR person_id = ?"
         ids += " OR list_contains(line_ids, ?)" if asked.kind == "findings" else ""
         where.append(f"({ids})")
-        values += [viewer.meant(asked.text)] * (3 if asked.kind == "findings" else 2)
+        values += [asked.text, viewer.meant(asked.text)] + [asked.text] * (asked.kind == "findings")
     of_lines = []
     for name, wanted in asked.filters.items():
         condition, own = _filter(name, wanted, listed=name == "device" and asked.group != "device")
@@ -391,15 +395,13 @@ def _conditions(asked: Asked, months: Sequence[Month], lines: Sequence[Month]) -
     return " AND ".join(where), values
 
 
-def _of_persons(rows: Sequence[Row], sort: str) -> list[Row]:
+def _of_persons(rows: Sequence[Row]) -> list[Row]:
     """Keep of whom groups are, and write each person as the viewer may have it."""
     viewer.note_persons(row["grouped"] for row in rows if row["grouped"] != NONE)
-    found: list[Row] = []
-    for row in rows:
-        shown = row["grouped"] if row["grouped"] == NONE else viewer.shown(row["grouped"])
-        place = shown if sort == "grouped" else row["place"]
-        found.append({**row, "grouped": shown, "rid": shown, "place": place})
-    return found
+    return [
+        {**row, "grouped": row["grouped"] if row["grouped"] == NONE else viewer.shown(row["grouped"])}
+        for row in rows
+    ]
 
 
 def _list(months: Sequence[Month]) -> str:

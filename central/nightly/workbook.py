@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 import xlsxwriter
 
-from renzheng.central.store import reading
+from renzheng.central.store import reading, viewer
 from renzheng.central.store.reading import Choice
 from renzheng.central.store.times import from_us
 from renzheng.central.texts import Texts
@@ -92,7 +92,7 @@ def _verdicts(connection: sa.Connection, day: str, t: Texts, zone: ZoneInfo) -> 
                 t.code("reason", row["reason"]),
                 row["line_id"],
                 row["institution_name"] or row["institution_id"],
-                row["person_id"],
+                viewer.shown(row["person_id"]),
                 row["item_name"],
                 f"{from_us(row['service_at']).astimezone(zone):%Y-%m-%d %H:%M}",
                 row["quantity"],
@@ -113,7 +113,7 @@ def _findings(connection: sa.Connection, day: str, t: Texts) -> Iterator[Sequenc
             t.code("severity", row["severity"]),
             row["explanation_zh"] if t.language == "zh" else row["explanation_en"],
             row["institution_name"] or row["institution_id"],
-            row["person_id"],
+            viewer.shown(row["person_id"]),
             row["amount_fen"] / 100,
             f"{row['rule_id']} {row['rule_version']}",
             row["line_ids"],

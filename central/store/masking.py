@@ -14,16 +14,17 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 _SHOWN = 4
+_HIDDEN = 4
+"""So much of a number is hidden at least; of one too short for that, nothing is shown."""
+_PADDED = 64
+"""Bytes: handles of ids below that are of one length, and so do not tell theirs."""
 _BETWEEN = "~"
 _CITIZEN_NUMBER = re.compile(r"(?<![0-9])[1-9][0-9]{16}[0-9Xx](?![0-9])")
-HANDLE_LENGTH = 200
-"""More than the handle of the longest id that occurs has."""
 
 
 def ending(person_id: str) -> str:
-    """Return the end of a person's number, never more than half of it."""
-    shown = min(_SHOWN, len(person_id) // 2)
-    return f"…{person_id[len(person_id) - shown :]}"
+    """Return the end of a person's number, always as much; nothing of one that is too short."""
+    return f"…{person_id[-_SHOWN:]}" if len(person_id) >= _SHOWN + _HIDDEN else "…"
 
 
 class Masks:
@@ -34,12 +35,15 @@ class Masks:
     """
 
     def __init__(self, secret: bytes) -> None:
-        derived = HKDF(SHA256(), 64, None, b"renzheng person handles v1").derive(secret)
-        self._cipher = AESSIV(derived)
+        derived = HKDF(SHA256(), 96, None, b"renzheng person handles v2").derive(secret)
+        self._cipher = AESSIV(derived[:64])
+        self.salt = derived[64:].hex()
+        """For an order of persons that says nothing of their numbers, and is the same every time."""
 
     def handle(self, person_id: str) -> str:
-        """Return the handle of a person: the same every time."""
-        sealed = self._cipher.encrypt(person_id.encode(), None)
+        """Return the handle of a person: the same every time, and of the same length for all."""
+        plain = person_id.encode() + b"\x80"  # padded as ISO/IEC 7816-4 has it
+        sealed = self._cipher.encrypt(plain + bytes(-len(plain) % _PADDED), None)
         return f"{ending(person_id)}{_BETWEEN}{base64.urlsafe_b64encode(sealed).decode().rstrip('=')}"
 
     def person(self, handle: str) -> str | None:
@@ -47,7 +51,7 @@ class Masks:
         _, between, token = handle.rpartition(_BETWEEN)
         try:
             sealed = base64.urlsafe_b64decode(token.encode("ascii") + b"=" * (-len(token) % 4))
-            found = self._cipher.decrypt(sealed, None).decode() if between else None
+            found = self._cipher.decrypt(sealed, None).rstrip(b"\0")[:-1].decode() if between else None
         except (ValueError, binascii.Error, InvalidTag, UnicodeError):
             return None
         return found
@@ -60,5 +64,14 @@ class Masks:
 
 
 def label(shown: str) -> str:
-    """Return what a page writes of a number or a handle: of a handle only the end."""
-    return shown.split(_BETWEEN, 1)[0] if shown.startswith("…") else shown
+    """Return what a page writes of a number, or of a handle: its end, or without one so much as `apart`."""
+    end, between, _ = shown.partition(_BETWEEN)
+    if not shown.startswith("…") or not between:
+        return shown
+    return apart(shown) if end == "…" else end
+
+
+def apart(handle: str) -> str:
+    """Return so much of a handle that two people stay two."""
+    end, between, token = handle.partition(_BETWEEN)
+    return f"{end}{between}{token[:5]}"

@@ -137,7 +137,9 @@ def _matching(choice: Choice) -> Sequence[sa.ColumnElement[bool]]:
     }
     where = [column == value for column, value in wanted.items() if value]
     if choice.text:
-        where.append((VERDICTS.c.line_id == choice.text) | (VERDICTS.c.person_id == choice.text))
+        where.append(
+            (VERDICTS.c.line_id == choice.text) | (VERDICTS.c.person_id == viewer.meant(choice.text))
+        )
     return where
 
 

@@ -13,9 +13,11 @@ import orjson
 import sqlalchemy as sa
 
 from renzheng.central.store import schema
-from renzheng.central.store.masking import Masks, label
+from renzheng.central.store.masking import Masks, apart, label
 
 HIDDEN = "***"
+NOBODY = "…~"
+"""A number that no person has."""
 
 
 @dataclass(slots=True)
@@ -99,19 +101,35 @@ def shown(person_id: str | None) -> str | None:
 
 def labelled(person_id: str | None) -> str:
     """Return a person's number as a page writes it: whole, or its end. Takes a handle too."""
-    return label(shown(meant(person_id)) or "") if person_id else ""
+    own = masks()
+    if own is None or not person_id:
+        return person_id or ""
+    return label(own.handle(own.person(person_id) or person_id))
 
 
 def told_apart(person_id: str) -> str:
     """Return a person's number as a picture writes it: whole, or its end and so much that two stay two."""
-    handle = shown(person_id) or ""
-    return person_id if masks() is None else handle[: len(label(handle)) + 6]
+    own = masks()
+    return person_id if own is None else apart(own.handle(person_id))
 
 
 def meant(text: str) -> str:
-    """Return the number for which a handle stands; any other text as it is."""
+    """Return of whom a visitor speaks: by the number, or where numbers are masked by a handle alone.
+
+    Whoever sees numbers masked cannot try one out: any text but a handle stands for `NOBODY`.
+    """
     own = masks()
-    return text if own is None else own.person(text) or text
+    return text if own is None or not text else own.person(text) or NOBODY
+
+
+def ordering(expression: str) -> str:
+    """Return SQL (DuckDB's) by which persons are ordered: where numbers are masked, it tells nothing of them.
+
+    Args:
+        expression: SQL of a person's number.
+    """
+    own = masks()
+    return expression if own is None else f"sha256('{own.salt}' || {expression})"
 
 
 def names_elsewhere(connection: sa.Connection) -> Sequence[str]:
@@ -127,21 +145,30 @@ def names_elsewhere(connection: sa.Connection) -> Sequence[str]:
 def covered(finding: Mapping[str, Any], names: Sequence[str]) -> Mapping[str, Any]:
     """Cover, in a finding, what names institutions that the viewer does not see, and masked numbers.
 
+    Whoever its parameters name is noted as read of.
+
     Args:
         finding: its row.
         names: of those institutions (`names_elsewhere`).
     """
-    own = masks()
+    own, persons = masks(), _persons_named(finding)
+    note_persons(persons)
     if not names and own is None:
         return finding
 
     def hide(text: str) -> str:
-        text = text if own is None else own.cover(text, finding.get("person_id") or "")
+        text = text if own is None else own.cover(text, finding.get("person_id") or "", *persons)
         for name in names:
             text = text.replace(name, HIDDEN).replace(orjson.dumps(name).decode()[1:-1], HIDDEN)
         return text
 
     return {**finding, **{name: hide(finding[name]) for name in _TELLING if finding.get(name)}}
+
+
+def _persons_named(finding: Mapping[str, Any]) -> Sequence[str]:
+    told = orjson.loads(finding.get("parameters") or "{}")
+    named = (told[name] for name in told if name.endswith("person_id") or name == "numbers")
+    return [one for one in named if isinstance(one, str)]
 
 
 _TELLING = ("explanation_zh", "explanation_en", "parameters")

@@ -136,6 +136,15 @@ def decoders(path):
             yield from (alias.name.split(".")[0] for alias in node.names)
 
 
+def test_no_page_or_text_holds_both_sides_of_a_merge():
+    texts = (one for package in MAY_IMPORT for one in (ROOT / package).rglob("*.*") if one.suffix in _TEXTS)
+    marked = re.compile(r"(?m)^(<{7} |>{7} |={7}$)")
+    assert [str(one) for one in texts if marked.search(one.read_text(encoding="utf-8"))] == []
+
+
+_TEXTS = {".html", ".json", ".js", ".css", ".sql", ".yaml", ".svg"}
+
+
 def test_pictures_are_decoded_in_one_place():
     found = {
         f"{name} decodes by {what}"

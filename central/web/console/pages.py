@@ -63,6 +63,7 @@ NAVIGATION: Mapping[str, Permission] = {
     "crops": Permission.CROPS,
     "accounts": Permission.ACCOUNTS,
     "access_log": Permission.ACCESS_LOG,
+    "find_person": Permission.UNMASK,
 }
 """What each part of the navigation needs; only what a visitor may open is shown to them."""
 HOMES: Mapping[Permission, str] = {

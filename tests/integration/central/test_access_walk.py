@@ -239,7 +239,7 @@ def test_the_page_of_accounts_makes_them_and_says_who_did(fresh):
 
 def test_data_protection_sees_who_has_looked_at_whom(fresh):
     auditor, officer = fresh.person("li.wei", Role.AUDITOR), fresh.person("chen", Role.DATA_PROTECTION)
-    auditor.get("/api/v1/verdicts?text=PERSON-A1")
+    auditor.get("/api/v1/lines/LINE-A1")
     auditor.get("/api/v1/verdicts")
     page = officer.get("/access/log?lang=en&person=PERSON-A1").text
     assert page.count("li.wei") == 2

@@ -181,6 +181,13 @@ def test_who_may_what_and_whose_rows_are_whose(bureau):
     assert case["doubts"][1]["person_id"].startswith(f"{ending(person)}~"), "an auditor sees its end"
     wanted = urlencode({"person_id": case["doubts"][1]["person_id"]})
     assert bureau.get("auditor", f"/doubts?{wanted}")["total"] == 1, "and goes on with the handle"
+    assert bureau.get("auditor", f"/doubts?{urlencode({'person_id': person})}")["total"] == 0, "by it alone"
+    firsts = {}
+    for one in sorted(bureau.get("auditor", "/doubts")["doubts"], key=lambda one: one["id"]):
+        firsts.setdefault(one["person_id"], one["id"])
+    in_order = [one["person_id"] for one in bureau.get("auditor", "/doubts?sort=person_id")["doubts"]]
+    assert list(dict.fromkeys(in_order)) == list(firsts), "the order of persons tells nothing of numbers"
+    assert bureau.get("office-1", "/doubts?sort=person_id")["total"] == len(in_order)
     for path, status in (("journal", 403), ("letters", 200), ("bundle", 403)):
         answer = bureau.ask("finance", "GET", f"/cases/{case['id']}/{path}")
         assert answer.status == status, path
