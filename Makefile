@@ -63,16 +63,16 @@ $(VENV)/.made:
 $(VENV)/.pip: requirements.lock $(VENV)/.made
 	@mkdir -p $(CACHE)
 	@deploy/setup/locked.sh pip requirements.lock > $(CACHE)/pip.lock
-	@$(PIP) install --quiet --no-deps --require-hashes -r $(CACHE)/pip.lock
+	@$(PIP) install --quiet --no-compile --no-deps --require-hashes -r $(CACHE)/pip.lock
 	@touch $@
 
 $(VENV)/.run: requirements.lock $(VENV)/.pip
 	@echo 'Installing the locked packages ...'
-	@$(PIP) install --quiet --no-deps --require-hashes -r requirements.lock
+	@$(PIP) install --quiet --no-compile --no-deps --require-hashes -r requirements.lock
 	@touch $@
 
 $(VENV)/.house: pyproject.toml $(VENV)/.run
-	@PYTHONWARNINGS=ignore $(PIP) install --quiet --no-deps --no-build-isolation -e .
+	@PYTHONWARNINGS=ignore $(PIP) install --quiet --no-compile --no-deps --no-build-isolation -e .
 	@touch $@
 
 $(CACHE)/portraits/.ready: deploy/setup/portraits.lock deploy/setup/portraits.sh $(VENV)/.run
@@ -100,7 +100,7 @@ $(CACHE)/.parts: deploy/setup/real-parts.sh $(VENV)/.made
 
 $(VENV)/.ready-dev: requirements-dev.lock $(VENV)/.ready $(CACHE)/.spark $(CACHE)/.parts
 	@echo 'Installing the packages of the tests ...'
-	@$(PIP) install --quiet --no-deps --require-hashes -r requirements-dev.lock
+	@$(PIP) install --quiet --no-compile --no-deps --require-hashes -r requirements-dev.lock
 	@deploy/setup/voices.sh "$(BIN)/renzheng"
 	@touch $@
 
