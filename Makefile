@@ -18,7 +18,7 @@ MAKEFLAGS += --jobs=3
 # hundreds of programs start in the tests: each would compile the code anew
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo test suite check lint types imports format lock bench faults long architecture docs sbom wheels clean
+.PHONY: help setup demo test suite coverage check lint types imports format lock bench faults long architecture docs sbom wheels clean
 
 help:  ## Show this list.
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -109,6 +109,15 @@ faults: $(VENV)/.ready-dev  ## Kill, cut off, fill, flip and forge at length (an
 
 long: $(VENV)/.ready-dev  ## Every test there is, with all lengths and permutations that `make test` leaves out (hours).
 	@FAULTS=long RENZHENG_PORTRAITS=$(CURDIR)/$(CACHE)/portraits $(BIN)/python -m pytest -m 'long or not long' $(TESTS) $(PYTEST)
+
+coverage: $(VENV)/.ready-dev $(CACHE)/.collected  ## Count which lines and branches the tests run, by folder.
+	@rm -rf $(CACHE)/coverage && mkdir -p $(CACHE)/coverage
+	@RENZHENG_PORTRAITS=$(CURDIR)/$(CACHE)/portraits \
+	    $(BIN)/coverage run -m pytest $(TESTS) $(PYTEST) || echo 'Some tests failed: the figure stands for those that ran.' >&2
+	@$(BIN)/coverage combine --quiet
+	@for part in contracts common models rules edge central deploy bench; do \
+	    echo "$$part $$($(BIN)/coverage report --format=total --include="$$part/*") %"; done
+	@echo "whole $$($(BIN)/coverage report --format=total) %; by file: $(BIN)/coverage report"
 
 bench: $(VENV)/.ready-dev  ## Measure faces, link and audit on this machine, beside their rivals (half an hour).
 	@$(BIN)/renzheng models bench --images $(CACHE)/portraits
