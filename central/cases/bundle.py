@@ -10,7 +10,7 @@ signed batches that it names; `checkpoints.json` the paths from their heads to c
 import hashlib
 import io
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,13 +20,14 @@ import orjson
 from joserfc.errors import JoseError
 from joserfc.jwk import OKPKey
 
-from renzheng.central.cases import freezing, journal, judging, records
+from renzheng.central.cases import freezing, journal, judging, records, seen_evidence, seen_journal
 from renzheng.central.cases.checking_log import LogOfADoubt, Shown
 from renzheng.central.cases.doubts import Case, Doubt
 from renzheng.central.cases.errors import BundleError, JournalError
 from renzheng.contracts import keys
 
 FORMAT = "renzheng case bundle v2"
+FOR_ITS_INSTITUTION = "renzheng case bundle for its institution v1"
 KIND = "case-bundle"
 MANIFEST, SIGNATURE, CASE = "manifest.json", "manifest.jws", "case.json"
 JOURNAL, CENTRAL, CHECKPOINTS = "journal.json", "central.json", "checkpoints.json"
@@ -48,6 +49,8 @@ class Checked:
         judged: lines whose verdict comes to the same from the frozen rows and parameters.
         not_judged: lines for which not all that their verdict rests on was frozen.
         pinned: the signatures are by a key that the caller named, and not merely by one of the bundle's own.
+        for_institution: the file is the institution's form of the case.
+        withheld: entries of the journal of which such a file has the hash and signature only.
     """
 
     case: Case
@@ -58,6 +61,8 @@ class Checked:
     judged: int
     not_judged: int
     pinned: bool
+    for_institution: bool = False
+    withheld: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,16 +99,67 @@ def write(  # noqa: PLR0917 - the parts of a case
         by: central's keys, those with which it signed before among them; the first one signs.
         proofs: what shows the devices' entries in the evidence.
     """
+    rows = [
+        {"entry": one.entry.decode(), "hash": one.hash, "signature": one.signature.decode()} for one in kept
+    ]
+    return _written(FORMAT, case, doubts, rows, evidence, by, proofs)
+
+
+def write_for_institution(  # noqa: PLR0917 - the parts of a case
+    case: Case,
+    kept: Sequence[journal.Kept],
+    evidence: Mapping[str, bytes],
+    by: Sequence[OKPKey],
+    proofs: Proofs = NO_PROOFS,
+    elsewhere: Iterable[str] = (),
+) -> bytes:
+    """Write a bundle as the case's institution may have it.
+
+    Args:
+        case: the case, issued.
+        kept: its journal.
+        evidence: frozen, by doubt; what is not the institution's to know is left out here.
+        by: central's keys; the first one signs.
+        proofs: what shows the entries of its own devices.
+        elsewhere: ids and names of other institutions.
+    """
+    rows, made = seen_journal.journal_for_institution(case.case_id, case.institution_id, kept)
+    if made.case is None:
+        raise JournalError("The journal does not begin with the draft of its case.")
+    doubts = [made.doubts[name] for name in sorted(made.doubts)]
+    seen = {
+        one.doubt_id: seen_evidence.evidence_for_institution(evidence[one.doubt_id], elsewhere)
+        for one in doubts
+        if one.doubt_id in evidence
+    }
+    named = {place["sha256"] for one in seen.values() for place in orjson.loads(one)["batches"]}
+    leaves = {
+        (place["checkpoint"]["size"], place["index"])
+        for one in seen.values()
+        for place in orjson.loads(one)["covered"]
+    }
+    shown = Proofs(
+        {name: one for name, one in proofs.batches.items() if name in named},
+        {place: path for place, path in proofs.paths.items() if place in leaves},
+    )
+    plain = [one.plain() for one in rows]
+    return _written(FOR_ITS_INSTITUTION, made.case, doubts, plain, seen, by, shown)
+
+
+def _written(  # noqa: PLR0917 - the parts of a case
+    form: str,
+    case: Case,
+    doubts: Sequence[Doubt],
+    rows: Sequence[Mapping[str, str]],
+    evidence: Mapping[str, bytes],
+    by: Sequence[OKPKey],
+    proofs: Proofs,
+) -> bytes:
     files = {
         CASE: records.canonical(
             {"case": records.plain(case), "doubts": [records.plain(one) for one in doubts]}
         ),
-        JOURNAL: records.canonical(
-            [
-                {"entry": one.entry.decode(), "hash": one.hash, "signature": one.signature.decode()}
-                for one in kept
-            ]
-        ),
+        JOURNAL: records.canonical(rows),
         CENTRAL: records.canonical([keys.public_pem(key) for key in by]),
         CHECKPOINTS: records.canonical(
             [
@@ -115,7 +171,7 @@ def write(  # noqa: PLR0917 - the parts of a case
         **{f"batches/{digest}.jws": envelope for digest, envelope in proofs.batches.items()},
     }
     manifest = {
-        "format": FORMAT,
+        "format": form,
         "case": case.case_id,
         "files": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
     }
@@ -150,7 +206,7 @@ def verify(path: Path, by: Sequence[OKPKey] = ()) -> Checked:
     manifest = _json(files, MANIFEST)
     known = list(by) or _own_keys(files)
     _must_be_signed(files, known)
-    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+    if not isinstance(manifest, dict) or manifest.get("format") not in {FORMAT, FOR_ITS_INSTITUTION}:
         raise BundleError(f"{MANIFEST} is not of the form {FORMAT!r}.")
     named = dict(manifest.get("files") or {})
     others = sorted((set(files) - {MANIFEST, SIGNATURE}) ^ set(named))
@@ -159,7 +215,8 @@ def verify(path: Path, by: Sequence[OKPKey] = ()) -> Checked:
     for name, digest in sorted(named.items()):
         if hashlib.sha256(files[name]).hexdigest() != digest:
             raise BundleError(f"{name} is not what it was when the bundle was made.")
-    checked = _checked(files, str(manifest.get("case")), known, pinned=bool(by))
+    part = manifest["format"] == FOR_ITS_INSTITUTION
+    checked = _checked(files, str(manifest.get("case")), known, pinned=bool(by), part=part)
     if _packed(files) != path.read_bytes():
         raise BundleError(f"{path.name} is not packed as it was written; something was put around it.")
     return checked
@@ -180,9 +237,16 @@ def _must_be_signed(files: Mapping[str, bytes], known: Sequence[OKPKey]) -> None
     raise BundleError(f"{MANIFEST} is not signed by central as it is; its signature is {SIGNATURE}.")
 
 
-def _checked(files: Mapping[str, bytes], case_id: str, known: Sequence[OKPKey], *, pinned: bool) -> Checked:
+def _checked(
+    files: Mapping[str, bytes], case_id: str, known: Sequence[OKPKey], *, pinned: bool, part: bool
+) -> Checked:
+    rows = _rows(files)
     try:
-        entries = journal.verify(case_id, _kept(files), known)
+        if part:
+            entries = seen_journal.verify(case_id, rows, known)
+        else:
+            kept = [journal.Kept(one.entry.encode(), one.hash, one.signature.encode()) for one in rows]
+            entries = journal.verify(case_id, kept, known)
         made = journal.replay(entries)
     except JournalError as error:
         raise BundleError(f"{JOURNAL} does not hold: {error.what}") from error
@@ -198,9 +262,10 @@ def _checked(files: Mapping[str, bytes], case_id: str, known: Sequence[OKPKey], 
     _must_be_named(files, frozen, proofs)
     log, judged = Shown(), [0, 0]
     for file, doubt in sorted(frozen.items()):
-        if file not in files or freezing.sha256(files[file]) != doubt.evidence_sha256:
-            raise BundleError(f"{file} is not the evidence that was frozen when the doubt was confirmed.")
         document = _json(files, file)
+        named = document.get("of") if part and isinstance(document, dict) else freezing.sha256(files[file])
+        if named != doubt.evidence_sha256:
+            raise BundleError(f"{file} is not the evidence that was frozen when the doubt was confirmed.")
         try:
             log += LogOfADoubt(
                 file, document, proofs.batches, proofs.paths, made.case.institution_id, known
@@ -209,7 +274,10 @@ def _checked(files: Mapping[str, bytes], case_id: str, known: Sequence[OKPKey], 
                 judged[not _is_judged(file, doubt, line)] += 1
         except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
             raise BundleError(f"{file} cannot be read.") from error
-    return Checked(made.case, made.doubts, len(entries), len(frozen), log, judged[0], judged[1], pinned)
+    return Checked(
+        made.case, made.doubts, len(entries), len(frozen), log, judged[0], judged[1], pinned,
+        part, len(rows) - len(entries),
+    )  # fmt: skip
 
 
 def _is_judged(file: str, doubt: Doubt, line: Mapping[str, Any]) -> bool:
@@ -263,13 +331,10 @@ def _must_be_named(files: Mapping[str, bytes], frozen: Mapping[str, Doubt], proo
         raise BundleError(f"batches/{digest}.jws is named by no evidence.")
 
 
-def _kept(files: Mapping[str, bytes]) -> list[journal.Kept]:
+def _rows(files: Mapping[str, bytes]) -> list[seen_journal.Seen]:
     try:
-        return [
-            journal.Kept(one["entry"].encode(), one["hash"], one["signature"].encode())
-            for one in _json(files, JOURNAL)
-        ]
-    except (KeyError, TypeError, AttributeError) as error:
+        return [seen_journal.Seen(**one) for one in _json(files, JOURNAL)]
+    except TypeError as error:
         raise BundleError(f"{JOURNAL} cannot be read.") from error
 
 

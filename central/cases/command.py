@@ -24,13 +24,18 @@ def overview() -> None:
 def bundle(
     case: Annotated[str, typer.Argument(help="The case's id.")],
     out: Annotated[Path, typer.Option(help="The file to write.")],
+    for_institution: Annotated[
+        bool,
+        typer.Option("--for-institution", help="Write what the case's institution may have of it."),
+    ] = False,
     config: Config = CONFIG,
 ) -> None:
     """Write a case with its journal and evidence to one file; the access log holds of whom it is."""
     from renzheng.central.access import access_log
     from renzheng.central.access.access_log import Access
     from renzheng.central.cases import reading
-    from renzheng.central.cases.bundle import write
+    from renzheng.central.cases.bundle import write, write_for_institution
+    from renzheng.central.cases.errors import NotFoundError
     from renzheng.central.site.succession import read_former
     from renzheng.common.files import write_whole
     from renzheng.contracts import keys
@@ -40,12 +45,22 @@ def bundle(
     by = [key, *read_former(settings.key_file).public.values()]
     with database.reading() as connection:
         parts = reading.whole(connection, case)
-        proofs = reading.proofs_of(connection, parts[-1])
+        of, _, kept, evidence = parts
+        reader = of.institution_id if for_institution else None
+        proofs = reading.proofs_of(connection, evidence, reader)
+        elsewhere = reading.names_elsewhere(connection, of.institution_id)
+    if for_institution and of.issued_at is None:
+        raise NotFoundError("The institution is told of a case when it is issued.")
     persons = [doubt.person_id for doubt in parts[1] if doubt.person_id]
     with database.writing() as connection:
         told = Access(SHELL, (), "-", "case_bundle", f"case {case} to {out}", "export", persons=persons)
         access_log.append(connection, told, utc_now())
-    write_whole(out, write(*parts, by, proofs))
+    made = (
+        write_for_institution(of, kept, evidence, by, proofs, elsewhere)
+        if for_institution
+        else write(*parts, by, proofs)
+    )
+    write_whole(out, made)
     Terminal().print(say("{0} holds the case.", out))
 
 
@@ -80,6 +95,14 @@ def verify(
             found.log.entries, found.log.signed, found.log.covered, found.log.left_out,
         )
     )  # fmt: skip
+    if found.for_institution:
+        terminal.print(
+            say(
+                "This is what the institution may have of the case: {0} entries are there by their hash "
+                "and signature only, and the evidence is without rows of others.",
+                found.withheld,
+            )
+        )
     terminal.print(
         say(
             "{0} lines judged again come to the same verdict; {1} rest on more than was frozen.",

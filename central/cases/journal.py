@@ -122,17 +122,22 @@ def verify(case_id: str, kept: Iterable[Kept], by: Sequence[OKPKey]) -> list[Ent
     entries: list[Entry] = []
     previous = NOTHING
     for number, one in enumerate(kept, start=1):
-        entry = _read(one.entry, case_id)
+        entry = read_entry(one.entry, case_id)
         if hash_of(one.entry) != one.hash or entry.previous != previous or entry.number != number:
             raise JournalError(f"Entry {number} of the journal is not what was written, or not in its place.")
-        if not any(_is_signed(case_id, number, one, key) for key in by):
+        if not any(is_signed(case_id, number, one.hash, one.signature, key) for key in by):
             raise JournalError(f"Entry {number} of the journal is not signed by central.")
         entries.append(entry)
         previous = one.hash
     return entries
 
 
-def _read(written: bytes, case_id: str) -> Entry:
+def read_entry(written: bytes, case_id: str) -> Entry:
+    """Read an entry as it was written.
+
+    Raises:
+        JournalError: it cannot be read, or is another case's.
+    """
     try:
         found = orjson.loads(written)
         if found["case"] != case_id:
@@ -152,9 +157,10 @@ def _read(written: bytes, case_id: str) -> Entry:
         raise JournalError("An entry of the journal cannot be read.") from error
 
 
-def _is_signed(case_id: str, number: int, kept: Kept, key: OKPKey) -> bool:
+def is_signed(case_id: str, number: int, hashed: str, signature: bytes, key: OKPKey) -> bool:
+    """Say whether a key has signed that the entry of this number has this hash."""
     try:
-        return keys.open_signed(kept.signature, key, KIND) == _signed(case_id, number, kept.hash)
+        return keys.open_signed(signature, key, KIND) == _signed(case_id, number, hashed)
     except keys.SignatureError:
         return False
 
@@ -176,15 +182,23 @@ def replay(entries: Iterable[Entry]) -> Replayed:
     """
     made = Replayed()
     for entry in entries:
-        try:
-            after = _AGAIN.get(entry.act, _on_a_doubt)(made, entry)
-        except JournalError:
-            raise
-        except Exception as error:
-            raise JournalError(f"Entry {entry.number} ({entry.act}) cannot be done again: {error}") from error
-        if after != entry.after:
+        if do_again(made, entry) != entry.after:
             raise JournalError(f"Entry {entry.number} ({entry.act}) comes to something else when done again.")
     return made
+
+
+def do_again(made: Replayed, entry: Entry) -> dict[str, Any]:
+    """Do the step of one entry on what those before it have made; return what it comes to.
+
+    Raises:
+        JournalError: it is refused now.
+    """
+    try:
+        return _AGAIN.get(entry.act, _on_a_doubt)(made, entry)
+    except JournalError:
+        raise
+    except Exception as error:
+        raise JournalError(f"Entry {entry.number} ({entry.act}) cannot be done again: {error}") from error
 
 
 def outcome(record: Case | Doubt) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import orjson
 import sqlalchemy as sa
 
 from renzheng.central.access.roles import BY_INSTITUTION, Role
-from renzheng.central.cases import frozen_log, journal, records
+from renzheng.central.cases import frozen_log, journal, records, seen_evidence
 from renzheng.central.cases.bundle import Proofs
 from renzheng.central.cases.doubts import NEVER_ISSUED, Case, Doubt
 from renzheng.central.cases.drafting import LineKey
@@ -67,7 +67,8 @@ def seen_by(actor: Actor, table: sa.Table) -> list[sa.ColumnElement[bool]]:
     if not is_of_a_hospital(actor):
         return []
     mine = table.c.institution_id.in_(sorted(actor.institutions))
-    conditions: list[sa.ColumnElement[bool]] = [mine, table.c.state.notin_(NEVER_ISSUED)]
+    told = table.c.issued == 1 if "issued" in table.c else table.c.state.notin_(NEVER_ISSUED)
+    conditions: list[sa.ColumnElement[bool]] = [mine, told]
     if Role.HOSPITAL_OFFICE not in actor.roles and "doctor" in table.c:
         conditions.append(table.c.doctor == actor.account)
     return conditions
@@ -193,6 +194,22 @@ def proofs_of(connection: sa.Connection, evidence: Mapping[str, bytes], reader: 
         for one in document.get("covered", ())
     }
     return Proofs(frozen_log.kept(connection, documents, reader), audit_paths(connection, places))
+
+
+def evidence_for(connection: sa.Connection, actor: Actor, doubt: Doubt) -> bytes | None:
+    """Read the frozen evidence of a doubt as an actor may have it; None before it is confirmed."""
+    frozen = evidence_of(connection, doubt.doubt_id)
+    if frozen is None or not is_of_a_hospital(actor):
+        return frozen
+    elsewhere = names_elsewhere(connection, doubt.institution_id)
+    return seen_evidence.evidence_for_institution(frozen, elsewhere)
+
+
+def names_elsewhere(connection: sa.Connection, institution_id: str) -> list[str]:
+    """Read the ids and names of every other institution than one."""
+    table = schema.institutions
+    query = sa.select(table.c.institution_id, table.c.name).where(table.c.institution_id != institution_id)
+    return sorted({name for row in connection.execute(query) for name in row if name})
 
 
 def institution_of(connection: sa.Connection, case: Case, usual: ZoneInfo) -> tuple[str, ZoneInfo]:

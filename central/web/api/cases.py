@@ -18,7 +18,16 @@ from starlette.concurrency import run_in_threadpool
 
 from renzheng.central.access import accounts
 from renzheng.central.access.roles import Permission, Role
-from renzheng.central.cases import attachments, bundle, frozen_log, later, letters, lists, reading
+from renzheng.central.cases import (
+    attachments,
+    bundle,
+    frozen_log,
+    later,
+    letters,
+    lists,
+    reading,
+    seen_journal,
+)
 from renzheng.central.cases.amounts import fen
 from renzheng.central.cases.doubts import Case, Doubt
 from renzheng.central.cases.errors import (
@@ -132,6 +141,9 @@ def shown_doubt(
 ) -> dict[str, Any]:
     """Return a doubt as the API shows it, with what the newest audit says of it where that is known."""
     viewer.note_persons([doubt.person_id])
+    of_the_bureau = (
+        viewer.sees_all()
+    )  # who of the bureau did what, and referrals, are not told an institution
     return {
         "id": doubt.doubt_id,
         "case": doubt.case_id,
@@ -169,12 +181,12 @@ def shown_doubt(
         "late": doubt.late,
         "medical": doubt.medical,
         "opinions": [
-            {"stage": one.stage, "account": one.account, "decision": one.decision,
+            {"stage": one.stage, "account": one.account if of_the_bureau else None, "decision": one.decision,
              "amount": yuan(one.amount_fen), "reason": one.reason}
             for one in doubt.opinions
         ],
-        "members": doubt.members,
-        "voted": doubt.voted,
+        "members": doubt.members if of_the_bureau else (),
+        "voted": doubt.voted if of_the_bureau else (),
         "ended_reason": doubt.ended_reason,
         "decided_at": doubt.decided_at,
         "deducted": yuan(doubt.deducted_fen),
@@ -183,7 +195,7 @@ def shown_doubt(
         "referrals": [
             {"to": one.to, "reason": one.reason, "account": one.account, "at": one.at, "receipt": one.receipt,
              "received_at": one.received_at, "answer": one.answer, "answered_at": one.answered_at}
-            for one in doubt.referrals
+            for one in (doubt.referrals if of_the_bureau else ())
         ],
     }  # fmt: skip
 
@@ -215,8 +227,8 @@ def shown_case(case: Case, counted: lists.Counted | None = None) -> dict[str, An
         "received_by": case.received_by,
         "due_at": case.due_at,
         "due_explained": case.due_explained,
-        "members": case.members,
-        "conflicts": case.conflicts,
+        "members": case.members if viewer.sees_all() else (),
+        "conflicts": case.conflicts if viewer.sees_all() else {},
         "closed_at": case.closed_at,
         "doubts": counted.doubts,
         "amount_at_stake": yuan(counted.at_stake_fen),
@@ -332,12 +344,12 @@ def _add_reading(router: APIRouter, database: Database) -> None:
     @router.get("/doubts/{doubt_id}/evidence")
     @needs(Permission.CASES_FILES)
     def read_evidence(request: Request, doubt_id: Id) -> Response:
-        """Read the frozen evidence of a doubt, byte for byte as it was hashed."""
+        """Read the frozen evidence of a doubt: byte for byte as it was hashed, or its institution's form."""
         note_whole_numbers(request)
         actor = actor_of(database, request)
         with database.reading() as connection:
             doubt = reading.doubt_of(connection, actor, doubt_id)
-            frozen = reading.evidence_of(connection, doubt_id)
+            frozen = reading.evidence_for(connection, actor, doubt)
         viewer.note_persons([doubt.person_id])
         if frozen is None:
             raise NotFoundError("The evidence is frozen when the doubt is confirmed.")
@@ -350,13 +362,19 @@ def _add_proofs(
     @router.get("/cases/{case_id}/journal")
     @needs(Permission.CASES_FILES)
     def read_journal(request: Request, case_id: Id) -> Response:
-        """Read the case's journal: each entry as it was hashed, its hash and central's signature."""
+        """Read the case's journal: each entry as it was hashed, its hash and central's signature.
+
+        The institution has it in its own form (docs/case-bundle.md).
+        """
         note_whole_numbers(request)
         actor = actor_of(database, request)
         with database.reading() as connection:
-            reading.whole_case_of(connection, actor, case_id)
+            case = reading.whole_case_of(connection, actor, case_id)
             kept = reading.read_journal(connection, case_id)
             viewer.note_persons(one.person_id for one in reading.doubts_of(connection, case_id))
+        if reading.is_of_a_hospital(actor):
+            seen, _ = seen_journal.journal_for_institution(case_id, case.institution_id, kept)
+            return answered({"case": case_id, "entries": [one.plain() for one in seen]})
         entries = [
             {"entry": one.entry.decode(), "hash": one.hash, "signature": one.signature.decode()}
             for one in kept
@@ -387,9 +405,13 @@ def _add_proofs(
             case, doubts, kept, evidence = reading.whole(connection, case_id)
             reader = case.institution_id if reading.is_of_a_hospital(actor) else None
             proofs = reading.proofs_of(connection, evidence, reader)
+            elsewhere = reading.names_elsewhere(connection, case.institution_id)
         viewer.note_persons(one.person_id for one in doubts)
         viewer.note_persons(frozen_log.persons_in(proofs.batches.values()))
-        made = bundle.write(case, doubts, kept, evidence, signed_by(), proofs)
+        if reader is None:
+            made = bundle.write(case, doubts, kept, evidence, signed_by(), proofs)
+        else:
+            made = bundle.write_for_institution(case, kept, evidence, signed_by(), proofs, elsewhere)
         headers = {"Content-Disposition": f'attachment; filename="case-{case.month}-{case_id}.zip"'}
         return Response(made, media_type="application/zip", headers=headers)
 

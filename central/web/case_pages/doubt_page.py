@@ -18,6 +18,7 @@ from renzheng.central.cases.acts import ACTS, REFERRED_TO
 from renzheng.central.cases.doubts import DECISIONS, POSITIONS, Doubt
 from renzheng.central.cases.errors import CaseError
 from renzheng.central.cases.guards import Actor
+from renzheng.central.cases.seen_journal import WITHHELD
 from renzheng.central.cases.terms import term_of
 from renzheng.central.nightly import evidence
 from renzheng.central.settings import AuditSettings
@@ -47,6 +48,8 @@ MOST_QUERY = 2000
 SLOT = "file_"
 NOT_YET = frozenset({"state", "not_due", "document_owed"})
 """Guards that refuse what simply is not to be done now: nobody is told of it who has not asked."""
+NOT_TOLD = WITHHELD | {"draft", "confirm", "flag"}
+"""Steps that are the bureau's own, which an institution's page does not list."""
 VERDICTS = schema.verdicts
 
 
@@ -137,7 +140,8 @@ def _show(
                 return RedirectResponse(f"/cases/{case.case_id}", status_code=303)
             name, zone = reading.institution_of(connection, case, office.zone)
             values = _known(connection, doubt, zone, office.audit, t)
-            values["history"] = list(_history(connection, doubt))
+            hidden = NOT_TOLD if reading.is_of_a_hospital(actor) else frozenset()
+            values["history"] = [one for one in _history(connection, doubt) if one["act"] not in hidden]
             # what a patient says is for the bureau: an institution could find out who spoke
             asked = patient_questions.read(connection, [doubt_id]).get(doubt_id)
             values["question"] = None if reading.is_of_a_hospital(actor) else asked

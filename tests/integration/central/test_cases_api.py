@@ -2,6 +2,7 @@
 
 import asyncio
 import datetime as dt
+import hashlib
 import json
 from urllib.parse import urlencode
 
@@ -136,6 +137,7 @@ def test_the_whole_loop_from_a_draft_to_a_deduction_and_a_clearing(bureau):
     assert (fared["machine-overlap"]["overturned"], fared["line-haemodialysis"]["overturned"]) == (1, 0)
     check_letters(bureau, case)
     check_file(bureau, case)
+    check_what_each_role_sees(bureau, case, line["id"])
 
 
 def check_letters(bureau, case):
@@ -157,6 +159,36 @@ def check_file(bureau, case):
     assert len(bureau.get("auditor", f"/cases/{case['id']}/journal")["entries"]) >= 18
     file.write_bytes(took.body[:-100] + bytes([took.body[-100] ^ 1]) + took.body[-99:])
     run("case", "verify", file, status=1)
+
+
+def check_what_each_role_sees(bureau, case, doubt):
+    """Who of the bureau did what, and the frozen evidence whole, are for the bureau; for nobody else."""
+    whole = bureau.ask("auditor", "GET", f"/doubts/{doubt}/evidence")
+    hashed = bureau.get("auditor", f"/doubts/{doubt}")["evidence_sha256"]
+    for who in ("auditor", "reviewer", "expert-1", "approver"):
+        assert bureau.ask(who, "GET", f"/doubts/{doubt}/evidence").body == whole.body
+        assert {one["account"] for one in bureau.get(who, f"/doubts/{doubt}")["opinions"]} == {
+            "reviewer", "reviewer-2", "approver",
+        }  # fmt: skip
+    assert hashlib.sha256(whole.body).hexdigest() == hashed
+    for who in ("office-1", "doctor-1"):
+        part = bureau.get(who, f"/doubts/{doubt}/evidence")
+        assert (part["of"], part["form"]) == (hashed, "renzheng evidence for its institution v1")
+        seen = bureau.get(who, f"/doubts/{doubt}")
+        assert {one["account"] for one in seen["opinions"]} == {None}
+        assert seen["opinions"][0]["reason"] == "部分"
+    for who in ("office-2", "doctor-2"):
+        assert bureau.ask(who, "GET", f"/doubts/{doubt}/evidence").status == 404
+    for who in ("finance", "admin"):
+        assert bureau.ask(who, "GET", f"/doubts/{doubt}/evidence").status == 403
+    path = f"/cases/{case['id']}"
+    assert bureau.get("office-1", path)["members"] == []
+    assert len(bureau.get("auditor", path)["members"]) == 3
+    assert bureau.ask("doctor-1", "GET", f"{path}/journal").status == 404
+    told = bureau.ask("office-1", "GET", f"{path}/journal").body.decode()
+    named = [one for one, (role, _) in PEOPLE.items() if role in {"auditor", "reviewer", "panel", "approver"}]
+    assert not [one for one in named if f'account\\":\\"{one}\\"' in told]
+    assert 'account\\":\\"office-1' in told
 
 
 def test_who_may_what_and_whose_rows_are_whose(bureau):
@@ -194,6 +226,29 @@ def test_who_may_what_and_whose_rows_are_whose(bureau):
         assert person not in answer.body.decode(errors="replace"), path
     assert bureau.ask("finance", "GET", f"/doubts/{case['doubts'][1]['id']}/evidence").status == 403
     assert bureau.ask("auditor", "GET", f"/cases/{case['id']}/bundle").status == 200
+
+
+def test_an_institution_is_not_told_what_was_withdrawn_before_it_was_issued_nor_what_was_referred(bureau):
+    drafted = bureau.post("auditor", "/cases/draft", {"month": "2026-03", "institution_id": "H1"})
+    (case,) = drafted["cases"]
+    first, second = (one["id"] for one in case["doubts"])
+    bureau.post("auditor", f"/doubts/{first}/withdraw", {"reason": "看错"})
+    bureau.post("auditor", f"/doubts/{second}/confirm", {"reason": "内部备注"})
+    bureau.post("auditor", f"/doubts/{second}/refer", {"to": "police", "reason": "疑似欺诈"})
+    bureau.post("auditor", f"/cases/{case['id']}/issue")
+    bureau.post("office-1", f"/cases/{case['id']}/receive")
+    assert bureau.ask("office-1", "GET", f"/doubts/{first}").status == 404
+    assert [one["id"] for one in bureau.get("office-1", "/doubts")["doubts"]] == [second]
+    assert bureau.get("office-1", f"/doubts/{second}")["referrals"] == []
+    assert bureau.get("auditor", f"/doubts/{second}")["referrals"][0]["to"] == "police"
+    told = [bureau.ask("office-1", "GET", f"/cases/{case['id']}/{path}") for path in ("journal", "bundle")]
+    hidden = (first, "police", "看错", "内部备注", "疑似欺诈")
+    assert [one.status for one in told] == [200, 200]
+    assert not [one for one in hidden for answer in told if one.encode() in answer.body]
+    file, config = bureau.folder / "case.zip", bureau.folder / "central.toml"
+    config.write_text(f'data_dir = "{bureau.folder}"\n')
+    run("case", "bundle", case["id"], "--out", file, "--for-institution", "--config", config)
+    assert "by their hash" in run("case", "verify", file)
 
 
 def test_a_refused_step_is_a_problem_document_and_a_version_is_an_etag(bureau):
