@@ -11,7 +11,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import orjson
 from joserfc.jwk import OKPKey
 
 from renzheng.central.access.roles import BY_INSTITUTION
