@@ -44,6 +44,10 @@ class Purpose(StrEnum):
     PHARMACY = "pharmacy"
 
 
+COUNTER_PURPOSES = (Purpose.OUTPATIENT, Purpose.PHARMACY)
+"""Where somebody else may lawfully come for the patient."""
+
+
 class Outcome(StrEnum):
     """How an attempt to establish identity ended; our decision, not the truth (ISO/IEC 2382-37)."""
 
@@ -308,6 +312,73 @@ class ClockData(Data):
     offset_ms: int | None = None
 
 
+Relation = Literal[
+    "self", "spouse", "parent", "child", "sibling", "grandparent", "grandchild", "guardian", "other"
+]
+"""What the buyer is to the patient."""
+ProxyBasis = Literal["self", "relative", "family_account", "guardian", "not_shown"]
+"""By what right somebody buys for the patient; `not_shown`: none that the clerk saw."""
+CounterMethod = Literal["face", "document", "card_pin", "witness", "none"]
+"""How it was established who the buyer is; `none`: it could not be told."""
+
+
+class CounterData(Data):
+    """Who bought at a counter, for whom and on whose account; the event's subject is the patient.
+
+    Holder, patient and buyer may lawfully be three people: a proxy buys with the papers of both (State
+    Council Decree 735 art. 17), a family account pays for relatives. It tells where the *buyer* was, never
+    where the patient was.
+
+    Args:
+        purchase_id: names this purchase over every repetition of its sending.
+        outcome: `match` of a face compared here, `manual` for the other ways, else what came of a look.
+        source: who established it; `nhsa_terminal` is the insurer's own face terminal.
+        terminal_reference: the number that the terminal gave of its own identification.
+        clerk_id: who was signed in at the counter.
+        witness_id: a second person who vouched; never the clerk.
+        holder_id: whose account is to pay.
+        buyer_id: who is at the counter; None where that could not be told.
+        papers_shown: whose identity papers or cards the clerk saw.
+        reason: why nothing could be told; a code, not free text.
+    """
+
+    purchase_id: Text
+    purpose: Purpose
+    outcome: Outcome
+    pad: Pad
+    method: CounterMethod
+    source: Literal["counter", "clerk", "nhsa_terminal"]
+    clerk_id: Text
+    holder_id: Text
+    buyer_id: Text | None = None
+    relation: Relation
+    basis: ProxyBasis
+    papers_shown: Annotated[tuple[Literal["patient", "buyer"], ...], Field(max_length=2)] = ()
+    witness_id: Text | None = None
+    terminal_reference: Text | None = None
+    comparison_score: float | None = None
+    threshold: float | None = None
+    false_match_rate: Annotated[float, Field(gt=0, le=1)] | None = None
+    engine: Text | None = None
+    reason: Text | None = None
+
+    @model_validator(mode="after")
+    def _whole(self) -> "CounterData":
+        if self.outcome is Outcome.MATCH and (self.comparison_score is None or self.threshold is None):
+            raise ValueError("a match names its comparison_score and threshold")
+        if self.outcome in (Outcome.MATCH, Outcome.MANUAL) and (
+            self.buyer_id is None or self.method == "none"
+        ):
+            raise ValueError("who was identified is named, with the method")
+        if self.method == "witness" and self.witness_id in (None, self.clerk_id):
+            raise ValueError("a witness is somebody beside the clerk")
+        if (self.source == "nhsa_terminal") != (self.terminal_reference is not None):
+            raise ValueError("the terminal's identification goes with its reference")
+        if (self.relation == "self") != (self.basis == "self"):
+            raise ValueError("who buys for themselves does so in their own right")
+        return self
+
+
 class PinRefusedData(Data):
     """A number and PIN, or a number and passkey, did not belong together.
 
@@ -318,7 +389,7 @@ class PinRefusedData(Data):
         factor: what was tried; None for a PIN.
     """
 
-    place: Literal["kiosk", "bedside"]
+    place: Literal["kiosk", "bedside", "counter"]
     witness_id: Text | None = None
     failures: Annotated[int, Field(ge=1)]
     factor: InspectorFactor | None = None
@@ -434,6 +505,13 @@ class IdentityCheck(_PersonEvent):
     data: AttendanceData
 
 
+class CounterIdentification(_PersonEvent):
+    """Somebody bought at a counter for the patient, or for themselves."""
+
+    type: Literal["renzheng.v1.attendance.counter"] = "renzheng.v1.attendance.counter"
+    data: CounterData
+
+
 class SpotCheckAnswered(_PersonEvent):
     """A bedside check was answered."""
 
@@ -544,6 +622,7 @@ Event = (
     | SignOut
     | Presence
     | IdentityCheck
+    | CounterIdentification
     | SpotCheckAnswered
     | ConsentRecorded
     | ConsentWithdrawn

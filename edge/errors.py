@@ -51,6 +51,10 @@ class CallError(InputError):
     """A call to the kiosk's own pages is not of the form it asks for, or comes at the wrong moment."""
 
 
+class UnknownLookError(InputError):
+    """A look is not known (any more), or has not ended."""
+
+
 class BulkUnreachableError(FaultError):
     """Central's door does not answer; what was fetched last stays in use."""
 

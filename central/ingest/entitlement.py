@@ -19,6 +19,7 @@ FOREIGN = "foreign_event"
 WARD = Purpose.INPATIENT.value
 DOORS = frozenset(one.value for one in Purpose) - {WARD}
 """Purposes of devices at which people sign in: kiosks at the doors of treatment rooms, and counters."""
+COUNTERS = frozenset(one.value for one in events.COUNTER_PURPOSES)
 May = Callable[[Any, str, bool], bool]
 
 
@@ -34,6 +35,10 @@ def _identifies(event: Any, purpose: str, bureau: bool) -> bool:
     return bureau or event.data.purpose._value_ == purpose
 
 
+def _sells(event: Any, purpose: str, bureau: bool) -> bool:
+    return not bureau and purpose in COUNTERS and event.data.purpose._value_ == purpose
+
+
 def _covers(event: Any, purpose: str, _bureau: bool) -> bool:
     return bool(event.data.purpose._value_ == purpose)
 
@@ -43,6 +48,7 @@ MAY: Mapping[type, May] = {
     quick.struct_of(events.SignOut): _signs_in,
     quick.struct_of(events.Presence): _sees,
     quick.struct_of(events.IdentityCheck): _identifies,
+    quick.struct_of(events.CounterIdentification): _sells,
     quick.struct_of(events.DeviceCoverage): _covers,
 }
 """By event type: whether a device of a purpose, of a bureau or not, may say it. Other types: any device."""

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from renzheng.contracts.events import Pad, SpotCheckResult
+from renzheng.contracts.events import SpotCheckResult
 from renzheng.contracts.rosters import Away
 from renzheng.contracts.rounds import Check, Sheet
-from renzheng.models.decision import Compared
+from renzheng.edge.look.verdicts import Face, FaceVerdict
 
 CLOCK_SLACK = timedelta(seconds=2)
 """How far an answer may lie ahead of its own receipt: rounding and the way over the network."""
@@ -82,28 +82,6 @@ class ResultReason(StrEnum):
     NOT_CONFIRMED = "not_confirmed"
     RECORDED_LEAVE = "recorded_leave"
     ORDER_PHOTOGRAPHED = "order_photographed"
-
-
-class FaceVerdict(StrEnum):
-    """How the look into the camera ended."""
-
-    MATCH = "match"
-    NON_MATCH = "non_match"
-    NOT_SURE = "not_sure"
-    NOT_ACQUIRED = "not_acquired"
-    ATTACK_SUSPECTED = "attack_suspected"
-    NO_REFERENCE = "no_reference"
-    ENROL_AGAIN = "enrol_again"
-    """There are references, but of another face engine only."""
-
-
-@dataclass(frozen=True, slots=True)
-class Face:
-    """What the device itself found in the camera's frames; the page's word is not taken for it."""
-
-    verdict: FaceVerdict
-    pad: Pad = Pad.NOT_SHOWN
-    compared: Compared | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,6 @@ from renzheng.contracts.ids import EventId
 from renzheng.edge.bedside import answering
 from renzheng.edge.bedside.answering import SubmittedAnswer
 from renzheng.edge.bedside.calls import AnswerCall, AnswerShown, moment
-from renzheng.edge.bedside.looking import Look, Looks
 from renzheng.edge.bedside.opening import DeviceRounds
 from renzheng.edge.bedside.recording import AnswerRecord, answered_event, kept_of, presence_event
 from renzheng.edge.bedside.showing import answer_shown
@@ -23,6 +22,7 @@ from renzheng.edge.device.clock import Clock, ClockReading
 from renzheng.edge.device.evidence import Evidence
 from renzheng.edge.device.log import DeviceLog
 from renzheng.edge.errors import CallError, UnknownWitnessError
+from renzheng.edge.look.looking import Look, Looks
 
 LOGGER = logging.getLogger(__name__)
 

@@ -27,7 +27,6 @@ from renzheng.edge.bedside.calls import (
     AnswerCall,
     AnswerShown,
     LookCall,
-    LookShown,
     NewPasskeyCall,
     OpenCall,
     PasskeyAsked,
@@ -47,14 +46,19 @@ from renzheng.edge.bedside.errors import (
     RoundClosedError,
     TooManyTriesError,
     UnknownCheckError,
-    UnknownLookError,
 )
 from renzheng.edge.bedside.inspection import Inspection
 from renzheng.edge.bedside.passkeys import party_of
-from renzheng.edge.bedside.showing import look_shown
 from renzheng.edge.bedside.signing_in import SignedInInspector
 from renzheng.edge.device.pages import POLICY, SHARED, answer_errors, is_own, serve_page
-from renzheng.edge.errors import BulkRefusedError, BulkUnreachableError, CallError, UnknownWitnessError
+from renzheng.edge.errors import (
+    BulkRefusedError,
+    BulkUnreachableError,
+    CallError,
+    UnknownLookError,
+    UnknownWitnessError,
+)
+from renzheng.edge.look.showing import LookShown, look_shown
 from renzheng.edge.settings import LOOPBACK
 from renzheng.models.images import LARGEST_FRAME_BYTES
 

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
 from renzheng.contracts.events import SpotCheckResult
 from renzheng.contracts.rounds import Sheet
-from renzheng.edge.bedside.answering import Choice, FaceVerdict, Identifier, MismatchReason, Reason
+from renzheng.edge.bedside.answering import Choice, Identifier, MismatchReason, Reason
 from renzheng.edge.bedside.rounds import SheetState
 
 LARGEST_BODY_BYTES = 3_000_000
@@ -189,18 +189,6 @@ class SheetShown(_Message):
     sheet_id: str
     sheet: Sheet
     answers: tuple[AnswerShown, ...]
-
-
-class LookShown(_Message):
-    """How a look stands; a score is shown with the false match rate that its threshold stands for."""
-
-    look_id: str
-    guidance: str | None = None
-    verdict: FaceVerdict | None = None
-    comparison_score: float | None = None
-    threshold: float | None = None
-    false_match_rate: float | None = None
-    pad: str | None = None
 
 
 def moment(milliseconds: float) -> datetime:

@@ -19,10 +19,6 @@ class UnknownCheckError(InputError):
     """No such round, or no such check in it, is open on this device."""
 
 
-class UnknownLookError(InputError):
-    """A look is not known (any more), or has not ended."""
-
-
 class TooManyTriesError(InputError):
     """Too many wrong PINs; the same call may be made again later."""
 

@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 
 from renzheng.edge.bedside.answers import Answers
-from renzheng.edge.bedside.looking import Looks
 from renzheng.edge.bedside.opening import DeviceRounds
 from renzheng.edge.bedside.patient_looks import PatientLooks
 from renzheng.edge.bedside.signing_in import SignIns
 from renzheng.edge.device.clock import Clock
+from renzheng.edge.look.looking import Looks
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,6 @@ from renzheng.edge.bedside.answers import AnswerLog, Answers
 from renzheng.edge.bedside.app import build_app
 from renzheng.edge.bedside.fetching import CentralRounds, Fetcher, Rounds
 from renzheng.edge.bedside.inspection import Inspection
-from renzheng.edge.bedside.looking import Looks
 from renzheng.edge.bedside.opening import DeviceRounds
 from renzheng.edge.bedside.passkey_store import PasskeyStore
 from renzheng.edge.bedside.passkeys import Passkeys
@@ -39,6 +38,7 @@ from renzheng.edge.look.engines import EngineReport, choose_engine
 from renzheng.edge.look.enrolment import engine_name
 from renzheng.edge.look.faces import FaceEngine
 from renzheng.edge.look.gallery import SiteGallery
+from renzheng.edge.look.looking import Looks
 from renzheng.edge.settings import Settings
 
 LOGGER = logging.getLogger(__name__)

@@ -1,9 +1,9 @@
 """Whether a drawn patient may be looked at, and with which references."""
 
-from renzheng.edge.bedside.answering import FaceVerdict
-from renzheng.edge.bedside.looking import Look, Looks
 from renzheng.edge.bedside.opening import DeviceRounds
 from renzheng.edge.device.store.people import NOTICE, People
+from renzheng.edge.look.looking import Look, Looks
+from renzheng.edge.look.verdicts import FaceVerdict
 from renzheng.models.templates import ModelId
 
 

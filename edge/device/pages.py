@@ -58,6 +58,8 @@ def answer_errors(app: FastAPI, problems: Problems) -> None:
         answer = {"problem": problem, "what": error.what, "do": error.do}
         if isinstance(error, PhotographRefusedError):
             answer["reason"] = str(error.attributes.get("reason", ""))
+        if "missing" in error.attributes:
+            answer["missing"] = str(error.attributes["missing"])
         return JSONResponse(answer, status_code=status)
 
     app.add_exception_handler(RequestValidationError, malformed)

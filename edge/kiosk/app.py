@@ -18,15 +18,15 @@ from fastapi.responses import (
     FileResponse,
     JSONResponse,
     PlainTextResponse,
-    RedirectResponse,
     StreamingResponse,
 )
 
 from renzheng.common.limits import BodyLimits, RequestLimits
 from renzheng.common.metrics import CONTENT_TYPE
 from renzheng.contracts.errors import RenzhengError
-from renzheng.edge.device.pages import POLICY, answer_errors, is_own, serve_page
+from renzheng.edge.device.pages import answer_errors, is_own, serve_page
 from renzheng.edge.device.pins import TriedTooOftenError
+from renzheng.edge.device.starting import StartAddress, only_own_pages
 from renzheng.edge.errors import (
     CallError,
     GuardianNeededError,
@@ -52,7 +52,6 @@ from renzheng.edge.kiosk.screen import (
     Screen,
     WitnessCall,
 )
-from renzheng.edge.kiosk.starting import COOKIE, PARAMETER, StartAddress
 from renzheng.edge.kiosk.voices import MEDIA_TYPES, Voices
 from renzheng.edge.look.watcher import now_ms
 from renzheng.models.images import LARGEST_FRAME_BYTES
@@ -60,8 +59,6 @@ from renzheng.models.images import LARGEST_FRAME_BYTES
 LOGGER = logging.getLogger(__name__)
 PAGE = Path(str(resources.files("renzheng.edge.kiosk") / "page"))
 _PREVIEW_EVERY_S = 0.04
-_OF_THE_MACHINE = ("/health", "/metrics")
-"""What a probe of this machine may ask; they name nobody."""
 _NOT_STARTED = (
     "此页面只能由本机签到程序打开。请重新启动签到屏幕。\n"
     "This page opens only as the kiosk was started. Start the kiosk's screen again.\n"
@@ -97,7 +94,7 @@ def build_app(
         await asyncio.gather(running, return_exceptions=True)
 
     app = FastAPI(title="renzheng kiosk", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
-    app.middleware("http")(_only_own_pages(start))
+    app.middleware("http")(only_own_pages(start, _NOT_STARTED))
     app.add_middleware(RequestLimits, limits=LIMITS)
     answer_errors(app, _PROBLEMS)
     serve_page(app, PAGE)
@@ -295,7 +292,7 @@ def _add_enrolment(app: FastAPI, enrolling: Enrolling, own_camera: OwnCamera | N
 def _socket_of(kiosk: Kiosk, start: StartAddress) -> Callable[[WebSocket], Awaitable[None]]:
     async def socket(websocket: WebSocket) -> None:
         host, origin = websocket.headers.get("host"), websocket.headers.get("origin")
-        known = start.knows(websocket.cookies.get(COOKIE))
+        known = start.knows(websocket.cookies.get(start.cookie))
         if origin is None or not is_own(host, origin) or not known:  # every browser names the page's origin
             await websocket.close(code=1008)
             return
@@ -333,32 +330,3 @@ async def _tell(websocket: WebSocket, display: Display, changed: asyncio.Event) 
         changed.clear()
         await websocket.send_text(display.screen().model_dump_json())
         await changed.wait()
-
-
-Next = Callable[[Request], Awaitable[Response]]
-
-
-def _only_own_pages(start: StartAddress) -> Callable[[Request, Next], Awaitable[Response]]:
-    async def guard(request: Request, go_on: Next) -> Response:
-        if not is_own(request.headers.get("host"), request.headers.get("origin")):
-            return JSONResponse({"problem": "foreign_page"}, status_code=403)
-        response = await _known(request, go_on)
-        response.headers["Content-Security-Policy"] = POLICY
-        response.headers["X-Content-Type-Options"] = "nosniff"
-        response.headers["Cache-Control"] = "no-store"
-        return response
-
-    async def _known(request: Request, go_on: Next) -> Response:
-        shown = request.query_params.get(PARAMETER)
-        cookie = start.redeem(shown) if shown is not None and request.url.path == "/" else None
-        if cookie is not None:
-            answer = RedirectResponse("/", status_code=303)
-            answer.set_cookie(COOKIE, cookie, httponly=True, samesite="strict")
-            return answer
-        if start.knows(request.cookies.get(COOKIE)) or request.url.path in _OF_THE_MACHINE:
-            return await go_on(request)
-        if request.url.path == "/":
-            return PlainTextResponse(_NOT_STARTED, status_code=403)
-        return JSONResponse({"problem": "not_started_here"}, status_code=403)
-
-    return guard

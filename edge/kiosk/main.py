@@ -22,6 +22,7 @@ from renzheng.edge.device.keyring import device_key
 from renzheng.edge.device.link.uplink import read_central_key, software_with
 from renzheng.edge.device.metrics import each, one
 from renzheng.edge.device.server import Server
+from renzheng.edge.device.starting import StartAddress, default_file
 from renzheng.edge.errors import SettingsError
 from renzheng.edge.kiosk.app import build_app
 from renzheng.edge.kiosk.camera import OwnCamera, source_of
@@ -29,7 +30,6 @@ from renzheng.edge.kiosk.display import Delivery
 from renzheng.edge.kiosk.enrolling import Enrolling
 from renzheng.edge.kiosk.kiosk import build_kiosk
 from renzheng.edge.kiosk.recorder import Recorder
-from renzheng.edge.kiosk.starting import StartAddress, default_file
 from renzheng.edge.kiosk.voices import Voices, voices_folder
 from renzheng.edge.look.engines import EngineReport, choose_engine
 from renzheng.edge.look.enrolment import Enrolment, engine_name

@@ -8,6 +8,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from renzheng.contracts.events import Purpose
 from renzheng.edge.errors import SettingsError
+from renzheng.edge.settings.counter import CounterSettings
 from renzheng.edge.settings.sections import Section as _Section
 from renzheng.edge.settings.sections import anchored as _anchored
 from renzheng.edge.settings.ward import WardSettings
@@ -237,6 +238,7 @@ class Settings(_Section):
     link: LinkSettings = LinkSettings()
     bulk: BulkSettings = BulkSettings()
     bedside: BedsideSettings = BedsideSettings()
+    counter: CounterSettings = CounterSettings()
     coverage: CoverageSettings = CoverageSettings()
     kiosk: KioskSettings = KioskSettings()
     camera: CameraSettings = CameraSettings()

@@ -83,7 +83,7 @@ def test_every_web_application_is_limited_and_served_in_one_way():
     paths = [path for package in MAY_IMPORT for path in sources(package)]
     texts = {str(path.relative_to(ROOT)): path.read_text(encoding="utf-8") for path in paths}
     applications = {name for name, text in texts.items() if re.search(r"\bFastAPI\(|\bStarlette\(", text)}
-    assert len(applications) == 5, "kiosk, bedside, ward, console, door"
+    assert len(applications) == 6, "kiosk, bedside, ward, counter, console, door"
     unlimited = {name for name in applications if "add_middleware(RequestLimits," not in texts[name]}
     assert unlimited == set(), "use renzheng.common.limits"
     serving = {name for name, text in texts.items() if re.search(r"\bimport uvicorn|http\.server", text)}
@@ -297,7 +297,7 @@ def test_every_command_that_a_unit_starts_is_one():
     started = [
         found for text in units for found in re.findall(r"(?m)^ExecStart=\S+/bin/(renzheng .+)$", text)
     ]
-    assert len(started) == 6
+    assert len(started) == 7
     assert [command for command in started if wrong_with(command.replace("%i", "0"))] == []
 
 

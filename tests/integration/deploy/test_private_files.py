@@ -14,7 +14,7 @@ from renzheng.deploy import command
 HOUSE = Path(__file__).parents[3]
 READ_BY_OTHERS = {
     "deploy/broker/command.py": "Mosquitto's configuration, which it reads under its own account; no secret",
-    "edge/kiosk/starting.py": "the start address, for the kiosk's account by its group",
+    "edge/device/starting.py": "the start address, for the kiosk's account by its group",
     "bench/sync/sync.py": "a benchmark's folder, which PostgreSQL's own user passes through",
 }
 MODE = re.compile(r"(?:chmod\(|mkdir\(|mode=|O_EXCL, |O_CREAT, |answer\.body, |else )0o([0-7]{3})")

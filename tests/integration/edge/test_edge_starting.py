@@ -10,8 +10,8 @@ from parts.edge import StandInEngine, make_settings, stepped_clock
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
+from renzheng.edge.device.starting import BROWSERS, default_file
 from renzheng.edge.kiosk.main import build_agent
-from renzheng.edge.kiosk.starting import BROWSERS, default_file
 
 
 @pytest.fixture(scope="module")

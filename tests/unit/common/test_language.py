@@ -16,6 +16,7 @@ SCREENS = (
     "central/nightly/templates/report.zh.json",
     "edge/kiosk/page/catalogue/zh.json",
     "edge/bedside/page/catalogue/zh.json",
+    "edge/counter/page/catalogue/zh.json",
 )
 """What people read on pages; the command line's own catalogue holds commands as well."""
 ABOUT_LANGUAGE = {"language", "voice", "other_language"}

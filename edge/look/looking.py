@@ -1,4 +1,4 @@
-"""Looks into the camera at the bedside: frames come one call at a time, the device itself decides.
+"""Looks into a page's camera: frames come one call at a time, the device itself decides.
 
 Several pages may look at once (a site's gateway serves several tablets); each look has a watcher of its own
 and they take turns at the engine. What a look found stays here under its id: an answer names the id, so that
@@ -13,9 +13,7 @@ from dataclasses import dataclass, field
 from renzheng.contracts.errors import RenzhengError
 from renzheng.contracts.events import Pad
 from renzheng.contracts.ids import new_id
-from renzheng.edge.bedside.answering import Face, FaceVerdict
-from renzheng.edge.bedside.errors import UnknownLookError
-from renzheng.edge.errors import CallError
+from renzheng.edge.errors import CallError, UnknownLookError
 from renzheng.edge.look.faces import FaceEngine, Image
 from renzheng.edge.look.outcomes import (
     AttackSuspected,
@@ -26,6 +24,7 @@ from renzheng.edge.look.outcomes import (
     NotShown,
     NotSure,
 )
+from renzheng.edge.look.verdicts import Face, FaceVerdict
 from renzheng.edge.look.watcher import Frame, Progress, Watcher, now_ms
 from renzheng.models.analysis import Analysis
 from renzheng.models.analysis import Face as FoundFace
@@ -86,7 +85,7 @@ class Look:
 
     Args:
         look_id: names it; only a page that was told it can use it.
-        check: sheet id and check id that it was made for.
+        check: what it was made for: a sheet's check, or a purchase's person.
         face: how it ended; None while it goes on.
         guidance: what to tell the person.
         crop: the best probe's face (JPEG), once it has ended.
