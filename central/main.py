@@ -18,6 +18,7 @@ from renzheng.central.cases.keeping import Cases
 from renzheng.central.cases.notices import Notifier, channels_of
 from renzheng.central.cases.point_powers import SETTLE_SECONDS, settle_points
 from renzheng.central.cases.terms import Clock, clock_of
+from renzheng.central.cases.withheld import Withheld
 from renzheng.central.checks.replay_job import REPLAY_SECONDS, replay_yesterday
 from renzheng.central.checks.site import HISTORY_SECONDS, fill_history
 from renzheng.central.claims.source import Options
@@ -28,6 +29,7 @@ from renzheng.central.ingest_process import must_have_key
 from renzheng.central.metrics import Metrics
 from renzheng.central.nightly.night import Night
 from renzheng.central.privacy.service import PrivacyService
+from renzheng.central.self_check.uploads import SWEEP_SECONDS, Uploads
 from renzheng.central.settings import Settings
 from renzheng.central.shards import Shards
 from renzheng.central.site.authority import Authority
@@ -132,6 +134,8 @@ class Central:
                 every_seconds=SETTLE_SECONDS,
             )
         )
+        sweep = Uploads(settings, clock).sweep
+        self.workers.add(Worker("self-check results", sweep, every_seconds=SWEEP_SECONDS))
         if self._door:
             self.workers.add(self._door.worker)
         if self._adt:
@@ -147,7 +151,13 @@ class Central:
 
         cases = Cases(self._own_database, lambda: self._key, pack, zone, self.clock, told.region)
         found = Corrections(self._own_database, cases, self.settings.tables_dir, self.clock)
-        return Worker("reversals", found.look_for_reversals, every_seconds=REVERSAL_SECONDS)
+        withheld = Withheld(self._own_database, self.settings.tables_dir, zone, self.clock)
+
+        def look() -> None:
+            found.look_for_reversals()
+            withheld.look()
+
+        return Worker("reversals", look, every_seconds=REVERSAL_SECONDS)
 
     def _make_notifier(self) -> Notifier:
         """Make what tells people of cases, over the channels that this site has."""

@@ -6,6 +6,7 @@ handler, form or model can be handed more. A declared length beyond that is refu
 
 import asyncio
 import json
+import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,6 +24,8 @@ SMALL_BODY_BYTES = 16_384
 """Enough for every form and JSON call that carries no picture."""
 MOST_BYTES_AT_ONCE = 48_000_000
 """Bodies that one application holds at the same time; a call beyond them is told to come again."""
+STREAM_SECONDS = 900.0
+"""How long a body may take that is read as it comes: 256 MB over 2.5 Mbit/s take 820 s."""
 BODY_SECONDS = 30.0
 """How long a body may take to arrive: 3 MB over 1 Mbit/s take 24 s."""
 SEND_SECONDS = 60.0
@@ -41,11 +44,14 @@ class BodyLimits:
         routes: by the beginning of the path; the longest beginning that fits counts.
         advising: by the beginning of the path, where care waits for an advice: what a request that is refused
             is answered (200), given the code of the refusal; None where nothing waits below such a beginning.
+        streamed: paths whose route reads the body as it comes: it is counted, and not held. Beyond its limit,
+            or after `STREAM_SECONDS`, reading it raises `BodyRefusedError`.
     """
 
     default: int = SMALL_BODY_BYTES
     routes: Mapping[str, int] = field(default_factory=dict)
     advising: Mapping[str, "Advising | None"] = field(default_factory=dict)
+    streamed: frozenset[str] = frozenset()
 
     def of(self, path: str) -> int:
         """Return the most bytes that a body sent to this path may have."""
@@ -56,6 +62,18 @@ class BodyLimits:
         """Return what answers a refused request at a path where care waits for it; None elsewhere."""
         fitting = [begin for begin in self.advising if path.startswith(begin)]
         return self.advising[max(fitting, key=len)] if fitting else None
+
+
+class BodyRefusedError(Exception):
+    """A body that is read as it comes is too large or too slow.
+
+    Args:
+        status: what the request is answered.
+    """
+
+    def __init__(self, status: int) -> None:
+        super().__init__(_WORDS[status][1])
+        self.status = status
 
 
 class RequestLimits:
@@ -92,6 +110,9 @@ class RequestLimits:
             return
         most = self._limits.of(scope["path"])
         advising = self._limits.advising_at(scope["path"])
+        if scope["path"] in self._limits.streamed:
+            await self._app(scope, counted(most, STREAM_SECONDS, receive), self._sending(send))
+            return
         if _declared(scope) > most:
             await _refuse(_TOO_LARGE, receive, send, advising)
             return
@@ -155,6 +176,32 @@ def replayed(body: bytes, receive: Receive) -> Receive:
         return parts.pop() if parts else await receive()
 
     return again
+
+
+def counted(most: int, seconds: float, receive: Receive) -> Receive:
+    """Pass a body on as it comes.
+
+    Raises:
+        BodyRefusedError: it has more bytes than `most`, or takes longer than `seconds`.
+    """
+    left, ends, whole = most, time.monotonic() + seconds, False
+
+    async def next_part() -> Message:
+        nonlocal left, whole
+        if whole:
+            return await receive()
+        try:
+            async with asyncio.timeout(max(ends - time.monotonic(), 0)):
+                message = await receive()
+        except TimeoutError:
+            raise BodyRefusedError(408) from None
+        left -= len(message.get("body", b""))
+        if left < 0:
+            raise BodyRefusedError(_TOO_LARGE)
+        whole = not message.get("more_body", False)
+        return message
+
+    return next_part
 
 
 _WORDS = {

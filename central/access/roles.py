@@ -67,6 +67,7 @@ class Permission(StrEnum):
     IDENTITIES = "identities"
     UNMASK = "unmask"
     OWN_LINES = "own_lines"
+    SELF_CHECK = "self_check"
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +120,7 @@ TERMS: Mapping[Permission, Terms] = {
     _P.CHECKS: Terms(persons=True, purpose="checks"),
     _P.IDENTITIES: Terms(),
     _P.OWN_LINES: Terms(persons=True, purpose="own_lines"),
+    _P.SELF_CHECK: Terms(persons=True, purpose="self_check"),
     _P.UNMASK: Terms(persons=True, step_up=True, purpose="unmasking"),
 }
 
@@ -149,7 +151,7 @@ MATRIX: Mapping[Role, frozenset[Permission]] = {
     | _CASES
     | {_P.CASES_FILES, _P.CROPS}
     | {_P.STATISTICS, _P.VERDICTS, _P.FINDINGS, _P.EXPORTS, _P.STAYS, _P.STAYS_CHANGE, _P.ATTEMPTS}
-    | {_P.CHECKS, _P.IDENTITIES},
+    | {_P.CHECKS, _P.IDENTITIES, _P.SELF_CHECK},
     Role.DOCTOR: _EVERYBODY | _CASES | {_P.CASES_FILES, _P.CHECKS, _P.IDENTITIES, _P.OWN_LINES},
     Role.INTERNAL_CONTROL: _BUREAU
     | {_P.STATISTICS, _P.VERDICTS, _P.FINDINGS, _P.ATTEMPTS, _P.RUNS, _P.ROUNDS, _P.CASES, _P.CASES_FILES}

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from renzheng.central.adt.roster import UNNAMED_WARD
 from renzheng.central.draw.documents import canonical
-from renzheng.central.draw.risk import Risk, Weighting, weigh
+from renzheng.central.draw.risk import Risk, Weighting, countable, weigh
 from renzheng.central.errors import DrawError
 from renzheng.central.store import schema
 from renzheng.central.store.audits import speaks
@@ -167,7 +167,7 @@ def _weights(
 ) -> Mapping[str, int]:
     amounts, findings = _amounts(connection, now), _findings(connection, now)
     checked = _last_checks(connection)
-    returned, sent = _returned(connection, now), _sent(connection, now)
+    returned, sent, withheld = _returned(connection, now), _sent(connection, now), _withheld(connection, now)
     at_stake = [amounts.get(institution, 0) for institution in wanted.institutions]
     largest = max(at_stake, default=0)
     weights = {}
@@ -177,7 +177,12 @@ def _weights(
             amounts.get(person.institution_id, 0),
             findings.get(person.institution_id, 0),
             None if last is None else (now - from_us(last)).days,
-            returned.get(person.institution_id, 0),
+            returned.get(person.institution_id, 0)
+            + countable(
+                withheld.get(person.institution_id, 0),
+                amounts.get(person.institution_id, 0),
+                wanted.weighting,
+            ),
             sent.get(person.institution_id, 0),
         )
         weights[ref] = weigh(risk, largest, wanted.weighting)
@@ -211,6 +216,14 @@ def _returned(connection: sa.Connection, now: datetime) -> Mapping[str, int]:
     """Add up by institution what it has found and returned itself, where the return is proven."""
     table = schema.self_corrections
     recent = table.c.proof.is_not(None) & (table.c.proven_at >= to_us(now - LOOKED_BACK))
+    query = sa.select(table.c.institution_id, sa.func.sum(table.c.amount_fen)).where(recent)
+    return {place: int(fen) for place, fen in connection.execute(query.group_by(table.c.institution_id))}
+
+
+def _withheld(connection: sa.Connection, now: datetime) -> Mapping[str, int]:
+    """Add up by institution what it took back before it submitted it, where the claims bear that out."""
+    table = schema.withheld_lines
+    recent = table.c.proven_at >= to_us(now - LOOKED_BACK)
     query = sa.select(table.c.institution_id, sa.func.sum(table.c.amount_fen)).where(recent)
     return {place: int(fen) for place, fen in connection.execute(query.group_by(table.c.institution_id))}
 

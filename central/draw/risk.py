@@ -91,3 +91,13 @@ def remaining_permille(risk: Risk, told: Weighting) -> int:
     own = risk.returned_fen * 1000 // (risk.returned_fen + max(risk.sent_fen, 0))
     enough = min(risk.returned_fen * 1000 // full, 1000)
     return 1000 - (100 - told.self_checking_percent) * 10 * own * enough // 1_000_000
+
+
+def countable(withheld_fen: int, amount_fen: int, told: Weighting) -> int:
+    """Return how much of what was taken back before it was submitted counts as returned.
+
+    At most half of `full_permille` of what was billed: no money moved, and a line may have been written in
+    order to be taken back. So at least the middle between the whole weight and `self_checking_percent` of it
+    remains.
+    """
+    return min(withheld_fen, max(amount_fen, 0) * told.full_permille // 2000)

@@ -84,6 +84,21 @@ def check_self(
     if keys:
         knowledge.signer(keys)
     _must_be_ours(out)
+    imported = take_in(lines, out, file_format, options)
+    tables = out / TABLES
+    first, last = days_of(tables, ZoneInfo(options.zone))
+    points = [point for point in knowledge.points if not point.problem]
+    result = run_audit(AuditRequest(tables, first, last, out, points=points))
+    write_report(out / REPORT, result, tables, "self-check", now, load_pack())
+    return SelfCheck(imported, result, first, last, len(points), knowledge.signature is None)
+
+
+def take_in(lines: Path, out: Path, file_format: Format, options: Options) -> ImportSummary:
+    """Import files into the tables of `out`, with what the audit needs beside them; replaces earlier ones.
+
+    Raises:
+        InputError: files cannot be read.
+    """
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".self-check-", dir=out) as scratch:
         made = Path(scratch) / TABLES
@@ -91,12 +106,7 @@ def check_self(
         _complete(made)
         shutil.rmtree(out / TABLES, ignore_errors=True)
         put(made, out / TABLES)
-    tables = out / TABLES
-    first, last = _days(tables, ZoneInfo(options.zone))
-    points = [point for point in knowledge.points if not point.problem]
-    result = run_audit(AuditRequest(tables, first, last, out, points=points))
-    write_report(out / REPORT, result, tables, "self-check", now, load_pack())
-    return SelfCheck(imported, result, first, last, len(points), knowledge.signature is None)
+    return imported
 
 
 def _must_be_ours(out: Path) -> None:
@@ -131,7 +141,8 @@ def _complete(tables: Path) -> None:
         pq.write_table(empty_table(REJECTS), tables / "rejects.parquet")
 
 
-def _days(tables: Path, zone: ZoneInfo) -> tuple[dt.date, dt.date]:
+def days_of(tables: Path, zone: ZoneInfo) -> tuple[dt.date, dt.date]:
+    """Return the first and the last local day of the lines."""
     times = pq.read_table(tables / "claim_lines.parquet", columns=["service_time"])["service_time"]
     found = pc.min_max(times).as_py()
     return found["min"].astimezone(zone).date(), found["max"].astimezone(zone).date()

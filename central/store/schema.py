@@ -929,6 +929,25 @@ self_corrections = _table(
     rowid=False,
 )
 
+# What an institution took back before it submitted it; it counts once the claims show that it stayed away.
+withheld_lines = _table(
+    "withheld_lines",
+    Column("institution_id", Text, primary_key=True),
+    Column("line_id", Text, primary_key=True),
+    Column("visit_id", Text, nullable=False),
+    Column("item_code", Text, nullable=False),
+    Column("service_day", Text, nullable=False),
+    Column("alike", Integer, nullable=False),  # lines of the checked file with this visit, item and day
+    Column("amount_fen", _Big, nullable=False),
+    Column("rule_id", Text, nullable=False),
+    Column("file_hash", Text, nullable=False),  # SHA-256 of what was checked
+    Column("taken_at", _Big, nullable=False),
+    Column("taken_by", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("proven_at", _Big),  # since when the claims bear it out
+    rowid=False,
+)
+
 # What somebody is told of cases, each once, and what became of sending it.
 notices = _table(
     "notices",

@@ -36,6 +36,7 @@ from renzheng.central.checks.service import nothing
 from renzheng.central.checks.site import checks_of
 from renzheng.central.lists.lists import Lists
 from renzheng.central.metrics import Labels, Metrics
+from renzheng.central.self_check import uploads
 from renzheng.central.settings import LOOPBACK, Settings
 from renzheng.central.site.succession import read_former
 from renzheng.central.store import reading
@@ -58,6 +59,7 @@ from renzheng.central.web import (
     rate_pages,
     reminder_pages,
     request_pages,
+    self_check_pages,
     sign_in_pages,
     stay_pages,
     unmasking,
@@ -172,7 +174,16 @@ def build_app(
     app.include_router(attempt_pages.build_router(database, settings, clock, service))
     app.include_router(data_pages.build_router(settings, zone))
     _add_signing_in(app, gate, guesses, database, settings, clock)
-    for part in (stay_pages, draw_pages, rate_pages, access_pages, privacy_pages, request_pages, crop_pages):
+    for part in (
+        stay_pages,
+        draw_pages,
+        rate_pages,
+        access_pages,
+        privacy_pages,
+        request_pages,
+        crop_pages,
+        self_check_pages,
+    ):
         app.include_router(part.build_router(database, settings, clock))
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
 
@@ -270,12 +281,15 @@ LIMITS = BodyLimits(
         **dict.fromkeys(_FORMS, MOST_FORM_BYTES),
         "/api/v1/attachments": attachments.MOST_BYTES + MOST_FORM_BYTES,
         "/api/v1/doubts": case_routes.MOST_BODY_BYTES,
+        self_check_pages.HERE: uploads.MOST_BYTES + self_check_pages.OVERHEAD_BYTES,
+        f"{self_check_pages.HERE}/": case_routes.MOST_BODY_BYTES,
         "/doubts/": attachments.MOST_BYTES * 2,
         "/doubts/acts": case_routes.MOST_BODY_BYTES,
         "/api/v1/checks": check_routes_of.MOST_BYTES,
         "/nhsa/": check_routes_of.MOST_BYTES,
         cds_hooks.PREFIX: check_routes_of.MOST_BYTES,
     },
+    streamed=frozenset({self_check_pages.HERE}),
     advising={
         "/api/v1/checks": nothing,
         "/nhsa/310": nhsa_checks.refused_before,

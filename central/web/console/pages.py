@@ -48,6 +48,7 @@ NAVIGATION: Mapping[str, Permission] = {
     "verdicts": Permission.VERDICTS,
     "findings": Permission.FINDINGS,
     "own_lines": Permission.OWN_LINES,
+    "self_check": Permission.SELF_CHECK,
     "cases": Permission.CASES,
     "rounds": Permission.ROUNDS,
     "rate": Permission.STATISTICS,

@@ -12,7 +12,15 @@ import pytest
 from parts import pictures
 from parts.browser import chromium_page, uncomplaining
 from parts.case_console import case_console
+from parts.check_site import PAIR
 from parts.chromium import axe_of
+
+from renzheng.central.checks.asked import CheckAsked
+from renzheng.central.checks.keeping import Answer
+from renzheng.central.checks.site import checks_of
+from renzheng.central.store.times import to_us
+from renzheng.contracts import keys
+from renzheng.rules.knowledge.packfile import KnowledgePack, write_pack
 
 pytestmark = pytest.mark.chromium
 LONG = os.environ.get("FAULTS") == "long"
@@ -359,3 +367,57 @@ def test_a_step_asks_for_the_password_again_and_comes_back(people):
     assert page.locator("form[action^='/cases/draft'] button").is_disabled()
     page.click(".locked a")
     page.wait_for_url("**/confirm?next=/cases")
+
+
+MONTH = (
+    "line_id,institution_id,visit_id,person_id,visit_type,item_code,item_name,service_time,quantity,amount,"
+    "reverses_line_id\n"
+    "M1,H01,V1,P1,outpatient,003110000100000,血液灌流,2026-03-04T10:00:00+08:00,1,700,\n"
+    "M2,H01,V1,P1,outpatient,003110000060000,血液透析,2026-03-04T15:00:00+08:00,1,400,\n"
+)
+
+
+def test_an_institution_checks_its_month_and_takes_a_line_back(people):
+    page = people.open("office-1", "/self-check")
+    page.locator("[name=format]").select_option("csv")
+    with uncomplaining(page):
+        month = {"name": "三月.csv", "mimeType": "text/csv", "buffer": MONTH.encode()}
+        page.set_input_files("[name=files]", month)
+        with page.expect_navigation():
+            page.click("#act-check button")
+        assert "¥400.00" in page.locator("main").inner_text()
+        looked_at(page, "self-check")
+        page.check("[name=line]")
+        page.fill("[name=text]", "同日重复收费")
+        with page.expect_navigation():
+            page.click("#act-take-back button")
+    assert "已登记撤回 1 条" in page.locator(".notice.supported").inner_text()
+    with page.expect_download() as kept:
+        page.click("a[href$='.csv']")
+    assert "已撤回" in kept.value.path().read_text(encoding="utf-8-sig")
+    people.open("office-1", "/self-check")
+    looked_at(page, "self-checks")
+
+
+def test_what_became_of_advices_is_a_page(people):
+    settings, now = people.console.settings, people.console.now
+    key = keys.load_private_key(settings.key_file.read_bytes())
+    settings.knowledge_dir.mkdir(parents=True)
+    write_pack(KnowledgePack((PAIR,)), settings.knowledge_dir / "national.knowledge", key)
+    items = [
+        {"id": code, "code": code, "amount": 100, "at": now.isoformat(), "department": "肾内科"}
+        for code in PAIR.items
+    ]
+    asked = {
+        "stage": "before", "institution_id": "H01", "patient": {"person_id": "P1"},
+        "encounter": {"visit_id": "V1"}, "items": items,
+    }  # fmt: skip
+    checks = checks_of(settings, lambda: now)
+    told = checks.check(CheckAsked.model_validate(asked), "his")
+    checks.answer([Answer(told["advices"][0]["id"], "followed", "")], "his", to_us(now))
+    page = people.open("lin", "/reminders?by=department")
+    cells = page.locator("tbody tr").first.inner_text().split()
+    assert cells[:5] == ["H01", "肾内科", "1", "1", "100.0"]
+    looked_at(page, "reminders")
+    people.open("lin", "/reminders?by=rule")
+    looked_at(page, "reminders-by-rule")

@@ -14,7 +14,9 @@ from renzheng.central.cases.doubts import State
 from renzheng.central.cases.errors import BodyError, MayNotError, NotFoundError, StepRefusedError
 from renzheng.central.cases.guards import Body
 from renzheng.central.cases.keeping import Cases
+from renzheng.central.cases.withheld import Line, Withheld
 from renzheng.central.draw import frame
+from renzheng.central.draw.risk import Risk, Weighting, countable, remaining_permille
 from renzheng.contracts import keys
 from renzheng.rules.pack import Pack
 
@@ -126,3 +128,34 @@ def test_only_ones_own_contradicted_lines_are_declared_once(bureau):
     ):
         with pytest.raises(error):
             bureau.declare(OFFICE, lines, text)
+
+
+def test_what_was_never_submitted_counts_for_half_and_only_while_that_holds(bureau):
+    now = [NOW]
+    shelf = Withheld(bureau.database, bureau.tables, ZoneInfo("Asia/Shanghai"), lambda: now[0])
+    line = Line("H1", "L9", "V", "HD", "2026-03-03", 3, 40_000, "knowledge-pair", "hash")
+
+    def counted():
+        with bureau.database.reading() as connection:
+            return frame._withheld(connection, now[0])
+
+    assert (shelf.take_back(OFFICE, [line], "重复"), shelf.take_back(OFFICE, [line], "重复")) == (1, 0)
+    for who, taken, error in (
+        (AUDITOR, line, MayNotError), (replace(OFFICE, institutions=frozenset({"H2"})), line, NotFoundError),
+        (OFFICE, replace(line, line_id="L1"), StepRefusedError),
+    ):  # fmt: skip
+        with pytest.raises(error):
+            shelf.take_back(who, [taken], "重复")
+    bill(bureau)  # two of the three lines of that item on that day: one fewer than the file had
+    assert (shelf.look(), counted()) == (0, {})  # the month may still be submitted
+    now[0] = dt.datetime(2026, 4, 17, tzinfo=dt.UTC)
+    assert (shelf.look(), counted()) == (1, {"H1": 40_000})
+    assert returned(bureau)[0] == set()  # a line that comes all the same may be drafted
+    told = Weighting()
+    assert countable(40_000, 100_000, told) == 500
+    assert remaining_permille(Risk(100_000, returned_fen=500), told) == 750
+    again = (bureau.tables / "claim_lines.csv").read_text(encoding="utf-8")
+    (bureau.tables / "claim_lines.csv").write_text(
+        again + again.splitlines()[1].replace("L1", "B-17") + "\n", encoding="utf-8"
+    )
+    assert (shelf.look(), counted()) == (0, {})  # submitted after all, under another id

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from renzheng.common.limits import BodyLimits, RequestLimits
+from renzheng.common.limits import BodyLimits, BodyRefusedError, RequestLimits, counted
 
 LIMITS = BodyLimits(10, {"/frames/": 100, "/frames/small": 5})
 
@@ -110,3 +110,22 @@ def test_a_caller_that_leaves_is_not_answered():
     asyncio.run(call.limits(call.scope, call.receive, call.send))
     assert call.sent == []
     assert call.seen is None
+
+
+def test_a_streamed_body_is_counted_as_it_comes_and_not_held():
+    async def read(parts, most, seconds=60.0):
+        waiting = list(parts)
+
+        async def receive():
+            if waiting[0] is None:
+                await asyncio.Event().wait()
+            return {"type": "http.request", "body": waiting.pop(0), "more_body": bool(waiting)}
+
+        next_part = counted(most, seconds, receive)
+        return [(await next_part())["body"] for _ in parts]
+
+    assert asyncio.run(read([b"12345", b"67890"], 10)) == [b"12345", b"67890"]
+    for parts, most, seconds, status in (([b"123456", b"67890"], 10, 60.0, 413), ([None], 10, 0.0, 408)):
+        with pytest.raises(BodyRefusedError) as refused:
+            asyncio.run(read(parts, most, seconds))
+        assert refused.value.status == status
