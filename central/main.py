@@ -38,7 +38,7 @@ from renzheng.central.site.door import Counter, build_door
 from renzheng.central.site.joining import BrokerAddress, Joining
 from renzheng.central.site.revocation import keep_lists
 from renzheng.central.site.succession import read_former, read_move
-from renzheng.central.store import devices
+from renzheng.central.store import audits, devices
 from renzheng.central.store.database import Database
 from renzheng.central.store.devices import Device, Institution
 from renzheng.central.watch.service_status import ServiceStatus
@@ -243,6 +243,8 @@ class Central:
             SettingsError: an address cannot be bound; nothing is left running.
         """
         self.database.migrate()
+        with self.database.writing() as connection:
+            audits.rehome(connection, self.settings.runs_dir)
         self._keep_lists()
         self.night.mend()
         self._web.start()

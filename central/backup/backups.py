@@ -16,7 +16,7 @@ from renzheng.central.backup.folders import Manifest
 from renzheng.central.errors import BackupError, StoreError
 from renzheng.central.settings import Settings
 from renzheng.central.site.succession import read_former, verifying_keys
-from renzheng.central.store import identity, locks, schema
+from renzheng.central.store import audits, identity, locks, schema
 from renzheng.central.store.database import Database
 from renzheng.central.store.times import to_us
 from renzheng.central.verify.check import BadEntry
@@ -143,6 +143,7 @@ def restore(settings: Settings, backup: Path, passphrase: str | None, now: datet
     database.migrate()
     with database.writing() as connection:
         identity.begin_epoch(connection, epoch, "restored", to_us(now))
+        audits.rehome(connection, settings.runs_dir)  # the backup may be of another machine
     database.close()
     return tried
 

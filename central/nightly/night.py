@@ -171,7 +171,8 @@ class Night:
         with self._database.writing() as connection:
             audits.go_on(connection, begun["run_id"])
         days = (date.fromisoformat(begun["from_day"]), date.fromisoformat(begun["to_day"]))
-        return self._watched(begun["run_id"], Path(begun["folder"]), days, progress)
+        here = self._settings.runs_dir / begun["run_id"]  # the data may have been moved or restored since
+        return self._watched(begun["run_id"], here, days, progress)
 
     def _watched(self, run_id: str, folder: Path, days: tuple[date, date], progress: Progress) -> NightReport:
         """Run, and note how it ended: done, failed, or interrupted, which can go on."""

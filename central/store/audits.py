@@ -6,6 +6,7 @@ in one transaction. So a page shows a day by one run, whole, or by the run befor
 
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -76,6 +77,25 @@ def unfinished(connection: sa.Connection) -> Sequence[Mapping[str, Any]]:
     )
     rows = connection.execute(chosen.order_by(RUNS.c.started_at, RUNS.c.run_id)).mappings()
     return [dict(row) for row in rows]
+
+
+def rehome(connection: sa.Connection, runs_dir: Path) -> int:
+    """Name the folders of runs where they are now: data that were moved or restored lie under another path.
+
+    Args:
+        connection: the store, in a transaction that writes.
+        runs_dir: where runs have their folders, each by its number.
+
+    Returns:
+        How many were named anew. A folder that is in neither place keeps its name.
+    """
+    moved = 0
+    for row in connection.execute(sa.select(RUNS.c.run_id, RUNS.c.folder)).all():
+        here = runs_dir / row.run_id
+        if Path(row.folder) != here and here.is_dir():
+            connection.execute(sa.update(RUNS).where(RUNS.c.run_id == row.run_id).values(folder=str(here)))
+            moved += 1
+    return moved
 
 
 def go_on(connection: sa.Connection, run_id: str) -> None:

@@ -17,7 +17,7 @@ from renzheng.central.ingest.service import Ingest, Message
 from renzheng.central.main import make_signing_key
 from renzheng.central.settings import read_settings
 from renzheng.central.site import succession
-from renzheng.central.store import identity, schema
+from renzheng.central.store import audits, identity, schema
 from renzheng.central.store.database import Database
 from renzheng.central.verify.check import LogVerified
 from renzheng.central.verify.publish import take_checkpoint
@@ -108,6 +108,31 @@ def test_what_is_restored_is_what_was_backed_up_in_a_new_epoch(site, tmp_path):
     with database.reading() as connection:
         assert identity.read(connection).epoch == 3
     database.close()
+
+
+def test_the_runs_of_a_backup_are_found_on_a_machine_that_keeps_its_data_elsewhere(site, tmp_path):
+    site.write(1)
+    database = site.open()
+    day, here = utc_now().date(), site.settings.runs_dir
+    with database.writing() as connection:
+        audits.begin(connection, "kept", day, day, folder=str(here / "kept"), now_us=1)
+        audits.begin(connection, "lost", day, day, folder=str(here / "lost"), now_us=2)
+    database.close()
+    (here / "kept").mkdir(parents=True)
+    (here / "kept" / "report.html").write_text("proof")
+    backup = site.take(tmp_path / "out")
+    there = tmp_path / "there.toml"
+    there.write_text(site.config.read_text().replace('"data"', '"elsewhere"'))
+    settings = read_settings(there)
+    backups.restore(settings, backup, None, utc_now())
+    database = Database(settings.database)
+    with database.reading() as connection:
+        folders = dict(
+            connection.execute(sa.select(schema.audit_runs.c.run_id, schema.audit_runs.c.folder)).all()
+        )
+    database.close()
+    assert folders == {"kept": str(settings.runs_dir / "kept"), "lost": str(here / "lost")}
+    assert (settings.runs_dir / "kept" / "report.html").read_text() == "proof"
 
 
 def test_what_was_answered_to_a_check_is_in_a_backup_that_is_taken_meanwhile(site, tmp_path):
