@@ -10,7 +10,6 @@ from renzheng.central.access.roles import Permission
 from renzheng.central.cases import corrections
 from renzheng.central.cases.amounts import fen
 from renzheng.central.cases.corrections import Corrections
-from renzheng.central.cases.errors import BodyError
 from renzheng.central.store.database import Database
 from renzheng.central.store.times import from_us
 from renzheng.central.web.api import cases as case_routes
@@ -34,9 +33,7 @@ def add_to(router: APIRouter, database: Database, steps: Corrections) -> None:
     async def declare(request: Request) -> Response:
         """Declare lines of one's own institution as wrongly billed: `line_ids` and `text`."""
         body = case_routes.read_body(await request.body())
-        lines = body.get("line_ids")
-        if not isinstance(lines, list) or not all(isinstance(one, str) for one in lines):
-            raise BodyError("line_ids is a list of texts.")
+        lines = case_routes.texts_of(body, "line_ids", corrections.MOST_LINES)
         actor = case_routes.actor_of(database, request)
         ids = await run_in_threadpool(steps.declare, actor, lines, case_routes.text_of(body, "text"))
         return case_routes.answered({"correction_ids": ids}, status=201)

@@ -82,6 +82,8 @@ def _asked(body: Mapping[str, Any]) -> Asked:
     officers = body.get("officers") or {}
     if not isinstance(officers, dict) or not all(isinstance(one, str) for one in officers.values()):
         raise BodyError("officers is an object of accounts and the numbers of their certificates.")
+    for one in (*officers, *officers.values()):
+        case_routes.must_fit("officers", one)
     texts = {name: case_routes.text_of(body, name) for name in ("reason", "text", "to", "degree")}
     return Asked(
         **texts,

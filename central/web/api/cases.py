@@ -51,6 +51,10 @@ from renzheng.contracts.once import loads_once
 PROBLEM = "application/problem+json"
 MOST_BODY_BYTES = 200_000
 MOST_TEXT = 20_000
+MOST_NAME = 200
+"""Of whatever names something; such texts stand in indexes of the store, PostgreSQL's of 2,700 bytes at most."""
+WRITTEN = frozenset({"reason", "text"})
+"""Texts that people write; all others name something."""
 MOST_ATTACHMENTS = 50
 MOST_DIGITS = 9
 MOST_DOUBTS = 1000
@@ -624,11 +628,23 @@ def text_of(body: Mapping[str, Any], name: str) -> str:
     value = body.get(name)
     if value is None:
         return ""
-    if not isinstance(value, str) or len(value) > MOST_TEXT:
-        raise BodyError(f"{name} is a text of at most {MOST_TEXT} characters.")
-    if "\0" in value:
-        raise BodyError(f"{name} holds the character NUL.")
+    if not isinstance(value, str):
+        raise BodyError(f"{name} is a text.")
+    must_fit(name, value)
     return value
+
+
+def must_fit(name: str, text: str) -> None:
+    """Refuse a text that is too long for what it is.
+
+    Raises:
+        BodyError: it is, or holds the character NUL.
+    """
+    most = MOST_TEXT if name in WRITTEN else MOST_NAME
+    if len(text) > most:
+        raise BodyError(f"{name} is a text of at most {most} characters.")
+    if "\0" in text:
+        raise BodyError(f"{name} holds the character NUL.")
 
 
 def texts_of(body: Mapping[str, Any], name: str, most: int) -> tuple[str, ...]:
@@ -640,6 +656,8 @@ def texts_of(body: Mapping[str, Any], name: str, most: int) -> tuple[str, ...]:
     value = body.get(name) or []
     if not isinstance(value, list) or len(value) > most or not all(isinstance(one, str) for one in value):
         raise BodyError(f"{name} is a list of at most {most} texts.")
+    for one in value:
+        must_fit(name, one)
     return tuple(value)
 
 
@@ -658,15 +676,19 @@ def _wanted(value: object) -> Mapping[str, int | None]:
 
 def _conflicts(value: object) -> Mapping[str, str]:
     """Read declared conflicts: accounts, or accounts with what each has declared."""
-    if not value:
-        return {}
-    if isinstance(value, dict):
-        return {str(account): str(said)[:MOST_TEXT] for account, said in value.items()}
-    if isinstance(value, list) and all(isinstance(one, str) for one in value):
-        return dict.fromkeys(value, "")
     if isinstance(value, list) and all(isinstance(one, dict) and "account" in one for one in value):
-        return {str(one["account"]): str(one.get("reason", ""))[:MOST_TEXT] for one in value}
-    raise BodyError("conflicts is a list of accounts, or an object of accounts and what each has declared.")
+        value = {str(one["account"]): one.get("reason", "") for one in value}
+    if isinstance(value, list) and all(isinstance(one, str) for one in value):
+        value = dict.fromkeys(value, "")
+    if value and not isinstance(value, dict):
+        raise BodyError(
+            "conflicts is a list of accounts, or an object of accounts and what each has declared."
+        )
+    found = {account: str(said) for account, said in (value or {}).items()}  # type: ignore[attr-defined]
+    for account, said in found.items():
+        must_fit("conflicts", account)
+        must_fit("reason", said)
+    return found
 
 
 def _body(body: Mapping[str, Any]) -> Body:

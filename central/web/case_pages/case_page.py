@@ -20,7 +20,7 @@ from renzheng.central.cases.letters import Letter
 from renzheng.central.cases.money import ledger_of
 from renzheng.central.cases.worklists import Choice, Worklist
 from renzheng.central.store import viewer
-from renzheng.central.web.api.cases import is_tied, letters_of
+from renzheng.central.web.api.cases import is_tied, letters_of, must_fit
 from renzheng.central.web.case_pages.parts import (
     NOTHING_SENT,
     Office,
@@ -94,13 +94,20 @@ def _acts(office: Office) -> Mapping[str, Callable[[Actor, str, Sent], Case]]:
 
 
 def _panel_of(sent: Sent) -> Body:
-    """Read a panel: its members, and what members have declared."""
-    members = tuple(sent.fields.get("member", ()))
+    """Read a panel: its members, and what members have declared.
+
+    Raises:
+        BodyError: a name or a declaration is too long.
+    """
+    members = sent.names("member")
     conflicts = {
         name.removeprefix("conflict_"): values[0].strip()
         for name, values in sent.fields.items()
         if name.startswith("conflict_") and values[0].strip()
     }
+    for account, said in conflicts.items():
+        must_fit("member", account)
+        must_fit("reason", said)
     return Body(members=members, conflicts=conflicts)
 
 

@@ -28,7 +28,7 @@ from renzheng.central.cases.penalty_keeping import Penalties
 from renzheng.central.settings import AuditSettings
 from renzheng.central.store.database import Database
 from renzheng.central.texts import Texts, texts
-from renzheng.central.web.api.cases import MOST_TEXT, STATUSES, actor_of
+from renzheng.central.web.api.cases import STATUSES, actor_of, must_fit
 from renzheng.central.web.console.pages import Times, choose_language, error_page, render
 from renzheng.central.web.console.rule_facts import pack_in_force
 from renzheng.central.web.guard import visitor_of
@@ -123,12 +123,22 @@ class Sent:
         """Return a field's first value.
 
         Raises:
-            BodyError: it is longer than any text of ours.
+            BodyError: it is too long for what it is.
         """
         text = self.text(name)
-        if len(text) > MOST_TEXT:
-            raise BodyError(f"{name} is a text of at most {MOST_TEXT} characters.")
+        must_fit(name, text)
         return text
+
+    def names(self, name: str) -> tuple[str, ...]:
+        """Return every value of a field that names something, each once.
+
+        Raises:
+            BodyError: one is too long for a name.
+        """
+        found = tuple(dict.fromkeys(one.strip() for one in self.fields.get(name, ())))
+        for one in found:
+            must_fit(name, one)
+        return found
 
     def yuan(self, name: str) -> str:
         """Return an amount as it was typed, without thousands marks and sign of the currency."""
@@ -150,10 +160,10 @@ class Sent:
             BodyError: an amount or a text cannot be taken.
         """
         sent = self if text is None else replace(self, fields={**self.fields, "text": [text]})
-        named = ("reason", "doctor", "to", "period", "text")
+        named = ("reason", "doctor", "to", "period", "text", "decision", "position")
         texts_sent: dict[str, Any] = {name: sent.short(name) for name in named}
         for name in ("decision", "position"):
-            texts_sent[name] = self.text(name) or None
+            texts_sent[name] = texts_sent[name] or None
         return Body(
             **texts_sent,
             amount_fen=self.amount("amount"),

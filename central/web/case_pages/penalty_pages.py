@@ -118,9 +118,9 @@ def _open(request: Request, office: Office, sent: Sent) -> Response:
     try:
         after = office.penalties.open(
             office.actor(request),
-            [one.strip() for one in sent.fields.get("doubt", ()) if one.strip()],
-            sent.text("source"),
-            sent.text("party"),
+            [one for one in sent.names("doubt") if one],
+            sent.short("source"),
+            sent.short("party"),
             int(article) if article in {str(one) for one in ARTICLES} else 0,
             sent.amount("loss") or 0,
         )
@@ -144,12 +144,12 @@ def _asked(sent: Sent) -> Asked:
         BodyError: a text is too long, an officer is named twice, or an amount cannot be read.
     """
     said = {name: sent.short(name) for name in ("reason", "text", "to", "degree")}
-    named = [(sent.text(f"officer_{n}"), sent.text(f"certificate_{n}")) for n in range(1, OFFICERS + 1)]
+    named = [(sent.short(f"officer_{n}"), sent.short(f"certificate_{n}")) for n in range(1, OFFICERS + 1)]
     return Asked(
         **said,
         amount_fen=sent.amount("amount"),
         officers={account: certificate for account, certificate in named if account},
-        members=tuple(dict.fromkeys(sent.fields.get("member", ()))),
+        members=sent.names("member"),
         qualified=sent.text("qualified") == "1",
         consent=sent.text("consent") == "1",
         paid=sent.text("paid") == "1",

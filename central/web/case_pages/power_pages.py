@@ -41,9 +41,9 @@ def build_router(office: Office) -> APIRouter:
 
 
 def _restore(request: Request, office: Office, sent: Sent) -> Response:
-    rule, version = sent.text("rule"), sent.text("rule_version")
     try:
-        office.cases.restore_rule(office.actor(request), rule, version, sent.text("reason"))
+        rule, version = sent.short("rule"), sent.short("rule_version")
+        office.cases.restore_rule(office.actor(request), rule, version, sent.short("reason"))
     except CaseError as error:
         return _show(request, office, outcome=refused(request, error, sent))
     return RedirectResponse(f"{HERE}?did=restore", status_code=303)

@@ -56,7 +56,7 @@ def _take(request: Request, office: Office, doubt_id: str, sent: Sent) -> Respon
             alone = sent.text("alone") == "1"
             office.questions.record(actor, doubt_id, outcome, alone=alone)
         else:
-            office.questions.put(actor, doubt_id, sent.text("reason"))
+            office.questions.put(actor, doubt_id, sent.short("reason"))
     except CaseError as error:
         return _show(request, office, doubt_id, outcome=refused(request, error, sent))
     return RedirectResponse(HERE if outcome else f"/doubts/{doubt_id}", status_code=303)

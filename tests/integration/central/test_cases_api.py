@@ -1,9 +1,11 @@
 """A case over the API, by accounts with tokens, as a program written from the contract alone drives it."""
 
 import asyncio
+import base64
 import datetime as dt
 import hashlib
 import json
+import random
 from urllib.parse import urlencode
 
 import pytest
@@ -37,9 +39,9 @@ PEOPLE = {
 
 
 class Bureau:
-    def __init__(self, folder):
+    def __init__(self, folder, database_url=""):
         self.now = START
-        settings = make_settings({"data_dir": str(folder)})
+        settings = make_settings({"data_dir": str(folder), "database_url": database_url})
         self.folder, self.key = folder, make_signing_key(settings.key_file)
         self.database = Database(stores.lay(settings.database))
         lay(self.database, folder)
@@ -372,3 +374,60 @@ def test_what_a_later_audit_says_stands_beside_a_doubt_and_changes_nothing_of_it
     assert [again[name] for name in kept] == [one[name] for name in kept]
     listed = bureau.get("office-1", "/doubts?rule_id=line-haemodialysis")["doubts"]
     assert [doubt["newest_audit"]["clears"] for doubt in listed] == [True]
+
+
+NAMES = (
+    "doctor", "to", "period", "decision", "position", "month", "institution_id", "version", "source", "party",
+    "degree", "outcome", "reference", "amount",
+)  # fmt: skip
+LISTS = ("attachments", "members", "line_ids", "doubts")
+
+
+def long_bodies():
+    """Yield bodies in which one text is as long as no name is, and does not get shorter by being packed."""
+    text = base64.b64encode(random.Random(17).randbytes(4_500)).decode()
+    for body in (
+        *({name: text} for name in NAMES),
+        *({name: [text]} for name in LISTS),
+        {"conflicts": {text: text}},
+        {"officers": {text: text}},
+        {"doctor": "\0"},
+    ):
+        yield {"reason": "x", "text": "x", "decision": "uphold", "position": "contest", **body}
+
+
+@pytest.mark.postgresql
+def test_a_text_that_no_index_of_postgresql_takes_is_refused_at_the_door(
+    tmp_path, postgresql_server, migrated_database
+):
+    bureau = Bureau(tmp_path, postgresql_server.new_database(migrated_database))
+    case = issued(bureau)
+    bureau.post("office-1", f"/cases/{case['id']}/receive")
+    doubt = case["doubts"][0]["id"]
+    paths = {
+        "office-1": (f"/doubts/{doubt}/assign", f"/doubts/{doubt}/submit", "/self-corrections"),
+        "auditor": (
+            "/cases/draft", f"/doubts/{doubt}/refer", "/doubts/withdraw", "/penalties",
+            f"/cases/{case['id']}/panel", f"/patient-questions/{doubt}/calls",
+        ),
+        "approver": ("/rules/line-haemodialysis/restore",),
+        "finance": ("/self-corrections/none/receipt", f"/doubts/{doubt}/deduct"),
+    }  # fmt: skip
+    answers = {
+        (who, path, tuple(body)): bureau.ask(who, "POST", path, body).status
+        for body in long_bodies()
+        for who, of_them in paths.items()
+        for path in of_them
+    }
+    assert {status for status in answers.values() if status >= 500} == set(), answers
+    doors = {
+        (path.rpartition("/")[2], fields[-1])
+        for (_, path, fields), status in answers.items()
+        if status == 422
+    }
+    assert doors >= {
+        ("assign", "doctor"), ("refer", "to"), ("draft", "month"), ("penalties", "source"),
+        ("penalties", "doubts"), ("self-corrections", "line_ids"), ("panel", "members"), ("panel", "conflicts"), ("calls", "outcome"),
+        ("restore", "version"), ("receipt", "reference"), ("deduct", "period"), ("submit", "attachments"),
+    }  # fmt: skip
+    bureau.database.close()
