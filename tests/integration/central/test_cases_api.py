@@ -427,7 +427,8 @@ def test_a_text_that_no_index_of_postgresql_takes_is_refused_at_the_door(
     }
     assert doors >= {
         ("assign", "doctor"), ("refer", "to"), ("draft", "month"), ("penalties", "source"),
-        ("penalties", "doubts"), ("self-corrections", "line_ids"), ("panel", "members"), ("panel", "conflicts"), ("calls", "outcome"),
-        ("restore", "version"), ("receipt", "reference"), ("deduct", "period"), ("submit", "attachments"),
+        ("penalties", "doubts"), ("self-corrections", "line_ids"), ("panel", "members"),
+        ("panel", "conflicts"), ("calls", "outcome"), ("restore", "version"), ("receipt", "reference"),
+        ("deduct", "period"), ("submit", "attachments"),
     }  # fmt: skip
     bureau.database.close()
