@@ -52,7 +52,7 @@ PROBLEM = "application/problem+json"
 MOST_BODY_BYTES = 200_000
 MOST_TEXT = 20_000
 MOST_NAME = 200
-"""Of whatever names something; such texts stand in indexes of the store, PostgreSQL's of 2,700 bytes at most."""
+"""Of what names something; such texts stand in indexes, in PostgreSQL of 2,700 bytes at most."""
 WRITTEN = frozenset({"reason", "text"})
 """Texts that people write; all others name something."""
 MOST_ATTACHMENTS = 50
