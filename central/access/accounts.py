@@ -23,6 +23,8 @@ from renzheng.contracts.ids import new_id
 Kind = Literal["person", "program"]
 ACCOUNTS, ROLES, TIES = schema.accounts, schema.account_roles, schema.account_institutions
 CODES, TOKENS, SESSIONS = schema.account_codes, schema.account_tokens, schema.account_sessions
+EMERGENCIES = schema.emergency_access
+_FACTORS = (schema.account_passkeys, schema.account_totp, schema.account_recovery_codes)
 FIRST = "administrator"
 """The account that the first start makes, so that somebody can make the others."""
 FIRST_START = "first start"
@@ -201,6 +203,8 @@ def set_roles(  # noqa: PLR0917 - who, what, by whom and when
         AccountError: they do not go together, or nobody else could make accounts.
     """
     found = must_read(connection, account_id)
+    if Role.THIRD_PARTY in roles and found.valid_until is None:
+        raise _without_an_end(account_id)
     _must_fit(account_id, roles, institutions)
     if Role.ADMINISTRATOR in found.roles - roles:
         _must_leave_another(connection, account_id)
@@ -215,7 +219,7 @@ def set_roles(  # noqa: PLR0917 - who, what, by whom and when
 
 
 def disable(connection: sa.Connection, account_id: str, now: datetime) -> None:
-    """Disable an account: its sessions, codes and tokens end at once.
+    """Disable an account: its sessions, codes, tokens, second factors and emergencies end at once.
 
     Raises:
         AccountError: there is no such account, or nobody else could make accounts.
@@ -225,7 +229,10 @@ def disable(connection: sa.Connection, account_id: str, now: datetime) -> None:
         _must_leave_another(connection, account_id)
     same = ACCOUNTS.c.account_id == account_id
     connection.execute(sa.update(ACCOUNTS).where(same).values(disabled_at=to_us(now)))
-    connection.execute(sa.delete(CODES).where(CODES.c.account_id == account_id))
+    for table in (CODES, *_FACTORS):
+        connection.execute(sa.delete(table).where(table.c.account_id == account_id))
+    under_way = (EMERGENCIES.c.account_id == account_id) & (EMERGENCIES.c.valid_until > to_us(now))
+    connection.execute(sa.update(EMERGENCIES).where(under_way).values(valid_until=to_us(now)))
     revoke_tokens(connection, account_id, now)
     sign_out(connection, account_id, now)
 
@@ -405,7 +412,7 @@ def use_code(connection: sa.Connection, code: str, password: str, now: datetime)
 
 
 def choose_password(connection: sa.Connection, account_id: str, password: str, now: datetime) -> None:
-    """Set an account's password.
+    """Set an account's password; one-time codes by which another could be chosen are void.
 
     Raises:
         PasswordError: it cannot be taken.
@@ -413,6 +420,15 @@ def choose_password(connection: sa.Connection, account_id: str, password: str, n
     must_be_good(password, account_id)
     values = {"password_hash": hash_password(password), "password_at": to_us(now)}
     connection.execute(sa.update(ACCOUNTS).where(ACCOUNTS.c.account_id == account_id).values(values))
+    connection.execute(sa.delete(CODES).where(CODES.c.account_id == account_id))
+
+
+def holds_since(connection: sa.Connection, account_id: str, since: datetime, now: datetime) -> bool:
+    """Say whether an account may be used, and has had the same password since a moment."""
+    found = read(connection, account_id)
+    same = ACCOUNTS.c.account_id == account_id
+    changed = connection.execute(sa.select(ACCOUNTS.c.password_at).where(same)).scalar_one_or_none()
+    return found is not None and found.holds(now) and (changed or 0) <= to_us(since)
 
 
 def kept_password(connection: sa.Connection, account_id: str, now: datetime) -> str | None:

@@ -32,6 +32,7 @@ class Ceremony:
         challenge: what a passkey is to sign; None once it was answered.
         failures: wrong codes so far.
         notes: what else belongs to it.
+        began: when the password was right.
     """
 
     address: str
@@ -41,6 +42,7 @@ class Ceremony:
     challenge: bytes | None = None
     failures: int = 0
     notes: tuple[str, ...] = field(default=())
+    began: datetime | None = None
 
 
 def new_challenge() -> bytes:

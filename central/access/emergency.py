@@ -7,8 +7,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from renzheng.central.access import accounts
+from renzheng.central.access.accounts import Account
 from renzheng.central.access.errors import AccountError
-from renzheng.central.access.roles import BY_INSTITUTION, Permission, Role, permissions_of
+from renzheng.central.access.roles import BY_INSTITUTION, Permission, Role, pair_apart, permissions_of
 from renzheng.central.store import schema
 from renzheng.central.store.times import to_us
 from renzheng.contracts.ids import new_id
@@ -25,9 +26,10 @@ def ask(connection: sa.Connection, account_id: str, role: Role, reason: str, now
     """Ask for a role in an emergency; return the request's id.
 
     Raises:
-        AccountError: without a reason, or for a role that is bound to an institution.
+        AccountError: without a reason, for a role that is bound to an institution, or for one that does not
+            go together with another of the account.
     """
-    accounts.must_read(connection, account_id)
+    account = accounts.must_read(connection, account_id)
     if not reason.strip():
         raise AccountError(
             "Emergency access needs a reason.",
@@ -40,6 +42,7 @@ def ask(connection: sa.Connection, account_id: str, role: Role, reason: str, now
             why="Such an account is bound to its institution.",
             do="Ask an administrator for an account.",
         )
+    _must_go_together(account, role)
     emergency_id = new_id()
     values = {"emergency_id": emergency_id, "account_id": account_id, "role": role.value}
     told = {"reason": reason.strip()[:MOST_CHARACTERS], "asked_at": to_us(now)}
@@ -63,6 +66,7 @@ def allow(connection: sa.Connection, emergency_id: str, by: str, now: datetime) 
             why="Whoever asks for it cannot also allow it.",
             do="Call somebody who may allow it.",
         )
+    _must_go_together(accounts.must_read(connection, row.account_id), Role(row.role))
     second = accounts.must_read(connection, by)
     if second.disabled or Permission.EMERGENCY_ALLOW not in permissions_of(second.roles):
         raise AccountError(f"{by} may not allow emergency access.")
@@ -72,11 +76,21 @@ def allow(connection: sa.Connection, emergency_id: str, by: str, now: datetime) 
     return until
 
 
+def _must_go_together(account: Account, role: Role) -> None:
+    pair = pair_apart(account.roles | {role})
+    if pair is not None:
+        raise AccountError(
+            f"{account.account_id} cannot be both {pair[0]} and {pair[1]}.",
+            why="Whoever holds both could check, or hide, their own work.",
+            do="Let another person ask for it.",
+        )
+
+
 def review(connection: sa.Connection, emergency_id: str, by: str, text: str, now: datetime) -> None:
-    """Keep what a third look found.
+    """Keep what a later look found.
 
     Raises:
-        AccountError: there is nothing of this id to review, no text, or the reviewer used or allowed it.
+        AccountError: there is nothing of this id to review, no text, or the reviewer used it.
     """
     row = connection.execute(sa.select(TABLE).where(TABLE.c.emergency_id == emergency_id)).first()
     if row is None or row.allowed_at is None or row.reviewed_at is not None:

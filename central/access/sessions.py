@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from renzheng.central.access import accounts, emergency
 from renzheng.central.access.accounts import Account
+from renzheng.central.access.roles import pair_apart
 from renzheng.central.access.shown_once import hashed, new_session
 from renzheng.central.store import schema
 from renzheng.central.store.times import to_us
@@ -110,6 +111,8 @@ def find(connection: sa.Connection, shown: str, now: datetime) -> tuple[Session,
     if row is None or found is None or not found.holds(now):
         return None
     extra = emergency.roles_now(connection, found.account_id, now)
+    if pair_apart(found.roles | extra):
+        extra = frozenset()  # the account has got a role since that does not go together with the emergency's
     confirmed = row.confirmed_at > to_us(now - CONFIRMED) and row.seen_at > to_us(now - CONFIRMED)
     session = Session(
         row.session_id, replace(found, roles=found.roles | extra), confirmed, row.id_token, row.way

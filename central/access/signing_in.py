@@ -116,7 +116,10 @@ class SigningIn:
             return Signed(self.begin(account_id, came, way, id_token), target)
         step = new_session()
         notes = (id_token,) if id_token else ()
-        self.ceremonies.put(step, Ceremony(came.address, account_id, target, way, notes=notes), self._clock())
+        now = self._clock()
+        self.ceremonies.put(
+            step, Ceremony(came.address, account_id, target, way, notes=notes, began=now), now
+        )
         return Halfway(step)
 
     def begin(self, account_id: str, came: Came, way: str, id_token: str | None = None) -> str:
@@ -180,6 +183,10 @@ class SigningIn:
         done = self.ceremonies.take(step, self._clock())
         if done is None:
             return Shown.WRONG  # two answers at once: the first has it
+        with self._database.reading() as connection:
+            since, now = done.began or self._clock(), self._clock()
+            if not accounts.holds_since(connection, done.account_id, since, now):
+                return Shown.WRONG  # disabled, or another password was chosen, since the first step
         id_token = done.notes[0] if done.notes else None
         return Signed(self.begin(done.account_id, came, way, id_token), done.target)
 

@@ -133,7 +133,8 @@ class Gate:
         return answer
 
     async def _let_in(self, visitor: Visitor, request: Request, call_next: Next) -> Response:
-        if request.method not in READING and visitor.session_id is not None and not is_from_here(request):
+        by_a_browser = "authorization" not in request.headers  # no other site's page can send that
+        if request.method not in READING and by_a_browser and not is_from_here(request):
             return elsewhere()
         request.state.visitor = visitor
         answer = await call_next(request)
@@ -142,7 +143,7 @@ class Gate:
             return answer
         refused = answer.status_code == _FORBIDDEN and use.permission not in visitor.permissions
         written = use.access(request, "refused" if refused else None)
-        if written is None or (answer.status_code >= _WRONG and not refused):
+        if written is None or (not refused and not _shows(answer.status_code, use)):
             return answer
         advising = self._advising(request.url.path)
         seconds = math.inf if advising is None else self._advising_seconds
@@ -169,17 +170,20 @@ class Gate:
     async def _to_the_end(
         self, parts: AsyncIterator[bytes], use: Use, request: Request
     ) -> AsyncIterator[bytes]:
-        """Pass an answer on; of whom it tells beyond what was written before, is written behind it."""
+        """Pass an answer on; of whom a part tells beyond what was written before, is written before it.
+
+        Raises:
+            sqlalchemy.exc.SQLAlchemyError: the log did not take it; the answer breaks off before that part.
+        """
         before = set(use.viewer.persons)
-        try:
-            async for part in parts:
-                yield part
-        finally:
-            use.viewer.persons.difference_update(before)
-            written = use.access(request)
-            if use.viewer.persons and written is not None and self._visitors is not None:
-                with anyio.CancelScope(shield=True):  # whoever breaks an export off has read what came before
+        async for part in parts:
+            told = use.viewer.persons - before
+            if told and self._visitors is not None:
+                before |= told
+                written = use.access(request, of=told)
+                if written is not None:
                     await run_in_threadpool(self._visitors.note, written)
+            yield part
 
     async def _is_claimed(self) -> bool:
         if self._visitors is None or self._accounts_only:
@@ -248,7 +252,16 @@ class Gate:
         return answer
 
 
-_FORBIDDEN, _WRONG = 403, 400
+_FORBIDDEN, _NOT_FOUND, _WRONG, _FAILED = 403, 404, 400, 500
+
+
+def _shows(status: int, use: Use) -> bool:
+    """Say whether an answer shows or changes something: a page that names what is wrong may show rows too."""
+    if status < _WRONG:
+        return True
+    return bool(use.viewer.persons) and status != _NOT_FOUND and status < _FAILED
+
+
 _NAME = re.compile(r'filename="([^"]*?)((?:\.\w+)?)"')
 
 

@@ -4,7 +4,8 @@ The guard runs before every route; what was read of persons is in the access log
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -61,15 +62,19 @@ class Use:
         """On which terms."""
         return TERMS[self.permission] if self.permission else Terms()
 
-    def access(self, request: Request, outcome: str | None = None) -> Access | None:
-        """Return what is to be written down of it; None where nothing is."""
+    def access(
+        self, request: Request, outcome: str | None = None, *, of: AbstractSet[str] | None = None
+    ) -> Access | None:
+        """Return what is to be written down of it, of all who were read or of some; None where nothing is."""
         query = f"?{request.url.query}" if request.url.query else ""
-        return self.access_to(request.method, f"{request.url.path}{query}", address_of(request), outcome)
+        told = self.access_to(request.method, f"{request.url.path}{query}", address_of(request), outcome)
+        return told if told is None or of is None else replace(told, persons=frozenset(of))
 
     def access_to(self, method: str, path: str, address: str, outcome: str | None = None) -> Access | None:
         """Return what is to be written down of a call of an address (see `access`)."""
         reads = method in READING
-        if self.permission is None or (reads and not self.terms.persons and outcome is None):
+        of_persons = self.terms.persons or bool(self.viewer.persons)
+        if self.permission is None or (reads and not of_persons and outcome is None):
             return None
         return Access(
             account_id=self.visitor.account_id,
