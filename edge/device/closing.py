@@ -18,6 +18,7 @@ from renzheng.contracts.log import Head
 from renzheng.edge.device.clock import ClockReading
 from renzheng.edge.device.link.acknowledgements import place_of
 from renzheng.edge.device.log import DeviceLog
+from renzheng.edge.device.store import entered
 from renzheng.edge.errors import EventTooLargeError
 
 _CARRIED_TYPE = "renzheng.v1.device.entry_carried"
@@ -51,6 +52,8 @@ class NewIdentity:
 def close_log(log: DeviceLog, at_central: Head, here: NewIdentity, reading: ClockReading) -> Closed:
     """Close the log that is written here and go on after `at_central`, all in one transaction.
 
+    What was entered on the device alone is forgotten: it may have come back with an older copy (`entered`).
+
     Args:
         log: the device's log.
         at_central: the head that central holds of this device.
@@ -58,6 +61,7 @@ def close_log(log: DeviceLog, at_central: Head, here: NewIdentity, reading: Cloc
         reading: now.
     """
     with log.store.writing() as database:
+        entered.forget(database)
         head = log.head()
         lines = list(_after(log, _last_common(log, at_central)))
         carried, unreadable = _sound(lines, log.kept_head_hash())
@@ -112,7 +116,8 @@ def _sound(lines: Sequence[bytes], last_hash: str | None) -> tuple[list[tuple[in
     disk is not carried on as if the device had written it.
     """
     found, unreadable = [], 0
-    for line, following in zip(lines, [*map(_previous, lines[1:]), last_hash], strict=True):
+    followed_by = [*map(_previous, lines[1:]), last_hash][: len(lines)]  # none where central has every entry
+    for line, following in zip(lines, followed_by, strict=True):
         try:
             entry = chain.read_entry(line)
             if following not in (None, entry.hash):

@@ -21,7 +21,7 @@ from renzheng.edge.device.keyring import Keyring
 from renzheng.edge.device.link.renewal import Renewal
 from renzheng.edge.device.link.runner import Identity, Link
 from renzheng.edge.device.log import DeviceLog
-from renzheng.edge.device.store import heartbeat
+from renzheng.edge.device.store import entered, heartbeat
 from renzheng.edge.device.store.database import Store
 from renzheng.edge.errors import SettingsError
 from renzheng.edge.settings import Settings
@@ -149,6 +149,11 @@ class Uplink:
             write_whole(path, keys.public_pem(key).encode())
 
     def _alarm(self, kind: str, sequence: int) -> None:
+        if entered.shows_set_back(kind):
+            with self._store.writing() as database:
+                gone = entered.forget(database)
+            if gone:
+                LOGGER.error("the device was set back: inspectors and their passkeys are entered anew")
         heartbeat.raise_alarm(self._store, kind, sequence, self._clock.read().wall)
 
 

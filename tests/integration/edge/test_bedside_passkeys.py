@@ -1,6 +1,8 @@
 """Inspectors by number and passkey: set up by a code, checked without network, taken away at once."""
 
 import re
+import shutil
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from urllib.request import Request, urlopen
 
@@ -11,11 +13,19 @@ from parts.bedside import PIN, InspectorsPage, events_of, make_check, make_sheet
 from parts.edge import hurry
 from typer.testing import CliRunner
 
+from renzheng.contracts.keys import generate_key
 from renzheng.edge.bedside import passkey_store, passkeys
+from renzheng.edge.bedside.store import BedsideStore
 from renzheng.edge.command import app
+from renzheng.edge.device.clock import SystemClock
+from renzheng.edge.device.closing import NewIdentity, close_log
+from renzheng.edge.device.link.uplink import Uplink
+from renzheng.edge.device.log import DeviceLog
 from renzheng.edge.device.people_backup import TABLES
+from renzheng.edge.device.store.database import Store
 
 RUN = CliRunner()
+NOW = datetime(2026, 3, 2, 8, tzinfo=UTC)
 
 
 @pytest.fixture(autouse=True)
@@ -205,6 +215,41 @@ def test_a_flood_of_challenges_ends_only_those_of_its_own_address():
 
 def test_passkeys_are_in_no_backup_of_people_so_none_comes_back_that_was_taken_away():
     assert not [table for table in TABLES if "passkey" in table]
+
+
+@pytest.mark.parametrize("shown_by", ["ahead", "fork:fork", "joined again"])
+def test_a_folder_put_back_brings_no_passkey_back_once_central_has_said_so(tmp_path, shown_by):
+    def opened(folder):
+        store = Store(folder / "device.sqlite")
+        bedside = BedsideStore(store, folder)
+        return store, bedside, passkey_store.PasskeyStore(store, lambda: 0)
+
+    folder, copy = tmp_path / "unit", tmp_path / "copy"
+    folder.mkdir()
+    store, bedside, known = opened(folder)
+    bedside.put_inspector("I-7")
+    lost = passkey_store.Passkey("lost", "I-7", "localhost", b"key", 1, "secret")
+    known.add(lost, known.give_code("I-7"), NOW)
+    known.give_code("I-7")
+    store.close()
+    shutil.copytree(folder, copy)
+    store, _, known = opened(folder)
+    assert known.remove("I-7") == 1
+    store.close()
+    store, bedside, known = opened(copy)
+    assert known.find("lost") == lost, "the copy holds it"
+    reading = SystemClock().read()
+    link = SimpleNamespace(_store=store, _clock=SystemClock())
+    Uplink._alarm(link, "refused:malformed", 3)
+    assert known.find("lost") == lost, "other alarms say nothing of it"
+    if shown_by == "joined again":
+        log = DeviceLog(store, "unit-01")
+        close_log(log, log.head(), NewIdentity(generate_key(), "H1", None), reading)
+    else:
+        Uplink._alarm(link, shown_by, 9)
+    assert (known.find("lost"), known.count("I-7"), bedside.is_inspector("I-7")) == (None, 0, False)
+    assert store.row("SELECT COUNT(*) AS n FROM bedside_passkey_codes")["n"] == 0
+    store.close()
 
 
 def test_who_looks_after_the_unit_gives_a_code_takes_passkeys_away_and_lets_an_inspector_go(unit, tmp_path):
