@@ -109,6 +109,11 @@ def _extra(
 SERVICE_KINDS = ("rehabilitation", "stimulation", "hyperbaric", "imaging", "outpatient", "pharmacy")
 """Kinds of service point beside the dialysis room; its events have the kind as purpose."""
 PURPOSES = ("dialysis", "inpatient", *SERVICE_KINDS)
+RELATIONS = (
+    *("self", "spouse", "parent", "child", "sibling", "grandparent", "grandchild", "guardian", "other"),
+)
+"""What a buyer at a counter is to the patient."""
+PROXY_BASES = ("self", "relative", "family_account", "guardian", "not_shown")
 HAEMODIALYSIS_CLASSES = ("haemodialysis", "haemodiafiltration", "haemofiltration", "haemoperfusion")
 SERVICE_CLASSES = ("rehabilitation", "stimulation", "hyperbaric", "imaging")
 """Classes of items that are in scope where a service point covers them."""
@@ -286,6 +291,36 @@ ATTENDANCE = Table(
     ),
     key=("event_id",),
     note="one event of a device",
+)
+
+COUNTER_IDENTIFICATIONS = Table(
+    "counter_identifications",
+    (
+        _text("event_id"),
+        _text("institution_id"),
+        _text("device_id"),
+        _choice("purpose", *PURPOSES),
+        _text("person_id", note="the patient, who need not be there"),
+        _time("occurred_at"),
+        _time("received_at"),
+        _choice("outcome", *OUTCOMES),
+        _choice("pad", "bona_fide", "attack", "not_shown"),
+        _choice("method", "face", "document", "card_pin", "witness", "none"),
+        _choice("source", "counter", "clerk", "nhsa_terminal"),
+        _choice("relation", *RELATIONS),
+        _choice("basis", *PROXY_BASES),
+        Column("both_papers", ColumnType.BOOLEAN, note="the papers of patient and buyer were seen"),
+        _text("holder_id", note="whose account is to pay"),
+        _maybe("buyer_id", note="who was there; empty: not told"),
+        _text("clerk_id"),
+        _maybe("witness_id"),
+        _maybe("terminal_reference"),
+        _text("purchase_id", note="of a purchase handed over twice it is the same"),
+        Column("clock_trusted", ColumnType.BOOLEAN),
+    ),
+    key=("event_id",),
+    note="one purchase at a counter: who bought, for whom, and how that was established",
+    optional=True,
 )
 
 SPOT_CHECKS = Table(
@@ -517,6 +552,7 @@ INPUT_TABLES: Mapping[str, Table] = {
         STAYS,
         LEAVES,
         ATTENDANCE,
+        COUNTER_IDENTIFICATIONS,
         SPOT_CHECKS,
         COVERAGE,
         MACHINE_SESSIONS,

@@ -18,7 +18,17 @@ from renzheng.contracts.tables import Table
 
 BEYOND_ASCII = f"[{chr(0x80)}-{chr(0x10FFFF)}]"
 """A character that only Unicode's own rules can narrow."""
-NORMALISED = ("person_id", "alias_of", "visit_id", "doctor_id", "staff_id", "item_code", "region_code")
+NORMALISED = (
+    "person_id",
+    "alias_of",
+    "holder_id",
+    "buyer_id",
+    "visit_id",
+    "doctor_id",
+    "staff_id",
+    "item_code",
+    "region_code",
+)
 TIDIED = ("line_id", "reverses_line_id", "event_id", "check_id", "round_id", "session_id", "device_id")
 BLANK_IS_NONE = ("reverses_line_id", "doctor_id", "session_id", "settlement_id", "region_code")
 """Columns of ids that may be empty: a text without characters is no id."""

@@ -14,6 +14,7 @@ KNOWN = "carried_over: the event is here already."
 """The flaw of an entry that carries over an event which came before its log was closed."""
 _SAME: Mapping[str, tuple[str, ...]] = {
     "attendance": ("occurred_at", "event_id"),
+    "counter_identifications": ("occurred_at", "event_id"),
     "coverage": ("from_at", "to_at", "state"),
     "spot_checks": ("drawn_at", "check_id", "answered_at", "result"),
     "device_clocks": ("occurred_at", "change", "trusted"),

@@ -117,6 +117,35 @@ def _attendance(event_type: str) -> _Make:
     return make
 
 
+def _counter(event: Any, device_id: str, sequence: int, received_us: int) -> Projection:
+    data = event.data
+    row = (
+        device_id,
+        sequence,
+        event.id,
+        data.institution_id,
+        data.purpose._value_,
+        event.subject,
+        to_us(event.time),
+        received_us,
+        data.outcome._value_,
+        data.pad._value_,
+        data.method,
+        data.source,
+        data.relation,
+        data.basis,
+        int({"patient", "buyer"} <= set(data.papers_shown)),
+        data.holder_id,
+        data.buyer_id,
+        data.clerk_id,
+        data.witness_id,
+        data.terminal_reference,
+        data.purchase_id,
+        int(data.clock.trusted),
+    )
+    return Projection("counter_identifications", row)
+
+
 def _coverage(event: Any, device_id: str, sequence: int, received_us: int) -> Projection:
     data = event.data
     row = (
@@ -167,6 +196,7 @@ _PROJECTIONS: Mapping[type, _Make] = {
     quick.struct_of(events.SignOut): _attendance("sign_out"),
     quick.struct_of(events.Presence): _attendance("presence"),
     quick.struct_of(events.IdentityCheck): _attendance("identity_check"),
+    quick.struct_of(events.CounterIdentification): _counter,
     quick.struct_of(events.DeviceCoverage): _coverage,
     quick.struct_of(events.SpotCheckAnswered): _spot_check,
     quick.struct_of(events.DeviceClock): _clock,

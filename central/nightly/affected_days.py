@@ -59,6 +59,7 @@ CHANGES = {
     # two days far apart, where a clock was wrong
     "attendance": f"SELECT {_OF_PERSON}, first_day, first_day AS last_day, true AS own FROM changed "
     f"UNION ALL SELECT {_OF_PERSON}, last_day, last_day, true FROM changed WHERE last_day > first_day",
+    "counter_identifications": f"SELECT {_OF_PERSON}, {_OWN_DAYS} FROM changed",
     "spot_checks": f"SELECT {_OF_PERSON}, {_OWN_DAYS} FROM changed",
     "machine_sessions": f"SELECT {_OF_PERSON}, {_OWN_DAYS} FROM changed",
     "claim_lines": f"SELECT {_OF_PERSON}, {_OWN_DAYS} FROM changed",
@@ -80,7 +81,7 @@ CHANGES = {
     "person_aliases": f"SELECT {_OF_PERSON}, {_ALL_DAYS} FROM changed UNION ALL "
     f"SELECT alias_of AS person_id, NULL, NULL, {_ALL_DAYS} FROM changed",
 }
-REACH_DAYS = {"attendance": 31, "machine_sessions": 31}
+REACH_DAYS = {"attendance": 31, "counter_identifications": 31, "machine_sessions": 31}
 """How many days later a line may still be served by a row (`late_billing_days`); others: a day."""
 UNTOUCHING = frozenset({"staff_suspensions", "diagnoses", "operations", "drug_sales", "drug_stock"})
 """Tables that only findings read: a change of theirs is taken in with the next run of a day."""

@@ -14,7 +14,7 @@ from renzheng.central.audit.request import DAY_US
 
 SPAN = (date(1991, 9, 15), date(2099, 12, 31))
 """Years in which changes of clocks are looked up; before and after, the nearest one's offset holds."""
-FROM_STORE = ("attendance", "coverage", "spot_checks")
+FROM_STORE = ("attendance", "counter_identifications", "coverage", "spot_checks")
 """Tables that come from the devices' logs alone."""
 CHECKS = "spot_checks"
 """Of these the one made anew each time: how an answer counts depends on its round, which closes later."""
@@ -54,6 +54,9 @@ DAYED: Mapping[str, DayColumns] = {
         "epoch_us(occurred_at)",
         f"least(epoch_us(occurred_at), {_DOUBTFUL})",
         f"greatest(epoch_us(occurred_at), {_DOUBTFUL})",
+    ),
+    "counter_identifications": DayColumns(
+        "epoch_us(occurred_at)", "epoch_us(occurred_at)", "epoch_us(occurred_at)"
     ),
     "coverage": DayColumns(
         "epoch_us(from_at)", "epoch_us(from_at)", "greatest(epoch_us(from_at), epoch_us(to_at) - 1)"

@@ -28,7 +28,7 @@ def write_told(connection: sa.Connection, name: str, news: Mapping[str, tuple[in
 
     Args:
         connection: a transaction that reads.
-        name: `attendance`, `coverage` or `spot_checks`.
+        name: `attendance`, `counter_identifications`, `coverage` or `spot_checks`.
         news: by device, the entry after which to begin and the last one.
         path: the Parquet file to write; memory does not grow with it.
     """

@@ -82,6 +82,7 @@ def copy_of(connection: sa.Connection, person_id: str, pack: Pack, settings: Set
         consents=_of(connection, schema.consents, ids, "said_at"),
         withdrawals=_of(connection, schema.withdrawals, ids, "withdrawn_at"),
         attendance=_of(connection, schema.attendance, ids, "occurred_at"),
+        purchases=_purchases(connection, ids),
         checks=_of(connection, schema.spot_checks, ids, "drawn_at"),
         stays=_of(connection, schema.stays, ids, "admitted_at"),
         asked=_asked(settings, ids),
@@ -201,6 +202,17 @@ def _asked(settings: Settings, ids: Sequence[str]) -> list[Row]:
 def _of(connection: sa.Connection, table: sa.Table, ids: Sequence[str], order: str) -> list[Row]:
     query = sa.select(table).where(table.c.person_id.in_(ids)).order_by(table.c[order].desc())
     return [dict(row) for row in connection.execute(query.limit(MOST_ROWS)).mappings()]
+
+
+def _purchases(connection: sa.Connection, ids: Sequence[str]) -> list[Row]:
+    """Read purchases at counters in which the person is patient, holder or buyer."""
+    table = schema.counter_identifications
+    roles = {"patient": table.c.person_id, "holder": table.c.holder_id, "buyer": table.c.buyer_id}
+    query = sa.select(table).where(sa.or_(*(column.in_(ids) for column in roles.values())))
+    rows = connection.execute(query.order_by(table.c.occurred_at.desc()).limit(MOST_ROWS)).mappings()
+    return [
+        {**row, "roles": [name for name, column in roles.items() if row[column.name] in ids]} for row in rows
+    ]
 
 
 def _verdicts(connection: sa.Connection, ids: Sequence[str]) -> list[Row]:

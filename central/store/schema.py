@@ -1,8 +1,8 @@
 """The tables of central's store.
 
 Moments (`*_at`, `*_us`) are microseconds since 1970 in UTC (`times`), money is in fen, days are ISO text.
-The log is the truth; `attendance`, `coverage`, `spot_checks` and `device_clocks` are projections of it and
-can be made again from it.
+The log is the truth; `attendance`, `counter_identifications`, `coverage`, `spot_checks` and `device_clocks`
+are projections of it and can be made again from it.
 """
 
 from typing import Any
@@ -165,6 +165,34 @@ attendance = _table(
     Column("pad", Text, nullable=False),
     Column("witness_id", Text),
     Column("session_id", Text),
+    Column("clock_trusted", Integer, nullable=False),
+    rowid=False,
+)
+
+# Purchases at counters: the person is the patient, who need not have been there.
+counter_identifications = _table(
+    "counter_identifications",
+    Column("device_id", Text, primary_key=True),
+    Column("sequence", _Big, primary_key=True, autoincrement=False),
+    Column("event_id", Text, nullable=False),
+    Column("institution_id", Text, nullable=False),
+    Column("purpose", Text, nullable=False),
+    Column("person_id", Text, nullable=False, index=True),
+    Column("occurred_at", _Big, nullable=False, index=True),
+    Column("received_at", _Big, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("pad", Text, nullable=False),
+    Column("method", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("relation", Text, nullable=False),
+    Column("basis", Text, nullable=False),
+    Column("both_papers", Integer, nullable=False),
+    Column("holder_id", Text, nullable=False, index=True),
+    Column("buyer_id", Text, index=True),
+    Column("clerk_id", Text, nullable=False),
+    Column("witness_id", Text),
+    Column("terminal_reference", Text),
+    Column("purchase_id", Text, nullable=False),
     Column("clock_trusted", Integer, nullable=False),
     rowid=False,
 )

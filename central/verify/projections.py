@@ -29,7 +29,10 @@ from renzheng.central.verify.check import BadEntry, Fault, LogVerified
 from renzheng.central.verify.store import chosen_devices, entries, named_damage
 from renzheng.contracts.log import BrokenChainError, Link, read_entry
 
-TABLES = ("attendance", "coverage", "spot_checks", "undrawn_checks", "device_clocks")
+TABLES = (
+    *("attendance", "counter_identifications", "coverage"),
+    *("spot_checks", "undrawn_checks", "device_clocks"),
+)
 Places = dict[tuple[str, int], Row]
 Earlier = Callable[[str], tuple[int, Iterator[Sequence[Any]]]]
 """Reads what archives hold of a device: after which entry they begin, and the entries, some at once."""

@@ -65,6 +65,8 @@ def tell(database: Database, device: str, *rows: dict[str, Any]) -> None:
             head += 1
             who = {"device_id": device, "sequence": head, "institution_id": institution}
             table = schema.coverage if "state" in row else schema.attendance
+            if "buyer_id" in row:
+                table = schema.counter_identifications
             connection.execute(sa.insert(table).values(who | row | _usual(table, row, device, head)))
         connection.execute(sa.update(devices).where(devices.c.device_id == device).values(head_sequence=head))
 
@@ -82,6 +84,21 @@ def _usual(table: sa.Table, row: dict[str, Any], device: str, sequence: int) -> 
             "pad": "bona_fide",
             "clock_trusted": 1,
         }
+    if table is schema.counter_identifications:
+        usual |= {
+            "purpose": "pharmacy",
+            "outcome": "manual",
+            "pad": "not_shown",
+            "method": "document",
+            "source": "clerk",
+            "relation": "child",
+            "basis": "relative",
+            "both_papers": 1,
+            "holder_id": row["person_id"],
+            "clerk_id": "2001",
+            "purchase_id": f"purchase-{sequence:04}",
+        }
+        del usual["event_type"]
     both = {**usual, **row}
     return {name: to_us(value) if isinstance(value, dt.datetime) else value for name, value in both.items()}
 

@@ -31,6 +31,7 @@ CAPITALS = frozenset(
 """Ids whose case tells nothing; of every other id it may."""
 MOMENTS = {
     "attendance": "occurred_at",
+    "counter_identifications": "occurred_at",
     "machine_sessions": "started_at",
     "leaves": "left_at",
     "stays": "admitted_at",

@@ -89,9 +89,14 @@ class PointJudge(DialysisJudge):
         everywhere: Case,
         houses: Mapping[str, str],
         at_bed: frozenset[str],
+        pharmacies: frozenset[str],
         dialysis: Sequence[Session],
     ) -> None:
         super().__init__(case, sessions, lines, on)
+        self._pharmacies = pharmacies
+        bought = {str(row["event_id"]) for row in everywhere.rows("counter_identifications")}
+        for person, mine in self._sessions_of.items():
+            self._sessions_of[person] = [session for session in mine if session.id not in bought]
         self._everywhere = everywhere
         self._houses = houses
         self._at_bed = at_bed
@@ -100,6 +105,14 @@ class PointJudge(DialysisJudge):
 
     def _house(self, place: str) -> str:
         return self._houses.get(place, place)
+
+    def _seen_elsewhere(
+        self, line: Line, begin: dt.datetime, end: dt.datetime, *, at_fee: bool = False
+    ) -> set[str]:
+        """Return nothing for a pharmacy's fee: somebody else may have come, wherever the patient was."""
+        if at_fee and line.institution in self._pharmacies:
+            return set()
+        return super()._seen_elsewhere(line, begin, end, at_fee=at_fee)
 
     def _may_be_at_bed(self, line: Line) -> bool:
         return line.institution in self._at_bed
@@ -139,6 +152,9 @@ class PointCase:
             everywhere=self._case,
             houses=self._houses,
             at_bed=frozenset(at_bed),
+            pharmacies=frozenset(
+                place for place, mine in self._places.items() if any(one.kind == "pharmacy" for one in mine)
+            ),
             dialysis=dialysis,
         )
         judged = list(judge.judge())
@@ -171,7 +187,9 @@ class PointCase:
     # -- the tables by place
 
     def _by_place(self) -> PlaceCase:
-        kept: dict[str, list[Row]] = {name: [] for name in ("leaves", "spot_checks")}
+        kept: dict[str, list[Row]] = {
+            name: [] for name in ("leaves", "spot_checks", "counter_identifications")
+        }
         kept["persons"] = list(self._case.rows("persons"))
         kept["attendance"] = list(self._attendance())
         kept["machine_sessions"] = list(self._runs())
@@ -211,6 +229,26 @@ class PointCase:
                         yield {**own, "event_type": "presence", "session_id": None}
                 elif event["purpose"] != "inpatient" and (place, event["person_id"]) in billed:
                     yield {**event, "institution_id": place, "purpose": "other"}
+        yield from self._purchases()
+
+    def _purchases(self) -> Iterator[Row]:
+        """Yield purchases at counters: a sign-in where the buyer was identified and had the right to buy."""
+        for row in self._case.rows("counter_identifications"):
+            known = row["outcome"] == "manual" or (row["outcome"], row["pad"]) == ("match", "bona_fide")
+            right = row["relation"] == "self" or (row["basis"] != "not_shown" and row["both_papers"])
+            told = {
+                "event_type": "sign_in" if known and right else "identity_check",
+                "outcome": "match" if known and right else "not_acquired",
+                "pad": "bona_fide" if known and right else "not_shown",
+                "purpose": "dialysis",
+                "session_id": None,
+                "witness_id": None,
+            }
+            for place in self._places_of(row["institution_id"]):
+                if row["purpose"] in {point.kind for point in self._places[place]}:
+                    yield {**row, **told, "institution_id": place}
+                    if any(point.minutes == 0 for point in self._places[place]) and verified({**row, **told}):
+                        yield {**row, **told, "institution_id": place, "event_type": "presence"}
 
     def _runs(self) -> Iterator[Row]:
         for run in self._case.rows("machine_sessions"):

@@ -106,6 +106,21 @@ def test_a_late_bill_touches_its_day_alone_and_rewrites_nothing_else(site):
     assert night.late_days() == []
 
 
+def test_a_purchase_at_a_counter_reaches_the_audit_and_touches_its_day(site):
+    settings, database, night = site
+    others = [line(person, day) for day in DAYS for person in PEOPLE]
+    bill(settings, *others, line("P3", 3, "PILL"))
+    point = {"point_id": "S1", "institution_id": "H1", "kind": "pharmacy", "room": "1", "item_codes": "PILL"}
+    put(settings, "service_points", [point])
+    night.run(march(3), march(3))
+    assert answer(database, "P3-PILL-03") == ("insufficient", "coverage_gap")
+    counter = kiosk(database, "counter-1")
+    tell(database, counter, {"person_id": "P3", "buyer_id": "B1", "occurred_at": at(3, "10:05")})
+    assert march(3) in night.late_days()
+    night.run(march(3), march(3))
+    assert answer(database, "P3-PILL-03") == ("supported", "verified_session")
+
+
 def test_a_late_session_touches_the_days_on_which_it_could_serve_a_line(site):
     settings, database, night = site
     tell(database, kiosk(database, "kiosk-2"), *came("P1", 3, "14:00", "18:00"))

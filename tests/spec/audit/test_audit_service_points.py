@@ -79,10 +79,65 @@ def case(verdicts, *, points=(ROOM,), coverage=(DOOR,), lines=None, attendance=(
     return found, verdicts if isinstance(verdicts, dict) else {"L1": verdicts}
 
 
+PHARMACY = {"kind": "pharmacy", "item_codes": "PILL", "device_ids": "C1"}
+
+
+def bought(hour=17, **more):
+    moment = f"2026-03-04 {hour:02}:00"
+    yield {"event_id": f"B{hour}", "occurred_at": moment, **more}
+
+
+def sale(verdict, bought=(), **tables):
+    """A pharmacy whose counter, as counters do, never says that it could have seen somebody."""
+    return case(
+        verdict,
+        points=(PHARMACY,),
+        coverage=(),
+        lines=[line(code="PILL")],
+        counter_identifications=list(bought),
+        **tables,
+    )
+
+
 STAFFED = {**ROOM, "staff_needed": "technician"}
 AT_WORK = {"role": "technician", "staff_id": "T1", "from_at": "2026-03-04 08:00", "to_at": "2026-03-04 17:00"}
 GAP = "insufficient/coverage_gap"
 CASES = {
+    # a pharmacy's counter: a relative buys, in whatever way she is identified, and nobody is accused
+    "a daughter with the papers of both": sale("supported/verified_session", bought()),
+    "a daughter by her face": sale(
+        "supported/verified_session",
+        bought(outcome="match", pad="bona_fide", method="face", source="counter"),
+    ),
+    "the insurer's terminal": sale(
+        "supported/verified_session",
+        bought(method="face", source="nhsa_terminal", terminal_reference="T1"),
+    ),
+    "the patient alone, by a document": sale(
+        "supported/verified_session",
+        bought(relation="self", basis="self", both_papers=False, buyer_id="P1"),
+    ),
+    "a stranger without papers": sale(GAP, bought(relation="other", basis="not_shown", both_papers=False)),
+    "a daughter without her mother's papers": sale(GAP, bought(both_papers=False)),
+    "a face that showed nothing living": sale(GAP, bought(outcome="match", pad="not_shown", method="face")),
+    "nothing could be told": sale(GAP, bought(outcome="not_acquired", method="none", buyer_id=None)),
+    "a counter whose clock was wrong": sale("insufficient/clock_untrusted", bought(clock_trusted=False)),
+    "nobody was named at the counter": sale(GAP),
+    "a purchase while the patient is on dialysis elsewhere": sale(
+        "supported/verified_session",
+        bought(),
+        attendance=came("E", 4, "16:50", "20:00", purpose="dialysis", institution_id="-FAR"),
+    ),
+    "nobody named, and the patient on dialysis elsewhere": sale(
+        GAP, attendance=came("E", 4, "16:50", "20:00", purpose="dialysis", institution_id="-FAR")
+    ),
+    "a daughter at the pharmacy is no sign against her mother's session": case(
+        "supported/corroborated_manual",
+        points=(ROOM, {**PHARMACY, "point_id": "S9", "institution_id": "-FAR"}),
+        attendance=came("E", 4, "09:00", outcome="manual", witness_id="N1"),
+        machine_sessions=[ran(4, "09:05", "09:35", person_id="P1")],
+        counter_identifications=list(bought(9, institution_id="-FAR", occurred_at="2026-03-04 09:10")),
+    ),
     # the room that nobody entered, and who is like it
     "never entered the room": case("contradicted/no_session"),
     "half an hour in the room": case("supported/verified_session", attendance=came("E", 4, "09:00", "09:30")),
@@ -377,6 +432,7 @@ CASES = {
 PLACES = {name: f"H{number}" for number, name in enumerate(CASES)}
 OWN_IDS = {
     "attendance": "event_id",
+    "counter_identifications": "event_id",
     "service_points": "point_id",
     "staff_presence": "presence_id",
     "stays": "visit_id",

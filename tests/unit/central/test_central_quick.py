@@ -252,6 +252,7 @@ def columns_of(event):
         "event_id": event.id,
         "event_type": event.type.rsplit(".", 1)[1],
         "person_id": getattr(event, "subject", None),
+        "both_papers": int({"patient", "buyer"} <= set(data.get("papers_shown", ()))),
         "occurred_at": to_us(event.time),
         "answered_at": to_us(event.time),
         "clock_trusted": int(event.data.clock.trusted),
