@@ -29,6 +29,7 @@ from renzheng.central.store.database import Database
 from renzheng.central.store.times import from_us, to_us
 from renzheng.central.texts import LANGUAGES, Language, Texts, texts
 from renzheng.central.web.console.rule_facts import facts_of, pack_in_force, titles_of
+from renzheng.central.web.console.run_outcome import outcome_of
 from renzheng.central.web.console.summaries import month_of
 from renzheng.central.web.console.timeline import lay_out
 from renzheng.central.web.console.trails import trail
@@ -180,7 +181,7 @@ def build_router(
     _add_what_if(router, database, zone, settings.audit)
     _add_findings(router, database, zone, lists, settings.audit)
     _add_devices(router, database, settings, clock, lists)
-    _add_runs(router, database, zone)
+    _add_runs(router, database, zone, settings.audit)
     return router
 
 
@@ -417,7 +418,7 @@ def ago_from(now_us: int) -> Callable[[Texts, int | None], str]:
     return ago
 
 
-def _add_runs(router: APIRouter, database: Database, zone: ZoneInfo) -> None:
+def _add_runs(router: APIRouter, database: Database, zone: ZoneInfo, audit: AuditSettings) -> None:
     @router.get("/runs")
     @needs(Permission.RUNS)
     def show_runs(request: Request) -> Response:
@@ -446,6 +447,8 @@ def _add_runs(router: APIRouter, database: Database, zone: ZoneInfo) -> None:
             ledger=ledger_table(boxes),
             boxes=BOXES,
             summary=summary,
+            outcome=outcome_of(summary),
+            rule_names=rule_names(audit, request),
             reported=reported,
             days=days[:62],
             spoken=spoken,

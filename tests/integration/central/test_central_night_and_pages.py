@@ -19,6 +19,7 @@ from parts.night_store import rules_in
 from renzheng.central.errors import NightError, SettingsError
 from renzheng.central.store import reading, schema
 from renzheng.central.store.reading import Choice
+from renzheng.central.web.console.run_outcome import outcome_of
 
 pytestmark = pytest.mark.mosquitto
 PAGES = (
@@ -112,6 +113,13 @@ def test_the_report_of_a_run_stands_alone(audited):
     assert f"/days/{DAY}/verdicts.xlsx" in page
     pack = audited.report.summary["packs"]["pack_hash"]
     assert pack[:16] in page
+    assert "<pre" not in page  # tables in words, no record of the program's own
+    counted = outcome_of(audited.report.summary)
+    assert sum(one.lines for one in counted.verdicts) == len(EXPECTED)
+    assert sum(one.amount_fen for one in counted.verdicts) == 42050 * len(EXPECTED)
+    assert {rule for rule, _ in counted.findings} | set(counted.quiet) == set(
+        audited.report.summary["findings"]
+    )
     status, report, headers = get(f"{run}/report.html")
     assert status == 200
     assert "script-src" not in headers["Content-Security-Policy"]
