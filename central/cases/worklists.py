@@ -22,6 +22,7 @@ VERDICTS, DAYS = schema.verdicts, schema.audit_days
 _AT_ONCE = 500
 STATES = {str(state): state for state in State}
 _LOOKED_AT = DOUBTS.c.confirmed == 1
+_NEVER_DUE = 2**62
 _SHAPE = DOUBTS.c.rule_id + " " + DOUBTS.c.reason
 _DIFFERS = sa.func.coalesce(
     (DOUBTS.c.newest != DOUBTS.c.verdict) & (DOUBTS.c.reason != DOUBTS.c.rule_id), sa.false()
@@ -62,6 +63,7 @@ class Choice:
         confirmed, differs, decided: yes or no.
         states: one of them.
         late_us: with the institution, and due by this moment, in microseconds.
+        changed_us: with a step on them since this moment, in microseconds.
         sort: one of `desk.SORTS`.
     """
 
@@ -80,6 +82,7 @@ class Choice:
     decided: str = ""
     states: tuple[str, ...] = ()
     late_us: int | None = None
+    changed_us: int | None = None
     sort: str = "certainty"
 
 
@@ -129,20 +132,53 @@ class Worklist:
             found.append(self._rank == rank)
         if chosen.late_us is not None:
             found += [DOUBTS.c.state.in_(WITH_THE_INSTITUTION), DOUBTS.c.due_at <= chosen.late_us]
+        if chosen.changed_us is not None:
+            found.append(DOUBTS.c.changed_at >= chosen.changed_us)
         return found
 
-    def _order(self) -> list[sa.ColumnElement[Any]]:
-        money = DOUBTS.c.at_stake_fen.desc()
+    def _keys(self) -> list[sa.ColumnElement[Any]]:
+        """Return by what it is ordered, ascending and never null."""
+        money = -DOUBTS.c.at_stake_fen
         orders: Mapping[str, list[sa.ColumnElement[Any]]] = {
-            "certainty": [_DIFFERS, self._rank, money],
+            "certainty": [sa.case((_DIFFERS, 1), else_=0), self._rank, money],
             "amount": [money],
-            "due": [DOUBTS.c.due_at.is_(None), DOUBTS.c.due_at, money],
+            "due": [sa.func.coalesce(DOUBTS.c.due_at, _NEVER_DUE), money],
             "institution": [DOUBTS.c.institution_id, money],
             "person": [person_order(), sa.func.coalesce(DOUBTS.c.service_day, "")],
             "day": [sa.func.coalesce(DOUBTS.c.service_day, ""), money],
         }
         # what is alike by id, so that pages neither lose nor repeat a row
         return [*orders.get(self._chosen.sort, orders["certainty"]), DOUBTS.c.doubt_id]
+
+    def beyond(self, doubt_id: str, limit: int, *, before: bool = False) -> list[str] | None:
+        """Name the doubts that follow one in its order, or stand before it; None where it is not in it.
+
+        It costs the same wherever in the list the doubt stands.
+
+        Args:
+            doubt_id: from which on.
+            limit: how many.
+            before: those before it, the nearest last.
+        """
+        keys = [key.label(f"key_{place}") for place, key in enumerate(self._keys())]
+        listed = sa.select(DOUBTS.c.doubt_id, *keys).where(*self._conditions).subquery()
+        columns = [listed.c[key.name] for key in keys]
+        here = self._connection.execute(sa.select(*columns).where(listed.c.doubt_id == doubt_id)).first()
+        if here is None:
+            return None
+        further = sa.or_(
+            *(
+                sa.and_(
+                    *(column == here[place] for place, column in enumerate(columns[:last])),
+                    column_last < here[last] if before else column_last > here[last],
+                )
+                for last, column_last in enumerate(columns)
+            )
+        )
+        order = [column.desc() if before else column for column in columns]
+        query = sa.select(listed.c.doubt_id).where(further).order_by(*order).limit(limit)
+        found = list(self._connection.execute(query).scalars())
+        return found[::-1] if before else found
 
     def totals(self) -> list[Total]:
         """Add it up by state, those drafted that were looked at apart."""
@@ -161,12 +197,12 @@ class Worklist:
     def versions(self, limit: int | None = None) -> dict[str, int]:
         """Name its doubts in their order, each with its version."""
         query = sa.select(DOUBTS.c.doubt_id, DOUBTS.c.version).where(*self._conditions)
-        found = self._connection.execute(query.order_by(*self._order()).limit(limit))
+        found = self._connection.execute(query.order_by(*self._keys()).limit(limit))
         return {row.doubt_id: row.version for row in found}
 
     def rows(self, limit: int | None = None, offset: int = 0) -> list[Row]:
         """Read some of it in its order, with what only the records and the lines say."""
-        ids = sa.select(DOUBTS.c.doubt_id).where(*self._conditions).order_by(*self._order())
+        ids = sa.select(DOUBTS.c.doubt_id).where(*self._conditions).order_by(*self._keys())
         wanted = self._connection.execute(ids.limit(limit).offset(offset)).scalars()
         return self.rows_of(list(wanted))
 
@@ -335,6 +371,18 @@ def lanes(connection: sa.Connection, actor: Actor, now_us: int) -> Mapping[str, 
         for one in (row.lane, *beside):
             found[one] = _with(found.get(one, Lane(one)), row[3], int(row[4]), row[5])
     return found
+
+
+def changed_since(connection: sa.Connection, actor: Actor, since_us: int) -> Sequence[Lane]:
+    """Count, by state, the doubts that an actor sees and on which something was done since a moment."""
+    fen = sa.func.sum(DOUBTS.c.at_stake_fen)
+    query = (
+        sa.select(DOUBTS.c.state, sa.func.count(), fen)
+        .where(DOUBTS.c.changed_at >= since_us, *seen_by(actor, DOUBTS))
+        .group_by(DOUBTS.c.state)
+        .order_by(fen.desc())
+    )
+    return [Lane(state, count, int(money)) for state, count, money in connection.execute(query)]
 
 
 def _with(lane: Lane, doubts: int, fen: int, due_at: int | None) -> Lane:

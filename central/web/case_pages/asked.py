@@ -2,18 +2,23 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import date, datetime, time, timedelta
 from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
 
 from renzheng.central.cases.desk import ASKED, GROUPS, SORTS
 from renzheng.central.cases.doubts import State
 from renzheng.central.cases.worklists import Choice
 from renzheng.central.store import viewer
+from renzheng.central.store.times import to_us
 
 NARROWING = (
     "month", "institution", "rule", "person", "case", "answers", "doctor", "shape", "certainty", *ASKED,
-    "late",
+    "late", "changed",
 )  # fmt: skip
 LONGEST = 200
+YESTERDAY = "yesterday"
+FIRST_YEAR, LAST_YEAR = 2000, 2200
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,17 +37,20 @@ class Asked:
     group: str = ""
     sort: str = "certainty"
 
-    def choice(self, now_us: int) -> Choice:
+    def choice(self, now: datetime, zone: ZoneInfo) -> Choice:
         """Say it to the store.
 
         Args:
-            now_us: by when what is late was due, in microseconds.
+            now: by when what is late was due.
+            zone: in which days begin.
         """
-        named = {name: value for name, value in self.chosen.items() if name != "late"}
+        named = {name: value for name, value in self.chosen.items() if name not in {"late", "changed"}}
         if "person" in named:
             named["person"] = viewer.meant(named["person"])
-        late = now_us if self.chosen.get("late") else None
-        return Choice(states=self.states, late_us=late, sort=self.sort, **named)
+        late = to_us(now) if self.chosen.get("late") else None
+        asked = self.chosen.get("changed")
+        changed = to_us(day_begins(asked, now, zone)) if asked else None
+        return Choice(states=self.states, late_us=late, changed_us=changed, sort=self.sort, **named)
 
     def query(self) -> str:
         """Write it as an address has it."""
@@ -74,6 +82,25 @@ class Asked:
         return replace(self, sort=name)
 
 
+def day_begins(day: str, now: datetime, zone: ZoneInfo) -> datetime:
+    """Return when a day began.
+
+    Args:
+        day: as ISO 8601 has it, or `yesterday`.
+        now: when it is.
+        zone: in which days begin.
+    """
+    yesterday = now.astimezone(zone).date() - timedelta(days=1)
+    return datetime.combine(yesterday if day == YESTERDAY else date.fromisoformat(day), time(), zone)
+
+
+def _is_a_day(text: str) -> bool:
+    try:
+        return text == YESTERDAY or FIRST_YEAR <= date.fromisoformat(text).year < LAST_YEAR
+    except ValueError:
+        return False
+
+
 def read(pairs: Iterable[tuple[str, str]]) -> Asked:
     """Read an address; what it does not know is left out."""
     states: list[str] = []
@@ -83,6 +110,8 @@ def read(pairs: Iterable[tuple[str, str]]) -> Asked:
         text = value[:LONGEST].strip()
         if name == "state" and text in set(State) and text not in states:
             states.append(text)
+        elif name == "changed" and not _is_a_day(text):
+            continue
         elif name in NARROWING and text:
             chosen[name] = text
         elif name == "group" and text in GROUPS:

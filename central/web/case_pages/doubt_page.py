@@ -114,11 +114,9 @@ def _around(office: Office, actor: Actor, query: str, doubt_id: str) -> tuple[st
     if not query:
         return None, None
     with office.database.reading() as connection:
-        ids = list(list_of(connection, office, actor, asking.read(parse_qsl(query))).versions())
-    if doubt_id not in ids:
-        return None, None
-    place = ids.index(doubt_id)
-    return (ids[place - 1] if place else None), (ids[place + 1] if place + 1 < len(ids) else None)
+        held = list_of(connection, office, actor, asking.read(parse_qsl(query)))
+        before, after = (held.beyond(doubt_id, 1, before=way) or () for way in (True, False))
+    return next(iter(before), None), next(iter(after), None)
 
 
 def _show(

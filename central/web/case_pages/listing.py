@@ -23,7 +23,6 @@ from renzheng.central.cases.worklists import Total, Worklist
 from renzheng.central.lists import sheets
 from renzheng.central.store import viewer
 from renzheng.central.store.reading import institution_names
-from renzheng.central.store.times import to_us
 from renzheng.central.texts import Texts
 from renzheng.central.web.api.cases import MOST_DOUBTS, STATUSES
 from renzheng.central.web.case_pages import asked as asking
@@ -72,18 +71,26 @@ def build_router(office: Office) -> APIRouter:
 
 def list_of(connection: sa.Connection, office: Office, actor: Actor, asked: Asked) -> Worklist:
     """Return a list of doubts; of an institution's people only those of cases that it has opened."""
-    choice = asked.choice(to_us(office.clock()))
-    return Worklist(connection, actor, choice, of_received=is_of_a_hospital(actor))
+    at_hospital = is_of_a_hospital(actor)
+    if at_hospital:  # when something was done tells of steps that it is not told of
+        asked = asked.without("changed")
+    return Worklist(connection, actor, asked.choice(office.clock(), office.zone), of_received=at_hospital)
 
 
 def _add_pages(router: APIRouter, office: Office) -> None:
     @router.get("/doubts")
     @needs(Permission.CASES)
-    def show_doubts(
-        request: Request, page: PageNumber = 1, done: Count = 0, act: Text = "", added: Count = 0
+    def show_doubts(  # noqa: PLR0917 - each is a query parameter
+        request: Request,
+        page: PageNumber = 1,
+        done: Count = 0,
+        act: Text = "",
+        added: Count = 0,
+        after: Text = "",
+        before: Text = "",
     ) -> Response:
         told = {"done": done, "act": act if act in BULK else "", "added": added}
-        return _show(request, office, number=page, told=told)
+        return _show(request, office, number=page, beside=(after or before, bool(before)), told=told)
 
     @router.post("/doubts/acts")
     @needs(Permission.CASES_STEP)
@@ -97,6 +104,7 @@ def _show(
     office: Office,
     *,
     number: int = 1,
+    beside: tuple[str, bool] = ("", False),
     status: int = 200,
     told: Mapping[str, Any] | None = None,
     refused: Sequence[tuple[Refusal, Sequence[str]]] = (),
@@ -117,8 +125,7 @@ def _show(
         doctors = doctors_of(connection, actor.institutions) if "assign" in offered else []
         first = (number - 1) * ROWS_A_PAGE
         seen = held.versions(MOST_DOUBTS) if offered else {}
-        ids = list(seen)[first : first + ROWS_A_PAGE]  # read once for the seal and for the page
-        shown = [] if asked.group else held.rows_of(ids) if ids else held.rows(ROWS_A_PAGE, first)
+        shown = [] if asked.group else _page_of(held, list(seen), first, beside)
         counted, groups = held.groups(asked.group, ROWS_A_PAGE, first) if asked.group else (0, [])
     seal = desk.seal(seen)
     total = sum(one.doubts for one in totals)
@@ -156,6 +163,19 @@ def _show(
         now=office.clock(),
         **{"done": 0, "act": "", "added": 0, **(told or {})},
     )
+
+
+def _page_of(held: Worklist, seen: Sequence[str], first: int, beside: tuple[str, bool]) -> list[Row]:
+    """Read a page of a list: from what was read for the seal, or from a doubt of the page beside it on.
+
+    A list changes while it is worked through, so the doubt is what a page is found by, where it still is in
+    the list; the number of the page stands in for it where it is not.
+    """
+    doubt_id, before = beside
+    ids = held.beyond(doubt_id, ROWS_A_PAGE, before=before) if doubt_id else None
+    if ids is None:
+        ids = list(seen[first : first + ROWS_A_PAGE])
+    return held.rows_of(ids) if ids else held.rows(ROWS_A_PAGE, first)
 
 
 def _offered(actor: Actor, totals: Sequence[Total]) -> list[str]:

@@ -16,6 +16,7 @@ from renzheng.central.cases.worklists import Lane
 from renzheng.central.store import reading
 from renzheng.central.store.times import to_us
 from renzheng.central.web.api.cases import STATUSES
+from renzheng.central.web.case_pages import asked as asking
 from renzheng.central.web.case_pages.parts import (
     Count,
     Office,
@@ -96,6 +97,8 @@ def _show(
         progress = worklists.progress(connection, actor, chosen)
         names = reading.institution_names(connection)
         to_receive = worklists.to_receive(connection, actor)
+        since = to_us(asking.day_begins(asking.YESTERDAY, office.clock(), office.zone))
+        changed = [] if is_of_a_hospital(actor) else worklists.changed_since(connection, actor, since)
     mine = [one for role, held in LANES.items() if role in actor.roles for one in held]
     return page(
         request,
@@ -113,6 +116,7 @@ def _show(
         everywhere=[lane for name, lane in lanes.items() if name != "late"],
         address_of=lambda lane: f"/doubts?{ADDRESSES.get(lane, f'state={lane}')}",
         to_receive=to_receive,
+        changed=changed,
         ready=sum(progress.get(case.case_id, worklists.NOTHING).ready for case, _ in found),
         at_hospital=is_of_a_hospital(actor),
         refused=refused,

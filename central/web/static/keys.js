@@ -1,5 +1,6 @@
-// Keys of a list: j and k go from row to row, Enter opens, a goes to the row's first action; on a page opened
-// from a list they go to the next and the previous one. A key counts only while nothing is typed.
+// Keys of a list: j and k go from row to row, Enter and o open, a goes to the row's first action; on a page opened
+// from a list j and k go to the next and the previous one, a to what can be done, u back to the list. A key counts
+// only while nothing is typed.
 const rows = () => [...document.querySelectorAll("[data-keys] tbody a.open")];
 const typing = (one) => one.closest("input, select, textarea, [contenteditable]");
 const follow = (rel) => document.querySelector(`a[rel="${rel}"]`)?.click();
@@ -16,8 +17,13 @@ const step = (way) => {
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || typing(event.target)) return;
   if (localStorage.getItem("keys") === "off") return;
-  const act = () => document.activeElement?.closest("tr")?.querySelector("[data-act]")?.focus();
-  const does = { j: () => step(1), k: () => step(-1), a: act }[event.key];
+  const act = () => {
+    const row = document.activeElement?.closest("tr")?.querySelector("[data-act]");
+    (row ?? document.querySelector("#do :is(input:not([type=hidden]), select, textarea, button):enabled"))?.focus();
+  };
+  const open = () => document.activeElement?.closest("tr")?.querySelector("a.open")?.click();
+  const back = () => document.querySelector("nav.trail a")?.click();
+  const does = { j: () => step(1), k: () => step(-1), a: act, o: open, u: back }[event.key];
   if (does) {
     event.preventDefault();
     does();

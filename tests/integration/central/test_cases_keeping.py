@@ -160,6 +160,12 @@ def test_lists_are_narrowed_ordered_and_added_up(listed):
         assert [f"{row.institution_id} {row.line_id}" for row in rows] == lines, chosen
         assert list(found.versions()) == [row.doubt_id for row in rows]
         assert found.rows(1, 1) == rows[1:2]
+        ids = [row.doubt_id for row in rows]
+        for place, doubt_id in enumerate(ids):
+            assert found.beyond(doubt_id, 9) == ids[place + 1 :]
+            assert found.beyond(doubt_id, 9, before=True) == ids[:place]
+            assert found.beyond(doubt_id, 1, before=True) == ids[max(place - 1, 0) : place]
+        assert found.beyond("none", 9) is None
         assert sum(one.at_stake_fen for one in found.totals()) == sum(row.at_stake_fen for row in rows)
         for by in GROUPS:
             counted, groups = found.groups(by)

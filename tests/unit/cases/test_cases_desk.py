@@ -1,5 +1,8 @@
 """Lists of doubts to work through: how sure, in which order, grouped; and words for all that can be shown."""
 
+import datetime as dt
+from zoneinfo import ZoneInfo
+
 import pytest
 
 from renzheng.central.cases import corrections, desk, patient_questions, penalties, powers
@@ -10,6 +13,7 @@ from renzheng.central.cases.guards import GUARDS
 from renzheng.central.cases.money import overturns
 from renzheng.central.cases.penalty_keeping import ARTICLES, PARTIES
 from renzheng.central.cases.terms import STAGES
+from renzheng.central.store.times import to_us
 from renzheng.central.texts import texts
 from renzheng.central.web.case_pages import asked as asking
 from renzheng.central.web.case_pages.asked import NARROWING
@@ -109,3 +113,12 @@ def test_an_address_of_a_list_says_all_of_it():
     assert narrowed.chosen["shape"] == "line-haemodialysis no_session"
     assert narrowed.without("shape").query() == "state=drafted&month=2026-03&sort=due"
     assert asking.read([("group", "state")]).narrowed_to("issued").states == ("issued",)
+
+
+def test_what_changed_since_a_day_begins_at_its_midnight_in_the_sites_zone():
+    zone = ZoneInfo("Asia/Shanghai")
+    now = dt.datetime(2026, 4, 7, 18, tzinfo=dt.UTC)  # the 8th there
+    for day, begins in (("yesterday", "2026-04-06T16:00+00:00"), ("2026-04-01", "2026-03-31T16:00+00:00")):
+        chosen = asking.read([("changed", day)]).choice(now, zone)
+        assert chosen.changed_us == to_us(dt.datetime.fromisoformat(begins))
+    assert not asking.read([("changed", "2026-13-01"), ("changed", "0001-01-01"), ("changed", "x")]).chosen
