@@ -18,12 +18,20 @@ from renzheng.central.audit.run import run_audit
 from renzheng.central.checks.asked import CheckAsked, as_read
 from renzheng.central.checks.evaluator import Evaluator
 from renzheng.central.checks.keeping import Kept
-from renzheng.contracts.tables import CLAIM_LINES, ITEM_CATALOGUE, PERSONS, Table, arrow_schema
+from renzheng.contracts.tables import (
+    CLAIM_LINES,
+    DIAGNOSES,
+    INSTITUTIONS,
+    ITEM_CATALOGUE,
+    PERSONS,
+    Table,
+    arrow_schema,
+)
 from renzheng.rules.knowledge.evaluating import Knowledge
 from renzheng.rules.knowledge.facts import DAY_US, EPOCH, Line, Situation, situation
 from renzheng.rules.knowledge.kinds import pair
 from renzheng.rules.knowledge.points import Kind, Point
-from renzheng.rules.knowledge.tables import CONDITIONS, with_points
+from renzheng.rules.knowledge.tables import with_points
 from renzheng.rules.pack import Pack
 
 RULES = (
@@ -99,26 +107,31 @@ def replay(kept: Sequence[Kept], world: World, folder: Path) -> Replayed:
     audited = _audited(seen, world, folder)
     differences: list[Difference] = []
     for one in kept:
-        told = {named for named in one.advised if named in judged}
+        now = seen[names[one.check_id]]
+        told = {named for named in one.advised if named in judged and _is_known(judged[named], now)}
         found = {
             named
             for named, ids in audited.get(names[one.check_id], {}).items()
-            if named in judged and _concerns(judged[named], ids, seen[names[one.check_id]])
+            if named in judged and _is_known(judged[named], now) and _concerns(judged[named], ids, now)
         }
         if told != found:
-            hits = world.knowledge.evaluate(seen[names[one.check_id]], one.stage).hits
-            now = {(hit.point.id, hit.point.version) for hit in hits}
-            differences += _differences(one, told, found, now)
+            hits = world.knowledge.evaluate(now, one.stage).hits
+            again = {(hit.point.id, hit.point.version) for hit in hits}
+            differences += _differences(one, told, found, again)
     return Replayed(len(kept), tuple(differences))
 
 
 def _judged(world: World) -> dict[Named, Point]:
-    """Return the points that the audit reads, and that ask for nothing that a replay's tables lack."""
+    """Return the points that the audit reads."""
     held = with_points(world.pack, world.knowledge.points).knowledge.values()
     read = {(row["point"], row["point_version"]) for rows in held for row in rows if row.get("point")}
     every = {(one.id, one.version): one for one in world.knowledge.points}
-    compared = {named for named in read if named in every and every[named].kind not in CONDITIONS}
-    return {named: every[named] for named in compared}
+    return {named: every[named] for named in read if named in every}
+
+
+def _is_known(point: Point, now: Situation) -> bool:
+    """Return whether a check said what a point asks; the audit's lines have no blank for a kind of visit."""
+    return point.kind is not Kind.VISIT or now.encounter.visit_type is not None
 
 
 def _differences(one: Kept, told: set[Named], found: set[Named], now: set[Named]) -> Iterator[Difference]:
@@ -158,7 +171,10 @@ def _audited(seen: Mapping[str, Situation], world: World, folder: Path) -> dict[
         return {}
     tables = folder / "tables"
     tables.mkdir(parents=True)
-    _write(tables, CLAIM_LINES, [_row(name, line) for name, line in every])
+    _write(tables, CLAIM_LINES, [_row(name, line, seen[name]) for name, line in every])
+    places = sorted({(name, line.institution_id) for name, line in every})
+    _write(tables, INSTITUTIONS, [_institution(name, place, seen[name]) for name, place in places])
+    _write(tables, DIAGNOSES, [row for name, now in seen.items() for row in _diagnoses(name, now)])
     _write(tables, PERSONS, [_person(name, now) for name, now in seen.items()])
     codes = sorted({line.code for _, line in every})
     _write(tables, ITEM_CATALOGUE, [{"item_code": code, "item_class": "other"} for code in codes])
@@ -173,14 +189,31 @@ def _audited(seen: Mapping[str, Situation], world: World, folder: Path) -> dict[
     return found
 
 
-def _row(name: str, line: Line) -> dict[str, Any]:
+def _institution(name: str, place: str, now: Situation) -> dict[str, Any]:
+    """Write an institution as one check knows it: each check has institutions of its own."""
+    level = now.encounter.level if place == now.encounter.institution_id else None
+    told = {"name": place, "region_code": "-", "timezone": AUDIT_ZONE.key}
+    return {"institution_id": f"{name}/{place}", **told, "level": None if level is None else str(level)}
+
+
+def _diagnoses(name: str, now: Situation) -> Iterator[dict[str, Any]]:
+    own = {
+        "institution_id": f"{name}/{now.encounter.institution_id}",
+        "visit_id": now.encounter.visit_id or "-",
+        "person_id": name,
+    }
+    for code in dict.fromkeys(now.encounter.diagnoses):
+        yield {**own, "diagnosis_code": code}
+
+
+def _row(name: str, line: Line, now: Situation) -> dict[str, Any]:
     wall = dt.datetime.combine(EPOCH + dt.timedelta(days=line.day), dt.time(), AUDIT_ZONE)
     return {
         "line_id": f"{name}/{_name(line)}",
-        "institution_id": line.institution_id,
+        "institution_id": f"{name}/{line.institution_id}",
         "visit_id": line.visit_id or "-",
         "person_id": name,
-        "visit_type": "outpatient",
+        "visit_type": now.encounter.visit_type or "outpatient",
         "item_code": line.code,
         "service_time": wall + dt.timedelta(microseconds=line.at_us % DAY_US),
         "quantity": Decimal(line.quantity_e4).scaleb(-4),

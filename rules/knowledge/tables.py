@@ -10,7 +10,7 @@ from renzheng.rules.known import FIRST_DAY, LAST_DAY
 from renzheng.rules.pack import Pack
 
 Row = Mapping[str, str]
-FREQUENCIES = frozenset({"hour", "day", "visit"})
+FREQUENCIES = frozenset({"hour", "day", "week", "month", "visit"})
 CONDITIONS = frozenset({Kind.VISIT, Kind.LEVEL, Kind.DIAGNOSIS, Kind.COMPANION})
 """Kinds that ask what stands around an item: its visit, institution, diagnoses or other items."""
 WINDOWS = ("visit", "day", "hours", "hour")

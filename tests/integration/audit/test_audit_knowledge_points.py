@@ -22,7 +22,7 @@ from renzheng.rules.knowledge.tables import with_points
 from renzheng.rules.pack import load_pack
 
 FIRST, LAST = dt.date(2026, 3, 1), dt.date(2026, 3, 10)
-SEEDS, PERSONS = 10, 32
+SEEDS, PERSONS = range(26, 36), 32
 VISITS = {
     "V1": ("outpatient", ("N18.001",)), "V2": ("inpatient", ("E11.9", "I10.x00")),
     "V3": ("pharmacy", ("E11.9",)), "V4": ("outpatient", ()),
@@ -42,6 +42,7 @@ POINTS = [
     point(Kind.PAIR, 6, "hours", "M2", "P1"), point(Kind.PAIR, 1, "hour", "M2", "P2"),
     point(Kind.FREQUENCY, 2, "day", "F1"), point(Kind.FREQUENCY, 3, "visit", "F2"),
     point(Kind.FREQUENCY, 1, "hour", "F3"), point(Kind.PERIOD, 2, "day", "R1", within_days=5),
+    point(Kind.FREQUENCY, 2, "week", "F4"), point(Kind.FREQUENCY, 3, "month", "F5"),
     point(Kind.SEX, "F", "", "E1", valid_to=dt.date(2026, 3, 5)),
     point(Kind.VISIT, ("inpatient",), "", "C1"), point(Kind.VISIT, ("outpatient",), "", "C2"),
     point(Kind.LEVEL, 2, "level", "C1", "L1"), point(Kind.DIAGNOSIS, ("N18", "i10."), "", "D1"),
@@ -56,7 +57,7 @@ COUNTED = [code for code in CODES if code[0] not in "CDL"]
 def world():
     """Make the days of ten seeds: lines with reversals, empty lines, and times around midnight."""
     persons, lines = [], []
-    for seed in range(SEEDS):
+    for seed in SEEDS:
         chance = random.Random(seed)
         for number in range(PERSONS):
             person = f"P{seed}-{number}"
