@@ -48,6 +48,10 @@ COUNTER_PURPOSES = (Purpose.OUTPATIENT, Purpose.PHARMACY)
 """Where somebody else may lawfully come for the patient."""
 
 
+NETWORK_IDENTITY = "national_network_identity"
+"""Among an attempt's identifiers: the national network identity service vouches, in a witness's place."""
+
+
 class Outcome(StrEnum):
     """How an attempt to establish identity ended; our decision, not the truth (ISO/IEC 2382-37)."""
 
@@ -118,7 +122,8 @@ class AttendanceData(Data):
         comparison_score: in the engine's unit, larger is more alike; None when nothing was compared.
         threshold: the score from which the engine calls it a match.
         false_match_rate: the rate that `threshold` stands for, in (0, 1].
-        witness_id: who vouched when the outcome is `manual` or `declined`.
+        witness_id: who vouched when the outcome is `manual` or `declined`; None where the national network
+            identity service did.
         reason: why the other way was taken, or why nothing was acquired; a code, not free text.
         engine: name and version of the face engine.
         identifiers: which two identifiers were used; a bed or room number never is one (WS/T 840-2025).
@@ -152,8 +157,9 @@ class AttendanceData(Data):
     def _whole(self) -> "AttendanceData":
         if self.outcome is Outcome.MATCH and (self.comparison_score is None or self.threshold is None):
             raise ValueError("a match names its comparison_score and threshold")
-        if self.outcome in (Outcome.MANUAL, Outcome.DECLINED) and self.witness_id is None:
-            raise ValueError("a manual or declined attempt names its witness_id")
+        witnessed = self.witness_id is not None or NETWORK_IDENTITY in self.identifiers
+        if self.outcome in (Outcome.MANUAL, Outcome.DECLINED) and not witnessed:
+            raise ValueError("a manual or declined attempt names its witness_id, or the network identity")
         return self
 
 

@@ -263,6 +263,28 @@ def credential(
     print(f"e-credential of {person} entered")
 
 
+@app.command("network-identity")
+def network_identity(
+    config: Config, person: Annotated[str, typer.Option(help="Who shows the code, known by other papers.")]
+) -> None:
+    """Enter by what the national network identity service knows a patient, who shows a code of its app."""
+    from renzheng.edge.device.clock import SystemClock
+    from renzheng.edge.device.network_identity import open_network_identity
+    from renzheng.edge.device.store.database import Store
+    from renzheng.edge.device.store.people import open_people
+    from renzheng.edge.settings import load_settings
+
+    settings, clock = load_settings(config), SystemClock()
+    service = open_network_identity(settings.network_identity, lambda: clock.read().wall)
+    if service is None:
+        raise InputError("No network identity service is set up.", do="Set [network_identity] url.")
+    shown = service.ask(typer.prompt("code of the app", hide_input=True))
+    store = Store(settings.device.data_dir / "device.sqlite")
+    open_people(store, settings.device).put_network_identity(person, shown.person_token)
+    store.close()
+    print(f"network identity of {person} entered")
+
+
 @voices_app.command("render")
 def voices_render(
     out: Annotated[

@@ -31,6 +31,14 @@ class CredentialTakenError(InputError):
     """An e-credential is another patient's already."""
 
 
+class NetworkIdentityUnreachedError(FaultError):
+    """The national network identity service is absent, slow, or answers something else."""
+
+
+class NetworkIdentityRefusedError(InputError):
+    """A code of the national network identity does not show who this is."""
+
+
 class GuardianNeededError(InputError):
     """A person under 14 does not consent alone; a guardian does (PIPL art. 31)."""
 

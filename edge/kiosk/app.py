@@ -30,6 +30,8 @@ from renzheng.edge.device.starting import StartAddress, only_own_pages
 from renzheng.edge.errors import (
     CallError,
     GuardianNeededError,
+    NetworkIdentityRefusedError,
+    NetworkIdentityUnreachedError,
     PhotographRefusedError,
     UnknownPersonError,
     UnknownWitnessError,
@@ -47,6 +49,7 @@ from renzheng.edge.kiosk.screen import (
     EnrolCall,
     IdentifyCall,
     LatencyCall,
+    NetworkIdentityCall,
     OtherWayCall,
     PaintedCall,
     Screen,
@@ -70,6 +73,8 @@ _PROBLEMS: dict[type[RenzhengError], tuple[int, str]] = {
     TriedTooOftenError: (403, "unknown_witness"),
     PhotographRefusedError: (422, "photograph_refused"),
     CallError: (409, "wrong_moment"),
+    NetworkIdentityRefusedError: (403, "network_identity_not_shown"),
+    NetworkIdentityUnreachedError: (503, "network_identity_unreached"),
     GuardianNeededError: (409, "guardian_needed"),
 }
 
@@ -137,6 +142,11 @@ def _add_calls(app: FastAPI, kiosk: Kiosk) -> None:
         await controller.must_take(await kiosk.witnesses.vouch(call))
         return screen()
 
+    async def network_identity(call: NetworkIdentityCall) -> Screen:
+        code = call.code.get_secret_value()
+        await controller.must_take(await asyncio.to_thread(kiosk.visitors.by_network_identity, code))
+        return screen()
+
     async def other_way(call: OtherWayCall) -> Screen:
         await controller.must_take(session.OtherWayAsked(session.Cause(call.cause)))
         return screen()
@@ -161,6 +171,7 @@ def _add_calls(app: FastAPI, kiosk: Kiosk) -> None:
     app.post("/kiosk/awake")(awake)
     app.post("/kiosk/consent")(consent)
     app.post("/kiosk/witness")(witness)
+    app.post("/kiosk/network-identity")(network_identity)
     app.post("/kiosk/go-on")(simple(session.GoOn()))
     app.post("/kiosk/other-way")(other_way)
     app.post("/kiosk/more-time")(simple(session.MoreTime()))
@@ -204,6 +215,7 @@ def _add_reports(app: FastAPI, kiosk: Kiosk, voices: Voices) -> None:
             "notice_version": set_.notice_version,
             "identifiers": [identifier.value for identifier in session.WITNESSED_IDENTIFIERS],
             "causes": [cause.value for cause in session.WITNESSED_CAUSES],
+            "network_identity": kiosk.visitors.network_identity is not None,
             "languages": voices.languages,
             "voices": voices.keys(),
             "sound": set_.sound,

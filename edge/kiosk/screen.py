@@ -181,6 +181,12 @@ class WitnessCall(_Message):
     cause: Cause
 
 
+class NetworkIdentityCall(_Message):
+    """The patient who is here shows a code of the national network identity."""
+
+    code: Annotated[SecretStr, Field(min_length=1, max_length=512)]
+
+
 class OtherWayCall(_Message):
     """Ask for the other way; the page says when its camera is the cause."""
 

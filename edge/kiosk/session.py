@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from renzheng.contracts.events import Outcome, Pad
+from renzheng.contracts.events import NETWORK_IDENTITY, Outcome, Pad
 from renzheng.contracts.ids import SessionId, WitnessId
 from renzheng.edge.device.store.people import OpenSession, Patient
 from renzheng.edge.look.attempt import TOO_SLOW
@@ -51,6 +51,7 @@ class Identifier(StrEnum):
     E_CREDENTIAL = "e_credential"
     DATE_OF_BIRTH = "date_of_birth"
     PHONE_NUMBER = "phone_number"
+    NETWORK_IDENTITY = NETWORK_IDENTITY
 
 
 WITNESSED_IDENTIFIERS = (
@@ -248,6 +249,13 @@ class Witnessed:
 
 
 @dataclass(frozen=True, slots=True)
+class NetworkIdentityShown:
+    """The national network identity service, asked by the caller, has said whose code it is."""
+
+    person_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class MoreTime:
     """Somebody is still here."""
 
@@ -270,6 +278,7 @@ Input = (
     | LookEnded
     | OtherWayAsked
     | Witnessed
+    | NetworkIdentityShown
     | MoreTime
     | Cancelled
     | Tick
@@ -379,6 +388,8 @@ def step(  # noqa: C901, PLR0911, PLR0912 - the table of transitions, one a line
             return Step(Consenting(replace(visit, face_declined=False), now_ms + rules.idle_ms))
         case OtherWay(visit), Witnessed():
             return _vouch(visit, happened, now_ms, rules)
+        case OtherWay(visit), NetworkIdentityShown(person_id) if person_id == visit.patient.person_id:
+            return _identified(state, now_ms, rules)
         case _:
             return None
 
@@ -500,19 +511,27 @@ def _ask_witness(state: State, cause: Cause, now_ms: int, rules: Rules) -> Step 
 def _vouch(visit: Visit, word: Witnessed, now_ms: int, rules: Rules) -> Step | None:
     if word.identifier is visit.identifier or word.identifier not in WITNESSED_IDENTIFIERS:
         return None
-    declined = visit.face_declined or word.cause is Cause.FACE_DECLINED
-    record = RecordAttempt(
+    record = replace(_other_way(visit, word.identifier, word.cause), witness_id=word.witness_id)
+    return Step(Done(visit, now_ms + rules.done_ms, manual=True), (record,))
+
+
+def _identified(asked: OtherWay, now_ms: int, rules: Rules) -> Step:
+    record = _other_way(asked.visit, Identifier.NETWORK_IDENTITY, asked.cause)
+    return Step(Done(asked.visit, now_ms + rules.done_ms, manual=True), (record,))
+
+
+def _other_way(visit: Visit, second: Identifier, cause: Cause) -> RecordAttempt:
+    declined = visit.face_declined or cause is Cause.FACE_DECLINED
+    return RecordAttempt(
         kind=Kind(visit.intent.value),
         patient=visit.patient,
         outcome=Outcome.DECLINED if declined else Outcome.MANUAL,
         pad=Pad.NOT_SHOWN,
-        identifiers=(visit.identifier, word.identifier),
+        identifiers=(visit.identifier, second),
         attempts=visit.failed,
-        witness_id=word.witness_id,
-        reason=word.cause.value,
+        reason=cause.value,
         session_id=_session_to_end(visit),
     )
-    return Step(Done(visit, now_ms + rules.done_ms, manual=True), (record,))
 
 
 def _tick(state: State, now_ms: int) -> Step | None:

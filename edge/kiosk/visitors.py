@@ -4,11 +4,12 @@ from datetime import timedelta
 from zoneinfo import ZoneInfo
 
 from renzheng.edge.device.clock import Clock
+from renzheng.edge.device.network_identity import open_network_identity, refused
 from renzheng.edge.device.store.people import NOTICE, Patient, People
-from renzheng.edge.errors import CallError
+from renzheng.edge.errors import CallError, UnknownPersonError
 from renzheng.edge.kiosk.expected import HISTORY, ExpectedPatient, group_of
 from renzheng.edge.kiosk.screen import IdentifyCall
-from renzheng.edge.kiosk.session import Identified, Identifier
+from renzheng.edge.kiosk.session import Identified, Identifier, NetworkIdentityShown
 from renzheng.edge.look.consents import needs_guardian
 from renzheng.edge.settings import Settings
 from renzheng.models.templates import ModelId
@@ -25,6 +26,8 @@ class Visitors:
     """
 
     def __init__(self, settings: Settings, people: People, clock: Clock, model: ModelId) -> None:
+        own = settings.network_identity
+        self.network_identity = open_network_identity(own, lambda: clock.read().wall)
         self._notice = NOTICE, settings.kiosk.notice_version
         self._zone = ZoneInfo(settings.device.time_zone)
         self._open_too_long = timedelta(hours=settings.kiosk.open_too_long_hours)
@@ -70,6 +73,21 @@ class Visitors:
             UnknownPersonError: nobody's here.
         """
         return self._known(self._people.by_credential(code), Identifier.E_CREDENTIAL)
+
+    def by_network_identity(self, code: str) -> NetworkIdentityShown:
+        """Return whose code of the national network identity this is.
+
+        Raises:
+            NetworkIdentityUnreachedError: the service cannot be asked, or none is set up.
+            NetworkIdentityRefusedError: it does not take the code, or the person is not entered here.
+        """
+        if self.network_identity is None:
+            raise refused()
+        shown = self.network_identity.ask(code)
+        try:
+            return NetworkIdentityShown(self._people.by_network_identity(shown.person_token).person_id)
+        except UnknownPersonError:
+            raise refused() from None
 
     def _known(self, patient: Patient, identifier: Identifier) -> Identified:
         now = self._clock.read().wall

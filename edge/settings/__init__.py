@@ -9,6 +9,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from renzheng.contracts.events import Purpose
 from renzheng.edge.errors import SettingsError
 from renzheng.edge.settings.counter import CounterSettings
+from renzheng.edge.settings.network_identity import NetworkIdentitySettings
 from renzheng.edge.settings.sections import Section as _Section
 from renzheng.edge.settings.sections import anchored as _anchored
 from renzheng.edge.settings.ward import WardSettings
@@ -239,6 +240,7 @@ class Settings(_Section):
     bulk: BulkSettings = BulkSettings()
     bedside: BedsideSettings = BedsideSettings()
     counter: CounterSettings = CounterSettings()
+    network_identity: NetworkIdentitySettings = NetworkIdentitySettings()
     coverage: CoverageSettings = CoverageSettings()
     kiosk: KioskSettings = KioskSettings()
     camera: CameraSettings = CameraSettings()

@@ -320,3 +320,8 @@ def _running_time(database: Database) -> None:
         " boot_ms INTEGER NOT NULL, counted_ms INTEGER NOT NULL) STRICT"
     )
     database.execute("UPDATE pin_tries SET until_ms = max(0, until_ms - last_ms), last_ms = 0")
+
+
+@MIGRATIONS(name="0013_kinds_of_credentials")
+def _kinds_of_credentials(database: Database) -> None:
+    database.execute("ALTER TABLE credentials ADD COLUMN kind TEXT NOT NULL DEFAULT 'e_credential'")

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from pathlib import Path
+from typing import Literal
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlite_utils import Database
@@ -68,6 +69,21 @@ class PastSession:
 def mask(number: str) -> str:
     """Show the last four characters of a card number; of a short one, the last two."""
     return "****" + number[-min(4, len(number) // 2) :]
+
+
+CredentialKind = Literal["e_credential", "network_identity"]
+
+
+_CREDENTIAL = (
+    "SELECT p.* FROM patients p JOIN credentials c USING (person_id) WHERE c.credential_hash IN"
+    " (SELECT value FROM json_each(?)) AND c.kind = "
+)
+_E_CREDENTIAL, _NETWORK_IDENTITY = _CREDENTIAL + "'e_credential'", _CREDENTIAL + "'network_identity'"
+
+
+def _network_identity(token: str) -> str:
+    """Write a token of the service apart from what QR codes hold."""
+    return f"network identity\n{token}"
 
 
 def _credential_hash(content: str) -> str:
@@ -277,13 +293,13 @@ class People:
         Raises:
             UnknownPersonError: no patient here has this e-credential.
         """
-        return self._one(
-            "SELECT p.* FROM patients p JOIN credentials USING (person_id) WHERE credential_hash IN"
-            " (SELECT value FROM json_each(?))",
-            self._kept_as(_credential_hash(content)),
-        )
+        return self._by_credential(content, "e_credential")
 
-    def put_credential(self, person_id: str, content: str) -> None:
+    def _by_credential(self, content: str, kind: CredentialKind) -> Patient:
+        of_kind = _E_CREDENTIAL if kind == "e_credential" else _NETWORK_IDENTITY
+        return self._one(of_kind, self._kept_as(_credential_hash(content)))
+
+    def put_credential(self, person_id: str, content: str, *, kind: CredentialKind = "e_credential") -> None:
         """Enter a patient's e-credential in place of any older one; its content is not kept, its hash is.
 
         Raises:
@@ -302,8 +318,21 @@ class People:
                 do="Look at whose code it is; a lent credential is for the bureau to hear of.",
             )
         with self.store.writing() as database:
-            database.execute("DELETE FROM credentials WHERE person_id = ?", (person_id,))
-            database.execute("INSERT INTO credentials VALUES (?, ?)", (self._credential(content), person_id))
+            database.execute("DELETE FROM credentials WHERE person_id = ? AND kind = ?", (person_id, kind))
+            row = (self._credential(content), person_id, kind)
+            database.execute("INSERT INTO credentials VALUES (?, ?, ?)", row)
+
+    def by_network_identity(self, token: str) -> Patient:
+        """Find a patient by what the national network identity service calls them.
+
+        Raises:
+            UnknownPersonError: nobody is entered here under it.
+        """
+        return self._by_credential(_network_identity(token), "network_identity")
+
+    def put_network_identity(self, person_id: str, token: str) -> None:
+        """Enter what the national network identity service calls a patient; raises as `put_credential`."""
+        self.put_credential(person_id, _network_identity(token), kind="network_identity")
 
     def _one(self, sql: str, value: str) -> Patient:
         row = self.store.row(sql, value)

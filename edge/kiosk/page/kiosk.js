@@ -119,6 +119,7 @@ function arrive(next, before) {
   if (next.screen === "other_way") {
     chosen = { identifier: null, cause: next.cause };
     padTarget = $("witness");
+    $("network-form").hidden = !settings.network_identity;
     options();
   }
   voice.tell(spoken(next.screen));
@@ -134,7 +135,8 @@ function spoken(name) {
 // Nobody's name, number or PIN stays in the page; what the card reader is typing just now does.
 function forget(before) {
   if (before !== "asleep" && !isReading()) $("card").value = "";
-  $("witness").value = $("pin").value = "";
+  $("witness").value = $("pin").value = $("network-code").value = "";
+  put($("network-problem"), "");
   put($("witness-problem"), "");
   if (!["scan", "away"].includes(before)) put($("idle-problem"), "");
 }
@@ -319,6 +321,12 @@ function listen() {
     const answer = await ask("/kiosk/witness", { witness_id: $("witness").value, pin: $("pin").value, ...chosen });
     if (answer.problem === "offline") tell("link.not_sent"); else $("pin").value = "";
     problem($("witness-problem"), answer);
+  };
+  $("network-form").onsubmit = async (event) => {
+    event.preventDefault();
+    const code = $("network-code").value.trim();
+    $("network-code").value = "";   // good for one question
+    if (code) problem($("network-problem"), await ask("/kiosk/network-identity", { code }));
   };
   let asked = performance.now();
   $("witness-form").addEventListener("pointerdown", () => {   // whoever is at work here is not asked whether they are
