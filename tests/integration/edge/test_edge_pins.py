@@ -276,7 +276,8 @@ def test_what_an_earlier_version_kept_is_brought_up_to_date(desk):
     key = template_key(desk.folder / "template.key")
     with desk.store.writing() as database:
         database.execute("INSERT INTO patients VALUES ('P1', '王', '****1111', ?)", (_card_hash("62221111"),))
-        database.execute("INSERT INTO credentials VALUES (?, 'P1')", (_credential_hash("QR"),))
+        kept = (_credential_hash("QR"), "P1", "e_credential")
+        database.execute("INSERT INTO credentials VALUES (?, ?, ?)", kept)
         database.execute(
             "INSERT INTO person_references VALUES ('r', 'P1', 'dlib:0123456789ab:128', ?, 'photo', 'x')",
             (seal(template(1), key, "P1"),),
