@@ -262,6 +262,10 @@ def _flag(made: Replayed, entry: Entry) -> dict[str, Any]:
     return outcome(after)
 
 
+def _comment(made: Replayed, entry: Entry) -> dict[str, Any]:
+    return outcome(made.doubts[entry.doubt_id])
+
+
 def _on_a_doubt(made: Replayed, entry: Entry) -> dict[str, Any]:
     doubt = made.doubts[entry.doubt_id]
     sealed, opened = entry.more.get("sealed"), entry.more.get("opened")
@@ -308,6 +312,7 @@ def _votes(made: Replayed, entry: Entry) -> tuple[Body, tuple[Opinion, ...]]:
 _AGAIN: Mapping[str, Callable[[Replayed, Entry], dict[str, Any]]] = {
     "draft": _draft,
     "flag": _flag,
+    "comment": _comment,
     "issue": _issue,
     "receive": _receive,
     "panel": _panel,

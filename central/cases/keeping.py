@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from renzheng.central.access.roles import Role
 from renzheng.central.cases import (
     acts,
+    comments,
     drafting,
     freezing,
     frozen_log,
@@ -24,6 +25,7 @@ from renzheng.central.cases import (
     records,
 )
 from renzheng.central.cases.candidates import candidates
+from renzheng.central.cases.comments import Comment
 from renzheng.central.cases.doubts import Case, CaseState, Doubt, Flag, Opinion, State
 from renzheng.central.cases.drafting import Candidate
 from renzheng.central.cases.due import Due
@@ -215,6 +217,28 @@ class Cases(Steps):
                     except CaseError as error:  # it comes before anything of the step is written
                         refused.append((doubt_id, error))
         return Many(done, refused)
+
+    def comment(self, actor: Actor, doubt_id: str, text: str) -> Comment:
+        """Write a comment on a doubt; nothing of the doubt changes.
+
+        Raises:
+            NotFoundError: there is no such doubt that the actor sees.
+            BodyError: it says nothing, or too much.
+            StepRefusedError: the case is closed.
+        """
+        comment = comments.written(actor, text, self._now())
+        with self._writing() as connection:
+            doubt = reading.doubt_of(connection, actor, doubt_id)
+            case = reading.case_record(connection, doubt.case_id)
+            if case.state is CaseState.CLOSED:
+                raise StepRefusedError("closed", "The case is closed.")
+            comments.keep(connection, actor, doubt, comment)
+            more = {"comment": comment.comment_id, "sha256": comment.sha256}
+            after = journal.outcome(doubt)
+            self._write(
+                connection, case, actor, comments.ACT, doubt_id=doubt_id, more=more, after=after, now=comment.at
+            )
+        return comment
 
     def ahead(self, actor: Actor, doubt_id: str) -> Mapping[str, tuple[str, str] | None]:
         """Say what an actor can do on a doubt: by act None, or the guard that refuses it whatever is sent.

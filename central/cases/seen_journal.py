@@ -20,7 +20,7 @@ from renzheng.central.cases.errors import JournalError
 from renzheng.central.cases.guards import Actor
 from renzheng.central.cases.journal import Entry, Kept, Replayed
 
-WITHHELD = frozenset({"drop", "refer", "receipt", "referral_answer"})
+WITHHELD = frozenset({"drop", "refer", "receipt", "referral_answer", "comment"})
 """Steps of which an institution is not told."""
 WITHOUT_THE_REASON = frozenset({"confirm"})
 NUMBERED = "bureau"

@@ -868,7 +868,7 @@ doubts = _table(
     Column("line_id", Text),  # the first of its lines
     Column("verdict", Text),
     Column("confirmed", Integer),
-    Column("changed_at", _Big),  # its last step
+    Column("changed_at", _Big, index=True),  # its last step
     Column("record", LargeBinary, nullable=False),  # the whole doubt, as JSON
     Column("due_at", _Big, index=True),  # the next step; empty where none is due, or the clock stands still
     Column("service_day", Text),  # of its first line, as the newest audit has it; empty when that has none
@@ -912,6 +912,29 @@ doubt_evidence = _table(
     "doubt_evidence",
     Column("doubt_id", Text, ForeignKey("doubts.doubt_id"), primary_key=True),
     Column("evidence", LargeBinary, nullable=False),  # as it was hashed, JSON
+)
+
+# Notes of colleagues on doubts; the case's journal holds the hash of each.
+doubt_comments = _table(
+    "doubt_comments",
+    Column("comment_id", Text, primary_key=True),
+    Column("doubt_id", Text, ForeignKey("doubts.doubt_id"), nullable=False, index=True),
+    Column("of_institution", Integer, nullable=False),  # written by its people, for its people; 0 the bureau's
+    Column("account_id", Text, nullable=False),
+    Column("at", _Big, nullable=False),
+    Column("text", Text, nullable=False),
+    rowid=False,
+)
+
+# Lists of doubts that an account has given a name.
+doubt_filters = _table(
+    "doubt_filters",
+    Column("filter_id", Text, primary_key=True),
+    Column("account_id", Text, ForeignKey("accounts.account_id"), nullable=False, index=True),
+    Column("name", Text, nullable=False),
+    Column("query", Text, nullable=False),
+    Column("saved_at", _Big, nullable=False),
+    rowid=False,
 )
 
 # Devices' signed batches that frozen evidence names, each once whatever names it.

@@ -21,6 +21,7 @@ from renzheng.central.access.roles import Permission, Role
 from renzheng.central.cases import (
     attachments,
     bundle,
+    comments,
     frozen_log,
     later,
     letters,
@@ -202,6 +203,11 @@ def shown_doubt(
             for one in (doubt.referrals if of_the_bureau else ())
         ],
     }  # fmt: skip
+
+
+def shown_comment(one: comments.Comment) -> dict[str, Any]:
+    """Return a comment as the API shows it."""
+    return {"id": one.comment_id, "account": one.account, "at": one.at, "text": one.text, "sha256": one.sha256}
 
 
 def shown_term(doubt: Doubt, case: Case) -> dict[str, Any]:
@@ -488,6 +494,28 @@ def _add_steps(router: APIRouter, database: Database, cases: Cases) -> None:
             for one in drafted.left
         ]
         return {"cases": shown, "added": drafted.added, "left": left}
+
+    @router.get("/doubts/{doubt_id}/comments")
+    @needs(Permission.CASES)
+    def read_comments(request: Request, doubt_id: Id) -> Response:
+        """Read the comments of one's own side: the bureau's, or the institution's."""
+        actor = actor_of(database, request)
+        with database.reading() as connection:
+            doubt = reading.doubt_of(connection, actor, doubt_id)
+            found = comments.seen(connection, actor, doubt)
+        viewer.note_persons([doubt.person_id])
+        return answered({"comments": [shown_comment(one) for one in found]})
+
+    @router.post("/doubts/{doubt_id}/comments")
+    @needs(Permission.CASES_STEP)
+    async def comment(request: Request, doubt_id: Id) -> Response:
+        """Write a comment (`text`) for one's own side; nothing of the doubt changes."""
+
+        def do(body: Mapping[str, Any]) -> dict[str, Any]:
+            actor = actor_of(database, request)
+            return shown_comment(cases.comment(actor, doubt_id, text_of(body, "text")))
+
+        return await _done(request, do)
 
     @router.post("/doubts/{doubt_id}/{act}")
     @needs(Permission.CASES_STEP)

@@ -13,7 +13,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import RedirectResponse
 
 from renzheng.central.access.roles import Permission
-from renzheng.central.cases import attachments, lists, patient_questions, reading
+from renzheng.central.cases import attachments, comments, lists, patient_questions, reading
 from renzheng.central.cases.acts import ACTS, REFERRED_TO
 from renzheng.central.cases.doubts import DECISIONS, POSITIONS, Doubt
 from renzheng.central.cases.errors import CaseError
@@ -62,6 +62,12 @@ def build_router(office: Office) -> APIRouter:
     def show_doubt(request: Request, doubt_id: str, part: bool = False) -> Response:
         return _show(request, office, doubt_id, part=part)
 
+    @router.post("/doubts/{doubt_id}/comments")
+    @needs(Permission.CASES_STEP)
+    async def comment(request: Request, doubt_id: str) -> Response:
+        sent = await read_sent(request)
+        return await run_in_threadpool(_comment, request, office, doubt_id, sent)
+
     @router.post("/doubts/{doubt_id}/{act}")
     @needs(Permission.CASES_STEP)
     async def take(request: Request, doubt_id: str, act: str) -> Response:
@@ -85,6 +91,16 @@ def _take(request: Request, office: Office, doubt_id: str, act: str, sent: Sent)
     more = f"&list={quote(query)}" if query else ""
     of = f"&of={doubt_id}" if then != doubt_id else ""
     return RedirectResponse(f"/doubts/{then}?did={act}{of}{more}", status_code=303)
+
+
+def _comment(request: Request, office: Office, doubt_id: str, sent: Sent) -> Response:
+    query = sent.text("list")[:MOST_QUERY]
+    try:
+        office.cases.comment(office.actor(request), doubt_id, sent.short("text"))
+    except CaseError as error:
+        return _show(request, office, doubt_id, outcome=refused(request, error, sent, comments.ACT))
+    more = f"?list={quote(query)}" if query else ""
+    return RedirectResponse(f"/doubts/{doubt_id}{more}#comments", status_code=303)
 
 
 def _hand_in(office: Office, actor: Actor, doubt_id: str, sent: Sent, t: Texts) -> tuple[list[str], str]:
@@ -144,6 +160,7 @@ def _show(
             asked = patient_questions.read(connection, [doubt_id]).get(doubt_id)
             values["question"] = None if reading.is_of_a_hospital(actor) else asked
             values["may_put"] = asked is None and bool(patient_questions.PUTS & actor.roles)
+            values["comments"] = comments.seen(connection, actor, doubt)
             values["doctors"] = doctors_of(connection, actor.institutions)
         ahead = office.cases.ahead(actor, doubt_id)
         before, after = _around(office, actor, query, doubt_id)

@@ -13,7 +13,7 @@ from fastapi.responses import RedirectResponse, StreamingResponse
 
 from renzheng.central.access import accounts
 from renzheng.central.access.roles import Permission, Role
-from renzheng.central.cases import acts, desk, worklists
+from renzheng.central.cases import acts, desk, filters, worklists
 from renzheng.central.cases.desk import Row
 from renzheng.central.cases.doubts import State
 from renzheng.central.cases.errors import CaseError, StaleError
@@ -92,6 +92,12 @@ def _add_pages(router: APIRouter, office: Office) -> None:
         told = {"done": done, "act": act if act in BULK else "", "added": added}
         return _show(request, office, number=page, beside=(after or before, bool(before)), told=told)
 
+    @router.post("/doubts/filters")
+    @needs(Permission.CASES)
+    async def keep_filter(request: Request) -> Response:
+        sent = await read_sent(request)
+        return await run_in_threadpool(_keep_filter, request, office, sent)
+
     @router.post("/doubts/acts")
     @needs(Permission.CASES_STEP)
     async def take_many(request: Request) -> Response:
@@ -125,6 +131,7 @@ def _show(
         doctors = doctors_of(connection, actor.institutions) if "assign" in offered else []
         first = (number - 1) * ROWS_A_PAGE
         seen = held.versions(MOST_DOUBTS) if offered else {}
+        own = filters.of_account(connection, actor.account)
         shown = [] if asked.group else _page_of(held, list(seen), first, beside)
         counted, groups = held.groups(asked.group, ROWS_A_PAGE, first) if asked.group else (0, [])
     seal = desk.seal(seen)
@@ -140,6 +147,7 @@ def _show(
         "doubts.html",
         status=status,
         asked=asked,
+        filters=own,
         rows=shown,
         groups=groups,
         total=total,
@@ -163,6 +171,22 @@ def _show(
         now=office.clock(),
         **{"done": 0, "act": "", "added": 0, **(told or {})},
     )
+
+
+def _keep_filter(request: Request, office: Office, sent: Sent) -> Response:
+    """Keep a list under a name of one's own, or let go of one; of whom a list is, is not kept."""
+    asked = asking.read(parse_qsl(sent.text("list"))).without("person")
+    account, query = office.actor(request).account, asked.query()
+    try:
+        with office.database.writing() as connection:
+            if removed := sent.text("remove"):
+                filters.remove(connection, account, removed)
+            else:
+                filters.save(connection, account, sent.short("name"), query, to_us(office.clock()))
+    except CaseError as error:
+        refusal = refusal_of(error, words(request))
+        return _show(request, office, status=STATUSES[type(error)], refused=[(refusal, ())], query=query)
+    return RedirectResponse(asked.address(), status_code=303)
 
 
 def _page_of(held: Worklist, seen: Sequence[str], first: int, beside: tuple[str, bool]) -> list[Row]:

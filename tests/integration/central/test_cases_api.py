@@ -230,6 +230,38 @@ def test_who_may_what_and_whose_rows_are_whose(bureau):
     assert bureau.ask("auditor", "GET", f"/cases/{case['id']}/bundle").status == 200
 
 
+def test_comments_are_for_ones_own_side_and_the_journal_holds_their_hash(bureau):
+    case = issued(bureau)
+    bureau.post("office-1", f"/cases/{case['id']}/receive")
+    doubt = f"/doubts/{case['doubts'][1]['id']}"
+    ours = bureau.post("auditor", f"{doubt}/comments", {"text": "去年同样"})
+    theirs = bureau.post("office-1", f"{doubt}/comments", {"text": "请吴医生看"})
+    before = bureau.get("auditor", doubt)["version"]
+    assert bureau.get("reviewer", f"{doubt}/comments")["comments"] == [ours]
+    assert bureau.get("office-1", f"{doubt}/comments")["comments"] == [theirs]
+    assert bureau.ask("doctor-1", "GET", f"{doubt}/comments").status == 404, "it is not assigned to them"
+    bureau.post("office-1", f"{doubt}/assign", {"doctor": "doctor-1"})
+    assert bureau.get("doctor-1", f"{doubt}/comments")["comments"] == [theirs]
+    assert bureau.get("auditor", doubt)["version"] == before + 1, "of the assignment alone"
+    for who in ("office-2", "doctor-2"):
+        assert bureau.ask(who, "GET", f"{doubt}/comments").status == 404
+        assert bureau.refused(who, f"{doubt}/comments", {"text": "x"})[0] == 404
+    assert bureau.refused("auditor", f"{doubt}/comments", {"text": " "})[0] == 422
+    assert bureau.refused("auditor", f"{doubt}/comments", {"text": "x" * 2001})[0] == 422
+    told = bureau.ask("auditor", "GET", f"/cases/{case['id']}/journal").body.decode()
+    assert (ours["sha256"] in told, theirs["sha256"] in told, "吴医生" in told) == (True, True, False)
+    shown = bureau.ask("office-1", "GET", f"/cases/{case['id']}/journal").body.decode()
+    assert ours["sha256"] not in shown
+    for who in ("auditor", "office-1"):
+        (bureau.folder / "case.zip").write_bytes(bureau.ask(who, "GET", f"/cases/{case['id']}/bundle").body)
+        run("case", "verify", bureau.folder / "case.zip")
+    bureau.post("office-1", f"{doubt}/submit", {"position": "contest", "text": "x"})
+    bureau.post("reviewer", f"{doubt}/review", {"decision": "uphold", "reason": "x", "medical": True})
+    bureau.post("reviewer-2", f"{doubt}/review", {"decision": "uphold", "reason": "x"})
+    assert bureau.get("expert-1", f"{doubt}/comments")["comments"] == [], "before the votes are in"
+    assert bureau.get("approver", f"{doubt}/comments")["comments"] == [ours]
+
+
 def test_an_institution_is_not_told_what_was_withdrawn_before_it_was_issued_nor_what_was_referred(bureau):
     drafted = bureau.post("auditor", "/cases/draft", {"month": "2026-03", "institution_id": "H1"})
     (case,) = drafted["cases"]

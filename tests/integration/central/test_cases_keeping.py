@@ -16,7 +16,7 @@ from renzheng.central.access import access_log, accounts
 from renzheng.central.access.access_log import Wanted
 from renzheng.central.access.accounts import New
 from renzheng.central.access.roles import Role
-from renzheng.central.cases import journal, keeping, lists, penalty_keeping, powers, reading
+from renzheng.central.cases import filters, journal, keeping, lists, penalty_keeping, powers, reading
 from renzheng.central.cases.desk import GROUPS
 from renzheng.central.cases.doubts import CaseState, State
 from renzheng.central.cases.errors import (
@@ -475,3 +475,23 @@ def test_taking_a_case_away_from_a_shell_is_written_down_first(desk, tmp_path):
     assert persons
     assert (entries[0]["act"], entries[0]["persons"]) == ("case_bundle", persons)
     assert taken.exists()
+
+
+def test_named_lists_are_an_accounts_own(desk):
+    with desk.database.writing() as connection:
+        for name in ("gao", "lin"):
+            accounts.add(connection, New(name, frozenset({Role.AUDITOR})), "test", desk.now)
+        filters.save(connection, "lin", "  to   look at ", "state=drafted", 1)
+        filters.save(connection, "lin", "to look at", "state=drafted&sort=due", 2)
+        filters.save(connection, "gao", "to look at", "state=final", 3)
+        (own,) = filters.of_account(connection, "lin")
+        assert (own.name, own.query) == ("to look at", "state=drafted&sort=due")
+        filters.remove(connection, "gao", own.filter_id)
+        assert filters.of_account(connection, "lin") == [own]
+        for number in range(1, filters.MOST):
+            filters.save(connection, "lin", f"list {number}", "", 4)
+        for name in ("", "x" * 61, "one more"):
+            with pytest.raises(BodyError):
+                filters.save(connection, "lin", name, "", 5)
+        filters.remove(connection, "lin", own.filter_id)
+        assert len(filters.of_account(connection, "lin")) == filters.MOST - 1

@@ -53,7 +53,7 @@ SHOWN = {
     "corrections.proof": (corrections.REVERSAL, corrections.RECEIPT),
     "power": powers.LOWER,
     "patient_said": (*ANSWERS, *NO_ANSWERS),
-    "act": (*ACTS, *CASE_ACTS, "flag", "first_review", "re_review"),
+    "act": (*ACTS, *CASE_ACTS, "flag", "comment", "first_review", "re_review"),
     "case_act": CASE_ACTS,
     "doubt.state": State,
     "case.state": CaseState,
