@@ -234,10 +234,10 @@ class Cases(Steps):
                 raise StepRefusedError("closed", "The case is closed.")
             comments.keep(connection, actor, doubt, comment)
             more = {"comment": comment.comment_id, "sha256": comment.sha256}
-            after = journal.outcome(doubt)
             self._write(
-                connection, case, actor, comments.ACT, doubt_id=doubt_id, more=more, after=after, now=comment.at
-            )
+                connection, case, actor, comments.ACT, doubt_id=doubt_id, more=more,
+                after=journal.outcome(doubt), now=comment.at,
+            )  # fmt: skip
         return comment
 
     def ahead(self, actor: Actor, doubt_id: str) -> Mapping[str, tuple[str, str] | None]:

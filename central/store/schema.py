@@ -919,7 +919,7 @@ doubt_comments = _table(
     "doubt_comments",
     Column("comment_id", Text, primary_key=True),
     Column("doubt_id", Text, ForeignKey("doubts.doubt_id"), nullable=False, index=True),
-    Column("of_institution", Integer, nullable=False),  # written by its people, for its people; 0 the bureau's
+    Column("of_institution", Integer, nullable=False),  # by its people, for its people; 0 the bureau's
     Column("account_id", Text, nullable=False),
     Column("at", _Big, nullable=False),
     Column("text", Text, nullable=False),

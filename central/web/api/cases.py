@@ -96,6 +96,7 @@ def build_router(  # noqa: PLR0917 - what every route may need
     _add_lists(router, database, zone)
     _add_reading(router, database)
     _add_proofs(router, database, signed_by, zone)
+    _add_comments(router, database, cases)
     _add_steps(router, database, cases)
     _add_many(router, database, cases)
     _add_attachments(router, database, clock, scan)
@@ -207,7 +208,13 @@ def shown_doubt(
 
 def shown_comment(one: comments.Comment) -> dict[str, Any]:
     """Return a comment as the API shows it."""
-    return {"id": one.comment_id, "account": one.account, "at": one.at, "text": one.text, "sha256": one.sha256}
+    return {
+        "id": one.comment_id,
+        "account": one.account,
+        "at": one.at,
+        "text": one.text,
+        "sha256": one.sha256,
+    }
 
 
 def shown_term(doubt: Doubt, case: Case) -> dict[str, Any]:
@@ -472,6 +479,30 @@ def _whole_doubt(connection: sa.Connection, doubt: Doubt) -> dict[str, Any]:
     return _shown_doubts(connection, [(doubt, case)])[0]
 
 
+def _add_comments(router: APIRouter, database: Database, cases: Cases) -> None:
+    @router.get("/doubts/{doubt_id}/comments")
+    @needs(Permission.CASES)
+    def read_comments(request: Request, doubt_id: Id) -> Response:
+        """Read the comments of one's own side: the bureau's, or the institution's."""
+        actor = actor_of(database, request)
+        with database.reading() as connection:
+            doubt = reading.doubt_of(connection, actor, doubt_id)
+            found = comments.seen(connection, actor, doubt)
+        viewer.note_persons([doubt.person_id])
+        return answered({"comments": [shown_comment(one) for one in found]})
+
+    @router.post("/doubts/{doubt_id}/comments")
+    @needs(Permission.CASES_STEP)
+    async def comment(request: Request, doubt_id: Id) -> Response:
+        """Write a comment (`text`) for one's own side; nothing of the doubt changes."""
+
+        def do(body: Mapping[str, Any]) -> dict[str, Any]:
+            actor = actor_of(database, request)
+            return shown_comment(cases.comment(actor, doubt_id, text_of(body, "text")))
+
+        return await _done(request, do)
+
+
 def _add_steps(router: APIRouter, database: Database, cases: Cases) -> None:
     @router.post("/cases/draft")
     @needs(Permission.CASES_DRAFT)
@@ -494,28 +525,6 @@ def _add_steps(router: APIRouter, database: Database, cases: Cases) -> None:
             for one in drafted.left
         ]
         return {"cases": shown, "added": drafted.added, "left": left}
-
-    @router.get("/doubts/{doubt_id}/comments")
-    @needs(Permission.CASES)
-    def read_comments(request: Request, doubt_id: Id) -> Response:
-        """Read the comments of one's own side: the bureau's, or the institution's."""
-        actor = actor_of(database, request)
-        with database.reading() as connection:
-            doubt = reading.doubt_of(connection, actor, doubt_id)
-            found = comments.seen(connection, actor, doubt)
-        viewer.note_persons([doubt.person_id])
-        return answered({"comments": [shown_comment(one) for one in found]})
-
-    @router.post("/doubts/{doubt_id}/comments")
-    @needs(Permission.CASES_STEP)
-    async def comment(request: Request, doubt_id: Id) -> Response:
-        """Write a comment (`text`) for one's own side; nothing of the doubt changes."""
-
-        def do(body: Mapping[str, Any]) -> dict[str, Any]:
-            actor = actor_of(database, request)
-            return shown_comment(cases.comment(actor, doubt_id, text_of(body, "text")))
-
-        return await _done(request, do)
 
     @router.post("/doubts/{doubt_id}/{act}")
     @needs(Permission.CASES_STEP)

@@ -23,6 +23,7 @@ from renzheng.central.cases.worklists import Total, Worklist
 from renzheng.central.lists import sheets
 from renzheng.central.store import viewer
 from renzheng.central.store.reading import institution_names
+from renzheng.central.store.times import to_us
 from renzheng.central.texts import Texts
 from renzheng.central.web.api.cases import MOST_DOUBTS, STATUSES
 from renzheng.central.web.case_pages import asked as asking

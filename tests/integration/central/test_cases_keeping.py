@@ -480,7 +480,12 @@ def test_taking_a_case_away_from_a_shell_is_written_down_first(desk, tmp_path):
 def test_named_lists_are_an_accounts_own(desk):
     with desk.database.writing() as connection:
         for name in ("gao", "lin"):
-            accounts.add(connection, New(name, frozenset({Role.AUDITOR})), "test", desk.now)
+            accounts.add(
+                connection,
+                New(name, frozenset({Role.AUDITOR})),
+                "test",
+                dt.datetime(2026, 4, 7, tzinfo=dt.UTC),
+            )
         filters.save(connection, "lin", "  to   look at ", "state=drafted", 1)
         filters.save(connection, "lin", "to look at", "state=drafted&sort=due", 2)
         filters.save(connection, "gao", "to look at", "state=final", 3)

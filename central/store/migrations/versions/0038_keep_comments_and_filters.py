@@ -36,9 +36,7 @@ def upgrade() -> None:
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("query", sa.Text(), nullable=False),
         sa.Column("saved_at", BIG, nullable=False),
-        sa.ForeignKeyConstraint(
-            ["account_id"], ["accounts.account_id"], name="fk_doubt_filters_account_id"
-        ),
+        sa.ForeignKeyConstraint(["account_id"], ["accounts.account_id"], name="fk_doubt_filters_account_id"),
         sa.PrimaryKeyConstraint("filter_id", name="pk_doubt_filters"),
         sqlite_with_rowid=False,
         sqlite_strict=True,
