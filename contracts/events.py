@@ -300,6 +300,31 @@ class CoverageData(Data):
         return self
 
 
+class MachineRunData(Data):
+    """One run of a treatment machine, as its own log tells it.
+
+    Args:
+        person_id: whom the log names; None where it names nobody.
+        file: name of the log's file.
+        offset: where in it the line begins, in bytes.
+    """
+
+    machine_id: Text
+    started_at: UtcDatetime
+    ended_at: UtcDatetime
+    person_id: Text | None = None
+    serial_number: Text | None = None
+    accession_number: Text | None = None
+    file: Text
+    offset: Annotated[int, Field(ge=0)]
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "MachineRunData":
+        if self.ended_at < self.started_at:
+            raise ValueError("ended_at is before started_at")
+        return self
+
+
 class DeviceData(Data):
     """The agent started or stopped."""
 
@@ -560,6 +585,13 @@ class DeviceCoverage(_Event):
     data: CoverageData
 
 
+class MachineRun(_Event):
+    """A machine's log told of a run; the device that signs it only read it."""
+
+    type: Literal["renzheng.v1.machine.run"] = "renzheng.v1.machine.run"
+    data: MachineRunData
+
+
 class DeviceStarted(_Event):
     """The agent started."""
 
@@ -635,6 +667,7 @@ Event = (
     | NoticeSeen
     | EnrolmentCaptured
     | DeviceCoverage
+    | MachineRun
     | DeviceStarted
     | DeviceStopped
     | DeviceClock

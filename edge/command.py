@@ -13,6 +13,7 @@ from renzheng.contracts.errors import InputError
 from renzheng.edge.bedside.command import bedside, inspector
 from renzheng.edge.counter.command import counter
 from renzheng.edge.device.command import log_app
+from renzheng.edge.machine.command import machine
 from renzheng.edge.ward.command import app as ward_app
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ app.add_typer(log_app, name="log")
 app.command()(bedside)
 app.command()(inspector)
 app.command()(counter)
+app.command()(machine)
 voices_app = typer.Typer(no_args_is_help=True, help="The kiosk's spoken prompts.")
 app.add_typer(voices_app, name="voices")
 app.add_typer(ward_app, name="ward")

@@ -15,6 +15,7 @@ KNOWN = "carried_over: the event is here already."
 _SAME: Mapping[str, tuple[str, ...]] = {
     "attendance": ("occurred_at", "event_id"),
     "counter_identifications": ("occurred_at", "event_id"),
+    "machine_runs": ("started_at", "machine_id", "ended_at", "person_id", "accession_number"),
     "coverage": ("from_at", "to_at", "state"),
     "spot_checks": ("drawn_at", "check_id", "answered_at", "result"),
     "device_clocks": ("occurred_at", "change", "trusted"),

@@ -39,6 +39,10 @@ def _sells(event: Any, purpose: str, bureau: bool) -> bool:
     return not bureau and purpose in COUNTERS and event.data.purpose._value_ == purpose
 
 
+def _runs(_event: Any, purpose: str, bureau: bool) -> bool:
+    return not bureau and purpose in DOORS
+
+
 def _covers(event: Any, purpose: str, _bureau: bool) -> bool:
     return bool(event.data.purpose._value_ == purpose)
 
@@ -49,6 +53,7 @@ MAY: Mapping[type, May] = {
     quick.struct_of(events.Presence): _sees,
     quick.struct_of(events.IdentityCheck): _identifies,
     quick.struct_of(events.CounterIdentification): _sells,
+    quick.struct_of(events.MachineRun): _runs,
     quick.struct_of(events.DeviceCoverage): _covers,
 }
 """By event type: whether a device of a purpose, of a bureau or not, may say it. Other types: any device."""

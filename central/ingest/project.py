@@ -162,6 +162,24 @@ def _coverage(event: Any, device_id: str, sequence: int, received_us: int) -> Pr
     return Projection("coverage", row)
 
 
+def _run(event: Any, device_id: str, sequence: int, received_us: int) -> Projection:
+    data = event.data
+    row = (
+        device_id,
+        sequence,
+        data.institution_id,
+        data.machine_id,
+        data.person_id,
+        to_us(data.started_at),
+        to_us(data.ended_at),
+        "device",
+        data.serial_number,
+        data.accession_number,
+        received_us,
+    )
+    return Projection("machine_runs", row)
+
+
 def _spot_check(event: Any, device_id: str, sequence: int, received_us: int) -> Projection:
     data = event.data
     row = (
@@ -198,6 +216,7 @@ _PROJECTIONS: Mapping[type, _Make] = {
     quick.struct_of(events.IdentityCheck): _attendance("identity_check"),
     quick.struct_of(events.CounterIdentification): _counter,
     quick.struct_of(events.DeviceCoverage): _coverage,
+    quick.struct_of(events.MachineRun): _run,
     quick.struct_of(events.SpotCheckAnswered): _spot_check,
     quick.struct_of(events.DeviceClock): _clock,
 }

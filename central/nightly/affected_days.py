@@ -12,7 +12,7 @@ reopen the stay.
 import duckdb
 
 from renzheng.central.audit.request import DAY_US
-from renzheng.central.nightly.partitions import as_date
+from renzheng.central.nightly.partitions import RUNS, as_date
 from renzheng.contracts.tables import HAEMODIALYSIS_CLASSES, SERVICE_CLASSES
 
 FAR_DAY = 80_000
@@ -62,6 +62,7 @@ CHANGES = {
     "counter_identifications": f"SELECT {_OF_PERSON}, {_OWN_DAYS} FROM changed",
     "spot_checks": f"SELECT {_OF_PERSON}, {_OWN_DAYS} FROM changed",
     "machine_sessions": f"SELECT {_OF_PERSON}, {_OWN_DAYS} FROM changed",
+    RUNS: f"SELECT {_OF_PERSON}, {_OWN_DAYS} FROM changed",
     "claim_lines": f"SELECT {_OF_PERSON}, {_OWN_DAYS} FROM changed",
     "coverage": f"SELECT {_OF_INSTITUTION}, {_NEAR_DAYS} FROM changed",
     "stays": _interval(_day("admitted_at"), _day("discharged_at"), ("institution_id", "visit_id")),
@@ -81,7 +82,7 @@ CHANGES = {
     "person_aliases": f"SELECT {_OF_PERSON}, {_ALL_DAYS} FROM changed UNION ALL "
     f"SELECT alias_of AS person_id, NULL, NULL, {_ALL_DAYS} FROM changed",
 }
-REACH_DAYS = {"attendance": 31, "counter_identifications": 31, "machine_sessions": 31}
+REACH_DAYS = {"attendance": 31, "counter_identifications": 31, "machine_sessions": 31, RUNS: 31}
 """How many days later a line may still be served by a row (`late_billing_days`); others: a day."""
 UNTOUCHING = frozenset({"staff_suspensions", "diagnoses", "operations", "drug_sales", "drug_stock"})
 """Tables that only findings read: a change of theirs is taken in with the next run of a day."""

@@ -34,8 +34,11 @@ from renzheng.central.nightly.partitions import (
     CHECKS,
     DAYED,
     FROM_STORE,
+    RUNS,
+    SHAPES,
     SHARED,
     STORE_FIRST,
+    TOLD,
     keyed,
     offsets_table,
 )
@@ -136,16 +139,17 @@ class Lake:
                 target = out / _target(part)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 _link(self._folder / part.path, target)
-                linked.add(part.table)
+                linked.add(_seen_as(part.table))
         known = {**canonical.INPUT_TABLES, canonical.REJECTS.name: canonical.REJECTS}
-        for name in {*FROM_STORE, canonical.REJECTS.name, *(part.table for part in manifest.parts)} - linked:
+        held = {_seen_as(part.table) for part in manifest.parts}
+        for name in {*FROM_STORE, canonical.REJECTS.name, *held} - linked:
             shape = canonical.arrow_schema(known[name])
             pq.write_table(shape.empty_table(), out / f"{name}.parquet")
 
     def _sweep(self, manifest: Manifest) -> None:
         """Remove files that no manifest names: they were replaced, or are of a process that was killed."""
         kept = {part.path for part in manifest.parts}
-        for table in (*canonical.INPUT_TABLES, canonical.REJECTS.name):
+        for table in (*SHAPES, canonical.REJECTS.name):
             for path in sorted((self._folder / table).rglob("*"), reverse=True):
                 if path.is_dir():
                     if not any(path.iterdir()):
@@ -328,7 +332,7 @@ class _Refresh:
         """Add what the devices' logs hold beyond what the lake has of them."""
         news = {d: (self._before.devices.get(d, 0), head) for d, head in devices.items()}
         news = {device: span for device, span in news.items() if span[1] > span[0]}
-        for name in (table for table in FROM_STORE if table != CHECKS):
+        for name in TOLD:
             made = self._making / f"{name}.parquet"
             rows = store_export.write_told(store, name, news, made)
             if rows:
@@ -465,11 +469,11 @@ class _Refresh:
 
 
 def _columns(name: str) -> str:
-    return ", ".join(column.name for column in canonical.INPUT_TABLES[name].columns)
+    return ", ".join(column.name for column in SHAPES[name].columns)
 
 
 def _nothing(name: str) -> str:
-    return f"SELECT {canonical_nulls(canonical.INPUT_TABLES[name])} WHERE false"
+    return f"SELECT {canonical_nulls(SHAPES[name])} WHERE false"
 
 
 def _origin(source: Source) -> str:
@@ -533,7 +537,17 @@ def _of_table(prints: Mapping[str, list[int]], name: str) -> dict[str, list[int]
 
 def _target(part: Part) -> Path:
     """Say where a part lies in a folder of tables; what is kept whole is one file of its table's name."""
-    return Path(part.path) if part.day else Path(f"{part.table}{Path(part.path).suffix}")
+    if not part.day:
+        return Path(f"{part.table}{Path(part.path).suffix}")
+    inside = Path(part.path).relative_to(part.table)
+    if part.table == RUNS:  # beside the imported ones, under a name that none of those has
+        inside = inside.with_name(f"signed-{inside.name}")
+    return Path(_seen_as(part.table)) / inside
+
+
+def _seen_as(table: str) -> str:
+    """Name the canonical table whose rows a table of the lake holds."""
+    return canonical.MACHINE_SESSIONS.name if table == RUNS else table
 
 
 def _link(source: Path, target: Path) -> None:

@@ -11,11 +11,18 @@ import pyarrow as pa
 
 from renzheng.central.audit.loading import offsets
 from renzheng.central.audit.request import DAY_US
+from renzheng.contracts.tables import INPUT_TABLES, MACHINE_SESSIONS, Table
 
 SPAN = (date(1991, 9, 15), date(2099, 12, 31))
 """Years in which changes of clocks are looked up; before and after, the nearest one's offset holds."""
 FROM_STORE = ("attendance", "counter_identifications", "coverage", "spot_checks")
 """Tables that come from the devices' logs alone."""
+RUNS = "machine_runs"
+"""Runs that gateways signed: rows of `machine_sessions`, kept apart from those that were imported."""
+TOLD = ("attendance", "counter_identifications", "coverage", RUNS)
+"""Tables of the lake to which the devices' logs only add."""
+SHAPES: Mapping[str, Table] = {**INPUT_TABLES, RUNS: MACHINE_SESSIONS}
+"""The columns of each table of the lake."""
 CHECKS = "spot_checks"
 """Of these the one made anew each time: how an answer counts depends on its round, which closes later."""
 SHARED: Mapping[str, tuple[str, ...]] = {
@@ -67,6 +74,7 @@ DAYED: Mapping[str, DayColumns] = {
         "epoch_us(coalesce(answered_at, drawn_at))",
     ),
     "machine_sessions": DayColumns("epoch_us(started_at)", "epoch_us(started_at)", "epoch_us(ended_at)"),
+    RUNS: DayColumns("epoch_us(started_at)", "epoch_us(started_at)", "epoch_us(ended_at)"),
     # a reversal lies with the line that it takes back, or a later day's reversal would not reach the audit
     "claim_lines": DayColumns("root_us", "root_us", "root_us"),
 }

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import sqlalchemy as sa
 
+from renzheng.central.nightly.partitions import SHAPES
 from renzheng.central.store import schema
 from renzheng.contracts import tables as canonical
 from renzheng.contracts.ids import BUREAU
@@ -28,11 +29,11 @@ def write_told(connection: sa.Connection, name: str, news: Mapping[str, tuple[in
 
     Args:
         connection: a transaction that reads.
-        name: `attendance`, `counter_identifications`, `coverage` or `spot_checks`.
+        name: of `partitions.TOLD`.
         news: by device, the entry after which to begin and the last one.
         path: the Parquet file to write; memory does not grow with it.
     """
-    shape = canonical.arrow_schema(canonical.INPUT_TABLES[name])
+    shape = canonical.arrow_schema(SHAPES[name])
     table = schema.metadata.tables[name]
     columns = [table.c[field.name] for field in shape]
     rows = 0

@@ -83,6 +83,7 @@ def copy_of(connection: sa.Connection, person_id: str, pack: Pack, settings: Set
         withdrawals=_of(connection, schema.withdrawals, ids, "withdrawn_at"),
         attendance=_of(connection, schema.attendance, ids, "occurred_at"),
         purchases=_purchases(connection, ids),
+        runs=_of(connection, schema.machine_runs, ids, "started_at"),
         checks=_of(connection, schema.spot_checks, ids, "drawn_at"),
         stays=_of(connection, schema.stays, ids, "admitted_at"),
         asked=_asked(settings, ids),

@@ -1,8 +1,8 @@
 """The tables of central's store.
 
 Moments (`*_at`, `*_us`) are microseconds since 1970 in UTC (`times`), money is in fen, days are ISO text.
-The log is the truth; `attendance`, `counter_identifications`, `coverage`, `spot_checks` and `device_clocks`
-are projections of it and can be made again from it.
+The log is the truth; `attendance`, `counter_identifications`, `machine_runs`, `coverage`, `spot_checks` and
+`device_clocks` are projections of it and can be made again from it.
 """
 
 from typing import Any
@@ -194,6 +194,23 @@ counter_identifications = _table(
     Column("terminal_reference", Text),
     Column("purchase_id", Text, nullable=False),
     Column("clock_trusted", Integer, nullable=False),
+    rowid=False,
+)
+
+# Runs of machines as gateways signed them, in the columns of the canonical table `machine_sessions`.
+machine_runs = _table(
+    "machine_runs",
+    Column("device_id", Text, primary_key=True),
+    Column("sequence", _Big, primary_key=True, autoincrement=False),
+    Column("institution_id", Text, nullable=False),
+    Column("machine_id", Text, nullable=False),
+    Column("person_id", Text, index=True),
+    Column("started_at", _Big, nullable=False, index=True),
+    Column("ended_at", _Big, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("serial_number", Text),
+    Column("accession_number", Text),
+    Column("received_at", _Big, nullable=False),
     rowid=False,
 )
 

@@ -30,7 +30,7 @@ from renzheng.central.verify.store import chosen_devices, entries, named_damage
 from renzheng.contracts.log import BrokenChainError, Link, read_entry
 
 TABLES = (
-    *("attendance", "counter_identifications", "coverage"),
+    *("attendance", "counter_identifications", "machine_runs", "coverage"),
     *("spot_checks", "undrawn_checks", "device_clocks"),
 )
 Places = dict[tuple[str, int], Row]

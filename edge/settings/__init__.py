@@ -9,6 +9,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from renzheng.contracts.events import Purpose
 from renzheng.edge.errors import SettingsError
 from renzheng.edge.settings.counter import CounterSettings
+from renzheng.edge.settings.machine import MachineSettings
 from renzheng.edge.settings.network_identity import NetworkIdentitySettings
 from renzheng.edge.settings.sections import Section as _Section
 from renzheng.edge.settings.sections import anchored as _anchored
@@ -241,6 +242,7 @@ class Settings(_Section):
     bedside: BedsideSettings = BedsideSettings()
     counter: CounterSettings = CounterSettings()
     network_identity: NetworkIdentitySettings = NetworkIdentitySettings()
+    machine: MachineSettings = MachineSettings()
     coverage: CoverageSettings = CoverageSettings()
     kiosk: KioskSettings = KioskSettings()
     camera: CameraSettings = CameraSettings()

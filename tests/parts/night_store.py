@@ -67,14 +67,16 @@ def tell(database: Database, device: str, *rows: dict[str, Any]) -> None:
             table = schema.coverage if "state" in row else schema.attendance
             if "buyer_id" in row:
                 table = schema.counter_identifications
+            if "machine_id" in row:
+                table = schema.machine_runs
             connection.execute(sa.insert(table).values(who | row | _usual(table, row, device, head)))
         connection.execute(sa.update(devices).where(devices.c.device_id == device).values(head_sequence=head))
 
 
 def _usual(table: sa.Table, row: dict[str, Any], device: str, sequence: int) -> dict[str, Any]:
     if table is schema.coverage:
-        usual = {"purpose": "dialysis", "cause": None, "received_at": row["to_at"]}
-    else:
+        usual: dict[str, Any] = {"purpose": "dialysis", "cause": None, "received_at": row["to_at"]}
+    elif "occurred_at" in row:
         usual = {
             "event_id": f"{device}-{sequence:04}",
             "event_type": "sign_in",
@@ -99,6 +101,8 @@ def _usual(table: sa.Table, row: dict[str, Any], device: str, sequence: int) -> 
             "purchase_id": f"purchase-{sequence:04}",
         }
         del usual["event_type"]
+    if table is schema.machine_runs:
+        usual = {"source": "device", "received_at": row["ended_at"]}
     both = {**usual, **row}
     return {name: to_us(value) if isinstance(value, dt.datetime) else value for name, value in both.items()}
 

@@ -299,7 +299,7 @@ def test_every_command_that_a_unit_starts_is_one():
     started = [
         found for text in units for found in re.findall(r"(?m)^ExecStart=\S+/bin/(renzheng .+)$", text)
     ]
-    assert len(started) == 7
+    assert len(started) == 8
     assert [command for command in started if wrong_with(command.replace("%i", "0"))] == []
 
 

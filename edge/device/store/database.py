@@ -325,3 +325,17 @@ def _running_time(database: Database) -> None:
 @MIGRATIONS(name="0013_kinds_of_credentials")
 def _kinds_of_credentials(database: Database) -> None:
     database.execute("ALTER TABLE credentials ADD COLUMN kind TEXT NOT NULL DEFAULT 'e_credential'")
+
+
+@MIGRATIONS(name="0014_machine_runs")
+def _machine_runs(database: Database) -> None:
+    database.execute(
+        "CREATE TABLE machine_checkpoint (only_row INTEGER PRIMARY KEY CHECK (only_row = 1),"
+        " offset INTEGER NOT NULL, head_length INTEGER NOT NULL, head_hash TEXT NOT NULL,"
+        " seen_ns INTEGER NOT NULL) STRICT"
+    )
+    database.execute("CREATE TABLE machine_runs (key TEXT PRIMARY KEY, signed_at TEXT NOT NULL) STRICT")
+    database.execute(
+        "CREATE TABLE machine_refusals (file TEXT NOT NULL, offset INTEGER NOT NULL, reason TEXT NOT NULL,"
+        " at TEXT NOT NULL) STRICT"
+    )

@@ -121,6 +121,30 @@ def test_a_purchase_at_a_counter_reaches_the_audit_and_touches_its_day(site):
     assert answer(database, "P3-PILL-03") == ("supported", "verified_session")
 
 
+def test_a_run_that_a_gateway_signed_is_the_devices_own_witness(site):
+    settings, database, night = site
+    put(settings, "machine_sessions", [machine_run("P1", 3)])
+    signed = {"machine_id": "M2", "person_id": "P2", "started_at": at(3, "08:00"), "ended_at": at(3, "12:00")}
+    tell(database, kiosk(database, "gateway-1"), signed)
+    assert march(3) in night.late_days()
+    night.run(march(3), march(3))
+    (folder,) = (path for path in settings.lake_dir.parent.rglob("machine_sessions") if "runs" in path.parts)
+    rows = duckdb.sql(
+        f"SELECT machine_id, person_id, source FROM read_parquet('{folder}/**/*.parquet') ORDER BY machine_id"
+    ).fetchall()
+    assert rows == [("M1", "P1", None), ("M2", "P2", "device")]
+
+
+def machine_run(person, day):
+    return {
+        "institution_id": "H1",
+        "machine_id": "M1",
+        "person_id": person,
+        "started_at": at(day, "08:00"),
+        "ended_at": at(day, "12:00"),
+    }
+
+
 def test_a_late_session_touches_the_days_on_which_it_could_serve_a_line(site):
     settings, database, night = site
     tell(database, kiosk(database, "kiosk-2"), *came("P1", 3, "14:00", "18:00"))

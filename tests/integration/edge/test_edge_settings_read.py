@@ -1,6 +1,6 @@
 """Every setting is read by the product: a setting that nobody reads is a promise to whoever writes the file.
 
-The four agents are started with settings that note who reads them, and do what an agent does on a day. Only
+The five agents are started with settings that note who reads them, and do what an agent does on a day. Only
 what the product's own code reads counts; what validation and copying read does not.
 """
 
@@ -13,6 +13,7 @@ import pytest
 from parts.bedside import InspectorsPage, make_unit, sheet_now
 from parts.certificates import CertificateAuthority
 from parts.edge import Page, StandInEngine, eventually, jpeg_of, make_settings
+from parts.machine_log import HEADER, make_gateway, row
 from parts.till import ClerksPage, make_counter
 from pydantic import BaseModel
 
@@ -144,6 +145,20 @@ def a_sale_at_the_counter(folder):
         agent.stop()
 
 
+def a_run_of_a_machine(folder):
+    """A console writes one run."""
+    folder = folder / "machine"
+    folder.mkdir()
+    (folder / "runs.csv").write_text(HEADER + row(1))
+    gateway = make_gateway(folder)
+    gateway.start()
+    try:
+        gateway.read()
+        gateway.standing()
+    finally:
+        gateway.stop()
+
+
 def a_day_at_the_ward(folder, ca_file):
     """A camera that does not answer, and the notice beside it."""
     credentials = folder / "credentials"
@@ -179,6 +194,7 @@ def test_every_setting_is_read_by_the_product(tmp_path, monkeypatch, link):
         a_day_at_the_kiosk(tmp_path, link)
         a_round_at_the_bedside(tmp_path)
         a_sale_at_the_counter(tmp_path)
+        a_run_of_a_machine(tmp_path)
         a_day_at_the_ward(tmp_path, link["ca_file"])
     unread = {f"{kind.partition('@')[0]}.{name}" for kind, name in set(fields_of(Settings)) - seen}
     assert not unread

@@ -242,7 +242,7 @@ def test_every_type_has_a_struct():
 def columns_of(event):
     """The row of an event by its column names, from the contract's own model: the slow, obvious way."""
     data, moments = event.data.model_dump(mode="json"), {}
-    for name in ("from_at", "to_at", "drawn_at", "due_at"):
+    for name in ("from_at", "to_at", "drawn_at", "due_at", "started_at", "ended_at"):
         if name in data:
             moments[name] = to_us(getattr(event.data, name))
     return {
@@ -251,7 +251,8 @@ def columns_of(event):
         "device_id": event.device_id,
         "event_id": event.id,
         "event_type": event.type.rsplit(".", 1)[1],
-        "person_id": getattr(event, "subject", None),
+        "person_id": getattr(event, "subject", None) or data.get("person_id"),
+        "source": data.get("source", "device"),
         "both_papers": int({"patient", "buyer"} <= set(data.get("papers_shown", ()))),
         "occurred_at": to_us(event.time),
         "answered_at": to_us(event.time),
