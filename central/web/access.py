@@ -23,12 +23,13 @@ from fastapi import Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse, RedirectResponse
 
+from renzheng.central.access.access_log import Access
 from renzheng.central.access.ceremonies import LASTS
 from renzheng.central.access.sessions import Came
 from renzheng.central.access.visitors import BY_SHARED_TOKEN, IN_TROUBLE, ON_THIS_MACHINE, Visitor, Visitors
 from renzheng.central.errors import SettingsError
 from renzheng.central.store.faults import describe
-from renzheng.central.web.guard import READING, Use, address_of
+from renzheng.central.web.guard import MOST_CHARACTERS, READING, Use, address_of
 from renzheng.central.web.guesses import LONGEST_WAIT_OF_ALL_SECONDS, Guesses
 from renzheng.common.limits import Advising
 
@@ -135,6 +136,7 @@ class Gate:
     async def _let_in(self, visitor: Visitor, request: Request, call_next: Next) -> Response:
         by_a_browser = "authorization" not in request.headers  # no other site's page can send that
         if request.method not in READING and by_a_browser and not is_from_here(request):
+            await self._write_forged(visitor, request)
             return elsewhere()
         request.state.visitor = visitor
         answer = await call_next(request)
@@ -166,6 +168,19 @@ class Gate:
         if hasattr(answer, "body_iterator"):
             answer.body_iterator = self._to_the_end(answer.body_iterator, use, request)
         return answer
+
+    async def _write_forged(self, visitor: Visitor, request: Request) -> None:
+        """Write down that another site's page sent a form through the browser of somebody who is known."""
+        if self._visitors is None:
+            return
+        what = f"{request.method} {request.url.path}"[:MOST_CHARACTERS]
+        told = Access(
+            visitor.account_id, visitor.roles, address_of(request), "forged_form", what, "own", "refused"
+        )
+        try:
+            await run_in_threadpool(self._visitors.note, told)
+        except sa.exc.SQLAlchemyError as error:  # it is refused all the same
+            logger.error("the access log did not take an entry: %s", describe(error))  # noqa: TRY400
 
     async def _to_the_end(
         self, parts: AsyncIterator[bytes], use: Use, request: Request

@@ -128,7 +128,13 @@ def test_no_form_is_taken_from_another_sites_page(site):
     async def taken():
         return [(path, status) async for path, status in answers() if status != 403]
 
+    before = site.head()
     assert asyncio.run(taken()) == []
+    told = site.entries(before)
+    assert {(one["account"], one["act"], one["outcome"]) for one in told} == {
+        ("li.wei", "forged_form", "refused")
+    }
+    assert len(told) == 3 * sum(method != "GET" for method, _, _ in routes(site.app))
     assert browser.get("/findings").status == 200, "nobody was signed out either"
 
 
