@@ -1,6 +1,7 @@
 """What a check is asked, as it comes in: read strictly, or answered with a code."""
 
 import datetime as dt
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -17,6 +18,7 @@ MOST_ITEMS = 2_000
 """More than any order or settlement has; a check of more is not made."""
 EARLIEST, AHEAD = dt.date(2000, 1, 1), dt.timedelta(days=400)
 """Service days outside these come from a clock that is wrong."""
+LONGEST_NAME, LONGEST_CODE = 500, 50
 Id = Annotated[str, Field(min_length=1, max_length=200)]
 Text = Annotated[str, Field(max_length=500)]
 Amount = Annotated[Decimal, Field(ge=-(10**12), le=10**12)]
@@ -65,7 +67,8 @@ class EncounterAsked(_Model):
     def _codes_only(cls, value: Any) -> Any:
         if not isinstance(value, list | tuple):
             return value or ()
-        return [one.get("code", "") if isinstance(one, dict) else one for one in value]
+        told = [one.get("code", "") if isinstance(one, dict) else one for one in value]
+        return diagnoses(told) if all(isinstance(one, str) for one in told) else told
 
 
 class ItemAsked(_Model):
@@ -109,6 +112,18 @@ class Read:
     lines: tuple[Line, ...]
     earlier: tuple[Line, ...]
     not_checked: tuple[tuple[str, str], ...]
+
+
+def diagnoses(told: Iterable[str]) -> list[str]:
+    """Return the codes of diagnoses, each once; several may stand in one text.
+
+    None where one of them can be no code: what is not known is held against nobody.
+    """
+    codes = list(dict.fromkeys(code for one in told for code in _APART.split(one) if code))
+    return codes if all(len(code) <= LONGEST_CODE for code in codes) else []
+
+
+_APART = re.compile(r"[\s,;|，；、]+")
 
 
 def read_asked(value: Any) -> CheckAsked:

@@ -10,7 +10,16 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from renzheng.central.checks.asked import MOST_ITEMS, CheckAsked, NotReadableError, read_asked
+from pydantic import ValidationError
+
+from renzheng.central.checks.asked import (
+    LONGEST_NAME,
+    MOST_ITEMS,
+    CheckAsked,
+    ItemAsked,
+    NotReadableError,
+    read_asked,
+)
 from renzheng.central.checks.keeping import Answer
 from renzheng.central.claims.fhir_nodes import node, nodes, text
 
@@ -18,7 +27,7 @@ PREFIX = "/cds-services"
 EXTENSION = "renzheng.checks"
 OVERRIDE_SYSTEM = "urn:renzheng:override-reason"
 MOST_FEEDBACK = 2_000
-LONGEST_SUMMARY = 139
+LONGEST_SUMMARY, LONGEST_ID = 139, 200
 _PATIENT: Mapping[str, str] = {
     "patient": "Patient/{{context.patientId}}",
     "encounter": "Encounter/{{context.encounterId}}",
@@ -50,6 +59,8 @@ _VISITS: Mapping[str, str] = {
 }  # fmt: skip
 """Kinds of visit by v3-ActCode."""
 _REQUESTS = frozenset({"MedicationRequest", "ServiceRequest", "DeviceRequest"})
+_NO_ORDERS = frozenset({"", "Medication", "OperationOutcome", "Bundle"})
+"""What stands in a bundle beside orders."""
 _GONE = frozenset({"revoked", "cancelled", "entered-in-error", "stopped"})
 _SEXES: Mapping[str, str] = {"male": "M", "female": "F"}
 _INDICATORS: Mapping[str, str] = {"warn": "warning", "block": "critical"}
@@ -74,8 +85,13 @@ def discovery() -> dict[str, Any]:
     }
 
 
-def check_in(value: Any, service: str, institution: str | None, now: dt.datetime) -> CheckAsked:
-    """Read the check of a request.
+def check_in(
+    value: Any, service: str, institution: str | None, now: dt.datetime
+) -> tuple[CheckAsked, tuple[tuple[str, str], ...]]:
+    """Read the check of a request, and which orders are left out of it, each with a code.
+
+    An order that cannot be read, or is of a kind that bills nothing here, does not keep the others from being
+    checked. What the client could not fetch (null, an OperationOutcome) is not known.
 
     Args:
         value: its JSON.
@@ -100,14 +116,24 @@ def check_in(value: Any, service: str, institution: str | None, now: dt.datetime
         raise NotReadableError("too_many_items")
     chosen = set(_texts(context.get("selections")))
     doctor = _tail(text(context.get("userId")))
-    at_hand: list[dict[str, Any]] = []
-    earlier: list[dict[str, Any]] = []
+    at_hand: list[ItemAsked] = []
+    earlier: list[ItemAsked] = []
+    left_out: list[tuple[str, str]] = []
+    medicines = _medicines(context, sent)
     for at, order in enumerate(orders):
-        item = _item(order, at, doctor, now)
+        item = _item(order, at, doctor, now, medicines)
+        if text(order.get("resourceType")) not in _REQUESTS:
+            left_out.append((item["id"][:LONGEST_ID], "not_read"))
+            continue
         is_chosen = item["id"] in chosen or _tail(item["id"]) in chosen
-        (at_hand if service != "order-select" or is_chosen else earlier).append(item)
-    patient, encounter = node(sent.get("patient")), node(sent.get("encounter"))
-    return read_asked(
+        try:
+            read = ItemAsked.model_validate(item)
+        except ValidationError:
+            left_out.append((item["id"][:LONGEST_ID], "not_valid"))
+            continue
+        (at_hand if service != "order-select" or is_chosen else earlier).append(read)
+    patient, encounter = _first(sent.get("patient"), "Patient"), _first(sent.get("encounter"), "Encounter")
+    asked = read_asked(
         {
             "stage": SERVICES[service][0],
             "institution_id": _institution(encounter) or institution or "",
@@ -119,13 +145,14 @@ def check_in(value: Any, service: str, institution: str | None, now: dt.datetime
             "encounter": {
                 "visit_id": _identifier(encounter) or text(context.get("encounterId")) or "-",
                 "visit_type": _VISITS.get(text(node(encounter.get("class")).get("code"))),
-                "insurance": next(_codes(sent.get("coverage"), "type"), None),
-                "diagnoses": list(_codes(sent.get("conditions"), "code")),
+                "insurance": next(_codes(sent.get("coverage"), "Coverage", "type"), None),
+                "diagnoses": list(_codes(sent.get("conditions"), "Condition", "code")),
             },
             "items": at_hand,
             "earlier": earlier,
         }
     )
+    return asked, tuple(left_out)
 
 
 def _orders(context: Mapping[str, Any], sent: Mapping[str, Any], service: str) -> Iterator[Mapping[str, Any]]:
@@ -134,7 +161,8 @@ def _orders(context: Mapping[str, Any], sent: Mapping[str, Any], service: str) -
         bundles = [sent.get(name) for name in _ORDERS]
     for bundle in bundles:
         for one in _resources(bundle):
-            if text(one.get("resourceType")) in _REQUESTS and text(one.get("status")) not in _GONE:
+            is_gone = text(one.get("status")) in _GONE or one.get("doNotPerform") is True
+            if text(one.get("resourceType")) not in _NO_ORDERS and not is_gone:
                 yield one
 
 
@@ -147,10 +175,36 @@ def _resources(value: Any) -> Iterator[Mapping[str, Any]]:
         yield bundle
 
 
-def _item(order: Mapping[str, Any], at: int, doctor: str, now: dt.datetime) -> dict[str, Any]:
-    concept = node(
-        order.get("medicationCodeableConcept") or order.get("codeCodeableConcept") or order.get("code")
-    )
+def _first(value: Any, kind: str) -> Mapping[str, Any]:
+    """Return the first resource of a kind: a client may send a bundle, or why it could not fetch one."""
+    return next((one for one in _resources(value) if text(one.get("resourceType")) == kind), {})
+
+
+def _medicines(context: Mapping[str, Any], sent: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Find medications that stand beside orders, by the reference to each."""
+    bundles = [context.get("draftOrders"), *(sent.get(name) for name in _ORDERS)]
+    return {
+        f"Medication/{text(one.get('id'))}": one.get("code")
+        for bundle in bundles
+        for one in _resources(bundle)
+        if text(one.get("resourceType")) == "Medication"
+    }
+
+
+def _concept(order: Mapping[str, Any], medicines: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what an order is for, of a medication that it refers to what that one says."""
+    concept = order.get("medicationCodeableConcept") or order.get("codeCodeableConcept") or order.get("code")
+    reference = text(node(order.get("medicationReference")).get("reference"))
+    if not concept and reference.startswith("#"):
+        own = (one for one in nodes(order.get("contained")) if f"#{text(one.get('id'))}" == reference)
+        concept = next(own, {}).get("code")
+    return node(concept or medicines.get("/".join(reference.split("/")[-2:])))
+
+
+def _item(
+    order: Mapping[str, Any], at: int, doctor: str, now: dt.datetime, medicines: Mapping[str, Any]
+) -> dict[str, Any]:
+    concept = _concept(order, medicines)
     quantity = node(node(order.get("dispenseRequest")).get("quantity")) or node(order.get("quantityQuantity"))
     times = (
         order.get("occurrenceDateTime"),
@@ -161,7 +215,7 @@ def _item(order: Mapping[str, Any], at: int, doctor: str, now: dt.datetime) -> d
     return {
         "id": f"{text(order.get('resourceType'))}/{text(order.get('id')) or f'#{at + 1}'}",
         "code": _code(concept),
-        "name": text(concept.get("text")) or next(_displays(concept), None),
+        "name": (text(concept.get("text")) or next(_displays(concept), ""))[:LONGEST_NAME] or None,
         "quantity": str(value) if type(value) in {int, float} else "1",
         "at": next((text(one) for one in times if _DAYED.match(text(one))), now.isoformat()),
         "doctor_id": _tail(text(node(order.get("requester")).get("reference"))) or doctor,
@@ -180,7 +234,8 @@ def _displays(concept: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _identifier(resource: Mapping[str, Any]) -> str:
-    values = (text(one.get("value")) for one in nodes(resource.get("identifier")))
+    told = (one for one in nodes(resource.get("identifier")) if text(one.get("use")) != "old")
+    values = (text(one.get("value")) for one in told)
     return next((value for value in values if value), "") or text(resource.get("id"))
 
 
@@ -189,8 +244,9 @@ def _institution(encounter: Mapping[str, Any]) -> str:
     return text(node(provider.get("identifier")).get("value")) or _tail(text(provider.get("reference")))
 
 
-def _codes(value: Any, name: str) -> Iterator[str]:
-    return (code for one in _resources(value) for code in _coded(one.get(name)))
+def _codes(value: Any, kind: str, name: str) -> Iterator[str]:
+    found = (one for one in _resources(value) if text(one.get("resourceType")) == kind)
+    return (code for one in found for code in _coded(one.get(name)))
 
 
 def _coded(concept: Any) -> Iterator[str]:
@@ -199,7 +255,10 @@ def _coded(concept: Any) -> Iterator[str]:
 
 def _whole_date(value: str) -> str | None:
     """Return a date that names its day; FHIR also has years and months alone."""
-    return value if _DAYED.fullmatch(value) else None
+    try:
+        return dt.date.fromisoformat(value).isoformat() if _DAYED.fullmatch(value) else None
+    except ValueError:
+        return None
 
 
 def _texts(value: Any) -> Sequence[str]:
@@ -210,9 +269,10 @@ def _tail(reference: str) -> str:
     return reference.rpartition("/")[2]
 
 
-def cards(answer: Mapping[str, Any]) -> dict[str, Any]:
-    """Write the answer to a check as cards."""
-    return {"cards": [_card(one) for one in answer["advices"]], **_extension(answer)}
+def cards(answer: Mapping[str, Any], left_out: Iterable[tuple[str, str]] = ()) -> dict[str, Any]:
+    """Write the answer to a check as cards, with the orders that were left out of it."""
+    not_checked = [{"what": what, "code": code} for what, code in left_out] + list(answer["not_checked"])
+    return {"cards": [_card(one) for one in answer["advices"]], **_extension(answer["code"], not_checked)}
 
 
 def no_cards(code: str) -> dict[str, Any]:
@@ -220,10 +280,10 @@ def no_cards(code: str) -> dict[str, Any]:
     return {"cards": [], "extension": {EXTENSION: {"code": code}}}
 
 
-def _extension(answer: Mapping[str, Any]) -> dict[str, Any]:
-    told: dict[str, Any] = {"code": answer["code"]}
-    if answer["not_checked"]:
-        told["notChecked"] = answer["not_checked"]
+def _extension(code: str, not_checked: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    told: dict[str, Any] = {"code": code}
+    if not_checked:
+        told["notChecked"] = not_checked
     return {"extension": {EXTENSION: told}}
 
 
@@ -265,7 +325,7 @@ def feedback_in(value: Any) -> list[Answer]:
 
 def _answers(told: Iterable[Mapping[str, Any]]) -> Iterator[Answer]:
     for one in told:
-        card, outcome = text(one.get("card")), text(one.get("outcome"))
+        card, outcome = text(one.get("card")).lower().removeprefix("urn:uuid:"), text(one.get("outcome"))
         why = node(one.get("overrideReason"))
         reason = [text(node(why.get("reason")).get("code")), text(why.get("userComment"))]
         if not card or outcome not in {"accepted", "overridden"}:

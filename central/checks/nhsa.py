@@ -13,7 +13,14 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from renzheng.central.checks.asked import MOST_ITEMS, CheckAsked, ItemAsked, NotReadableError, read_asked
+from renzheng.central.checks.asked import (
+    LONGEST_NAME,
+    MOST_ITEMS,
+    CheckAsked,
+    ItemAsked,
+    NotReadableError,
+    read_asked,
+)
 from renzheng.central.checks.keeping import Answer
 from renzheng.contracts.ids import new_id
 
@@ -22,7 +29,7 @@ FEEDBACK = "3103"
 MOST_PATIENTS = 20
 MOST_WARNINGS = 2_000
 """Advices that one message 3103 may answer."""
-_LONGEST = 500
+_LONGEST, _DIGITS = 500, 15
 _VISITS: Mapping[str, str] = {"1": "outpatient", "2": "inpatient", "3": "pharmacy"}
 """`med_mdtrt_type`: 1 outpatient, 2 inpatient, 3 purchase, 4 other."""
 _GONE_ON, _CHANGED = "1", "2"
@@ -58,6 +65,15 @@ class PatientCheck:
     left_out: tuple[tuple[str, str], ...]
 
 
+def as_utf8(content: bytes) -> bytes:
+    """Return a message in UTF-8; hospital systems also send GB18030."""
+    try:
+        content.decode()
+    except UnicodeDecodeError:
+        return content.decode("gb18030", "replace").encode()
+    return content
+
+
 def envelope(value: Any) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
     """Return head and data of a message: `input.data`, or `input` where it has no `data`.
 
@@ -77,7 +93,7 @@ def envelope(value: Any) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
 
 def scenario(data: Mapping[str, Any], number: str, stages: Mapping[str, str]) -> str:
     """Return the stage of a message: as the region says for its `trig_scen`, else by its transaction."""
-    return stages.get(_text(data.get("trig_scen")), STAGES[number])
+    return stages.get(_code(data.get("trig_scen")), STAGES[number])
 
 
 def checks_in(head: Mapping[str, Any], data: Mapping[str, Any], stage: str) -> list[PatientCheck]:
@@ -108,10 +124,10 @@ def _check(head: Mapping[str, Any], patient: Mapping[str, Any], stage: str) -> P
             raise NotReadableError("not_valid")
         present = encounters[-1]
     orders = _list(present.get("fsi_order_dtos"))
-    flagged = [one for one in orders if _text(one.get("curr_drord_flag")) == "1"]
+    flagged = [one for one in orders if _code(one.get("curr_drord_flag")) == "1"]
     taken = _Orders(_text(present.get("medins_id")) or _text(head.get("fixmedins_code")))
     at_hand = taken.items((one, present) for one in flagged or orders)
-    others = [(one, present) for one in orders if flagged and _text(one.get("curr_drord_flag")) != "1"]
+    others = [(one, present) for one in orders if flagged and _code(one.get("curr_drord_flag")) != "1"]
     for other in encounters:
         others += [(one, other) for one in _list(other.get("fsi_order_dtos")) if other is not present]
     earlier = taken.items(others)
@@ -125,14 +141,10 @@ def _check(head: Mapping[str, Any], patient: Mapping[str, Any], stage: str) -> P
             "birth_date": _day(_text(patient.get("brdy"))),
         },
         "encounter": {
-            "visit_id": visit,
-            "visit_type": _VISITS.get(_text(present.get("med_mdtrt_type"))),
+            "visit_id": visit or "-",  # there is none before a registration
+            "visit_type": _VISITS.get(_code(present.get("med_mdtrt_type"))),
             "insurance": _text(present.get("insutype")) or None,
-            "diagnoses": [
-                code
-                for one in _list(present.get("fsi_diagnose_dtos"))
-                if (code := _text(one.get("dise_codg")))
-            ],
+            "diagnoses": [_text(one.get("dise_codg")) for one in _list(present.get("fsi_diagnose_dtos"))],
             "institution_level": _text(present.get("medins_lv")) or None,
         },
         "items": at_hand,
@@ -178,8 +190,9 @@ class _Orders:
     def _item(self, name: str, order: Mapping[str, Any], encounter: Mapping[str, Any]) -> dict[str, Any]:
         return {
             "id": name,
-            "code": _text(order.get("hilist_code")) or _text(order.get("hosplist_code")),
-            "name": _text(order.get("hilist_name")) or _text(order.get("hosplist_name")) or None,
+            "code": _item_code(order.get("hilist_code")) or _text(order.get("hosplist_code")),
+            "name": (_text(order.get("hilist_name")) or _text(order.get("hosplist_name")))[:LONGEST_NAME]
+            or None,
             "quantity": _number(order.get("cnt"), "1"),
             "amount": _number(order.get("sumamt"), "0"),
             "at": _time(_text(order.get("drord_begn_date"))),
@@ -258,7 +271,8 @@ def feedback_in(data: Mapping[str, Any]) -> list[Answer]:
     if len(_list(data.get("warns"))) > MOST_WARNINGS:
         raise NotReadableError("too_many_warns")
     for one in _list(data.get("warns")):
-        advice, way, reason = (_text(one.get(name)) for name in ("warn_rslt_id", "dspo_way", "dspo_way_rea"))
+        advice, reason = _text(one.get("warn_rslt_id")).lower(), _text(one.get("dspo_way_rea"))
+        way = _code(one.get("dspo_way"))
         if not advice or way not in {_GONE_ON, _CHANGED}:
             raise NotReadableError("not_valid")
         if way == _GONE_ON and not reason:
@@ -287,11 +301,26 @@ def _text(value: Any) -> str:
     return "" if value is None or isinstance(value, dict | list | bool) else str(value).strip()
 
 
+def _code(value: Any) -> str:
+    """Return a code of one or two digits, whether it was sent as text, number or truth."""
+    text = str(int(value)) if isinstance(value, bool) else _text(value)
+    found = re.fullmatch(r"0*(\d{1,2})(?:\.0+)?", text)
+    return found[1] if found else text
+
+
+def _item_code(value: Any) -> str:
+    """Return an item's code; one of digits that was sent as a number gets its leading zeros back."""
+    text = _text(value)
+    return text.zfill(_DIGITS) if type(value) is int and len(text) < _DIGITS else text
+
+
 def _number(value: Any, default: str) -> str:
     """Return a number as it is written, without thousands marks."""
     return unicodedata.normalize("NFKC", _text(value)).replace(",", "") or default
 
 
+_EPOCH = dt.datetime(1970, 1, 1, 8, tzinfo=dt.timezone(dt.timedelta(hours=8)))
+"""In China's time, in which such a day begins."""
 _DAY = re.compile(r"(\d{4})(?:([-/.])(\d{1,2})\2(\d{1,2})|(\d{2})(\d{2}))")
 _TIME = re.compile(
     _DAY.pattern + r"(?:[ T]*(\d{1,2}):?(\d{2})(?::?(\d{2})(?:\.\d+)?)?)?(Z|[+-]\d{2}:?\d{2})?"
@@ -306,9 +335,19 @@ def _day(text: str) -> str | None:
 
 def _time(text: str) -> str | None:
     """Read a time in any of the usual ways of writing, as ISO; None where it is none."""
-    found = _TIME.fullmatch(unicodedata.normalize("NFKC", text))
-    if found is None:
+    text = unicodedata.normalize("NFKC", text)
+    found = _TIME.fullmatch(text)
+    return (_calendar(found) if found else None) or _epoch(text)
+
+
+def _epoch(text: str) -> str | None:
+    """Read milliseconds since 1970, as programs in Java write a date that nobody gave a form."""
+    if not re.fullmatch(r"-?\d{9,13}", text):
         return None
+    return (_EPOCH + dt.timedelta(milliseconds=int(text))).isoformat()
+
+
+def _calendar(found: re.Match[str]) -> str | None:
     year, _, month, day, compact_month, compact_day, hour, minute, second, offset = found.groups()
     parts = (year, month or compact_month, day or compact_day, hour or 0, minute or 0, second or 0)
     try:

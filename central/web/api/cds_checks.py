@@ -72,13 +72,13 @@ def _made(
     own = viewer.institutions() or frozenset()
     institution = next(iter(own)) if len(own) == 1 else None
     try:
-        asked = cds_hooks.check_in(parsed(content), service, institution, now)
+        asked, left_out = cds_hooks.check_in(parsed(content), service, institution, now)
     except NotReadableError as error:
         return str(error)
     if not is_theirs(asked.institution_id):
         return "institution_not_yours"
     note_person(asked)
-    return cds_hooks.cards(checks.check(asked, account))
+    return cds_hooks.cards(checks.check(asked, account), left_out)
 
 
 def _kept(checks: Checks, answers: Iterable[Answer], account: str, at_us: int) -> None:

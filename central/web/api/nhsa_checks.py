@@ -61,7 +61,7 @@ def _made(  # noqa: PLR0917 - what a message is judged by
 ) -> dict[str, Any] | str:
     """Make the checks of a message; a code where it cannot be read."""
     try:
-        head, data = nhsa.envelope(parsed(content))
+        head, data = nhsa.envelope(parsed(nhsa.as_utf8(content)))
         asked = nhsa.checks_in(head, data, nhsa.scenario(data, number, stages))
     except NotReadableError as error:
         return str(error)
@@ -83,7 +83,7 @@ def _nothing(content: bytes, code: str, clock: Clock) -> dict[str, Any]:
 
 def _head(content: bytes) -> Mapping[str, Any]:
     try:
-        found = parsed(content)
+        found = parsed(nhsa.as_utf8(content))
     except NotReadableError:
         return {}
     return found if isinstance(found, dict) else {}
@@ -92,7 +92,7 @@ def _head(content: bytes) -> Mapping[str, Any]:
 def _taken(checks: Checks, content: bytes, account: str, clock: Clock) -> dict[str, Any]:
     """Keep what was done about advices; the answer says that it is on the disk, or why it is not."""
     try:
-        head, data = nhsa.envelope(parsed(content))
+        head, data = nhsa.envelope(parsed(nhsa.as_utf8(content)))
         answers = nhsa.feedback_in(data)
     except NotReadableError as error:
         return nhsa.refused(_head(content), str(error), _now(clock))

@@ -2,6 +2,7 @@
 
 import asyncio
 import importlib
+import itertools
 import json
 from dataclasses import replace
 
@@ -143,6 +144,70 @@ def test_what_was_not_chosen_is_only_what_stands_beside(site):
     )
     told = site.check(body, path="/cds-services/order-select")
     assert (told["cards"], told["extension"]["renzheng.checks"]["code"]) == ([], "nothing_to_check")
+
+
+NUMBERS = itertools.count()
+UNREAD = {"resourceType": "ServiceRequest", "id": "z", "code": {"coding": [{"display": "x"}]}}
+MEDICINE = {"resourceType": "Medication", "id": "m", "code": {"coding": [{"code": HD}]}}
+REFERS = {"resourceType": "MedicationRequest", "id": "b", "status": "draft"}
+
+
+@pytest.mark.parametrize(
+    ("orders", "left_out"),
+    [
+        ([order("b", HD), UNREAD], [("ServiceRequest/z", "not_valid")]),
+        (
+            [order("b", HD), order("c", HD, quantityQuantity={"value": 1e30})],
+            [("ServiceRequest/c", "not_valid")],
+        ),
+        ([order("b", HD), {"resourceType": "NutritionOrder", "id": "n"}], [("NutritionOrder/n", "not_read")]),
+        ([{**REFERS, "medicationReference": {"reference": "#m"}, "contained": [MEDICINE]}], []),
+        ([{**REFERS, "medicationReference": {"reference": "http://x/Medication/m"}}, MEDICINE], []),
+        ([order("b", HD) | {"code": {"text": HD}}], []),
+        ([order("b", HD) | {"code": {"coding": [{"code": HD}], "text": "x" * 5_000}}], []),
+    ],
+)
+def test_an_order_that_cannot_be_read_does_not_keep_the_others_from_being_checked(site, orders, left_out):
+    encounter = f"U{next(NUMBERS)}"
+    body = hook("order-sign", order("a", HP), *orders, encounter=encounter)
+    told = site.check(body, path="/cds-services/order-sign")
+    assert len(told["cards"]) == 1
+    what = [(one["what"], one["code"]) for one in told["extension"]["renzheng.checks"]["notChecked"]]
+    assert what == [*left_out, ("history", "person_unknown")]
+
+
+@pytest.mark.parametrize(
+    ("sent", "cards", "code"),
+    [
+        ({"patient": {"resourceType": "OperationOutcome", "id": "oo"}}, 0, "unknown_patient"),
+        ({"patient": None, "encounter": None, "conditions": None}, 0, "unknown_patient"),
+        ({"encounter": {"resourceType": "OperationOutcome", "id": "oo"}}, 1, "ok"),
+        ({"patient": {"resourceType": "Patient", "id": "1", "birthDate": "1960-02-31"}}, 1, "ok"),
+        ({"patient": bundle({"resourceType": "Patient", "id": "1"})}, 1, "ok"),
+    ],
+)
+def test_what_a_client_could_not_fetch_is_not_known(site, sent, cards, code):
+    body = hook("order-sign", order("a", HP), order("b", HD), encounter=f"F{next(NUMBERS)}")
+    body |= {
+        "fhirAuthorization": {"access_token": "x", "token_type": "Bearer"},
+        "extension": {"com.x": [None]},
+    }
+    body["prefetch"] |= sent
+    told = site.check(body, path="/cds-services/order-sign")
+    assert (len(told["cards"]), told["extension"]["renzheng.checks"]["code"]) == (cards, code)
+
+
+def test_an_order_not_to_do_something_is_none_and_ids_of_cards_have_no_case(site):
+    orders = [order("a", HP), order("b", HD, doNotPerform=True)]
+    assert (
+        site.check(hook("order-sign", *orders, encounter="N1"), path="/cds-services/order-sign")["cards"]
+        == []
+    )
+    body = hook("order-sign", order("a", HP), order("b", HD), encounter="N2")
+    (card,) = site.check(body, path=path)["cards"]
+    for name in (card["uuid"].upper(), f"urn:uuid:{card['uuid']}"):
+        done = {"card": name, "outcome": "accepted", "acceptedSuggestions": []}
+        assert site.ask({"feedback": [done]}, path=f"{path}/feedback").status == 200
 
 
 def test_words_of_a_point_are_no_markup(site):

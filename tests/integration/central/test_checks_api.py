@@ -15,6 +15,7 @@ from parts.check_site import HD, HP, NOW, PAIR, Site
 from renzheng.central.access import access_log, accounts
 from renzheng.central.access.roles import Role
 from renzheng.central.access.visitors import Visitors
+from renzheng.central.checks.asked import CheckAsked
 from renzheng.central.checks.filling import fill
 from renzheng.central.checks.history import History
 from renzheng.central.checks.keeping import Keeper
@@ -313,6 +314,54 @@ def test_what_one_hospital_system_writes_otherwise_is_read_and_what_cannot_be_is
     assert told["warn_msg"] == "not_valid,person_unknown"
     assert result["vola_amt"] == 450
     assert sorted(one["rx_id"] for one in result["judge_result_detail_dtos"]) == ["", "", "1"]
+
+
+def changed(body, *, patient=(), encounter=(), orders=()):
+    """Change what a message says of its patient, visit and orders."""
+    told = body["input"]["data"]["patient_dtos"][0]
+    told |= dict(patient)
+    told["fsi_encounter_dtos"][0] |= dict(encounter)
+    for one in told["fsi_encounter_dtos"][0]["fsi_order_dtos"]:
+        one |= dict(orders)
+    return body
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"orders": {"drord_begn_date": 1_772_589_600_000}, "patient": {"brdy": -315_648_000_000}},
+        {"orders": {"curr_drord_flag": True, "cnt": 1, "sumamt": 100.5}},
+        {"orders": {"curr_drord_flag": 1.0}, "encounter": {"med_mdtrt_type": "01"}},
+        {"orders": {"hilist_name": "名" * 5_000}},
+        {"encounter": {"mdtrt_id": ""}, "patient": {"curr_mdtrt_id": None, "patn_id": "P-new"}},
+        {"encounter": {"fsi_diagnose_dtos": [{"dise_codg": "N18" * 500}] * 500}},
+    ],
+    ids=["milliseconds", "numbers", "digits", "a long name", "no visit yet", "diagnoses"],
+)
+def test_what_programs_make_of_dates_codes_and_numbers_is_read(site, change):
+    orders = [order("1", HP), order("2", HD)]
+    body = changed(message("3101", *orders, visit=f"N50{sorted(change)}{len(str(change))}"), **change)
+    told = site.check(body, path="/nhsa/3101")
+    assert (told["warn_msg"], len(told["output"]["result"])) == ("person_unknown", 1)
+
+
+def test_codes_as_numbers_and_messages_in_gb18030_are_read_and_advices_are_known_in_capitals(site):
+    orders = [order("1", int(HP)), order("2", int(HD))]
+    body = changed(message("3101", *orders, visit="N60"), orders={"hilist_name": "血液净化治疗"})
+    content = json.dumps(body, ensure_ascii=False).encode("gb18030")
+    (result,) = site.check(content, path="/nhsa/3101")["output"]["result"]
+    assert "血液净化治疗" in result["vola_cont"]
+    for way in (2, 2.0, "02"):
+        warns = [{"warn_rslt_id": result["jr_id"].upper(), "dspo_way": way}]
+        assert site.check({"input": {"data": {"warns": warns}}}, path="/nhsa/3103")["infcode"] == 0
+
+
+def test_several_diagnoses_in_one_text_are_several_and_one_that_is_none_accuses_nobody():
+    def read(*codes):
+        return CheckAsked.model_validate(asked() | {"encounter": {"visit_id": "V", "diagnoses": codes}})
+
+    assert read("E11.9|N18.6", "n18.6，I10 ").encounter.diagnoses == ("E11.9", "N18.6", "n18.6", "I10")
+    assert read("E11.9", "N" * 51).encounter.diagnoses == ()
 
 
 def test_an_order_of_another_hospital_stands_beside_nothing_here(site):
