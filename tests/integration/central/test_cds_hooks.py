@@ -199,10 +199,8 @@ def test_what_a_client_could_not_fetch_is_not_known(site, sent, cards, code):
 
 def test_an_order_not_to_do_something_is_none_and_ids_of_cards_have_no_case(site):
     orders = [order("a", HP), order("b", HD, doNotPerform=True)]
-    assert (
-        site.check(hook("order-sign", *orders, encounter="N1"), path="/cds-services/order-sign")["cards"]
-        == []
-    )
+    path = "/cds-services/order-sign"
+    assert site.check(hook("order-sign", *orders, encounter="N1"), path=path)["cards"] == []
     body = hook("order-sign", order("a", HP), order("b", HD), encounter="N2")
     (card,) = site.check(body, path=path)["cards"]
     for name in (card["uuid"].upper(), f"urn:uuid:{card['uuid']}"):
