@@ -56,6 +56,7 @@ PARTS: Mapping[str, Part] = {
         {"renzheng.central.command": "central", "renzheng.deploy.broker.command": "central"},
         "Run the central service, and the site's broker.",
     ),
+    "doctor": Part({"renzheng.deploy.doctor_command": "edge"}, "Look what is wrong on this machine."),
     "case": Part({"renzheng.central.cases.command": "central"}, "Take a case away, and check one."),
     "privacy": Part(
         {"renzheng.central.privacy.command": "central"},

@@ -209,7 +209,7 @@ class Watch:
 
     def _certificates(self, now_us: int) -> list[Problem]:
         seen = []
-        for name, path in self._certificate_files().items():
+        for name, path in certificate_files(self._settings).items():
             until = valid_until(path)
             if until is not None:
                 left = (to_us(until) - now_us) / _US_A_DAY
@@ -217,22 +217,24 @@ class Watch:
                 seen += problems.of_certificate(name, to_us(until), now_us)
         return seen
 
-    def _certificate_files(self) -> dict[str, Path]:
-        site, broker, adt = self._settings.site_dir, self._settings.broker, self._settings.adt
-        own = {"site ca": site / "ca.pem", "site server": site / "server.pem"}
-        own |= {name: site / f"{name}.pem" for name in consumer_names(site)}
-        told = {
-            "broker.ca_file": broker.ca_file,
-            "broker.certificate_file": broker.certificate_file,
-            "adt.certificate_file": adt.certificate_file,
-        }
-        if broker.certificate_file and broker.certificate_file.resolve() == (site / "central.pem").resolve():
-            del told["broker.certificate_file"]  # each shard's consumer has one of its own
-        known = {name: path for name, path in (own | told).items() if path is not None and path.is_file()}
-        by_file: dict[Path, str] = {}
-        for name, path in known.items():
-            by_file.setdefault(path.resolve(), name)
-        return {name: path for path, name in by_file.items()}
+
+def certificate_files(settings: Settings) -> Mapping[str, Path]:
+    """Name the certificates that this central lives by and that are there, each file once."""
+    site, broker, adt = settings.site_dir, settings.broker, settings.adt
+    own = {"site ca": site / "ca.pem", "site server": site / "server.pem"}
+    own |= {name: site / f"{name}.pem" for name in consumer_names(site)}
+    told = {
+        "broker.ca_file": broker.ca_file,
+        "broker.certificate_file": broker.certificate_file,
+        "adt.certificate_file": adt.certificate_file,
+    }
+    if broker.certificate_file and broker.certificate_file.resolve() == (site / "central.pem").resolve():
+        del told["broker.certificate_file"]  # each shard's consumer has one of its own
+    known = {name: path for name, path in (own | told).items() if path is not None and path.is_file()}
+    by_file: dict[Path, str] = {}
+    for name, path in known.items():
+        by_file.setdefault(path.resolve(), name)
+    return {name: path for path, name in by_file.items()}
 
 
 def to_span(length: timedelta) -> int:

@@ -3,15 +3,14 @@
 `watch` is the pure part: it compares two readings and names what happened to the wall clock in between.
 """
 
-import ctypes
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal, Protocol
 
+from renzheng.common.kernel_clock import is_synchronised
 from renzheng.contracts import events
 
 JUMP_MS = 2_000
@@ -21,7 +20,6 @@ crystal drift is under 100 ppm, so two seconds would take more than five hours."
 CLOSE_MS = 50
 """Looks at the two clocks that lie further apart are taken again: the process was held up in between."""
 _LOOKS = 20
-_TIME_ERROR = 5  # adjtimex(2): the clock is not synchronised
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -51,7 +49,6 @@ class SystemClock:
 
     def __init__(self) -> None:
         self._boot_id = _BOOT_ID.read_text(encoding="ascii").strip() if _BOOT_ID.exists() else "unknown"
-        self._libc = ctypes.CDLL(None, use_errno=True)
 
     def read(self) -> ClockReading:
         """Read the machine's clocks, as one moment: a process held up between two looks has seen no jump."""
@@ -59,14 +56,7 @@ class SystemClock:
             before_ms, wall, after_ms = _boot_ms(), datetime.now(UTC), _boot_ms()
             if after_ms - before_ms <= CLOSE_MS:
                 break
-        return ClockReading(wall, after_ms, self._boot_id, self._synchronised())
-
-    def _synchronised(self) -> bool:
-        adjtimex: Callable[[ctypes.Array[ctypes.c_char]], int] | None = getattr(self._libc, "adjtimex", None)
-        if adjtimex is None:
-            return False
-        state = adjtimex(ctypes.create_string_buffer(512))  # zeros mean: only read
-        return 0 <= state < _TIME_ERROR
+        return ClockReading(wall, after_ms, self._boot_id, is_synchronised())
 
 
 def _boot_ms() -> int:

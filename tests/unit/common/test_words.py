@@ -88,7 +88,11 @@ def calls():
         for node in made:
             if isinstance(node.func, ast.Name | ast.Attribute):
                 name = node.func.id if isinstance(node.func, ast.Name) else node.func.attr
-                if name.endswith("Error") or (says and name == "say") or (shows and name == "table"):
+                if (
+                    name.endswith(("Error", "Finding"))
+                    or (says and name == "say")
+                    or (shows and name == "table")
+                ):
                     found.append((path, name, node))
     return found
 
