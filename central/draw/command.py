@@ -70,6 +70,7 @@ def commit(  # noqa: PLR0917 - each is an option
         closes_at=due + timedelta(minutes=minutes),
     )
     made = rounds.commit(plan, _ask(officer, new=True), utc_now())
+    _note(database, "draw_committed", f"{made.round_id} {made.candidates} candidates")
     note = _checkpoint(settings, database)
     database.close()
     console = Terminal()
@@ -91,6 +92,7 @@ def seal(
     """Draw with the public value and seal; nothing is shown of who was drawn."""
     _, database, rounds = _open(config)
     sheets = rounds.seal(round_id, public_value, _ask(officer, new=False), utc_now())
+    _note(database, "draw_sealed", f"{round_id} {sheets} sheets")
     database.close()
     Terminal().print(say("drawn and sealed; {0} sheet(s) lie ready for the devices", sheets))
 
@@ -100,6 +102,7 @@ def publish(config: Config = CONFIG) -> None:
     """Open what is due and publish what has closed; a running central does so by itself."""
     settings, database, rounds = _open(config)
     for path in (*rounds.settle(utc_now()), *rounds.publish_again()):
+        _note(database, "draw_published", path.name)
         Terminal().print(say("published  {0}", path))
     Terminal().print(say("checkpoint {0}", _checkpoint(settings, database)))
     database.close()
@@ -116,6 +119,8 @@ def code(round_id: Annotated[str, typer.Argument(help="The round.")], config: Co
     key = keys.load_private_key(settings.key_file.read_bytes())
     with database.reading() as connection:
         found = opening_code(connection, round_id, utc_now(), key)
+    if found is not None:
+        _note(database, "draw_code", round_id)
     database.close()
     if found is None:
         raise DrawError(
@@ -160,6 +165,17 @@ def _open(config: Path) -> "tuple[Settings, Database, Rounds]":
     database.migrate()
     key = keys.load_private_key(settings.key_file.read_bytes())
     return settings, database, Rounds(database, key, settings.checkpoints_dir)
+
+
+def _note(database: "Database", act: str, what: str) -> None:
+    """Write an act of the draw into the access log; it names nobody: who is drawn is known to nobody yet."""
+    from renzheng.central.access import access_log
+    from renzheng.central.access.access_log import Access
+    from renzheng.central.shell import SHELL
+
+    with database.writing() as connection:
+        told = Access(SHELL, (), "-", act, what, "spot_checks", "changed")
+        access_log.append(connection, told, utc_now())
 
 
 def _checkpoint(settings: "Settings", database: "Database") -> Path:

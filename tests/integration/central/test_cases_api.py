@@ -6,6 +6,7 @@ import datetime as dt
 import hashlib
 import json
 import random
+import re
 from urllib.parse import urlencode
 
 import pytest
@@ -14,6 +15,7 @@ from parts import stores
 from parts.asking import Asking
 from parts.cases_store import lay
 from parts.command_line import run
+from parts.walked import routes
 
 from renzheng.central.access import access_log, accounts
 from renzheng.central.access.access_log import Wanted
@@ -464,3 +466,43 @@ def test_a_text_that_no_index_of_postgresql_takes_is_refused_at_the_door(
         ("deduct", "period"), ("submit", "attachments"),
     }  # fmt: skip
     bureau.database.close()
+
+
+def test_no_address_of_anything_of_a_case_answers_another_institution(bureau):
+    """Every route, with the ids of what there really is: pages, letters, evidence, attachments, steps."""
+    case = issued(bureau)
+    bureau.post("office-1", f"/cases/{case['id']}/receive")
+    doubt = case["doubts"][1]["id"]
+    sheet = json.loads(bureau.ask("office-1", "POST", "/attachments", b"%PDF-1.7 a sheet").body)["id"]
+    bureau.post("office-1", f"/doubts/{doubt}/assign", {"doctor": "doctor-1"})
+    bureau.post("doctor-1", f"/doubts/{doubt}/answer", {"text": "三号机", "attachments": [sheet]})
+    real = {
+        "case_id": case["id"], "doubt_id": doubt, "attachment_id": sheet, "kind": "letter", "form": "pdf",
+        "act": "submit", "penalty_id": "none", "correction_id": "none",
+    }  # fmt: skip
+    told = (doubt, sheet, case["id"], "三号机", case["doubts"][1]["line_ids"][0] + '"')
+
+    def places():
+        for method, path, _ in routes(bureau.app):
+            names = set(re.findall(r"\{(\w+)", path))
+            if names & {"case_id", "doubt_id", "attachment_id"}:
+                yield method, re.sub(r"\{(\w+)(:path)?\}", lambda found: real[found[1]], path)
+
+    async def answers():
+        found = []
+        for who in ("office-2", "doctor-2"):
+            caller = Asking(bureau.app, bureau.people[who])
+            for method, path in places():
+                answer = await caller.ask(method, path, b"{}", {"content-type": "application/json"})
+                shows = [one for one in told if one in answer.text.replace(path, "")]
+                if answer.status not in (403, 404, 422) or shows:
+                    found.append((who, method, path, answer.status, shows))
+        return found
+
+    async def opened():
+        office = Asking(bureau.app, bureau.people["office-1"])
+        asked = [(path, (await office.ask("GET", path)).status) for way, path in places() if way == "GET"]
+        return [path for path, status in asked if status == 200]
+
+    assert asyncio.run(answers()) == []
+    assert len(asyncio.run(opened())) >= 9, "its own they open"

@@ -8,17 +8,16 @@ from typer.main import get_command
 from renzheng.deploy.command import assemble
 
 WRITTEN_DOWN = {
-    "access who-looked", "bundle", "delete", "explain", "export", "settle", "who-looked", "withdraw",
+    "access who-looked", "bundle", "delete", "draw code", "draw commit", "draw publish", "draw seal",
+    "explain", "export", "settle", "who-looked", "withdraw",
 }  # fmt: skip
 """Commands that show, take away or change what is known of a person."""
 OF_NO_PERSON = {
     "access verify", "account add", "account code", "account disable", "account enable", "account factors",
     "account list", "account role", "account sign-out", "account token", "adt outcomes", "adt read", "alarms",
-    "devices", "filing", "init", "inspector", "log archive", "log checkpoint", "log prune", "log take-back",
-    "log verify",
-    "move-device", "night", "register-device", "register-institution", "requests", "retention",
-    "revoke-device",
-    "rotate-key", "withdrawals",
+    "broker", "broker-config", "devices", "draw list", "filing", "init", "inspector", "log archive",
+    "log checkpoint", "log prune", "log take-back", "log verify", "move-device", "night", "register-device",
+    "register-institution", "requests", "retention", "revoke-device", "rotate-key", "withdrawals",
 }  # fmt: skip
 """Commands that open the store and name nobody in what they print or write for people to read."""
 
@@ -34,7 +33,7 @@ def _below(command, name):
         yield from _below(below, f"{name} {one}".strip())
     if command.callback and not hasattr(command, "commands"):
         source = inspect.getsource(inspect.unwrap(command.callback))
-        if "_store(" in source or "Database(" in source:
+        if any(one in source for one in ("_store(", "Database(", "_open(")):
             yield name, source
 
 
