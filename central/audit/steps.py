@@ -214,7 +214,6 @@ _VIEWS = frozenset(
     {
         "net_lines",
         "billed_lines",
-        "dialysis_visits",
         "sign_outs",
         "session_machines",
         "session_presences",

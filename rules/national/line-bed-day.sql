@@ -116,6 +116,7 @@ WITH judged AS (
   SELECT
     b.line,
     b.line_id,
+    b.inpatient,
     b.institution_id,
     b.amount,
     b.days,
@@ -169,6 +170,7 @@ answered AS (
 SELECT
   line,
   line_id,
+  inpatient,
   institution_id,
   amount,
   days,

@@ -81,21 +81,20 @@ counted AS (
 ),
 highest AS (
   SELECT
-    institution_id,
-    first_day,
-    at,
-    at_once,
-    row_number() OVER (PARTITION BY institution_id, first_day ORDER BY at_once DESC, at) AS place
-  FROM counted
-  WHERE change = 1
+    c.institution_id,
+    c.first_day,
+    c.at,
+    c.at_once,
+    i.dialysis_machines AS machines,
+    row_number() OVER (PARTITION BY c.institution_id, c.first_day ORDER BY c.at_once DESC, c.at) AS place
+  FROM counted c
+  JOIN institutions i ON c.institution_id = i.institution_id
+  WHERE c.change = 1
+    AND c.at_once > i.dialysis_machines * (1 + $spare_share)
+    AND c.at_once > i.dialysis_machines + $spare_persons
 ),
 beyond AS (
-  SELECT p.institution_id, p.first_day, p.at, CAST(p.at_once AS BIGINT) AS at_once, i.dialysis_machines AS machines
-  FROM highest p
-  JOIN institutions i ON p.institution_id = i.institution_id
-  WHERE p.place = 1
-    AND p.at_once > i.dialysis_machines * (1 + $spare_share)
-    AND p.at_once > i.dialysis_machines + $spare_persons
+  SELECT institution_id, first_day, at, CAST(at_once AS BIGINT) AS at_once, machines FROM highest WHERE place = 1
 ),
 there AS (
   SELECT b.institution_id, b.first_day, b.at, b.at_once, b.machines, c.session, c.person_id

@@ -81,26 +81,20 @@ examples:
 */
 -- Bed days that were either seen or not seen while the devices were up.
 WITH looked AS (
-  SELECT
-    s.person_here,
-    s.institution_id,
-    s.person_id,
-    v.day,
-    v.line,
-    CASE WHEN v.reason = 'seen' THEN 1 ELSE 0 END AS seen
-  FROM bed_day_verdicts v
-  JOIN scope_lines s ON v.line = s.line
-  WHERE s.in_period AND (v.reason = 'seen' OR (v.reason = 'not_seen' AND v.covered_us * 2 >= v.window_us))
+  SELECT inpatient, day, line, CASE WHEN reason = 'seen' THEN 1 ELSE 0 END AS seen
+  FROM bed_day_verdicts
+  WHERE reason = 'seen' OR (reason = 'not_seen' AND covered_us * 2 >= window_us)
 ),
 bed_days AS (
-  SELECT person_here, min(institution_id) AS institution_id, min(person_id) AS person_id, day, max(seen) AS seen
-  FROM looked
-  GROUP BY person_here, day
+  SELECT inpatient, day, max(seen) AS seen FROM looked GROUP BY inpatient, day
+),
+counted AS (
+  SELECT inpatient, count(*) AS n, sum(seen) AS seen FROM bed_days GROUP BY inpatient
 ),
 persons_in AS (
-  SELECT person_here, min(institution_id) AS institution_id, min(person_id) AS person_id, count(*) AS n, sum(seen) AS seen
-  FROM bed_days
-  GROUP BY person_here
+  SELECT c.inpatient, i.institution_id, i.person_id, c.n, c.seen
+  FROM counted c
+  JOIN inpatients i ON c.inpatient = i.inpatient
 ),
 houses AS (
   SELECT p.institution_id, coalesce(i.region_code, p.institution_id) AS region, sum(p.n) AS n, sum(p.seen) AS seen
@@ -113,7 +107,7 @@ regions AS (
 ),
 rated AS (
   SELECT
-    p.person_here,
+    p.inpatient,
     p.institution_id,
     p.person_id,
     p.n,
@@ -146,7 +140,7 @@ SELECT
   t.rate * 100 AS rate_percent,
   exp(t.chance_ln) * 1000000 AS per_million
 FROM tested t
-JOIN looked l ON t.person_here = l.person_here
+JOIN looked l ON t.inpatient = l.inpatient
 JOIN bed_day_verdicts v ON l.line = v.line AND l.day = v.day
 JOIN scope_lines s ON l.line = s.line
 WHERE t.chance_ln <= CAST($least_ln AS DOUBLE)

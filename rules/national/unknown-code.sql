@@ -104,7 +104,12 @@ WITH unknown AS (
   FROM billed_lines l
   WHERE l.item_class IS NULL AND l.service_day BETWEEN $from_day AND $to_day
 ),
--- the middle price of dialysis in each region
+-- the middle price of dialysis in each region where somebody billed such a code
+asked AS (
+  SELECT DISTINCT coalesce(i.region_code, u.institution_id) AS region
+  FROM unknown u
+  LEFT JOIN institutions i ON u.institution_id = i.institution_id
+),
 prices AS (
   SELECT
     coalesce(i.region_code, d.institution_id) AS region,
@@ -116,6 +121,7 @@ prices AS (
     count(*) OVER (PARTITION BY coalesce(i.region_code, d.institution_id)) AS lines
   FROM dialysis_lines d
   LEFT JOIN institutions i ON d.institution_id = i.institution_id
+  SEMI JOIN asked r ON coalesce(i.region_code, d.institution_id) = r.region
   WHERE d.in_period AND d.item_class IN ('haemodialysis', 'haemodiafiltration')
 ),
 usual AS (

@@ -1,8 +1,14 @@
--- The same, numbered by visit: a sign-in opens a visit unless it repeats one shortly before.
+-- The visit of each of these: a sign-in opens a visit unless it repeats one shortly before.
 -- A repeated sign-in names no other session, follows no sign-out, and comes before a session could have been held.
+-- Only what is counted with is sorted; what else is known of the event joins again afterwards.
 WITH before AS (
   SELECT
-    *,
+    event_id,
+    person_here,
+    event_type,
+    occurred_at,
+    occurred_at_day,
+    session_id,
     lag(event_type) OVER person_there AS before_type,
     lag(occurred_at) OVER person_there AS before_at,
     coalesce(lag(session_id) OVER person_there, '') AS before_session
@@ -14,19 +20,9 @@ WITH before AS (
 )
 SELECT
   b.event_id,
-  b.institution_id,
-  b.person_id,
   b.person_here,
   b.event_type,
-  b.occurred_at,
-  b.occurred_at_day,
-  b.utc_offset_us,
   b.session_id,
-  b.outcome,
-  b.pad,
-  b.clock_trusted,
-  b.verified,
-  b.bound,
   d.max_session_us,
   d.resume_us,
   sum(
