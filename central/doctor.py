@@ -41,6 +41,7 @@ def examine(settings: Settings, config: Path, now: datetime) -> Iterator[DoctorF
     of_store, newest = _store(settings, config, now)
     yield from doctor.look_at_clock(now, newest)
     yield from doctor.look_at_disk(settings.data_dir)
+    yield from doctor.look_at_account(settings.data_dir)
     yield from _files(settings, config, now)
     yield from of_store
     broker = settings.broker
@@ -81,6 +82,8 @@ def _store(settings: Settings, config: Path, now: datetime) -> tuple[list[Doctor
     here = sa.make_url(settings.database).database
     if settings.database.startswith("sqlite") and not Path(str(here)).is_file():
         return [_no_store(config)], None  # to open it would make it
+    if settings.database.startswith("sqlite") and not doctor.is_owner(Path(str(here))):
+        return [DoctorFinding("The store is another account's and was not opened.", "store", "unknown")], None
     database = None
     try:
         database = Database(settings.database, connections=0)

@@ -6,6 +6,7 @@ cannot be looked at is `unknown`, never `ok`.
 
 import contextlib
 import os
+import pwd
 import shutil
 import socket
 import ssl
@@ -26,6 +27,8 @@ State = Literal["ok", "warning", "fault", "unknown"]
 
 FREE_BYTES_FAULT, FREE_BYTES_WARNING = 300_000_000, 2_000_000_000
 DAYS_WARNING = 30
+SERVICE_ACCOUNT = "renzheng"
+"""As whom the units in `deploy/systemd` run."""
 CLOCK_BEHIND = timedelta(minutes=5)
 """Records of other machines may be as much ahead of a right clock."""
 SOFTWARE_MADE = datetime(2026, 1, 1, tzinfo=UTC)
@@ -119,6 +122,48 @@ def look_at_disk(folder: Path) -> Iterator[DoctorFinding]:
             "fault",
             do="Run the doctor as the service's account (sudo -u renzheng), or: chown -R renzheng: FOLDER",
         )
+
+
+def look_at_account(folder: Path) -> Iterator[DoctorFinding]:
+    """Look whether we are the service's account: root may do everything, and what it makes is root's."""
+    try:
+        owner = folder.stat().st_uid
+    except OSError:
+        return  # said by `look_at_disk`
+    if os.geteuid() == owner == 0 and _has_account(SERVICE_ACCOUNT):
+        yield DoctorFinding(
+            f"{folder} is root's, and the service runs as {SERVICE_ACCOUNT}.",
+            "owner",
+            "fault",
+            do=f"chown -R {SERVICE_ACCOUNT}: '{folder}'",
+        )
+    elif os.geteuid() != owner:
+        yield DoctorFinding(
+            f"{folder} is the account {_name_of(owner)}'s; what that one may do is not seen by this one.",
+            "owner",
+            "unknown",
+            do=f"sudo -u {_name_of(owner)} renzheng doctor",
+        )
+
+
+def is_owner(path: Path) -> bool:
+    """Whether a file is this account's own; only then may a look open it, for what opening makes is ours."""
+    return path.stat().st_uid == os.geteuid()
+
+
+def _has_account(name: str) -> bool:
+    try:
+        pwd.getpwnam(name)
+    except KeyError:
+        return False
+    return True
+
+
+def _name_of(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
 
 
 def look_at_secret(path: Path, needed_by: str) -> Iterator[DoctorFinding]:

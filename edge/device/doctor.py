@@ -38,6 +38,7 @@ def examine(settings: Settings, config: Path, now: datetime) -> Iterator[DoctorF
     device, link, agent = settings.device, settings.link, agent_of(config)
     yield from doctor.look_at_clock(now, _newest(device.data_dir / STORE))
     yield from doctor.look_at_disk(device.data_dir)
+    yield from doctor.look_at_account(device.data_dir)
     secrets = {
         "device.template_key_file": device.template_key_file,
         "link.key_file": link.key_file,
@@ -58,7 +59,7 @@ def examine(settings: Settings, config: Path, now: datetime) -> Iterator[DoctorF
 
 def _newest(store: Path) -> datetime | None:
     """Read when the device last wrote that it is alive; None where there is nothing to read."""
-    if not store.is_file():
+    if not store.is_file() or not doctor.is_owner(store):
         return None
     try:
         with contextlib.closing(sqlite3.connect(f"{store.as_uri()}?mode=ro", uri=True)) as connection:

@@ -100,6 +100,28 @@ def test_a_folder_that_is_not_there_and_one_of_another_account(monkeypatch, tmp_
     assert "chown" in found[-1].do
 
 
+def test_root_is_told_that_it_sees_more_than_the_service(monkeypatch, tmp_path):
+    mine = doctor.os.geteuid()
+    monkeypatch.setattr(doctor, "_has_account", lambda _: True)
+    monkeypatch.setattr(doctor.os, "geteuid", lambda: mine + 1)
+    (found,) = doctor.look_at_account(tmp_path)
+    assert (found.state, found.do.split()[0]) == ("unknown", "sudo")
+    assert not doctor.is_owner(tmp_path)
+    if mine == 0:
+        monkeypatch.setattr(doctor.os, "geteuid", lambda: 0)
+        (found,) = doctor.look_at_account(tmp_path)
+        assert (found.state, found.do) == ("fault", f"chown -R renzheng: '{tmp_path}'")
+
+
+def test_a_store_of_another_account_is_not_opened(monkeypatch, central, tmp_path):
+    stores.lay(central.database)
+    before = sorted(path.name for path in central.data_dir.iterdir())
+    monkeypatch.setattr(doctor, "is_owner", lambda _: False)
+    found = list(central_doctor.examine(central, tmp_path / "central.toml", NOW))
+    assert states(found, "store") == ["unknown"]
+    assert sorted(path.name for path in central.data_dir.iterdir()) == before
+
+
 def test_a_secret_is_there_and_ours_alone(monkeypatch, tmp_path):
     path = tmp_path / "key"
     assert states(doctor.look_at_secret(path, "x"), "secret") == ["fault"]
