@@ -13,3 +13,4 @@ class Format(StrEnum):
     CSV = "csv"
     PARQUET = "parquet"
     PLATFORM = "platform"
+    DICOM = "dicom"

@@ -1,4 +1,4 @@
-"""HL7 v2 ADT messages as stay events, merged numbers and persons.
+"""HL7 v2 ADT messages as stay events, merged numbers and persons; orders and results in `hl7_observations`.
 
 What each trigger event means is in `hl7_triggers`; how a file is cut into messages, in `hl7_files`. The live
 receiver (`central.adt`) reads its messages with the same `Hl7Source.read_message`.
@@ -12,6 +12,7 @@ from renzheng.central.claims.encoding import detect_encoding
 from renzheng.central.claims.hl7_fields import FieldProblem, Reader, known_of
 from renzheng.central.claims.hl7_files import read_messages
 from renzheng.central.claims.hl7_message import Message, MessageError, parse
+from renzheng.central.claims.hl7_observations import KINDS, Runs
 from renzheng.central.claims.hl7_persons import SOURCES, People, describe
 from renzheng.central.claims.hl7_triggers import (
     PERSON_MERGES,
@@ -35,7 +36,7 @@ from renzheng.central.claims.stay_events import Rename, StayEventKind
 class Hl7Source:
     """ADT messages."""
 
-    tables: Sequence[str] = ("stays", "leaves", "persons", "person_aliases")
+    tables: Sequence[str] = ("stays", "leaves", "persons", "person_aliases", "machine_sessions")
     sources: Mapping[str, str] = {"person_id": "MRG-1"}
     fills: Sequence[str] = ("persons",)
 
@@ -43,6 +44,7 @@ class Hl7Source:
         self._options = options
         self._settings = read_settings(options.mapping, "hl7", Hl7Settings)
         self._people = People(SOURCES)
+        self._runs = Runs(self._settings, options.institution)
         self._merged: set[tuple[str, str]] = set()
 
     def check(self, files: Sequence[InputFile]) -> list[InputFile]:
@@ -79,6 +81,9 @@ class Hl7Source:
         if message is None:
             return [RowProblem("stays", place, Problem("MSH", Reason.NOT_PARSABLE, shown(segments[0])))]
         kind, trigger = message.get("MSH-9.1"), trigger_of(message)
+        if kind in KINDS and notes_people:  # the live receiver takes stays alone
+            runs = list(self._runs.of(message, place, zone_of))
+            return runs or [Ignored(f"{kind}^{trigger or '?'}")]
         if kind != "ADT":
             return [Ignored(f"{kind or '?'}^{trigger or '?'}")]
         found: list[Item] = []
@@ -113,6 +118,8 @@ class Hl7Source:
 
     def _is_repeated(self, draft: Draft) -> bool:
         """Whether the same merge was told before: it is one, whatever its time."""
+        if draft.table != "person_aliases":
+            return False
         key = (str(draft.values["person_id"]), str(draft.values["alias_of"]))
         repeated = key in self._merged
         self._merged.add(key)

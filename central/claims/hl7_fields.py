@@ -175,6 +175,13 @@ class Reader:
     def _leave_out(self, path: str, value: str) -> None:
         self.left_out.append(Problem(path, Reason.DESCRIPTION_NOT_READ, value))
 
+    def time(self, path: str) -> datetime:
+        """Return a moment that must be there."""
+        found = self._time(path)
+        if found is None:
+            raise FieldProblem(Problem(path, Reason.MISSING))
+        return found.at
+
     def _time(self, path: str) -> Moment | None:
         raw = self.get(path)
         if not raw:

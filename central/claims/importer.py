@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from renzheng.central.claims import cancelling, settlements, visits, withdrawn
 from renzheng.central.claims.canonical_parquet import ParquetSource
+from renzheng.central.claims.dicom import DicomSource
 from renzheng.central.claims.fhir import FhirSource
 from renzheng.central.claims.files import is_there, literal
 from renzheng.central.claims.formats import Format
@@ -68,6 +69,7 @@ _SOURCES: Mapping[Format, Callable[[Options], Source]] = {
     Format.CSV: MappedSource,
     Format.PARQUET: ParquetSource,
     Format.PLATFORM: PlatformSource,
+    Format.DICOM: DicomSource,
 }
 
 
@@ -89,6 +91,7 @@ _OPTIONS: Mapping[Format, Collection[str]] = {
     Format.CSV: ("mapping", "encoding"),
     Format.PARQUET: (),
     Format.PLATFORM: ("mapping", "encoding"),
+    Format.DICOM: ("mapping", "institution"),
 }
 """Which options each format takes."""
 

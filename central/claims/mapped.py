@@ -1,4 +1,4 @@
-"""Any CSV or XLSX by a mapping file, and canonical tables, which are the case without one.
+"""Any CSV, XLSX or JSON by a mapping file, and canonical tables, which are the case without one.
 
 A mapping file is TOML::
 
@@ -14,7 +14,9 @@ A mapping file is TOML::
     visit_type = { column = "KIND", values = { "1" = "outpatient", "2" = "inpatient" } }
     department = { constant = "dialysis" }
 
-A canonical column that is not named under `[columns]` is empty; one that may not be empty must be named.
+A file of JSON objects, one a line or an array of them, is read likewise: a column is a key, `run.begin` a key
+within a key. A canonical column that is not named under `[columns]` is empty; one that may not be empty must
+be named.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,6 +29,8 @@ from zoneinfo import ZoneInfo, available_timezones
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from renzheng.central.claims.delimited import BadLine, HeaderError, Record, Table, open_table
+from renzheng.central.claims.json_stream import is_json
+from renzheng.central.claims.json_table import open_objects
 from renzheng.central.claims.mapping_file import read_toml, validated
 from renzheng.central.claims.nhsa_lines import join_id
 from renzheng.central.claims.rejects import Problem, Reason, RowProblem, shown
@@ -220,6 +224,9 @@ class MappedSource:
 
     def _open(self, file: InputFile, advance: Advance) -> Table:
         mapping = self._mapping
+        if not is_workbook(file.path) and is_json(file.path):
+            encoding = (mapping.encoding if mapping else None) or self._options.encoding
+            return open_objects(file.path, file.name, self._known, encoding=encoding, advance=advance)
         return open_table(
             file.path,
             encoding=(mapping.encoding if mapping else None) or self._options.encoding,

@@ -15,11 +15,18 @@
     person_id_type = "NI"             # take the repetition whose CX.5 or CX.4 is this (or a list)
     institution_id = "MSH-4.1"
 
+    machine_id = "OBX-18.1"           # of orders and results: which machine it was
+
     [hl7.institutions]                # the hospital's own name for itself, to the bureau's code
     "HIS1" = "H37112100001"
 
     [hl7.leave_kinds]                 # EVN-4 to kind; everything else is a leave
     "EXAM" = "examination"
+
+    [dicom]
+    patient_id = "citizen"            # PatientID is taken where it is a citizen number; "insured": always
+    [dicom.machines]                  # the station's name, to the machine's in service_points
+    "CT01" = "M-CT-1"
 
     [fhir]
     person_systems = ["urn:oid:2.16.156.10011.1.3"]   # whose identifier is the person's number
@@ -82,6 +89,7 @@ class Hl7Settings(_Strict):
     person_id: str = Field("PID-3.1", pattern=_FIELD)
     person_id_type: str | Sequence[str] | None = None
     institution_id: str = Field("MSH-4.1", pattern=_FIELD)
+    machine_id: str = Field("OBX-18.1", pattern=_FIELD)
     institutions: Mapping[str, str] = Field(default_factory=dict)
     leave_kinds: Mapping[str, LeaveKind] = Field(default_factory=dict)
     patient_classes: Mapping[str, PatientClass] = Field(default_factory=dict)
@@ -91,6 +99,13 @@ class Hl7Settings(_Strict):
         """The kinds of a person's number, the one that is wanted most first; none: the first number."""
         told = self.person_id_type
         return () if told is None else (told,) if isinstance(told, str) else told
+
+
+class DicomSettings(_Strict):
+    """Settings of `--format dicom`."""
+
+    patient_id: Literal["citizen", "insured"] = "citizen"
+    machines: Mapping[str, str] = Field(default_factory=dict)
 
 
 class FhirSettings(_Strict):
@@ -151,7 +166,7 @@ def read_settings(path: Path | None, name: str, model: type[Model]) -> Model:
     if path is None:
         return model()
     content = read_toml(path)
-    unknown = sorted(set(content) - {"nhsa", "platform", "hl7", "fhir"})
+    unknown = sorted(set(content) - {"nhsa", "platform", "hl7", "fhir", "dicom"})
     if unknown:
         raise refused(path, f"{', '.join(unknown)} belongs to no format that has settings")
     return validated(model, content.get(name, {}), path)
