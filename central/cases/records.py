@@ -10,8 +10,9 @@ from pydantic import TypeAdapter
 from renzheng.central.cases.doubts import Case, Doubt, Flag, Opinion
 from renzheng.central.cases.guards import Actor, Body
 from renzheng.central.cases.penalties import Penalty
+from renzheng.central.cases.summonses import Summons
 
-_T = TypeVar("_T", Case, Doubt, Flag, Opinion, Body, Actor, Penalty)
+_T = TypeVar("_T", Case, Doubt, Flag, Opinion, Body, Actor, Penalty, Summons)
 _OPTIONS = orjson.OPT_SORT_KEYS | orjson.OPT_UTC_Z
 
 
@@ -29,7 +30,7 @@ def canonical(value: object) -> bytes:
     return orjson.dumps(value, option=_OPTIONS, default=str)
 
 
-def plain(value: Case | Doubt | Opinion | Body | Actor | Penalty) -> dict[str, Any]:
+def plain(value: Case | Doubt | Opinion | Body | Actor | Penalty | Summons) -> dict[str, Any]:
     """Turn a record into what JSON has."""
     return dict(orjson.loads(orjson.dumps(value, option=_OPTIONS, default=_sets)))
 

@@ -65,7 +65,7 @@ def items(settings: Settings) -> Sequence[Item]:
         Item("claims", ("verdicts", "verdict_changes", "findings", "persons", "person_aliases"),
              None, "nobody", "law"),
         Item("cases", ("cases", "doubts", "doubt_evidence", "doubt_votes", "attachments", "rule_powers",
-                       "patient_questions", "withheld_lines", "doubt_comments", "doubt_filters"),
+                       "patient_questions", "withheld_lines", "doubt_comments", "doubt_filters", "summonses"),
              None, "nobody", "law"),
         Item("stay_names", ("stays", "stay_events", "leaves"), own.stay_names_days, "night",
              setting="retention.stay_names_days", floor=30),

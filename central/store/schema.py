@@ -1062,6 +1062,28 @@ penalty_journal = _table(
     rowid=False,
 )
 
+# Institutions below the in-bed threshold that were asked to explain themselves, and the journals of it.
+summonses = _table(
+    "summonses",
+    Column("summons_id", Text, primary_key=True),
+    Column("institution_id", Text, nullable=False, index=True),
+    Column("state", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("issued_at", _Big, nullable=False),
+    Column("record", LargeBinary, nullable=False),  # the whole summons, as JSON
+    rowid=False,
+)
+
+summons_journal = _table(
+    "summons_journal",
+    Column("summons_id", Text, ForeignKey("summonses.summons_id"), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("entry", LargeBinary, nullable=False),
+    Column("hash", Text, nullable=False),
+    Column("signature", LargeBinary, nullable=False),
+    rowid=False,
+)
+
 # How far a rule may go, change by change: chained and signed like a case's journal.
 patient_questions = _table(
     "patient_questions",

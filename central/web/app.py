@@ -31,6 +31,7 @@ from renzheng.central.cases.keeping import Cases
 from renzheng.central.cases.patient_questions import PatientQuestions
 from renzheng.central.cases.penalty_keeping import Penalties
 from renzheng.central.cases.point_powers import LostPowers
+from renzheng.central.cases.summons_keeping import Summonses
 from renzheng.central.checks import cds_hooks
 from renzheng.central.checks.service import nothing
 from renzheng.central.checks.site import checks_of
@@ -71,6 +72,7 @@ from renzheng.central.web.api import (
     case_penalties,
     case_questions,
     case_rules,
+    case_summonses,
     cds_checks,
     nhsa_checks,
     routes,
@@ -269,8 +271,14 @@ def _add_cases(app: FastAPI, database: Database, settings: Settings, clock: Call
     case_penalties.add_to(router, database, penalties)
     questions = PatientQuestions(database, key, pack, zone, clock, settings.audit.region)
     case_questions.add_to(router, database, questions)
+    summonses = Summonses(database, key, pack, zone, clock, settings.audit.region)
+    figure_of = case_summonses.figures(settings, lambda: to_us(clock()))
+    case_summonses.add_to(router, database, summonses, figure_of)
     app.include_router(router, prefix="/api/v1")
-    office = Office(database, cases, clock, zone, settings.audit, scan, penalties, corrections, questions)
+    office = Office(
+        database, cases, clock, zone, settings.audit, scan, penalties, corrections, questions, summonses,
+        figure_of,
+    )  # fmt: skip
     app.include_router(case_pages.build_router(office))
 
 

@@ -25,6 +25,7 @@ from renzheng.central.cases.guards import Actor, Body
 from renzheng.central.cases.keeping import Cases
 from renzheng.central.cases.patient_questions import PatientQuestions
 from renzheng.central.cases.penalty_keeping import Penalties
+from renzheng.central.cases.summons_keeping import FigureOf, Summonses
 from renzheng.central.settings import AuditSettings
 from renzheng.central.store.database import Database
 from renzheng.central.texts import Texts, texts
@@ -59,6 +60,8 @@ class Office:
         penalties: does the steps on enforcement files.
         corrections: takes what institutions have found themselves.
         questions: puts questions to patients.
+        summonses: does the steps on summonses.
+        figure_of: tells whether an institution's rate calls for one.
     """
 
     database: Database
@@ -70,6 +73,8 @@ class Office:
     penalties: Penalties
     corrections: Corrections
     questions: PatientQuestions
+    summonses: Summonses
+    figure_of: FigureOf
 
     def named(self, reason: str, t: Texts) -> str:
         """Return the words for a doubt's reason; a finding's is its rule, which has a title."""

@@ -13,6 +13,7 @@ from renzheng.central.web.case_pages import (
     penalty_pages,
     power_pages,
     question_pages,
+    summons_pages,
 )
 from renzheng.central.web.case_pages.parts import Office
 
@@ -20,7 +21,7 @@ from renzheng.central.web.case_pages.parts import Office
 def build_router(office: Office) -> APIRouter:
     """Build the pages; fixed addresses come before those with an id in them."""
     router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
-    beside = (penalty_pages, correction_pages, power_pages, question_pages)
+    beside = (penalty_pages, correction_pages, power_pages, question_pages, summons_pages)
     for part in (overview, listing, ledger_page, *beside, case_page, doubt_page):
         router.include_router(part.build_router(office))
     return router

@@ -7,6 +7,7 @@ import hashlib
 import json
 import random
 import re
+from types import SimpleNamespace
 from urllib.parse import urlencode
 
 import pytest
@@ -22,12 +23,15 @@ from renzheng.central.access.access_log import Wanted
 from renzheng.central.access.accounts import New
 from renzheng.central.access.roles import Role
 from renzheng.central.cases import journal
+from renzheng.central.draw.answers import RateCategory
 from renzheng.central.main import make_signing_key
 from renzheng.central.metrics import Metrics
+from renzheng.central.rate.core import Call
 from renzheng.central.settings import make_settings
 from renzheng.central.store import schema
 from renzheng.central.store.database import Database
 from renzheng.central.store.masking import ending
+from renzheng.central.web.api import case_summonses
 from renzheng.central.web.app import build_app
 
 START = dt.datetime(2026, 4, 7, 1, tzinfo=dt.UTC)
@@ -506,3 +510,29 @@ def test_no_address_of_anything_of_a_case_answers_another_institution(bureau):
 
     assert asyncio.run(answers()) == []
     assert len(asyncio.run(opened())) >= 9, "its own they open"
+
+
+def test_summonses_over_the_api_and_for_whom(bureau, monkeypatch):
+    share = SimpleNamespace(value=0.33, low=0.23, high=0.46)
+    rate = SimpleNamespace(
+        call=Call.SUMMON, share=share, counts={RateCategory.PRESENT: 20}, answered=60, threshold=0.6
+    )
+    monkeypatch.setattr(case_summonses, "rates", lambda *_: [SimpleNamespace(institution_id="H1", rate=rate)])
+    asked = {"institution_id": "H1", "first": "2026-01-01", "last": "2026-03-31"}
+    assert bureau.refused("auditor", "/summonses", {**asked, "first": "2026-04-31"})[0] == 422
+    assert bureau.refused("auditor", "/summonses", {**asked, "first": "2026-04-01"})[0] == 422
+    answer = bureau.ask("auditor", "POST", "/summonses", asked)
+    assert answer.status == 201
+    path = f"/summonses/{json.loads(answer.body)['id']}"
+    for who, status in (
+        ("office-1", 200), ("reviewer", 200), ("office-2", 404), ("doctor-1", 404), ("admin", 403), ("", 401),
+    ):  # fmt: skip
+        assert bureau.ask(who, "GET", path).status == status, who
+    assert bureau.post("office-1", f"{path}/receive")["state"] == "received"
+    assert bureau.post("office-1", f"{path}/answer", {"text": "在放射科"})["issued_by"] is None
+    assert bureau.post("reviewer", f"{path}/release", {"reason": "相符"})["decided_by"] == "reviewer"
+    assert bureau.get("office-2", "/summonses")["summonses"] == []
+    seen = bureau.get("office-1", path)
+    assert ("journal" in seen, seen["decided_by"], seen["reason"]) == (False, None, "相符")
+    entries = bureau.get("auditor", path)["journal"]
+    assert json.loads(entries[-1]["entry"])["act"] == "release"

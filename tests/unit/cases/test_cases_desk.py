@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from renzheng.central.cases import corrections, desk, patient_questions, penalties, powers
+from renzheng.central.cases import corrections, desk, patient_questions, penalties, powers, summonses
 from renzheng.central.cases.acts import ACTS, CASE_ACTS, REFERRED_TO
 from renzheng.central.cases.desk import CERTAINTIES, GROUPS, SORTS, certainty_of
 from renzheng.central.cases.doubts import DECISIONS, POSITIONS, CaseState, State
@@ -27,6 +27,7 @@ SHOWN = {
         *GUARDS,
         *penalties.GUARDS,
         "issued_before",
+        "not_summoned",
         *patient_questions.GUARDS,
         "stale",
         "may_not",
@@ -61,6 +62,8 @@ SHOWN = {
     "position": POSITIONS,
     "referred": REFERRED_TO,
     "stage": ("first_review", "re_review", "panel", "final"),
+    "summons.state": summonses.State,
+    "summons.act": summonses.ACTS,
     "doubt.due": set(STAGES.values()),
     "certainty": CERTAINTIES,
     "doubts": (*NARROWING, *GROUPS, *WRITTEN),
