@@ -14,7 +14,7 @@ import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from itertools import pairwise
 from pathlib import Path
-from urllib.parse import parse_qs, quote, urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import anyio
 import sqlalchemy as sa
@@ -29,7 +29,7 @@ from renzheng.central.access.sessions import Came
 from renzheng.central.access.visitors import BY_SHARED_TOKEN, IN_TROUBLE, ON_THIS_MACHINE, Visitor, Visitors
 from renzheng.central.errors import SettingsError
 from renzheng.central.store.faults import describe
-from renzheng.central.web.guard import MOST_CHARACTERS, READING, Use, address_of
+from renzheng.central.web.guard import MOST_CHARACTERS, READING, Use, address_of, detour
 from renzheng.central.web.guesses import LONGEST_WAIT_OF_ALL_SECONDS, Guesses
 from renzheng.common.limits import Advising
 
@@ -241,7 +241,7 @@ class Gate:
                 {"error": {"what": what}}, status_code=401, headers={"WWW-Authenticate": "Bearer"}
             )
         wanted = f"{path}?{request.url.query}" if request.url.query else path
-        return RedirectResponse(f"/sign-in?next={quote(wanted)}", status_code=303)
+        return RedirectResponse(detour("/sign-in", wanted, request), status_code=303)
 
     @property
     def has_token(self) -> bool:

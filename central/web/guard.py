@@ -19,6 +19,7 @@ from renzheng.central.access.roles import TERMS, Permission, Terms
 from renzheng.central.access.visitors import Visitor
 from renzheng.central.store import viewer
 from renzheng.central.store.viewer import Viewer, look_as
+from renzheng.central.texts import LANGUAGES
 
 MARK = "permission"
 OPEN = "open"
@@ -122,8 +123,14 @@ async def guard(request: Request) -> None:
             wanted = request.query_params.get("back", "")[:MOST_CHARACTERS]
         if request.url.path.startswith("/api/") or not wanted:
             raise HTTPException(403, "Confirm at /confirm first that it is you.")
-        raise HTTPException(303, headers={"Location": f"/confirm?next={quote(wanted)}"})
+        raise HTTPException(303, headers={"Location": detour("/confirm", wanted, request)})
     look_as(use.viewer)
+
+
+def detour(page: str, wanted: str, request: Request) -> str:
+    """Return the address of a page that stands before the one that is wanted, in the language asked for."""
+    asked = request.query_params.get("lang")
+    return f"{page}?next={quote(wanted)}" + (f"&lang={asked}" if asked in LANGUAGES else "")
 
 
 def may_unmask(request: Request) -> bool:

@@ -120,6 +120,7 @@ def test_until_the_first_account_whoever_is_on_this_machine_reads_and_is_written
     fresh.account("first", Role.ADMINISTRATOR)
     assert somebody.get("/api/v1/verdicts").status == 401
     assert somebody.get("/findings").headers["location"] == "/sign-in?next=/findings"
+    assert somebody.get("/findings?lang=en").headers["location"].endswith("&lang=en")
     assert Asking(fresh.app, "rz_wrong").get("/api/v1/verdicts").status == 401
 
 
