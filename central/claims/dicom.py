@@ -10,10 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from pathlib import Path
-from typing import Any
-
-import pydicom
-from pydicom.filereader import read_file_meta_info
+from typing import TYPE_CHECKING, Any
 
 from renzheng.central.claims.mapping_file import DicomSettings, read_settings
 from renzheng.central.claims.rejects import Problem, Reason, RowPlace, RowProblem, shown
@@ -21,7 +18,9 @@ from renzheng.central.claims.rows import Draft, LocalTime, ZoneOf
 from renzheng.central.claims.source import Advance, InputFile, Item, Options
 from renzheng.contracts.ids import is_citizen_number, normalised_id
 
-pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE  # it would log values: of persons
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
 TABLE = "machine_sessions"
 TAGS = (
     *("StationName", "DeviceSerialNumber", "PatientID", "AccessionNumber", "StudyInstanceUID"),
@@ -110,7 +109,7 @@ class DicomSource:
             one = replace(known, begin=min(known.begin, one.begin), end=max(known.end, one.end))
         self._studies[key] = one
 
-    def _study(self, header: pydicom.Dataset, place: RowPlace, zone: tzinfo) -> _Study:
+    def _study(self, header: "Dataset", place: RowPlace, zone: tzinfo) -> _Study:
         station, serial = _text(header, "StationName"), _text(header, "DeviceSerialNumber")
         name = station or serial
         if name is None:
@@ -142,8 +141,12 @@ class _UnusableError(Exception):
         self.problem = Problem(field, reason, shown(value))
 
 
-def _header(path: Path) -> pydicom.Dataset:
+def _header(path: Path) -> "Dataset":
     """Read the wanted elements of a header, and no pixel."""
+    import pydicom  # noqa: PLC0415 - takes a second, and other formats need none of it
+    from pydicom.filereader import read_file_meta_info  # noqa: PLC0415
+
+    pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE  # it would log values: of persons
     try:
         meta = read_file_meta_info(path)
         deflated = meta.get("TransferSyntaxUID") == DEFLATED
@@ -156,7 +159,7 @@ def _header(path: Path) -> pydicom.Dataset:
     raise _UnusableError("", Reason.TOO_LONG, path.stat().st_size)
 
 
-def _text(header: pydicom.Dataset, keyword: str) -> str | None:
+def _text(header: "Dataset", keyword: str) -> str | None:
     try:
         value: Any = header.get(keyword)
         text = "" if value is None else str(value).strip().strip("\0").strip()
@@ -167,7 +170,7 @@ def _text(header: pydicom.Dataset, keyword: str) -> str | None:
     return text or None
 
 
-def _zone(header: pydicom.Dataset, zone: tzinfo) -> tzinfo:
+def _zone(header: "Dataset", zone: tzinfo) -> tzinfo:
     found = _OFFSET.fullmatch(_text(header, "TimezoneOffsetFromUTC") or "")
     if found is None:
         return zone
@@ -181,7 +184,7 @@ def _offset(found: re.Match[str]) -> tzinfo:
     return timezone(timedelta(minutes=-minutes if found[1] == "-" else minutes))
 
 
-def _moments(header: pydicom.Dataset, zone: tzinfo) -> tuple[datetime, datetime]:
+def _moments(header: "Dataset", zone: tzinfo) -> tuple[datetime, datetime]:
     """Return begin and end of what one file tells."""
     step = "PerformedProcedureStep"
     begin = _at(header, f"{step}StartDate", f"{step}StartTime", zone)
@@ -196,7 +199,7 @@ def _moments(header: pydicom.Dataset, zone: tzinfo) -> tuple[datetime, datetime]
     return taken, taken + _duration(header)
 
 
-def _whole(header: pydicom.Dataset, zone: tzinfo) -> datetime | None:
+def _whole(header: "Dataset", zone: tzinfo) -> datetime | None:
     """Read AcquisitionDateTime (DT), which may bring its own offset."""
     text = _text(header, "AcquisitionDateTime")
     if text is None:
@@ -206,7 +209,7 @@ def _whole(header: pydicom.Dataset, zone: tzinfo) -> datetime | None:
     return _moment("AcquisitionDateTime", digits[:8], digits[8:], _offset(own) if own else zone)
 
 
-def _at(header: pydicom.Dataset, day: str, clock: str, zone: tzinfo) -> datetime | None:
+def _at(header: "Dataset", day: str, clock: str, zone: tzinfo) -> datetime | None:
     date, time = _text(header, day), _text(header, clock)
     return None if date is None or time is None else _moment(clock, date, time, zone)
 
@@ -230,7 +233,7 @@ def _moment(field: str, day: str, clock: str, zone: tzinfo) -> datetime:
         raise _UnusableError(field, Reason.BAD_TIME, f"{day} {clock}") from None
 
 
-def _duration(header: pydicom.Dataset) -> timedelta:
+def _duration(header: "Dataset") -> timedelta:
     text = _text(header, "AcquisitionDuration")
     try:
         seconds = timedelta(seconds=float(text or 0))

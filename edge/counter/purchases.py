@@ -2,10 +2,11 @@
 
 import re
 import threading
-from collections import OrderedDict
+import uuid
 
-from renzheng.contracts.events import CounterData, CounterIdentification, device_source
+from renzheng.contracts.events import CounterData, CounterIdentification, device_source, parse_event
 from renzheng.contracts.ids import WitnessId, tidy_id
+from renzheng.contracts.log import read_entry
 from renzheng.edge.counter import deciding
 from renzheng.edge.counter.calls import LookCall, PersonShown, PurchaseCall, PurchaseShown
 from renzheng.edge.counter.clerks import Clerks
@@ -21,9 +22,9 @@ from renzheng.edge.look.verdicts import Face, FaceVerdict
 from renzheng.edge.settings import Settings
 from renzheng.models.templates import Template
 
+_PURCHASES = uuid.UUID("5c0a3a4e-6f0e-5d1b-9a57-3d0f6a0b7c11")
+"""A purchase that is handed over twice has the same event id, on this device and at central."""
 _NUMBER = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{3,39}")
-REMEMBERED = 1000
-"""Purchases whose repetition changes nothing; a page repeats within seconds."""
 
 
 class Purchases:
@@ -57,7 +58,6 @@ class Purchases:
         self._engine = engine
         self._clerks = clerks
         self._clock = clock
-        self._done: OrderedDict[str, PurchaseShown] = OrderedDict()
         self._lock = threading.Lock()
 
     def person(self, number: str) -> PersonShown:
@@ -97,15 +97,21 @@ class Purchases:
             UnknownWitnessError: the witness's number or PIN is not right.
         """
         with self._lock:
-            if call.purchase_id in self._done:
-                return self._done[call.purchase_id]
-            shown = self._record(call, clerk_id)
-            self._done[call.purchase_id] = shown
-            while len(self._done) > REMEMBERED:
-                self._done.popitem(last=False)
-            return shown
+            event_id = str(uuid.uuid5(_PURCHASES, f"{self._device.device_id} {call.purchase_id}"))
+            data = self._written(event_id)
+            if data is None:
+                data = self._record(call, clerk_id, event_id)
+            return PurchaseShown(
+                purchase_id=call.purchase_id, event_id=event_id, identified=deciding.is_identified(data)
+            )
 
-    def _record(self, call: PurchaseCall, clerk_id: WitnessId) -> PurchaseShown:
+    def _written(self, event_id: str) -> CounterData | None:
+        """Return what was written of a purchase before, also by an agent that has ended since."""
+        row = self._log.store.row("SELECT line FROM entries WHERE event_id = ?", event_id)
+        event = None if row is None else parse_event(read_entry(bytes(row["line"])).event)
+        return event.data if isinstance(event, CounterIdentification) else None
+
+    def _record(self, call: PurchaseCall, clerk_id: WitnessId, event_id: str) -> CounterData:
         patient = self._id_of(call.patient)
         people = deciding.People(
             patient,
@@ -128,11 +134,12 @@ class Purchases:
             **deciding.scores(face, engine_name(self._engine)),
         )
         source = device_source(self._device.device_id)
-        event = CounterIdentification(source=source, time=reading.wall, subject=people.patient, data=data)
-        self._log.append(event)
-        return PurchaseShown(
-            purchase_id=call.purchase_id, event_id=event.id, identified=deciding.is_identified(data)
+        self._log.append(
+            CounterIdentification(
+                id=event_id, source=source, time=reading.wall, subject=people.patient, data=data
+            )
         )
+        return data
 
     def _face(self, call: PurchaseCall, buyer: str) -> Face | None:
         """Return what the look found; one before another way is told too, its score beside it."""

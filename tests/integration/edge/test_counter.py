@@ -174,6 +174,16 @@ def test_central_takes_it_from_a_counter_and_from_no_other_device(counter, page)
         assert isinstance(unentitled(event, institution, purpose), EventFlaw)
 
 
+def test_a_purchase_handed_over_again_after_a_restart_is_written_once(tmp_path):
+    for _ in range(2):
+        agent = make_counter(tmp_path)
+        agent.start()
+        done = ClerksPage(agent).buy("document", "purchase-0000000001").json()
+        events = purchases_of(agent)
+        agent.stop()
+    assert [event["id"] for event in events] == [done["event_id"]]
+
+
 def test_a_kiosk_of_a_dialysis_room_is_no_counter(tmp_path):
     with pytest.raises(SettingsError, match="cannot be a device for dialysis"):
         make_counter(tmp_path, purpose="dialysis")

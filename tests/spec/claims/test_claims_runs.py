@@ -191,7 +191,7 @@ def test_pixels_are_never_read(tmp_path, folder, monkeypatch):
         seen.append((options["stop_before_pixels"], "PixelData" in real(path, **options)))
         return real(path, **options)
 
-    monkeypatch.setattr(dicom.pydicom, "dcmread", noted)
+    monkeypatch.setattr(pydicom, "dcmread", noted)
     read(tmp_path, Format.DICOM, institution="H1")
     assert seen == [(True, False)]
 
