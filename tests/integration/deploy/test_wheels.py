@@ -106,6 +106,7 @@ def test_every_module_of_a_role_is_imported_with_its_extra_alone(role):
 BELONGS = {
     "edge": [
         ["edge", "--help"], ["edge", "ward", "--help"], ["edge", "bedside", "--help"],
+        ["edge", "counter", "--help"], ["edge", "machine", "--help"],
         ["edge", "log", "--help"], ["device", "join", "--help"], ["models", "list"],
     ],
     "central": [
