@@ -164,7 +164,11 @@ def fine_range(article: int, degree: str, loss_fen: int, numbers: Mapping[str, D
             "heavy": ("fine38_normal", "fine38_most"),
         }
     else:
-        bounds = dict.fromkeys(DEGREES, ("fine40_least", "fine40_most"))
+        bounds = {
+            "light": ("fine40_least", "fine40_light"),
+            "normal": ("fine40_light", "fine40_normal"),
+            "heavy": ("fine40_normal", "fine40_most"),
+        }
     if degree not in bounds:
         raise BodyError("A degree is one of light, normal, heavy.")
     least, most = bounds[degree]

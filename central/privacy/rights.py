@@ -13,6 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 
 from renzheng.central.access import access_log, spelling
 from renzheng.central.access.access_log import Wanted
+from renzheng.central.cases import patient_questions
 from renzheng.central.checks.keeping import Keeper
 from renzheng.central.privacy import withdrawals
 from renzheng.central.privacy.errors import RequestRefusedError
@@ -22,7 +23,7 @@ from renzheng.central.settings import Settings
 from renzheng.central.store import reading, schema
 from renzheng.central.store.audits import speaks
 from renzheng.central.store.times import from_us
-from renzheng.central.texts import texts
+from renzheng.central.texts import Texts, texts
 from renzheng.contracts.ids import normalised_id
 from renzheng.contracts.money import yuan
 from renzheng.rules.pack import Pack
@@ -89,12 +90,24 @@ def copy_of(connection: sa.Connection, person_id: str, pack: Pack, settings: Set
         asked=_asked(settings, ids),
         verdicts=[_explained(row, pack) for row in _verdicts(connection, ids)],
         doubts=_of(connection, schema.doubts, ids, "month"),
+        questions=_questions(connection, ids, t),
         requests=_of(connection, schema.privacy_requests, ids, "asked_at"),
         crops=_of(connection, schema.crop_requests, ids, "asked_at"),
         looked=looked,
         looked_total=total,
         kept=kept_by_law(connection, person_id, settings),
     )
+
+
+def _questions(connection: sa.Connection, ids: Sequence[str], t: Texts) -> list[Row]:
+    """Read what the person was asked about days of treatment, and what they said."""
+    query = sa.select(schema.doubts.c.doubt_id).where(schema.doubts.c.person_id.in_(ids))
+    doubt_ids = list(connection.execute(query).scalars())
+    found = patient_questions.read(connection, doubt_ids) if doubt_ids else {}
+    return [
+        {"put_at": one.put_at, "said": t(f"patient_said.{one.outcome}") if one.outcome else ""}
+        for one in sorted(found.values(), key=lambda one: one.put_at)
+    ]
 
 
 def explanation_of(

@@ -14,6 +14,8 @@ from renzheng.central.cases.errors import BodyError, MayNotError, NotFoundError,
 from renzheng.central.cases.guards import Actor, Body
 from renzheng.central.cases.keeping import Cases
 from renzheng.central.cases.patient_questions import JOURNAL, PatientQuestions
+from renzheng.central.privacy import rights
+from renzheng.central.settings import make_settings
 from renzheng.central.store import schema
 from renzheng.contracts import keys
 from renzheng.contracts.patient_questions import PatientAnswered, PatientQuestion
@@ -87,6 +89,20 @@ def test_a_question_is_put_by_one_asked_by_another_and_answered_once(bureau):
     assert [one.act for one in entries] == ["put", "not_alone", "had_not"]
     assert PatientQuestion.model_validate(entries[0].body).service_day == dt.date(2026, 3, 3)
     assert PatientAnswered.model_validate(entries[2].body).alone
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_what_a_person_was_asked_and_said_is_in_their_copy(bureau, tmp_path):
+    bureau.put()
+    bureau.call("had_not")
+    settings = make_settings({"data_dir": str(tmp_path)})
+    with bureau.database.reading() as connection:
+        own, other = (
+            rights.copy_of(connection, person, Pack({}, {}, {}), settings, START)
+            for person in (bureau.doubt.person_id, "P-somebody-else")
+        )
+    assert "<td>2026-04-07</td><td>没有</td>" in own
+    assert "<td>没有</td>" not in other
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)

@@ -136,7 +136,7 @@ def test_every_guard_refuses(guard):
 
 def test_fines_are_multiples_of_the_loss_by_article_and_degree():
     wanted = {(38, "light"): (100, 120), (38, "normal"): (120, 160), (38, "heavy"): (160, 200)}
-    wanted |= dict.fromkeys([(40, "light"), (40, "heavy")], (200, 500))
+    wanted |= {(40, "light"): (200, 300), (40, "normal"): (300, 400), (40, "heavy"): (400, 500)}
     assert {key: fine_range(*key, 100, NUMBERS) for key in wanted} == wanted
     with pytest.raises(BodyError):
         fine_range(38, "none", 100, NUMBERS)
