@@ -3,9 +3,10 @@
 import datetime as dt
 import re
 import zoneinfo
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
+from functools import lru_cache
 from typing import Any
 
 from renzheng.central.audit.engine import Engine
@@ -66,16 +67,32 @@ def explain(
     """
     kept = [
         sentence
-        for place, sentence in enumerate(_sentences(template))
-        if place == 0 or all(row.get(name) is not None for name, _ in _BLANK.findall(sentence))
+        for place, (sentence, names) in enumerate(_sentences(template))
+        if place == 0 or all(row.get(name) is not None for name in names)
     ]
     words = _Words(language, row, known)
-    told = _BLANK.sub(words.fill, "".join(kept).strip())
+    told = "".join(
+        part if isinstance(part, str) else words.fill(*part) for part in _parts("".join(kept).strip())
+    )
     return _BETWEEN_HAN.sub("", told) if language == "zh" else _COUNTED.sub(_plural, told)
 
 
-def _sentences(template: str) -> Iterator[str]:
-    return (found.group() for found in _SENTENCE.finditer(template) if found.group())
+@lru_cache(maxsize=512)
+def _sentences(template: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Return the sentences of a template, each with the names of its blanks."""
+    found = (one.group() for one in _SENTENCE.finditer(template) if one.group())
+    return tuple((one, tuple(name for name, _ in _BLANK.findall(one))) for one in found)
+
+
+@lru_cache(maxsize=2048)
+def _parts(text: str) -> tuple[str | tuple[str, str | None], ...]:
+    """Take a text apart into words and blanks; a blank is its name, and the unit behind it or None."""
+    parts: list[str | tuple[str, str | None]] = []
+    end = 0
+    for blank in _BLANK.finditer(text):
+        parts += [text[end : blank.start()], (blank[1], blank[2])]
+        end = blank.end()
+    return (*parts, text[end:])
 
 
 def _plural(found: re.Match[str]) -> str:
@@ -93,8 +110,7 @@ class _Words:
         here = known.get(str(row.get("institution_id")))
         self._zone = here.zone if here else DEFAULT_ZONE
 
-    def fill(self, blank: re.Match[str]) -> str:
-        name, unit = blank.groups()
+    def fill(self, name: str, unit: str | None) -> str:
         value = self._row.get(name)
         if unit and isinstance(value, int | float | Decimal):
             return yuan(Decimal(str(value)), self._language)
@@ -121,7 +137,7 @@ class _Words:
 
     def _run(self, text: str) -> str:
         """Write the name of a machine's run, which holds its start in seconds of Unix time."""
-        found = _RUN.match(text)
+        found = _RUN.match(text) if "@" in text else None
         return self._beside(found["machine"], self._moment(int(found["seconds"]))) if found else ""
 
     def _moment(self, seconds: int) -> str:

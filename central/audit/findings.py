@@ -22,6 +22,9 @@ from renzheng.rules.parameters import NO_CHOICE, Segment, segments
 
 REQUIRED = ("institution_id", "person_id", "line_ids", "amount", "from_at", "to_at", "evidence")
 """What every rule's query yields; further columns can stand in its explanation."""
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_PARAMETERS = json.JSONEncoder(sort_keys=True)
+_FACTS = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 MOST_FINDINGS = 500_000
 MOST_MEGABYTES = 500
 """Most that all findings of a rule may hold: it is enough to name every line of a nation's night once."""
@@ -147,7 +150,7 @@ def as_finding(
     _complete(row)
     lines, evidence = sorted(set(row["line_ids"])), sorted(set(row["evidence"]))
     shown = {name: value for name, value in row.items() if name not in {"line_ids", "evidence"}}
-    parameters = {name: str(value) for name, value in sorted(segment.values.items())}
+    parameters = {name: str(value) for name, value in segment.values.items()}
     parameters |= {name: str(row[name]) for name in ("point", "point_version") if row.get(name)}
     return {
         "finding_id": finding_id(rule.id, row, lines, evidence),
@@ -164,7 +167,7 @@ def as_finding(
         "evidence": evidence,
         "explanation_zh": explain(rule.header.explanation.zh, "zh", shown, known),
         "explanation_en": explain(rule.header.explanation.en, "en", shown, known),
-        "parameters": json.dumps({**parameters, **hashes}, sort_keys=True),
+        "parameters": _PARAMETERS.encode({**parameters, **hashes}),
     }
 
 
@@ -189,8 +192,7 @@ def finding_id(rule_id: str, row: Mapping[str, Any], lines: list[str], evidence:
         int(row["from_at"]),
         int(row["to_at"]),
     ]
-    canonical = json.dumps(facts, ensure_ascii=False, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()
+    return hashlib.sha256(_FACTS.encode(facts).encode()).hexdigest()
 
 
 def placeholders_of(segment: Segment) -> dict[str, Decimal]:
@@ -207,4 +209,4 @@ def placeholders_of(segment: Segment) -> dict[str, Decimal]:
 
 
 def _instant(us: int) -> dt.datetime:
-    return dt.datetime(1970, 1, 1, tzinfo=dt.UTC) + dt.timedelta(microseconds=int(us))
+    return _EPOCH + dt.timedelta(microseconds=int(us))

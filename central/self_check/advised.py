@@ -1,6 +1,5 @@
 """What a checked month is advised: findings with their lines, without the persons, the dearest first."""
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -106,22 +105,3 @@ def _own(found: Finding, lines: Mapping[tuple[str, str], Any]) -> Iterator[Any]:
         row = lines.get((found.institution_id, line))
         if row is not None:
             yield row
-
-
-def by_rule(advices: list[Advice]) -> list[dict[str, Any]]:
-    """Add advices up by rule, the dearest first."""
-    amounts, counts = Counter[str](), Counter[str]()
-    for one in advices:
-        amounts[one["rule_id"]] += one["amount_fen"]
-        counts[one["rule_id"]] += len(one["lines"])
-    first = {one["rule_id"]: one for one in reversed(advices)}
-    return [
-        {
-            "rule_id": rule_id,
-            "title_zh": first[rule_id]["title_zh"],
-            "title_en": first[rule_id]["title_en"],
-            "amount_fen": amount,
-            "lines": counts[rule_id],
-        }
-        for rule_id, amount in sorted(amounts.items(), key=lambda pair: (-pair[1], pair[0]))
-    ]

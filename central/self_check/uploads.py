@@ -14,7 +14,8 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +25,7 @@ import orjson
 
 from renzheng.central.checks.in_force import signed_points
 from renzheng.central.claims.formats import Format
-from renzheng.central.self_check.worker import JOB, LINES, POINTS, PROBLEM, RESULT
+from renzheng.central.self_check.job import JOB, LINES, POINTS, PROBLEM, RESULT
 from renzheng.central.settings import Settings
 from renzheng.central.site.succession import verifying_keys
 from renzheng.central.store.times import to_us
@@ -231,3 +232,22 @@ def _run(folder: Path) -> Result:
         )
     result: Result = orjson.loads((folder / RESULT).read_bytes())
     return result
+
+
+def by_rule(advices: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Add advices up by rule, the dearest first."""
+    amounts, counts = Counter[str](), Counter[str]()
+    for one in advices:
+        amounts[one["rule_id"]] += one["amount_fen"]
+        counts[one["rule_id"]] += len(one["lines"])
+    first = {one["rule_id"]: one for one in reversed(advices)}
+    return [
+        {
+            "rule_id": rule_id,
+            "title_zh": first[rule_id]["title_zh"],
+            "title_en": first[rule_id]["title_en"],
+            "amount_fen": amount,
+            "lines": counts[rule_id],
+        }
+        for rule_id, amount in sorted(amounts.items(), key=lambda pair: (-pair[1], pair[0]))
+    ]

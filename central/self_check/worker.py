@@ -24,11 +24,11 @@ from renzheng.central.claims.importer import ImportSummary
 from renzheng.central.claims.source import Options
 from renzheng.central.self_check.advised import read_advices, rules_of_bills
 from renzheng.central.self_check.checking import TABLES, days_of, take_in
+from renzheng.central.self_check.job import JOB, LINES, POINTS, PROBLEM, RESULT
 from renzheng.contracts.errors import InputError
 from renzheng.rules.knowledge.packfile import read_pack
 from renzheng.rules.pack import load_pack
 
-JOB, RESULT, PROBLEM, LINES, POINTS = "job.json", "result.json", "problem.json", "lines", "points.knowledge"
 MEMORY, THREADS, NICE = "2GB", 1, 10
 MOST_REASONS = 8
 

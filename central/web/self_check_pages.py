@@ -24,7 +24,6 @@ from renzheng.central.cases.errors import BodyError, CaseError
 from renzheng.central.cases.withheld import Line, Withheld
 from renzheng.central.claims.formats import Format
 from renzheng.central.lists import sheets
-from renzheng.central.self_check.advised import by_rule
 from renzheng.central.self_check.uploads import (
     FORMATS,
     KEPT_DAYS,
@@ -33,6 +32,7 @@ from renzheng.central.self_check.uploads import (
     Asked,
     Result,
     Uploads,
+    by_rule,
 )
 from renzheng.central.settings import Settings
 from renzheng.central.store import viewer

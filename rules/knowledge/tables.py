@@ -1,6 +1,7 @@
 """Knowledge points as rows of the audit's knowledge tables, so that its rules find by them, and name them."""
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
@@ -39,8 +40,11 @@ def with_points(pack: Pack, points: Iterable[Point]) -> Pack:
         name: tuple(left for row in rows for left in _left(name, row, covered))
         for name, rows in pack.knowledge.items()
     }
+    added: dict[str, list[Row]] = defaultdict(list)
     for name, row in chosen.values():
-        knowledge[name] = (*knowledge.get(name, ()), row)
+        added[name].append(row)
+    for name, rows in added.items():
+        knowledge[name] = (*knowledge.get(name, ()), *rows)
     return replace(pack, knowledge=knowledge)
 
 

@@ -19,7 +19,7 @@ from renzheng.central.access.accounts import New
 from renzheng.central.access.roles import Role
 from renzheng.central.claims.formats import Format
 from renzheng.central.privacy import retention
-from renzheng.central.self_check import uploads, worker
+from renzheng.central.self_check import job, uploads, worker
 from renzheng.central.self_check.uploads import Asked, UploadError, Uploads
 from renzheng.central.store import schema
 from renzheng.central.web.access import SESSION_COOKIE
@@ -139,11 +139,11 @@ def test_what_cannot_be_checked_is_said_in_words(site, monkeypatch):
     assert "The files are larger" in send(site, [("a.csv", b"x" * 11)]).text
 
 
-def job(folder, month, institutions=("H1",), file_format="csv"):
-    (folder / worker.LINES).mkdir()
-    (folder / worker.LINES / "m.csv").write_bytes(month)
+def laid(folder, month, institutions=("H1",), file_format="csv"):
+    (folder / job.LINES).mkdir()
+    (folder / job.LINES / "m.csv").write_bytes(month)
     told = {"format": file_format, "institutions": institutions, "zone": "Asia/Shanghai", "rules": None}
-    (folder / worker.JOB).write_bytes(orjson.dumps({**told, "region": None}))
+    (folder / job.JOB).write_bytes(orjson.dumps({**told, "region": None}))
     return folder
 
 
@@ -158,7 +158,7 @@ def job(folder, month, institutions=("H1",), file_format="csv"):
 )
 def test_what_the_files_are_wrong_in_is_an_input_error(tmp_path, month, institutions, words):
     with pytest.raises(InputError) as refused:
-        worker.work(job(tmp_path, month, institutions))
+        worker.work(laid(tmp_path, month, institutions))
     assert words in str(refused.value)
 
 
