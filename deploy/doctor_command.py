@@ -19,8 +19,8 @@ SIGNS: dict[State, str] = {"ok": "✓", "warning": "!", "fault": "✗", "unknown
 STYLES: dict[State, str] = {"ok": "green", "warning": "yellow", "fault": "bold red", "unknown": "dim"}
 WHERE = (
     Path("/etc/renzheng/central.toml"), Path("/etc/renzheng/edge.toml"), Path("/etc/renzheng/ward.toml"),
-    Path("/etc/renzheng/bedside.toml"), Path("/etc/renzheng/counter.toml"), Path("central.toml"),
-    Path("edge.toml"),
+    Path("/etc/renzheng/bedside.toml"), Path("/etc/renzheng/counter.toml"),
+    Path("/etc/renzheng/machine.toml"), Path("central.toml"), Path("edge.toml"),
 )  # fmt: skip
 
 
@@ -73,7 +73,7 @@ def examine(path: Path) -> Iterator[DoctorFinding]:
     try:
         device = "device" in tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
-        device = path.stem in {"edge", "ward", "bedside", "counter"}
+        device = path.stem in {"edge", "ward", "bedside", "counter", "machine"}
     try:
         yield from (_of_device if device else _of_central)(path, now)
     except RenzhengError as error:

@@ -17,8 +17,8 @@ from renzheng.models.catalogue.cards import cards
 from renzheng.models.catalogue.files import State, inspect
 from renzheng.models.engine import ready_engines
 
-AgentName = Literal["edge", "ward", "bedside", "counter"]
-AGENTS: Mapping[str, AgentName] = {"ward": "ward", "bedside": "bedside", "counter": "counter"}
+AgentName = Literal["edge", "ward", "bedside", "counter", "machine"]
+AGENTS: Mapping[str, AgentName] = {name: name for name in ("ward", "bedside", "counter", "machine")}
 STORE = "device.sqlite"
 
 
@@ -52,8 +52,9 @@ def examine(settings: Settings, config: Path, now: datetime) -> Iterator[DoctorF
         if path is not None:
             yield from doctor.look_at_certificate(path, name, now, renew)
     yield from _central(settings)
-    yield from _models(settings)
-    yield from _agent(settings, agent)
+    if agent != "machine":  # it looks at nobody, and listens nowhere
+        yield from _models(settings)
+        yield from _agent(settings, agent)
     yield from doctor.look_at_unit(f"renzheng-{agent}.service")
 
 
