@@ -2,6 +2,7 @@
 
 import datetime as dt
 from dataclasses import replace
+from types import SimpleNamespace
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -17,6 +18,8 @@ from renzheng.central.cases.keeping import Cases
 from renzheng.central.cases.withheld import Line, Withheld
 from renzheng.central.draw import frame
 from renzheng.central.draw.risk import Risk, Weighting, countable, remaining_permille
+from renzheng.central.main import Central
+from renzheng.central.settings import make_settings
 from renzheng.contracts import keys
 from renzheng.rules.pack import Pack
 
@@ -75,6 +78,23 @@ def test_a_declaration_alone_counts_for_nothing_and_a_reversal_in_full_does(bure
     assert returned(bureau) == ({("H1", "L2")}, {"H1": 45_000})
     assert "L2" not in drafted(bureau)[1]
     assert bureau.look_for_reversals() == 0
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_central_looks_for_reversals_by_itself_every_six_hours(bureau, tmp_path):
+    settings = make_settings({"data_dir": str(tmp_path)})
+    parts = {"settings": settings, "_own_database": bureau.database, "_key": keys.generate_key()}
+    worker = Central._make_reversals(SimpleNamespace(**parts, clock=lambda: NOW))
+    assert (worker.name, worker._every_seconds) == ("reversals", 6 * 3600)
+    _, doubts = drafted(bureau)
+    worker._turn()
+    bureau.declare(OFFICE, ["L2"], "重复收费")
+    bill(bureau, ("L2", "-450.00"))
+    worker._turn()
+    assert returned(bureau)[0] == {("H1", "L2")}
+    with bureau.database.reading() as connection:
+        after = reading.doubt_of(connection, AUDITOR, doubts["L2"].doubt_id)
+    assert (after.state, "自查退回" in after.ended_reason) == (State.DROPPED, True)
 
 
 def test_a_receipt_of_finance_proves_and_the_drafted_doubt_is_dropped(bureau):
