@@ -28,6 +28,12 @@ WITHOUT_SERVER = """
 import sys
 for name in ("sqlalchemy", "alembic", "fastapi", "starlette", "uvicorn", "paho", "psycopg", "argon2"):
     sys.modules[name] = None
+OF_CENTRAL = (
+    "access", "adt", "archive", "attempts", "backup", "cases", "draw", "ingest", "lists", "main", "privacy",
+    "rate", "settings", "site", "store.database", "store.schema", "verify", "watch", "web",
+)
+for name in OF_CENTRAL:
+    sys.modules[f"renzheng.central.{name}"] = None
 import socket
 def refused(*_, **__):
     raise AssertionError("nothing is asked of a network")
