@@ -1,4 +1,4 @@
-"""Every page of the console, as each role sees it: three widths, both languages, links followed to one of a kind.
+"""Every page of the console, as each role sees it: three widths, both languages, links followed to one.
 
 Long: some two thousand views. The pictures go to `artefacts/pages`.
 """
@@ -19,11 +19,11 @@ SIZES = {"desk": (1440, 900), "phone": (390, 844), "zoomed": (320, 640)}
 LOOKED_AT_BY_AXE = {("desk", "zh"), ("phone", "en")}
 FIRST = (
     "/", "/lines", "/lines?group=institution", "/lines?from=yesterday", "/findings", "/own/lines", "/cases",
-    "/problems", "/rounds", "/rate", "/reminders", "/attempts", "/inpatients", "/devices", "/quarantine", "/data",
-    "/data/rejects", "/runs", "/privacy", "/privacy/requests", "/privacy/retention", "/privacy/filing", "/crops",
-    "/access/accounts",
-    "/access/log", "/access/me", "/access/roles", "/access/emergencies", "/access/factors", "/doubts", "/ledger",
-    "/penalties", "/self-corrections", "/powers", "/calls", "/summonses", "/find-person", "/nowhere",
+    "/problems", "/rounds", "/rate", "/reminders", "/attempts", "/inpatients", "/devices", "/quarantine",
+    "/data", "/data/rejects", "/runs", "/privacy", "/privacy/requests", "/privacy/retention",
+    "/privacy/filing", "/crops", "/access/accounts", "/access/log", "/access/me", "/access/roles",
+    "/access/emergencies", "/access/factors", "/doubts", "/ledger", "/penalties", "/self-corrections",
+    "/powers", "/calls", "/summonses", "/find-person", "/nowhere",
 )  # fmt: skip
 NO_PAGE = re.compile(
     r"\.(csv|xlsx|json|pdf|docx|svg)|/bundle|report\.html|/static|/sign-out|certificate|/letters"
