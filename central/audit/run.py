@@ -71,9 +71,6 @@ from renzheng.rules.parameters import resolve
 if TYPE_CHECKING:
     from renzheng.central.audit.spark_run import SparkWork
 
-ANSWERS = (*VERDICT_RULES, "line_verdicts")
-"""Steps in which the rules of line verdicts run, which are limited like every rule."""
-
 
 def run_audit(request: AuditRequest, progress: Progress = no_progress) -> AuditResult:
     """Audit the claim lines of a period.
@@ -194,6 +191,9 @@ class Run:
         steps = STEPS if self._points else BASIC_STEPS
         done = last_uses(self._pack, steps)
         for name in steps:
+            if name == "line_verdicts" and not self._points:
+                for lacking, sql in WITHOUT_POINTS.items():
+                    self._engine.table(lacking, sql)
             if self._engine.is_kept(name):
                 continue
             with self._timed(name):
@@ -308,9 +308,6 @@ class Run:
         if name in COMPUTED:
             self._engine.compute(name, COMPUTED[name][0], COMPUTE[ORIGINS.get(name, name)])
             return
-        if name == "line_verdicts" and not self._points:
-            for lacking, sql in WITHOUT_POINTS.items():
-                self._engine.table(lacking, sql)
         values = {
             "from_day": day_number(self._request.from_day),
             "to_day": day_number(self._request.to_day),
@@ -322,10 +319,10 @@ class Run:
             values["bed_from_day"] = self._bed_from_day()
         keep = self._engine.view if name in VIEWS else self._engine.table
         sql = filled(step.sql, values)
-        if name not in ANSWERS:
+        if name not in VERDICT_RULES:
             keep(name, sql)
             return
-        try:
+        try:  # the rules of line verdicts are limited like every rule
             with self._engine.limited(self._request.rule_seconds):
                 keep(name, sql)
         except (OutOfTimeError, OutOfRoomError) as error:

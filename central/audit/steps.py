@@ -130,6 +130,7 @@ BASIC_STEPS: tuple[str, ...] = (
     "bed_shields",
     "bed_coverage",
     "bed_day_verdicts",
+    "bed_sums",
     "bed_verdicts",
     "line_verdicts",
     "ledger",
@@ -220,11 +221,11 @@ _VIEWS = frozenset(
         "session_prescriptions",
         "traces",
         "coverage_stretches",
-        "dialysis_verdicts",
         "bed_before",
         "bed_billed",
         "bed_parts",
         "bed_verdicts",
+        "line_verdicts",
     }
 )
 VIEWS: frozenset[str] = (
@@ -232,7 +233,8 @@ VIEWS: frozenset[str] = (
     | {INSTANCE[name] for name in _VIEWS if name in INSTANCE}
     | {"point_bed_stays", "point_spot_checks"}
 )
-"""Steps that only one other step reads: they run inside it, and their rows are never kept."""
+"""Steps that only one other step reads, or that only put others together: they run inside what reads them, and their
+rows are never kept."""
 
 _PLACEHOLDER = re.compile(r"\$(\w+)")
 _READ = re.compile(r'(?P<word>\b(?:FROM|JOIN)\s+(?P<quote>"?))(?P<table>\w+)(?P=quote)')
