@@ -233,8 +233,8 @@ VIEWS: frozenset[str] = (
     | {INSTANCE[name] for name in _VIEWS if name in INSTANCE}
     | {"point_bed_stays", "point_spot_checks"}
 )
-"""Steps that only one other step reads, or that only put others together: they run inside what reads them, and their
-rows are never kept."""
+"""Steps that only one other step reads, or that only put others together: they run inside what reads them,
+and their rows are never kept."""
 
 _PLACEHOLDER = re.compile(r"\$(\w+)")
 _READ = re.compile(r'(?P<word>\b(?:FROM|JOIN)\s+(?P<quote>"?))(?P<table>\w+)(?P=quote)')
