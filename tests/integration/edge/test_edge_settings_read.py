@@ -14,15 +14,18 @@ from parts.bedside import InspectorsPage, make_unit, sheet_now
 from parts.certificates import CertificateAuthority
 from parts.edge import Page, StandInEngine, eventually, jpeg_of, make_settings
 from parts.machine_log import HEADER, make_gateway, row
+from parts.network_identity import Service
 from parts.till import ClerksPage, make_counter
 from pydantic import BaseModel
 
 from renzheng.contracts.events import utc_now
 from renzheng.edge.device.clock import SystemClock
 from renzheng.edge.device.link.uplink import read_central_key
+from renzheng.edge.device.network_identity import open_network_identity
 from renzheng.edge.kiosk.main import build_agent
 from renzheng.edge.look.engines import choose_engine
 from renzheng.edge.settings import Settings
+from renzheng.edge.settings.network_identity import NetworkIdentitySettings
 from renzheng.edge.settings.sections import Section
 from renzheng.edge.ward.camera import TimedPicture
 from renzheng.edge.ward.decoder import Picture
@@ -102,6 +105,12 @@ def a_day_at_the_kiosk(folder, link):
         camera={"source": NOWHERE, "password_file": password},
     )
     choose_engine(settings)
+    gateway = Service(folder / "gateway")
+    gateway.clock = SystemClock()
+    own = {"certificate_file": link["certificate_file"], "key_file": link["key_file"], "assurances": ["face"]}
+    identity = NetworkIdentitySettings.model_validate(gateway.settings | own)
+    assert open_network_identity(identity, utc_now).ask("code-of-one").person_token == "token-1"
+    gateway.close()
     agent = build_agent(settings, engine=StandInEngine())
     photograph = jpeg_of(120)
     agent.registration.enrol(
