@@ -29,7 +29,7 @@ from renzheng.contracts.errors import InputError
 from renzheng.rules.knowledge.packfile import read_pack
 from renzheng.rules.pack import load_pack
 
-MEMORY, THREADS, NICE = "2GB", 1, 10
+MEMORY, THREADS, NICE = "2GB", 1, 5
 MOST_REASONS = 8
 
 

@@ -144,7 +144,9 @@ class Gate:
         if use is None or self._visitors is None:
             return answer
         refused = answer.status_code == _FORBIDDEN and use.permission not in visitor.permissions
-        written = use.access(request, "refused" if refused else None)
+        # a form that is refused changes nothing, and its page may show rows all the same
+        came_of_it = "refused" if refused else "shown" if answer.status_code >= _WRONG else None
+        written = use.access(request, came_of_it)
         if written is None or (not refused and not _shows(answer.status_code, use)):
             return answer
         advising = self._advising(request.url.path)
