@@ -1,6 +1,7 @@
 """A consent taken back anywhere destroys the face everywhere, and nothing that is kept brings it back."""
 
 import base64
+import contextlib
 import datetime as dt
 
 import orjson
@@ -58,10 +59,16 @@ def outstanding(office):
 
 
 def files_with(folder, needles):
-    """Name the files below a folder in which one of some byte strings stands."""
-    files = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.stat().st_size]
-    held = ((path, path.read_bytes()) for path in files)
-    return [str(path.relative_to(folder)) for path, content in held if any(one in content for one in needles)]
+    """Name the files below a folder in which one of some byte strings stands; a live server's come and go."""
+    found = []
+    for path in sorted(folder.rglob("*")):
+        try:
+            content = path.read_bytes() if path.is_file() else b""
+        except FileNotFoundError:
+            continue
+        if any(one in content for one in needles):
+            found.append(str(path.relative_to(folder)))
+    return found
 
 
 def test_a_withdrawn_face_is_nowhere_and_no_backup_brings_it_back(office, tmp_path):
@@ -126,38 +133,37 @@ def test_no_file_of_postgresql_ever_holds_a_face_its_key_or_a_crop(
     postgresql_server, migrated_database, tmp_path
 ):
     """Deleted rows stay in PostgreSQL's files and its log for a while: what must go is never there."""
-    office = Office(tmp_path, postgresql_server.new_database(migrated_database))
-    kiosk = office.kiosk("kiosk-1", "H1")
-    kiosk.enrol("P1", "P2")
-    kiosk.agent.evidence.put(CROP_OF, CROP)
-    row = {"device_id": "kiosk-1", "sequence": 900, "event_id": CROP_OF, "institution_id": "H1"}
-    row |= {"person_id": "P1", "occurred_at": to_us(BEGIN)}
-    doubt = {"doubt_id": "D1", "case_id": "C1", "person_id": "P1", "state": "cleared", "month": "2026-03"}
-    with office.database.writing() as connection:
-        for table, values in (
-            (schema.attendance, row), (schema.cases, {"case_id": "C1"}), (schema.doubts, doubt),
-        ):  # fmt: skip
-            connection.execute(sa.insert(table).values(filled(table, **values)))
-        told = {"subject": "doubt", "subject_id": "D1", "event_id": CROP_OF, "purpose": "who it is"}
-        request_id = crops.ask(connection, office.settings, told, "li.wei", office.now)
-        crops.allow(connection, office.settings, request_id, "wang", office.now)
-    assert kiosk.privacy.look() == 1
-    sealed = (office.settings.crops_dir / request_id).read_bytes()
-    reference = kiosk.agent.store.row("SELECT template FROM person_references WHERE person_id = 'P1'")
-    secret = [kiosk.agent.people.shares()["P1"], kiosk.templates("P1")[0].values.tobytes()]
-    secret += [reference["template"], sealed, CROP]
-    needles = [form for one in secret for form in (one, one.hex().encode(), base64.b64encode(one))]
-    withdraw(office)
-    assert kiosk.privacy.look() == 1
-    assert outstanding(office) == []
-    office.privacy.settle()
-    assert not (office.settings.crops_dir / request_id).exists()
-    with office.database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.exec_driver_sql("CHECKPOINT")
-    assert files_with(postgresql_server.folder, [request_id.encode()]), "the search finds what is there"
-    assert files_with(postgresql_server.folder, needles) == []
-    assert files_with(tmp_path, needles) == []
-    office.close()
+    with contextlib.closing(Office(tmp_path, postgresql_server.new_database(migrated_database))) as office:
+        kiosk = office.kiosk("kiosk-1", "H1")
+        kiosk.enrol("P1", "P2")
+        kiosk.agent.evidence.put(CROP_OF, CROP)
+        row = {"device_id": "kiosk-1", "sequence": 900, "event_id": CROP_OF, "institution_id": "H1"}
+        row |= {"person_id": "P1", "occurred_at": to_us(BEGIN)}
+        doubt = {"doubt_id": "D1", "case_id": "C1", "person_id": "P1", "state": "cleared", "month": "2026-03"}
+        with office.database.writing() as connection:
+            for table, values in (
+                (schema.attendance, row), (schema.cases, {"case_id": "C1"}), (schema.doubts, doubt),
+            ):  # fmt: skip
+                connection.execute(sa.insert(table).values(filled(table, **values)))
+            told = {"subject": "doubt", "subject_id": "D1", "event_id": CROP_OF, "purpose": "who it is"}
+            request_id = crops.ask(connection, office.settings, told, "li.wei", office.now)
+            crops.allow(connection, office.settings, request_id, "wang", office.now)
+        assert kiosk.privacy.look() == 1
+        sealed = (office.settings.crops_dir / request_id).read_bytes()
+        reference = kiosk.agent.store.row("SELECT template FROM person_references WHERE person_id = 'P1'")
+        secret = [kiosk.agent.people.shares()["P1"], kiosk.templates("P1")[0].values.tobytes()]
+        secret += [reference["template"], sealed, CROP]
+        needles = [form for one in secret for form in (one, one.hex().encode(), base64.b64encode(one))]
+        withdraw(office)
+        assert kiosk.privacy.look() == 1
+        assert outstanding(office) == []
+        office.privacy.settle()
+        assert not (office.settings.crops_dir / request_id).exists()
+        with office.database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.exec_driver_sql("CHECKPOINT")
+        assert files_with(postgresql_server.folder, [request_id.encode()]), "the search finds what is there"
+        assert files_with(postgresql_server.folder, needles) == []
+        assert files_with(tmp_path, needles) == []
 
 
 CROP_OF, CROP = "0195d000-0000-7000-8000-000000000001", b"\xff\xd8\xff\xe0" + b"a face" * 100
