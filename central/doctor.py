@@ -1,17 +1,12 @@
 """What `renzheng doctor` looks at of a central: its files, store, broker, nights, backups and imports."""
 
-import contextlib
 import http.client
-import json
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import sqlalchemy as sa
 
-from renzheng.central.backup.backups import must_not_run
-from renzheng.central.errors import BackupError
 from renzheng.central.nightly.partitions import FROM_STORE
 from renzheng.central.settings import Settings
 from renzheng.central.store import schema
@@ -27,7 +22,6 @@ from renzheng.contracts.errors import RenzhengError
 UNITS = ("renzheng-central.service", "renzheng-night.timer")
 NEEDED_TABLES = ("claim_lines", "persons", "item_catalogue", "institutions")
 """Imported tables without which a night cannot answer for a line."""
-_RENEW_OWN = "renzheng central renew"
 
 
 def examine(settings: Settings, config: Path, now: datetime) -> Iterator[DoctorFinding]:
@@ -61,9 +55,7 @@ def _files(settings: Settings, config: Path, now: datetime) -> Iterator[DoctorFi
         "broker.password_file": settings.broker.password_file,
         "adt.key_file": settings.adt.key_file,
     }
-    for name, path in secrets.items():
-        if path is not None:
-            yield from doctor.look_at_secret(path, name)
+    yield from doctor.look_at_secrets(secrets)
     if settings.site.listen_host is None:
         yield DoctorFinding(
             "Devices cannot join: site.listen_host is not set.",
@@ -72,7 +64,7 @@ def _files(settings: Settings, config: Path, now: datetime) -> Iterator[DoctorFi
             do=f"Set it to this machine's address in {config}, then: systemctl restart renzheng-central",
         )
     for name, path in certificate_files(settings).items():
-        yield from doctor.look_at_certificate(path, name, now, f"{_RENEW_OWN} --config {config}")
+        yield from doctor.look_at_certificate(path, name, now, f"renzheng central renew --config {config}")
 
 
 def _store(settings: Settings, config: Path, now: datetime) -> tuple[list[DoctorFinding], datetime | None]:
@@ -164,10 +156,8 @@ def _service(settings: Settings) -> Iterator[DoctorFinding]:
     host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104 - compared
     where = f"{host}:{settings.port}"
     try:
-        must_not_run(settings)
-    except BackupError:
-        pass  # something answers, as it should
-    else:
+        health = doctor.ask_health(host, settings.port, "workers", dict)
+    except ConnectionRefusedError:
         yield DoctorFinding(
             f"Nothing answers on {where}: central does not run.",
             "service",
@@ -175,8 +165,6 @@ def _service(settings: Settings) -> Iterator[DoctorFinding]:
             do="systemctl start renzheng-central; journalctl -u renzheng-central -n 50",
         )
         return
-    try:
-        health = _asked(host, settings.port)
     except (OSError, ValueError, http.client.HTTPException) as error:
         yield DoctorFinding(
             f"What answers on {where} is not central: {error}.",
@@ -195,15 +183,6 @@ def _service(settings: Settings) -> Iterator[DoctorFinding]:
         "fault",
         do="See the page of current problems: /problems",
     )
-
-
-def _asked(host: str, port: int) -> dict[str, Any]:
-    with contextlib.closing(http.client.HTTPConnection(host, port, timeout=doctor.TIMEOUT_SECONDS)) as line:
-        line.request("GET", "/health")
-        found = json.loads(line.getresponse().read(1_000_000))
-    if not isinstance(found, dict) or not isinstance(found.get("workers"), dict):
-        raise ValueError("it tells nothing of its workers")  # noqa: TRY004 - it is what another program sent
-    return found
 
 
 def _imports(settings: Settings) -> Iterator[DoctorFinding]:

@@ -5,6 +5,8 @@ cannot be looked at is `unknown`, never `ok`.
 """
 
 import contextlib
+import http.client
+import json
 import os
 import pwd
 import shutil
@@ -12,11 +14,11 @@ import socket
 import ssl
 import stat
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from cryptography import x509
 
@@ -34,6 +36,7 @@ CLOCK_BEHIND = timedelta(minutes=5)
 SOFTWARE_MADE = datetime(2026, 1, 1, tzinfo=UTC)
 """No clock of a machine that runs this can be right and before it."""
 TIMEOUT_SECONDS = 5.0
+_LONGEST_HEALTH = 1_000_000
 _OTHERS = 0o077
 
 
@@ -164,6 +167,13 @@ def _name_of(uid: int) -> str:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
         return str(uid)
+
+
+def look_at_secrets(named: Mapping[str, Path | None]) -> Iterator[DoctorFinding]:
+    """Look at each secret file that a setting names."""
+    for needed_by, path in named.items():
+        if path is not None:
+            yield from look_at_secret(path, needed_by)
 
 
 def look_at_secret(path: Path, needed_by: str) -> Iterator[DoctorFinding]:
@@ -306,11 +316,36 @@ def _shake_hands(plain: socket.socket, broker: BrokerAddress) -> None:
         pass
 
 
-def own_machine_context() -> ssl.SSLContext:
-    """Make a context for asking a service of this very machine, whose certificate names another address."""
-    context = ssl.create_default_context()
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    return context
+def ask_health(host: str, port: int, tells: str, kind: type, *, secure: bool = False) -> dict[str, Any]:
+    """Ask a service of this machine for its health.
+
+    Args:
+        host: where it listens, on this machine.
+        port: as above.
+        tells: a name that its answer holds, by which it is known.
+        kind: what stands under that name.
+        secure: whether it speaks TLS; its certificate names another address and is not looked at.
+
+    Raises:
+        ConnectionRefusedError: nothing listens there.
+        OSError: it cannot be asked.
+        http.client.HTTPException: what listens there speaks no HTTP.
+        ValueError: what it answers is not the health of such a service.
+    """
+    if secure:
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        line: http.client.HTTPConnection = http.client.HTTPSConnection(
+            host, port, timeout=TIMEOUT_SECONDS, context=context
+        )
+    else:
+        line = http.client.HTTPConnection(host, port, timeout=TIMEOUT_SECONDS)
+    with contextlib.closing(line):
+        line.request("GET", "/health")
+        found = json.loads(line.getresponse().read(_LONGEST_HEALTH))
+    if not isinstance(found, dict) or not isinstance(found.get(tells), kind):
+        raise ValueError(f"it tells nothing of {tells}")  # noqa: TRY004 - another program sent it
+    return found
 
 
 def look_at_unit(name: str) -> Iterator[DoctorFinding]:

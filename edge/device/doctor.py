@@ -2,12 +2,11 @@
 
 import contextlib
 import http.client
-import json
 import sqlite3
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 from urllib.parse import urlsplit
 
 from renzheng.common import doctor
@@ -44,9 +43,7 @@ def examine(settings: Settings, config: Path, now: datetime) -> Iterator[DoctorF
         "link.key_file": link.key_file,
         "link.password_file": link.password_file,
     }
-    for name, path in secrets.items():
-        if path is not None:
-            yield from doctor.look_at_secret(path, name)
+    yield from doctor.look_at_secrets(secrets)
     renew = f"Join again with a code from the bureau: renzheng device join --config {config}"
     for name, path in (("link.certificate_file", link.certificate_file), ("link.ca_file", link.ca_file)):
         if path is not None:
@@ -135,7 +132,7 @@ def _agent(settings: Settings, agent: AgentName) -> Iterator[DoctorFinding]:
     }[agent]
     secure = agent == "bedside" and settings.bedside.certificate_file is not None
     try:
-        health = _asked(host, port, secure=secure)
+        health = doctor.ask_health(host, port, "device_id", str, secure=secure)
     except ConnectionRefusedError:
         yield DoctorFinding(
             f"Nothing answers on port {port}: the agent does not run.",
@@ -175,19 +172,3 @@ def _agent(settings: Settings, agent: AgentName) -> Iterator[DoctorFinding]:
         )
     else:
         yield DoctorFinding("The agent runs and is well.", "agent")
-
-
-def _asked(host: str, port: int, *, secure: bool) -> dict[str, Any]:
-    """Ask an agent of this machine for its health; its certificate is for another name than loopback."""
-    if secure:
-        line: http.client.HTTPConnection = http.client.HTTPSConnection(
-            host, port, timeout=doctor.TIMEOUT_SECONDS, context=doctor.own_machine_context()
-        )
-    else:
-        line = http.client.HTTPConnection(host, port, timeout=doctor.TIMEOUT_SECONDS)
-    with contextlib.closing(line):
-        line.request("GET", "/health")
-        found = json.loads(line.getresponse().read(1_000_000))
-    if not isinstance(found, dict) or "device_id" not in found:
-        raise ValueError("it names no device")
-    return found
