@@ -472,24 +472,21 @@ class Cases(Steps):
         now: datetime | None = None,
     ) -> None:
         """Add an entry to the case's journal."""
-        query = sa.select(JOURNAL.c.number, JOURNAL.c.hash).where(JOURNAL.c.case_id == case.case_id)
-        last = connection.execute(query.order_by(JOURNAL.c.number.desc()).limit(1)).first()
         if not reading.is_of_a_hospital(actor):
             # the institution has the hash, but not who it was: without this it could try names until one fits
             more = {**more, "blind": secrets.token_hex(16)}
-        entry = journal.Entry(
-            at=now or self._now(),
+        self._append(
+            connection,
+            JOURNAL.c.case_id,
+            case.case_id,
             actor=actor,
             act=act,
-            doubt_id=doubt_id,
-            body=body or {},
-            more=more,
             after=after,
-            **journal.following(last),
+            now=now or self._now(),
+            doubt_id=doubt_id,
+            body=body,
+            more=more,
         )
-        kept = journal.keep(case.case_id, entry, self._key())
-        values = {"case_id": case.case_id, "number": entry.number, "entry": kept.entry, "hash": kept.hash}
-        connection.execute(sa.insert(JOURNAL).values(**values, signature=kept.signature))
 
 
 def _power_of(connection: sa.Connection, doubt: Doubt) -> str:

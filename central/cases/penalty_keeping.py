@@ -1,6 +1,6 @@
 """Brings steps on enforcement files into the store, each with a signed entry of the file's journal."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any, cast
@@ -26,7 +26,7 @@ from renzheng.central.cases.penalties import (
     take,
 )
 from renzheng.central.cases.reading import is_of_a_hospital
-from renzheng.central.cases.stepping import Steps
+from renzheng.central.cases.stepping import Steps, kept_entries
 from renzheng.central.store import schema
 from renzheng.central.store.times import to_us
 from renzheng.contracts.ids import new_id
@@ -77,7 +77,15 @@ class Penalties(Steps):
                 acted=((actor.account, "open"),),
             )  # fmt: skip
             connection.execute(sa.insert(PENALTIES).values(_row(penalty)))
-            self._write(connection, penalty, actor, "open", {}, now)
+            self._append(
+                connection,
+                JOURNAL.c.penalty_id,
+                penalty.penalty_id,
+                actor=actor,
+                act="open",
+                after=records.plain(penalty),
+                now=now,
+            )
         return penalty
 
     def act(self, actor: Actor, penalty_id: str, act: str, asked: Asked, seen: int | None = None) -> Penalty:
@@ -104,7 +112,16 @@ class Penalties(Steps):
             if connection.execute(sa.update(PENALTIES).where(own).values(_row(after))).rowcount != 1:
                 raise StaleError("Somebody else has just taken a step on this file.")
             said = {name: value for name, value in asdict(asked).items() if value}
-            self._write(connection, after, actor, act, said, now)
+            self._append(
+                connection,
+                JOURNAL.c.penalty_id,
+                after.penalty_id,
+                actor=actor,
+                act=act,
+                after=records.plain(after),
+                now=now,
+                body=said,
+            )
         return after
 
     def _due(self, now: datetime) -> Callable[[int, bool], Due]:
@@ -115,32 +132,6 @@ class Penalties(Steps):
             return due_in(now, days, self._zone)
 
         return due
-
-    def _write(  # noqa: PLR0917 - what an entry says
-        self,
-        connection: sa.Connection,
-        after: Penalty,
-        actor: Actor,
-        act: str,
-        said: Mapping[str, Any],
-        now: datetime,
-    ) -> None:
-        own = JOURNAL.c.penalty_id == after.penalty_id
-        query = sa.select(JOURNAL.c.number, JOURNAL.c.hash).where(own).order_by(JOURNAL.c.number.desc())
-        last = connection.execute(query.limit(1)).first()
-        entry = journal.Entry(
-            at=now,
-            actor=actor,
-            act=act,
-            doubt_id="",
-            body=said,
-            more={},
-            after=records.plain(after),
-            **journal.following(last),
-        )
-        kept = journal.keep(after.penalty_id, entry, self._key())
-        values = {"penalty_id": after.penalty_id, "number": entry.number, "entry": kept.entry}
-        connection.execute(sa.insert(JOURNAL).values(**values, hash=kept.hash, signature=kept.signature))
 
 
 def read(connection: sa.Connection, actor: Actor, penalty_id: str) -> Penalty:
@@ -165,8 +156,7 @@ def listed(connection: sa.Connection, actor: Actor) -> list[Penalty]:
 
 def journal_of(connection: sa.Connection, penalty_id: str) -> list[journal.Kept]:
     """Read a file's journal as it is kept."""
-    query = sa.select(JOURNAL).where(JOURNAL.c.penalty_id == penalty_id).order_by(JOURNAL.c.number)
-    return [journal.Kept(row.entry, row.hash, row.signature) for row in connection.execute(query)]
+    return kept_entries(connection, JOURNAL.c.penalty_id, penalty_id)
 
 
 def _seen_by(actor: Actor) -> list[sa.ColumnElement[bool]]:

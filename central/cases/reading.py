@@ -13,6 +13,7 @@ from renzheng.central.cases.doubts import NEVER_ISSUED, Case, Doubt
 from renzheng.central.cases.drafting import LineKey
 from renzheng.central.cases.errors import NotFoundError
 from renzheng.central.cases.guards import Actor
+from renzheng.central.cases.stepping import kept_entries
 from renzheng.central.store import schema, viewer
 from renzheng.central.verify.publish import audit_paths
 
@@ -29,8 +30,7 @@ def doubts_of(connection: sa.Connection, case_id: str) -> list[Doubt]:
 
 def read_journal(connection: sa.Connection, case_id: str) -> list[journal.Kept]:
     """Read a case's journal as it is kept."""
-    query = sa.select(JOURNAL).where(JOURNAL.c.case_id == case_id).order_by(JOURNAL.c.number)
-    return [journal.Kept(row.entry, row.hash, row.signature) for row in connection.execute(query)]
+    return kept_entries(connection, JOURNAL.c.case_id, case_id)
 
 
 def evidence_of(connection: sa.Connection, doubt_id: str) -> bytes | None:

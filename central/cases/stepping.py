@@ -4,11 +4,14 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 from joserfc.jwk import OKPKey
 
+from renzheng.central.cases import journal
+from renzheng.central.cases.guards import Actor
 from renzheng.central.store.database import Database
 from renzheng.central.store.locks import CLASS, NUMBERS
 from renzheng.rules.pack import Pack
@@ -52,5 +55,56 @@ class Steps:
                 connection.execute(_LOCK, {"class": CLASS, "number": NUMBERS["cases"]})
             yield connection
 
+    def _append(
+        self,
+        connection: sa.Connection,
+        of: sa.Column[str],
+        owner: str,
+        *,
+        actor: Actor,
+        act: str,
+        after: Mapping[str, Any],
+        now: datetime,
+        doubt_id: str = "",
+        body: Mapping[str, Any] | None = None,
+        more: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Add a signed entry behind the last one of a journal.
+
+        Args:
+            connection: in the transaction of the step.
+            of: the column that says whose journal it is, of a table like `schema.case_journal`.
+            owner: the id of the case or file.
+            actor: who.
+            act: what.
+            after: what it came to.
+            now: when, in UTC.
+            doubt_id: on which doubt, of a case's journal.
+            body: what was sent with it.
+            more: what the step rested on beyond that.
+        """
+        table = of.table
+        query = sa.select(table.c.number, table.c.hash).where(of == owner).order_by(table.c.number.desc())
+        last = connection.execute(query.limit(1)).first()
+        entry = journal.Entry(
+            at=now,
+            actor=actor,
+            act=act,
+            doubt_id=doubt_id,
+            body=body or {},
+            more=more or {},
+            after=after,
+            **journal.following(last),
+        )
+        kept = journal.keep(owner, entry, self._key())
+        values = {of.key: owner, "number": entry.number, "entry": kept.entry, "hash": kept.hash}
+        connection.execute(sa.insert(table).values(**values, signature=kept.signature))
+
     def _now(self) -> datetime:
         return self._clock().astimezone(UTC)
+
+
+def kept_entries(connection: sa.Connection, of: sa.Column[str], owner: str) -> list[journal.Kept]:
+    """Read a journal as it is kept; arguments as of `Steps._append`."""
+    query = sa.select(of.table).where(of == owner).order_by(of.table.c.number)
+    return [journal.Kept(row.entry, row.hash, row.signature) for row in connection.execute(query)]

@@ -1,6 +1,6 @@
 """Brings summonses and their steps into the store, each with a signed entry of the summons' journal."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import date, datetime
 from functools import cache
 from pathlib import Path
@@ -16,7 +16,7 @@ from renzheng.central.cases.due import Due, WorkingDays, due_after
 from renzheng.central.cases.errors import NotFoundError, StaleError, StepRefusedError
 from renzheng.central.cases.guards import Actor
 from renzheng.central.cases.reading import is_of_a_hospital
-from renzheng.central.cases.stepping import Steps
+from renzheng.central.cases.stepping import Steps, kept_entries
 from renzheng.central.cases.summonses import ACTS, ISSUES, OPEN, Figure, Summons, SummonsStep, take
 from renzheng.central.store import schema
 from renzheng.central.store.times import to_us
@@ -55,7 +55,15 @@ class Summonses(Steps):
                 new_id(), institution_id, first, last, figure, actor.account, now, due.at, due.explained
             )
             connection.execute(sa.insert(TABLE).values(_row(summons)))
-            self._write(connection, summons, actor, "issue", {}, now)
+            self._append(
+                connection,
+                JOURNAL.c.summons_id,
+                summons.summons_id,
+                actor=actor,
+                act="issue",
+                after=records.plain(summons),
+                now=now,
+            )
         return summons
 
     def act(  # noqa: PLR0917 - a step, and what was sent with it
@@ -83,32 +91,21 @@ class Summonses(Steps):
             if connection.execute(sa.update(TABLE).where(own).values(_row(after))).rowcount != 1:
                 raise StaleError("Somebody else has just taken a step on it.")
             said = {name: value for name, value in (("text", text), ("reason", reason)) if value}
-            self._write(connection, after, actor, act, said, now)
+            self._append(
+                connection,
+                JOURNAL.c.summons_id,
+                after.summons_id,
+                actor=actor,
+                act=act,
+                after=records.plain(after),
+                now=now,
+                body=said,
+            )
         return after
 
     def _due(self, now: datetime) -> Due:
         worked = WorkingDays(self._pack().working_days(self._region))
         return due_after(now, int(self.numbers(now)["statement_days"]), self._zone, worked)
-
-    def _write(  # noqa: PLR0917 - what an entry says
-        self,
-        connection: sa.Connection,
-        after: Summons,
-        actor: Actor,
-        act: str,
-        said: Mapping[str, str],
-        now: datetime,
-    ) -> None:
-        own = JOURNAL.c.summons_id == after.summons_id
-        query = sa.select(JOURNAL.c.number, JOURNAL.c.hash).where(own).order_by(JOURNAL.c.number.desc())
-        last = connection.execute(query.limit(1)).first()
-        entry = journal.Entry(
-            at=now, actor=actor, act=act, doubt_id="", body=said, more={}, after=records.plain(after),
-            **journal.following(last),
-        )  # fmt: skip
-        kept = journal.keep(after.summons_id, entry, self._key())
-        values = {"summons_id": after.summons_id, "number": entry.number, "entry": kept.entry}
-        connection.execute(sa.insert(JOURNAL).values(**values, hash=kept.hash, signature=kept.signature))
 
 
 def read(connection: sa.Connection, actor: Actor, summons_id: str) -> Summons:
@@ -135,8 +132,7 @@ def listed(connection: sa.Connection, actor: Actor, limit: int) -> list[Summons]
 
 def journal_of(connection: sa.Connection, summons_id: str) -> list[journal.Kept]:
     """Read a summons' journal as it is kept."""
-    query = sa.select(JOURNAL).where(JOURNAL.c.summons_id == summons_id).order_by(JOURNAL.c.number)
-    return [journal.Kept(row.entry, row.hash, row.signature) for row in connection.execute(query)]
+    return kept_entries(connection, JOURNAL.c.summons_id, summons_id)
 
 
 def letter(summons: Summons, institution: str) -> bytes:
