@@ -10,6 +10,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,7 @@ from renzheng.edge.errors import (
     UnknownLookError,
     UnknownWitnessError,
 )
+from renzheng.edge.look.routes import add_look_routes
 from renzheng.edge.look.showing import LookShown, look_shown
 from renzheng.edge.settings import LOOPBACK
 from renzheng.models.images import LARGEST_FRAME_BYTES
@@ -314,18 +316,8 @@ def _add_looks(app: FastAPI, inspection: Inspection) -> None:
         _inspector(inspection, request)
         return look_shown(await asyncio.to_thread(begin_look, call.sheet_id, call.check_id))
 
-    async def frame(look_id: str, request: Request) -> LookShown:
-        _inspector(inspection, request)
-        body = await request.body()
-        return look_shown(await asyncio.to_thread(inspection.looks.take, look_id, body))
-
-    async def state(look_id: str, request: Request) -> LookShown:
-        _inspector(inspection, request)
-        return look_shown(await asyncio.to_thread(inspection.looks.state, look_id))
-
     app.post("/api/looks")(begin)
-    app.get("/api/looks/{look_id}")(state)
-    app.post("/api/looks/{look_id}/frames")(frame)
+    add_look_routes(app, inspection.looks, partial(_inspector, inspection))
 
 
 Next = Callable[[Request], Awaitable[Response]]

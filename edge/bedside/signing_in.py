@@ -1,7 +1,5 @@
 """Who is signed in on which page, and by what: tokens in memory, gone with the agent and after a silence."""
 
-import secrets
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -12,7 +10,7 @@ from renzheng.edge.bedside.passkeys import Passkeys
 from renzheng.edge.bedside.store import BedsideStore
 from renzheng.edge.device.pins import PinChecker, TriedTooOftenError
 from renzheng.edge.errors import UnknownWitnessError
-from renzheng.edge.look.watcher import now_ms
+from renzheng.edge.look.page_sessions import PageSessions
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,12 +20,6 @@ class SignedInInspector:
     inspector_id: WitnessId
     factor: InspectorFactor
     credential_id: str | None = None
-
-
-@dataclass(slots=True)
-class _Session:
-    inspector: SignedInInspector
-    last_ms: int
 
 
 class SignIns:
@@ -53,10 +45,8 @@ class SignIns:
         self._pins = pins
         self.passkeys = passkeys
         self._store = store
-        self._idle_ms = idle_ms
         self._tell = tell
-        self._sessions: dict[str, _Session] = {}
-        self._lock = threading.Lock()
+        self._sessions = PageSessions(idle_ms, self._may_go_on)
 
     def sign_in(self, number: str, pin: str, *, caller: str, tablet: str | None) -> tuple[str, str | None]:
         """Begin a session.
@@ -83,7 +73,7 @@ class SignIns:
                 why="A PIN that was seen or guessed must not stand in for it.",
                 do="Use the tablet's passkey; `renzheng edge inspector` takes a lost one away.",
             )
-        token = self._begin(SignedInInspector(inspector_id, "pin"))
+        token = self._sessions.begin(SignedInInspector(inspector_id, "pin"))
         return token, None if lane else self._pins.new_lane(inspector_id)
 
     def sign_in_by_passkey(self, number: str, ceremony: str, credential: str) -> tuple[str, str]:
@@ -106,38 +96,18 @@ class SignIns:
             self._tell(number)
             raise
         inspector = SignedInInspector(WitnessId(number), "passkey", shown.credential_id)
-        return self._begin(inspector), shown.lists_secret
-
-    def _begin(self, inspector: SignedInInspector) -> str:
-        token = secrets.token_urlsafe(32)
-        with self._lock:
-            now = now_ms()
-            over = [held for held, one in self._sessions.items() if now - one.last_ms > self._idle_ms]
-            for held in over:
-                del self._sessions[held]
-            self._sessions[token] = _Session(inspector, now)
-        return token
+        return self._sessions.begin(inspector), shown.lists_secret
 
     def sign_out(self, token: str) -> None:
         """End a session."""
-        with self._lock:
-            self._sessions.pop(token, None)
+        self._sessions.end(token)
 
     def inspector(self, token: str | None) -> SignedInInspector | None:
         """Who is signed in under a token; None when nobody is, or not any more.
 
         Asked at each call: who may inspect no longer, or whose passkey was taken away, is signed out at once.
         """
-        with self._lock:
-            session = self._sessions.get(token or "")
-            now = now_ms()
-            if session is None or now - session.last_ms > self._idle_ms:
-                return None
-            if not self._may_go_on(session.inspector):
-                del self._sessions[token or ""]
-                return None
-            session.last_ms = now
-            return session.inspector
+        return self._sessions.who(token)
 
     def _may_go_on(self, inspector: SignedInInspector) -> bool:
         if not self._store.is_inspector(inspector.inspector_id):

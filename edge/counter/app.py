@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from renzheng.edge.device.pins import TriedTooOftenError
 from renzheng.edge.device.starting import StartAddress, only_own_pages
 from renzheng.edge.errors import CallError, UnknownLookError, UnknownWitnessError
 from renzheng.edge.look.looking import Looks
+from renzheng.edge.look.routes import add_look_routes
 from renzheng.edge.look.showing import LookShown, look_shown
 from renzheng.models.images import LARGEST_FRAME_BYTES
 
@@ -121,15 +123,5 @@ def _add_looks(app: FastAPI, parts: CounterParts) -> None:
         _clerk(parts, request)
         return look_shown(await asyncio.to_thread(parts.purchases.look, call))
 
-    async def frame(look_id: str, request: Request) -> LookShown:
-        _clerk(parts, request)
-        body = await request.body()
-        return look_shown(await asyncio.to_thread(parts.looks.take, look_id, body))
-
-    async def state(look_id: str, request: Request) -> LookShown:
-        _clerk(parts, request)
-        return look_shown(await asyncio.to_thread(parts.looks.state, look_id))
-
     app.post("/api/looks")(begin)
-    app.get("/api/looks/{look_id}")(state)
-    app.post("/api/looks/{look_id}/frames")(frame)
+    add_look_routes(app, parts.looks, partial(_clerk, parts))
